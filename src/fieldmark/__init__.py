@@ -1,0 +1,75 @@
+"""Fieldmark: pictures you have become an image classifier that is honestly measured.
+
+run = fieldmark.train("photos/", model="resnet18", epochs=5)
+run.metrics["test"]["macro_f1"]
+fieldmark.load(run.path).predict("a.jpg")
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fieldmark.use.predictor import Predictor
+
+__all__ = ["Run", "load", "train"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that is done."""
+
+    path: Path
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """metrics.json: {"task", "classes", "val": {...}, "test": {...}, ...}."""
+        from fieldmark.rundir import RunDir
+
+        return RunDir(self.path).read_metrics()
+
+    @property
+    def report(self) -> Path:
+        """The page, one file of HTML."""
+        from fieldmark.rundir import RunDir
+
+        return RunDir(self.path).report
+
+
+def train(
+    data: str | Path | None = None,
+    *,
+    recipe: str | None = None,
+    config: str | Path | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> Run:
+    """Train a classifier, as `fieldmark train` does. -> the run
+
+    settings: the command line's options (`epochs=5`, `batch_size=32`), and others by dotted
+    name (`**{"train.patience": None}`). Raises a FieldmarkError, such as SettingsError.
+    """
+    from fieldmark.console import Console
+    from fieldmark.runs.begin import gather
+    from fieldmark.runs.run import train_run
+    from fieldmark.settings.options import OPTIONS
+
+    options = {name: value for name, value in settings.items() if name in OPTIONS}
+    words = [f"{name}={value}" for name, value in settings.items() if name not in OPTIONS]
+    resolved = gather(
+        None if data is None else str(data),
+        words,
+        options,
+        recipe=recipe,
+        config=None if config is None else str(config),
+    )
+    given = ", ".join([repr(str(data)), *(f"{k}={v!r}" for k, v in settings.items())])
+    run = train_run(resolved, Console(quiet=quiet), f"fieldmark.train({given})")
+    return Run(run.path)
+
+
+def load(path: str | Path, *, device: str = "auto") -> "Predictor":
+    """A trained run, or a bundle's folder, ready to predict. Raises RunError, WeightsError."""
+    from fieldmark.use.predictor import Predictor
+
+    return Predictor(path, device=device)

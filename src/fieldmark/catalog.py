@@ -1,0 +1,96 @@
+"""A printable table of named builders. A builder's signature is its options.
+
+Models, optimisers, schedules, losses, augmentations and data sources are each one Catalog: to
+add one is one function and one line. What a builder takes after `*`, keyword-only, are the
+options that the settings may give it (`optimizer.momentum`); an option it does not take is a
+mistake. A Catalog holds the builders themselves, or "module:function" names that are imported
+when first asked for.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from fieldmark.errors import Mistake, listed, nearest
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a catalog."""
+
+    name: str
+    build: Callable[..., Any] | str
+    about: str
+
+    def builder(self) -> Callable[..., Any]:
+        """The function itself, imported where only its name is known."""
+        if not isinstance(self.build, str):
+            return self.build
+        module, _, function = self.build.partition(":")
+        return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+
+    def options(self) -> dict[str, inspect.Parameter]:
+        """The keyword-only parameters: what the settings may say."""
+        parameters = inspect.signature(self.builder()).parameters
+        return {n: p for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+class Catalog(Mapping[str, Entry]):
+    """Names to builders; `kind` is the word that error texts use ("model")."""
+
+    def __init__(self, kind: str, entries: dict[str, tuple[Callable[..., Any] | str, str]]):
+        self.kind = kind
+        self._entries = {n: Entry(n, build, about) for n, (build, about) in entries.items()}
+
+    def __getitem__(self, name: str) -> Entry:
+        return self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+        """Options as the builder's annotations want them, and what is wrong with them.
+
+        A mistake's `where` is "" for the name itself, else the option's name.
+        """
+        if name not in self:
+            hint = nearest(name, self) or f"; there are {listed(self, most=12)}"
+            return {}, [Mistake("", f"there is no {self.kind} '{name}'{hint}")]
+        known, values, mistakes = self[name].options(), {}, []
+        hints = get_type_hints(self[name].builder())
+        for option, value in options.items():
+            if option not in known:
+                hint = nearest(option, known) or f"; it takes {listed(known) or 'no options'}"
+                mistakes.append(
+                    Mistake(option, f"the {self.kind} '{name}' takes no such option{hint}")
+                )
+                continue
+            try:
+                values[option] = _convert(value, hints.get(option, Any))
+            except ValidationError as error:
+                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+                mistakes.append(Mistake(option, f"'{value}' is not usable: {reason.lower()}"))
+        return values, mistakes
+
+    def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:
+        """Call the builder with `args` and the options, which `read` has found to be right."""
+        return self[name].builder()(*args, **options)
+
+
+def _convert(value: Any, annotation: Any) -> Any:
+    """A value, or its text as a command line gives it, as the annotation's type."""
+    adapter = TypeAdapter(annotation)
+    try:
+        return adapter.validate_python(value)
+    except ValidationError:
+        if not isinstance(value, str):
+            raise
+        return adapter.validate_python(yaml.safe_load(value))

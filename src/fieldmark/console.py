@@ -1,0 +1,115 @@
+"""What the user sees while work goes on: lines, warnings and bars, and the same lines in a log."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from fieldmark.errors import writing
+
+PLAIN_EVERY = 60.0  # seconds between lines of a long piece of work, where there is no terminal
+
+
+class Bar:
+    """Progress of one piece of work: `advance` it by steps, with words on how it goes."""
+
+    def __init__(self, console: "Console", label: str, total: int):
+        self._console, self._label, self._total = console, label, total
+        self._done, self._start = 0, time.monotonic()
+        self._said = self._start
+        self._drawn: Any = None
+        self._task: Any = None
+
+    def resize(self, total: int) -> None:
+        """The work is `total` steps, now that it is known."""
+        if total != self._total:
+            self._total = total
+            if self._drawn is not None:
+                self._drawn.update(self._task, total=total)
+
+    def advance(self, steps: int = 1, words: str = "") -> None:
+        """`steps` more are done; `words`, such as loss and rate, stand beside the bar."""
+        self._done += steps
+        if self._drawn is not None:
+            self._drawn.update(self._task, advance=steps, words=words)
+        elif time.monotonic() - self._said > PLAIN_EVERY:
+            self._said = time.monotonic()
+            left = (self._said - self._start) / self._done * (self._total - self._done)
+            self._console.say(
+                f"{self._label}: {self._done}/{self._total}  {words}  {duration(left)} left"
+            )
+
+
+class Console:
+    """Speaks to one stream (standard output, unless quiet) and, once there is one, to a log."""
+
+    def __init__(self, *, quiet: bool = False, stream: TextIO | None = None):
+        self._stream = stream or sys.stdout
+        self._quiet = quiet
+        self._log: Path | None = None
+        self._kept: list[str] = []
+
+    def log_to(self, path: Path) -> None:
+        """From here on every line goes to this file too, and so do the lines so far."""
+        self._log, kept, self._kept = path, self._kept, []
+        self._append(kept)
+
+    def say(self, text: str = "") -> None:
+        """A line, or several."""
+        if not self._quiet:
+            print(text, file=self._stream, flush=True)
+        stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
+        self._append([f"{stamp}  {line}" for line in text.splitlines() if line.strip()])
+
+    def warn(self, text: str) -> None:
+        """A line that the user should not miss."""
+        self.say(f"note: {text}")
+
+    @contextmanager
+    def bar(self, label: str, total: int) -> Iterator[Bar]:
+        """A bar on a terminal, gone when its work is done; a line a minute elsewhere."""
+        bar = Bar(self, label, total)
+        if self._quiet or not self._stream.isatty():
+            yield bar
+            return
+        from rich.console import Console as Terminal
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[words]}"),
+            TimeRemainingColumn(compact=True),
+        )
+        with Progress(*columns, console=Terminal(file=self._stream), transient=True) as drawn:
+            bar._drawn, bar._task = drawn, drawn.add_task(label, total=total, words="")
+            yield bar
+
+    def _append(self, lines: list[str]) -> None:
+        if self._log is None:
+            self._kept += lines
+            return
+        with writing(self._log), self._log.open("a", encoding="utf-8") as stream:
+            stream.writelines(f"{line}\n" for line in lines)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: "8 s", "3 min 20 s", "2 h 5 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -1,0 +1,1 @@
+"""Images, sources, splits, augmentation and the loader."""

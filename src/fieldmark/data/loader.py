@@ -1,0 +1,143 @@
+"""From places to batches of tensors: the same batches with 0, 1 or 2 workers.
+
+The order of an epoch is a function of (seed, epoch), an image's augmentation of (seed, epoch,
+row, draw). The dataset holds plain lists and arrays, for polars may not enter a forked worker.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from fieldmark.data.augment import Augment, centre_crop
+from fieldmark.data.sources import read_pixels
+from fieldmark.records import InputSpec, Samples
+
+# One stream of random numbers for each purpose, so that no two share draws.
+ORDER, AUGMENT = 1, 2
+
+Key = tuple[int, int]  # epoch, row
+Batch = tuple[torch.Tensor, torch.Tensor]  # (n, 3, size, size) uint8, (n,) int64
+
+
+@dataclass(frozen=True)
+class Augmenting:
+    """How training images are changed: the function, and the seed of its draws."""
+
+    function: Augment
+    seed: int
+
+
+class Images(Dataset[Batch]):
+    """Images of a Samples table by (epoch, row): read, in stored form, augmented or cropped."""
+
+    def __init__(
+        self,
+        samples: Samples,
+        classes: Sequence[str],
+        spec: InputSpec,
+        augmenting: Augmenting | None = None,
+    ):
+        self._root, self._places = samples.root, samples.places()
+        self._targets = samples.targets(classes)
+        self._form = spec.form if augmenting else spec.evaluated_form
+        self._size = spec.size
+        self._augmenting = augmenting
+
+    def __getitem__(self, key: Key) -> Batch:
+        return self.__getitems__([key])
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        """A whole batch at once. Raises DataError for an image that cannot be read."""
+        with _one_thread():
+            images = torch.stack([self._image(epoch, row) for epoch, row in keys])
+        rows = [row for _, row in keys]
+        return images, torch.from_numpy(self._targets[rows])
+
+    def _image(self, epoch: int, row: int) -> torch.Tensor:
+        pixels = read_pixels(self._root, *self._places[row], self._form)
+        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+        if self._augmenting is None:
+            return centre_crop(image, self._size)
+        draw = np.random.default_rng([self._augmenting.seed, AUGMENT, epoch, row, 0])
+        return self._augmenting.function(image, draw)
+
+
+class Batches:
+    """The batches of an epoch, from any of its steps on. Workers stay alive between epochs."""
+
+    def __init__(
+        self, images: Images, rows: np.ndarray, *, batch_size: int, seed: int | None, workers: int
+    ):
+        """`seed` decides the order of each epoch; None keeps the order of `rows`."""
+        self._keys = _Keys(rows, batch_size, seed)
+        self._loader = DataLoader(
+            images,
+            batch_sampler=self._keys,
+            collate_fn=_as_it_is,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            multiprocessing_context="fork" if workers else None,
+            generator=torch.Generator(),  # the loader's own draw must not touch the global one
+        )
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch."""
+        return len(self._keys)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images in each step of an epoch."""
+        return [len(rows) for rows in self._keys.steps(0)]
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Batches of `epoch` from step `start` on. Images before it are not even read."""
+        self._keys.epoch, self._keys.start = epoch, start
+        return iter(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self.epoch(0)
+
+
+class _Keys:
+    """The loader's sampler: lists of (epoch, row), a list a step."""
+
+    def __init__(self, rows: np.ndarray, batch_size: int, seed: int | None):
+        self._rows, self._batch_size, self._seed = rows, batch_size, seed
+        self.epoch = self.start = 0
+
+    def steps(self, epoch: int) -> list[np.ndarray]:
+        """The rows of each step. A last batch of one joins the one before it (batch norm)."""
+        rows = self._rows
+        if self._seed is not None:
+            rows = np.random.default_rng([self._seed, ORDER, epoch]).permutation(rows)
+        steps = [rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)]
+        if len(steps) > 1 and len(steps[-1]) == 1:
+            steps[-2:] = [np.concatenate(steps[-2:])]
+        return steps
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        for rows in self.steps(self.epoch)[self.start :]:
+            yield [(self.epoch, int(row)) for row in rows]
+
+    def __len__(self) -> int:
+        return len(self.steps(0))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Kernels on one image are too small to share: on a busy machine two threads took 15 times."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

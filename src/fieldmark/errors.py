@@ -1,0 +1,117 @@
+"""What can go wrong, as one tree. Each error is one sentence: where, what, what to do.
+
+FieldmarkError                 exit code
+├── UserError                  2   the user must change something
+│   ├── SettingsError              one or many mistakes in the settings, told together
+│   ├── DataError                  the images or the table of labels
+│   ├── WeightsError               a weights file, or a bundle
+│   └── RunError                   a run folder that exists, or a path that is no run
+├── WorkError                  1   the work failed, or was done in part
+│   ├── DiskError                  no room, or not allowed to write
+│   ├── NotFiniteError             a loss that is nan or infinite
+│   └── OutOfMemoryError           the accelerator's memory is too small for the batch
+└── StoppedError               130 Ctrl-C or SIGTERM
+"""
+
+import errno
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+
+class FieldmarkError(Exception):
+    """The root of the tree; its text is what the user reads."""
+
+    exit_code = 1
+
+
+class UserError(FieldmarkError):
+    """Something that the user must change before the work can be done."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One mistake in the settings: where it stands, and what is wrong and what to do."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+class SettingsError(UserError):
+    """Every mistake that was found in the settings, a line each."""
+
+    def __init__(self, mistakes: Iterable[Mistake]):
+        self.mistakes = tuple(mistakes)
+        super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
+
+
+class DataError(UserError):
+    """The images or the table of labels cannot be used as they are."""
+
+
+class WeightsError(UserError):
+    """A weights file or a bundle that cannot be read, or that is of another network."""
+
+
+class RunError(UserError):
+    """A run folder that exists already, or a path that is no run."""
+
+
+class WorkError(FieldmarkError):
+    """The work failed, or was done in part."""
+
+
+class DiskError(WorkError):
+    """A file could not be written."""
+
+
+class NotFiniteError(WorkError):
+    """The loss became nan or infinite."""
+
+
+class OutOfMemoryError(WorkError):
+    """The accelerator has too little memory for the batch."""
+
+
+class StoppedError(FieldmarkError):
+    """The user stopped the work; what was reached is kept."""
+
+    exit_code = 130
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The ending "; did you mean 'husky'?" for a misspelt name, or "" where nothing is near."""
+    options = {option.casefold(): option for option in known}
+    found = get_close_matches(name.casefold(), options, n=1, cutoff=0.6)
+    return f"; did you mean '{options[found[0]]}'?" if found else ""
+
+
+def listed(names: Iterable[object], most: int = 8) -> str:
+    """Names in a sentence, the first `most` of them: "'a', 'b' and 3 more"."""
+    words = [f"'{name}'" for name in names]
+    if len(words) > most:
+        return f"{', '.join(words[:most])} and {len(words) - most} more"
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an OSError met while `path` is written into a DiskError of one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(path, error) from error
+
+
+def disk_error(path: Path, error: OSError) -> DiskError:
+    """The one sentence for an OSError met while `path` was written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskError(f"{path}: the disk is full; free some space and try again")
+    return DiskError(f"{path}: cannot be written ({error.strerror or error}); choose another place")

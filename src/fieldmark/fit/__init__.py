@@ -1,0 +1,1 @@
+"""Training: losses, optimisers, schedules, checkpoint, and the one loop."""

@@ -1,0 +1,110 @@
+"""The state of training on disk: one safetensors file, whole or not at all, that runs no code.
+
+Tensors are stored as tensors; the rest of the tree (counters, history, the optimiser's groups)
+as JSON in the file's own header. The best weights have a file of their own, named by epoch,
+written before the state that names it, so that no kill can part the two.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from fieldmark.errors import RunError
+from fieldmark.files import write_whole
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Checkpoints:
+    """The checkpoint folder of one run."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._state = folder / "state.safetensors"
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Put `state`, a tree of tensors and plain values, in the place of the last one."""
+        self._folder.mkdir(exist_ok=True)
+        tensors: Tensors = {}
+        about = json.dumps(_take_tensors(state, tensors))
+        write_whole(self._state, lambda draft: _save(tensors, draft, about))
+        self._forget_old_best(state.get("best_epoch"))
+
+    def read(self) -> dict[str, Any] | None:
+        """The state last written, or None where there is none yet. Raises RunError."""
+        if not self._state.is_file():
+            return None
+        try:
+            with safe_open(self._state, framework="pt") as stream:
+                about = json.loads(stream.metadata()["state"])
+            return dict(_put_tensors(about, load_file(self._state)))
+        except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+            raise RunError(
+                f"{self._state}: is damaged; delete {self._folder} to train from the beginning"
+            ) from error
+
+    def write_best(self, epoch: int, weights: Tensors) -> None:
+        """Keep the weights of `epoch`, the best so far."""
+        self._folder.mkdir(exist_ok=True)
+        write_whole(self._best(epoch), lambda draft: _save(weights, draft, "{}"))
+
+    def read_best(self, epoch: int) -> Tensors:
+        """The weights that `write_best` kept. Raises RunError."""
+        try:
+            return dict(load_file(self._best(epoch)))
+        except (SafetensorError, OSError) as error:
+            raise RunError(f"{self._best(epoch)}: cannot be read ({error})") from error
+
+    def _best(self, epoch: int) -> Path:
+        return self._folder / f"best-{epoch:05d}.safetensors"
+
+    def _forget_old_best(self, epoch: int | None) -> None:
+        for path in self._folder.glob("best-*.safetensors"):
+            if epoch is None or path != self._best(epoch):
+                path.unlink()
+
+
+def _save(tensors: Tensors, path: Path, about: str) -> None:
+    try:
+        save_file({k: t.contiguous() for k, t in tensors.items()}, path, {"state": about})
+    except SafetensorError as error:  # it wraps the system's error into its own text
+        path.unlink(missing_ok=True)
+        raise _system_error(error) from error
+
+
+def _system_error(error: SafetensorError) -> OSError:
+    """The OSError inside a SafetensorError: "... (os error 28)" -> errno 28."""
+    _, _, number = str(error).partition("os error ")
+    digits = number[: len(number) - len(number.lstrip("0123456789"))]
+    return OSError(int(digits or 5), str(error))
+
+
+def _take_tensors(value: Any, tensors: Tensors) -> Any:
+    """The tree with a name in each tensor's place; the tensors go into `tensors`.
+
+    A dict becomes a list of pairs, for JSON has only texts as keys.
+    """
+    if isinstance(value, torch.Tensor):
+        name = str(len(tensors))
+        tensors[name] = value.detach().cpu().clone()
+        return {"tensor": name}
+    if isinstance(value, dict):
+        return {"dict": [[key, _take_tensors(each, tensors)] for key, each in value.items()]}
+    if isinstance(value, (list, tuple)):
+        return [_take_tensors(each, tensors) for each in value]
+    return value
+
+
+def _put_tensors(value: Any, tensors: Tensors) -> Any:
+    """The reverse of `_take_tensors`; tuples have become lists."""
+    if isinstance(value, dict) and "tensor" in value:
+        return tensors[value["tensor"]]
+    if isinstance(value, dict):
+        return {key: _put_tensors(each, tensors) for key, each in value["dict"]}
+    if isinstance(value, list):
+        return [_put_tensors(each, tensors) for each in value]
+    return value

@@ -1,0 +1,91 @@
+"""What the loop writes as it goes: checkpoints, history.csv and steps.csv."""
+
+import csv
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from fieldmark.errors import writing
+from fieldmark.files import write_text
+from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.fit.state import State
+
+STEP_COLUMNS = ("epoch", "step", "loss", "accuracy", "lr")
+
+
+class Keeper:
+    """Keeps one run's progress on disk. `stop_asked` says that the user wants to stop."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        *,
+        history: Path,
+        steps: Path,
+        every_seconds: float,
+        stop_asked: Callable[[], bool] = lambda: False,
+    ):
+        self.checkpoints, self.stop_asked = checkpoints, stop_asked
+        self._history, self._steps, self._every = history, steps, every_seconds
+        self._saved = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether the last checkpoint is so old that a long epoch should write one."""
+        return time.monotonic() - self._saved > self._every
+
+    def save(self, state: State) -> None:
+        """A checkpoint, and the history up to it."""
+        self.checkpoints.write(state.tree())
+        if state.history:
+            write_text(self._history, as_csv(state.history))
+        self._saved = time.monotonic()
+
+    def restore(self, state: State) -> bool:
+        """Bring `state` to the last checkpoint; False where there is none."""
+        tree = self.checkpoints.read()
+        if tree is not None:
+            state.restore(tree)
+        self._cut_steps(state.epoch + 1, state.step)
+        return tree is not None
+
+    def note_step(self, row: Mapping[str, float]) -> None:
+        """One row of steps.csv."""
+        with writing(self._steps):
+            is_new = not self._steps.is_file()
+            with self._steps.open("a", encoding="utf-8", newline="") as stream:
+                writer = csv.DictWriter(stream, STEP_COLUMNS)
+                if is_new:
+                    writer.writeheader()
+                writer.writerow(row)
+
+    def _cut_steps(self, epoch: int, step: int) -> None:
+        """Take out the steps after the checkpoint, which will be done again."""
+        if not self._steps.is_file():
+            return
+        header, *lines = self._steps.read_text(encoding="utf-8").splitlines() or [""]
+        kept = [line for line in lines if _place(line) <= (epoch, step)]
+        write_text(self._steps, "\n".join([header, *kept]) + "\n")
+
+
+def as_csv(rows: Iterable[Mapping[str, float]]) -> str:
+    """Rows as CSV text, with every column that any row has, in order of appearance."""
+    rows = list(rows)
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    lines = [",".join(columns)]
+    lines += [",".join(_number(row.get(name)) for name in columns) for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float | None) -> str:
+    """Digits enough to read the same number back; empty where there is none."""
+    return "" if value is None else repr(value)
+
+
+def _place(line: str) -> tuple[float, float]:
+    """(epoch, step) of a line of steps.csv; a line cut off by a kill comes after all others."""
+    try:
+        epoch, step = line.split(",")[:2]
+        return int(epoch), int(step)
+    except ValueError:
+        return float("inf"), 0

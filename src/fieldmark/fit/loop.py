@@ -1,0 +1,266 @@
+"""The loop. One epoch: train on each batch, validate, keep the best weights, checkpoint.
+
+Before each step the global generators are seeded from (seed, epoch, step), so that dropout
+too is a function of the place and a run that goes on needs no generator's state.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fieldmark.console import Bar, Console, duration
+from fieldmark.data.loader import Batches
+from fieldmark.errors import NotFiniteError, OutOfMemoryError, StoppedError
+from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.losses import Loss
+from fieldmark.fit.precision import Autocast
+from fieldmark.fit.schedules import Place, Schedule
+from fieldmark.fit.state import Row, Running, State
+from fieldmark.models.heads import set_training
+
+STEP = 3  # the stream of random numbers that seeds steps; data.loader has 1 and 2
+SLOW = 4.0  # times the seconds of the epoch before that are worth a word
+
+Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+Validate = Callable[[torch.nn.Module], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how. `sign` is 1 where more of the monitored figure is better, else -1."""
+
+    epochs: int
+    seed: int
+    accumulate: int = 1
+    clip_norm: float | None = None
+    monitor: str = "macro_f1"
+    sign: int = 1
+    patience: int | None = None
+    steps_every: int = 10
+    frozen: bool = False
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What the loop works with.
+
+    measure: (logits (N, C), targets (N,)) -> figures by name.
+    validate: model -> (logits, targets) of the validation images; None trains without.
+    """
+
+    batches: Batches
+    loss: Loss
+    schedule: Schedule
+    autocast: Autocast
+    device: torch.device
+    measure: Measure
+    validate: Validate | None = None
+
+
+def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console) -> str:
+    """Train from where `state` stands to the plan's end. -> in words, why it ended.
+
+    Raises StoppedError where the user stops it, NotFiniteError, OutOfMemoryError; what was
+    reached is then on disk.
+    """
+    while state.epoch < plan.epochs:
+        if out_of_patience(state, plan):
+            return f"no better {plan.monitor} for {plan.patience} epochs"
+        begun = time.monotonic() - state.seconds
+        train_epoch(state, plan, parts, keeper, console)
+        row = finish_epoch(state, plan, parts)
+        row["seconds"] = round(time.monotonic() - begun, 3)
+        is_best = note_epoch(state, plan, row)
+        if is_best or parts.validate is None:
+            state.best_epoch = state.epoch
+            keeper.checkpoints.write_best(state.epoch, dict(state.judged.state_dict()))
+        keeper.save(state)
+        console.say(epoch_line(row, plan, is_best))
+        if len(state.history) > 1 and row["seconds"] > SLOW * state.history[-2]["seconds"] + 5:
+            console.warn(
+                f"epoch {state.epoch} took {duration(row['seconds'])}, the one before "
+                f"{duration(state.history[-2]['seconds'])}; is something else using the machine?"
+            )
+        if keeper.stop_asked():
+            raise StoppedError(f"stopped after epoch {state.epoch} of {plan.epochs}")
+    return f"all {plan.epochs} epochs are done"
+
+
+def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console) -> None:
+    """The rest of the epoch's steps, from `state.step` on."""
+    set_training(state.model, frozen=plan.frozen)
+    sizes = parts.batches.sizes
+    begun = time.monotonic() - state.seconds
+    with console.bar(f"epoch {state.epoch + 1}/{plan.epochs}", len(sizes)) as bar:
+        bar.advance(state.step)
+        for images, targets in parts.batches.epoch(state.epoch, state.step):
+            seed_step(plan.seed, state.epoch, state.step)
+            set_rate(state, plan, parts)
+            targets = targets.to(parts.device, non_blocking=True)
+            try:
+                loss, logits = step(state, plan, parts, images, targets)
+            except torch.OutOfMemoryError as error:
+                raise OutOfMemoryError(no_room(max(sizes))) from error
+            state.step += 1
+            state.running.add(loss, logits, targets)
+            tell_step(state, plan, keeper, bar, loss)
+            state.seconds = time.monotonic() - begun
+            if state.step % plan.accumulate == 0 and state.step < len(sizes):
+                if keeper.due or keeper.stop_asked():
+                    keeper.save(state)
+                if keeper.stop_asked():
+                    raise StoppedError(
+                        f"stopped in epoch {state.epoch + 1} of {plan.epochs}, "
+                        f"after step {state.step} of {len(sizes)}"
+                    )
+
+
+def step(
+    state: State, plan: Plan, parts: Parts, images: torch.Tensor, targets: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits"""
+    steps = len(parts.batches)
+    group_start = state.step - state.step % plan.accumulate
+    group = min(plan.accumulate, steps - group_start)
+    if state.step == group_start:
+        state.optimizer.zero_grad(set_to_none=True)
+    images = images.to(parts.device, memory_format=torch.channels_last, non_blocking=True)
+    with parts.autocast():
+        logits = state.model(images)
+    loss = parts.loss(logits, targets)
+    scaled = loss / group
+    torch.autograd.backward(state.scaler.scale(scaled) if state.scaler else scaled)
+    if state.step + 1 == group_start + group:
+        update(state, plan)
+    return loss.detach(), logits
+
+
+def update(state: State, plan: Plan) -> None:
+    """One step of the optimiser, on gradients that may first be unscaled and clipped."""
+    if plan.clip_norm is not None:
+        if state.scaler:
+            state.scaler.unscale_(state.optimizer)
+        torch.nn.utils.clip_grad_norm_(state.model.parameters(), plan.clip_norm)
+    if state.scaler:
+        state.scaler.step(state.optimizer)
+        state.scaler.update()
+    else:
+        state.optimizer.step()
+    if state.ema:
+        state.ema.update(state.model)
+
+
+def finish_epoch(state: State, plan: Plan, parts: Parts) -> Row:
+    """The epoch's row of the history: training's running figures, then validation's."""
+    logits, targets = (table.numpy() for table in state.running.tables())
+    row: Row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate_of(state)}
+    row["train_loss"] = state.running.loss_sum.item() / len(targets)
+    if not math.isfinite(row["train_loss"]):
+        raise NotFiniteError(not_finite(state, row["train_loss"], row["lr"]))
+    train = parts.measure(logits, targets)
+    if parts.validate is None:
+        return {**row, **{f"train_{name}": value for name, value in train.items()}}
+    logits, targets = parts.validate(state.judged)
+    row["val_loss"] = parts.loss(torch.from_numpy(logits), torch.from_numpy(targets)).item()
+    if not math.isfinite(row["val_loss"]):
+        raise NotFiniteError(not_finite(state, row["val_loss"], row["lr"], "validation loss"))
+    val = parts.measure(logits, targets)
+    row |= {f"train_{name}": value for name, value in train.items()}
+    return row | {f"val_{name}": value for name, value in val.items()}
+
+
+def note_epoch(state: State, plan: Plan, row: Row) -> bool:
+    """Close the epoch in `state`. -> whether it is the best so far; the earlier of equals is."""
+    gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
+    is_best = not math.isnan(gain) and all(gain > old for old in state.gains if old == old)
+    state.history.append(row)
+    state.gains.append(gain)
+    state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
+    state.running = Running()
+    return is_best
+
+
+def out_of_patience(state: State, plan: Plan) -> bool:
+    """Whether the monitored figure has not become better for too long."""
+    if plan.patience is None or state.best_epoch is None:
+        return False
+    return state.epoch - max(state.best_epoch, state.patient_from) >= plan.patience
+
+
+def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
+    """Seed every global generator from the place alone."""
+    words = np.random.SeedSequence([seed, STEP, epoch, step, rank]).generate_state(3)
+    torch.manual_seed(int(words[0]))
+    np.random.seed(int(words[1]))  # noqa: NPY002 (others' code may draw from it)
+    random.seed(int(words[2]))
+
+
+def set_rate(state: State, plan: Plan, parts: Parts) -> None:
+    """Give every group its rate at this place."""
+    steps = math.ceil(len(parts.batches) / plan.accumulate)
+    done = state.epoch * steps + state.step // plan.accumulate
+    factor = parts.schedule(Place(done, steps, plan.epochs, tuple(state.gains)))
+    for group in state.optimizer.param_groups:
+        group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
+
+
+def rate_of(state: State) -> float:
+    """The learning rate now, of the first group."""
+    return float(state.optimizer.param_groups[0]["lr"])
+
+
+def tell_step(state: State, plan: Plan, keeper: Keeper, bar: Bar, loss: torch.Tensor) -> None:
+    """The bar, a check that the loss is finite, and every so many steps a row of steps.csv.
+
+    An accelerator is asked for the loss only at those steps, for each question makes it wait.
+    """
+    is_row = state.step % plan.steps_every == 0
+    if not is_row and loss.device.type != "cpu":
+        bar.advance(1)
+        return
+    value, rate = loss.item(), rate_of(state)
+    if not math.isfinite(value):
+        raise NotFiniteError(not_finite(state, value, rate))
+    bar.advance(1, f"loss {value:.3f}  lr {rate:.2g}")
+    if is_row:
+        right = (state.running.logits[-1].argmax(1) == state.running.targets[-1]).float()
+        place = {"epoch": state.epoch + 1, "step": state.step}
+        keeper.note_step({**place, "loss": value, "accuracy": right.mean().item(), "lr": rate})
+
+
+def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
+    """One line an epoch: "epoch  3/20  1.2 s  loss 0.213  val loss 0.184  macro_f1 0.951 *"."""
+    words = [
+        f"epoch {int(row['epoch']):>{len(str(plan.epochs))}}/{plan.epochs}",
+        f"{row['seconds']:.1f} s",
+        f"lr {row['lr']:.2g}",
+        f"train loss {row['train_loss']:.4f}",
+    ]
+    if "val_loss" in row:
+        words += [f"val loss {row['val_loss']:.4f}", f"accuracy {row['val_accuracy']:.4f}"]
+        if plan.monitor != "accuracy":
+            words.append(f"{plan.monitor} {row[f'val_{plan.monitor}']:.4f}")
+    return "  ".join(words) + ("  best" if is_best else "")
+
+
+def not_finite(state: State, value: float, rate: float, what: str = "loss") -> str:
+    """The sentence for a loss that is nan or infinite."""
+    where = f"epoch {state.epoch + 1}, step {state.step}"
+    kept = (
+        f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "none is kept"
+    )
+    return f"{where}: the {what} is {value}; {kept}; try a lower --lr (it was {rate:.2g})"
+
+
+def no_room(batch: int) -> str:
+    """The sentence for a batch that the accelerator has no room for."""
+    half = max(1, batch // 2)
+    return (
+        f"the accelerator's memory is too small for batches of {batch}; "
+        f"try --batch-size {half} train.accumulate=2, which trains alike"
+    )

@@ -1,0 +1,124 @@
+"""How the learning rate moves: a factor on the optimiser's rate, as a function of the place.
+
+A schedule keeps no state: its factor follows from where training stands and from the
+monitored figures so far. So a run that goes on has the rate of the run that never stopped,
+and a run that is trained further has the rate of a run that was planned so long.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import cos, pi
+from typing import Annotated
+
+from pydantic import Field
+
+from fieldmark.catalog import Catalog
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Epochs = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Factor = Annotated[float, Field(gt=0, lt=1)]
+Divisor = Annotated[float, Field(ge=1)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where training stands. Steps are the optimiser's, counted from 0.
+
+    gains: the monitored figure after each epoch so far, signed so that more is better.
+    """
+
+    step: int
+    steps_an_epoch: int
+    epochs: int
+    gains: tuple[float, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_an_epoch * self.epochs
+
+
+Schedule = Callable[[Place], float]
+
+
+def none() -> Schedule:
+    """The rate as it is given."""
+    return lambda _: 1.0
+
+
+def cosine(
+    *, warmup_epochs: Annotated[float, Field(ge=0)] = 1.0, floor: Fraction = 0.0
+) -> Schedule:
+    """Up in a line over the first epochs, then down to `floor` along half a cosine.
+
+    Loshchilov and Hutter, "SGDR", 2016, without restarts.
+    """
+
+    def factor(place: Place) -> float:
+        warm = min(round(warmup_epochs * place.steps_an_epoch), place.total // 2)
+        if place.step < warm:
+            return (place.step + 1) / (warm + 1)
+        way = (place.step - warm) / max(1, place.total - warm)
+        return floor + (1 - floor) * (1 + cos(pi * min(1.0, way))) / 2
+
+    return factor
+
+
+def one_cycle(
+    *, pct_start: Share = 0.3, div_factor: Divisor = 25.0, final_div_factor: Divisor = 1e4
+) -> Schedule:
+    """From rate / div_factor up to the rate, then down to the first one / final_div_factor.
+
+    Smith and Topin, "Super-Convergence", 2017; the values of torch's OneCycleLR with cosine
+    annealing, which moves the momentum too unless it is told not to. Here it stays.
+    """
+
+    def factor(place: Place) -> float:
+        first, last = 1 / div_factor, 1 / div_factor / final_div_factor
+        peak, end = pct_start * place.total - 1, place.total - 1
+        if place.step < peak:
+            return _anneal(first, 1.0, place.step / peak)
+        return _anneal(1.0, last, min(1.0, (place.step - peak) / max(1.0, end - peak)))
+
+    return factor
+
+
+def step(*, every: Annotated[int, Field(ge=1)] = 10, gamma: Factor = 0.1) -> Schedule:
+    """Times `gamma` after each `every` epochs."""
+    return lambda place: float(gamma ** (place.step // place.steps_an_epoch // every))
+
+
+def plateau(*, wait: Annotated[int, Field(ge=0)] = 3, factor: Factor = 0.3) -> Schedule:
+    """Times `factor` when the monitored figure has not risen for more than `wait` epochs.
+
+    As torch's ReduceLROnPlateau with threshold 0; the wait starts anew after each reduction.
+    """
+
+    def rate(place: Place) -> float:
+        best, waited, reductions = float("-inf"), 0, 0
+        for gain in place.gains:
+            waited = 0 if gain > best else waited + 1
+            best = max(best, gain) if gain == gain else best
+            if waited > wait:
+                reductions, waited = reductions + 1, 0
+        return float(factor**reductions)
+
+    return rate
+
+
+SCHEDULES = Catalog(
+    "schedule",
+    {
+        "cosine": (cosine, "a warm-up, then down along half a cosine"),
+        "one-cycle": (one_cycle, "up and far down again, once"),
+        "step": (step, "times gamma every so many epochs"),
+        "plateau": (plateau, "smaller when validation stops getting better"),
+        "none": (none, "constant"),
+    },
+)
+TIED_TO_TOTAL = ("cosine", "one-cycle")
+
+
+def _anneal(start: float, end: float, way: float) -> float:
+    return end + (start - end) / 2 * (1 + cos(pi * way))

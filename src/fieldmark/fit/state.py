@@ -1,0 +1,106 @@
+"""What training has reached: everything that a killed run needs to go on to the same bits."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from fieldmark.fit.ema import Ema
+
+Row = dict[str, float]
+
+
+@dataclass
+class Running:
+    """The epoch's training so far: loss, and the logits that the network gave in training mode.
+
+    All stays on the device until it is asked for, so that an accelerator need not wait.
+    """
+
+    loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    logits: list[torch.Tensor] = field(default_factory=list)
+    targets: list[torch.Tensor] = field(default_factory=list)
+
+    def add(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
+        """One batch: its mean loss (scalar), logits (n, C) and targets (n,)."""
+        self.loss_sum = self.loss_sum.to(loss.device) + loss.double() * len(targets)
+        self.logits.append(logits.detach().float())
+        self.targets.append(targets)
+
+    def tables(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """-> (N, C) float32, (N,) int64, on the processor"""
+        return torch.cat(self.logits).cpu(), torch.cat(self.targets).cpu()
+
+
+@dataclass
+class State:
+    """Position, figures and the trained things. `step` is the next one of `epoch`, from 0."""
+
+    model: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    scaler: torch.amp.GradScaler | None = None
+    ema: Ema | None = None
+    epoch: int = 0
+    step: int = 0
+    seconds: float = 0.0  # of this epoch, before the process that goes on
+    running: Running = field(default_factory=Running)
+    history: list[Row] = field(default_factory=list)
+    gains: list[float] = field(default_factory=list)  # the monitored figure, more is better
+    best_epoch: int | None = None  # counted from 1, as users see it
+    patient_from: int = 0  # epochs before this one do not count as waited
+
+    @property
+    def judged(self) -> torch.nn.Module:
+        """The network that is validated and kept: the average where there is one."""
+        return self.ema.model if self.ema else self.model
+
+    def tree(self) -> dict[str, Any]:
+        """Everything, as tensors and plain values."""
+        logits, targets = self.running.tables() if self.running.logits else (None, None)
+        return {
+            "model": dict(self.model.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "scaler": self.scaler.state_dict() if self.scaler else None,
+            "ema": dict(self.ema.model.state_dict()) if self.ema else None,
+            "ema_updates": self.ema.updates if self.ema else 0,
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "loss_sum": self.running.loss_sum,
+            "logits": logits,
+            "targets": targets,
+            "history": self.history,
+            "gains": self.gains,
+            "best_epoch": self.best_epoch,
+            "patient_from": self.patient_from,
+        }
+
+    def restore(self, tree: dict[str, Any]) -> None:
+        """Be what `tree` was taken from."""
+        self.model.load_state_dict(tree["model"])
+        self.optimizer.load_state_dict(tree["optimizer"])
+        _lay_out_like_parameters(self.optimizer)
+        if self.scaler and tree["scaler"]:
+            self.scaler.load_state_dict(tree["scaler"])
+        if self.ema:
+            self.ema.model.load_state_dict(tree["ema"])
+            self.ema.updates = tree["ema_updates"]
+        self.running = Running(tree["loss_sum"])
+        if tree["logits"] is not None:
+            device = next(self.model.parameters()).device
+            self.running.logits = [tree["logits"].to(device)]
+            self.running.targets = [tree["targets"].to(device)]
+        plain = ("epoch", "step", "seconds", "history", "gains", "best_epoch", "patient_from")
+        for name in plain:
+            setattr(self, name, tree[name])
+
+
+def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
+    """Give moments the memory format of their parameters, which safetensors does not keep.
+
+    Kernels that meet two formats take another path, whose last bits may differ.
+    """
+    for parameter, state in optimizer.state.items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                state[name] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -1,0 +1,1 @@
+"""What the predictions table shows beyond numbers."""

@@ -1,0 +1,72 @@
+"""The figures of one split, as metrics.json holds them: plain values, null where there is none."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from fieldmark.judge.intervals import Intervals, intervals
+from fieldmark.judge.metrics import NO_GUESS, Evidence, overall, per_class
+from fieldmark.records import Predictions
+
+
+def figures(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    with_intervals: bool = False,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Every figure of the predictions of one split and one model, ready for JSON.
+
+    n:          images that the figures are of
+    unknown:    images left out, because their truth is not among the classes
+    no_guess:   images of the n whose logits name no class (nan); they count as wrong
+    absent:     classes without an image here; null per class, and left out of macro means
+    accuracy... every name of METRICS
+    intervals:  {name: [low, high]}, 95 %; only `with_intervals`
+    per_class:  {class: {support, precision, recall, f1, roc_auc, and intervals: {...}}}
+    confusion:  images by truth (rows) and guess (columns), in the order of the classes
+    """
+    known = predictions.targets >= 0
+    evidence = Evidence.of(
+        predictions.logits[known], predictions.targets[known], temperature=temperature
+    )
+    found = intervals(evidence, seed=seed) if with_intervals else None
+    support, classes = evidence.margins.support, predictions.classes
+    return {
+        "n": len(evidence.targets),
+        "unknown": int((~known).sum()),
+        "no_guess": int(evidence.counts[:, NO_GUESS].sum()),
+        "absent": [name for name, images in zip(classes, support, strict=True) if not images],
+        **_plain(overall(evidence)),
+        **({"intervals": _plain(found.overall)} if found else {}),
+        "per_class": _by_class(classes, per_class(evidence), found),
+        "confusion": evidence.counts[:, :NO_GUESS].tolist(),
+    }
+
+
+def _by_class(
+    classes: tuple[str, ...], columns: Mapping[str, np.ndarray], found: Intervals | None
+) -> dict[str, dict[str, Any]]:
+    table = {}
+    for index, name in enumerate(classes):
+        row: dict[str, Any] = {"support": int(columns["support"][index])}
+        row |= _plain({figure: columns[figure][index] for figure in columns if figure != "support"})
+        if found:
+            row["intervals"] = _plain({n: pairs[index] for n, pairs in found.per_class.items()})
+        table[name] = row
+    return table
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers, or pairs of them, as JSON knows them: null for nan, which JSON has no word for."""
+    return {name: _number(value) for name, value in values.items()}
+
+
+def _number(value: Any) -> float | list[float | None] | None:
+    if isinstance(value, tuple | np.ndarray):
+        low, high = map(float, value)
+        return [None if math.isnan(low) else low, None if math.isnan(high) else high]
+    return None if math.isnan(value) else float(value)

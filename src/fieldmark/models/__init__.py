@@ -1,0 +1,1 @@
+"""Networks: catalog, heads, weights, bundles, and the one inference loop."""

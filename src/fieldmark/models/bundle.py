@@ -1,0 +1,89 @@
+"""A bundle: model.safetensors and model.json, enough to predict anywhere."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors.torch import save as serialised
+from torch import Tensor, nn
+
+from fieldmark.errors import WeightsError
+from fieldmark.files import write_json, write_whole
+from fieldmark.models.bundle_info import INFO, WEIGHTS, BundleInfo, read_info
+from fieldmark.models.catalog import MODELS
+from fieldmark.models.weights import fill, read_safetensors
+from fieldmark.records import InputSpec
+
+__all__ = ["BundleInfo", "Classifier", "load", "read_info", "save"]
+
+
+class Classifier(nn.Module):
+    """A network together with how images are made ready for it."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, spec: InputSpec):
+        super().__init__()
+        self.network = network
+        self.spec = spec
+        # not persistent: they belong to model.json, not to the weights
+        self.register_buffer("mean", torch.tensor(spec.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
+
+    def prepare(self, batch: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) -> float32 (N, 3, H, W): (x / 255 - mean) / std, layout kept."""
+        return (batch.to(torch.float32) / 255 - self.mean) / self.std
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """Logits (N, C) of uint8 images, or of float images that are prepared already."""
+        ready = batch if batch.is_floating_point() else self.prepare(batch)
+        logits: Tensor = self.network(ready)
+        return logits
+
+
+def save(folder: Path, network_state: Mapping[str, Tensor], info: BundleInfo) -> None:
+    """Write the two files into `folder`, each whole or not at all, model.json last.
+
+    network_state: of the bare network, not of a Classifier. Raises DiskError where there is
+    no room or no permission.
+    """
+    # a copy each: safetensors takes neither views of one memory nor channels_last
+    tensors = {
+        name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in network_state.items()
+    }
+    write_whole(folder / WEIGHTS, lambda draft: draft.write_bytes(serialised(tensors)))
+    write_json(folder / INFO, info.to_json())
+
+
+def load(folder: Path) -> tuple[Classifier, BundleInfo]:
+    """The classifier in eval mode on the processor, and what it is for.
+
+    Raises WeightsError, naming the file, where one is missing, damaged, written by a newer
+    Fieldmark, or where the two do not belong together.
+    """
+    info = read_info(folder / INFO)
+    network = _build(info, folder / INFO)
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise WeightsError(f"{path}: there is no such file; copy the bundle again, both files")
+    tensors = read_safetensors(path)
+    own = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    given = {name: tensor.shape for name, tensor in tensors.items()}
+    wrong = [name for name in own | given if own.get(name) != given.get(name)]
+    if wrong:
+        raise WeightsError(
+            f"{path}: does not belong to the {INFO} beside it: {len(wrong)} tensors do not fit "
+            f"(such as '{wrong[0]}'); copy the bundle again, both files"
+        )
+    fill(network, tensors)
+    return Classifier(network, info.spec).eval(), info
+
+
+def _build(info: BundleInfo, path: Path) -> nn.Module:
+    options, mistakes = MODELS.read(info.model, info.options)
+    if mistakes:
+        raise WeightsError(f"{path}: {mistakes[0].what}; it may need another version of fieldmark")
+    network: nn.Module = MODELS.build(info.model, options, len(info.classes))
+    return network

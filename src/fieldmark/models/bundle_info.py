@@ -1,0 +1,75 @@
+"""model.json, the half of a bundle that is read without torch: what the weights are for."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import TypeAdapter, ValidationError
+
+from fieldmark.errors import WeightsError
+from fieldmark.records import InputSpec
+
+INFO = "model.json"
+WEIGHTS = "model.safetensors"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class BundleInfo:
+    """What must be known to use a trained network, beside its weights.
+
+    model, options: its name in the catalog and what its builder was given. classes: in the
+    order of the logits. thresholds: of each class's score, for several labels an image.
+    temperature: what logits are divided by to become scores. weights: where training began.
+    samples_hash: of the table that it was trained on.
+    """
+
+    model: str
+    classes: tuple[str, ...]
+    spec: InputSpec
+    options: dict[str, Any] = field(default_factory=dict)
+    task: str = "single-label"
+    thresholds: dict[str, float] | None = None
+    temperature: float = 1.0
+    licence: str | None = None
+    weights: str = "random"
+    versions: dict[str, str] = field(default_factory=dict)
+    samples_hash: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for model.json."""
+        return {"format": FORMAT, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The reverse of `to_json`; raises pydantic's ValidationError where a value is wrong."""
+        return TypeAdapter(cls).validate_python(values)
+
+
+def read_info(path: Path) -> BundleInfo:
+    """What a model.json says. Raises WeightsError: missing, damaged, or of a newer Fieldmark."""
+    if not path.is_file():
+        raise WeightsError(
+            f"{path}: there is no such file; name a folder that holds {INFO} and {WEIGHTS}"
+        )
+    try:
+        values = dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path}: is damaged ({error}); copy the bundle again") from error
+    form = values.pop("format", None)
+    if isinstance(form, int) and form > FORMAT:
+        raise WeightsError(
+            f"{path}: was written by a newer Fieldmark (format {form}, this one reads {FORMAT}); "
+            "update fieldmark"
+        )
+    if form != FORMAT:
+        raise WeightsError(f"{path}: is not a bundle's {INFO} (no format); name a bundle's folder")
+    try:
+        return BundleInfo.from_json(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise WeightsError(
+            f"{path}: is damaged ('{where}': {first['msg'].lower()}); copy the bundle again"
+        ) from error

@@ -1,0 +1,38 @@
+"""A network's shapes without its memory: on torch's meta device."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from fieldmark.models.catalog import MODELS
+
+
+def outline(
+    name: str, num_classes: int = 1000, options: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """The network on the meta device: shapes and counts, no memory, no random numbers drawn.
+
+    It takes images on the meta device, too, and gives logits of the right shape.
+    """
+    with _TensorsOnMeta():
+        network: nn.Module = MODELS.build(name, options or {}, num_classes)
+    return network.to("meta")
+
+
+class _TensorsOnMeta(TorchFunctionMode):
+    """Sends to the meta device what holds parameters and buffers, and nothing else.
+
+    `torch.device("meta")` would send all: regnet computes its widths with tensors and then
+    needs their values.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = dict(kwargs or {})
+        if function in (torch.empty, torch.zeros, torch.ones):
+            kwargs["device"] = "meta"
+        return function(*args, **kwargs)

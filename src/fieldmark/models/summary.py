@@ -1,0 +1,146 @@
+"""A network as a table: its layers, their shapes, parameters and multiply-adds."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+import torchinfo
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchinfo.layer_info import LayerInfo
+
+from fieldmark.models.infer import evaluating
+
+
+@dataclass(frozen=True)
+class SummaryRow:
+    """One module. parameters and multiply_adds are its own, without those of modules inside it."""
+
+    depth: int
+    type: str
+    index: str
+    shape: tuple[int, ...]
+    parameters: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All modules in the order in which they run; the rows add up to the totals.
+
+    multiply_adds are for one image, counted on matrix products, convolutions and attention
+    (half of torch's FLOPs); what is done to single elements (batch norm, ReLU) is not counted.
+    megabytes (1e6 bytes): of the parameters as they are stored.
+    """
+
+    rows: tuple[SummaryRow, ...]
+    parameters: int
+    trainable: int
+    multiply_adds: int
+    megabytes: float
+
+    @property
+    def frozen(self) -> int:
+        """Parameters that training leaves as they are."""
+        return self.parameters - self.trainable
+
+
+def summarise(network: nn.Module, size: int, channels: int = 3) -> Summary:
+    """Run one black image of `size` x `size` pixels through the network and note each layer.
+
+    The network's modes, weights and the random generators stay as they are. A network on the
+    meta device (`outline`) is summarised without its memory.
+    """
+    weights = list(network.parameters())
+    device = weights[0].device if weights else torch.device("cpu")
+    kind = weights[0].dtype if weights else torch.float32
+    image = torch.zeros(1, channels, size, size, device=device, dtype=kind)
+    layers, work = _layers(network, image)
+    return Summary(
+        rows=_rows(network, layers, work),
+        parameters=sum(w.numel() for w in weights),
+        trainable=sum(w.numel() for w in weights if w.requires_grad),
+        multiply_adds=work.get("", 0),
+        megabytes=sum(w.numel() * w.element_size() for w in weights) / 1e6,
+    )
+
+
+def text(summary: Summary) -> str:
+    """The table, nested by indentation, and below it the totals."""
+    lines = [("layer", "output shape", "parameters", "multiply-adds")]
+    for row in summary.rows:
+        name = f"{'  ' * row.depth}{row.type}" + (f": {row.index}" if row.index else "")
+        shape = " x ".join(map(str, row.shape))
+        lines.append((name, shape, _number(row.parameters), _number(row.multiply_adds)))
+    wide = [max(len(line[column]) for line in lines) for column in range(4)]
+    table = [
+        f"{name:<{wide[0]}}  {shape:<{wide[1]}}  {parameters:>{wide[2]}}  {work:>{wide[3]}}"
+        for name, shape, parameters, work in lines
+    ]
+    totals = [
+        f"total parameters:          {summary.parameters:,} ({summary.megabytes:,.1f} MB)",
+        f"trainable parameters:      {summary.trainable:,}",
+        f"non-trainable parameters:  {summary.frozen:,}",
+        f"multiply-adds:             {summary.multiply_adds:,} (one image)",
+    ]
+    rule = "-" * len(table[0])
+    return "\n".join([table[0], rule, *table[1:], rule, *totals])
+
+
+def _number(count: int) -> str:
+    return f"{count:,}" if count else ""
+
+
+def _layers(network: nn.Module, image: Tensor) -> tuple[list[LayerInfo], dict[str, int]]:
+    """torchinfo's list of layers, and the multiply-adds inside each module by its name."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    # the fast path of nn.MultiheadAttention is one operation that no counter looks into
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with evaluating(network), FlopCounterMode(display=False) as counter:
+            found = torchinfo.summary(
+                network, input_data=image, device=image.device, mode="eval", verbose=0
+            )
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        torchinfo.torchinfo._cached_forward_pass.clear()  # it would keep the network alive
+    work = {
+        # names are the root's class and the path: "ResNet.layer1.0.conv1"
+        name.partition(".")[2]: sum(operations.values()) // 2
+        for name, operations in counter.get_flop_counts().items()
+        if name != "Global"
+    }
+    return found.summary_list, work
+
+
+def _rows(
+    network: nn.Module, layers: list[LayerInfo], work: dict[str, int]
+) -> tuple[SummaryRow, ...]:
+    names = {module: name for name, module in network.named_modules()}
+    shown = {names[layer.module] for layer in layers}
+    parameters, own = Counter[str](), Counter[str]()
+    for name, weight in network.named_parameters():
+        parameters[_holder(name, shown)] += weight.numel()
+    for name, count in work.items():
+        own[_holder(name, shown)] += count
+        if name:
+            own[_holder(name.rpartition(".")[0], shown)] -= count
+    return tuple(
+        SummaryRow(
+            depth=layer.depth,
+            type=layer.class_name,
+            index=f"{layer.depth}-{layer.depth_index}" if layer.depth else "",
+            shape=tuple(layer.output_size),
+            # a module that runs again is a row again, but its parameters are there once
+            parameters=parameters.pop(names[layer.module], 0),
+            multiply_adds=own.pop(names[layer.module], 0),
+        )
+        for layer in layers
+    )
+
+
+def _holder(name: str, shown: set[str]) -> str:
+    """The innermost of the modules that are shown in which this module or parameter stands."""
+    while name and name not in shown:
+        name = name.rpartition(".")[0]
+    return name

@@ -1,0 +1,215 @@
+"""What travels between the stages: two tables and a few frozen records. No torch here."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import polars as pl
+
+from fieldmark.errors import DataError
+
+SPLITS = ("train", "val", "test")
+SAMPLE_COLUMNS: dict[str, Any] = {
+    "path": pl.String,  # relative to the root, or the name of a built-in data set
+    "row": pl.Int64,  # the row inside a file that holds many images, else null
+    "hash": pl.String,  # of the image's content
+    "labels": pl.List(pl.String),
+    "split": pl.String,  # train, val, test, or null while undecided
+    "group": pl.String,  # what must not straddle a split (site, animal, patient), or null
+    "caption": pl.String,
+    "width": pl.Int64,
+    "height": pl.Int64,
+}
+LOGIT = "logit:"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One row an image: SAMPLE_COLUMNS and the user's own columns. `root` is where paths begin."""
+
+    frame: pl.DataFrame
+    root: str = "."
+
+    @classmethod
+    def from_columns(cls, columns: dict[str, Any], root: str = ".") -> Self:
+        """A table from columns; those of SAMPLE_COLUMNS that are left out are null."""
+        frame = pl.DataFrame(columns)
+        absent = [
+            pl.lit(None, dtype=kind).alias(name)
+            for name, kind in SAMPLE_COLUMNS.items()
+            if name not in frame.columns
+        ]
+        casts = [
+            pl.col(name).cast(kind)
+            for name, kind in SAMPLE_COLUMNS.items()
+            if name in frame.columns
+        ]
+        return cls(frame.with_columns(*casts, *absent), root)
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Every label of the table, in order."""
+        return tuple(self.frame["labels"].explode().drop_nulls().unique().sort().to_list())
+
+    def rows(self, split: str) -> np.ndarray:
+        """Positions of a split's rows in the table. -> (n,) int64"""
+        return np.flatnonzero((self.frame["split"] == split).fill_null(False).to_numpy())
+
+    def targets(self, classes: Sequence[str]) -> np.ndarray:
+        """Each row's first label as its position in `classes`. -> (N,) int64; -1 where unknown."""
+        place = {name: index for index, name in enumerate(classes)}
+        firsts = self.frame["labels"].list.first().to_list()
+        return np.array([place.get(label, -1) for label in firsts], dtype=np.int64)
+
+    def places(self) -> list[tuple[str, int | None]]:
+        """Where each image is, as plain values that a loader's worker may hold."""
+        return list(zip(self.frame["path"].to_list(), self.frame["row"].to_list(), strict=True))
+
+    def with_splits(self, splits: Sequence[str | None]) -> "Samples":
+        """The same images with the split of each."""
+        return replace(self, frame=self.frame.with_columns(pl.Series("split", splits, pl.String)))
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Images by class and split: {class: {split: n}}."""
+        table = {name: dict.fromkeys(SPLITS, 0) for name in self.classes}
+        grouped = self.frame.explode("labels").group_by("labels", "split").len()
+        for label, split, count in grouped.iter_rows():
+            if label is not None and split is not None:
+                table[label][split] = count
+        return table
+
+    def hash(self) -> str:
+        """A hash of content, labels and sides: the same images on the same sides give the same."""
+        digest = hashlib.blake2b(digest_size=16)
+        columns = self.frame.select("path", "row", "hash", "labels", "split")
+        for row in sorted(map(repr, columns.iter_rows())):
+            digest.update(row.encode() + b"\n")
+        return digest.hexdigest()
+
+    @classmethod
+    def read(cls, path: Path, root: str = ".") -> Self:
+        """Read what `frame.write_parquet` wrote."""
+        return cls(_read_table(path, SAMPLE_COLUMNS), root)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row an image and model: path, row, hash, split, fold, model, truth, and a logit a class.
+
+    The logits are columns named `logit:CLASS`, float32, in the order of the classes.
+    """
+
+    frame: pl.DataFrame
+
+    @classmethod
+    def of(cls, samples: Samples, rows: np.ndarray, logits: np.ndarray, **about: Any) -> Self:
+        """From logits (n, C) of the samples at `rows` (n,); `about`: classes, model, fold."""
+        classes: Sequence[str] = about["classes"]
+        taken = samples.frame[rows]
+        columns = {f"{LOGIT}{name}": logits[:, k] for k, name in enumerate(classes)}
+        frame = taken.select(
+            "path",
+            "row",
+            "hash",
+            "split",
+            pl.lit(about.get("fold"), pl.Int64).alias("fold"),
+            pl.lit(about.get("model"), pl.String).alias("model"),
+            pl.col("labels").alias("truth"),
+        )
+        return cls(frame.hstack(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float32))))
+
+    def __len__(self) -> int:
+        return self.frame.height
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """The classes that there are logits for."""
+        return tuple(c.removeprefix(LOGIT) for c in self.frame.columns if c.startswith(LOGIT))
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """-> (N, C) float32"""
+        columns = [f"{LOGIT}{name}" for name in self.classes]
+        return self.frame.select(columns).to_numpy().reshape(len(self), len(columns))
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        """Each row's first label as its position in `classes`. -> (N,) int64; -1 where unknown."""
+        return Samples(self.frame.rename({"truth": "labels"})).targets(self.classes)
+
+    def scores(self, temperature: float = 1.0) -> np.ndarray:
+        """Probabilities: the softmax of logits / temperature. -> (N, C) float64, rows sum to 1"""
+        return softmax(self.logits, temperature)
+
+    def of_split(self, split: str) -> "Predictions":
+        """The rows of one split."""
+        return Predictions(self.frame.filter(pl.col("split") == split))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `frame.write_parquet` wrote."""
+        return cls(_read_table(path, ("path", "split", "truth")))
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How an image becomes a network's input: stored form, then a centre crop, then normalised.
+
+    stored: `square:N` (both sides N, the shape is not kept), `shorter:N` (the shorter side N)
+            or `original` (resized only after augmentation; evaluated as `shorter:size`).
+    size:   side of the square that the network sees, pixels.
+    mean, std: of RGB in 0..1, a number a channel.
+    """
+
+    stored: str
+    size: int
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    @property
+    def form(self) -> tuple[str, int]:
+        """The stored form's word and number of pixels, e.g. ("shorter", 256)."""
+        word, _, side = self.stored.partition(":")
+        return word, int(side) if side else self.size
+
+    @property
+    def evaluated_form(self) -> tuple[str, int]:
+        """The form of an image that is not augmented, before its centre crop."""
+        return ("shorter", self.size) if self.stored == "original" else self.form
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for model.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """The reverse of `to_json`."""
+        three = {key: tuple(values[key]) for key in ("mean", "std")}
+        return cls(**{**values, **three})
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(N, C) logits -> (N, C) float64 probabilities; a row with nan is nan throughout."""
+    raised = logits.astype(np.float64) / temperature
+    raised -= raised.max(axis=1, keepdims=True)
+    powers = np.exp(raised)
+    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def _read_table(path: Path, needed: Sequence[str] | dict[str, Any]) -> pl.DataFrame:
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"{path}: cannot be read as Parquet ({error})") from error
+    missing = [name for name in needed if name not in frame.columns]
+    if missing:
+        raise DataError(f"{path}: the column '{missing[0]}' is missing; is this Fieldmark's table?")
+    return frame

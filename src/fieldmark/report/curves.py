@@ -1,0 +1,167 @@
+"""A run's history as inline SVG: text stays text, colours follow the page's theme.
+
+matplotlib draws in colours that stand for roles; they become CSS afterwards. Its `pyplot` is
+never touched: it keeps global state and looks for a screen.
+"""
+
+import io
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fieldmark.report.words import defined, figure, is_share, metric_name
+
+INK, TRAIN, VAL = "#010101", "#010102", "#010103"
+THEMED = {INK: "currentColor", TRAIN: "var(--train)", VAL: "var(--val)"}
+WIDTH = 380  # px; a phone's column shows it nearly one to one
+FEW = 24  # epochs: up to here each has a mark, a lone one would not be seen without
+Rows = Sequence[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One chart: its SVG, a heading, and the same in words for those who cannot see it."""
+
+    svg: str
+    title: str
+    words: str
+
+
+def curves(history: Rows, monitor: str, best_epoch: int | None) -> list[Curve]:
+    """Loss, the monitored metric and the learning rate; what the history lacks is left out."""
+    if not history:
+        return []
+    from matplotlib import style
+
+    metric = monitored(history, monitor)
+    own = {"svg.fonttype": "none", "svg.hashsalt": "fieldmark"}
+    with style.context(["default", own]):  # the same page whatever the user's matplotlibrc says
+        wanted = [
+            _compared(history, "loss", best_epoch),
+            _compared(history, metric, best_epoch) if metric else None,
+            _rate(history),
+        ]
+    return [curve for curve in wanted if curve]
+
+
+def monitored(history: Rows, monitor: str) -> str | None:
+    """The metric to draw: the monitored one, or accuracy where that is the loss or is missing."""
+    for name in (monitor.removeprefix("val_"), "accuracy"):
+        if name != "loss" and (
+            _points(history, f"train_{name}") or _points(history, f"val_{name}")
+        ):
+            return name
+    return None
+
+
+def _points(history: Rows, column: str) -> list[tuple[float, float]]:
+    """(epoch, value) of a column, nan where an epoch has no finite value; [] where none has."""
+    values = [row.get(column) for row in history]
+    if not any(map(defined, values)):
+        return []
+    epochs = [row.get("epoch", place) for place, row in enumerate(history, 1)]
+    return [
+        (epoch, float(value) if value is not None and defined(value) else math.nan)
+        for epoch, value in zip(epochs, values, strict=True)
+    ]
+
+
+def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | None:
+    """Training and validation in one chart."""
+    train, val = _points(history, f"train_{metric}"), _points(history, f"val_{metric}")
+    if not train and not val:
+        return None
+    found, axes = _axes(height=230)
+    if train:
+        _line(axes, train, TRAIN, linestyle=(0, (4, 2)), linewidth=1.7)
+    if val:
+        _line(axes, val, VAL, linewidth=2.2)
+    if best_epoch is not None:
+        _mark(axes, best_epoch, val or train, low=is_share(metric))
+    if is_share(metric):
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+    named = [("training", train), ("validation", val)]
+    words = "; ".join(
+        f"{name} from {figure(finite[0][1], metric)} to {figure(finite[-1][1], metric)}"
+        for name, points in named
+        if (finite := [point for point in points if defined(point[1])])
+    )
+    title = metric_name(metric)
+    return Curve(_svg(found, f"curve-{metric}"), title, f"{title} by epoch: {words}")
+
+
+def _rate(history: Rows) -> Curve | None:
+    points = _points(history, "lr")
+    if not points:
+        return None
+    found, axes = _axes(height=120)
+    _line(axes, points, INK, linewidth=1.4)
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.locator_params(axis="y", nbins=3)
+    highest = max(value for _, value in points if defined(value))
+    words = f"Learning rate by epoch: at most {highest:g}"
+    return Curve(_svg(found, "curve-lr"), "Learning rate", words)
+
+
+def _axes(height: int) -> tuple[Any, Any]:
+    """An empty figure `WIDTH` x `height` px, and its quiet axes."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    found = Figure(figsize=(WIDTH / 72, height / 72), facecolor="none", layout="constrained")
+    axes = found.add_subplot(facecolor="none")
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.margins(x=0.02)
+    axes.spines["bottom"].set(color=INK, alpha=0.35)
+    axes.grid(axis="y", color=INK, alpha=0.13, linewidth=0.8)
+    axes.tick_params(colors=INK, labelsize=12, length=0, pad=6)
+    axes.xaxis.set_major_locator(
+        MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
+    )
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+    axes.set_xlabel("epoch", color=INK, fontsize=12)
+    return found, axes
+
+
+def _line(axes: Any, points: list[tuple[float, float]], color: str, **style: Any) -> None:
+    mark = {"marker": "o", "markersize": 3.6} if len(points) <= FEW else {}
+    axes.plot(*zip(*points, strict=True), color=color, **mark, **style)
+
+
+def _mark(axes: Any, best_epoch: int, points: list[tuple[float, float]], *, low: bool) -> None:
+    """A line at the best epoch, a dot on the curve, and the word, `low` where curves rise."""
+    axes.axvline(best_epoch, color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
+    found = [value for epoch, value in points if epoch == best_epoch]
+    if found:
+        axes.plot([best_epoch], found, "o", color=VAL, markersize=7.5, zorder=4)
+    first, last = axes.get_xlim()
+    side = "right" if best_epoch > (first + last) / 2 else "left"
+    axes.annotate(
+        "best",
+        (best_epoch, 0 if low else 1),
+        xycoords=axes.get_xaxis_transform(),
+        xytext=(-6 if side == "right" else 6, 5 if low else -2),
+        textcoords="offset points",
+        ha=side,
+        va="bottom" if low else "top",
+        color=INK,
+        fontsize=12,
+    )
+
+
+def _svg(found: Any, name: str) -> str:
+    """The figure as SVG for inside a page: themed, ids of its own, no address of anywhere."""
+    buffer = io.StringIO()
+    found.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
+    text = buffer.getvalue()
+    text = text[text.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
+    text = re.sub(r' xmlns(:\w+)?="[^"]*"| (width|height)="[\d.]+pt"| version="1.1"', "", text)
+    text = text.replace("xlink:href", "href")
+    text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
+    for sentinel, css in THEMED.items():
+        text = text.replace(sentinel, css)
+    return re.sub(r"\s*\n\s*", "\n", text).strip()

@@ -1,0 +1,147 @@
+"""Numbers, dates and names as a reader wants them; None and nan are an en dash everywhere."""
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeGuard
+
+MISSING = "\N{EN DASH}"
+SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+ABBREVIATIONS = {"f1": "F1", "roc": "ROC", "auc": "AUC", "ece": "ECE", "mcc": "MCC"}
+NO_SHARE = ("loss", "auc", "mcc", "ece")  # metrics that are not read as percentages
+
+
+def defined(value: Any) -> TypeGuard[float]:
+    """Whether there is a number to show: not None, nan or infinite."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def percent(value: float | None, sign: str = " %") -> str:
+    """A share as a percentage with one decimal: 0.985 -> "98.5 %".
+
+    Only 1 reads "100 %" and only 0 reads "0 %" (to a millionth): shares that would round to
+    them get more decimals, so that 9999 of 10000 are "99.99 %".
+    """
+    if not defined(value):
+        return MISSING
+    for decimals in range(1, 5):
+        text = f"{value * 100:.{decimals}f}"
+        if float(text) not in (0, 100):
+            return f"{text}{sign}"
+    return f"{value * 100:.0f}{sign}"
+
+
+def decimal(value: float | None, places: int = 3) -> str:
+    """0.9987 -> "0.999"."""
+    return f"{value:.{places}f}" if defined(value) else MISSING
+
+
+def is_share(metric: str) -> bool:
+    """Whether a metric is read as a percentage ("macro_f1"), not as a plain number ("log_loss")."""
+    return not metric.endswith(NO_SHARE)
+
+
+def figure(value: float | None, metric: str) -> str:
+    """A metric's value as it is written: a percentage, or three decimals."""
+    return percent(value) if is_share(metric) else decimal(value)
+
+
+def interval(bounds: Sequence[float | None] | None, metric: str = "accuracy") -> str:
+    """Bounds in words, "96.3 to 99.4 %"; "" where there are none."""
+    if not bounds or not all(map(defined, bounds)):
+        return ""
+    low, high = bounds
+    first = percent(low, sign="") if is_share(metric) else decimal(low)
+    return f"{first} to {figure(high, metric)}"
+
+
+def count(value: float) -> str:
+    """1797 -> "1,797"."""
+    return f"{value:,.0f}"
+
+
+def images(n: int, split: str = "") -> str:
+    """ "270 test images", "1 image"."""
+    words = [count(n), SPLIT_WORDS.get(split, split), "image" if n == 1 else "images"]
+    return " ".join(filter(None, words))
+
+
+def metric_words(metric: str) -> str:
+    """ "macro_f1" -> "macro F1", "roc_auc" -> "ROC AUC"."""
+    return " ".join(ABBREVIATIONS.get(word, word) for word in metric.split("_"))
+
+
+def capital(text: str) -> str:
+    """The text with a capital in front; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def metric_name(metric: str) -> str:
+    """ "macro_f1" -> "Macro F1"."""
+    return capital(metric_words(metric))
+
+
+def size(parameters: float) -> str:
+    """A number of parameters: 950 -> "950", 38_282 -> "38.3 thousand", 25.6e6 -> "25.6 million"."""
+    for unit, word in ((1e9, "billion"), (1e6, "million"), (1e3, "thousand")):
+        if parameters >= unit:
+            return f"{parameters / unit:.3g} {word}"
+    return count(parameters)
+
+
+def duration(seconds: str | float) -> str:
+    """83.2 -> "1 min 23 s"; text that is no number is given back as it is."""
+    try:
+        value = float(seconds)
+    except ValueError:
+        return str(seconds)
+    if not math.isfinite(value):
+        return MISSING
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def moment(iso: str) -> str:
+    """ "2026-03-01T14:05:09+00:00" -> "1 March 2026, 14:05 UTC"; other text is given back."""
+    try:
+        when = datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    return f"{when.day} {when:%B %Y, %H:%M} {when.tzname() or ''}".strip()
+
+
+def quoted(name: str) -> str:
+    """A class's name inside a sentence."""
+    return f"\N{LEFT SINGLE QUOTATION MARK}{name}\N{RIGHT SINGLE QUOTATION MARK}"
+
+
+def task(classes: Sequence[str], most: int = 60) -> str:
+    """What the classifier does, in words: "tells 'cat' from 'dog'", "tells 10 classes apart"."""
+    if len(classes) == 1:
+        return "knows one class"
+    if len(classes) == 2 and sum(map(len, classes)) <= most:
+        return f"tells {quoted(classes[0])} from {quoted(classes[1])}"
+    return f"tells {count(len(classes))} classes apart"
+
+
+def headline(split: str | None, figures: dict[str, Any]) -> tuple[str, str]:
+    """The page's first sentence, and its interval in brackets ("" where there is none).
+
+    ("Right on 98.5 % of 270 test images", "(95 % interval 96.3 to 99.4 %)")
+    """
+    accuracy = figures.get("accuracy")
+    if split is None or not defined(accuracy):
+        return "How good it is has not been measured", ""
+    bounds = interval((figures.get("intervals") or {}).get("accuracy"))
+    sentence = f"Right on {percent(accuracy)} of {images(figures['n'], split)}"
+    return sentence, f"(95 % interval {bounds})" if bounds else ""
+
+
+def no_test_sentence(counts: dict[str, dict[str, int]]) -> str:
+    """Why a page has no test figures."""
+    if counts and not any(splits.get("test", 0) for splits in counts.values()):
+        return "No images were kept for testing, so how it does on new ones is not known."
+    return "The test images have not been looked at."

@@ -1,0 +1,205 @@
+"""The run folder: the only place that knows the names inside it."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fieldmark.errors import RunError, disk_error
+from fieldmark.files import write_json, write_text
+
+try:
+    import fcntl
+except ImportError:  # Windows: runs there are not guarded against a second process
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """A run's folder. Making the object touches nothing."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name: the folder's."""
+        return self.path.name
+
+    @property
+    def settings(self) -> Path:
+        """Resolved and complete; `fieldmark train --config` repeats the run."""
+        return self.path / "settings.yaml"
+
+    @property
+    def samples(self) -> Path:
+        """The Samples table with its splits."""
+        return self.path / "samples.parquet"
+
+    @property
+    def predictions(self) -> Path:
+        """The Predictions table of val and test."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def metrics(self) -> Path:
+        """Every figure, with intervals on test."""
+        return self.path / "metrics.json"
+
+    @property
+    def history(self) -> Path:
+        """A row an epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def steps(self) -> Path:
+        """A row every N steps."""
+        return self.path / "steps.csv"
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    @property
+    def log(self) -> Path:
+        """What was said."""
+        return self.path / "log.txt"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder that `--resume` goes on from."""
+        return self.path / "checkpoint"
+
+    @property
+    def manifest(self) -> Path:
+        """Written last: its presence says that the run is done."""
+        return self.path / "manifest.json"
+
+    @property
+    def evaluations(self) -> Path:
+        """The folder of evaluations on other data."""
+        return self.path / "evaluations"
+
+    @property
+    def has_bundle(self) -> bool:
+        """Whether there are weights to predict with."""
+        return (self.path / "model.json").is_file() and (self.path / "model.safetensors").is_file()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the run came to its end."""
+        return self.manifest.is_file()
+
+    def clear_drafts(self) -> None:
+        """Take away files that a kill left half written; their names end in .part."""
+        for draft in self.path.rglob(".*.part"):
+            draft.unlink(missing_ok=True)
+
+    def write_manifest(self, about: dict[str, Any]) -> None:
+        """Say that the run is done, with the size of every file of it."""
+        files = sorted(p for p in self.path.rglob("*") if p.is_file() and not _own(p))
+        sizes = {p.relative_to(self.path).as_posix(): p.stat().st_size for p in files}
+        write_json(self.manifest, {**about, "files": sizes})
+
+    def read_metrics(self) -> dict[str, Any]:
+        """metrics.json; raises RunError where the run has none yet."""
+        return self._read_json(self.metrics)
+
+    def read_manifest(self) -> dict[str, Any]:
+        """manifest.json; raises RunError where the run is not done."""
+        return self._read_json(self.manifest)
+
+    def _read_json(self, path: Path) -> dict[str, Any]:
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{path}: cannot be read; the run may have been stopped before it was written, "
+                f"go on with: fieldmark train --resume {self.path}"
+            ) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run for this process; a killed process lets go of it by dying."""
+        if fcntl is None:
+            yield
+            return
+        with (self.path / ".lock").open("a") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise RunError(
+                    f"{self.path}: another process is training this run; wait for it or stop it"
+                ) from error
+            yield
+
+
+def _own(path: Path) -> bool:
+    """Files that are not a result: the manifest itself, and the lock."""
+    return path.name in ("manifest.json", ".lock")
+
+
+def create(out: str, name: str | None, stem: str) -> RunDir:
+    """Make a new run folder OUT/NAME, or OUT/STEM-1, -2, ... where there is no name.
+
+    Raises RunError where NAME exists or is not a plain folder name, DiskError where it
+    cannot be made.
+    """
+    if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+        raise RunError(f"--name {name}: is not a plain folder name; put its folder into --out")
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise RunError(f"--out {out}: is a file; name a folder") from error
+    except OSError as error:
+        raise disk_error(Path(out), error) from error
+    number = 0
+    while True:
+        number += 1
+        path = Path(out) / (name or f"{plain(stem)}-{number}")
+        try:
+            path.mkdir()
+            return RunDir(path)
+        except FileExistsError:
+            if name is not None:
+                raise RunError(exists(path)) from None
+        except OSError as error:
+            raise disk_error(path, error) from error
+
+
+def exists(path: Path) -> str:
+    """The sentence for a run folder that is there already."""
+    return (
+        f"{path}: exists already; choose another --name, "
+        f"or go on with it: fieldmark train --resume {path}"
+    )
+
+
+def open_run(path: str | os.PathLike[str]) -> RunDir:
+    """The run at `path`; raises RunError where there is none."""
+    run = RunDir(Path(path))
+    if not run.path.is_dir():
+        raise RunError(f"{path}: there is no such run folder; `ls runs` shows those of this folder")
+    if not run.settings.is_file():
+        raise RunError(f"{path}: is no run (it has no settings.yaml); name a run's folder")
+    return run
+
+
+def remove(run: RunDir) -> None:
+    """Take a run folder away that nothing was reached in."""
+    shutil.rmtree(run.path, ignore_errors=True)
+
+
+def plain(text: str) -> str:
+    """Text as a part of a folder's name."""
+    return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "data"
+
+
+def write_settings(run: RunDir, text: str) -> None:
+    """settings.yaml, whole or not at all."""
+    write_text(run.settings, text)

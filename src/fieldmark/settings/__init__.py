@@ -1,0 +1,1 @@
+"""One frozen typed tree of settings, and how it is put together."""

@@ -1,0 +1,152 @@
+"""Defaults < recipe < --config < options and key=value: layers of settings become one tree.
+
+A layer is a flat table of dotted keys. Where a later layer names another choice (another
+optimiser, say), the options that earlier layers gave to the old one go with it: a learning
+rate that was right for AdamW is wrong for SGD.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from fieldmark.errors import Mistake, SettingsError, nearest
+from fieldmark.settings.tree import Choice, Settings, known_keys, sections
+
+LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
+Check = Callable[[dict[str, dict[str, Any]]], list[Mistake]]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Settings from one place. `where` says for each key what an error text points at."""
+
+    origin: str  # default, recipe NAME, file PATH, command line
+    values: dict[str, Any]
+    where: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """The tree, and for each dotted key the origin of its value."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def layer(origin: str, nested: Mapping[str, Any], prefix: str = "") -> Layer:
+    """A layer from a nested table, as YAML gives it. A section given a value takes it as name."""
+    values = dict(_flatten(nested))
+    return Layer(origin, values, {key: f"{prefix}{key}" for key in values})
+
+
+def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
+    """Put layers together and read them, the first the weakest.
+
+    `checks` look at the raw sections ({section: {key: value}}) and find mistakes that only
+    they know of. Raises SettingsError with all mistakes, those of the types and the checks'.
+    """
+    values, where, origins = _merge(layers)
+    mistakes = [
+        Mistake(where[key], f"there is no such setting{nearest(key, known_keys()) or LIST_THEM}")
+        for key in values
+        if not _is_known(key)
+    ]
+    nested: dict[str, dict[str, Any]] = {name: {} for name in sections()}
+    for key, value in values.items():
+        if _is_known(key):
+            section, _, name = key.partition(".")
+            nested[section][name] = value
+    settings = None
+    try:
+        settings = Settings.model_validate(nested)
+    except ValidationError as error:
+        mistakes += [_mistake(problem, where) for problem in error.errors()]
+    for check in checks:
+        mistakes += [_located(mistake, where) for mistake in check(nested)]
+    if mistakes or settings is None:
+        raise SettingsError(mistakes)
+    return Resolved(settings, origins)
+
+
+def _merge(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str], dict[str, str]]:
+    values: dict[str, Any] = {}
+    where: dict[str, str] = {}
+    origins: dict[str, str] = {}
+    for each in layers:
+        for key, value in each.values.items():
+            section, _, name = key.partition(".")
+            if name == "name" and _is_choice(section) and value != _name_so_far(values, section):
+                _forget_options(values, section)
+        values.update(each.values)
+        where.update({key: each.where.get(key, key) for key in each.values})
+        origins.update(dict.fromkeys(each.values, each.origin))
+    return values, where, {key: origins[key] for key in values}
+
+
+def _name_so_far(values: dict[str, Any], section: str) -> Any:
+    return values.get(f"{section}.name", sections()[section].model_fields["name"].default)
+
+
+def _forget_options(values: dict[str, Any], section: str) -> None:
+    fixed = sections()[section].model_fields
+    for key in [k for k in values if k.startswith(f"{section}.")]:
+        if key.partition(".")[2] not in fixed:
+            del values[key]
+
+
+def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in nested.items():
+        path = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            yield from _flatten(value, f"{path}.")
+        elif path in sections():
+            yield f"{path}.{'source' if path == 'data' else 'name'}", value
+        else:
+            yield path, value
+
+
+def _is_choice(section: str) -> bool:
+    return section in sections() and issubclass(sections()[section], Choice)
+
+
+def _is_known(key: str) -> bool:
+    section, _, name = key.partition(".")
+    return key in known_keys() or (_is_choice(section) and bool(name) and "." not in name)
+
+
+def _located(mistake: Mistake, where: dict[str, str]) -> Mistake:
+    return Mistake(where.get(mistake.where, mistake.where), mistake.what)
+
+
+def _mistake(problem: Mapping[str, Any], where: dict[str, str]) -> Mistake:
+    """One of pydantic's findings in this project's words."""
+    key = ".".join(str(part) for part in problem["loc"][:2])
+    return Mistake(where.get(key, key), _words(problem))
+
+
+def _words(problem: Mapping[str, Any]) -> str:
+    given, about = problem.get("input"), problem.get("ctx", {})
+    kind = problem["type"]
+    wanted = {
+        "missing": "is missing; name the images to train on",
+        "greater_than_equal": "must be at least {ge}",
+        "greater_than": "must be more than {gt}",
+        "less_than_equal": "must be at most {le}",
+        "less_than": "must be less than {lt}",
+        "literal_error": "must be {expected}",
+        "int_parsing": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "int_type": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "finite_number": "must be a finite number",
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+        "string_pattern_mismatch": "has not the form of a value this setting takes ({pattern})",
+        "string_type": "must be a text",
+    }.get(kind)
+    if wanted is None:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return wanted.format(**about) if kind == "missing" else f"{wanted.format(**about)}, not {given}"

@@ -1,0 +1,25 @@
+"""Short names for common settings: the same table serves the command line and Python."""
+
+OPTIONS = {
+    "model": "model.name",
+    "weights": "model.weights",
+    "freeze": "model.freeze",
+    "epochs": "train.epochs",
+    "batch_size": "train.batch_size",
+    "lr": "optimizer.lr",
+    "optimizer": "optimizer.name",
+    "schedule": "schedule.name",
+    "image_size": "input.size",
+    "augment": "augment.name",
+    "seed": "run.seed",
+    "precision": "run.precision",
+    "workers": "run.workers",
+    "device": "run.device",
+    "out": "run.out",
+    "name": "run.name",
+}
+
+
+def flag(option: str) -> str:
+    """The option as it is typed: batch_size -> --batch-size."""
+    return f"--{option.replace('_', '-')}"

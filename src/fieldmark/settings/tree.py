@@ -1,0 +1,193 @@
+"""Every setting, its type, default and range. A frozen tree; unknown keys are refused."""
+
+import types
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Auto = Literal["auto"]
+
+
+class Section(BaseModel):
+    """A part of the tree. Texts from a command line are read as the field's type wants them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_texts(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            key: _from_text(value, fields[key].annotation) if key in fields else value
+            for key, value in values.items()
+        }
+
+
+class Choice(Section):
+    """A line of a catalog, by name, with that line's own options beside the name."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", validate_default=True)
+
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What is set beside the name; the catalog knows which there may be."""
+        return dict(self.model_extra or {})
+
+
+class DataSettings(Section):
+    """Which images, and how they are split."""
+
+    source: str = Field(description="a folder of class folders, or a built-in name such as digits")
+    val_fraction: Share = Field(0.15, description="share of the images for validation")
+    test_fraction: Share = Field(0.15, description="share of the images for the test")
+    val: Literal["auto", "none"] = Field(
+        "auto", description="none: train on it too and keep the last weights"
+    )
+    split_seed: int = Field(0, ge=0, description="decides the split; --seed does not")
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> "DataSettings":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "val_fraction and test_fraction leave nothing to train on; "
+                "their sum must be less than 1"
+            )
+        return self
+
+
+class InputSettings(Section):
+    """How an image becomes what the network sees."""
+
+    size: Auto | Annotated[int, Field(ge=4)] = Field(
+        "auto", description="side of the square the network sees, in pixels"
+    )
+    stored: str = Field(
+        "auto",
+        pattern=r"^(auto|original|(shorter|square):[1-9][0-9]*)$",
+        description="auto, shorter:N, square:N or original: the form that augmentation starts from",
+    )
+    normalize: Literal["imagenet", "half"] = Field(
+        "imagenet", description="mean and standard deviation of the channels"
+    )
+
+
+class ModelSettings(Choice):
+    """The network; its own options (model.dropout, ...) stand beside these."""
+
+    name: str = Field("auto", description="a name that `fieldmark models` lists")
+    weights: str = Field("none", description="none (random), or a .safetensors or .pth file")
+    weights_partial: bool = Field(False, description="take a file that fits only in part")
+    freeze: bool = Field(False, description="train the last layer only")
+
+
+class AugmentSettings(Choice):
+    """What happens to an image in training."""
+
+    name: str = Field("auto", description="none, light or standard")
+
+
+class OptimizerSettings(Choice):
+    """The optimiser; its options (optimizer.lr, optimizer.weight_decay, ...) stand beside it."""
+
+    name: str = Field("adamw", description="adamw, adam, sgd, adadelta or rmsprop")
+
+
+class ScheduleSettings(Choice):
+    """How the learning rate moves."""
+
+    name: str = Field("cosine", description="cosine, one-cycle, step, plateau or none")
+
+
+class LossSettings(Choice):
+    """What is made small."""
+
+    name: str = Field("cross_entropy", description="cross_entropy")
+
+
+class TrainSettings(Section):
+    """The loop."""
+
+    epochs: Count = Field(20, description="passes over the training images, at the most")
+    batch_size: Count = Field(64, description="images a step")
+    accumulate: Count = Field(1, description="batches whose gradients are added up for one step")
+    clip_norm: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="the gradient's norm is cut to this"
+    )
+    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="decay of an exponential moving average of the weights, which is kept"
+    )
+    monitor: str = Field("macro_f1", description="the validation figure that chooses the epoch")
+    patience: Count | None = Field(
+        10, description="stop after so many epochs without a better figure; none: never"
+    )
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
+        10.0, description="minutes between checkpoints inside a long epoch"
+    )
+    steps_every: Count = Field(10, description="steps between rows of steps.csv")
+
+
+class RunSettings(Section):
+    """Where and on what it runs."""
+
+    seed: int = Field(0, ge=0, description="decides weights, order and augmentation")
+    precision: Literal["auto", "float32", "bf16", "16-mixed"] = Field(
+        "auto", description="auto follows a fixed table of processor and model"
+    )
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda or mps"
+    )
+    workers: Auto | Annotated[int, Field(ge=0, le=64)] = Field(
+        "auto", description="processes that load images; they change no result"
+    )
+    threads: Auto | Annotated[int, Field(ge=1)] = Field(
+        "auto", description="processor threads that compute; they may change the last bits"
+    )
+    out: str = Field("runs", description="the folder that run folders are made in")
+    name: str | None = Field(None, description="the run folder's name")
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    data: DataSettings
+    input: InputSettings = InputSettings()
+    augment: AugmentSettings = AugmentSettings()
+    model: ModelSettings = ModelSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    loss: LossSettings = LossSettings()
+    train: TrainSettings = TrainSettings()
+    run: RunSettings = RunSettings()
+
+
+def sections() -> dict[str, type[Section]]:
+    """The sections by name, in order."""
+    return {name: field.annotation for name, field in Settings.model_fields.items()}  # type: ignore[misc]
+
+
+def known_keys() -> list[str]:
+    """Every dotted key that is the same for all models, in order."""
+    return [f"{name}.{key}" for name, part in sections().items() for key in part.model_fields]
+
+
+def _from_text(value: Any, annotation: Any) -> Any:
+    """Text as a command line gives it: "none" for None, YAML where a list is wanted."""
+    if not isinstance(value, str):
+        return value
+    kinds = get_args(annotation) if _is_union(annotation) else (annotation,)
+    if type(None) in kinds and value.strip().casefold() in ("none", "null"):
+        return None
+    if any(get_origin(kind) in (list, tuple, dict) for kind in kinds):
+        return yaml.safe_load(value)
+    return value
+
+
+def _is_union(annotation: Any) -> bool:
+    return get_origin(annotation) in (Union, types.UnionType)

@@ -1,0 +1,128 @@
+"""A trained bundle at work: files in, scores out, one batch in memory at a time."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fieldmark.data.augment import centre_crop
+from fieldmark.data.images import SUFFIXES, read_file
+from fieldmark.errors import DataError, RunError
+from fieldmark.fit import precision
+from fieldmark.models import bundle
+from fieldmark.models.bundle_info import INFO
+from fieldmark.models.catalog import family
+from fieldmark.models.infer import infer
+from fieldmark.records import softmax
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One image's answer. `scores` are probabilities by class and sum to 1."""
+
+    image: str
+    label: str
+    score: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that could not be read, and the sentence that says why."""
+
+    image: str
+    reason: str
+
+
+class Predictor:
+    """A bundle (a run's folder, or one that holds its two files) that is ready to predict."""
+
+    def __init__(self, path: str | Path, *, device: str = "auto", batch_size: int = 64):
+        """Raises RunError where there is no bundle, WeightsError where it is damaged."""
+        folder = Path(path)
+        if not (folder / INFO).is_file():
+            raise RunError(
+                f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
+                "with one that was stopped: fieldmark train --resume RUN"
+            )
+        self.model, self.info = bundle.load(folder)
+        self.device = precision.pick_device(device)
+        self.model.to(self.device).to(memory_format=torch.channels_last)
+        chosen = precision.choose(self.device, family(self.info.model))
+        self.autocast = precision.autocast(chosen, self.device)
+        self._batch_size = batch_size
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What it can tell apart."""
+        return self.info.classes
+
+    def predict(self, images: str | Path | Sequence[str | Path]) -> Prediction | list[Prediction]:
+        """One image's prediction, or a list for a folder or several images.
+
+        Raises DataError for an image that cannot be read; `stream` goes on after those.
+        """
+        inputs = [images] if isinstance(images, str | Path) else list(images)
+        answers = []
+        for answer in self.stream(find_images(inputs)):
+            if isinstance(answer, Failure):
+                raise DataError(answer.reason)
+            answers.append(answer)
+        single = isinstance(images, str | Path) and not Path(images).is_dir()
+        return answers[0] if single else answers
+
+    def stream(self, paths: Iterable[Path]) -> Iterator[Prediction | Failure]:
+        """Answers in the order of `paths`; memory does not grow with their number."""
+        pending = iter(paths)
+        with ThreadPoolExecutor() as threads:
+            while batch := list(islice(pending, self._batch_size)):
+                yield from self._answer(batch, list(threads.map(self._read, batch)))
+
+    def _read(self, path: Path) -> torch.Tensor | str:
+        try:
+            pixels = read_file(path, self.info.spec.evaluated_form)
+        except DataError as error:
+            return str(error)
+        return centre_crop(torch.from_numpy(pixels.copy()).permute(2, 0, 1), self.info.spec.size)
+
+    def _answer(
+        self, paths: list[Path], read: list[torch.Tensor | str]
+    ) -> Iterator[Prediction | Failure]:
+        images = [image for image in read if isinstance(image, torch.Tensor)]
+        scores = iter(self._scores(torch.stack(images)) if images else ())
+        for path, image in zip(paths, read, strict=True):
+            if isinstance(image, str):
+                yield Failure(str(path), image)
+            else:
+                row = next(scores)
+                best = int(row.argmax())
+                by_class = dict(zip(self.classes, map(float, row), strict=True))
+                yield Prediction(str(path), self.classes[best], float(row[best]), by_class)
+
+    def _scores(self, images: torch.Tensor) -> np.ndarray:
+        """(n, 3, size, size) uint8 -> (n, C) float64"""
+        logits = infer(self.model, [images], device=self.device, autocast=self.autocast)
+        return softmax(logits, self.info.temperature)
+
+
+def find_images(inputs: Iterable[str | Path]) -> Iterator[Path]:
+    """Files as they are named, and the pictures of folders, at any depth, in order.
+
+    Raises DataError for a path that does not exist.
+    """
+    for each in map(Path, inputs):
+        if each.is_dir():
+            found = (path for path in sorted(each.rglob("*")) if _is_picture(path))
+            yield from found
+        elif each.exists():
+            yield each
+        else:
+            raise DataError(f"{each}: there is no such file or folder")
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

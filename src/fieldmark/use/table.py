@@ -1,0 +1,82 @@
+"""Predictions as a file: CSV, JSON lines or Parquet, written as they come, whole or not at all."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import polars as pl
+
+from fieldmark.errors import Mistake, SettingsError, listed
+from fieldmark.files import write_whole
+from fieldmark.use.predictor import Prediction
+
+Row = dict[str, Any]
+SCORE = "score:"
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse a file whose kind is unknown. Raises SettingsError."""
+    if path.suffix.lower() not in WRITERS:
+        raise SettingsError(
+            [Mistake(f"--out {path}", f"must end in {listed(WRITERS)}, which names its kind")]
+        )
+
+
+def write_table(
+    out: Path | IO[str], answers: Iterable[Prediction], classes: Sequence[str], *, scores: bool
+) -> None:
+    """Columns image, label, score, and with `scores` one `score:CLASS` a class.
+
+    A stream gets CSV, a file what its ending says. Memory does not grow with the number of
+    rows. Raises DiskError, SettingsError.
+    """
+    columns = ["image", "label", "score", *(f"{SCORE}{name}" for name in classes if scores)]
+    rows = (_row(answer, scores) for answer in answers)
+    if not isinstance(out, Path):
+        _stream_csv(out, rows, columns)
+        return
+    check_suffix(out)
+    write_whole(out, lambda draft: WRITERS[out.suffix.lower()](draft, rows, columns))
+
+
+def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) -> None:
+    writer = csv.DictWriter(stream, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _row(answer: Prediction, scores: bool) -> Row:
+    row: Row = {"image": answer.image, "label": answer.label, "score": answer.score}
+    if scores:
+        row |= {f"{SCORE}{name}": score for name, score in answer.scores.items()}
+    return row
+
+
+def _write_csv(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        _stream_csv(stream, rows, columns)
+
+
+def _write_json_lines(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:
+    with path.open("w", encoding="utf-8") as stream:
+        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _write_parquet(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:
+    """By way of JSON lines, which polars turns into Parquet a piece at a time."""
+    kinds = {name: pl.Float64 if name.startswith("score") else pl.String for name in columns}
+    between = path.with_name(f"{path.name}.jsonl")
+    try:
+        _write_json_lines(between, rows, columns)
+        pl.scan_ndjson(between, schema=pl.Schema(kinds)).sink_parquet(path)
+    finally:
+        between.unlink(missing_ok=True)
+
+
+WRITERS: dict[str, Callable[[Path, Iterator[Row], Sequence[str]], None]] = {
+    ".csv": _write_csv,
+    ".jsonl": _write_json_lines,
+    ".parquet": _write_parquet,
+}

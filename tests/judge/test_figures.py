@@ -1,0 +1,102 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import log_loss
+
+from fieldmark.judge.figures import figures
+from fieldmark.judge.metrics import METRICS, measure
+from fieldmark.records import Predictions, Samples, softmax
+
+CLASSES = ("auk", "bat", "cat")
+
+
+def predicted(logits, labels):
+    columns = {
+        "path": [f"{row}.png" for row in range(len(labels))],
+        "labels": [[label] for label in labels],
+        "split": ["test"] * len(labels),
+    }
+    samples = Samples.from_columns(columns)
+    return Predictions.of(samples, np.arange(len(labels)), logits, classes=CLASSES)
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(0)
+    targets = rng.integers(3, size=60)
+    logits = rng.normal(size=(60, 3)).astype(np.float32) + np.eye(3, dtype=np.float32)[targets]
+    return predicted(logits, [CLASSES[k] for k in targets])
+
+
+def test_figures_are_the_measures_of_the_predictions(predictions):
+    found = figures(predictions)
+    assert {name: found[name] for name in METRICS} == measure(
+        predictions.logits, predictions.targets
+    )
+    assert (found["n"], found["unknown"], found["no_guess"], found["absent"]) == (60, 0, 0, [])
+    assert "intervals" not in found
+    assert np.trace(found["confusion"]) / 60 == pytest.approx(found["accuracy"])
+    assert {name: row["support"] for name, row in found["per_class"].items()} == {
+        name: sum(found["confusion"][k]) for k, name in enumerate(CLASSES)
+    }
+
+
+def test_figures_are_json_and_come_back_as_they_were(predictions):
+    found = figures(predictions, with_intervals=True)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_intervals_are_given_when_they_are_asked_for(predictions):
+    found = figures(predictions, with_intervals=True, seed=5)
+    assert list(found["intervals"]) == list(METRICS)
+    for name, (low, high) in found["intervals"].items():
+        assert low < found[name] < high
+    for row in found["per_class"].values():
+        assert list(row["intervals"]) == ["precision", "recall", "f1"]
+        assert row["intervals"]["recall"][0] < row["recall"] < row["intervals"]["recall"][1]
+    other = figures(predictions, with_intervals=True, seed=6)
+    assert found["intervals"]["macro_f1"] != other["intervals"]["macro_f1"]
+
+
+def test_temperature_changes_the_loss_and_not_the_guesses(predictions):
+    cool, warm = figures(predictions), figures(predictions, temperature=4.0)
+    expected = log_loss(predictions.targets, softmax(predictions.logits, 4.0))
+    assert warm["log_loss"] == pytest.approx(expected)
+    assert warm["confusion"] == cool["confusion"]
+
+
+def test_images_of_a_class_that_is_not_known_are_counted_and_left_out():
+    logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
+    found = figures(predicted(logits, ["auk", "bat", "cat", "yeti"]))
+    assert (found["n"], found["unknown"], found["accuracy"]) == (3, 1, 1.0)
+    assert found["confusion"] == np.eye(3, dtype=int).tolist()
+
+
+def test_a_class_without_images_is_named_and_its_figures_are_null():
+    logits = np.eye(3, dtype=np.float32)[[0, 1, 2]]
+    found = figures(predicted(logits, ["auk", "bat", "bat"]), with_intervals=True)
+    absent = found["per_class"]["cat"]
+    assert found["absent"] == ["cat"]
+    assert absent.pop("intervals") == {name: [None, None] for name in ("precision", "recall", "f1")}
+    assert absent == {"support": 0, "precision": None, "recall": None, "f1": None, "roc_auc": None}
+    assert found["macro_recall"] == 0.75
+
+
+def test_images_without_a_guess_are_counted_as_wrong():
+    logits = np.eye(3, dtype=np.float32)[[0, 1, 2]]
+    logits[2] = np.nan
+    found = figures(predicted(logits, ["auk", "bat", "cat"]), with_intervals=True)
+    assert (found["n"], found["no_guess"]) == (3, 1)
+    assert found["accuracy"] == pytest.approx(2 / 3)
+    assert found["log_loss"] is None
+    assert found["intervals"]["log_loss"] == [None, None]
+    assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+
+
+def test_a_split_without_images_has_no_figures():
+    found = figures(predicted(np.empty((0, 3), np.float32), []), with_intervals=True)
+    assert found["n"] == 0
+    assert found["absent"] == list(CLASSES)
+    assert {found[name] for name in METRICS} == {None}
+    assert all(bounds == [None, None] for bounds in found["intervals"].values())

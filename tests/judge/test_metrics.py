@@ -1,0 +1,218 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as reference
+
+from fieldmark.judge.metrics import (
+    METRICS,
+    Evidence,
+    class_aucs,
+    confusion,
+    guesses,
+    measure,
+    per_class,
+)
+from fieldmark.records import softmax
+
+KINDS = ("precision", "recall", "f1")
+
+
+def drawn(seed, n=300, classes=4, decimals=1, shares=None):
+    """Logits rounded, so that scores tie, and targets that they know something of."""
+    rng = np.random.default_rng(seed)
+    targets = rng.choice(classes, size=n, p=shares)
+    logits = rng.normal(size=(n, classes))
+    logits[np.arange(n), targets] += 0.8
+    return logits.round(decimals).astype(np.float32), targets
+
+
+def precision_recall_f1(targets, found, **options):
+    triple = reference.precision_recall_fscore_support(targets, found, zero_division=0, **options)
+    return dict(zip(KINDS, triple[:3], strict=True))
+
+
+@st.composite
+def cases(draw):
+    """Few or many images, ties or none, classes that may have no image or one."""
+    seed, classes = draw(st.integers(0, 10**6)), draw(st.integers(1, 6))
+    weights = np.array(draw(st.lists(st.integers(0, 9), min_size=classes, max_size=classes)))
+    shares = (weights + (weights.sum() == 0)) / (weights + (weights.sum() == 0)).sum()
+    n, decimals = draw(st.integers(1, 60)), draw(st.integers(0, 3))
+    return drawn(seed, n, classes, decimals, shares)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(cases())
+def test_figures_from_counts_are_those_of_scikit_learn(case):
+    logits, targets = case
+    found, ours = logits.argmax(axis=1), measure(logits, targets)
+    present = np.unique(targets)
+    theirs = {
+        "accuracy": reference.accuracy_score(targets, found),
+        "balanced_accuracy": reference.recall_score(
+            targets, found, labels=present, average="macro", zero_division=0
+        ),
+    }
+    for average, labels in (("macro", present), ("micro", None), ("weighted", None)):
+        values = precision_recall_f1(targets, found, average=average, labels=labels)
+        theirs |= {f"{average}_{name}": value for name, value in values.items()}
+    assert {name: ours[name] for name in theirs} == pytest.approx(theirs, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(cases())
+def test_figures_of_each_class_are_those_of_scikit_learn(case):
+    logits, targets = case
+    ours, present = per_class(Evidence.of(logits, targets)), np.unique(targets)
+    theirs = precision_recall_f1(targets, logits.argmax(axis=1), labels=present, average=None)
+    for name in KINDS:
+        np.testing.assert_allclose(ours[name][present], theirs[name], atol=1e-12)
+        assert np.isnan(np.delete(ours[name], present)).all()
+    assert ours["support"].tolist() == np.bincount(targets, minlength=logits.shape[1]).tolist()
+
+
+def auc_of_pairs(scores, mine):
+    won = [(a > b) + 0.5 * (a == b) for a in scores[mine] for b in scores[~mine]]
+    return np.mean(won) if won else np.nan
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(cases())
+def test_roc_auc_is_the_share_of_pairs_won_and_a_tie_is_half(case):
+    logits, targets = case
+    scores = softmax(logits)
+    pairs = [auc_of_pairs(column, targets == k) for k, column in enumerate(scores.T)]
+    np.testing.assert_allclose(class_aucs(scores, targets), pairs, atol=1e-12)
+    there = [value for value in pairs if not np.isnan(value)]
+    expected = np.mean(there) if there else np.nan
+    assert measure(logits, targets)["roc_auc"] == pytest.approx(expected, nan_ok=True)
+
+
+@pytest.mark.parametrize("decimals", [0, 1, 6])
+@pytest.mark.parametrize("shares", [None, [0.9, 0.05, 0.03, 0.02]])
+def test_roc_auc_and_log_loss_are_those_of_scikit_learn(decimals, shares):
+    logits, targets = drawn(3, n=2000, decimals=decimals, shares=shares)
+    scores, ours = softmax(logits), measure(logits, targets)
+    theirs = reference.roc_auc_score(targets, scores, multi_class="ovr", average="macro")
+    assert ours["roc_auc"] == pytest.approx(theirs, abs=1e-12)
+    assert ours["log_loss"] == pytest.approx(reference.log_loss(targets, scores), abs=1e-12)
+
+
+def test_two_classes_have_scikit_learns_binary_roc_auc():
+    logits, targets = drawn(4, classes=2)
+    theirs = reference.roc_auc_score(targets, softmax(logits)[:, 1])
+    assert measure(logits, targets)["roc_auc"] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_score_of_zero_has_a_log_loss_clipped_as_scikit_learns():
+    logits, targets = np.array([[900.0, 0.0], [0.0, 900.0]]), np.array([1, 1])
+    theirs = reference.log_loss(targets, softmax(logits), labels=[0, 1])
+    assert measure(logits, targets)["log_loss"] == pytest.approx(theirs)
+    assert 18 < theirs < 19
+
+
+def test_a_class_without_images_has_no_figures_and_no_part_in_the_means():
+    logits = np.eye(3)[[0, 1, 2, 1]]
+    targets = np.array([0, 1, 0, 1])  # class 2 is guessed once and is never true
+    ours, classes = measure(logits, targets), per_class(Evidence.of(logits, targets))
+    assert np.isnan([classes[name][2] for name in (*KINDS, "roc_auc")]).all()
+    assert ours["macro_recall"] == ours["balanced_accuracy"] == 0.75
+    assert ours["macro_precision"] == 1.0
+    counted_as_zero = reference.precision_score(targets, [0, 1, 2, 1], average="macro")
+    assert counted_as_zero == pytest.approx(2 / 3)
+
+
+def test_a_class_that_is_never_guessed_has_precision_and_f1_of_zero():
+    classes = per_class(Evidence.of(np.eye(2)[[0, 0]], np.array([0, 1])))
+    assert classes["precision"].tolist() == [0.5, 0.0]
+    assert classes["f1"].tolist() == [pytest.approx(2 / 3), 0.0]
+
+
+def test_one_class_alone_has_no_roc_auc():
+    logits, targets = drawn(5, n=20)
+    ours = measure(logits, np.full_like(targets, 2))
+    assert np.isnan(ours["roc_auc"])
+    assert np.isnan(per_class(Evidence.of(logits, np.full_like(targets, 2)))["roc_auc"]).all()
+    assert ours["macro_recall"] == ours["accuracy"] == np.mean(logits.argmax(axis=1) == 2)
+
+
+def test_a_model_of_one_class_is_always_right():
+    ours = measure(np.zeros((3, 1)), np.zeros(3, int))
+    assert ours["accuracy"] == ours["macro_f1"] == 1.0
+    assert ours["log_loss"] == reference.log_loss([1], [[0.0, 1.0]], labels=[0, 1])
+
+
+def test_one_image_is_measured():
+    ours = measure(np.array([[2.0, 0.0, 1.0]]), np.array([0]))
+    assert ours["accuracy"] == ours["macro_f1"] == ours["weighted_precision"] == 1.0
+    assert ours["log_loss"] == pytest.approx(np.log(1 + np.exp(-2) + np.exp(-1)))
+
+
+def test_without_images_every_figure_is_nan():
+    ours = measure(np.empty((0, 3), np.float32), np.empty(0, np.int64))
+    assert list(ours) == list(METRICS)
+    assert np.isnan(list(ours.values())).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_row_that_is_not_finite_is_no_guess_and_counts_as_wrong(bad):
+    logits, targets = drawn(6)
+    logits[:30, 1] = bad
+    found = guesses(logits)
+    ours = measure(logits, targets)
+    assert (found[:30] == -1).all()
+    assert (found[30:] == logits[30:].argmax(axis=1)).all()
+    assert ours["accuracy"] == np.mean(found == targets)
+    assert np.isnan([ours["roc_auc"], ours["log_loss"]]).all()
+    micro = precision_recall_f1(targets, found, labels=range(4), average="micro")
+    assert {name: ours[f"micro_{name}"] for name in KINDS} == pytest.approx(micro)
+    macro = precision_recall_f1(targets, found, labels=range(4), average="macro")
+    assert {name: ours[f"macro_{name}"] for name in KINDS} == pytest.approx(macro)
+
+
+def test_a_model_that_guesses_nothing_has_nothing_right():
+    ours = measure(np.full((3, 2), np.nan), np.array([0, 1, 1]))
+    assert {ours[name] for name in METRICS if name not in ("roc_auc", "log_loss")} == {0.0}
+
+
+def test_minus_infinity_rules_a_class_out_and_leaves_a_guess():
+    logits = np.array([[-np.inf, 1.0, 0.0]])
+    assert guesses(logits).tolist() == [1]
+    assert measure(logits, np.array([1]))["log_loss"] == pytest.approx(np.log(1 + np.exp(-1)))
+
+
+def test_the_confusion_table_is_scikit_learns():
+    logits, targets = drawn(7)
+    found = logits.argmax(axis=1)
+    theirs = reference.confusion_matrix(targets, found)
+    assert confusion(found, targets, 4).tolist() == theirs.tolist()
+    weights = np.random.default_rng(0).random(len(targets))
+    weighted = reference.confusion_matrix(targets, found, sample_weight=weights)
+    np.testing.assert_allclose(confusion(found, targets, 4, weights), weighted)
+
+
+def test_an_image_without_a_guess_is_in_no_column_of_the_confusion_table():
+    table = confusion(np.array([-1, 0, 1]), np.array([0, 0, 1]), 2)
+    assert table.tolist() == [[1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(("guess", "truth"), [(0, -1), (0, 2), (2, 0), (-2, 0)])
+def test_a_class_that_does_not_exist_is_refused_by_the_confusion_table(guess, truth):
+    with pytest.raises(ValueError, match=r"row 1: truth .* is outside 0\.\.1"):
+        confusion(np.array([0, guess]), np.array([0, truth]), 2)
+
+
+def test_scores_at_hand_are_used():
+    logits, targets = drawn(8)
+    ours = measure(logits, targets, scores=softmax(logits, 3.0))
+    assert ours["log_loss"] == pytest.approx(
+        reference.log_loss(targets, softmax(logits, 3.0)), abs=1e-12
+    )
+    assert ours["accuracy"] == measure(logits, targets)["accuracy"]
+
+
+def test_every_figure_of_the_table_is_measured_and_only_a_loss_is_better_when_small():
+    assert list(measure(*drawn(9))) == list(METRICS)
+    assert [name for name, (_, goal) in METRICS.items() if goal == "min"] == ["log_loss"]
+    assert all(about and goal in ("max", "min") for about, goal in METRICS.values())

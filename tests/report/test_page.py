@@ -1,0 +1,263 @@
+import os
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from fieldmark.report.page import RunPage, render
+
+DASH = "\N{EN DASH}"
+
+
+class Reader(HTMLParser):
+    """The tags with their attributes, the text that is read, and the scripts."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.words = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag):
+        self._inside = ""
+
+    def handle_data(self, data):
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif self._inside != "style":
+            self.words += data
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words.split())  # a no-break space counts as a space
+
+
+def test_the_headline_says_how_good_it_is_with_its_interval(make_page):
+    text = Reader(render(make_page())).text
+    assert "Right on 93.3 % of 30 test images (95 % interval 80.0 to 96.0 %)" in text
+    assert "tells 3 classes apart" in text
+
+
+def test_two_classes_are_told_by_name(make_page):
+    text = Reader(render(make_page(("cat", "dog")))).text
+    assert "tells \N{LEFT SINGLE QUOTATION MARK}cat\N{RIGHT SINGLE QUOTATION MARK} from" in text
+
+
+def test_nothing_in_the_file_points_outside_it(make_page):
+    html = render(make_page())
+    reader = Reader(html)
+    addresses = [
+        value or ""
+        for _, attributes in reader.tags
+        for name, value in attributes.items()
+        if name in ("src", "href", "xlink:href", "srcset", "action", "data")
+    ]
+    assert addresses
+    assert all(address.startswith(("#", "data:image/")) for address in addresses)
+    assert "http:" not in html
+    assert "https:" not in html
+    assert "@import" not in html
+    assert not {"link", "iframe", "object", "base"} & {tag for tag, _ in reader.tags}
+
+
+def test_ids_are_unique_and_every_reference_is_met(make_page):
+    tags = Reader(render(make_page())).tags
+    ids = [attributes["id"] for _, attributes in tags if "id" in attributes]
+    used = [attributes["href"] for _, attributes in tags if "href" in attributes]
+    assert len(ids) == len(set(ids))
+    assert used
+    assert {address.removeprefix("#") for address in used} <= set(ids)
+
+
+NASTY = '<script>alert("x")</script>'
+
+
+@pytest.mark.parametrize("count", [2, 3, 40])
+def test_class_names_are_escaped_wherever_they_stand(make_page, picture, count):
+    names = (NASTY, 'it\'s "quoted", {{ 7 * 7 }} & co', *(f"Käfer {k}" for k in range(2, count)))
+    page = make_page(
+        names,
+        title=NASTY,
+        data=NASTY,
+        status=NASTY,
+        command=NASTY,
+        settings=NASTY,
+        notes=(NASTY,),
+        model={"name": NASTY},
+        about={NASTY: NASTY},
+        mistakes=(replace(picture(*names[:2]), caption='" onerror="alert(1)'),),
+    )
+    reader = Reader(render(page))
+    assert len(reader.scripts) == 1
+    assert "alert" not in reader.scripts[0]
+    assert not any("onerror" in attributes for _, attributes in reader.tags)
+    assert names[1] in reader.text
+    assert NASTY in reader.text
+
+
+def test_a_stopped_run_says_that_the_test_images_have_not_been_looked_at(make_page):
+    page = make_page(status="stopped after epoch 3 of 20")
+    html = render(replace(page, figures={"val": page.figures["val"]}))
+    text = Reader(html).text
+    assert "Stopped after epoch 3 of 20. The test images have not been looked at." in text
+    assert "Right on 93.3 % of 30 validation images" in text
+    assert "test images (" not in text
+
+
+def test_a_run_without_any_figures_says_that_it_was_not_measured(make_page):
+    text = Reader(render(make_page(figures={}, mistakes=(), history=[], best_epoch=None))).text
+    assert "How good it is has not been measured" in text
+    assert "The test images have not been looked at." in text
+    assert "Confusion matrix" not in text
+
+
+def test_a_run_without_a_test_split_says_so(make_page):
+    page = make_page()
+    counts = {name: {"train": 70, "val": 15, "test": 0} for name in page.classes}
+    html = render(replace(page, counts=counts, figures={"val": page.figures["val"]}))
+    assert "No images were kept for testing" in Reader(html).text
+
+
+def test_a_finished_run_with_test_figures_has_no_warning(make_page):
+    assert 'class="banner"' not in render(make_page())
+
+
+def test_an_empty_test_split_is_drawn_without_figures(make_page):
+    page = make_page()
+    empty = page.figures["test"] | {
+        "n": 0,
+        "accuracy": None,
+        "intervals": {},
+        "confusion": [[0] * 3] * 3,
+    }
+    assert "has not been measured" in Reader(render(replace(page, figures={"test": empty}))).text
+
+
+def test_a_figure_that_is_not_defined_is_a_dash_that_explains_itself(make_page):
+    page = make_page()
+    row = {"support": 0, "precision": None, "recall": float("nan"), "f1": None, "intervals": {}}
+    page.figures["test"]["per_class"]["2"] = row
+    reader = Reader(render(page))
+    dashes = [a["title"] for tag, a in reader.tags if tag == "abbr"]
+    assert dashes.count("not defined: no test image is of this class") == 3
+    assert "not defined for these images" in dashes  # the ROC AUC
+    assert "nan" not in reader.text.casefold().split()
+    assert "none" not in reader.text.casefold().split()
+    assert f"{DASH} ROC AUC" in reader.text
+
+
+def test_a_class_that_was_never_guessed_is_told_from_one_without_images(make_page):
+    page = make_page()
+    row = page.figures["test"]["per_class"]["2"]
+    page.figures["test"]["per_class"]["2"] = row | {"precision": None}
+    assert "not defined: the model never guessed this class" in render(page)
+
+
+def test_few_classes_are_a_table_with_headers_and_many_a_picture(make_page):
+    few = Reader(render(make_page(tuple(f"c{k}" for k in range(30)))))
+    many = Reader(render(make_page(tuple(f"c{k}" for k in range(31)))))
+    cells = [a for tag, a in few.tags if tag == "td" and a.get("class", "").startswith("right")]
+    assert len(cells) == 30
+    assert {a.get("scope") for tag, a in few.tags if tag == "th"} <= {"col", "row", None}
+    alternatives = [a["alt"] for tag, a in many.tags if tag == "img"]
+    assert any(alt.startswith("Confusion matrix of 31 classes") for alt in alternatives)
+    assert "c0 taken for c1: 1 of 10" in many.text
+
+
+def test_the_number_of_mistakes_in_all_is_told_beside_those_shown(make_page):
+    text = Reader(render(make_page())).text
+    assert "2 mistakes on 30 test images in all. The one that the model was surest of" in text
+
+
+def test_an_image_without_a_guess_is_a_mistake_outside_the_matrix(make_page):
+    page = make_page()
+    page.figures["test"] |= {"n": 31, "no_guess": 1}
+    text = Reader(render(page)).text
+    assert "28 right 3 wrong" in text
+    assert "1 image got no guess, since the scores are not finite; it counts as wrong" in text
+    assert "3 mistakes on 31 test images" in text
+
+
+def test_no_mistakes_are_told_in_words(make_page):
+    page = make_page(mistakes=())
+    page.figures["test"]["confusion"] = [[10, 0, 0], [0, 10, 0], [0, 0, 10]]
+    assert "There are no mistakes on the test images." in Reader(render(page)).text
+
+
+def test_only_small_pictures_are_shown_with_hard_edges(make_page, picture):
+    html = render(make_page(mistakes=(picture(side=8), picture(side=160))))
+    classes = [a.get("class") for tag, a in Reader(html).tags if tag == "img"]
+    assert classes == ["small", None]
+
+
+def test_bytes_that_are_no_image_do_not_break_the_page(make_page, picture):
+    broken = replace(picture(), png=b"not an image")
+    assert "data:image/png;base64,bm90" in render(make_page(mistakes=(broken,)))
+
+
+def test_counts_by_class_and_split_have_their_sums(make_page):
+    text = Reader(render(make_page())).text
+    assert "All 210 45 30 285" in text
+    assert "285: 210 training, 45 validation, 30 test" in text
+
+
+def test_tables_sort_by_buttons_and_missing_values_have_no_key(make_page):
+    page = make_page()
+    row = page.figures["test"]["per_class"]["2"]
+    page.figures["test"]["per_class"]["2"] = row | {"recall": None}
+    reader = Reader(render(page))
+    assert sum(tag == "button" for tag, _ in reader.tags) == 11  # 5 and 5 headers, and to copy
+    keys = [a["data-value"] for tag, a in reader.tags if tag == "td" and a.get("class") == "recall"]
+    assert keys == ["0.9", "", "0.9"]
+
+
+def test_the_command_the_settings_and_the_circumstances_are_there(make_page):
+    text = Reader(render(make_page())).text
+    assert "fieldmark train digits --model small" in text
+    assert "model: name: small" in text
+    assert "1 min 23 s" in text
+    assert "1 March 2026, 14:05" in text
+    assert "38.3 thousand, all trained" in text
+
+
+def test_notes_are_shown(make_page):
+    html = render(make_page(notes=("2 files could not be read.",)))
+    assert "Worth knowing 2 files could not be read." in Reader(html).text
+
+
+def test_file_names_in_no_encoding_leave_a_page_that_can_be_written(make_page, picture):
+    odd = replace(picture(), caption=os.fsdecode(b"bad-\xff.png"))
+    assert "bad-?.png" in render(make_page(mistakes=(odd,))).encode("utf-8").decode()
+
+
+def test_the_same_page_gives_the_same_text(make_page):
+    assert render(make_page()) == render(make_page())
+
+
+def test_a_hundred_classes_are_drawn_fast_and_small(make_page):
+    page: RunPage = make_page(tuple(f"a rather long class name, number {k}" for k in range(100)))
+    render(page)  # imports are not what is measured
+    start = time.perf_counter()
+    html = render(page)
+    assert time.perf_counter() - start < 2
+    assert len(html.encode()) < 500_000
+
+
+def test_a_page_reaches_neither_pyplot_nor_torch():
+    code = (
+        "import sys; from fieldmark.report.curves import curves;"
+        "assert 'matplotlib' not in sys.modules;"
+        "import fieldmark.report.page;"
+        "assert curves([{'epoch': 1, 'train_loss': 1.0}], 'accuracy', None);"
+        "assert not {'matplotlib.pyplot', 'torch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -1,0 +1,100 @@
+import math
+
+import pytest
+
+from fieldmark.report.words import (
+    MISSING,
+    decimal,
+    duration,
+    figure,
+    headline,
+    images,
+    interval,
+    metric_name,
+    moment,
+    percent,
+    size,
+    task,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.985, "98.5 %"),
+        (1, "100 %"),
+        (1 - 1e-12, "100 %"),
+        (0.9999, "99.99 %"),
+        (0.0, "0 %"),
+        (0.0004, "0.04 %"),
+        (None, MISSING),
+        (math.nan, MISSING),
+        (math.inf, MISSING),
+    ],
+)
+def test_percentages_round_but_never_to_all_or_nothing(value, text):
+    assert percent(value) == text
+
+
+def test_metrics_are_percentages_or_plain_numbers():
+    assert figure(0.5, "macro_f1") == "50.0 %"
+    assert figure(0.5, "roc_auc") == "0.500"
+    assert figure(0.5, "log_loss") == "0.500"
+    assert decimal(None) == MISSING
+
+
+def test_an_interval_names_its_unit_once_and_an_undefined_one_is_nothing():
+    assert interval([0.963, 0.994]) == "96.3 to 99.4 %"
+    assert interval([0.1, 0.25], "log_loss") == "0.100 to 0.250"
+    assert interval(None) == ""
+    assert interval([0.5, math.nan]) == ""
+    assert interval([None, None]) == ""
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [("macro_f1", "Macro F1"), ("roc_auc", "ROC AUC"), ("accuracy", "Accuracy")]
+)
+def test_metrics_have_readable_names(metric, name):
+    assert metric_name(metric) == name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        ("4.25", "4.2 s"),
+        (59.4, "59 s"),
+        ("83.2", "1 min 23 s"),
+        (7500, "2 h 5 min"),
+        ("a while", "a while"),
+        (math.nan, MISSING),
+    ],
+)
+def test_durations_are_in_words(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_times_are_in_words_and_other_text_is_kept():
+    assert moment("2026-03-01T14:05:09+00:00") == "1 March 2026, 14:05 UTC"
+    assert moment("yesterday") == "yesterday"
+
+
+def test_numbers_of_parameters_are_in_words():
+    assert [size(n) for n in (950, 38_282, 25_557_032)] == ["950", "38.3 thousand", "25.6 million"]
+
+
+def test_one_image_is_singular():
+    assert images(1, "test") == "1 test image"
+    assert images(1200, "val") == "1,200 validation images"
+
+
+def test_long_names_are_counted_not_told():
+    assert task(("x" * 40, "y" * 40)) == "tells 2 classes apart"
+    assert task(("only",)) == "knows one class"
+
+
+def test_a_headline_without_interval_or_figure():
+    assert headline("val", {"n": 1, "accuracy": 1.0}) == (
+        "Right on 100 % of 1 validation image",
+        "",
+    )
+    assert headline("test", {"n": 0, "accuracy": None})[0].endswith("has not been measured")
