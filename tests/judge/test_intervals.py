@@ -33,11 +33,11 @@ def test_intervals_are_those_of_drawing_the_images_themselves():
     for name in METRICS.keys() - PLAIN:
         values = [figures[name] for figures in brute]
         expected = np.nanpercentile(values, [2.5, 97.5])
-        # Thrice the Monte-Carlo error: such a percentile errs by some 0.07 of a standard deviation.
-        assert ours.overall[name] == pytest.approx(expected, abs=0.2 * np.nanstd(values)), name
+        # By chance alone the two percentiles differ by some 0.09 of a standard deviation.
+        assert ours.overall[name] == pytest.approx(expected, abs=0.25 * np.nanstd(values)), name
     f1 = [per_class(Evidence.of(logits[row], targets[row]))["f1"] for row in rows]
     expected = np.nanpercentile(f1, [2.5, 97.5], axis=0).T
-    assert np.abs(ours.per_class["f1"] - expected).max() < 0.2 * np.nanstd(f1, axis=0).max()
+    assert np.abs(ours.per_class["f1"] - expected).max() < 0.25 * np.nanstd(f1, axis=0).max()
 
 
 def test_the_first_order_of_roc_auc_agrees_with_every_pair(monkeypatch):

@@ -1,0 +1,43 @@
+"""From words to a run: what the command line and Python both call."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fieldmark import recipes
+from fieldmark.console import Console
+from fieldmark.rundir import RunDir
+from fieldmark.runs.checks import check
+from fieldmark.runs.preview import show
+from fieldmark.runs.prepare import prepare
+from fieldmark.runs.run import resume_run
+from fieldmark.settings.layers import Resolved, layer, read
+from fieldmark.settings.texts import read_file, read_words, read_yaml
+
+
+def gather(
+    data: str | None,
+    words: Iterable[str],
+    options: Mapping[str, Any],
+    *,
+    recipe: str | None = None,
+    config: str | None = None,
+) -> Resolved:
+    """Defaults < recipe < config < options and key=value words. Raises SettingsError."""
+    layers = []
+    if recipe is not None:
+        values = read_yaml(recipes.text(recipe), f"recipe {recipe}")
+        layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
+    if config is not None:
+        layers.append(read_file(config))
+    layers.append(read_words(words, options, data))
+    return read(layers, [check])
+
+
+def go_on(path: str, words: Iterable[str], options: Mapping[str, Any], console: Console) -> RunDir:
+    """Go on with a run, with the options that may change. -> its folder"""
+    return resume_run(path, read_words(words, options, None), console)
+
+
+def preview(resolved: Resolved, console: Console) -> None:
+    """Show what a run would be, and train nothing."""
+    show(prepare(resolved, console), console)

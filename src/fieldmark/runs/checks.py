@@ -1,0 +1,94 @@
+"""Settings against the catalogs: every mistake at once, then every value made explicit."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fieldmark.catalog import Catalog
+from fieldmark.data.augment import AUGMENTS
+from fieldmark.data.sources import BUILT_IN
+from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.fit import precision
+from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.schedules import SCHEDULES
+from fieldmark.judge.metrics import METRICS
+from fieldmark.models.catalog import MODELS
+from fieldmark.settings.tree import Choice, sections
+
+Sections = dict[str, dict[str, Any]]
+
+CATALOGS: Mapping[str, Catalog] = {
+    "model": MODELS,
+    "augment": AUGMENTS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+}
+MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
+
+
+def check(raw: Sections) -> list[Mistake]:
+    """What the catalogs, the disk and the machine say against raw settings, nothing read yet."""
+    mistakes = _check_source(raw["data"]) + _check_weights(raw["model"])
+    for section, catalog in CATALOGS.items():
+        mistakes += _check_choice(section, catalog, raw[section])
+    monitor = raw["train"].get("monitor", "macro_f1")
+    if monitor not in MONITORS:
+        hint = nearest(str(monitor), MONITORS) or f"; there are {listed(MONITORS, most=20)}"
+        mistakes.append(Mistake("train.monitor", f"there is no figure '{monitor}'{hint}"))
+    return mistakes + _check_device(raw["run"])
+
+
+def settle(choice: Choice, catalog: Catalog) -> dict[str, Any]:
+    """A section as plain values, each option of the chosen builder explicit and of its type."""
+    values, _ = catalog.read(choice.name, choice.options)
+    defaults = {
+        option: parameter.default for option, parameter in catalog[choice.name].options().items()
+    }
+    fixed = {name: getattr(choice, name) for name in type(choice).model_fields}
+    return {**fixed, **defaults, **values}
+
+
+def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> list[Mistake]:
+    fields = sections()[section].model_fields
+    name = str(values.get("name", fields["name"].default))
+    if name == "auto":  # known only when the images are: checked again then
+        return []
+    options = {key: value for key, value in values.items() if key not in fields}
+    _, mistakes = catalog.read(name, options)
+    return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
+
+
+def _check_source(values: Mapping[str, Any]) -> list[Mistake]:
+    source = values.get("source")
+    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
+        return []
+    hint = nearest(source, BUILT_IN) or f"; name a folder, or a built-in one of {listed(BUILT_IN)}"
+    return [Mistake("data.source", f"there is no '{source}'{hint}")]
+
+
+def _check_weights(values: Mapping[str, Any]) -> list[Mistake]:
+    weights = str(values.get("weights", "none"))
+    if weights == "none" or Path(weights).is_file():
+        return []
+    return [
+        Mistake("model.weights", f"there is no file '{weights}'; name a .safetensors or .pth file")
+    ]
+
+
+def _check_device(values: Mapping[str, Any]) -> list[Mistake]:
+    wanted = str(values.get("device", "auto"))
+    try:
+        mistakes = precision.check_device(wanted)
+    except ValueError:
+        return []  # of no known form: the settings' own reading says so
+    if mistakes:
+        return mistakes
+    try:
+        device = precision.pick_device(wanted)
+    except RuntimeError:
+        return []
+    return precision.check(str(values.get("precision", "auto")), torch.device(device))

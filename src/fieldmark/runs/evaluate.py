@@ -1,0 +1,72 @@
+"""A run's figures on new labelled images."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fieldmark import rundir
+from fieldmark.console import Console
+from fieldmark.data.loader import Batches, Images
+from fieldmark.errors import DataError, listed
+from fieldmark.files import write_json, write_whole
+from fieldmark.judge.figures import figures
+from fieldmark.models.infer import infer
+from fieldmark.records import Predictions
+from fieldmark.runs.machine import versions
+from fieldmark.runs.words import figure_lines
+from fieldmark.runs.prepare import scan
+from fieldmark.use.predictor import Predictor
+
+
+def evaluate_new(path: str, data: str, console: Console) -> dict[str, Any]:
+    """A run's figures on other labelled images; kept in a folder of the run's own.
+
+    Classes are matched by name. Images of classes that the model does not know are listed,
+    and left out of the figures.
+    """
+    run = rundir.open_run(path)
+    predictor = Predictor(run.path)
+    source = scan(data, console)
+    samples, classes = source.samples, predictor.classes
+    unknown = [name for name in samples.classes if name not in classes]
+    if len(unknown) == len(samples.classes):
+        raise DataError(
+            f"{data}: none of its classes ({listed(unknown)}) is known to the model, which has "
+            f"{listed(classes)}"
+        )
+    samples = samples.with_splits(["test"] * len(samples))
+    rows = samples.rows("test")
+    batches = Batches(
+        Images(samples, classes, predictor.info.spec), rows, batch_size=64, seed=None, workers=0
+    )
+    with console.bar("predicting", len(batches)) as bar:
+        logits = infer(
+            predictor.model,
+            batches,
+            device=predictor.device,
+            autocast=predictor.autocast,
+            advance=bar.advance,
+        )
+    table = Predictions.of(samples, rows, logits, classes=classes, model=run.name)
+    found = figures(table, temperature=predictor.info.temperature, with_intervals=True)
+    for name, reason in source.left_out.items():
+        console.warn(f"left out: {name}: {reason}")
+    if unknown:
+        count = samples.frame.filter(pl.col("labels").list.first().is_in(unknown)).height
+        console.warn(f"{count} images of {listed(unknown)}, which the model does not know, are out")
+    folder = keep(run, data, table, found)
+    console.say("\n".join(figure_lines(Path(data).name, found)))
+    console.say(f"kept in {folder}")
+    return found
+
+
+def keep(run: rundir.RunDir, data: str, table: Predictions, found: dict[str, Any]) -> Path:
+    """Predictions and figures in a new folder of the run's evaluations."""
+    folder = rundir.create(str(run.evaluations), None, Path(data).name)
+    write_whole(folder.predictions, table.frame.write_parquet)
+    about = {"data": data, "versions": versions()}
+    write_json(
+        folder.metrics, {"task": "single-label", "classes": table.classes, "test": found, **about}
+    )
+    return folder.path

@@ -1,0 +1,39 @@
+"""On what a number was seen: versions and machine."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+PACKAGES = ("fieldmark", "torch", "torchvision", "numpy", "pillow", "polars")
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that decide a result."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine(device: torch.device) -> dict[str, str]:
+    """The processor, its cores and the accelerator, in words."""
+    about = {
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "device": str(device),
+    }
+    if device.type == "cuda":
+        about["accelerator"] = torch.cuda.get_device_name(device)
+    return about
+
+
+def processor() -> str:
+    """The processor's name where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or "unknown"

@@ -1,0 +1,112 @@
+"""What the loop is handed, made from a prepared run: state, plan, batches, functions."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from fieldmark.console import Console
+from fieldmark.data.augment import AUGMENTS
+from fieldmark.data.loader import Augmenting, Batches, Images
+from fieldmark.fit import precision
+from fieldmark.fit.ema import Ema
+from fieldmark.fit.loop import Parts, Plan
+from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.schedules import SCHEDULES
+from fieldmark.fit.state import State
+from fieldmark.judge.metrics import measure
+from fieldmark.models.infer import infer
+from fieldmark.runs.checks import MONITORS
+from fieldmark.runs.prepare import Prepared
+
+
+def new_state(prepared: Prepared) -> State:
+    """The untrained network, its optimiser, and what else moves with them."""
+    settings = prepared.settings
+    model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = OPTIMIZERS.build(settings.optimizer.name, settings.optimizer.options, trained)
+    mixed = settings.run.precision == "16-mixed"
+    return State(
+        model,
+        optimizer,
+        scaler=torch.amp.GradScaler(prepared.device.type) if mixed else None,
+        ema=Ema(model, settings.train.ema) if settings.train.ema else None,
+    )
+
+
+def make_plan(prepared: Prepared) -> Plan:
+    """The settings that the loop needs."""
+    train = prepared.settings.train
+    return Plan(
+        epochs=train.epochs,
+        seed=prepared.settings.run.seed,
+        accumulate=train.accumulate,
+        clip_norm=train.clip_norm,
+        monitor=train.monitor,
+        sign=1 if MONITORS[train.monitor] == "max" else -1,
+        patience=train.patience,
+        steps_every=train.steps_every,
+        frozen=prepared.settings.model.freeze,
+    )
+
+
+def make_parts(prepared: Prepared, console: Console) -> Parts:
+    """The batches and functions that the loop works with."""
+    settings, samples = prepared.settings, prepared.samples
+    augment = AUGMENTS.build(settings.augment.name, settings.augment.options, prepared.spec.size)
+    images = Images(
+        samples, prepared.classes, prepared.spec, Augmenting(augment, settings.run.seed)
+    )
+    batches = Batches(
+        images,
+        samples.rows("train"),
+        batch_size=settings.train.batch_size,
+        seed=settings.run.seed,
+        workers=int(settings.run.workers),
+    )
+    predict = Predicting(prepared, console)
+    targets = samples.targets(prepared.classes)[samples.rows("val")]
+    return Parts(
+        batches=batches,
+        loss=LOSSES.build(settings.loss.name, settings.loss.options),
+        schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
+        autocast=precision.autocast(settings.run.precision, prepared.device),
+        device=prepared.device,
+        measure=measure,
+        validate=(lambda model: (predict("val", model), targets)) if len(targets) else None,
+    )
+
+
+class Predicting:
+    """Logits of a split's images; its loader's workers stay alive from epoch to epoch."""
+
+    def __init__(self, prepared: Prepared, console: Console):
+        self._prepared, self._console = prepared, console
+        self._batches: dict[str, Batches] = {}
+
+    def __call__(self, side: str, model: torch.nn.Module | None = None) -> np.ndarray:
+        """-> (n, C) float32, in the order of the split's rows"""
+        prepared, run = self._prepared, self._prepared.settings.run
+        if side not in self._batches:
+            self._batches[side] = Batches(
+                Images(prepared.samples, prepared.classes, prepared.spec),
+                prepared.samples.rows(side),
+                batch_size=prepared.settings.train.batch_size,
+                seed=None,
+                workers=int(run.workers),
+            )
+        with self._console.bar(f"predicting {side}", len(self._batches[side])) as bar:
+            return infer(
+                model or prepared.model,
+                self._batches[side],
+                device=prepared.device,
+                autocast=precision.autocast(run.precision, prepared.device),
+                advance=bar.advance,
+            )
+
+
+def network_weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A classifier's tensors under the names that its network gives them."""
+    return {name.removeprefix("network."): tensor for name, tensor in tensors.items()}

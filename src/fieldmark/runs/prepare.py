@@ -1,0 +1,209 @@
+"""Everything that comes before training: settings made concrete, images, split, network.
+
+Nothing here writes a file, so that every mistake is found before a run folder exists.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fieldmark.console import Console
+from fieldmark.data.sources import BUILT_IN, Source, read_source
+from fieldmark.data.splits import merge_val_into_train, split
+from fieldmark.errors import Mistake, SettingsError, listed
+from fieldmark.fit import precision
+from fieldmark.models.bundle import BundleInfo, Classifier
+from fieldmark.models.catalog import MODELS, family, side_mistake
+from fieldmark.models.heads import freeze
+from fieldmark.models.weights import load_into, read_weights
+from fieldmark.records import SPLITS, InputSpec, Samples
+from fieldmark.runs.checks import CATALOGS, check, settle
+from fieldmark.runs.machine import versions
+from fieldmark.settings.layers import Resolved
+from fieldmark.settings.tree import Settings
+
+SMALL = 64  # pixels: images up to here are small, and seen at their own size
+TINY = 16  # pixels: up to here a second thread costs more than it gives
+NORMALIZE = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that is ready to start. `notes` are sentences that the reader must know."""
+
+    settings: Settings
+    origins: dict[str, str]
+    samples: Samples
+    classes: tuple[str, ...]
+    spec: InputSpec
+    model: Classifier
+    info: BundleInfo
+    device: torch.device
+    notes: tuple[str, ...]
+
+
+def prepare(resolved: Resolved, console: Console, samples: Samples | None = None) -> Prepared:
+    """From settings to a run that is ready to start.
+
+    `samples` with their splits take the place of reading `data.source`: a run that goes on.
+    Raises DataError, SettingsError, WeightsError.
+    """
+    settings = resolved.settings
+    source = (
+        scan(settings.data.source, console) if samples is None else Source(samples, left_out={})
+    )
+    if samples is None:
+        data = settings.data
+        wanted = 0.0 if data.val == "none" else data.val_fraction
+        parted = split(source.samples, val=wanted, test=data.test_fraction, seed=data.split_seed)
+        samples = merge_val_into_train(parted) if data.val == "none" else parted
+    concrete, origins = make_concrete(resolved, source, samples)
+    spec = input_spec(concrete)
+    device = torch.device(concrete.run.device)
+    model, weight_notes = build(concrete, samples.classes, spec)
+    notes = (*source.notes, *notes_on(samples, source), *weight_notes)
+    info = bundle_info(concrete, samples, spec)
+    return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, notes)
+
+
+def scan(source: str, console: Console) -> Source:
+    """Read the images of a source, with a bar."""
+    with console.bar("reading images", 1) as bar:
+        seen = 0
+
+        def advance(done: int, total: int) -> None:
+            nonlocal seen
+            bar.resize(total)
+            bar.advance(done - seen)
+            seen = done
+
+        return read_source(source, advance)
+
+
+def make_concrete(
+    resolved: Resolved, source: Source, samples: Samples
+) -> tuple[Settings, dict[str, str]]:
+    """Settings without any `auto` and with every option explicit, and where each came from."""
+    settings, origins = resolved.settings, dict(resolved.origins)
+    values: dict[str, Any] = settings.model_dump()
+
+    def fill(key: str, value: Any) -> None:
+        section, _, name = key.partition(".")
+        if values[section].get(name) in ("auto", None):
+            values[section][name] = value
+            origins[key] = "chosen for this data and machine"
+
+    values["data"]["source"] = made_absolute(settings.data.source)
+    if settings.model.weights != "none":
+        values["model"]["weights"] = os.path.realpath(settings.model.weights)
+    side = int(samples.frame.select("width", "height").max().to_numpy().max())
+    small = side <= SMALL
+    fill("input.size", side if small else 224)
+    size = values["input"]["size"] = int(values["input"]["size"])
+    fill("input.stored", f"square:{size}" if small else f"shorter:{round(size * 8 / 7)}")
+    fill("model.name", "small_cnn" if size <= SMALL else "mobilenet_v2")
+    fill("augment.name", "light" if size <= SMALL else "standard")
+    if not source.mirrored and "flip" in CATALOGS["augment"][values["augment"]["name"]].options():
+        fill("augment.flip", False)
+    device = precision.pick_device(settings.run.device)
+    fill("run.device", str(device))
+    fill("run.precision", precision.choose(device, family(values["model"]["name"])))
+    fill("run.threads", 1 if size <= TINY else torch.get_num_threads())
+    fill("run.workers", 0 if source.embedded else max(1, min(4, (os.cpu_count() or 2) - 1)))
+    recheck(values)
+    for section, catalog in CATALOGS.items():
+        choice = type(getattr(settings, section)).model_validate(values[section])
+        values[section] = settle(choice, catalog)
+    return Settings.model_validate(values), origins
+
+
+def recheck(values: dict[str, dict[str, Any]]) -> None:
+    """Check again, now that the names which the images decide are known."""
+    mistakes = check(values)
+    if mistakes:
+        raise SettingsError(mistakes)
+
+
+def input_spec(settings: Settings) -> InputSpec:
+    """What the network sees."""
+    mean, std = NORMALIZE[settings.input.normalize]
+    return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
+
+
+def build(
+    settings: Settings, classes: Sequence[str], spec: InputSpec
+) -> tuple[Classifier, list[str]]:
+    """The network with its weights, and what is to be said of them."""
+    chosen = settings.model
+    try_size(settings, spec.size)
+    torch.manual_seed(settings.run.seed)
+    network = MODELS.build(chosen.name, chosen.options, len(classes))
+    notes: list[str] = []
+    if chosen.weights != "none":
+        report = load_into(
+            network, read_weights(Path(chosen.weights)), partial=chosen.weights_partial
+        )
+        left = (*report.skipped, *report.missing, *report.unexpected)
+        notes.append(f"weights: {len(report.loaded)} tensors taken from {chosen.weights}")
+        if left:
+            notes.append(f"weights that did not fit, left as they were: {listed(left)}")
+    elif chosen.freeze:
+        raise SettingsError(
+            [
+                Mistake(
+                    "--freeze", "needs --weights: a frozen network of random weights learns little"
+                )
+            ]
+        )
+    if chosen.freeze:
+        freeze(network)
+    return Classifier(network, spec), notes
+
+
+def try_size(settings: Settings, size: int) -> None:
+    """Refuse an image size that the network cannot take, without computing anything."""
+    what = side_mistake(settings.model.name, settings.model.options, size)
+    if what is not None:
+        raise SettingsError([Mistake("--image-size", what)])
+
+
+def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> BundleInfo:
+    """What is kept beside the weights."""
+    return BundleInfo(
+        model=settings.model.name,
+        options=settings.model.options,
+        classes=samples.classes,
+        spec=spec,
+        weights=settings.model.weights,
+        versions=versions(),
+        samples_hash=samples.hash(),
+    )
+
+
+def notes_on(samples: Samples, source: Source) -> list[str]:
+    """What a reader must know of the images: files left out, classes that a side lacks."""
+    notes = []
+    if source.left_out:
+        notes.append(
+            f"{len(source.left_out)} files cannot be read and are left out: "
+            f"{listed(source.left_out, most=5)}"
+        )
+    counts = samples.counts()
+    for side in SPLITS:
+        lacking = [name for name, by_side in counts.items() if not by_side[side]]
+        if lacking and len(lacking) < len(counts):
+            words = "have no image" if len(lacking) > 1 else "has no image"
+            notes.append(f"{listed(lacking)} {words} in {side}")
+    return notes
+
+
+def made_absolute(source: str) -> str:
+    """A folder's full path, so that the run can go on from anywhere; a built-in name as it is."""
+    return source if source in BUILT_IN else os.path.realpath(source)

@@ -1,0 +1,84 @@
+"""What a run would be: settings, counts, network, and time, from three timed steps."""
+
+import time
+from collections.abc import Sequence
+
+import torch
+
+from fieldmark.console import Console, duration
+from fieldmark.fit.loop import seed_step, step
+from fieldmark.models.heads import set_training
+from fieldmark.models.summary import summarise, text
+from fieldmark.records import SPLITS
+from fieldmark.runs.parts import Predicting, make_parts, make_plan, new_state
+from fieldmark.runs.prepare import Prepared
+from fieldmark.settings.layers import Resolved
+from fieldmark.settings.texts import with_origins
+
+TIMED = 3  # steps, after one that is not counted
+
+
+def show(prepared: Prepared, console: Console) -> None:
+    """Print all of it. Nothing is written and nothing is trained that is kept."""
+    torch.set_num_threads(int(prepared.settings.run.threads))
+    rows = with_origins(Resolved(prepared.settings, prepared.origins))
+    console.say("settings")
+    console.say(aligned(rows))
+    counts = prepared.samples.counts()
+    console.say("\nimages")
+    table: list[tuple[str, ...]] = [("class", *SPLITS)]
+    table += [(name, *(str(sides[side]) for side in SPLITS)) for name, sides in counts.items()]
+    totals = [str(sum(sides[side] for sides in counts.values())) for side in SPLITS]
+    console.say(aligned([*table, ("all", *totals)]))
+    for note in prepared.notes:
+        console.warn(note)
+    console.say(f"\nmodel {prepared.settings.model.name}")
+    console.say(text(summarise(prepared.model.network, prepared.spec.size)))
+    console.say(f"\n{estimate(prepared, console)}")
+    console.say("nothing was trained; leave --dry-run out to train")
+
+
+def aligned(rows: Sequence[tuple[str, ...]]) -> str:
+    """Rows as lines with columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def estimate(prepared: Prepared, console: Console) -> str:
+    """How long the run will take, from a few steps of it, in one sentence."""
+    epochs = prepared.settings.train.epochs
+    a_step, steps = time_steps(prepared, console)
+    validated = len(prepared.samples.rows("val"))
+    begun = time.monotonic()
+    if validated:
+        Predicting(prepared, console)("val")
+    validation = time.monotonic() - begun
+    epoch = steps * a_step + validation
+    return (
+        f"about {duration(epoch * epochs)} for {epochs} epochs of {steps} steps "
+        f"({a_step:.3f} s a step, {validation:.1f} s of validation, measured just now on this "
+        "machine)"
+    )
+
+
+def time_steps(prepared: Prepared, console: Console) -> tuple[float, int]:
+    """-> seconds a step with its loading, and steps an epoch"""
+    plan, parts = make_plan(prepared), make_parts(prepared, console)
+    state = new_state(prepared)
+    set_training(state.model, frozen=plan.frozen)
+    begun = time.monotonic()
+    done = 0
+    for images, targets in parts.batches.epoch(0):
+        seed_step(plan.seed, 0, done)
+        loss, _ = step(state, plan, parts, images, targets.to(parts.device))
+        loss.item()
+        done += 1
+        if done == 1:
+            begun = time.monotonic()
+        if done > TIMED:
+            break
+    return (time.monotonic() - begun) / max(1, done - 1), len(parts.batches)

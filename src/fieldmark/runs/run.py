@@ -1,0 +1,204 @@
+"""The story of one run: prepare, train, predict, measure, report. Each stage is told in order."""
+
+import shutil
+import time
+from pathlib import Path
+
+import torch
+
+from fieldmark import rundir
+from fieldmark.console import Console
+from fieldmark.data.sources import content_hashes
+from fieldmark.errors import (
+    DataError,
+    DiskError,
+    FieldmarkError,
+    NotFiniteError,
+    RunError,
+    StoppedError,
+)
+from fieldmark.files import write_whole
+from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.loop import fit
+from fieldmark.fit.schedules import TIED_TO_TOTAL
+from fieldmark.fit.state import State
+from fieldmark.models import bundle
+from fieldmark.records import SPLITS, Samples
+from fieldmark.rundir import RunDir
+from fieldmark.runs.checks import check
+from fieldmark.runs.outcome import Ending, conclude
+from fieldmark.runs.parts import Predicting, make_parts, make_plan, network_weights, new_state
+from fieldmark.runs.prepare import Prepared, prepare
+from fieldmark.runs.stop import listening
+from fieldmark.settings.layers import Layer, Resolved, read
+from fieldmark.settings.texts import read_file, to_yaml
+
+COMMAND = "# repeat: "  # the first line of settings.yaml
+CHANGEABLE = ("train.epochs", "run.workers", "run.device")  # by a run that goes on
+
+
+def train_run(resolved: Resolved, console: Console, command: str) -> RunDir:
+    """Train a new run from settings, to its end. -> its folder
+
+    `command` is what the user typed, for the report. Raises any FieldmarkError; what was
+    reached by then is in the run folder, and nothing is left where nothing was reached.
+    """
+    prepared = prepare(resolved, console)
+    return start(prepared, console, command)
+
+
+def start(prepared: Prepared, console: Console, command: str) -> RunDir:
+    """Train a run that is prepared in a folder of its own."""
+    where = prepared.settings.run
+    refuse_full_disk(prepared)
+    stem = f"{Path(prepared.settings.data.source).name}-{prepared.settings.model.name}"
+    run = rundir.create(where.out, where.name, stem)
+    try:
+        with run.locked():
+            write_whole(run.samples, prepared.samples.frame.write_parquet)
+            rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
+            go(run, prepared, console, command)
+    except FieldmarkError:
+        if not run.checkpoint.is_dir():
+            rundir.remove(run)
+        raise
+    return run
+
+
+def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
+    """Go on with a run that was stopped, or train a finished one further with more epochs.
+
+    `changes` may name train.epochs, run.workers and run.device. Raises any FieldmarkError.
+    """
+    run = rundir.open_run(path)
+    resolved, command = read_run(run, changes)
+    with run.locked():
+        run.clear_drafts()
+        if run.is_done and resolved.settings.train.epochs <= epochs_done(run):
+            console.say(f"{run.path} is done; train it further with --epochs N, N > its epochs")
+            return run
+        if not run.samples.is_file():
+            raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
+        samples = Samples.read(run.samples, resolved.settings.data.source)
+        refuse_changed(samples)
+        prepared = prepare(resolved, console, samples)
+        was_done = run.is_done
+        run.manifest.unlink(missing_ok=True)
+        rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
+        go(run, prepared, console, command, further=was_done)
+    return run
+
+
+def go(
+    run: RunDir, prepared: Prepared, console: Console, command: str, *, further: bool = False
+) -> None:
+    """Train from the last checkpoint, or from the start, and conclude. The heart of the story."""
+    console.log_to(run.log)
+    begun = time.monotonic()
+    settings = prepared.settings
+    torch.set_num_threads(int(settings.run.threads))
+    for note in prepared.notes:
+        console.warn(note)
+    tell_start(prepared, console)
+    state = new_state(prepared)
+    ended: FieldmarkError | None = None
+    with listening(console) as stop:
+        keeper = Keeper(
+            Checkpoints(run.checkpoint),
+            history=run.history,
+            steps=run.steps,
+            every_seconds=60 * settings.train.checkpoint_minutes,
+            stop_asked=stop.is_asked,
+        )
+        if keeper.restore(state):
+            tell_resume(state, prepared, console, further=further)
+            state.patient_from = state.epoch if further else state.patient_from
+        try:
+            reason = fit(state, make_plan(prepared), make_parts(prepared, console), keeper, console)
+        except (StoppedError, NotFiniteError) as error:
+            ended, reason = error, str(error)
+    seconds = time.monotonic() - begun
+    ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
+    if state.best_epoch is None:
+        raise ended or NotFiniteError("no epoch was finished")
+    best = keeper.checkpoints.read_best(state.best_epoch)
+    bundle.save(run.path, network_weights(best), prepared.info)
+    prepared.model.load_state_dict(best)
+    predict = Predicting(prepared, console)
+    conclude(run, prepared, state, ending, predict, console)
+    if ended is not None:
+        raise type(ended)(f"{ended}; go on with: fieldmark train --resume {run.path}")
+
+
+def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
+    """A run's own settings with what may be changed, and the command that began it."""
+    refused = [changes.where.get(key, key) for key in changes.values if key not in CHANGEABLE]
+    if refused:
+        raise RunError(
+            f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --workers and "
+            "--device can); start a new run with --config"
+        )
+    first, _, _ = run.settings.read_text(encoding="utf-8").partition("\n")
+    return read([read_file(run.settings), changes], [check]), first.removeprefix(COMMAND)
+
+
+def epochs_done(run: RunDir) -> int:
+    """Epochs that a finished run was planned for."""
+    return int(run.read_manifest()["epochs"])
+
+
+def refuse_full_disk(prepared: Prepared) -> None:
+    """Look for room before work begins: weights, the best of them, moments, an average."""
+    where = Path(prepared.settings.run.out)
+    while not where.exists():
+        where = where.parent
+    weights = sum(t.nbytes for t in prepared.model.state_dict().values())
+    need = (7 if prepared.settings.train.ema else 6) * weights + 2_000_000
+    free = shutil.disk_usage(where).free
+    if free < need:
+        raise DiskError(
+            f"--out {where}: {free / 1e6:.0f} MB are free and the run needs about "
+            f"{need / 1e6:.0f} MB; free some space or choose another place"
+        )
+
+
+def refuse_changed(samples: Samples) -> None:
+    """A run goes on only with the images that it began with."""
+    now = content_hashes(samples)
+    before = samples.frame["hash"].to_list()
+    paths = samples.frame["path"].to_list()
+    changed = [p for p, was, seen in zip(paths, before, now, strict=True) if was != seen]
+    if changed:
+        raise DataError(
+            f"{samples.root}: {len(changed)} images changed or vanished since the run began "
+            f"('{changed[0]}' is one); put them back, or start a new run"
+        )
+
+
+def tell_start(prepared: Prepared, console: Console) -> None:
+    """One line on what is about to be trained on what."""
+    settings, samples = prepared.settings, prepared.samples
+    sides = ", ".join(f"{len(samples.rows(side))} {side}" for side in SPLITS)
+    console.say(
+        f"{Path(settings.data.source).name}: {len(samples)} images in {len(prepared.classes)} "
+        f"classes ({sides})"
+    )
+    parameters = sum(p.numel() for p in prepared.model.parameters())
+    size = prepared.spec.size
+    console.say(
+        f"{settings.model.name}: {parameters:,} parameters, {size} x {size} px, "
+        f"{settings.run.precision} on {prepared.device}"
+    )
+
+
+def tell_resume(state: State, prepared: Prepared, console: Console, *, further: bool) -> None:
+    """Where a run goes on, and what becomes of a schedule that was planned for another length."""
+    at = f", step {state.step + 1}" if state.step else ""
+    console.say(f"going on at epoch {state.epoch + 1}{at}")
+    schedule, epochs = prepared.settings.schedule.name, prepared.settings.train.epochs
+    if further and schedule in TIED_TO_TOTAL:
+        console.warn(
+            f"the {schedule} schedule is laid over all {epochs} epochs anew and goes on at "
+            f"epoch {state.epoch + 1} of them, so the learning rate jumps up"
+        )

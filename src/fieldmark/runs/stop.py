@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM: the first one asks for a clean end, a second one ends at once."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from fieldmark.console import Console
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """Whether the user has asked to stop."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def is_asked(self) -> bool:
+        """The same as a function, for who need not know of signals."""
+        return self.asked
+
+
+@contextmanager
+def listening(console: Console) -> Iterator[Stop]:
+    """A Stop that the signals set while the work inside goes on; none outside a main thread."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+        console.warn("stopping after this step; once more to stop at once")
+
+    before = {number: signal.signal(number, ask) for number in SIGNALS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

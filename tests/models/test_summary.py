@@ -1,0 +1,118 @@
+import gc
+import weakref
+
+import pytest
+import torch
+from torch import nn
+
+from fieldmark.models.heads import freeze
+from fieldmark.models.outline import outline
+from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.summary import summarise, text
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "multiply_adds"),
+    [
+        ("resnet18", 11_689_512, 1.814),
+        ("mobilenet_v2", 3_504_872, 0.301),
+        ("vit_b_32", 88_224_232, 4.409),
+    ],
+)
+def test_known_networks_have_their_known_numbers(name, parameters, multiply_adds):
+    summary = summarise(outline(name), 224)
+    assert summary.parameters == parameters
+    assert summary.multiply_adds / 1e9 == pytest.approx(multiply_adds, abs=5e-4)
+    assert summary.megabytes == pytest.approx(parameters * 4 / 1e6)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "googlenet", "vit_b_32", "swin_t", "squeezenet1_1"])
+def test_the_rows_add_up_to_the_totals(name):
+    summary = summarise(outline(name), 224)
+    assert sum(row.parameters for row in summary.rows) == summary.parameters
+    assert sum(row.multiply_adds for row in summary.rows) == summary.multiply_adds
+    assert min(row.multiply_adds for row in summary.rows) >= 0
+
+
+def test_a_row_is_one_module_with_its_own_counts():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 6 * 6, 2))
+    rows = summarise(network, 8).rows
+    assert [(row.type, row.index, row.shape) for row in rows] == [
+        ("Sequential", "", (1, 2)),
+        ("Conv2d", "1-1", (1, 4, 6, 6)),
+        ("ReLU", "1-2", (1, 4, 6, 6)),
+        ("Flatten", "1-3", (1, 144)),
+        ("Linear", "1-4", (1, 2)),
+    ]
+    assert [row.parameters for row in rows] == [0, 3 * 4 * 9 + 4, 0, 0, 144 * 2 + 2]
+    assert [row.multiply_adds for row in rows] == [0, 6 * 6 * 4 * 3 * 9, 0, 0, 144 * 2]
+
+
+def test_a_module_that_runs_twice_has_its_parameters_counted_once():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Linear(8, 8)
+
+        def forward(self, images):
+            return self.layer(self.layer(images))
+
+    summary = summarise(Twice(), 8)
+    assert [row.parameters for row in summary.rows] == [0, 72, 0]
+    assert summary.parameters == 72
+    assert summary.multiply_adds == 2 * 3 * 8 * 64
+
+
+def test_other_numbers_of_channels_are_taken():
+    assert summarise(nn.Conv2d(1, 2, 3), 5, channels=1).rows[0].shape == (1, 2, 3, 3)
+
+
+def test_only_the_head_is_trainable_where_the_rest_is_frozen():
+    network = small_cnn(10)
+    freeze(network)
+    summary = summarise(network, 8)
+    assert (summary.trainable, summary.frozen) == (1_290, 288_746 - 1_290)
+
+
+def test_nothing_of_the_network_changes_and_no_random_number_is_drawn():
+    network = small_cnn(10).train()
+    network.stage1.eval()
+    modes = [module.training for module in network.modules()]
+    state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    before, fast = torch.get_rng_state(), torch.backends.mha.get_fastpath_enabled()
+    summarise(network, 8)
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(tensor, state[n]) for n, tensor in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.backends.mha.get_fastpath_enabled() == fast
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in network.modules())
+
+
+def test_the_network_is_not_kept_in_memory():
+    network = small_cnn(10)
+    gone = weakref.ref(network)
+    summarise(network, 8)
+    del network
+    gc.collect()
+    assert gone() is None
+
+
+def test_nothing_is_printed(capsys):
+    summarise(small_cnn(10), 8)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_text_is_aligned_and_nested_and_ends_in_the_totals():
+    network = small_cnn(10)
+    freeze(network)
+    lines = text(summarise(network, 8)).splitlines()
+    assert "    Conv2d: 2-1        1 x 32 x 8 x 8          864         55,296" in lines
+    assert "  Linear: 1-5          1 x 10                1,290          1,280" in lines
+    table = lines[: lines.index(lines[1], 2)]
+    assert len({len(line) for line in table}) == 1
+    assert lines[-4:] == [
+        "total parameters:          288,746 (1.2 MB)",
+        "trainable parameters:      1,290",
+        "non-trainable parameters:  287,456",
+        "multiply-adds:             2,415,872 (one image)",
+    ]
