@@ -79,8 +79,9 @@ def test_the_logits_are_what_the_head_gives(family):
 def test_freezing_leaves_the_head_alone_to_be_trained(family):
     network = outline(ONE_A_FAMILY[family], 7)
     freeze(network)
-    trained = [name for name, weight in network.named_parameters() if weight.requires_grad]
-    assert trained == [f"{HEADS[family]}.weight", f"{HEADS[family]}.bias"]
+    trained = {name for name, weight in network.named_parameters() if weight.requires_grad}
+    bias = set() if family == "maxvit" else {f"{HEADS[family]}.bias"}
+    assert trained == {f"{HEADS[family]}.weight"} | bias
 
 
 @pytest.mark.parametrize("family", HEADS)
@@ -107,20 +108,20 @@ def test_the_dropout_before_a_head_is_found_in_the_order_of_the_network():
 
 def test_training_a_frozen_network_changes_the_head_and_nothing_else():
     torch.manual_seed(0)
-    network = MODELS.build("mobilenet_v2", {}, 4)
+    network = MODELS.build("small_cnn", {}, 4)
     freeze(network)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     optimizer = torch.optim.SGD([w for w in network.parameters() if w.requires_grad], lr=0.1)
     for _ in range(2):
         set_training(network, frozen=True)
-        network(torch.rand(4, 3, 32, 32)).square().sum().backward()
+        network(torch.rand(4, 3, 8, 8)).square().sum().backward()
         optimizer.step()
     changed = {
         n for n, tensor in network.state_dict().items() if not torch.equal(tensor, before[n])
     }
-    assert changed == {"classifier.1.weight", "classifier.1.bias"}
+    assert changed == {"head.weight", "head.bias"}
 
 
 def test_a_network_without_a_layer_for_classes_is_told_what_to_do():
-    with pytest.raises(UserError, match="no nn.Linear and no nn.Conv2d"):
+    with pytest.raises(UserError, match=r"no nn\.Linear and no nn\.Conv2d"):
         head_of(nn.Sequential(nn.ReLU()))

@@ -67,8 +67,8 @@ def test_the_modes_come_back_when_the_model_fails_or_the_caller_stops_early():
     assert not model.dropout.training
     stopped.close()
     assert model.dropout.training
-    with pytest.raises(AttributeError):
-        infer(model, ["no tensor"], device="cpu")
+    with pytest.raises(IndexError):
+        infer(model, [torch.zeros(3)], device="cpu")
     assert model.dropout.training
 
 
