@@ -36,7 +36,7 @@ def another(name: str, default: Any) -> Any:
         return 448
     if default is None or default is inspect.Parameter.empty:
         return 16
-    return default * 3 if isinstance(default, int) else default / 2 + 0.1
+    return default * 3 if isinstance(default, int) else default / 2 + 0.03
 
 
 def is_number_or_flag(annotation: Any) -> bool:

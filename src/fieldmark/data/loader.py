@@ -4,6 +4,7 @@ The order of an epoch is a function of (seed, epoch), an image's augmentation of
 row, draw). The dataset holds plain lists and arrays, for polars may not enter a forked worker.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ class Batches:
             collate_fn=_as_it_is,
             num_workers=workers,
             persistent_workers=workers > 0,
-            multiprocessing_context="fork" if workers else None,
+            multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             generator=torch.Generator(),  # the loader's own draw must not touch the global one
         )
 

@@ -1,0 +1,189 @@
+"""A killed run goes on to the bits of the run that was never killed."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from smallruns import (
+    QUIET,
+    draw_photos,
+    in_process,
+    resume,
+    resume_and_die,
+    same_results,
+    train,
+    train_and_die,
+    train_until,
+)
+
+from fieldmark.errors import DataError, RunError, StoppedError
+from fieldmark.fit.keeper import Keeper
+from fieldmark.rundir import RunDir
+from fieldmark.runs.begin import go_on
+
+# one-cycle, an average of the weights, augmentation, dropout, gradient accumulation and a
+# checkpoint after every step: all that could go astray
+WORDS = (
+    "schedule=one-cycle",
+    "train.ema=0.9",
+    "augment=standard",
+    "model.dropout=0.3",
+    "train.accumulate=2",
+    "train.batch_size=8",
+    "train.steps_every=1",
+    "train.checkpoint_minutes=1e-9",
+)
+
+
+@pytest.fixture(scope="module")
+def unbroken(photos, tmp_path_factory):
+    return train(photos, tmp_path_factory.mktemp("unbroken"), "whole", *WORDS)
+
+
+@pytest.mark.parametrize(
+    ("point", "count"),
+    [
+        ("fieldmark.fit.loop:step", 1),  # before there is any checkpoint
+        ("fieldmark.fit.loop:step", 7),  # in the second epoch
+        ("fieldmark.fit.loop:update", 6),
+        ("fieldmark.models.infer:evaluating", 2),  # in validation
+        ("fieldmark.fit.checkpoint:_save", 4),  # before a checkpoint is written
+        ("os:fsync", 6),  # while one is written
+        ("fieldmark.fit.checkpoint:Checkpoints._forget_old_best", 5),  # just after
+        ("fieldmark.models.bundle:save", 1),  # trained, not concluded
+        ("fieldmark.runs.outcome:render", 1),  # all but the report
+    ],
+)
+def test_a_killed_run_goes_on_to_the_same_bits(unbroken, photos, tmp_path, point, count):
+    code = in_process(train_and_die, point, count, photos, tmp_path, "killed", WORDS)
+    assert code == -signal.SIGKILL
+    run = RunDir(tmp_path / "killed")
+    assert not run.is_done
+    resume(run)
+    assert run.is_done
+    assert same_results(run, unbroken)
+    assert run.steps.read_text() == unbroken.steps.read_text()
+    assert not list(run.path.rglob("*.part"))
+
+
+def test_a_run_that_is_killed_twice_goes_on_too(unbroken, photos, tmp_path):
+    in_process(train_and_die, "fieldmark.fit.loop:step", 5, photos, tmp_path, "killed", WORDS)
+    run = RunDir(tmp_path / "killed")
+    code = in_process(resume_and_die, "fieldmark.fit.loop:step", 8, run)
+    assert code == -signal.SIGKILL
+    resume(run)
+    assert same_results(run, unbroken)
+
+
+def test_a_run_may_go_on_with_other_workers(unbroken, photos, tmp_path):
+    in_process(train_and_die, "fieldmark.fit.loop:step", 9, photos, tmp_path, "killed", WORDS)
+    run = resume(RunDir(tmp_path / "killed"), workers="2")
+    assert same_results(run, unbroken)
+
+
+def test_a_stopped_run_keeps_its_best_weights_and_has_not_seen_the_test(
+    unbroken, photos, tmp_path, monkeypatch
+):
+    stopper = threading.Thread(target=_interrupt_once_trained, args=(tmp_path / "run",))
+    stopper.start()
+    words = [word for word in WORDS if "checkpoint_minutes" not in word]
+    with pytest.raises(StoppedError, match=r"stopped .* go on with: fieldmark train --resume"):
+        train(photos, tmp_path, "run", *words, epochs="400")
+    stopper.join()
+    run = RunDir(tmp_path / "run")
+    assert run.has_bundle
+    assert not run.is_done
+    assert set(run.read_metrics()) >= {"val", "about"}
+    assert "test" not in run.read_metrics()
+    assert "have not been looked at" in run.report.read_text()
+
+
+def _interrupt_once_trained(path):
+    deadline = time.monotonic() + 60
+    while not (path / "history.csv").is_file() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(unbroken, photos, tmp_path, monkeypatch):
+    real, steps = Keeper.note_step, 0
+
+    def stop_at_the_tenth(self, row):
+        nonlocal steps
+        steps += 1
+        real(self, row)
+        if steps == 10:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Keeper, "note_step", stop_at_the_tenth)
+    with pytest.raises(StoppedError):
+        train(photos, tmp_path, "run", *WORDS)
+    run = resume(RunDir(tmp_path / "run"))
+    assert same_results(run, unbroken)
+
+
+def test_a_finished_run_is_trained_further(photos, tmp_path, capsys):
+    run = train(photos, tmp_path, "run", "train.patience=1", epochs="2", schedule="cosine")
+    resume(run, epochs="4")
+    assert run.is_done
+    rows = run.history.read_text().splitlines()
+    assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3", "4"]
+    assert "the cosine schedule is laid over all 4 epochs anew" in run.log.read_text()
+
+
+def test_a_finished_run_stays_as_it_is_when_asked_to_go_on(photos, tmp_path):
+    run = train(photos, tmp_path, "run", epochs="1")
+    before = run.manifest.read_text()
+    resume(run)
+    assert run.manifest.read_text() == before
+
+
+def test_what_decides_a_result_cannot_be_changed_on_the_way(photos, tmp_path):
+    run = train(photos, tmp_path, "run", epochs="1")
+    with pytest.raises(RunError) as caught:
+        go_on(str(run.path), [], {"lr": "0.1", "epochs": "4"}, QUIET)
+    assert str(caught.value) == (
+        "--lr: cannot be changed in a run that goes on (--epochs, --workers and --device can); "
+        "start a new run with --config"
+    )
+
+
+def test_a_run_does_not_go_on_with_other_images(tmp_path):
+    photos = draw_photos(tmp_path / "mine", each=6)
+    in_process(train_and_die, "fieldmark.fit.loop:step", 2, photos, tmp_path, "run", WORDS)
+    (photos / "red" / "00.png").unlink()
+    with pytest.raises(DataError) as caught:
+        resume(RunDir(tmp_path / "run"))
+    assert str(caught.value) == (
+        f"{photos}: 1 images changed or vanished since the run began ('red/00.png' is one); "
+        "put them back, or start a new run"
+    )
+
+
+def test_a_damaged_checkpoint_is_told(photos, tmp_path):
+    in_process(train_and_die, "fieldmark.fit.loop:step", 9, photos, tmp_path, "run", WORDS)
+    run = RunDir(tmp_path / "run")
+    state = run.checkpoint / "state.safetensors"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(RunError, match=r"state.safetensors: is damaged; delete"):
+        resume(run)
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_give_the_same_bits_twenty_times(tmp_path, capsys):
+    words = ("schedule=one-cycle", "train.ema=0.99", "augment=light", "train.batch_size=64")
+    started = time.monotonic()
+    whole = train("digits", tmp_path, "whole", *words)
+    seconds = time.monotonic() - started
+    same = 0
+    for number in range(20):
+        name = f"killed-{number}"
+        wait = seconds * (number + 0.5) / 20
+        assert in_process(train_until, wait, "digits", tmp_path, name, words) == -signal.SIGKILL
+        run = RunDir(tmp_path / name)
+        same += same_results(resume(run), whole)
+    with capsys.disabled():
+        print(f"\n{same} of 20 killed and resumed runs of digits have the same bits")
+    assert same == 20

@@ -1,0 +1,117 @@
+"""Small runs on images drawn in code, runs that are killed, and what makes two runs the same."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from PIL import Image
+
+from fieldmark.console import Console
+from fieldmark.rundir import RunDir
+from fieldmark.runs.begin import gather, go_on
+from fieldmark.runs.run import train_run
+
+SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
+QUIET = Console(quiet=True)
+
+
+def draw_photos(root: Path, *, each: int = 16, side: int = 16) -> Path:
+    """Images in three classes that differ in colour, under noise. -> their folder"""
+    draw = np.random.default_rng(0)
+    for label, name in enumerate(("blue", "green", "red")):
+        (root / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = draw.integers(0, 160, size=(side, side, 3))
+            pixels[..., 2 - label] += 60
+            Image.fromarray(pixels.astype(np.uint8)).save(root / name / f"{number:02}.png")
+    return root
+
+
+def train(data: object, out: Path, name: str, *words: str, **options: object) -> RunDir:
+    """A run of a small small_cnn, in this process, to its end."""
+    given = {"out": str(out), "name": name, "epochs": "3", **options}
+    return train_run(gather(str(data), [*SMALL, *words], given), QUIET, "a test")
+
+
+def resume(run: RunDir, **options: object) -> RunDir:
+    """Go on with a run, in this process."""
+    return go_on(str(run.path), [], options, QUIET)
+
+
+def in_process(target, *args) -> int:
+    """Call `target` in a process of its own, forked from one that has torch. -> its exit code"""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["fieldmark.runs.begin", "fieldmark.report.curves"])
+    process = context.Process(target=target, args=args)
+    process.start()
+    process.join(120)
+    return process.exitcode
+
+
+def die() -> None:
+    """What `kill -9` does to this process."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_and_die(point: str, count: int, data: Path, out: Path, name: str, words) -> None:
+    """Train, and be killed at the `count`th time that `point` ("module:function") is reached."""
+    die_at(point, count)
+    train(data, out, name, *words)
+
+
+def resume_and_die(point: str, count: int, run: RunDir) -> None:
+    """Go on with a run, and be killed as `train_and_die` is."""
+    die_at(point, count)
+    resume(run)
+
+
+def train_until(seconds: float, data: object, out: Path, name: str, words) -> None:
+    """Train, and be killed after so many seconds, or at the end where that comes first."""
+    timer = threading.Timer(seconds, die)
+    timer.daemon = True
+    timer.start()
+    train(data, out, name, *words)
+    die()
+
+
+def die_at(point: str, count: int) -> None:
+    """Put death before the `count`th call of a function, or of a class's method."""
+    module_name, _, path = point.partition(":")
+    holder = __import__(module_name, fromlist=["x"])
+    *parents, last = path.split(".")
+    for parent in parents:
+        holder = getattr(holder, parent)
+    real, calls = getattr(holder, last), 0
+
+    def deadly(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == count:
+            die()
+        return real(*args, **kwargs)
+
+    setattr(holder, last, deadly)
+
+
+def same_results(one: RunDir, other: RunDir) -> bool:
+    """Whether weights, history and predictions are the same, bit for bit."""
+    weights = [(run.path / "model.safetensors").read_bytes() for run in (one, other)]
+    return (
+        weights[0] == weights[1]
+        and history(one).equals(history(other))
+        and predictions(one).equals(predictions(other))
+    )
+
+
+def history(run: RunDir) -> pl.DataFrame:
+    """history.csv without the seconds."""
+    return pl.read_csv(run.history).drop("seconds")
+
+
+def predictions(run: RunDir) -> pl.DataFrame:
+    """The predictions table without the run's name."""
+    return pl.read_parquet(run.predictions).drop("model")
