@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -70,10 +71,15 @@ def resume_and_die(point: str, count: int, run: RunDir) -> None:
 
 
 def train_until(seconds: float, data: object, out: Path, name: str, words) -> None:
-    """Train, and be killed after so many seconds, or at the end where that comes first."""
-    timer = threading.Timer(seconds, die)
-    timer.daemon = True
-    timer.start()
+    """Train, and be killed so many seconds after the run folder is there, or at the end."""
+
+    def kill() -> None:
+        while not (out / name / "settings.yaml").is_file():
+            time.sleep(0.005)
+        time.sleep(seconds)
+        die()
+
+    threading.Thread(target=kill, daemon=True).start()
     train(data, out, name, *words)
     die()
 

@@ -17,6 +17,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.findings import in_words
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Catalog(Mapping[str, Entry]):
             hint = nearest(name, self) or f"; there are {listed(self, most=12)}"
             return {}, [Mistake("", f"there is no {self.kind} '{name}'{hint}")]
         known, values, mistakes = self[name].options(), {}, []
-        hints = get_type_hints(self[name].builder())
+        hints = get_type_hints(self[name].builder(), include_extras=True)
         for option, value in options.items():
             if option not in known:
                 hint = nearest(option, known) or f"; it takes {listed(known) or 'no options'}"
@@ -76,8 +77,7 @@ class Catalog(Mapping[str, Entry]):
             try:
                 values[option] = _convert(value, hints.get(option, Any))
             except ValidationError as error:
-                reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-                mistakes.append(Mistake(option, f"'{value}' is not usable: {reason.lower()}"))
+                mistakes.append(Mistake(option, in_words(error.errors()[0])))
         return values, mistakes
 
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:

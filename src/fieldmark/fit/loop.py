@@ -76,7 +76,7 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
         row = finish_epoch(state, plan, parts)
         row["seconds"] = round(time.monotonic() - begun, 3)
         is_best = note_epoch(state, plan, row)
-        if is_best or parts.validate is None:
+        if is_best:
             state.best_epoch = state.epoch
             keeper.checkpoints.write_best(state.epoch, dict(state.judged.state_dict()))
         keeper.save(state)
@@ -108,7 +108,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
                 raise OutOfMemoryError(no_room(max(sizes))) from error
             state.step += 1
             state.running.add(loss, logits, targets)
-            tell_step(state, plan, keeper, bar, loss)
+            tell_step(state, plan, keeper, bar, loss, is_last=state.step == len(sizes))
             state.seconds = time.monotonic() - begun
             if state.step % plan.accumulate == 0 and state.step < len(sizes):
                 if keeper.due or keeper.stop_asked():
@@ -161,23 +161,27 @@ def finish_epoch(state: State, plan: Plan, parts: Parts) -> Row:
     row: Row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate_of(state)}
     row["train_loss"] = state.running.loss_sum.item() / len(targets)
     if not math.isfinite(row["train_loss"]):
-        raise NotFiniteError(not_finite(state, row["train_loss"], row["lr"]))
+        raise NotFiniteError(not_finite(state, row["train_loss"]))
     train = parts.measure(logits, targets)
     if parts.validate is None:
         return {**row, **{f"train_{name}": value for name, value in train.items()}}
     logits, targets = parts.validate(state.judged)
     row["val_loss"] = parts.loss(torch.from_numpy(logits), torch.from_numpy(targets)).item()
     if not math.isfinite(row["val_loss"]):
-        raise NotFiniteError(not_finite(state, row["val_loss"], row["lr"], "validation loss"))
+        raise NotFiniteError(not_finite(state, row["val_loss"], "validation loss"))
     val = parts.measure(logits, targets)
     row |= {f"train_{name}": value for name, value in train.items()}
     return row | {f"val_{name}": value for name, value in val.items()}
 
 
 def note_epoch(state: State, plan: Plan, row: Row) -> bool:
-    """Close the epoch in `state`. -> whether it is the best so far; the earlier of equals is."""
+    """Close the epoch in `state`. -> whether it is the best so far; the earlier of equals is.
+
+    While the figure is not defined (nan), the newest epoch counts as the best.
+    """
     gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
-    is_best = not math.isnan(gain) and all(gain > old for old in state.gains if old == old)
+    best = max((old for old in state.gains if not math.isnan(old)), default=-math.inf)
+    is_best = best == -math.inf if math.isnan(gain) else gain > best
     state.history.append(row)
     state.gains.append(gain)
     state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
@@ -214,18 +218,21 @@ def rate_of(state: State) -> float:
     return float(state.optimizer.param_groups[0]["lr"])
 
 
-def tell_step(state: State, plan: Plan, keeper: Keeper, bar: Bar, loss: torch.Tensor) -> None:
+def tell_step(
+    state: State, plan: Plan, keeper: Keeper, bar: Bar, loss: torch.Tensor, *, is_last: bool
+) -> None:
     """The bar, a check that the loss is finite, and every so many steps a row of steps.csv.
 
-    An accelerator is asked for the loss only at those steps, for each question makes it wait.
+    The last step of an epoch has a row too. An accelerator is asked for the loss only at steps
+    with a row, for each question makes it wait.
     """
-    is_row = state.step % plan.steps_every == 0
+    is_row = is_last or state.step % plan.steps_every == 0
     if not is_row and loss.device.type != "cpu":
         bar.advance(1)
         return
     value, rate = loss.item(), rate_of(state)
     if not math.isfinite(value):
-        raise NotFiniteError(not_finite(state, value, rate))
+        raise NotFiniteError(not_finite(state, value))
     bar.advance(1, f"loss {value:.3f}  lr {rate:.2g}")
     if is_row:
         right = (state.running.logits[-1].argmax(1) == state.running.targets[-1]).float()
@@ -248,13 +255,14 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
     return "  ".join(words) + ("  best" if is_best else "")
 
 
-def not_finite(state: State, value: float, rate: float, what: str = "loss") -> str:
+def not_finite(state: State, value: float, what: str = "loss") -> str:
     """The sentence for a loss that is nan or infinite."""
-    where = f"epoch {state.epoch + 1}, step {state.step}"
-    kept = (
-        f"the weights of epoch {state.best_epoch} are kept" if state.best_epoch else "none is kept"
+    best, rate = state.best_epoch, state.optimizer.param_groups[0]["base_lr"]
+    kept = f"the weights of epoch {best} are kept" if best else "there are no good weights yet"
+    return (
+        f"epoch {state.epoch + 1}, step {state.step}: the {what} is {value}; {kept}; "
+        f"try a lower --lr (it is {rate:g})"
     )
-    return f"{where}: the {what} is {value}; {kept}; try a lower --lr (it was {rate:.2g})"
 
 
 def no_room(batch: int) -> str:

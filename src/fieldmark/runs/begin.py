@@ -7,8 +7,8 @@ from fieldmark import recipes
 from fieldmark.console import Console
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check
-from fieldmark.runs.preview import show
 from fieldmark.runs.prepare import prepare
+from fieldmark.runs.preview import show
 from fieldmark.runs.run import resume_run
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_words, read_yaml

@@ -14,8 +14,8 @@ from fieldmark.judge.figures import figures
 from fieldmark.models.infer import infer
 from fieldmark.records import Predictions
 from fieldmark.runs.machine import versions
-from fieldmark.runs.words import figure_lines
 from fieldmark.runs.prepare import scan
+from fieldmark.runs.words import figure_lines
 from fieldmark.use.predictor import Predictor
 
 

@@ -156,11 +156,7 @@ def build(
             notes.append(f"weights that did not fit, left as they were: {listed(left)}")
     elif chosen.freeze:
         raise SettingsError(
-            [
-                Mistake(
-                    "--freeze", "needs --weights: a frozen network of random weights learns little"
-                )
-            ]
+            [Mistake("--freeze", "needs --weights FILE: random weights that stay learn little")]
         )
     if chosen.freeze:
         freeze(network)

@@ -59,8 +59,10 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
             write_whole(run.samples, prepared.samples.frame.write_parquet)
             rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
             go(run, prepared, console, command)
-    except FieldmarkError:
-        if not run.checkpoint.is_dir():
+    except FieldmarkError as error:
+        if not run.checkpoint.is_dir() or (
+            isinstance(error, NotFiniteError) and not run.has_bundle
+        ):
             rundir.remove(run)
         raise
     return run
@@ -118,17 +120,17 @@ def go(
             reason = fit(state, make_plan(prepared), make_parts(prepared, console), keeper, console)
         except (StoppedError, NotFiniteError) as error:
             ended, reason = error, str(error)
-    seconds = time.monotonic() - begun
-    ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
-    if state.best_epoch is None:
-        raise ended or NotFiniteError("no epoch was finished")
-    best = keeper.checkpoints.read_best(state.best_epoch)
-    bundle.save(run.path, network_weights(best), prepared.info)
-    prepared.model.load_state_dict(best)
-    predict = Predicting(prepared, console)
-    conclude(run, prepared, state, ending, predict, console)
-    if ended is not None:
-        raise type(ended)(f"{ended}; go on with: fieldmark train --resume {run.path}")
+    if state.best_epoch is not None:
+        best = keeper.checkpoints.read_best(state.best_epoch)
+        bundle.save(run.path, network_weights(best), prepared.info)
+        prepared.model.load_state_dict(best)
+        seconds = time.monotonic() - begun
+        ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
+        conclude(run, prepared, state, ending, Predicting(prepared, console), console)
+    if isinstance(ended, StoppedError):
+        raise StoppedError(f"{ended}; go on with: fieldmark train --resume {run.path}")
+    if isinstance(ended, NotFiniteError):
+        raise NotFiniteError(f"{ended}; they are in {run.path}" if run.has_bundle else str(ended))
 
 
 def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldmark.errors import Mistake, SettingsError, nearest
+from fieldmark.findings import in_words
 from fieldmark.settings.tree import Choice, Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
@@ -123,30 +124,4 @@ def _located(mistake: Mistake, where: dict[str, str]) -> Mistake:
 def _mistake(problem: Mapping[str, Any], where: dict[str, str]) -> Mistake:
     """One of pydantic's findings in this project's words."""
     key = ".".join(str(part) for part in problem["loc"][:2])
-    return Mistake(where.get(key, key), _words(problem))
-
-
-def _words(problem: Mapping[str, Any]) -> str:
-    given, about = problem.get("input"), problem.get("ctx", {})
-    kind = problem["type"]
-    wanted = {
-        "missing": "is missing; name the images to train on",
-        "greater_than_equal": "must be at least {ge}",
-        "greater_than": "must be more than {gt}",
-        "less_than_equal": "must be at most {le}",
-        "less_than": "must be less than {lt}",
-        "literal_error": "must be {expected}",
-        "int_parsing": "must be a whole number",
-        "int_from_float": "must be a whole number",
-        "int_type": "must be a whole number",
-        "float_parsing": "must be a number",
-        "float_type": "must be a number",
-        "finite_number": "must be a finite number",
-        "bool_parsing": "must be true or false",
-        "bool_type": "must be true or false",
-        "string_pattern_mismatch": "has not the form of a value this setting takes ({pattern})",
-        "string_type": "must be a text",
-    }.get(kind)
-    if wanted is None:
-        return str(problem["msg"]).removeprefix("Value error, ")
-    return wanted.format(**about) if kind == "missing" else f"{wanted.format(**about)}, not {given}"
+    return Mistake(where.get(key, key), in_words(problem))

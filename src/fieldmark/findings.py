@@ -1,0 +1,31 @@
+"""What pydantic finds wrong with a value, in this project's words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def in_words(problem: Mapping[str, Any]) -> str:
+    """What is wrong with a value, without saying where: "must be at least 1, not 0"."""
+    given, about = problem.get("input"), problem.get("ctx", {})
+    kind = problem["type"]
+    wanted = {
+        "missing": "is missing; name the images to train on",
+        "greater_than_equal": "must be at least {ge:g}",
+        "greater_than": "must be more than {gt:g}",
+        "less_than_equal": "must be at most {le:g}",
+        "less_than": "must be less than {lt:g}",
+        "literal_error": "must be {expected}",
+        "int_parsing": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "int_type": "must be a whole number",
+        "float_parsing": "must be a number",
+        "float_type": "must be a number",
+        "finite_number": "must be a finite number",
+        "bool_parsing": "must be true or false",
+        "bool_type": "must be true or false",
+        "string_pattern_mismatch": "has not the form of a value this setting takes ({pattern})",
+        "string_type": "must be a text",
+    }.get(kind)
+    if wanted is None:
+        return str(problem["msg"]).removeprefix("Value error, ")
+    return wanted.format(**about) if kind == "missing" else f"{wanted.format(**about)}, not {given}"

@@ -1,0 +1,160 @@
+"""The loop's own steps against brute force."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from fieldmark.fit import precision
+from fieldmark.fit.ema import Ema
+from fieldmark.fit.keeper import as_csv
+from fieldmark.fit.loop import Parts, Plan, note_epoch, out_of_patience, seed_step, step
+from fieldmark.fit.losses import cross_entropy
+from fieldmark.fit.schedules import none
+from fieldmark.fit.state import State
+
+CPU = torch.device("cpu")
+
+
+class _Batches:
+    def __init__(self, sizes):
+        self.sizes = sizes
+
+    def __len__(self):
+        return len(self.sizes)
+
+
+def parts(sizes):
+    return Parts(
+        batches=_Batches(sizes),
+        loss=cross_entropy(),
+        schedule=none(),
+        autocast=precision.autocast("float32", CPU),
+        device=CPU,
+        measure=lambda logits, targets: {},
+    )
+
+
+def linear_state(seed=0, rate=0.5):
+    torch.manual_seed(seed)
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 3))
+    return State(model, torch.optim.SGD(model.parameters(), lr=rate))
+
+
+def test_accumulated_batches_step_like_one_batch():
+    images = torch.randn(8, 3, 2, 2)
+    targets = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
+    whole, pieces = linear_state(), linear_state()
+    step(whole, Plan(1, 0), parts([8]), images, targets)
+    plan = Plan(1, 0, accumulate=2)
+    for place in range(2):
+        pieces.step = place
+        step(pieces, plan, parts([4, 4]), images[4 * place :][:4], targets[4 * place :][:4])
+    for one, other in zip(whole.model.parameters(), pieces.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_a_last_group_that_is_short_is_the_mean_of_its_own_batches():
+    images, targets = torch.randn(4, 3, 2, 2), torch.tensor([0, 1, 2, 0])
+    alone, last = linear_state(), linear_state()
+    step(alone, Plan(1, 0), parts([4]), images, targets)
+    last.step = 2  # the third of three batches, in groups of two
+    step(last, Plan(1, 0, accumulate=2), parts([4, 4, 4]), images, targets)
+    for one, other in zip(alone.model.parameters(), last.model.parameters(), strict=True):
+        torch.testing.assert_close(one, other)
+
+
+def test_the_gradient_is_cut_to_its_norm():
+    images, targets = 100 * torch.randn(8, 3, 2, 2), torch.randint(0, 3, (8,))
+    state = linear_state(rate=1.0)
+    before = [parameter.detach().clone() for parameter in state.model.parameters()]
+    step(state, Plan(1, 0, clip_norm=0.01), parts([8]), images, targets)
+    moved = [
+        (old - new.detach()).square().sum()
+        for old, new in zip(before, state.model.parameters(), strict=True)
+    ]
+    assert math.sqrt(sum(moved)) == pytest.approx(0.01, rel=1e-4)
+
+
+def test_the_average_is_that_of_brute_force():
+    torch.manual_seed(0)
+    model = torch.nn.BatchNorm1d(3)
+    ema = Ema(model, decay=0.6)
+    wanted = model.weight.detach().clone()
+    for update in range(20):
+        with torch.no_grad():
+            model.weight.add_(torch.randn(3))
+        model.num_batches_tracked.add_(1)
+        ema.update(model)
+        decay = min(0.6, (1 + update) / (10 + update))
+        wanted = decay * wanted + (1 - decay) * model.weight.detach()
+    torch.testing.assert_close(ema.model.weight.detach(), wanted)
+    assert ema.model.num_batches_tracked == 20
+    assert not ema.model.training
+
+
+def test_every_step_has_its_own_draws_and_keeps_them():
+    def draws(*place):
+        seed_step(*place)
+        return torch.rand(1).item(), np.random.rand()  # noqa: NPY002
+
+    places = [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
+    found = [draws(*place) for place in places]
+    assert len(set(found)) == len(places)
+    assert [draws(*place) for place in places] == found
+
+
+def test_the_earlier_of_equal_epochs_is_the_best():
+    state, plan = linear_state(), Plan(9, 0, monitor="accuracy", patience=3)
+    figures = [0.5, 0.7, 0.7, math.nan, 0.6, 0.8]
+    best = [note_epoch(state, plan, {"val_accuracy": value}) for value in figures]
+    assert best == [True, True, False, False, False, True]
+
+
+def test_less_is_better_where_the_sign_says_so():
+    state, plan = linear_state(), Plan(9, 0, monitor="loss", sign=-1)
+    best = [note_epoch(state, plan, {"val_loss": value}) for value in (2.0, 1.0, 1.5)]
+    assert best == [True, True, False]
+
+
+def test_a_figure_that_is_never_defined_keeps_the_newest_epoch():
+    state, plan = linear_state(), Plan(9, 0, monitor="roc_auc")
+    assert [note_epoch(state, plan, {"val_roc_auc": math.nan}) for _ in range(3)] == [True] * 3
+
+
+def test_patience_counts_epochs_since_the_best_and_since_going_further():
+    state, plan = linear_state(), Plan(99, 0, monitor="accuracy", patience=2)
+    for value in (0.5, 0.4, 0.3):
+        assert not out_of_patience(state, plan)
+        if note_epoch(state, plan, {"val_accuracy": value}):
+            state.best_epoch = state.epoch
+    assert out_of_patience(state, plan)
+    state.patient_from = state.epoch
+    assert not out_of_patience(state, plan)
+
+
+def test_history_reads_back_to_the_same_numbers():
+    text = as_csv([{"epoch": 1, "loss": 0.1 + 0.2}, {"epoch": 2, "loss": math.nan, "more": 1e-30}])
+    assert text == "epoch,loss,more\n1,0.30000000000000004,\n2,nan,1e-30\n"
+
+
+def test_the_precision_follows_a_fixed_table():
+    wanted = "bf16" if precision.has_fast_bf16() else "float32"
+    assert precision.choose(CPU, "resnet") == wanted
+    assert precision.choose(CPU, "small") == "float32"
+
+
+def test_sixteen_bits_with_a_scaler_need_a_gpu():
+    mistakes = precision.check("16-mixed", CPU)
+    assert [str(mistake) for mistake in mistakes] == [
+        "run.precision: 16-mixed needs a CUDA GPU; take bf16, float32 or auto"
+    ]
+
+
+def test_a_device_that_is_not_there_is_told():
+    count = torch.cuda.device_count()
+    mistakes = precision.check_device(f"cuda:{count}")
+    assert [str(mistake) for mistake in mistakes] == [
+        f"run.device: there is no cuda:{count}, of {count} GPUs; take cpu or auto"
+    ]

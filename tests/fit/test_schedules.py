@@ -1,0 +1,100 @@
+"""Schedules against torch's own."""
+
+import math
+
+import pytest
+import torch
+from torch.optim import lr_scheduler
+
+from fieldmark.fit.schedules import SCHEDULES, Place
+
+STEPS, EPOCHS = 7, 12
+
+
+def factors(name, **options):
+    schedule = SCHEDULES.build(name, options)
+    return [schedule(Place(step, STEPS, EPOCHS)) for step in range(STEPS * EPOCHS)]
+
+
+def torch_factors(make):
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scheduler = make(optimizer)
+    found = []
+    for _ in range(STEPS * EPOCHS):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize("pct_start", [0.1, 0.3, 0.5])
+def test_one_cycle_is_that_of_torch(pct_start):
+    wanted = torch_factors(
+        lambda optimizer: lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=1.0,
+            total_steps=STEPS * EPOCHS,
+            pct_start=pct_start,
+            div_factor=50.0,
+            final_div_factor=100.0,
+            cycle_momentum=False,
+        )
+    )
+    found = factors("one-cycle", pct_start=pct_start, div_factor=50.0, final_div_factor=100.0)
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_cosine_without_warm_up_is_that_of_torch():
+    wanted = torch_factors(
+        lambda optimizer: lr_scheduler.CosineAnnealingLR(
+            optimizer, T_max=STEPS * EPOCHS, eta_min=0.1
+        )
+    )
+    assert factors("cosine", warmup_epochs=0.0, floor=0.1) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_cosine_warms_up_in_a_line_to_the_whole_rate():
+    found = factors("cosine", warmup_epochs=2.0)
+    warm = 2 * STEPS
+    assert found[:warm] == pytest.approx([(step + 1) / (warm + 1) for step in range(warm)])
+    assert found[warm] == 1.0
+    assert found[warm:] == sorted(found[warm:], reverse=True)
+
+
+def test_step_is_that_of_torch():
+    wanted = torch_factors(
+        lambda optimizer: lr_scheduler.StepLR(optimizer, step_size=5 * STEPS, gamma=0.5)
+    )
+    assert factors("step", every=5, gamma=0.5) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_plateau_is_that_of_torch():
+    gains = [0.1, 0.2, 0.2, 0.19, 0.2, 0.3, 0.1, 0.2, 0.3, 0.3, 0.1, 0.1, 0.4]
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scheduler = lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode="max", factor=0.5, patience=2, threshold=0.0, eps=0.0
+    )
+    schedule = SCHEDULES.build("plateau", {"wait": 2, "factor": 0.5})
+    for count in range(len(gains)):
+        scheduler.step(gains[count])
+        found = schedule(Place(0, 1, 20, tuple(gains[: count + 1])))
+        assert found == pytest.approx(optimizer.param_groups[0]["lr"])
+
+
+def test_a_figure_that_is_not_defined_counts_as_not_better():
+    schedule = SCHEDULES.build("plateau", {"wait": 1, "factor": 0.5})
+    assert schedule(Place(0, 1, 9, (0.5, math.nan, math.nan))) == 0.5
+
+
+@pytest.mark.parametrize("name", list(SCHEDULES))
+@pytest.mark.parametrize("total", [1, 2, 3])
+def test_a_run_of_a_step_or_two_has_a_rate(name, total):
+    schedule = SCHEDULES.build(name, {})
+    for step in range(total):
+        assert 0 < schedule(Place(step, 1, total)) <= 1
+
+
+def test_without_a_schedule_the_rate_stays():
+    assert set(factors("none")) == {1.0}
