@@ -90,7 +90,17 @@ def _convert(value: Any, annotation: Any) -> Any:
     adapter = TypeAdapter(annotation)
     try:
         return adapter.validate_python(value)
-    except ValidationError:
+    except ValidationError as error:
         if not isinstance(value, str):
             raise
-        return adapter.validate_python(yaml.safe_load(value))
+        return adapter.validate_python(_parsed(value, error))
+
+
+def _parsed(text: str, unread: ValidationError) -> Any:
+    """A text as YAML, or "none" as None; raises `unread` where it is neither."""
+    if text.strip().casefold() == "none":
+        return None
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):  # ValueError: a date that there is not
+        raise unread from None

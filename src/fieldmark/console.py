@@ -35,9 +35,9 @@ class Bar:
         self._done += steps
         if self._drawn is not None:
             self._drawn.update(self._task, advance=steps, words=words)
-        elif time.monotonic() - self._said > PLAIN_EVERY:
+        elif self._done and time.monotonic() - self._said > PLAIN_EVERY:
             self._said = time.monotonic()
-            left = (self._said - self._start) / self._done * (self._total - self._done)
+            left = (self._said - self._start) / self._done * max(0, self._total - self._done)
             self._console.say(
                 f"{self._label}: {self._done}/{self._total}  {words}  {duration(left)} left"
             )
@@ -49,6 +49,7 @@ class Console:
     def __init__(self, *, quiet: bool = False, stream: TextIO | None = None):
         self._stream = stream or sys.stdout
         self._quiet = quiet
+        self._drawing: Any = None  # the terminal, while a bar is drawn on it
         self._log: Path | None = None
         self._kept: list[str] = []
 
@@ -59,8 +60,10 @@ class Console:
 
     def say(self, text: str = "") -> None:
         """A line, or several."""
-        if not self._quiet:
-            print(text, file=self._stream, flush=True)
+        if self._drawing is not None:  # above the bar, which is drawn anew
+            self._drawing.print(text, markup=False, highlight=False, soft_wrap=True)
+        elif not self._quiet:
+            self._print(text)
         stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
         self._append([f"{stamp}  {line}" for line in text.splitlines() if line.strip()])
 
@@ -91,15 +94,31 @@ class Console:
             TextColumn("{task.fields[words]}"),
             TimeRemainingColumn(compact=True),
         )
-        with Progress(*columns, console=Terminal(file=self._stream), transient=True) as drawn:
+        terminal = Terminal(file=self._stream)
+        with Progress(*columns, console=terminal, transient=True) as drawn:
             bar._drawn, bar._task = drawn, drawn.add_task(label, total=total, words="")
-            yield bar
+            self._drawing = terminal
+            try:
+                yield bar
+            finally:
+                self._drawing = None
+
+    def _print(self, text: str) -> None:
+        try:
+            print(text, file=self._stream, flush=True)
+        except UnicodeEncodeError:  # a stream of few characters, or a file's name that is no text
+            encoding = self._stream.encoding or "utf-8"
+            plain = text.encode(encoding, "backslashreplace").decode(encoding)
+            print(plain, file=self._stream, flush=True)
 
     def _append(self, lines: list[str]) -> None:
         if self._log is None:
             self._kept += lines
             return
-        with writing(self._log), self._log.open("a", encoding="utf-8") as stream:
+        with (
+            writing(self._log),
+            self._log.open("a", encoding="utf-8", errors="backslashreplace") as stream,
+        ):
             stream.writelines(f"{line}\n" for line in lines)
 
 

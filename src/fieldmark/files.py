@@ -1,7 +1,9 @@
 """Files appear whole or not at all: written beside their place, then renamed into it."""
 
+import contextlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,19 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         draft.replace(path)
     except OSError as error:
         raise disk_error(path, error) from error
+    except Exception as error:
+        if (inner := _system_error(error)) is None:
+            raise
+        raise disk_error(path, inner) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the error above says why
+            draft.unlink()
+
+
+def _system_error(error: Exception) -> OSError | None:
+    """The system's error that polars or safetensors wrapped into its own: "... (os error 28)"."""
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -112,6 +112,8 @@ class Predictions:
     def of(cls, samples: Samples, rows: np.ndarray, logits: np.ndarray, **about: Any) -> Self:
         """From logits (n, C) of the samples at `rows` (n,); `about`: classes, model, fold."""
         classes: Sequence[str] = about["classes"]
+        if not len(rows):  # a model that was shown nothing cannot say how many classes it has
+            logits = np.zeros((0, len(classes)), dtype=np.float32)
         taken = samples.frame[rows]
         columns = {f"{LOGIT}{name}": logits[:, k] for k, name in enumerate(classes)}
         frame = taken.select(
@@ -196,9 +198,10 @@ class InputSpec:
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """(N, C) logits -> (N, C) float64 probabilities; a row with nan is nan throughout."""
+    """(N, C) logits -> (N, C) float64 probabilities; a row with nan or inf is nan throughout."""
     raised = logits.astype(np.float64) / temperature
-    raised -= raised.max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        raised -= raised.max(axis=1, keepdims=True)
     powers = np.exp(raised)
     shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
     return shares

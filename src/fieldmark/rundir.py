@@ -117,7 +117,7 @@ class RunDir:
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise RunError(
                 f"{path}: cannot be read; the run may have been stopped before it was written, "
                 f"go on with: fieldmark train --resume {self.path}"
@@ -125,17 +125,28 @@ class RunDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; a killed process lets go of it by dying."""
+        """Hold the run for this process; a killed process lets go of it by dying.
+
+        The lock is of the kind that children do not inherit: the loader's workers may outlive
+        a killed parent by seconds. Raises RunError where another process holds the run.
+        """
         if fcntl is None:
             yield
             return
-        with (self.path / ".lock").open("a") as stream:
+        lock = self.path / ".lock"
+        try:
+            stream = lock.open("a")
+        except OSError as error:
+            raise disk_error(lock, error) from error
+        with stream:
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError) as error:
                 raise RunError(
                     f"{self.path}: another process is training this run; wait for it or stop it"
                 ) from error
+            except OSError:  # a file system without locks: unguarded, as on Windows
+                pass
             yield
 
 
@@ -150,7 +161,7 @@ def create(out: str, name: str | None, stem: str) -> RunDir:
     Raises RunError where NAME exists or is not a plain folder name, DiskError where it
     cannot be made.
     """
-    if name is not None and (Path(name).name != name or name in ("", ".", "..")):
+    if name is not None and not _is_plain(name):
         raise RunError(f"--name {name}: is not a plain folder name; put its folder into --out")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
@@ -170,6 +181,12 @@ def create(out: str, name: str | None, stem: str) -> RunDir:
                 raise RunError(exists(path)) from None
         except OSError as error:
             raise disk_error(path, error) from error
+
+
+def _is_plain(name: str) -> bool:
+    """Whether it names a folder right here: no slash, no "..", no blank, no control character."""
+    has_control = any(ord(letter) < 32 for letter in name)
+    return Path(name).name == name and not has_control and name.strip() not in ("", ".", "..")
 
 
 def exists(path: Path) -> str:

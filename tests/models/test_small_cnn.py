@@ -37,16 +37,6 @@ def test_dropout_acts_in_training_only():
     assert torch.equal(network(batch), network(batch))
 
 
-@pytest.fixture
-def one_thread():
-    """Threads that wait for a busy machine's cores make tiny convolutions ten times slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.mark.usefixtures("one_thread")
 def test_it_learns_handwritten_digits_of_eight_pixels():
     torch.manual_seed(0)
     digits = load_digits()

@@ -5,6 +5,7 @@ Pillow and NumPy only. Training, evaluation, prediction, export and serving all 
 """
 
 import io
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from fieldmark.errors import DataError
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MOST_PIXELS = 200_000_000
-DEEP_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
+PNG_HEAD = 8  # bytes before a PNG's first chunk
+DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 def read_file(path: Path, form: tuple[str, int] | None = None) -> np.ndarray:
@@ -37,10 +40,12 @@ def decode(content: bytes, name: str, form: tuple[str, int] | None = None) -> np
         raise DataError(f"{name}: is empty (0 bytes); copy it anew or take it out")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _refuse_bombs(image, name)
+            _refuse_unfit(image, name, form)
             if form is not None:
                 _let_jpeg_shrink(image, form)
             image.load()
+            if image.format == "PNG":
+                _refuse_changed_bytes(content, name)
             rgb = _to_rgb(_upright(image))
             return np.asarray(rgb if form is None else to_form(rgb, form))
     except UnidentifiedImageError as error:
@@ -49,8 +54,10 @@ def decode(content: bytes, name: str, form: tuple[str, int] | None = None) -> np
         ) from error
     except DataError:
         raise
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: claims too many pixels to be opened safely") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(
+            f"{name}: claims too many pixels to be opened safely; make it smaller or take it out"
+        ) from error
     except Exception as error:  # Pillow's decoders raise what they like on damaged bytes
         reason = str(error).strip().rstrip(".") or type(error).__name__
         raise DataError(f"{name}: is damaged ({reason}); copy it anew or take it out") from error
@@ -58,20 +65,20 @@ def decode(content: bytes, name: str, form: tuple[str, int] | None = None) -> np
 
 def to_form(image: Image.Image, form: tuple[str, int]) -> Image.Image:
     """An image in its stored form: ("shorter", N), ("square", N) or ("original", ...)."""
-    word, side = form
-    if word == "original":
-        return image
-    if word == "square":
-        wanted = (side, side)
-    else:
-        scale = side / min(image.size)
-        wanted = (
-            max(side, round(image.width * scale)),
-            max(side, round(image.height * scale)),
-        )
+    wanted = _size_in_form(image.size, form)
     if wanted == image.size:
         return image
     return image.resize(wanted, Image.Resampling.BILINEAR)  # Pillow's bilinear is antialiased
+
+
+def _size_in_form(size: tuple[int, int], form: tuple[str, int]) -> tuple[int, int]:
+    word, side = form
+    if word == "original":
+        return size
+    if word == "square":
+        return side, side
+    width, height = (max(side, round(length * side / min(size))) for length in size)
+    return width, height
 
 
 def from_array(pixels: np.ndarray, form: tuple[str, int] | None) -> np.ndarray:
@@ -80,13 +87,46 @@ def from_array(pixels: np.ndarray, form: tuple[str, int] | None) -> np.ndarray:
     return rgb if form is None else np.asarray(to_form(Image.fromarray(rgb), form))
 
 
-def _refuse_bombs(image: Image.Image, name: str) -> None:
+def _refuse_unfit(image: Image.Image, name: str, form: tuple[str, int] | None) -> None:
+    """What the header alone tells: too many pixels, there or in the form, or no scale of grays."""
+    millions = MOST_PIXELS // 1_000_000
     if image.width * image.height > MOST_PIXELS:
-        millions = MOST_PIXELS // 1_000_000
         raise DataError(
             f"{name}: has {image.width} x {image.height} pixels, more than the {millions} million "
             "that are opened; make it smaller"
         )
+    width, height = image.size if form is None else _size_in_form(image.size, form)
+    if width * height > MOST_PIXELS:
+        raise DataError(
+            f"{name}: is so narrow, {image.width} x {image.height}, that it would be resized to "
+            f"{width} x {height} pixels, more than {millions} million; cut it or take it out"
+        )
+    if image.mode == "F":
+        raise DataError(
+            f"{name}: holds 32-bit floats, of which nobody knows what is white; "
+            "save it with 8 or 16 bits"
+        )
+
+
+def _refuse_changed_bytes(content: bytes, name: str) -> None:
+    """Check what Pillow does not: the checksums of a PNG's pixels (its IDAT chunks).
+
+    A chunk is its length (4 bytes), its kind (4), the data, and the CRC of kind and data (4).
+    """
+    view, start = memoryview(content), PNG_HEAD
+    while start + 12 <= len(content):
+        kind = content[start + 4 : start + 8]
+        end = start + 8 + int.from_bytes(view[start : start + 4], "big")
+        if kind == b"IEND":
+            return
+        if kind == b"IDAT" and zlib.crc32(view[start + 4 : end]) != int.from_bytes(
+            view[end : end + 4], "big"
+        ):
+            raise DataError(
+                f"{name}: is damaged (a checksum of its pixels is wrong); "
+                "copy it anew or take it out"
+            )
+        start = end + 4
 
 
 def _let_jpeg_shrink(image: Image.Image, form: tuple[str, int]) -> None:

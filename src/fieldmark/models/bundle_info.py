@@ -22,7 +22,8 @@ class BundleInfo:
     model, options: its name in the catalog and what its builder was given. classes: in the
     order of the logits. thresholds: of each class's score, for several labels an image.
     temperature: what logits are divided by to become scores. weights: where training began.
-    samples_hash: of the table that it was trained on.
+    samples_hash: of the table that it was trained on. precision: what it was trained and
+    measured in.
     """
 
     model: str
@@ -36,6 +37,7 @@ class BundleInfo:
     weights: str = "random"
     versions: dict[str, str] = field(default_factory=dict)
     samples_hash: str | None = None
+    precision: str = "float32"
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from fieldmark.models.catalog import MODELS
+
+INITIALISERS = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_)
 
 
 def outline(
@@ -32,6 +34,8 @@ class _TensorsOnMeta(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
+        if function in INITIALISERS and args[0].is_meta:
+            return args[0]  # there is nothing to fill, and trying takes a third of the time
         kwargs = dict(kwargs or {})
         if function in (torch.empty, torch.zeros, torch.ones):
             kwargs["device"] = "meta"

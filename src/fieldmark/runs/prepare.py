@@ -180,6 +180,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         weights=settings.model.weights,
         versions=versions(),
         samples_hash=samples.hash(),
+        precision=settings.run.precision,
     )
 
 

@@ -120,6 +120,10 @@ def go(
             reason = fit(state, make_plan(prepared), make_parts(prepared, console), keeper, console)
         except (StoppedError, NotFiniteError) as error:
             ended, reason = error, str(error)
+        except DiskError as error:
+            if not run.checkpoint.is_dir():
+                raise
+            raise DiskError(f"{error}: fieldmark train --resume {run.path}") from error
     if state.best_epoch is not None:
         best = keeper.checkpoints.read_best(state.best_epoch)
         bundle.save(run.path, network_weights(best), prepared.info)
@@ -151,12 +155,16 @@ def epochs_done(run: RunDir) -> int:
 
 
 def refuse_full_disk(prepared: Prepared) -> None:
-    """Look for room before work begins: weights, the best of them, moments, an average."""
+    """Look for room before work begins.
+
+    A checkpoint holds the weights, two moments each, and maybe their average, and is written
+    beside the one before; two best weights and the bundle's come to that.
+    """
     where = Path(prepared.settings.run.out)
     while not where.exists():
         where = where.parent
     weights = sum(t.nbytes for t in prepared.model.state_dict().values())
-    need = (7 if prepared.settings.train.ema else 6) * weights + 2_000_000
+    need = (11 if prepared.settings.train.ema else 9) * weights + 2_000_000
     free = shutil.disk_usage(where).free
     if free < need:
         raise DiskError(

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from fieldmark.errors import Mistake, SettingsError, nearest
 from fieldmark.findings import in_words
+from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.tree import Choice, Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
@@ -49,11 +50,7 @@ def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     they know of. Raises SettingsError with all mistakes, those of the types and the checks'.
     """
     values, where, origins = _merge(layers)
-    mistakes = [
-        Mistake(where[key], f"there is no such setting{nearest(key, known_keys()) or LIST_THEM}")
-        for key in values
-        if not _is_known(key)
-    ]
+    mistakes = [Mistake(where[key], _unknown(key)) for key in values if not _is_known(key)]
     nested: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     for key, value in values.items():
         if _is_known(key):
@@ -63,7 +60,7 @@ def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     try:
         settings = Settings.model_validate(nested)
     except ValidationError as error:
-        mistakes += [_mistake(problem, where) for problem in error.errors()]
+        mistakes += _mistakes(error.errors(), where)
     for check in checks:
         mistakes += [_located(mistake, where) for mistake in check(nested)]
     if mistakes or settings is None:
@@ -102,10 +99,10 @@ def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str,
         path = f"{prefix}{key}"
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{path}.")
-        elif path in sections():
-            yield f"{path}.{'source' if path == 'data' else 'name'}", value
-        else:
+        elif path not in sections():
             yield path, value
+        elif value is not None:  # a section with nothing under it says nothing
+            yield f"{path}.{'source' if path == 'data' else 'name'}", value
 
 
 def _is_choice(section: str) -> bool:
@@ -117,11 +114,29 @@ def _is_known(key: str) -> bool:
     return key in known_keys() or (_is_choice(section) and bool(name) and "." not in name)
 
 
+def _unknown(key: str) -> str:
+    hint = f"; did you mean '{OPTIONS[key]}'?" if key in OPTIONS else nearest(key, known_keys())
+    return f"there is no such setting{hint or nearest(key, OPTIONS) or LIST_THEM}"
+
+
 def _located(mistake: Mistake, where: dict[str, str]) -> Mistake:
     return Mistake(where.get(mistake.where, mistake.where), mistake.what)
 
 
-def _mistake(problem: Mapping[str, Any], where: dict[str, str]) -> Mistake:
-    """One of pydantic's findings in this project's words."""
-    key = ".".join(str(part) for part in problem["loc"][:2])
-    return Mistake(where.get(key, key), in_words(problem))
+def _mistakes(problems: Iterable[Mapping[str, Any]], where: dict[str, str]) -> list[Mistake]:
+    """Pydantic's findings in this project's words, one for each key.
+
+    Where a setting takes one thing or another ("auto" or a number), pydantic tells of each.
+    """
+    found: dict[str, list[str]] = {}
+    for problem in problems:
+        key = ".".join(str(part) for part in problem["loc"][:2])
+        found.setdefault(key, []).append(in_words(problem))
+    return [Mistake(where.get(key, key), _either(words)) for key, words in found.items()]
+
+
+def _either(words: list[str]) -> str:
+    """ "must be 'auto', not 2" and "must be at least 4, not 2" -> "must be 'auto' or at ..." """
+    *others, last = words
+    starts = [each.rpartition(", not ")[0] or each for each in others]
+    return " or ".join([*starts, last.removeprefix("must be ") if starts else last])

@@ -15,25 +15,29 @@ from fieldmark.settings.tree import Settings
 class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses a key written twice, which would hide the first value."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.MarkedYAMLError(
-                problem=f"'{twice}' stands twice", problem_mark=node.start_mark
-            )
-        return super().construct_mapping(node, deep)
+    def compose_mapping_node(self, anchor: Any) -> Any:
+        node = super().compose_mapping_node(anchor)
+        seen = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"'{key.value}' stands twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return node
 
 
 def read_yaml(text: str, name: str) -> dict[str, Any]:
     """A YAML text's table; `name` is what an error text calls it. Raises SettingsError."""
     try:
         values = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        reason = getattr(error, "problem", None) or str(error)
-        raise SettingsError([Mistake(f"{name}{line}", f"is not YAML: {reason}")]) from error
+        reason = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise SettingsError(
+            [Mistake(f"{name}{line}", f"cannot be read as YAML: {reason}")]
+        ) from error
     if not isinstance(values, dict):
         raise SettingsError([Mistake(name, "holds no settings; write 'section:' and its keys")])
     return values
@@ -52,7 +56,7 @@ def read_file(path: str | Path) -> Layer:
 def read_words(words: Iterable[str], options: Mapping[str, Any], data: str | None) -> Layer:
     """The command line's layer: `key=value` words over options over the data's name.
 
-    Values stay text: the settings read them. Raises SettingsError for a word without "=".
+    Values stay text: the settings read them. Raises SettingsError for words without "=".
     """
     values: dict[str, Any] = {} if data is None else {"data.source": data}
     where = {"data.source": "DATA"}
@@ -60,18 +64,12 @@ def read_words(words: Iterable[str], options: Mapping[str, Any], data: str | Non
         if value is not None:
             values[OPTIONS[option]] = value
             where[OPTIONS[option]] = flag(option)
-    given: dict[str, Any] = {}
-    for word in words:
-        key, equals, value = word.partition("=")
-        if not equals:
-            raise SettingsError(
-                [
-                    Mistake(
-                        word, "is not key=value, nor images that exist; write for example lr=0.01"
-                    )
-                ]
-            )
-        given[OPTIONS.get(key, key)] = value
+    pairs = [(word, *word.partition("=")) for word in words]
+    lost = "is not key=value, nor images that exist; write for example lr=0.01"
+    mistakes = [Mistake(word, lost) for word, key, equals, _ in pairs if not (key and equals)]
+    if mistakes:
+        raise SettingsError(mistakes)
+    given = {OPTIONS.get(key, key): value for _, key, _, value in pairs}
     named = layer("command line", given)
     return Layer("command line", {**values, **named.values}, {**where, **named.where})
 

@@ -1,5 +1,6 @@
 """Every setting, its type, default and range. A frozen tree; unknown keys are refused."""
 
+import contextlib
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -14,7 +15,9 @@ Auto = Literal["auto"]
 class Section(BaseModel):
     """A part of the tree. Texts from a command line are read as the field's type wants them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -23,7 +26,7 @@ class Section(BaseModel):
             return values
         fields = cls.model_fields
         return {
-            key: _from_text(value, fields[key].annotation) if key in fields else value
+            key: _from_text(value, fields[key].annotation) if key in fields else _frozen(value)
             for key, value in values.items()
         }
 
@@ -31,7 +34,7 @@ class Section(BaseModel):
 class Choice(Section):
     """A line of a catalog, by name, with that line's own options beside the name."""
 
-    model_config = ConfigDict(frozen=True, extra="allow", validate_default=True)
+    model_config = ConfigDict(extra="allow")
 
     name: str
 
@@ -185,8 +188,14 @@ def _from_text(value: Any, annotation: Any) -> Any:
     if type(None) in kinds and value.strip().casefold() in ("none", "null"):
         return None
     if any(get_origin(kind) in (list, tuple, dict) for kind in kinds):
-        return yaml.safe_load(value)
+        with contextlib.suppress(yaml.YAMLError, ValueError):  # then the text itself is refused
+            return yaml.safe_load(value)
     return value
+
+
+def _frozen(value: Any) -> Any:
+    """An option that only a catalog knows, with lists as tuples: YAML reads back what it wrote."""
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _is_union(annotation: Any) -> bool:

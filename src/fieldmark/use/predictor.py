@@ -52,8 +52,10 @@ class Predictor:
         self.model, self.info = bundle.load(folder)
         self.device = precision.pick_device(device)
         self.model.to(self.device).to(memory_format=torch.channels_last)
-        chosen = precision.choose(self.device, family(self.info.model))
-        self.autocast = precision.autocast(chosen, self.device)
+        measured = self.info.precision
+        if precision.check(measured, self.device):  # this device does not have it
+            measured = precision.choose(self.device, family(self.info.model))
+        self.autocast = precision.autocast(measured, self.device)
         self._batch_size = batch_size
 
     @property
