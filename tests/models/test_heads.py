@@ -77,7 +77,7 @@ def test_the_logits_are_what_the_head_gives(family):
 
 @pytest.mark.parametrize("family", HEADS)
 def test_freezing_leaves_the_head_alone_to_be_trained(family):
-    network = outline(ONE_A_FAMILY[family], 7)
+    network = built(family)
     freeze(network)
     trained = {name for name, weight in network.named_parameters() if weight.requires_grad}
     bias = set() if family == "maxvit" else {f"{HEADS[family]}.bias"}

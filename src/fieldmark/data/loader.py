@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fieldmark.data.augment import Augment, centre_crop
 from fieldmark.data.sources import read_pixels
+from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec, Samples
 
 # One stream of random numbers for each purpose, so that no two share draws.
@@ -77,7 +78,7 @@ class Batches:
         """`seed` decides the order of each epoch; None keeps the order of `rows`."""
         self._keys = _Keys(rows, batch_size, seed)
         self._loader = DataLoader(
-            images,
+            _Telling(images),
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             num_workers=workers,
@@ -93,12 +94,15 @@ class Batches:
     @property
     def sizes(self) -> list[int]:
         """Images in each step of an epoch."""
-        return [len(rows) for rows in self._keys.steps(0)]
+        return self._keys.sizes
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Batches of `epoch` from step `start` on. Images before it are not even read."""
+        """Batches of `epoch` from step `start` on. Images before it are not even read.
+
+        Raises DataError for an image that cannot be read, WorkError where a worker dies.
+        """
         self._keys.epoch, self._keys.start = epoch, start
-        return iter(self._loader)
+        return _without_errors(iter(self._loader))
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
@@ -108,25 +112,56 @@ class _Keys:
     """The loader's sampler: lists of (epoch, row), a list a step."""
 
     def __init__(self, rows: np.ndarray, batch_size: int, seed: int | None):
-        self._rows, self._batch_size, self._seed = rows, batch_size, seed
+        self._rows, self._seed = rows, seed
+        self.sizes = _sizes(len(rows), batch_size)
         self.epoch = self.start = 0
 
-    def steps(self, epoch: int) -> list[np.ndarray]:
-        """The rows of each step. A last batch of one joins the one before it (batch norm)."""
-        rows = self._rows
+    def __iter__(self) -> Iterator[list[Key]]:
+        """The steps of `epoch` from `start` on, both as they are now and not at the first step."""
+        epoch, rows = self.epoch, self._rows
         if self._seed is not None:
             rows = np.random.default_rng([self._seed, ORDER, epoch]).permutation(rows)
-        steps = [rows[at : at + self._batch_size] for at in range(0, len(rows), self._batch_size)]
-        if len(steps) > 1 and len(steps[-1]) == 1:
-            steps[-2:] = [np.concatenate(steps[-2:])]
-        return steps
-
-    def __iter__(self) -> Iterator[list[Key]]:
-        for rows in self.steps(self.epoch)[self.start :]:
-            yield [(self.epoch, int(row)) for row in rows]
+        steps = np.split(rows, np.cumsum(self.sizes))[self.start : len(self)]
+        return ([(epoch, int(row)) for row in step] for step in steps)
 
     def __len__(self) -> int:
-        return len(self.steps(0))
+        return len(self.sizes)
+
+
+def _sizes(count: int, batch_size: int) -> list[int]:
+    """Images in each step. A last batch of one joins the one before it (batch norm)."""
+    sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
+    return [*sizes[:-2], batch_size + 1] if len(sizes) > 1 and sizes[-1] == 1 else sizes
+
+
+class _Telling(Dataset[Batch | DataError]):
+    """Images, but an image that cannot be read gives its error in the batch's place.
+
+    An error that a worker raises comes out of torch's loader with a traceback in its text.
+    """
+
+    def __init__(self, images: Images):
+        self._images = images
+
+    def __getitems__(self, keys: list[Key]) -> Batch | DataError:
+        try:
+            return self._images.__getitems__(keys)
+        except DataError as error:
+            return error
+
+
+def _without_errors(batches: Iterator[Batch | DataError]) -> Iterator[Batch]:
+    """The batches, or the first error among them raised."""
+    try:
+        for batch in batches:
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        reason = str(error).partition("\n")[0].strip(" .")
+        raise WorkError(f"{reason}; it may need more memory, try --workers 0") from error
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -118,7 +119,7 @@ def _read_folder(root: Path, advance: Callable[[int, int], None] | None) -> Sour
     if not files:
         raise DataError(
             f"{root}: holds no class folders with pictures; it should look like "
-            f"{root.name}/cat/1.jpg, {root.name}/dog/2.jpg"
+            f"{root.resolve().name}/cat/1.jpg, {root.resolve().name}/dog/2.jpg"
         )
     found: dict[str, list[object]] = {
         key: [] for key in ("path", "hash", "labels", "split", "width", "height")
@@ -128,7 +129,7 @@ def _read_folder(root: Path, advance: Callable[[int, int], None] | None) -> Sour
         scans = threads.map(lambda file: _scan(root, file.path), files)
         for number, (file, scan) in enumerate(zip(files, scans, strict=True), 1):
             if isinstance(scan, str):
-                left_out[file.path] = scan
+                left_out[_shown(file.path)] = scan
             else:
                 row = (file.path, scan[0], [file.label], file.split, scan[1], scan[2])
                 for column, value in zip(found.values(), row, strict=True):
@@ -138,10 +139,10 @@ def _read_folder(root: Path, advance: Callable[[int, int], None] | None) -> Sour
     if not found["path"]:
         raise DataError(f"{root}: none of its {len(files)} pictures can be read; {scan}")
     samples = Samples.from_columns(found, str(root.resolve()))
-    return Source(samples, left_out, tuple(_layout_notes(root)))
+    return Source(samples, left_out, tuple(_layout_notes(root, files)))
 
 
-def _layout_notes(root: Path) -> Iterator[str]:
+def _layout_notes(root: Path, files: list["_File"]) -> Iterator[str]:
     sides = _split_folders(root)
     for name, side in sides.items():
         if side == "test" and len(sides) == 2:
@@ -149,6 +150,14 @@ def _layout_notes(root: Path) -> Iterator[str]:
     beside = [name for name in _folders(root) if sides and name not in sides]
     if beside:
         yield f"beside the split folders, {listed(beside)} in {root} is not used"
+    parents = [root / name for name in sides or [""]]
+    labels = {label for parent in parents for label in _folders(parent)}
+    without = sorted(labels - {file.label for file in files})
+    if without:
+        yield f"no class is made of {listed(without)}: no pictures ({', '.join(SUFFIXES)}) there"
+    loose = [path.name for place in {root, *parents} for path in _pictures(place)]
+    if loose:
+        yield f"pictures outside of class folders are not used: {listed(sorted(loose), most=5)}"
 
 
 @dataclass(frozen=True)
@@ -162,22 +171,38 @@ def _class_files(root: Path) -> Iterator[_File]:
     """Every picture below class folders, or below train, val and test folders of such."""
     for parent, split in _split_folders(root).items() or [("", None)]:
         for label in _folders(root / parent):
-            for folder, below, names in os.walk(root / parent / label):
+            for folder, below, names in os.walk(root / parent / label, onerror=_refuse):
                 below[:] = sorted(name for name in below if not name.startswith("."))
-                for name in sorted(names):
-                    if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                        path = Path(folder, name).relative_to(root).as_posix()
-                        yield _File(path, label, split)
+                for name in sorted(filter(_is_picture, names)):
+                    path = Path(folder, name).relative_to(root).as_posix()
+                    yield _File(path, label, split)
+
+
+def _is_picture(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _is_picture(path.name) and path.is_file()]
+
+
+def _refuse(error: OSError) -> NoReturn:
+    raise DataError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
 
 
 def _split_folders(root: Path) -> dict[str, str]:
     """Folders that are splits: {folder: split}; none where there is no train folder.
 
+    A folder that holds pictures and no folders is a class, even one that is named train.
     With train and one other, that other is the test set, whatever its name: a score on the
     images that chose the epoch would flatter.
     """
     names = {name: name.casefold() for name in _folders(root)}
-    sides = {name: SPLIT_NAMES[low] for name, low in names.items() if low in SPLIT_NAMES}
+    sides = {
+        name: SPLIT_NAMES[low]
+        for name, low in names.items()
+        if low in SPLIT_NAMES and _folders(root / name)
+    }
     if "train" not in sides.values():
         return {}
     others = [name for name, side in sides.items() if side != "train"]
@@ -185,21 +210,30 @@ def _split_folders(root: Path) -> dict[str, str]:
 
 
 def _folders(parent: Path) -> list[str]:
+    """The folders in a folder, in order; none that is hidden, or a link back up."""
     try:
-        entries = sorted(parent.iterdir())
+        entries = [each for each in sorted(parent.iterdir()) if not each.name.startswith(".")]
     except OSError as error:
-        raise DataError(f"{parent}: cannot be read ({error.strerror or error})") from error
-    return [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+        _refuse(error)
+    here = parent.resolve()
+    return [e.name for e in entries if e.is_dir() and not here.is_relative_to(e.resolve())]
 
 
 def _scan(root: Path, path: str) -> tuple[str, int, int] | str:
     """One file: its content's hash and size, or the sentence that says why it cannot be used."""
+    if _shown(path) != path:
+        return f"{root / _shown(path)}: has a name that is not UTF-8; rename it"
     try:
         pixels = read_file(root / path)
         content = (root / path).read_bytes()
     except (DataError, OSError) as error:
         return str(error)
     return _hash(content), pixels.shape[1], pixels.shape[0]
+
+
+def _shown(path: str) -> str:
+    """A path as it can be printed: bytes that are no UTF-8 as \\udcXX."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 assert set(SPLIT_NAMES.values()) == set(SPLITS)

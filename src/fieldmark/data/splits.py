@@ -14,7 +14,8 @@ def split(samples: Samples, *, val: float, test: float, seed: int) -> Samples:
     Rows that have a split keep it. Where some have one, only what is missing is carved out of
     `train`: with a test set that is given, `test` is not taken; with a given validation set,
     `val` is not. A class with few images has at least one for training, then one for the
-    test, then one for validation. Raises DataError where a side that is wanted stays empty.
+    test, then one for validation. An image that stands under several labels is for training:
+    no answer to it could be right. Raises DataError where a side that is wanted stays empty.
     """
     given = set(samples.frame["split"].drop_nulls().unique().to_list())
     wanted = {
@@ -23,16 +24,18 @@ def split(samples: Samples, *, val: float, test: float, seed: int) -> Samples:
     }
     sides = np.array([side or "train" for side in samples.frame["split"].to_list()], dtype=object)
     free = sides == "train"
-    classes = samples.targets(samples.classes)
-    hashes = samples.frame["hash"].to_list()
+    classes = samples.targets(samples.classes).tolist()
+    groups: dict[int, list[tuple[list[int], bool]]] = defaultdict(list)
+    for rows in _copies(np.flatnonzero(free), samples.frame["hash"].to_list()):
+        labels = {classes[row] for row in rows}
+        for label in labels:
+            groups[label].append((rows, len(labels) == 1))
     for label in range(len(samples.classes)):
-        rows = np.flatnonzero(free & (classes == label))
-        groups = _copies(rows, hashes)
-        order = np.random.default_rng([seed, label]).permutation(len(groups))
-        for side, place in _deal(len(groups), wanted):
-            for row in groups[order[place]]:
-                sides[row] = side
-    _keep_copies_together(sides, free, hashes)
+        count = len(groups[label])
+        order = np.random.default_rng([seed, label]).permutation(count)
+        clear = [rows for rows, is_clear in (groups[label][k] for k in order) if is_clear]
+        for side, place in _deal(count, len(clear), wanted):
+            sides[clear[place]] = side
     done = samples.with_splits(sides.tolist())
     _refuse_empty(done, val=val, test=test)
     return done
@@ -44,43 +47,41 @@ def merge_val_into_train(samples: Samples) -> Samples:
     return samples.with_splits(["train" if side == "val" else side for side in sides])
 
 
-def _copies(rows: np.ndarray, hashes: list[str]) -> list[list[int]]:
-    """Rows with the same content, together."""
-    groups: dict[str, list[int]] = defaultdict(list)
-    for row in rows:
-        groups[hashes[row]].append(int(row))
+def _copies(rows: np.ndarray, hashes: list[str | None]) -> list[list[int]]:
+    """Rows with the same content, together; one without a hash is a copy of none."""
+    groups: dict[str | int, list[int]] = defaultdict(list)
+    for row in map(int, rows):
+        content = hashes[row]
+        groups[row if content is None else content].append(row)
     return list(groups.values())
 
 
-def _deal(count: int, wanted: dict[str, float]) -> list[tuple[str, int]]:
-    """Which of `count` shuffled groups go where: [(side, place)]; the rest is for training."""
+def _deal(count: int, clear: int, wanted: dict[str, float]) -> list[tuple[str, int]]:
+    """Which of a class's `count` images go where: [(side, place)]; the rest is for training.
+
+    Only `clear` of them, shuffled, may go; the others stand under another label too.
+    """
     dealt: list[tuple[str, int]] = []
     for side in ("test", "val"):
         share = wanted[side]
-        room = count - 1 - len(dealt)  # one stays for training
+        room = min(clear, count - 1) - len(dealt)  # one stays for training
         number = min(room, max(1, round(share * count))) if share and room > 0 else 0
         dealt += [(side, len(dealt) + place) for place in range(number)]
     return dealt
 
 
-def _keep_copies_together(sides: np.ndarray, free: np.ndarray, hashes: list[str]) -> None:
-    """Copies under different labels were dealt apart: all go where the first of them went."""
-    first: dict[str, str] = {}
-    for row in np.flatnonzero(free):
-        sides[row] = first.setdefault(hashes[row], sides[row])
-
-
 def _refuse_empty(samples: Samples, *, val: float, test: float) -> None:
+    if len(samples.classes) < 2:
+        found = f"only the class {listed(samples.classes)}" if samples.classes else "no class"
+        raise DataError(
+            f"{samples.root}: there is {found}; a classifier needs at least two class folders"
+        )
     counts = {side: len(samples.rows(side)) for side in SPLITS}
     needed = {"train": 1.0, "val": val, "test": test}
     empty = [side for side in SPLITS if needed[side] and not counts[side]]
     if empty:
+        spare = "".join(f", or set data.{s}_fraction=0" for s in empty if s != "train")
         raise DataError(
             f"{samples.root}: {len(samples)} images in {len(samples.classes)} classes are too few "
-            f"to have some for {listed(empty)}; add images, or set data.{empty[0]}_fraction=0"
-        )
-    if len(samples.classes) < 2:
-        raise DataError(
-            f"{samples.root}: there is only the class {listed(samples.classes)}; "
-            "a classifier needs at least two class folders"
+            f"to have some for {listed(empty)}; add images{spare}"
         )
