@@ -54,6 +54,7 @@ def train(
     from fieldmark.runs.run import train_run
     from fieldmark.settings.options import OPTIONS
 
+    settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
     options = {name: value for name, value in settings.items() if name in OPTIONS}
     words = [f"{name}={value}" for name, value in settings.items() if name not in OPTIONS]
     resolved = gather(

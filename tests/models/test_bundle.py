@@ -164,7 +164,12 @@ def test_a_model_json_that_is_no_json_table_is_damaged(folder, content):
 
 @pytest.mark.parametrize(
     ("values", "where"),
-    [({"classes": 3}, "classes"), ({"temperature": "warm"}, "temperature"), ({"spec": {}}, "spec")],
+    [
+        ({"classes": 3}, "classes"),
+        ({"temperature": "warm"}, "temperature"),
+        ({"spec": {}}, "spec"),
+        ({"task": "guessing"}, "task"),
+    ],
 )
 def test_a_wrong_value_is_named(folder, values, where):
     rewrite(folder, **values)

@@ -125,7 +125,7 @@ def test_a_file_that_was_cut_short_is_told(tmp_path, suffix, kept):
     whole, cut = tmp_path / f"whole{suffix}", tmp_path / f"cut{suffix}"
     (save_file if suffix == ".safetensors" else torch.save)(state(), whole)
     cut.write_bytes(whole.read_bytes()[:kept])
-    with pytest.raises(WeightsError, match=r"is damaged or cut short \(.+\); fetch or copy it"):
+    with pytest.raises(WeightsError, match=r"is damaged.+; fetch or copy it again"):
         read_weights(cut)
 
 
@@ -164,6 +164,20 @@ def test_what_is_no_table_of_tensors_is_told(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="holds no table of tensors; save the network's"):
         read_weights(tmp_path / "w.pth")
+
+
+def test_two_networks_in_one_table_are_not_mixed(tmp_path):
+    both = {f"model.{n}": t for n, t in state().items()} | {
+        f"network.{n}": t for n, t in state().items()
+    }
+    torch.save(both, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match="holds more than one network"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_a_network_that_is_all_head_takes_its_weights():
+    network = nn.Linear(3, 2)
+    assert load_into(network, nn.Linear(3, 2).state_dict()).loaded == ("weight", "bias")
 
 
 def test_everything_is_loaded_where_everything_fits():

@@ -55,8 +55,8 @@ def run(words: list[str]) -> int:
         os.environ["FIELDMARK_DEBUG"] = "1"
         words = [word for word in words if word != "--debug"]
     try:
-        code = app(words, prog_name="fieldmark", standalone_mode=False)
-        return int(code or 0)
+        code = int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
+        return _tell("stopped", 130) if code == 130 else code  # Typer's word for Ctrl-C
     except typer.Exit as ending:
         return ending.exit_code
     except typer.TyperException as error:

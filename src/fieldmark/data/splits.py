@@ -80,8 +80,8 @@ def _refuse_empty(samples: Samples, *, val: float, test: float) -> None:
     needed = {"train": 1.0, "val": val, "test": test}
     empty = [side for side in SPLITS if needed[side] and not counts[side]]
     if empty:
-        spare = "".join(f", or set data.{s}_fraction=0" for s in empty if s != "train")
+        spare = " and ".join(f"data.{side}_fraction=0" for side in empty if side != "train")
         raise DataError(
             f"{samples.root}: {len(samples)} images in {len(samples.classes)} classes are too few "
-            f"to have some for {listed(empty)}; add images{spare}"
+            f"to have some for {listed(empty)}; add images" + (f", or set {spare}" if spare else "")
         )

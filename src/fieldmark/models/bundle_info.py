@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -30,7 +30,7 @@ class BundleInfo:
     classes: tuple[str, ...]
     spec: InputSpec
     options: dict[str, Any] = field(default_factory=dict)
-    task: str = "single-label"
+    task: Literal["single-label", "multi-label"] = "single-label"
     thresholds: dict[str, float] | None = None
     temperature: float = 1.0
     licence: str | None = None

@@ -6,7 +6,7 @@ import pickletools
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,21 +54,25 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; check the path")
-    if path.suffix not in (".safetensors", *PICKLES):
+    suffix = path.suffix.lower()
+    if suffix not in (".safetensors", *PICKLES):
         raise WeightsError(
             f"{path}: is no weights file by its name; give a .safetensors, .pth, .pt or .bin file"
         )
-    table = read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
-    while isinstance(table, Mapping):
-        inner = next((table[key] for key in TABLES if isinstance(table.get(key), Mapping)), None)
-        if inner is None:
-            break
+    table = read_safetensors(path) if suffix == ".safetensors" else _read_pickle(path)
+    while inner := _inner_table(table):
         table = inner
     if not isinstance(table, Mapping) or not _all_tensors(table):
         raise WeightsError(
             f"{path}: holds no table of tensors; save the network's state_dict() and give that"
         )
-    return {plain_name(name): _widened(tensor.detach()) for name, tensor in table.items()}
+    tensors = {plain_name(name): _widened(tensor.detach()) for name, tensor in table.items()}
+    if len(tensors) < len(table):
+        raise WeightsError(
+            f"{path}: holds more than one network, told apart only by what stands before the "
+            "names; save the state_dict() of one of them and give that"
+        )
+    return tensors
 
 
 def read_safetensors(path: Path) -> dict[str, Tensor]:
@@ -76,7 +80,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         tensors: dict[str, Tensor] = load_file(path)
     except (OSError, SafetensorError) as error:
-        raise WeightsError(f"{path}: {_damaged(error)}") from error
+        raise WeightsError(f"{path}: {_unreadable(error)}") from error
     return tensors
 
 
@@ -120,7 +124,7 @@ def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], head: str
     given = {plain_name(name): tensor for name, tensor in tensors.items()}
     there = [name for name in own if plain_name(name) in given]
     loaded = [name for name in there if own[name].shape == given[plain_name(name)].shape]
-    absent = [name for name in own if name not in there and not _is_counter(name)]
+    absent = [name for name in own if plain_name(name) not in given and not _is_counter(name)]
     if any(_inside(name, head) for name in own if name not in loaded):
         loaded = [name for name in loaded if not _inside(name, head)]
     known = {plain_name(name) for name in own}
@@ -145,7 +149,7 @@ def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, part
     ]
     wrong = [*missing, *skipped, *unexpected]
     fits = any(not _is_counter(name) for name in loaded)
-    if fits and (partial or not wrong):
+    if not wrong or (partial and fits):
         return
     kind, total = type(network).__name__, len(loaded) + len(skipped) + len(missing)
     advice = ", or load only what fits" if fits else ""
@@ -174,7 +178,18 @@ def _widened(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor
 
 
-def _damaged(error: Exception) -> str:
+def _inner_table(table: Any) -> Any:
+    """The table of tensors inside a checkpoint, or None where there is none inside."""
+    if not isinstance(table, Mapping):
+        return None
+    return next((table[key] for key in TABLES if isinstance(table.get(key), Mapping)), None)
+
+
+def _unreadable(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read ({error.strerror or error}); see to its permissions and its disk"
+    if isinstance(error, pickle.UnpicklingError):  # torch's text speaks of its own options
+        return "is damaged, or no file of torch's; fetch or copy it again"
     reason = " ".join(str(error).split())[:120] or type(error).__name__
     return f"is damaged or cut short ({reason}); fetch or copy it again"
 
@@ -191,22 +206,26 @@ def _read_pickle(path: Path) -> Any:
                 f"{path}: was refused, because loading it could run code (it holds more than "
                 "tensors); save only the network's state_dict(), best as .safetensors"
             ) from error
-        raise WeightsError(f"{path}: {_damaged(error)}") from error
+        raise WeightsError(f"{path}: {_unreadable(error)}") from error
 
 
 def _makes_objects(path: Path) -> bool:
     """Whether the file is a pickle that calls for more than plain values. Runs none of it."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".pkl")]
-            streams = [io.BytesIO(archive.read(name)) for name in names]
-    else:
-        streams = [io.BytesIO(path.read_bytes())]
     found: set[str] = set()
-    for stream in streams:
-        try:
+    try:
+        for stream in _pickles(path):
             while stream.tell() < len(stream.getbuffer()):  # torch's older form: several in a row
                 found |= {opcode.name for opcode, _, _ in pickletools.genops(stream)}
-        except ValueError:  # the end of what is a pickle
-            continue
+    except (ValueError, zipfile.BadZipFile):  # the end of what is a pickle
+        pass
     return bool(found & CODE)
+
+
+def _pickles(path: Path) -> Iterator[io.BytesIO]:
+    if not zipfile.is_zipfile(path):
+        yield io.BytesIO(path.read_bytes())
+        return
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".pkl"):
+                yield io.BytesIO(archive.read(name))

@@ -176,7 +176,8 @@ def tell(
     """The figures that matter, and where everything lies."""
     console.say()
     console.say(
-        f"{ending.reason}, in {duration(ending.seconds)}; weights of epoch {state.best_epoch}"
+        f"{ending.reason}, in {duration(ending.seconds)}; "
+        f"the weights of epoch {state.best_epoch} are kept"
     )
     if prepared.settings.data.val == "none":
         console.say("no validation: these are the last weights")

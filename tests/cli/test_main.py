@@ -1,0 +1,291 @@
+"""The command line, in this process: what it says, and the exit codes of law 7."""
+
+import json
+import sys
+
+import pytest
+from smallruns import draw_photos
+
+from fieldmark.cli.main import run as fieldmark
+
+FAST = ("model.width=4", "train.batch_size=16", "run.workers=0", "--epochs", "1")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8)
+
+
+@pytest.fixture(scope="module")
+def a_run(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    words = ["train", str(photos), *FAST, "--out", str(out), "--name", "a"]
+    assert fieldmark(words) == 0
+    return out / "a"
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FIELDMARK_DEBUG", raising=False)
+
+
+def check(capsys, words, code, *lines):
+    """Run it; hold the exit code and every line of standard error; nothing else is written."""
+    assert fieldmark(words) == code
+    assert capsys.readouterr().err.splitlines() == [f"fieldmark: {line}" for line in lines]
+
+
+def test_all_mistakes_are_told_together(capsys, tmp_path):
+    words = ["train", "digits", "--model", "small_cn", "--epochs", "0", "--lr", "-1"]
+    words += ["train.epoch=3", "schedule.pct_start=1", "--precision", "fp8", "--seed", "x"]
+    check(
+        capsys,
+        words,
+        2,
+        "train.epoch: there is no such setting; did you mean 'train.epochs'?",
+        "--epochs: must be at least 1, not 0",
+        "--seed: must be a whole number, not x",
+        "--precision: must be 'auto', 'float32', 'bf16' or '16-mixed', not fp8",
+        "--model: there is no model 'small_cn'; did you mean 'small_cnn'?",
+        "--lr: must be more than 0, not -1",
+        "schedule.pct_start: the schedule 'cosine' takes no such option; "
+        "it takes 'warmup_epochs' and 'floor'",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["train", "digits", "model.widht=3", "--model", "small_cnn"],
+            "model.widht: the model 'small_cnn' takes no such option; did you mean 'width'?",
+        ),
+        (
+            ["train", "digit"],
+            "DATA: there is no 'digit'; did you mean 'digits'?",
+        ),
+        (
+            ["train"],
+            "data.source: is missing; name the images to train on",
+        ),
+        (
+            ["train", "digits", "--weights", "nowhere.pth"],
+            "--weights: there is no file 'nowhere.pth'; name a .safetensors or .pth file",
+        ),
+        (
+            ["train", "digits", "--model", "inception_v3"],
+            "--image-size: 'inception_v3' needs images of 75 px or more, not 8",
+        ),
+        (
+            ["train", "digits", "train.monitor=accurracy"],
+            "train.monitor: there is no figure 'accurracy'; did you mean 'accuracy'?",
+        ),
+        (
+            ["train", "--resume", "nowhere"],
+            "nowhere: there is no such run folder; `ls runs` shows those of this folder",
+        ),
+        (
+            ["train", "--resume", "."],
+            ".: is no run (it has no settings.yaml); name a run's folder",
+        ),
+        (
+            ["train", "digits", "--resume", "."],
+            "DATA: does not go with --resume; leave it out",
+        ),
+        (
+            ["train", "digits", "--recipe", "digit"],
+            "--recipe: there is no recipe 'digit'; did you mean 'digits'?",
+        ),
+        (
+            ["train", "digits", "more"],
+            "more: is not key=value, nor images that exist; write for example lr=0.01",
+        ),
+        (
+            ["train", "digits", "--name", "a/b"],
+            "--name a/b: is not a plain folder name; put its folder into --out",
+        ),
+        (["evaluate", "."], ".: is no run (it has no settings.yaml); name a run's folder"),
+        (
+            ["models", "nonsense"],
+            "nonsense: no network's name holds this; leave it out",
+        ),
+        (
+            ["models", "--summary", "resnet19"],
+            "--summary: there is no model 'resnet19'; did you mean 'resnet18'?",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(capsys, tmp_path, words, line):
+    check(capsys, words, 2, line)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_folder_that_exists_is_left_alone(capsys, a_run, photos):
+    before = sorted((p, p.stat().st_mtime_ns) for p in a_run.rglob("*"))
+    words = ["train", str(photos), *FAST, "--out", str(a_run.parent), "--name", "a"]
+    check(
+        capsys,
+        words,
+        2,
+        f"{a_run}: exists already; choose another --name, "
+        f"or go on with it: fieldmark train --resume {a_run}",
+    )
+    assert sorted((p, p.stat().st_mtime_ns) for p in a_run.rglob("*")) == before
+
+
+def test_weights_of_another_network_and_damaged_ones_are_one_sentence(capsys, a_run, tmp_path):
+    weights = a_run / "model.safetensors"
+    code = fieldmark(["train", "digits", "--weights", str(weights), "--model", "squeezenet1_1",
+                      "--image-size", "32"])  # fmt: skip
+    said = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert len(said) == 1
+    assert "are of another network" in said[0]
+    (tmp_path / "cut.safetensors").write_bytes(weights.read_bytes()[:500])
+    code = fieldmark(["train", "digits", "--weights", "cut.safetensors"])
+    said = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert len(said) == 1
+    assert "is damaged or cut short" in said[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_train_says_what_it_did(capsys, photos, tmp_path):
+    assert fieldmark(["train", str(photos), *FAST, "--name", "b"]) == 0
+    said = capsys.readouterr().out
+    assert "photos: 24 images in 3 classes (18 train, 3 val, 3 test)" in said
+    assert "small_cnn: " in said
+    assert "epoch 1/1" in said
+    assert "test, 3 images            95 % interval" in said
+    assert said.splitlines()[-2:] == ["run     runs/b", "report  runs/b/report.html"]
+    first = (tmp_path / "runs" / "b" / "settings.yaml").read_text().splitlines()[0]
+    assert first.startswith("# repeat: fieldmark ")
+
+
+def test_dry_run_shows_everything_and_writes_nothing(capsys, photos, tmp_path):
+    words = ["train", str(photos), *FAST, "--recipe", "digits", "--dry-run"]
+    assert fieldmark(words) == 0
+    said = capsys.readouterr().out
+    lines = [line.split() for line in said.splitlines()]
+    assert ["train.epochs", "1", "command", "line"] in lines
+    assert ["augment.name", "light", "recipe", "digits"] in lines
+    assert ["train.patience", "10", "default"] in lines
+    assert ["red", "6", "1", "1"] in lines
+    assert "Total" in said or "total" in said
+    assert "s a step" in said
+    assert said.splitlines()[-1] == "nothing was trained; leave --dry-run out to train"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
+    capsys, a_run, photos, tmp_path
+):
+    (tmp_path / "broken.png").touch()
+    words = ["predict", str(a_run), str(photos), "broken.png", "--out", "t.csv", "--scores"]
+    assert fieldmark(words) == 1
+    said = capsys.readouterr()
+    assert said.out == "24 images are labelled in t.csv\n"
+    assert said.err.splitlines() == [
+        "fieldmark: broken.png: is empty (0 bytes); copy it anew or take it out",
+        "fieldmark: 1 files could not be read",
+    ]
+    header, *rows = (tmp_path / "t.csv").read_text().splitlines()
+    assert header == "image,label,score,score:blue,score:green,score:red"
+    assert len(rows) == 24
+
+
+def test_predict_without_out_writes_csv_to_the_screen(capsys, a_run, photos):
+    assert fieldmark(["predict", str(a_run), str(photos / "red")]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "image,label,score"
+    assert len(rows) == 8
+
+
+def test_evaluate_prints_what_metrics_json_holds(capsys, a_run):
+    assert fieldmark(["evaluate", str(a_run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    kept = json.loads((a_run / "metrics.json").read_text())
+    assert found == {side: kept[side] for side in ("val", "test")}
+
+
+def test_evaluate_on_other_images_matches_classes_by_name(capsys, a_run, tmp_path):
+    photos = draw_photos(tmp_path / "other", each=5)
+    (photos / "blue").rename(photos / "violet")
+    assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
+    said = capsys.readouterr().out
+    assert "note: 5 images of 'violet', which the model does not know, are out" in said
+    assert "other, 10 images" in said
+    kept = json.loads((a_run / "evaluations" / "other-1" / "metrics.json").read_text())
+    assert kept["test"]["n"] == 10
+    assert kept["test"]["absent"] == ["blue"]
+    assert kept["test"]["unknown"] == 5
+
+
+def test_models_lists_and_summarises(capsys):
+    assert fieldmark(["models", "resnet1"]) == 0
+    assert "resnet18" in capsys.readouterr().out
+    assert fieldmark(["models", "--summary", "resnet18", "--num-classes", "10"]) == 0
+    said = capsys.readouterr().out
+    assert "11,181,642" in said
+    assert "Conv2d: 1-1" in said
+
+
+def test_recipes_are_listed_printed_and_copied(capsys, tmp_path):
+    assert fieldmark(["recipes", "ls"]) == 0
+    assert "digits" in capsys.readouterr().out
+    assert fieldmark(["recipes", "cat", "digits"]) == 0
+    text = capsys.readouterr().out
+    assert fieldmark(["recipes", "cp", "digits", "mine.yaml"]) == 0
+    assert (tmp_path / "mine.yaml").read_text() == text
+
+
+def test_help_and_version(capsys):
+    assert fieldmark(["--help"]) == 0
+    said = capsys.readouterr().out
+    for verb in ("train", "evaluate", "predict", "models", "recipes"):
+        assert verb in said
+    assert fieldmark(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("fieldmark ")
+
+
+def test_a_verb_or_option_that_is_not_there_is_one_line(capsys):
+    check(
+        capsys,
+        ["trian"],
+        2,
+        "No such command 'trian'. Did you mean 'train'? (`fieldmark --help` shows how)",
+    )
+
+
+def test_what_was_not_foreseen_is_one_line_and_a_traceback_only_with_debug(capsys, monkeypatch):
+    def fails(*_, **__):
+        raise ValueError("odd")
+
+    monkeypatch.setattr("fieldmark.runs.begin.gather", fails)
+    check(
+        capsys,
+        ["train", "digits"],
+        1,
+        "unexpected: ValueError: odd; run it again with --debug and report what it shows",
+    )
+    with pytest.raises(ValueError, match="odd"):
+        fieldmark(["train", "digits", "--debug"])
+
+
+def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fieldmark.runs.begin.gather", interrupted)
+    check(capsys, ["train", "digits"], 130, "stopped")
+
+
+def test_the_module_is_the_command(monkeypatch, capsys):
+    import runpy
+
+    monkeypatch.setattr(sys, "argv", ["fieldmark", "--version"])
+    with pytest.raises(SystemExit) as ending:
+        runpy.run_module("fieldmark", run_name="__main__")
+    assert ending.value.code == 0

@@ -1,0 +1,87 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from fieldmark import errors
+from fieldmark.errors import (
+    DiskError,
+    FieldmarkError,
+    Mistake,
+    SettingsError,
+    StoppedError,
+    UserError,
+    WorkError,
+    disk_error,
+    listed,
+    nearest,
+    writing,
+)
+
+TREE = [each for each in vars(errors).values() if isinstance(each, type)]
+ERRORS = [each for each in TREE if issubclass(each, FieldmarkError)]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_every_exit_code_is_that_of_its_branch(error):
+    if issubclass(error, UserError):
+        assert error.exit_code == 2
+    elif issubclass(error, StoppedError):
+        assert error.exit_code == 130
+    else:
+        assert issubclass(error, WorkError) or error is FieldmarkError
+        assert error.exit_code == 1
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_the_tree_in_the_docstring_names_every_error(error):
+    assert error.__name__ in errors.__doc__
+
+
+def test_mistakes_in_the_settings_are_a_line_each():
+    error = SettingsError([Mistake("--lr", "must be more than 0"), Mistake("data", "is missing")])
+    assert str(error) == "--lr: must be more than 0\ndata: is missing"
+    assert [mistake.where for mistake in error.mistakes] == ["--lr", "data"]
+
+
+def test_a_misspelt_name_is_told_the_nearest_as_it_is_written():
+    assert nearest("huskey", ["Husky", "poodle"]) == "; did you mean 'Husky'?"
+    assert nearest("POODEL", ["Husky", "poodle"]) == "; did you mean 'poodle'?"
+
+
+def test_a_name_like_no_other_gets_no_hint():
+    assert nearest("zebra", ["husky", "poodle"]) == ""
+    assert nearest("zebra", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ([], ""),
+        (["a"], "'a'"),
+        (["a", "b"], "'a' and 'b'"),
+        (["a", "b", "c"], "'a', 'b' and 'c'"),
+        (["a", "b", "c", "d", "e"], "'a', 'b', 'c' and 2 more"),
+    ],
+)
+def test_names_are_listed_as_in_a_sentence(names, sentence):
+    assert listed(names, most=3) == sentence
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_apart(number):
+    error = disk_error(Path("runs/a"), OSError(number, "No space"))
+    assert str(error) == "runs/a: the disk is full; free some space and try again"
+
+
+def test_other_reasons_not_to_write_are_named():
+    error = disk_error(Path("runs/a"), PermissionError(errno.EACCES, "Permission denied"))
+    assert str(error) == ("runs/a: cannot be written (Permission denied); choose another place")
+    assert "(of some kind)" in str(disk_error(Path("a"), OSError("of some kind")))
+
+
+def test_only_errors_of_the_system_become_disk_errors():
+    with pytest.raises(DiskError, match="a: the disk is full"), writing(Path("a")):
+        raise OSError(errno.ENOSPC, "No space")
+    with pytest.raises(KeyError), writing(Path("a")):
+        raise KeyError("a")

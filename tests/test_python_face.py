@@ -1,0 +1,38 @@
+"""Python's face: train, metrics, load, predict."""
+
+import pytest
+from smallruns import draw_photos
+
+import fieldmark
+from fieldmark.errors import SettingsError
+
+
+def test_a_run_in_five_lines(tmp_path):
+    photos = draw_photos(tmp_path / "photos", each=8)
+    run = fieldmark.train(
+        photos,
+        model="small_cnn",
+        epochs=2,
+        batch_size=16,
+        out=tmp_path / "runs",
+        quiet=True,
+        **{"model.width": 4, "train.patience": None},
+    )
+    assert 0 <= run.metrics["test"]["macro_f1"] <= 1
+    assert run.report.is_file()
+    answer = fieldmark.load(run.path).predict(photos / "red" / "00.png")
+    assert answer.label in ("blue", "green", "red")
+    assert run.metrics["about"]["command"].startswith("fieldmark.train(")
+
+
+def test_mistakes_are_raised_with_every_sentence():
+    with pytest.raises(SettingsError) as caught:
+        fieldmark.train("nowhere", epochs=0)
+    assert [str(mistake) for mistake in caught.value.mistakes] == [
+        "--epochs: must be at least 1, not 0",
+        "DATA: there is no 'nowhere'; name a folder, or a built-in one of 'digits'",
+    ]
+
+
+def test_the_public_names_are_listed():
+    assert fieldmark.__all__ == ["Run", "load", "train"]

@@ -1,0 +1,160 @@
+"""Prediction: the same answers as training saw, files and folders, broken ones and many."""
+
+import json
+import os
+import tracemalloc
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from smallruns import draw_photos, train
+
+import fieldmark
+from fieldmark.errors import DataError, DiskError, RunError, SettingsError
+from fieldmark.records import Predictions
+from fieldmark.use.predictor import Failure, Predictor, find_images
+from fieldmark.use.table import write_table
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
+
+
+@pytest.fixture(scope="module")
+def run(photos, tmp_path_factory):
+    return train(photos, tmp_path_factory.mktemp("a"), "run", epochs="2")
+
+
+def test_a_file_gets_the_scores_that_its_row_in_the_predictions_table_has(run, photos):
+    table = Predictions.read(run.predictions)
+    scores = table.scores()
+    answers = Predictor(run.path, batch_size=7).predict(
+        [photos / path for path in table.frame["path"]]
+    )
+    for answer, row in zip(answers, scores, strict=True):
+        assert list(answer.scores.values()) == pytest.approx(row, abs=1e-6)
+        assert answer.label == table.classes[row.argmax()]
+        assert answer.score == max(answer.scores.values())
+        assert sum(answer.scores.values()) == pytest.approx(1)
+
+
+def test_one_image_gives_one_answer_and_a_folder_a_list(run, photos):
+    predictor = fieldmark.load(run.path)
+    one = predictor.predict(photos / "red" / "00.png")
+    assert one.image == str(photos / "red" / "00.png")
+    folder = predictor.predict(str(photos / "red"))
+    assert [answer.image for answer in folder] == sorted(map(str, (photos / "red").iterdir()))
+    assert (folder[0].image, folder[0].label) == (one.image, one.label)
+    assert folder[0].scores == pytest.approx(one.scores, abs=1e-6)
+
+
+def test_a_bundle_of_two_files_is_enough(run, photos, tmp_path):
+    for name in ("model.safetensors", "model.json"):
+        (tmp_path / name).write_bytes((run.path / name).read_bytes())
+    image = photos / "red" / "00.png"
+    assert Predictor(tmp_path).predict(image) == Predictor(run.path).predict(image)
+
+
+def test_the_stream_goes_on_after_a_broken_file(run, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    paths = [photos / "red" / "00.png", broken, photos / "red" / "01.png"]
+    answers = list(Predictor(run.path).stream(paths))
+    assert [type(answer).__name__ for answer in answers] == ["Prediction", "Failure", "Prediction"]
+    assert isinstance(answers[1], Failure)
+    assert answers[1].reason.startswith(f"{broken}: is not a picture")
+
+
+def test_predict_raises_for_a_broken_file(run, tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"broken.jpg: is not a picture"):
+        Predictor(run.path).predict(tmp_path / "broken.jpg")
+
+
+def test_pictures_are_found_at_any_depth_and_nothing_else(tmp_path):
+    for name in ("b/2.jpg", "b/c/3.PNG", "a.png", "b/.hidden.png", "b/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])]
+    assert found == ["a.png", "b/2.jpg", "b/c/3.PNG"]
+    with pytest.raises(DataError, match=r"nowhere: there is no such file or folder"):
+        list(find_images([tmp_path / "nowhere"]))
+
+
+def test_the_three_kinds_of_table_hold_the_same(run, photos, tmp_path):
+    predictor = Predictor(run.path)
+    answers = predictor.predict(photos / "red")
+    for ending in ("csv", "jsonl", "parquet"):
+        write_table(tmp_path / f"t.{ending}", iter(answers), predictor.classes, scores=True)
+    tables = [
+        pl.read_csv(tmp_path / "t.csv"),
+        pl.read_ndjson(tmp_path / "t.jsonl"),
+        pl.read_parquet(tmp_path / "t.parquet"),
+    ]
+    columns = ["image", "label", "score", "score:blue", "score:green", "score:red"]
+    for table in tables:
+        assert table.columns == columns
+        assert table.equals(tables[0])
+    assert tables[0]["label"].to_list() == [answer.label for answer in answers]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.jsonl", "t.parquet"]
+
+
+def test_a_table_that_cannot_be_finished_leaves_the_old_one(run, tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("old")
+
+    def answers():
+        yield from ()
+        raise DataError("in the middle")
+
+    with pytest.raises(DataError):
+        write_table(path, answers(), ("a",), scores=False)
+    assert path.read_text() == "old"
+    with pytest.raises(DiskError, match="cannot be written"):
+        write_table(tmp_path / "no" / "t.csv", iter(()), ("a",), scores=False)
+    with pytest.raises(SettingsError) as caught:
+        write_table(tmp_path / "t.xlsx", iter(()), ("a",), scores=False)
+    assert str(caught.value) == (
+        f"--out {tmp_path / 't.xlsx'}: must end in '.csv', '.jsonl' and '.parquet', "
+        "which names its kind"
+    )
+
+
+def test_memory_does_not_grow_with_the_number_of_files(run, tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, size=(400, 400, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "0.png")
+    for number in range(1, 300):
+        os.link(tmp_path / "0.png", tmp_path / f"{number}.png")
+    predictor = Predictor(run.path, batch_size=8)
+
+    def peak(count):
+        tracemalloc.start()
+        for _ in predictor.stream(tmp_path / f"{number}.png" for number in range(count)):
+            pass
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(8)
+    assert peak(300) < 1.5 * peak(30)
+
+
+def test_no_model_there_is_told(tmp_path):
+    with pytest.raises(RunError) as caught:
+        Predictor(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path}: holds no trained model (model.json); name a run's folder, or go on with one "
+        "that was stopped: fieldmark train --resume RUN"
+    )
+
+
+def test_temperature_divides_the_logits(run, photos, tmp_path):
+    for name in ("model.safetensors", "model.json"):
+        (tmp_path / name).write_bytes((run.path / name).read_bytes())
+    info = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**info, "temperature": 1e6}))
+    answer = Predictor(tmp_path).predict(photos / "red" / "00.png")
+    assert list(answer.scores.values()) == pytest.approx([1 / 3] * 3, abs=1e-4)
