@@ -158,7 +158,7 @@ def test_train_says_what_it_did(capsys, photos, tmp_path):
     assert "photos: 24 images in 3 classes (18 train, 3 val, 3 test)" in said
     assert "small_cnn: " in said
     assert "epoch 1/1" in said
-    assert "test, 3 images            95 % interval" in said
+    assert "test, 3 images                95 % interval" in said
     assert said.splitlines()[-2:] == ["run     runs/b", "report  runs/b/report.html"]
     first = (tmp_path / "runs" / "b" / "settings.yaml").read_text().splitlines()[0]
     assert first.startswith("# repeat: fieldmark ")

@@ -139,6 +139,23 @@ def test_options_come_from_text_as_their_own_kind():
     assert values == {"dropout": 0.3, "image_size": 384, "representation_size": 64}
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("vgg16", {"dropout": "1.5"}),
+        ("vgg16", {"dropout": -0.1}),
+        ("mobilenet_v2", {"width_mult": 0}),
+        ("vit_b_16", {"image_size": "big"}),
+        ("resnet50", {"groups": 0}),
+        ("small_cnn", {"width": 0}),
+    ],
+)
+def test_a_value_that_no_network_could_be_built_with_is_a_mistake(name, options):
+    values, mistakes = MODELS.read(name, options)
+    assert values == {}
+    assert [mistake.where for mistake in mistakes] == list(options)
+
+
 def test_rows_hold_what_they_say():
     (row,) = rows("ResNet18")
     assert (row.name, row.family, row.year) == ("resnet18", "resnet", 2015)
@@ -165,9 +182,10 @@ def test_variants_belong_to_their_family():
     assert [family(n) for n in names] == ["small", "resnet", "resnet", "efficientnet", "swin"]
 
 
-def test_an_outline_takes_no_memory_and_draws_no_random_number():
+@pytest.mark.parametrize("name", ["regnet_y_128gf", "swin_t"])
+def test_an_outline_takes_no_memory_and_draws_no_random_number(name):
     before = torch.get_rng_state()
-    network = outline("regnet_y_128gf")
+    network = outline(name)
     assert {tensor.device.type for tensor in network.state_dict().values()} == {"meta"}
     assert torch.equal(torch.get_rng_state(), before)
 

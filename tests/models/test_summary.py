@@ -63,6 +63,21 @@ def test_a_module_that_runs_twice_has_its_parameters_counted_once():
     assert summary.multiply_adds == 2 * 3 * 8 * 64
 
 
+def test_attention_is_counted_though_torch_has_a_fast_path_for_it():
+    class Attends(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.attention = nn.MultiheadAttention(64, 2, batch_first=True)
+
+        def forward(self, images):
+            tokens = images.flatten(2)  # (1, 3, 64): three tokens
+            return self.attention(tokens, tokens, tokens, need_weights=False)[0]
+
+    summary = summarise(Attends(), 8)
+    projections, products = 4 * 3 * 64 * 64, 2 * 3 * 3 * 64
+    assert summary.multiply_adds == projections + products
+
+
 def test_other_numbers_of_channels_are_taken():
     assert summarise(nn.Conv2d(1, 2, 3), 5, channels=1).rows[0].shape == (1, 2, 3, 3)
 

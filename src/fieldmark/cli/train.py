@@ -15,29 +15,51 @@ Text = str | None  # values stay text: the settings read them, so that all mista
 def command(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="DATA [KEY=VALUE ...]", help="Images, then any settings."),
+        typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True),
     ] = None,
-    model: Annotated[Text, typer.Option(help="Network; `fieldmark models` lists them.")] = None,
-    weights: Annotated[Text, typer.Option(help="none, or a .safetensors or .pth file.")] = None,
+    model: Annotated[
+        Text, typer.Option(metavar="NAME", help="Network; `fieldmark models` lists them.")
+    ] = None,
+    weights: Annotated[
+        Text, typer.Option(metavar="FILE", help="none, or a .safetensors or .pth file.")
+    ] = None,
     freeze: Annotated[
         bool | None, typer.Option("--freeze/--no-freeze", help="Train the last layer only.")
     ] = None,
-    epochs: Annotated[Text, typer.Option(help="Passes over the images, at the most.")] = None,
-    batch_size: Annotated[Text, typer.Option(help="Images a step.")] = None,
-    lr: Annotated[Text, typer.Option(help="Learning rate.")] = None,
-    optimizer: Annotated[Text, typer.Option(help="adamw, adam, sgd, adadelta, rmsprop.")] = None,
-    schedule: Annotated[Text, typer.Option(help="cosine, one-cycle, step, plateau, none.")] = None,
-    image_size: Annotated[Text, typer.Option(help="Side of what the network sees, px.")] = None,
-    augment: Annotated[Text, typer.Option(help="none, light, standard.")] = None,
-    seed: Annotated[Text, typer.Option(help="Decides weights, order, augmentation.")] = None,
-    precision: Annotated[Text, typer.Option(help="auto, float32, bf16, 16-mixed.")] = None,
-    workers: Annotated[Text, typer.Option(help="Processes that load images.")] = None,
-    device: Annotated[Text, typer.Option(help="auto, cpu, cuda, mps.")] = None,
-    out: Annotated[Text, typer.Option(help="Folder for run folders (default runs).")] = None,
-    name: Annotated[Text, typer.Option(help="The run folder's name.")] = None,
-    recipe: Annotated[Text, typer.Option(help="`fieldmark recipes ls` lists them.")] = None,
-    config: Annotated[Text, typer.Option(help="A settings file, such as a run's.")] = None,
-    resume: Annotated[Text, typer.Option(help="A run folder to go on with.")] = None,
+    epochs: Annotated[
+        Text, typer.Option(metavar="N", help="Passes over the images, at the most.")
+    ] = None,
+    batch_size: Annotated[Text, typer.Option(metavar="N", help="Images a step.")] = None,
+    lr: Annotated[Text, typer.Option(metavar="RATE", help="Learning rate.")] = None,
+    optimizer: Annotated[
+        Text, typer.Option(metavar="NAME", help="adamw, adam, sgd, adadelta, rmsprop.")
+    ] = None,
+    schedule: Annotated[
+        Text, typer.Option(metavar="NAME", help="cosine, one-cycle, step, plateau, none.")
+    ] = None,
+    image_size: Annotated[
+        Text, typer.Option(metavar="PX", help="Side of what the network sees, px.")
+    ] = None,
+    augment: Annotated[Text, typer.Option(metavar="NAME", help="none, light, standard.")] = None,
+    seed: Annotated[
+        Text, typer.Option(metavar="N", help="Decides weights, order, augmentation.")
+    ] = None,
+    precision: Annotated[
+        Text, typer.Option(metavar="NAME", help="auto, float32, bf16, 16-mixed.")
+    ] = None,
+    workers: Annotated[Text, typer.Option(metavar="N", help="Processes that load images.")] = None,
+    device: Annotated[Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")] = None,
+    out: Annotated[
+        Text, typer.Option(metavar="DIR", help="Folder for run folders (default runs).")
+    ] = None,
+    name: Annotated[Text, typer.Option(metavar="NAME", help="The run folder's name.")] = None,
+    recipe: Annotated[
+        Text, typer.Option(metavar="NAME", help="`fieldmark recipes ls` lists them.")
+    ] = None,
+    config: Annotated[
+        Text, typer.Option(metavar="FILE", help="A settings file, such as a run's.")
+    ] = None,
+    resume: Annotated[Text, typer.Option(metavar="RUN", help="A run folder to go on with.")] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and show everything, train nothing.")
     ] = False,

@@ -40,7 +40,7 @@ def evaluate_new(path: str, data: str, console: Console) -> dict[str, Any]:
     batches = Batches(
         Images(samples, classes, predictor.info.spec), rows, batch_size=64, seed=None, workers=0
     )
-    with console.bar("predicting", len(batches)) as bar:
+    with console.bar("predicting", len(rows)) as bar:
         logits = infer(
             predictor.model,
             batches,

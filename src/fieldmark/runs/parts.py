@@ -97,7 +97,7 @@ class Predicting:
                 seed=None,
                 workers=int(run.workers),
             )
-        with self._console.bar(f"predicting {side}", len(self._batches[side])) as bar:
+        with self._console.bar(f"predicting {side}", len(prepared.samples.rows(side))) as bar:
             return infer(
                 model or prepared.model,
                 self._batches[side],

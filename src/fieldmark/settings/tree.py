@@ -182,9 +182,11 @@ def known_keys() -> list[str]:
 
 def _from_text(value: Any, annotation: Any) -> Any:
     """Text as a command line gives it: "none" for None, YAML where a list is wanted."""
+    kinds = get_args(annotation) if _is_union(annotation) else (annotation,)
+    if isinstance(value, bool) and not {bool, str} & set(kinds):
+        return str(value)  # pydantic would take True for 1
     if not isinstance(value, str):
         return value
-    kinds = get_args(annotation) if _is_union(annotation) else (annotation,)
     if type(None) in kinds and value.strip().casefold() in ("none", "null"):
         return None
     if any(get_origin(kind) in (list, tuple, dict) for kind in kinds):

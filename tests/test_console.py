@@ -1,0 +1,200 @@
+import io
+import re
+from types import SimpleNamespace
+
+import pytest
+
+from fieldmark import console as console_module
+from fieldmark.console import Console, duration
+from fieldmark.errors import DiskError
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self):
+        return True
+
+    @property
+    def screen(self):
+        """What a person would see: the lines, with cursor moves and erasing carried out."""
+        rows, row, column = [""], 0, 0
+        for code, text in re.findall(r"\x1b\[([?0-9;]*[A-Za-z])|([^\x1b])", self.getvalue()):
+            if text == "\n":
+                row, column = row + 1, 0
+                rows += [""] * (row + 1 - len(rows))
+            elif text == "\r":
+                column = 0
+            elif text:
+                rows[row] = rows[row][:column].ljust(column) + text + rows[row][column + 1 :]
+                column += 1
+            elif code.endswith("A"):
+                row = max(0, row - int(code[:-1] or 1))
+            elif code == "2K":
+                rows[row] = ""
+        return "\n".join(line.rstrip() for line in rows).rstrip("\n")
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    for name, value in {"TERM": "xterm", "COLUMNS": "100", "LINES": "25"}.items():
+        monkeypatch.setenv(name, value)
+    return Terminal()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The seconds that have passed, for the test to move."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(console_module, "time", SimpleNamespace(monotonic=lambda: now.seconds))
+    return now
+
+
+def test_lines_are_plain_where_there_is_no_terminal():
+    stream = io.StringIO()
+    console = Console(stream=stream)
+    console.say("one")
+    console.say("two\nthree")
+    console.say()
+    console.warn("odd [bold]thing[/bold]")
+    assert stream.getvalue() == "one\ntwo\nthree\n\nnote: odd [bold]thing[/bold]\n"
+
+
+def test_a_bar_without_a_terminal_says_nothing_of_short_work():
+    stream = io.StringIO()
+    with Console(stream=stream).bar("reading", 3) as bar:
+        for _ in range(3):
+            bar.advance()
+    assert stream.getvalue() == ""
+
+
+def test_long_work_without_a_terminal_is_a_line_a_minute(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("reading", 100) as bar:
+        for step in range(30):
+            clock.seconds = 5.0 * (step + 1)
+            bar.advance(1, "loss 0.5")
+    assert stream.getvalue() == (
+        "reading: 13/100  loss 0.5  7 min 15 s left\nreading: 26/100  loss 0.5  6 min 10 s left\n"
+    )
+
+
+def test_work_that_has_not_begun_or_is_more_than_was_said_has_no_odd_time_left(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("reading", 1) as bar:
+        clock.seconds = 100.0
+        bar.advance(0)
+        assert stream.getvalue() == ""
+        bar.advance(2)
+        assert stream.getvalue() == "reading: 2/1    0 s left\n"
+
+
+def test_a_bar_learns_its_length_later(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("reading", 1) as bar:
+        bar.resize(10)
+        clock.seconds = 70.0
+        bar.advance(7)
+    assert stream.getvalue() == "reading: 7/10    30 s left\n"
+
+
+def test_a_bar_on_a_terminal_is_drawn_and_disappears(terminal):
+    console = Console(stream=terminal)
+    console.say("before")
+    with console.bar("reading images", 4) as bar:
+        bar.resize(8)
+        bar.advance(3, "loss 0.25")
+        bar._drawn.refresh()
+        assert re.fullmatch(r"before\nreading images .*3/8 loss 0\.25.*", terminal.screen)
+    console.say("after")
+    assert terminal.screen == "before\nafter"
+
+
+def test_a_bar_disappears_when_its_work_fails(terminal):
+    console = Console(stream=terminal)
+    with pytest.raises(KeyError), console.bar("reading images", 4):
+        raise KeyError("a")
+    console.say("after")
+    assert terminal.screen == "after"
+
+
+def test_a_line_said_while_a_bar_is_drawn_stands_above_it_as_it_was_said(terminal):
+    console = Console(stream=terminal)
+    with console.bar("reading images", 4) as bar:
+        bar.advance(2)
+        console.warn("[odd] file 12 " + "x" * 120)
+        bar.advance(1)
+        bar._drawn.refresh()
+        assert re.match(r"note: \[odd\] file 12 x{120}\nreading images .*3/4", terminal.screen)
+    assert terminal.screen == "note: [odd] file 12 " + "x" * 120
+
+
+def test_a_quiet_terminal_shows_no_bar(terminal):
+    with Console(quiet=True, stream=terminal).bar("reading images", 4) as bar:
+        bar.advance(2)
+    assert terminal.getvalue() == ""
+
+
+def test_the_log_begins_with_what_was_said_before_it(tmp_path):
+    console = Console(stream=io.StringIO())
+    console.say("first")
+    console.warn("second\n\nthird")
+    console.log_to(tmp_path / "log.txt")
+    console.say("fourth")
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert [line[21:] for line in lines] == ["first", "note: second", "third", "fourth"]
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
+
+
+def test_a_log_that_exists_is_added_to(tmp_path):
+    for words in ("one", "two"):
+        console = Console(quiet=True)
+        console.log_to(tmp_path / "log.txt")
+        console.say(words)
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert [line[21:] for line in lines] == ["one", "two"]
+
+
+def test_a_quiet_console_logs_all_the_same(tmp_path):
+    stream = io.StringIO()
+    console = Console(quiet=True, stream=stream)
+    console.log_to(tmp_path / "log.txt")
+    console.say("heard")
+    assert stream.getvalue() == ""
+    assert (tmp_path / "log.txt").read_text().endswith("  heard\n")
+
+
+def test_a_log_that_cannot_be_written_is_told(tmp_path):
+    console = Console(quiet=True)
+    with pytest.raises(DiskError, match=r"log\.txt: cannot be written \(No such file"):
+        console.log_to(tmp_path / "nowhere" / "log.txt")
+
+
+def test_what_a_stream_cannot_show_is_said_in_other_letters(tmp_path):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    console = Console(stream=stream)
+    console.log_to(tmp_path / "log.txt")
+    console.say("Été 海 \udce9")
+    assert stream.buffer.getvalue() == b"\\xc9t\\xe9 \\u6d77 \\udce9\n"
+    assert (tmp_path / "log.txt").read_text(encoding="utf-8").endswith("  Été 海 \\udce9\n")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.4, "0 s"),
+        (8.2, "8 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (60, "1 min"),
+        (200, "3 min 20 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h"),
+        (7500, "2 h 5 min"),
+        (7559, "2 h 5 min"),
+        (360_000, "100 h"),
+    ],
+)
+def test_a_duration_is_as_a_person_says_it(seconds, words):
+    assert duration(seconds) == words

@@ -1,0 +1,136 @@
+import json
+import subprocess
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import save_file
+
+from fieldmark.errors import DiskError
+from fieldmark.files import write_json, write_text, write_whole
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A folder that has room for 64 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def names(folder):
+    return [path.name for path in folder.iterdir()]
+
+
+def fail(error):
+    def write(draft):
+        draft.write_text("half")
+        raise error
+
+    return write
+
+
+def test_text_is_written_in_utf8(tmp_path):
+    write_text(tmp_path / "a.txt", "Été, 海\n")
+    assert (tmp_path / "a.txt").read_bytes() == "Été, 海\n".encode()
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write(draft):
+        draft.write_text("new")
+        assert path.read_text() == "old"
+        assert draft.parent == path.parent
+        assert draft.name.startswith(".")
+        assert draft.name.endswith(".part")
+
+    write_whole(path, write)
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), KeyboardInterrupt(), OSError(5, "I/O")])
+def test_a_writer_that_fails_leaves_the_old_file_and_no_draft(tmp_path, error):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(DiskError if isinstance(error, OSError) else type(error)):
+        write_whole(path, fail(error))
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("I/O error: No space left on device (os error 28)", "the disk is full; free some space"),
+        ("underlying IO error (os error 13)", r"cannot be written \(Permission denied\); choose"),
+    ],
+)
+def test_an_error_of_the_system_that_a_library_wrapped_is_told_as_such(tmp_path, text, sentence):
+    with pytest.raises(DiskError, match=f"a.txt: {sentence}"):
+        write_whole(tmp_path / "a.txt", fail(RuntimeError(text)))
+
+
+def test_a_folder_that_does_not_exist_is_told(tmp_path):
+    path = tmp_path / "nowhere" / "a.txt"
+    with pytest.raises(DiskError) as caught:
+        write_text(path, "x")
+    reason = "cannot be written (No such file or directory); choose another place"
+    assert str(caught.value) == f"{path}: {reason}"
+
+
+def test_a_file_in_the_folders_place_is_told(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DiskError, match=r"cannot be written \(Not a directory\)"):
+        write_text(tmp_path / "file" / "a.txt", "x")
+
+
+def write_parquet(path):
+    pl.DataFrame({"a": np.random.default_rng(0).normal(size=30_000)}).write_parquet(path)
+
+
+WRITERS = {
+    "text": lambda draft: draft.write_text("y" * 200_000),
+    "parquet": write_parquet,
+    "safetensors": lambda draft: save_file({"a": np.zeros(50_000)}, draft),
+}
+
+
+@pytest.mark.parametrize("writer", WRITERS)
+def test_a_full_disk_is_told_and_leaves_the_old_file(small_disk, writer):
+    path = small_disk / "a"
+    path.write_text("old")
+    with pytest.raises(DiskError) as caught:
+        write_whole(path, WRITERS[writer])
+    assert str(caught.value) == f"{path}: the disk is full; free some space and try again"
+    assert path.read_text() == "old"
+    assert names(small_disk) == ["a"]
+
+
+def test_a_disk_that_may_only_be_read_is_told(small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(DiskError, match=r"cannot be written \(Read-only file system\)"):
+        write_text(small_disk / "a", "x")
+
+
+def test_json_is_indented_utf8_and_ends_its_line(tmp_path):
+    write_json(tmp_path / "a.json", {"é": [1, None], "b": "海"})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"é": [1, None], "b": "海"}
+    assert '\n  "é": [' in text
+    assert text.endswith("}\n")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [{"a": -float("inf")}]])
+def test_json_without_a_number_is_refused_and_leaves_the_old_file(tmp_path, value):
+    path = tmp_path / "a.json"
+    write_json(path, 1)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"a": value})
+    assert path.read_text() == "1\n"
