@@ -19,6 +19,9 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
     fcntl = None  # type: ignore[assignment]
 
 
+INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
+
+
 @dataclass(frozen=True)
 class RunDir:
     """A run's folder. Making the object touches nothing."""
@@ -88,7 +91,7 @@ class RunDir:
     @property
     def has_bundle(self) -> bool:
         """Whether there are weights to predict with."""
-        return (self.path / "model.json").is_file() and (self.path / "model.safetensors").is_file()
+        return (self.path / INFO).is_file() and (self.path / WEIGHTS).is_file()
 
     @property
     def is_done(self) -> bool:

@@ -16,18 +16,10 @@ def command(
     image_size: Annotated[int, typer.Option(help="Pixels a side, for --summary.", min=1)] = 224,
 ) -> int:
     """List the networks, or show one layer by layer."""
-    from fieldmark.models.catalog import MODELS, rows
-    from fieldmark.models.summary import summarise, text
+    from fieldmark.models.catalog import rows
 
     if summary is not None:
-        _, mistakes = MODELS.read(summary, {})
-        if mistakes:
-            raise SettingsError([Mistake("--summary", mistakes[0].what)])
-        try:
-            print(text(summarise(MODELS.build(summary, {}, num_classes), image_size)))
-        except RuntimeError as error:
-            what = f"'{summary}' does not work on {image_size} px; try --image-size 224"
-            raise SettingsError([Mistake("--image-size", what)]) from error
+        print_summary(summary, num_classes, image_size)
         return 0
     found = rows(pattern)
     if not found:
@@ -40,3 +32,19 @@ def command(
             f"{row.year:<6}{row.about}"
         )
     return 0
+
+
+def print_summary(name: str, num_classes: int, image_size: int) -> None:
+    """The layers of one network, which is never given memory. Raises SettingsError."""
+    from fieldmark.models.catalog import MODELS, side_mistake
+
+    _, mistakes = MODELS.read(name, {})
+    if mistakes:
+        raise SettingsError([Mistake("--summary", mistakes[0].what)])
+    what = side_mistake(name, {}, image_size)
+    if what is not None:
+        raise SettingsError([Mistake("--image-size", what)])
+    from fieldmark.models.outline import outline
+    from fieldmark.models.summary import summarise, text
+
+    print(text(summarise(outline(name, num_classes), image_size)))

@@ -9,9 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import WeightsError
 from fieldmark.records import InputSpec
+from fieldmark.rundir import INFO, WEIGHTS
 
-INFO = "model.json"
-WEIGHTS = "model.safetensors"
 FORMAT = 1
 
 

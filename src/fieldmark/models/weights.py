@@ -152,7 +152,7 @@ def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, part
     if not wrong or (partial and fits):
         return
     kind, total = type(network).__name__, len(loaded) + len(skipped) + len(missing)
-    advice = ", or load only what fits" if fits else ""
+    advice = ", or model.weights_partial=true to load what fits" if fits else ""
     raise WeightsError(
         f"the weights are of another network: {len(loaded)} of the {total} tensors before the "
         f"head of {kind} fit, {len(missing)} are missing, {len(skipped)} are of another shape and "

@@ -14,7 +14,7 @@ import torch
 from fieldmark.console import Console
 from fieldmark.data.sources import BUILT_IN, Source, read_source
 from fieldmark.data.splits import merge_val_into_train, split
-from fieldmark.errors import Mistake, SettingsError, listed
+from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
 from fieldmark.fit import precision
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.catalog import MODELS, family, side_mistake
@@ -147,9 +147,11 @@ def build(
     network = MODELS.build(chosen.name, chosen.options, len(classes))
     notes: list[str] = []
     if chosen.weights != "none":
-        report = load_into(
-            network, read_weights(Path(chosen.weights)), partial=chosen.weights_partial
-        )
+        tensors = read_weights(Path(chosen.weights))
+        try:
+            report = load_into(network, tensors, partial=chosen.weights_partial)
+        except WeightsError as error:
+            raise WeightsError(f"{chosen.weights}: {error}") from error
         left = (*report.skipped, *report.missing, *report.unexpected)
         notes.append(f"weights: {len(report.loaded)} tensors taken from {chosen.weights}")
         if left:
