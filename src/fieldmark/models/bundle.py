@@ -9,10 +9,11 @@ from torch import Tensor, nn
 
 from fieldmark.errors import WeightsError
 from fieldmark.files import write_json, write_whole
-from fieldmark.models.bundle_info import INFO, WEIGHTS, BundleInfo, read_info
+from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.weights import fill, read_safetensors
 from fieldmark.records import InputSpec
+from fieldmark.rundir import INFO, WEIGHTS
 
 __all__ = ["BundleInfo", "Classifier", "load", "read_info", "save"]
 

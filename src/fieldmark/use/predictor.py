@@ -14,10 +14,10 @@ from fieldmark.data.images import SUFFIXES, read_file
 from fieldmark.errors import DataError, RunError
 from fieldmark.fit import precision
 from fieldmark.models import bundle
-from fieldmark.models.bundle_info import INFO
 from fieldmark.models.catalog import family
 from fieldmark.models.infer import infer
 from fieldmark.records import softmax
+from fieldmark.rundir import INFO
 
 
 @dataclass(frozen=True)
