@@ -25,7 +25,7 @@ class Cache:
     """A store in one folder, or none at all where `root` is None."""
 
     def __init__(self, root: Path | None, *, most_bytes: float = DEFAULT_GB * 1e9):
-        self._root, self._most = root, most_bytes
+        self._root, self.most_bytes = root, most_bytes
 
     def get(self, kind: str, key: str) -> Path | None:
         """The file kept under this kind and key, now the last used; None where there is none."""
@@ -62,7 +62,7 @@ class Cache:
                     found.append((about.st_mtime, about.st_size, path))
         total = sum(size for _, size, _ in found)
         for _, size, path in sorted(found):
-            if total <= self._most:
+            if total <= self.most_bytes:
                 return
             if path != newest:
                 with contextlib.suppress(OSError):

@@ -192,12 +192,12 @@ def test_shrinking_averages_and_does_not_skip():
 
 @pytest.mark.parametrize("form", [("shorter", 64), ("square", 64)])
 def test_a_large_jpeg_is_decoded_small_and_looks_nearly_the_same(form):
-    content = encoded(photo(1600, 1200), "JPEG", quality=90)
+    content = encoded(photo(800, 600), "JPEG", quality=90)
     found = decode(content, "x", form).astype(int)
     slow = np.asarray(to_form(Image.fromarray(decode(content, "x")), form)).astype(int)
     assert found.shape == slow.shape
-    assert 0 < np.abs(found - slow).mean() < 1.0
-    assert np.abs(found - slow).max() < 12
+    assert 0 < np.abs(found - slow).mean() < 0.4
+    assert np.abs(found - slow).max() < 4
 
 
 def test_a_small_jpeg_is_decoded_whole():
@@ -272,9 +272,10 @@ def test_a_png_whose_pixels_were_changed_is_refused():
 
 
 def test_what_stands_after_the_end_of_a_picture_does_no_harm():
+    junk = struct.pack(">I", 4) + b"IDAT" + b"no checksum"
     for kind in ("PNG", "JPEG"):
         content = encoded(Image.fromarray(quarters()), kind)
-        assert np.array_equal(decode(content + b"IDAT junk" * 9, "x"), decode(content, "x"))
+        assert np.array_equal(decode(content + junk, "x"), decode(content, "x"))
 
 
 def png_head(width, height):

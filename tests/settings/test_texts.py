@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from fieldmark.errors import SettingsError
+from fieldmark.runs.checks import check
 from fieldmark.settings.layers import layer, read
 from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.texts import read_file, read_words, read_yaml, to_yaml, with_origins
@@ -151,6 +152,24 @@ def test_an_option_is_told_as_it_is_typed_and_a_word_as_it_stands():
         "train.accumulate: must be at least 1, not 0",
         "run.workers: must be 'auto' or a whole number, not x",
     ]
+
+
+def test_mistakes_of_the_catalogs_come_with_those_of_the_types():
+    words = read_words(
+        ["optimizer.betas=[0.9", "augment.shfit=1"],
+        {"epochs": "0", "lr": "-1", "augment": "light", "schedule": "cosin"},
+        "digits",
+    )
+    with pytest.raises(SettingsError) as caught:
+        read([words], [check])
+    told = str(caught.value).splitlines()
+    assert told[0] == "--epochs: must be at least 1, not 0"
+    assert "--lr: must be more than 0, not -1" in told
+    assert "--schedule: there is no schedule 'cosin'; did you mean 'cosine'?" in told
+    shift = "the augmentation 'light' takes no such option; did you mean 'shift'?"
+    assert f"augment.shfit: {shift}" in told
+    assert len([line for line in told if line.startswith("optimizer.betas: ")]) == 1
+    assert len(told) == 5
 
 
 def test_words_that_are_no_settings_are_told_together():

@@ -155,7 +155,7 @@ def _without_errors(batches: Iterator[Batch | DataError]) -> Iterator[Batch]:
     try:
         for batch in batches:
             if isinstance(batch, DataError):
-                raise batch
+                raise DataError(str(batch)) from batch  # itself would hold this frame in a cycle
             yield batch
     except RuntimeError as error:
         if not str(error).startswith("DataLoader worker"):

@@ -1,0 +1,192 @@
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fieldmark.data import augment
+from fieldmark.data.augment import AUGMENTS, centre_crop
+
+FEW = settings(max_examples=40, deadline=None)
+sides = st.integers(1, 70)
+sizes = st.integers(1, 40)
+seeds = st.integers(0, 2**32)
+names = st.sampled_from(list(AUGMENTS))
+
+
+def image(height, width, seed=0):
+    values = np.random.default_rng(seed).integers(0, 256, size=(3, height, width), dtype=np.uint8)
+    return torch.from_numpy(values)
+
+
+def ramp(height, width):
+    """Red grows to the right, green grows downwards: it shows what was mirrored or moved."""
+    right = torch.arange(width, dtype=torch.uint8).expand(height, width)
+    down = torch.arange(height, dtype=torch.uint8)[:, None].expand(height, width)
+    return torch.stack([right, down, torch.zeros_like(right)])
+
+
+def changed(name, picture, size, seed, **options):
+    return AUGMENTS.build(name, options, size)(picture, np.random.default_rng(seed))
+
+
+@FEW
+@given(names, sides, sides, sizes, seeds)
+def test_an_image_of_any_shape_becomes_a_square_of_the_size(name, height, width, size, seed):
+    found = changed(name, image(height, width), size, seed)
+    assert found.shape == (3, size, size)
+    assert found.dtype == torch.uint8
+
+
+@FEW
+@given(names, sides, sides, seeds)
+def test_the_same_generator_gives_the_same_picture_and_the_image_stays(name, height, width, seed):
+    picture = image(height, width)
+    first, second = (changed(name, picture, 16, seed) for _ in range(2))
+    assert torch.equal(first, second)
+    assert torch.equal(picture, image(height, width))
+
+
+@pytest.mark.parametrize("name", ["light", "standard"])
+def test_another_generator_gives_another_picture(name):
+    pictures = {changed(name, image(40, 50), 32, seed).numpy().tobytes() for seed in range(30)}
+    assert len(pictures) > 25
+
+
+@pytest.mark.parametrize("name", list(AUGMENTS))
+def test_nothing_is_drawn_from_the_global_generators(name):
+    before = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    changed(name, image(40, 50), 32, 0)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "size", "top", "left"),
+    [(10, 10, 10, 0, 0), (10, 20, 10, 0, 5), (21, 10, 10, 5, 0), (13, 17, 6, 3, 5)],
+)
+def test_the_centre_crop_is_the_middle(height, width, size, top, left):
+    picture = image(height, width)
+    wanted = picture[:, top : top + size, left : left + size]
+    assert torch.equal(centre_crop(picture, size), wanted)
+
+
+def test_a_crop_of_a_smaller_image_repeats_its_edges():
+    found = centre_crop(torch.tensor([[[1, 2], [3, 4]]], dtype=torch.uint8), 4)
+    wanted = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
+    assert found[0].tolist() == wanted
+
+
+@FEW
+@given(sides, sides, sizes, seeds)
+def test_none_is_the_centre_crop(height, width, size, seed):
+    picture = image(height, width)
+    assert torch.equal(changed("none", picture, size, seed), centre_crop(picture, size))
+
+
+@FEW
+@given(seeds, st.floats(0, 0.5))
+def test_light_moves_by_no_more_than_its_share_and_mirrors_nothing_without_flip(seed, shift):
+    found = changed("light", ramp(80, 90), 20, seed, shift=shift, flip=False)
+    most = max(1, round(shift * 20)) if shift else 0
+    across, down = found[0, 0].int(), found[1, :, 0].int()
+    assert (across.diff() == 1).all()
+    assert (down.diff() == 1).all()
+    assert abs(int(across[0]) - 35) <= most
+    assert abs(int(down[0]) - 30) <= most
+
+
+def test_light_reaches_every_place_and_mirrors_half():
+    places, mirrored = set(), 0
+    for seed in range(400):
+        found = changed("light", ramp(30, 30), 20, seed, shift=0.1)
+        across = found[0, 0].int()
+        mirrored += bool(across[0] > across[1])
+        places.add((int(across.min()), int(found[1].min())))
+    assert places == {(right, down) for right in range(3, 8) for down in range(3, 8)}
+    assert 150 < mirrored < 250
+
+
+def test_light_without_a_shift_moves_nothing_and_a_small_one_is_a_pixel():
+    picture = image(30, 30)
+    still = changed("light", picture, 20, 0, shift=0.0, flip=False)
+    assert torch.equal(still, centre_crop(picture, 20))
+    tops = {int(changed("light", ramp(12, 12), 8, s, shift=0.01)[1].min()) for s in range(40)}
+    assert tops == {1, 2, 3}
+
+
+@FEW
+@given(seeds)
+def test_standard_mirrors_nothing_without_flip_and_takes_its_share(seed):
+    found = changed("standard", ramp(60, 80), 20, seed, flip=False, colour=0.0, least_area=0.5)
+    across, down = found[0].float().mean(0), found[1].float().mean(1)
+    assert (across.diff() > 0).all()
+    assert (down.diff() > 0).all()
+    width, height = (float(line[-1] - line[0]) * 20 / 19 for line in (across, down))
+    assert 0.46 < width * height / (60 * 80) <= 1.01
+    assert 0.72 < width / height < 1.39
+
+
+def test_standard_with_the_whole_area_of_a_square_is_the_image_resized():
+    picture = image(32, 32)
+    options = {"least_area": 1.0, "flip": False, "colour": 0.0}
+    seen = {changed("standard", picture, 32, s, **options).numpy().tobytes() for s in range(9)}
+    assert seen == {picture.numpy().tobytes()}
+
+
+@FEW
+@given(st.integers(1, 300), st.integers(1, 300), st.floats(0.05, 1.0), seeds)
+def test_a_crops_box_lies_in_the_image(height, width, least_area, seed):
+    box = augment._crop_box(height, width, least_area, np.random.default_rng(seed))
+    top, left, high, wide = box
+    assert 0 <= top <= top + high <= height
+    assert 0 <= left <= left + wide <= width
+    assert high > 0
+    assert wide > 0
+
+
+@FEW
+@given(st.integers(60, 300), seeds)
+def test_a_crops_box_has_its_share_of_the_area_and_its_shape(height, seed):
+    width = height + 20
+    _, _, high, wide = augment._crop_box(height, width, 0.35, np.random.default_rng(seed))
+    assert high * wide >= 0.35 * height * width * 0.96
+    assert 3 / 4 - 0.03 <= wide / high <= 4 / 3 + 0.03
+
+
+def test_where_no_crop_fits_it_is_the_middle_square():
+    assert augment._crop_box(4, 100, 0.9, np.random.default_rng(0)) == (0, 48, 4, 4)
+    assert augment._crop_box(101, 4, 0.9, np.random.default_rng(0)) == (48, 0, 4, 4)
+
+
+def test_colours_vary_by_no_more_than_their_strength():
+    gray = torch.full((3, 32, 32), 100, dtype=torch.uint8)
+    means = [changed("standard", gray, 8, s, colour=0.2).float().mean().item() for s in range(200)]
+    assert 79 <= min(means) < 84
+    assert 116 < max(means) <= 121
+    assert changed("standard", gray, 8, 0, colour=0.0).unique().tolist() == [100]
+
+
+def test_every_option_has_a_default_within_its_range():
+    for name, entry in AUGMENTS.items():
+        defaults = {option: each.default for option, each in entry.options().items()}
+        assert inspect.Parameter.empty not in defaults.values()
+        assert AUGMENTS.read(name, defaults) == (defaults, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "what"),
+    [
+        ("light", "shift", "1.5", "must be at most 1, not 1.5"),
+        ("light", "shift", "-0.1", "must be at least 0, not -0.1"),
+        ("standard", "least_area", "0", "must be more than 0, not 0"),
+        ("standard", "least_area", "1.1", "must be at most 1, not 1.1"),
+        ("standard", "colour", "2", "must be at most 1, not 2"),
+        ("standard", "flip", "perhaps", "must be true or false, not perhaps"),
+    ],
+)
+def test_an_option_out_of_its_range_is_a_mistake(name, option, value, what):
+    _, mistakes = AUGMENTS.read(name, {option: value})
+    assert [(mistake.where, mistake.what) for mistake in mistakes] == [(option, what)]

@@ -1,0 +1,303 @@
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from fieldmark.data.images import SUFFIXES
+from fieldmark.data.sources import BUILT_IN, content_hashes, read_pixels, read_source
+from fieldmark.errors import DataError
+
+
+def draw(path, seed=None, size=(6, 4)):
+    """A picture at `path`; each has other pixels unless the seed is the same."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(seed if seed is not None else list(str(path).encode()))
+    pixels = rng.integers(0, 256, size=(size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path, "PNG")
+
+
+@pytest.fixture
+def root(tmp_path):
+    for place in ("cat/1.png", "cat/2.png", "dog/deep/er/1.png"):
+        draw(tmp_path / "pets" / place)
+    return tmp_path / "pets"
+
+
+def found_in(root):
+    frame = read_source(str(root)).samples.frame
+    return list(zip(frame["path"], [labels[0] for labels in frame["labels"]], strict=True))
+
+
+def refusal(name):
+    with pytest.raises(DataError) as caught:
+        read_source(str(name))
+    return str(caught.value)
+
+
+def test_digits_are_those_of_scikit_learn():
+    source, theirs = read_source("digits"), load_digits()
+    samples = source.samples
+    assert samples.classes == tuple("0123456789")
+    assert samples.targets(samples.classes).tolist() == theirs.target.tolist()
+    for row in (0, 1, 900, 1796):
+        pixels = read_pixels(samples.root, "digits", row, None)
+        assert pixels.shape == (8, 8, 3)
+        assert (pixels == np.rint(theirs.images[row] * 255 / 16)[:, :, None]).all()
+    assert pixels.dtype == np.uint8
+    assert (source.mirrored, source.embedded, source.left_out, source.notes) == (
+        False,
+        True,
+        {},
+        (),
+    )
+    assert read_pixels(samples.root, "digits", 3, ("square", 32)).shape == (32, 32, 3)
+
+
+def test_digits_have_a_hash_for_each_content():
+    frame = read_source("digits").samples.frame
+    assert frame["hash"].n_unique() == len(np.unique(load_digits().data, axis=0))
+    assert frame["width"].to_list() == frame["height"].to_list() == [8] * 1797
+
+
+def test_a_class_is_a_folder_with_pictures_at_any_depth(root):
+    assert found_in(root) == [
+        ("cat/1.png", "cat"),
+        ("cat/2.png", "cat"),
+        ("dog/deep/er/1.png", "dog"),
+    ]
+    source = read_source(str(root))
+    assert source.samples.frame["split"].to_list() == [None] * 3
+    assert (source.mirrored, source.embedded, source.left_out, source.notes) == (
+        True,
+        False,
+        {},
+        (),
+    )
+    assert Path(source.samples.root) == root.resolve()
+
+
+def test_size_and_content_are_noted(root):
+    draw(root / "cat" / "3.png", seed=1, size=(7, 5))
+    draw(root / "dog" / "copy.png", seed=1, size=(7, 5))
+    frame = read_source(str(root)).samples.frame
+    row = frame["path"].to_list().index("cat/3.png")
+    assert (frame["width"][row], frame["height"][row]) == (7, 5)
+    assert frame["hash"].n_unique() == 4
+    copies = frame.filter(frame["hash"] == frame["hash"][row])["path"].to_list()
+    assert copies == ["cat/3.png", "dog/copy.png"]
+
+
+def test_the_hashes_of_the_content_now_tell_what_changed(root):
+    samples = read_source(str(root)).samples
+    assert content_hashes(samples) == samples.frame["hash"].to_list()
+    draw(root / "cat" / "1.png", seed=5)
+    (root / "cat" / "2.png").unlink()
+    now = content_hashes(samples)
+    assert now[0] not in (None, samples.frame["hash"][0])
+    assert now[1:] == [None, samples.frame["hash"][2]]
+    digits = read_source("digits").samples
+    assert content_hashes(digits) == digits.frame["hash"].to_list()
+
+
+def test_progress_is_told_to_the_end(root):
+    told = []
+    read_source(str(root), lambda done, total: told.append((done, total)))
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_a_folder_of_a_built_in_name_is_the_folder(root, monkeypatch):
+    root.rename(root.parent / "digits")
+    monkeypatch.chdir(root.parent)
+    assert read_source("digits").samples.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
+def test_train_val_and_test_folders_are_the_splits(tmp_path, val):
+    for side in ("train", val, "test"):
+        for label in ("cat", "dog"):
+            draw(tmp_path / side / label / "1.png")
+    source = read_source(str(tmp_path))
+    assert source.samples.classes == ("cat", "dog")
+    assert source.notes == ()
+    splits = dict(zip(source.samples.frame["path"], source.samples.frame["split"], strict=True))
+    assert splits == {
+        f"{folder}/{label}/1.png": side
+        for folder, side in (("train", "train"), (val, "val"), ("test", "test"))
+        for label in ("cat", "dog")
+    }
+
+
+@pytest.mark.parametrize("other", ["test", "val", "valid"])
+def test_beside_train_the_one_other_folder_is_the_test_set_and_that_is_said(tmp_path, other):
+    for side in ("train", other):
+        draw(tmp_path / side / "cat" / "1.png")
+    source = read_source(str(tmp_path))
+    assert set(source.samples.frame["split"]) == {"train", "test"}
+    assert source.notes == (
+        f"the folder '{other}' is the test set; validation images are taken out of train",
+    )
+
+
+def test_train_alone_is_no_split(tmp_path):
+    for label in ("cat", "dog"):
+        draw(tmp_path / "train" / label / "1.png")
+    source = read_source(str(tmp_path))
+    assert source.samples.classes == ("cat", "dog")
+    assert set(source.samples.frame["split"]) == {"train"}
+
+
+def test_a_folder_beside_the_splits_is_not_used_and_that_is_said(tmp_path):
+    for side in ("train", "test", "extra"):
+        draw(tmp_path / side / "cat" / "1.png")
+    source = read_source(str(tmp_path))
+    assert len(source.samples) == 2
+    assert source.notes[1] == f"beside the split folders, 'extra' in {tmp_path} is not used"
+
+
+def test_a_class_may_be_named_train(root):
+    draw(root / "train" / "express.png")
+    draw(root / "test" / "tube.png")
+    assert read_source(str(root)).samples.classes == ("cat", "dog", "test", "train")
+
+
+def test_hidden_files_and_folders_and_other_files_are_passed_over(root):
+    for place in ("cat/.DS_Store", "cat/notes.txt", "dog/thumbs.db", ".DS_Store"):
+        (root / place).write_bytes(b"x")
+    for place in ("cat/._1.png", ".git/1.png", "cat/.cache/1.png", "__MACOSX/cat/._1.png"):
+        draw(root / place)
+    assert len(found_in(root)) == 3
+
+
+@pytest.mark.parametrize("suffix", [*SUFFIXES, ".PNG", ".JpEg"])
+def test_every_suffix_of_a_picture_counts_in_any_case(root, suffix):
+    draw(root / "cat" / f"x{suffix}")
+    assert (f"cat/x{suffix}", "cat") in found_in(root)
+
+
+def test_a_class_without_pictures_and_pictures_without_a_class_are_said(root):
+    (root / "emu").mkdir()
+    (root / "emu" / "1.heic").write_bytes(b"x")
+    draw(root / "loose.png")
+    assert read_source(str(root)).notes == (
+        "no class is made of 'emu': no pictures "
+        "(.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .gif) there",
+        "pictures outside of class folders are not used: 'loose.png'",
+    )
+
+
+def test_files_that_cannot_be_read_are_left_out_by_name_with_the_reason(root):
+    (root / "cat" / "empty.jpg").write_bytes(b"")
+    (root / "cat" / "page.png").write_bytes(b"<html>")
+    (root / "dog" / "gone.png").symlink_to(root / "nowhere.png")
+    whole = (root / "cat" / "1.png").read_bytes()
+    (root / "dog" / "half.png").write_bytes(whole[: len(whole) // 2])
+    source = read_source(str(root))
+    assert len(source.samples) == 3
+    assert list(source.left_out) == [
+        "cat/empty.jpg",
+        "cat/page.png",
+        "dog/gone.png",
+        "dog/half.png",
+    ]
+    assert source.left_out["cat/empty.jpg"] == (
+        f"{root}/cat/empty.jpg: is empty (0 bytes); copy it anew or take it out"
+    )
+    assert "is not a picture" in source.left_out["cat/page.png"]
+    assert "No such file" in source.left_out["dog/gone.png"]
+    assert "is damaged" in source.left_out["dog/half.png"]
+
+
+def test_a_name_that_is_not_utf8_is_left_out_as_it_can_be_printed(root):
+    draw(root / "x.png")
+    (root / "x.png").rename(root / "cat" / os.fsdecode(b"caf\xe9.png"))
+    source = read_source(str(root))
+    assert len(source.samples) == 3
+    assert source.left_out == {
+        "cat/caf\\udce9.png": f"{root}/cat/caf\\udce9.png: has a name that is not UTF-8; rename it"
+    }
+
+
+def test_a_class_of_which_no_picture_can_be_read_is_no_class(root):
+    (root / "emu").mkdir()
+    (root / "emu" / "1.png").write_bytes(b"")
+    source = read_source(str(root))
+    assert source.samples.classes == ("cat", "dog")
+    assert list(source.left_out) == ["emu/1.png"]
+
+
+def test_labels_are_of_any_letters(tmp_path):
+    labels = ["a cat", "Été à la mer", "one, two", "it's", 'the "dog"', "海", "0"]
+    for label in labels:
+        draw(tmp_path / label / "a b, c.png")
+    assert read_source(str(tmp_path)).samples.classes == tuple(sorted(labels))
+
+
+def test_an_empty_folder_is_told_how_it_should_look(tmp_path, monkeypatch):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    words = "holds no class folders with pictures; it should look like"
+    example = "photos/cat/1.jpg, photos/dog/2.jpg"
+    assert refusal(folder) == f"{folder}: {words} {example}"
+    draw(folder / "loose.png")
+    assert refusal(folder) == f"{folder}: {words} {example}"
+    monkeypatch.chdir(folder)
+    assert refusal(".") == f".: {words} {example}"
+
+
+def test_a_folder_of_broken_pictures_alone_is_told_why(tmp_path):
+    for name in ("1.png", "2.png"):
+        path = tmp_path / "cat" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"")
+    assert refusal(tmp_path) == (
+        f"{tmp_path}: none of its 2 pictures can be read; "
+        f"{tmp_path}/cat/2.png: is empty (0 bytes); copy it anew or take it out"
+    )
+
+
+def test_what_is_not_there_is_told_the_nearest_or_what_there_is(tmp_path):
+    assert refusal("digit") == "digit: there is no such folder; did you mean 'digits'?"
+    assert refusal(tmp_path / "no") == (
+        f"{tmp_path}/no: there is no such folder; name a folder, or a built-in one of 'digits'"
+    )
+    assert list(BUILT_IN) == ["digits"]
+
+
+def test_a_file_is_not_a_folder(tmp_path):
+    path = tmp_path / "photos.zip"
+    path.write_bytes(b"x")
+    assert refusal(path) == f"{path}: is a file; name a folder of class folders"
+
+
+def test_a_folder_that_may_not_be_read_is_told_and_not_passed_over(root, monkeypatch):
+    scandir = os.scandir
+
+    def refuse(path):
+        if Path(path).name == "deep":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert refusal(root) == f"{root}/dog/deep: cannot be read (Permission denied)"
+
+
+def test_links_that_lead_back_up_are_not_followed(root):
+    (root / "loop").symlink_to(root)
+    (root / "cat" / "loop").symlink_to(root)
+    (root / "dog" / "self").symlink_to(root / "dog" / "self")
+    assert len(found_in(root)) == 3
+
+
+def test_a_class_folder_may_be_a_link_to_elsewhere(root, tmp_path):
+    draw(tmp_path / "elsewhere" / "1.png")
+    (root / "emu").symlink_to(tmp_path / "elsewhere")
+    assert ("emu/1.png", "emu") in found_in(root)
+
+
+def test_the_same_folder_gives_the_same_table(root):
+    first, second = (read_source(str(root)).samples for _ in range(2))
+    assert first.frame.equals(second.frame)
+    assert first.hash() == second.hash()

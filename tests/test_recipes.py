@@ -1,0 +1,195 @@
+"""Recipes and documents: they hold what they promise, and say what the code says."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from smallruns import QUIET, draw_photos
+
+import fieldmark
+from fieldmark import recipes
+from fieldmark.cli import main
+from fieldmark.judge.metrics import METRICS
+from fieldmark.models.catalog import MODELS
+from fieldmark.runs.begin import gather
+from fieldmark.runs.checks import CATALOGS
+from fieldmark.runs.prepare import prepare
+from fieldmark.settings.options import OPTIONS, flag
+from fieldmark.settings.tree import known_keys, sections
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/guide.md", "docs/design.md")
+HEADER = ("command", "data", "hardware", "measured", "score", "time")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8, side=72)
+
+
+def settled(*words, data=None, **options):
+    return prepare(gather(data and str(data), words, {}, **options), QUIET).settings
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_recipe_resolves_without_mistakes(name, photos):
+    has_data = "data:" in recipes.text(name)
+    settings = settled(data=None if has_data else photos, recipe=name)
+    assert "auto" not in {settings.model.name, settings.input.size, settings.run.precision}
+
+
+@pytest.mark.parametrize("name", recipes.names())
+def test_a_recipe_begins_with_what_it_is_for_and_what_was_measured(name):
+    text = recipes.text(name)
+    assert re.match(r"# \S.{20,98}\n#\n", text)
+    heads = re.findall(r"^# (\w+) ", text.partition("\n")[2], re.MULTILINE)
+    assert tuple(heads) == HEADER
+    assert f"--recipe {name}" in text
+    assert "n = " in text
+    assert "95 % interval" in text
+
+
+def test_the_digits_recipe_is_what_train_digits_does():
+    assert settled(recipe="digits") == settled(data="digits")
+
+
+def test_ls_lists_every_recipe_with_its_first_line(capsys):
+    assert main.run(["recipes", "ls"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == recipes.names()
+    for line, name in zip(lines, recipes.names(), strict=True):
+        assert line.removeprefix(name).strip() == recipes.about(name) != ""
+
+
+def test_cat_prints_a_recipe_as_it_is_written(capsys):
+    assert main.run(["recipes", "cat", "digits"]) == 0
+    assert capsys.readouterr().out == recipes.text("digits")
+
+
+def test_cp_gives_a_file_that_config_reads_and_never_overwrites(tmp_path, capsys):
+    path = tmp_path / "mine.yaml"
+    assert main.run(["recipes", "cp", "digits", str(path)]) == 0
+    assert settled(config=str(path)) == settled(recipe="digits")
+    path.write_text("data: digits\n")
+    capsys.readouterr()
+    assert main.run(["recipes", "cp", "photos-scratch", str(path)]) == 2
+    assert path.read_text() == "data: digits\n"
+    assert f"{path}: exists already" in capsys.readouterr().err
+
+
+def test_a_misspelt_recipe_names_the_nearest(capsys):
+    assert main.run(["recipes", "cat", "digit"]) == 2
+    assert "there is no recipe 'digit'; did you mean 'digits'?" in capsys.readouterr().err
+
+
+def read(name):
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def settings_table():
+    """The guide's table of all settings; where it is out of date, put this in its place."""
+    short = {key: flag(option) for option, key in OPTIONS.items()}
+    rows = ["| setting | option | default | meaning |", "|---|---|---|---|"]
+    for section, part in sections().items():
+        for name, field in part.model_fields.items():
+            key = f"{section}.{name}"
+            default = "none" if field.default is None else str(field.default).lower()
+            default = "" if field.is_required() else f"`{default}`"
+            option = f"`{short[key]}`" if key in short else ""
+            rows.append(f"| `{key}` | {option} | {default} | {field.description} |")
+    return "\n".join(rows)
+
+
+def options_table():
+    """The guide's table of what each choice takes beside its name, with defaults."""
+    rows = ["| choice | what | options and their defaults |", "|---|---|---|"]
+    for section, catalog in CATALOGS.items():
+        for name in catalog if section != "model" else ["small_cnn"]:
+            options = catalog[name].options().values()
+            taken = ", ".join(f"`{section}.{o.name}={_plain(o.default)}`" for o in options)
+            rows.append(f"| `{section}={name}` | {catalog[name].about} | {taken} |")
+    return "\n".join(rows)
+
+
+def _plain(value):
+    return str(list(value) if isinstance(value, tuple) else value).lower()
+
+
+def metrics_table():
+    rows = ["| name | meaning | better |", "|---|---|---|"]
+    words = {"max": "more", "min": "less"}
+    rows += [f"| `{name}` | {what} | {words[way]} |" for name, (what, way) in METRICS.items()]
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("table", [settings_table, options_table, metrics_table])
+def test_the_guide_has_the_tables_of_the_code(table):
+    assert table() in read("docs/guide.md")
+
+
+def test_the_guide_names_every_setting():
+    guide = read("docs/guide.md")
+    assert [key for key in known_keys() if f"`{key}`" not in guide] == []
+
+
+def test_the_guide_quotes_errors_that_there_are():
+    """Each quoted sentence is one of the code's; a placeholder there is "..." here."""
+    section = read("docs/guide.md").partition("## Troubleshooting")[2].partition("\n## ")[0]
+    quoted = re.findall(r"^\| `([^`]+)` \|", section, re.MULTILINE)
+    known = set().union(*(_sentences(path) for path in Path(fieldmark.__file__).parent.rglob("*.py")))
+    assert len(quoted) > 10
+    assert [text for text in quoted if not any(text in sentence for sentence in known)] == []
+
+
+def _sentences(path):
+    """A module's texts; what an f-string puts in is "..."."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value
+        if isinstance(node, ast.JoinedStr):
+            parts = (p.value if isinstance(p, ast.Constant) else "..." for p in node.values)
+            yield "".join(map(str, parts))
+
+
+def test_the_readme_has_the_two_commands():
+    blocks = re.findall(r"^```\w*\n(.*?)^```", read("README.md"), re.MULTILINE | re.DOTALL)
+    lines = blocks[0].splitlines()
+    assert [line.partition("#")[0].strip() for line in lines] == [
+        "pip install uv && uv run fieldmark train digits",
+        "uv run pytest",
+    ]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name):
+    text = read(name)
+    for link in re.findall(r"\]\(([^)\s]+)\)", text):
+        if link.startswith("https://"):
+            continue
+        target, _, anchor = link.partition("#")
+        path = (ROOT / name).parent / target if target else ROOT / name
+        assert path.is_file(), link
+        if anchor:
+            assert anchor in _anchors(path.read_text(encoding="utf-8")), link
+
+
+def _anchors(text):
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_the_settings_and_networks_that_documents_name_exist(name):
+    starts = "|".join(sections())
+    for key in re.findall(rf"`((?:{starts})\.[a-z_]+)", read(name)):
+        section, _, option = key.partition(".")
+        catalog = CATALOGS.get(section, {})
+        taken = {o for each in catalog.values() for o in each.options()} if catalog else set()
+        assert key in known_keys() or option in taken, key
+    for model in re.findall(r"--(?:model|summary) (\w+)", read(name)):
+        assert model in MODELS or model.isupper(), model
+
+
+def test_the_picture_of_the_report_is_small():
+    assert 10_000 < (ROOT / "docs/images/report.png").stat().st_size < 300_000
