@@ -16,8 +16,9 @@ def test_a_run_in_five_lines(tmp_path):
         batch_size=16,
         out=tmp_path / "runs",
         quiet=True,
-        **{"model.width": 4, "train.patience": None},
+        **{"model.width": 4, "train.patience": None, "optimizer.betas": (0.8, 0.9)},
     )
+    assert "- 0.8" in (run.path / "settings.yaml").read_text()
     assert 0 <= run.metrics["test"]["macro_f1"] <= 1
     assert run.report.is_file()
     answer = fieldmark.load(run.path).predict(photos / "red" / "00.png")

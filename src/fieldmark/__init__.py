@@ -56,10 +56,10 @@ def train(
 
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
     options = {name: value for name, value in settings.items() if name in OPTIONS}
-    words = [f"{name}={value}" for name, value in settings.items() if name not in OPTIONS]
+    named = {name: value for name, value in settings.items() if name not in OPTIONS}
     resolved = gather(
         None if data is None else str(data),
-        words,
+        named,
         options,
         recipe=recipe,
         config=None if config is None else str(config),

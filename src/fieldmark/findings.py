@@ -23,7 +23,8 @@ def in_words(problem: Mapping[str, Any]) -> str:
         "finite_number": "must be a finite number",
         "bool_parsing": "must be true or false",
         "bool_type": "must be true or false",
-        "string_pattern_mismatch": "has not the form of a value this setting takes ({pattern})",
+        "tuple_type": "must be a list such as [0.9, 0.99]",
+        "list_type": "must be a list such as [1, 2]",
         "string_type": "must be a text",
     }.get(kind)
     if wanted is None:

@@ -106,6 +106,27 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
             ["train", "digits", "--name", "a/b"],
             "--name a/b: is not a plain folder name; put its folder into --out",
         ),
+        (
+            ["train", "digits", "input.stored=big"],
+            "input.stored: must be auto, original, shorter:N or square:N, not big",
+        ),
+        (
+            ["train", "digits", "input.stored=square:6"],
+            "input.stored: square:6 is smaller than the 8 px the network sees",
+        ),
+        (
+            ["train", "digits", "input.stored=original", "--augment", "light"],
+            "input.stored: original needs an augmentation that resizes, which 'light' does not; "
+            "take shorter:8, or --augment standard",
+        ),
+        (
+            ["train", "digits", "--device", "gpu"],
+            "--device: must be auto, cpu, cuda, cuda:N or mps, not gpu",
+        ),
+        (
+            ["train", "digits", "optimizer.betas=0.9"],
+            "optimizer.betas: must be a list such as [0.9, 0.99], not 0.9",
+        ),
         (["evaluate", "."], ".: is no run (it has no settings.yaml); name a run's folder"),
         (
             ["models", "nonsense"],

@@ -1,4 +1,5 @@
 import inspect
+import pickle
 
 import numpy as np
 import pytest
@@ -190,3 +191,12 @@ def test_every_option_has_a_default_within_its_range():
 def test_an_option_out_of_its_range_is_a_mistake(name, option, value, what):
     _, mistakes = AUGMENTS.read(name, {option: value})
     assert [(mistake.where, mistake.what) for mistake in mistakes] == [(option, what)]
+
+
+@pytest.mark.parametrize("name", list(AUGMENTS))
+def test_an_augmentation_can_be_sent_to_a_worker_that_is_not_forked(name):
+    augment = AUGMENTS.build(name, {}, 8)
+    image = torch.arange(300, dtype=torch.uint8).reshape(3, 10, 10)
+    again = pickle.loads(pickle.dumps(augment))
+    draws = [np.random.default_rng(1) for _ in range(2)]
+    assert torch.equal(augment(image, draws[0]), again(image, draws[1]))

@@ -7,6 +7,7 @@ deterministic.
 """
 
 from collections.abc import Callable
+from functools import partial
 from math import exp, log, sqrt
 from typing import Annotated
 
@@ -24,18 +25,12 @@ Area = Annotated[float, Field(gt=0, le=1)]
 
 def none(size: int) -> Augment:
     """The image as evaluation sees it."""
-    return lambda image, _: centre_crop(image, size)
+    return partial(_crop_centre, size=size)
 
 
 def light(size: int, *, shift: Strength = 0.1, flip: bool = True) -> Augment:
     """Moved by up to `shift` of the side (at least a pixel), edges repeated; mirrored by half."""
-    most = max(1, round(shift * size)) if shift else 0
-
-    def augment(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
-        down, right = (int(move) for move in draw.integers(-most, most + 1, size=2))
-        return _mirror(_crop_beside_centre(image, size, down, right), draw, flip)
-
-    return augment
+    return partial(_move, size=size, most=max(1, round(shift * size)) if shift else 0, flip=flip)
 
 
 def standard(
@@ -46,13 +41,7 @@ def standard(
     The crop has `least_area` to all of the image's area, and a shape of 3:4 to 4:3 (Szegedy
     et al., "Going deeper with convolutions", 2014).
     """
-
-    def augment(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
-        top, left, height, width = _crop_box(image.shape[-2], image.shape[-1], least_area, draw)
-        image = kernels.resized_crop(image, top, left, height, width, [size, size], antialias=True)
-        return _vary_colour(_mirror(image, draw, flip), colour, draw)
-
-    return augment
+    return partial(_crop_and_vary, size=size, least_area=least_area, flip=flip, colour=colour)
 
 
 AUGMENTS = Catalog(
@@ -68,6 +57,31 @@ AUGMENTS = Catalog(
 def centre_crop(image: torch.Tensor, size: int) -> torch.Tensor:
     """(C, H, W) uint8 -> (C, size, size), as evaluation sees it; small sides are repeated out."""
     return _crop_beside_centre(image, size, 0, 0)
+
+
+def _crop_centre(image: torch.Tensor, draw: np.random.Generator, *, size: int) -> torch.Tensor:
+    return centre_crop(image, size)
+
+
+def _move(
+    image: torch.Tensor, draw: np.random.Generator, *, size: int, most: int, flip: bool
+) -> torch.Tensor:
+    down, right = (int(move) for move in draw.integers(-most, most + 1, size=2))
+    return _mirror(_crop_beside_centre(image, size, down, right), draw, flip)
+
+
+def _crop_and_vary(
+    image: torch.Tensor,
+    draw: np.random.Generator,
+    *,
+    size: int,
+    least_area: float,
+    flip: bool,
+    colour: float,
+) -> torch.Tensor:
+    top, left, height, width = _crop_box(image.shape[-2], image.shape[-1], least_area, draw)
+    image = kernels.resized_crop(image, top, left, height, width, [size, size], antialias=True)
+    return _vary_colour(_mirror(image, draw, flip), colour, draw)
 
 
 def _crop_beside_centre(image: torch.Tensor, size: int, down: int, right: int) -> torch.Tensor:

@@ -1,15 +1,19 @@
 """One way from file to pixels: any picture file becomes upright RGB, then the stored form.
 
 Pillow and NumPy only. Training, evaluation, prediction, export and serving all come through
-`decode` and `to_form`.
+`decode` and `to_form`; the scan of a data set through `examine`, which decodes in the same way.
 """
 
+import contextlib
 import io
+import warnings
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fieldmark.errors import DataError
 
@@ -19,48 +23,82 @@ MOST_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
 PNG_HEAD = 8  # bytes before a PNG's first chunk
 DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
+JPEGS = ("JPEG", "MPO")  # a phone's MPO is a JPEG with a second picture behind it
+GRAY_SIDE = 256  # most pixels on the shorter side of the gray picture that `examine` gives
+PILLOW = r"PIL\."  # its modules, in the words of a filter of warnings
+warnings.filterwarnings("ignore", module=PILLOW)
+QUIET = warnings.filters[0]
+
+
+class PictureError(DataError):
+    """A picture that is refused. `problem`: zero-byte, truncated, bomb, missing or unreadable."""
+
+    def __init__(self, sentence: str, problem: str = "unreadable"):
+        super().__init__(sentence)
+        self.problem = problem
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What one decode tells of a picture file.
+
+    format: by content, one of FORMATS. frames: more than 1 where it is animated or has pages.
+    width, height: upright, pixels. gray: (h, w) uint8, the shorter side at most GRAY_SIDE.
+    """
+
+    format: str
+    frames: int
+    width: int
+    height: int
+    gray: np.ndarray
 
 
 def read_file(path: Path, form: tuple[str, int] | None = None) -> np.ndarray:
-    """The pixels of a picture file, as `decode` gives them. Raises DataError."""
+    """The pixels of a picture file, as `decode` gives them. Raises PictureError."""
+    return decode(read_bytes(path), str(path), form)
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's content. Raises PictureError."""
     try:
-        content = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return decode(content, str(path), form)
+        problem = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
+        reason = f"{path}: cannot be read ({error.strerror or error})"
+        raise PictureError(reason, problem) from error
 
 
 def decode(content: bytes, name: str, form: tuple[str, int] | None = None) -> np.ndarray:
     """A picture file's bytes -> (H, W, 3) uint8, upright RGB, resized where `form` is given.
 
     Transparent parts lie over white, 16 bits are scaled to 8, the first frame is taken, and
-    EXIF says which side is up. Raises DataError with `name` and the reason.
+    EXIF says which side is up. Raises PictureError with `name` and the reason.
     """
-    if not content:
-        raise DataError(f"{name}: is empty (0 bytes); copy it anew or take it out")
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            _refuse_unfit(image, name, form)
-            if form is not None:
-                _let_jpeg_shrink(image, form)
-            image.load()
-            if image.format == "PNG":
-                _refuse_changed_bytes(content, name)
-            rgb = _to_rgb(_upright(image))
-            return np.asarray(rgb if form is None else to_form(rgb, form))
-    except UnidentifiedImageError as error:
-        raise DataError(
-            f"{name}: is not a picture that can be read ({', '.join(FORMATS)}); take it out"
-        ) from error
-    except DataError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(
-            f"{name}: claims too many pixels to be opened safely; make it smaller or take it out"
-        ) from error
-    except Exception as error:  # Pillow's decoders raise what they like on damaged bytes
-        reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise DataError(f"{name}: is damaged ({reason}); copy it anew or take it out") from error
+    with _opened(content, name) as image:
+        _refuse_unfit(image, name, form)
+        if form is not None:
+            _let_jpeg_shrink(image, form)
+        rgb = _to_rgb(_loaded(image, content, name))
+        return np.asarray(rgb if form is None else to_form(rgb, form))
+
+
+def examine(content: bytes, name: str) -> Picture:
+    """Decode a picture file's bytes once, for what can be told of it. Raises PictureError.
+
+    It refuses what `decode` refuses. A large JPEG is decoded small, which reads all its bytes.
+    """
+    with _opened(content, name) as image:
+        _refuse_unfit(image, name, None)
+        stored = image.size
+        _let_jpeg_shrink(image, ("shorter", GRAY_SIDE))
+        shrunk, turned = image.size != stored, _is_turned(image)
+        upright = _loaded(image, content, name)
+        width, height = upright.size if not shrunk else stored[::-1] if turned else stored
+        gray = _to_rgb(upright).convert("L")
+        if min(gray.size) > GRAY_SIDE:
+            gray = to_form(gray, ("shorter", GRAY_SIDE))
+        kind = "JPEG" if image.format in JPEGS else str(image.format)
+        return Picture(kind, _frames(image), width, height, np.asarray(gray))
 
 
 def to_form(image: Image.Image, form: tuple[str, int]) -> Image.Image:
@@ -87,22 +125,61 @@ def from_array(pixels: np.ndarray, form: tuple[str, int] | None) -> np.ndarray:
     return rgb if form is None else np.asarray(to_form(Image.fromarray(rgb), form))
 
 
+@contextlib.contextmanager
+def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
+    """The picture with its header read; whatever goes wrong with it becomes a PictureError."""
+    if not content:
+        raise PictureError(f"{name}: is empty (0 bytes); copy it anew or take it out", "zero-byte")
+    if QUIET not in warnings.filters:  # what Pillow warns of is answered here; threads share this
+        warnings.filterwarnings("ignore", module=PILLOW)
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            yield image
+    except UnidentifiedImageError as error:
+        raise PictureError(
+            f"{name}: is not a picture that can be read ({', '.join(FORMATS)}); take it out"
+        ) from error
+    except DataError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise PictureError(
+            f"{name}: claims too many pixels to be opened safely; make it smaller or take it out",
+            "bomb",
+        ) from error
+    except Exception as error:  # Pillow's decoders raise what they like on damaged bytes
+        reason = str(error).strip().rstrip(".") or type(error).__name__
+        raise PictureError(
+            f"{name}: is damaged ({reason}); copy it anew or take it out",
+            "truncated" if _is_cut(content, reason) else "unreadable",
+        ) from error
+
+
+def _is_cut(content: bytes, reason: str) -> bool:
+    """Whether the end of a damaged file is missing. Of WebP, Pillow says only that it is damaged,
+    but its head (RIFF, then the length of the rest, 4 bytes) tells."""
+    if content[:4] == b"RIFF":
+        return len(content) < 8 + int.from_bytes(content[4:8], "little")
+    return "truncated" in reason.lower()
+
+
 def _refuse_unfit(image: Image.Image, name: str, form: tuple[str, int] | None) -> None:
     """What the header alone tells: too many pixels, there or in the form, or no scale of grays."""
     millions = MOST_PIXELS // 1_000_000
     if image.width * image.height > MOST_PIXELS:
-        raise DataError(
+        raise PictureError(
             f"{name}: has {image.width} x {image.height} pixels, more than the {millions} million "
-            "that are opened; make it smaller"
+            "that are opened; make it smaller",
+            "bomb",
         )
     width, height = image.size if form is None else _size_in_form(image.size, form)
     if width * height > MOST_PIXELS:
-        raise DataError(
+        raise PictureError(
             f"{name}: is so narrow, {image.width} x {image.height}, that it would be resized to "
-            f"{width} x {height} pixels, more than {millions} million; cut it or take it out"
+            f"{width} x {height} pixels, more than {millions} million; cut it or take it out",
+            "bomb",
         )
     if image.mode == "F":
-        raise DataError(
+        raise PictureError(
             f"{name}: holds 32-bit floats, of which nobody knows what is white; "
             "save it with 8 or 16 bits"
         )
@@ -122,7 +199,7 @@ def _refuse_changed_bytes(content: bytes, name: str) -> None:
         if kind == b"IDAT" and zlib.crc32(view[start + 4 : end]) != int.from_bytes(
             view[end : end + 4], "big"
         ):
-            raise DataError(
+            raise PictureError(
                 f"{name}: is damaged (a checksum of its pixels is wrong); "
                 "copy it anew or take it out"
             )
@@ -132,16 +209,38 @@ def _refuse_changed_bytes(content: bytes, name: str) -> None:
 def _let_jpeg_shrink(image: Image.Image, form: tuple[str, int]) -> None:
     """Let the JPEG decoder leave out detail that the resize would throw away."""
     word, side = form
-    if word != "original" and image.format == "JPEG":
+    if word != "original" and image.format in JPEGS:
         scale = 2 * side / min(image.size)  # twice the size wanted, so that the resize stays good
         image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _loaded(image: Image.Image, content: bytes, name: str) -> Image.Image:
+    """The same image, decoded and turned upright in its place."""
+    image.load()
+    if image.format == "PNG":
+        _refuse_changed_bytes(content, name)
+    # EXIF is a guest in the file: where it is garbage, the pixels still count
+    with contextlib.suppress(Exception):
+        ImageOps.exif_transpose(image, in_place=True)
+    return image
+
+
+def _is_turned(image: Image.Image) -> bool:
+    """Whether EXIF says that width and height change places."""
     try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # EXIF is a guest in the file: where it is garbage, the pixels still count
-        return image
+        return image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception:  # as above
+        return False
+
+
+def _frames(image: Image.Image) -> int:
+    """Frames or pages, counted after the first was read: to count them moves on in the file."""
+    if image.format == "MPO":
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # damage behind the first frame does no harm
+        return 1
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
@@ -151,7 +250,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _from_deep(image: Image.Image) -> Image.Image:

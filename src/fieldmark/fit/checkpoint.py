@@ -69,18 +69,7 @@ class Checkpoints:
 
 
 def _save(tensors: Tensors, path: Path, about: str) -> None:
-    try:
-        save_file({k: t.contiguous() for k, t in tensors.items()}, path, {"state": about})
-    except SafetensorError as error:  # it wraps the system's error into its own text
-        path.unlink(missing_ok=True)
-        raise _system_error(error) from error
-
-
-def _system_error(error: SafetensorError) -> OSError:
-    """The OSError inside a SafetensorError: "... (os error 28)" -> errno 28."""
-    _, _, number = str(error).partition("os error ")
-    digits = number[: len(number) - len(number.lstrip("0123456789"))]
-    return OSError(int(digits or 5), str(error))
+    save_file({k: t.contiguous() for k, t in tensors.items()}, path, {"state": about})
 
 
 def _take_tensors(value: Any, tensors: Tensors) -> Any:

@@ -11,25 +11,29 @@ from fieldmark.runs.prepare import prepare
 from fieldmark.runs.preview import show
 from fieldmark.runs.run import resume_run
 from fieldmark.settings.layers import Resolved, layer, read
-from fieldmark.settings.texts import read_file, read_words, read_yaml
+from fieldmark.settings.texts import read_file, read_given, read_words, read_yaml, split_words
 
 
 def gather(
     data: str | None,
-    words: Iterable[str],
+    given: Iterable[str] | Mapping[str, Any],
     options: Mapping[str, Any],
     *,
     recipe: str | None = None,
     config: str | None = None,
 ) -> Resolved:
-    """Defaults < recipe < config < options and key=value words. Raises SettingsError."""
+    """Defaults < recipe < config < options and what is given by name. Raises SettingsError.
+
+    given: `key=value` words, or a table of values by dotted name.
+    """
     layers = []
     if recipe is not None:
         values = read_yaml(recipes.text(recipe), f"recipe {recipe}")
         layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
     if config is not None:
         layers.append(read_file(config))
-    layers.append(read_words(words, options, data))
+    named = given if isinstance(given, Mapping) else split_words(given)
+    layers.append(read_given(named, options, data))
     return read(layers, [check])
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fieldmark.console import Console
-from fieldmark.data.sources import BUILT_IN, Source, read_source
+from fieldmark.data.sources import Source, read_source
 from fieldmark.data.splits import merge_val_into_train, split
 from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
 from fieldmark.fit import precision
@@ -124,9 +124,27 @@ def make_concrete(
     return Settings.model_validate(values), origins
 
 
+def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
+    """What stands against the stored form with this size and this augmentation."""
+    size, stored = values["input"]["size"], values["input"]["stored"]
+    word, _, side = stored.partition(":")
+    if side and int(side) < size:
+        return [Mistake("input.stored", f"{stored} is smaller than the {size} px the network sees")]
+    name = values["augment"]["name"]
+    if word == "original" and name in ("none", "light"):
+        return [
+            Mistake(
+                "input.stored",
+                f"original needs an augmentation that resizes, which '{name}' does not; "
+                f"take shorter:{size}, or --augment standard",
+            )
+        ]
+    return []
+
+
 def recheck(values: dict[str, dict[str, Any]]) -> None:
     """Check again, now that the names which the images decide are known."""
-    mistakes = check(values)
+    mistakes = check(values) + check_input(values)
     if mistakes:
         raise SettingsError(mistakes)
 
@@ -205,4 +223,4 @@ def notes_on(samples: Samples, source: Source) -> list[str]:
 
 def made_absolute(source: str) -> str:
     """A folder's full path, so that the run can go on from anywhere; a built-in name as it is."""
-    return source if source in BUILT_IN else os.path.realpath(source)
+    return os.path.realpath(source) if Path(source).exists() else source

@@ -105,7 +105,7 @@ def go(
     tell_start(prepared, console)
     state = new_state(prepared)
     ended: FieldmarkError | None = None
-    with listening(console) as stop:
+    with listening() as stop:
         keeper = Keeper(
             Checkpoints(run.checkpoint),
             history=run.history,

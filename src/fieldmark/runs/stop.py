@@ -1,12 +1,11 @@
 """Ctrl-C and SIGTERM: the first one asks for a clean end, a second one ends at once."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-
-from fieldmark.console import Console
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -23,7 +22,7 @@ class Stop:
 
 
 @contextmanager
-def listening(console: Console) -> Iterator[Stop]:
+def listening() -> Iterator[Stop]:
     """A Stop that the signals set while the work inside goes on; none outside a main thread."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
@@ -34,7 +33,8 @@ def listening(console: Console) -> Iterator[Stop]:
         if stop.asked:
             raise KeyboardInterrupt
         stop.asked = True
-        console.warn("stopping after this step; once more to stop at once")
+        # not the console: a handler may run while that is in the middle of a line
+        os.write(2, b"\nfieldmark: stopping after this step; once more to stop at once\n")
 
     before = {number: signal.signal(number, ask) for number in SIGNALS}
     try:

@@ -53,25 +53,33 @@ def read_file(path: str | Path) -> Layer:
     return layer(f"file {path}", read_yaml(text, str(path)), prefix=f"{path}: ")
 
 
-def read_words(words: Iterable[str], options: Mapping[str, Any], data: str | None) -> Layer:
-    """The command line's layer: `key=value` words over options over the data's name.
+def split_words(words: Iterable[str]) -> dict[str, str]:
+    """`key=value` words as a table. Values stay text. Raises SettingsError for other words."""
+    pairs = [(word, *word.partition("=")) for word in words]
+    lost = "is not key=value, nor images that exist; write for example lr=0.01"
+    mistakes = [Mistake(word, lost) for word, key, equals, _ in pairs if not (key and equals)]
+    if mistakes:
+        raise SettingsError(mistakes)
+    return {key: value for _, key, _, value in pairs}
 
-    Values stay text: the settings read them. Raises SettingsError for words without "=".
-    """
+
+def read_given(
+    given: Mapping[str, Any], options: Mapping[str, Any], data: str | None = None
+) -> Layer:
+    """The user's own layer: settings by dotted name over options over the data's name."""
     values: dict[str, Any] = {} if data is None else {"data.source": data}
     where = {"data.source": "DATA"}
     for option, value in options.items():
         if value is not None:
             values[OPTIONS[option]] = value
             where[OPTIONS[option]] = flag(option)
-    pairs = [(word, *word.partition("=")) for word in words]
-    lost = "is not key=value, nor images that exist; write for example lr=0.01"
-    mistakes = [Mistake(word, lost) for word, key, equals, _ in pairs if not (key and equals)]
-    if mistakes:
-        raise SettingsError(mistakes)
-    given = {OPTIONS.get(key, key): value for _, key, _, value in pairs}
-    named = layer("command line", given)
+    named = layer("command line", {OPTIONS.get(key, key): each for key, each in given.items()})
     return Layer("command line", {**values, **named.values}, {**where, **named.where})
+
+
+def read_words(words: Iterable[str], options: Mapping[str, Any], data: str | None) -> Layer:
+    """The command line's layer. Raises SettingsError for words without "="."""
+    return read_given(split_words(words), options, data)
 
 
 def to_yaml(settings: Settings) -> str:

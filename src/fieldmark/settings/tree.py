@@ -1,15 +1,28 @@
 """Every setting, its type, default and range. A frozen tree; unknown keys are refused."""
 
 import contextlib
+import re
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Auto = Literal["auto"]
+
+
+def _stored_form(value: str) -> str:
+    if not re.fullmatch(r"auto|original|(shorter|square):[1-9][0-9]*", value):
+        raise ValueError(f"must be auto, original, shorter:N or square:N, not {value}")
+    return value
+
+
+def _device(value: str) -> str:
+    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", value):
+        raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not {value}")
+    return value
 
 
 class Section(BaseModel):
@@ -71,9 +84,8 @@ class InputSettings(Section):
     size: Auto | Annotated[int, Field(ge=4)] = Field(
         "auto", description="side of the square the network sees, in pixels"
     )
-    stored: str = Field(
+    stored: Annotated[str, AfterValidator(_stored_form)] = Field(
         "auto",
-        pattern=r"^(auto|original|(shorter|square):[1-9][0-9]*)$",
         description="auto, shorter:N, square:N or original: the form that augmentation starts from",
     )
     normalize: Literal["imagenet", "half"] = Field(
@@ -143,8 +155,8 @@ class RunSettings(Section):
     precision: Literal["auto", "float32", "bf16", "16-mixed"] = Field(
         "auto", description="auto follows a fixed table of processor and model"
     )
-    device: str = Field(
-        "auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda or mps"
+    device: Annotated[str, AfterValidator(_device)] = Field(
+        "auto", description="auto, cpu, cuda, cuda:N or mps"
     )
     workers: Auto | Annotated[int, Field(ge=0, le=64)] = Field(
         "auto", description="processes that load images; they change no result"
