@@ -250,3 +250,10 @@ def test_a_torchvision_network_trains_in_the_precision_of_the_table(photos, tmp_
     settings = yaml.safe_load(run.settings.read_text())
     assert settings["run"]["precision"] == ("bf16" if has_fast_bf16() else "float32")
     assert bundle.load(run.path)[1].model == "squeezenet1_1"
+
+
+def test_the_cache_changes_no_bit(a_run, photos, tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDMARK_CACHE", "off")
+    assert same_results(a_run, train(photos, tmp_path, "off", "augment=standard"))
+    monkeypatch.setattr("fieldmark.runs.parts.store", lambda *_: None)
+    assert same_results(a_run, train(photos, tmp_path, "each-time", "augment=standard"))

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from fieldmark.data.augment import Augment, centre_crop
 from fieldmark.data.sources import read_pixels
+from fieldmark.data.stored import Stored
 from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec, Samples
 
@@ -43,12 +44,15 @@ class Images(Dataset[Batch]):
         classes: Sequence[str],
         spec: InputSpec,
         augmenting: Augmenting | None = None,
+        *,
+        stored: Stored | None = None,
     ):
+        """`stored`: the images in the spec's stored form; None decodes them each time."""
         self._root, self._places = samples.root, samples.places()
         self._targets = samples.targets(classes)
         self._form = spec.form if augmenting else spec.evaluated_form
         self._size = spec.size
-        self._augmenting = augmenting
+        self._augmenting, self._stored = augmenting, stored
 
     def __getitem__(self, key: Key) -> Batch:
         return self.__getitems__([key])
@@ -56,17 +60,22 @@ class Images(Dataset[Batch]):
     def __getitems__(self, keys: list[Key]) -> Batch:
         """A whole batch at once. Raises DataError for an image that cannot be read."""
         with _one_thread():
-            images = torch.stack([self._image(epoch, row) for epoch, row in keys])
+            # stacked channels last: as pixels lie, and as networks like them best
+            images = torch.stack([self._image(*key).permute(1, 2, 0) for key in keys])
         rows = [row for _, row in keys]
-        return images, torch.from_numpy(self._targets[rows])
+        return images.permute(0, 3, 1, 2), torch.from_numpy(self._targets[rows])
 
     def _image(self, epoch: int, row: int) -> torch.Tensor:
-        pixels = read_pixels(self._root, *self._places[row], self._form)
-        image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+        image = torch.from_numpy(self._pixels(row)).permute(2, 0, 1)
         if self._augmenting is None:
             return centre_crop(image, self._size)
         draw = np.random.default_rng([self._augmenting.seed, AUGMENT, epoch, row, 0])
         return self._augmenting.function(image, draw)
+
+    def _pixels(self, row: int) -> np.ndarray:
+        if self._stored is not None:
+            return self._stored.image(row)
+        return read_pixels(self._root, *self._places[row], self._form).copy()
 
 
 class Batches:

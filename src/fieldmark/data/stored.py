@@ -61,7 +61,7 @@ def store(samples: Samples, form: Form, cache: Cache, advance: Advance) -> Store
 
 def open_stored(path: Path, count: int) -> Stored:
     """A file of `count` images, as a memory map."""
-    whole = np.memmap(path, np.uint8, mode="r")
+    whole = np.memmap(path, np.uint8, mode="c")  # torch warns of arrays that it may not write to
     split = len(whole) - count * ROW
     return Stored(whole[:split], whole[split:].view(np.int64).reshape(count, 3))
 
@@ -97,7 +97,7 @@ def _decoded(samples: Samples, form: Form, advance: Advance) -> Iterator[np.ndar
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(places), 256):
             part = places[start : start + 256]
-            images = threads.map(lambda place: read_pixels(samples.root, *place, form), part)
+            images = threads.map(lambda at: read_pixels(samples.root, at[0], at[1], form), part)
             for image in images:
                 advance(1)
                 yield image

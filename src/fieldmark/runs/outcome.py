@@ -12,6 +12,7 @@ from PIL import Image
 
 from fieldmark.console import Console, duration
 from fieldmark.data.sources import read_pixels
+from fieldmark.errors import DataError
 from fieldmark.files import write_json, write_text, write_whole
 from fieldmark.fit.state import State
 from fieldmark.insight.galleries import surest_mistakes
@@ -103,6 +104,7 @@ def run_page(
     """What the report draws."""
     settings, about = prepared.settings, found["about"]
     shown = predictions.of_split("test" if "test" in found else "val")
+    mistakes, lost = pictures(shown, prepared.samples)
     parameters = list(prepared.model.parameters())
     size = prepared.spec.size
     return RunPage(
@@ -115,7 +117,7 @@ def run_page(
         history=state.history,
         best_epoch=state.best_epoch,
         monitor=settings.train.monitor,
-        mistakes=pictures(shown, prepared.samples),
+        mistakes=tuple(mistakes),
         model={
             "name": settings.model.name,
             "parameters": sum(p.numel() for p in parameters),
@@ -134,15 +136,21 @@ def run_page(
             **about["machine"],
             **about["versions"],
         },
-        notes=prepared.notes,
+        notes=(*prepared.notes, *lost),
     )
 
 
-def pictures(predictions: Predictions, samples: Samples) -> tuple[Picture, ...]:
-    """The surest mistakes as thumbnails."""
-    return tuple(
-        Picture(
-            png=thumbnail(read_pixels(samples.root, shown.path, shown.row, None)),
+def pictures(predictions: Predictions, samples: Samples) -> tuple[list[Picture], list[str]]:
+    """The surest mistakes as thumbnails, and a sentence for each that cannot be read any more."""
+    found, lost = [], []
+    for shown in surest_mistakes(predictions):
+        try:
+            pixels = read_pixels(samples.root, shown.path, shown.row, None)
+        except DataError as error:
+            lost.append(f"not shown among the mistakes: {error}")
+            continue
+        picture = Picture(
+            png=thumbnail(pixels),
             mime="image/png",
             caption=shown.path if shown.row is None else f"{shown.path} {shown.row}",
             truth=shown.truth,
@@ -150,8 +158,8 @@ def pictures(predictions: Predictions, samples: Samples) -> tuple[Picture, ...]:
             score=shown.score,
             truth_score=shown.truth_score,
         )
-        for shown in surest_mistakes(predictions)
-    )
+        found.append(picture)
+    return found, lost
 
 
 def thumbnail(pixels: np.ndarray) -> bytes:

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Batches, Images
+from fieldmark.data.sources import BUILT_IN
+from fieldmark.data.stored import Stored, store
 from fieldmark.fit import precision
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.loop import Parts, Plan
@@ -52,13 +55,21 @@ def make_plan(prepared: Prepared) -> Plan:
     )
 
 
-def make_parts(prepared: Prepared, console: Console) -> Parts:
+def stored_images(prepared: Prepared, console: Console) -> Stored | None:
+    """The images decoded once; None where they must be, or need not be, read each time."""
+    samples, spec = prepared.samples, prepared.spec
+    if spec.stored == "original" or samples.frame["path"][0] in BUILT_IN:
+        return None
+    with console.bar("decoding images", len(samples)) as bar:
+        return store(samples, spec.form, open_cache(), bar.advance)
+
+
+def make_parts(prepared: Prepared, stored: Stored | None, predict: "Predicting") -> Parts:
     """The batches and functions that the loop works with."""
     settings, samples = prepared.settings, prepared.samples
     augment = AUGMENTS.build(settings.augment.name, settings.augment.options, prepared.spec.size)
-    images = Images(
-        samples, prepared.classes, prepared.spec, Augmenting(augment, settings.run.seed)
-    )
+    augmenting = Augmenting(augment, settings.run.seed)
+    images = Images(samples, prepared.classes, prepared.spec, augmenting, stored=stored)
     batches = Batches(
         images,
         samples.rows("train"),
@@ -66,7 +77,6 @@ def make_parts(prepared: Prepared, console: Console) -> Parts:
         seed=settings.run.seed,
         workers=int(settings.run.workers),
     )
-    predict = Predicting(prepared, console)
     targets = samples.targets(prepared.classes)[samples.rows("val")]
     return Parts(
         batches=batches,
@@ -82,8 +92,8 @@ def make_parts(prepared: Prepared, console: Console) -> Parts:
 class Predicting:
     """Logits of a split's images; its loader's workers stay alive from epoch to epoch."""
 
-    def __init__(self, prepared: Prepared, console: Console):
-        self._prepared, self._console = prepared, console
+    def __init__(self, prepared: Prepared, stored: Stored | None, console: Console):
+        self._prepared, self._stored, self._console = prepared, stored, console
         self._batches: dict[str, Batches] = {}
 
     def __call__(self, side: str, model: torch.nn.Module | None = None) -> np.ndarray:
@@ -91,7 +101,7 @@ class Predicting:
         prepared, run = self._prepared, self._prepared.settings.run
         if side not in self._batches:
             self._batches[side] = Batches(
-                Images(prepared.samples, prepared.classes, prepared.spec),
+                Images(prepared.samples, prepared.classes, prepared.spec, stored=self._stored),
                 prepared.samples.rows(side),
                 batch_size=prepared.settings.train.batch_size,
                 seed=None,

@@ -55,7 +55,7 @@ def estimate(prepared: Prepared, console: Console) -> str:
     validated = len(prepared.samples.rows("val"))
     begun = time.monotonic()
     if validated:
-        Predicting(prepared, console)("val")
+        Predicting(prepared, None, console)("val")
     validation = time.monotonic() - begun
     epoch = steps * a_step + validation
     return (
@@ -67,7 +67,10 @@ def estimate(prepared: Prepared, console: Console) -> str:
 
 def time_steps(prepared: Prepared, console: Console) -> tuple[float, int]:
     """-> seconds a step with its loading, and steps an epoch"""
-    plan, parts = make_plan(prepared), make_parts(prepared, console)
+    plan, parts = (
+        make_plan(prepared),
+        make_parts(prepared, None, Predicting(prepared, None, console)),
+    )
     state = new_state(prepared)
     set_training(state.model, frozen=plan.frozen)
     begun = time.monotonic()

@@ -28,7 +28,14 @@ from fieldmark.records import SPLITS, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check
 from fieldmark.runs.outcome import Ending, conclude
-from fieldmark.runs.parts import Predicting, make_parts, make_plan, network_weights, new_state
+from fieldmark.runs.parts import (
+    Predicting,
+    make_parts,
+    make_plan,
+    network_weights,
+    new_state,
+    stored_images,
+)
 from fieldmark.runs.prepare import Prepared, prepare
 from fieldmark.runs.stop import listening
 from fieldmark.settings.layers import Layer, Resolved, read
@@ -103,7 +110,9 @@ def go(
     for note in prepared.notes:
         console.warn(note)
     tell_start(prepared, console)
-    state = new_state(prepared)
+    stored = stored_images(prepared, console)
+    predict = Predicting(prepared, stored, console)
+    state, parts = new_state(prepared), make_parts(prepared, stored, predict)
     ended: FieldmarkError | None = None
     with listening() as stop:
         keeper = Keeper(
@@ -117,7 +126,7 @@ def go(
             tell_resume(state, prepared, console, further=further)
             state.patient_from = state.epoch if further else state.patient_from
         try:
-            reason = fit(state, make_plan(prepared), make_parts(prepared, console), keeper, console)
+            reason = fit(state, make_plan(prepared), parts, keeper, console)
         except (StoppedError, NotFiniteError) as error:
             ended, reason = error, str(error)
         except DiskError as error:
@@ -130,7 +139,7 @@ def go(
         prepared.model.load_state_dict(best)
         seconds = time.monotonic() - begun
         ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
-        conclude(run, prepared, state, ending, Predicting(prepared, console), console)
+        conclude(run, prepared, state, ending, predict, console)
     if isinstance(ended, StoppedError):
         raise StoppedError(f"{ended}; go on with: fieldmark train --resume {run.path}")
     if isinstance(ended, NotFiniteError):

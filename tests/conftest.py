@@ -1,0 +1,9 @@
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _a_cache_of_its_own(tmp_path_factory):
+    """No test reads or fills the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FIELDMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
