@@ -221,15 +221,29 @@ def test_one_class_is_refused(photos, tmp_path):
         train(alone, tmp_path, "run")
 
 
-def test_an_image_that_vanishes_between_scan_and_training_is_named(tmp_path):
+def test_an_image_that_vanishes_between_scan_and_training_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDMARK_CACHE", "off")
+    prepared = _prepared_and_vanished(tmp_path)
+    with pytest.raises(DataError, match=r"\d\d.png: cannot be read \(No such file"):
+        start(prepared, QUIET, "a test")
+    assert not (tmp_path / "run").exists()
+
+
+def test_images_that_vanish_while_the_cache_has_them_cost_only_their_thumbnails(tmp_path):
+    # in the cache are the same pixels under other names
+    train(draw_photos(tmp_path / "before", each=6), tmp_path, "first", epochs="1")
+    run = start(_prepared_and_vanished(tmp_path), QUIET, "a test")
+    assert run.is_done
+    assert "not shown among the mistakes" in run.report.read_text()
+
+
+def _prepared_and_vanished(tmp_path):
     photos = draw_photos(tmp_path / "photos", each=6)
     options = {"out": str(tmp_path), "name": "run", "epochs": "1"}
     prepared = prepare(gather(str(photos), SMALL, options), QUIET)
-    for path in (photos / "red").iterdir():
+    for path in photos.glob("*/*.png"):
         path.unlink()
-    with pytest.raises(DataError, match=r"red/\d\d.png: cannot be read \(No such file"):
-        start(prepared, QUIET, "a test")
-    assert not (tmp_path / "run").exists()
+    return prepared
 
 
 def test_files_that_cannot_be_read_are_left_out_by_name(tmp_path):
