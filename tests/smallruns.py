@@ -70,6 +70,12 @@ def resume_and_die(point: str, count: int, run: RunDir) -> None:
     resume(run)
 
 
+def further_and_die(point: str, count: int, run: RunDir) -> None:
+    """Train a finished run to four epochs, and be killed as `train_and_die` is."""
+    die_at(point, count)
+    resume(run, epochs="4")
+
+
 def train_until(seconds: float, data: object, out: Path, name: str, words) -> None:
     """Train, and be killed so many seconds after the run folder is there, or at the end."""
 

@@ -1,6 +1,7 @@
 """A killed run goes on to the bits of the run that was never killed."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ import pytest
 from smallruns import (
     QUIET,
     draw_photos,
+    further_and_die,
     in_process,
     resume,
     resume_and_die,
@@ -130,7 +132,34 @@ def test_a_finished_run_is_trained_further(photos, tmp_path, capsys):
     assert run.is_done
     rows = run.history.read_text().splitlines()
     assert [row.split(",")[0] for row in rows] == ["epoch", "1", "2", "3", "4"]
-    assert "the cosine schedule is laid over all 4 epochs anew" in run.log.read_text()
+    assert re.search(
+        r"the schedule is laid over all 4 epochs; the learning rate was \S+ and goes on at 0\.0",
+        run.log.read_text(),
+    )
+    assert run.read_metrics()["about"]["command"] == (
+        f"a test && fieldmark train --resume {run.path} --epochs 4"
+    )
+
+
+def test_fewer_epochs_than_are_done_are_refused(photos, tmp_path):
+    in_process(train_and_die, "fieldmark.fit.loop:step", 11, photos, tmp_path, "run", WORDS)
+    run = RunDir(tmp_path / "run")
+    before = run.settings.read_text()
+    with pytest.raises(RunError) as caught:
+        resume(run, epochs="1")
+    assert str(caught.value) == "--epochs 1: 2 epochs are done already; give 3 or more"
+    assert run.settings.read_text() == before
+
+
+def test_going_further_survives_a_kill(photos, tmp_path):
+    words = ("train.patience=1", "augment=light")
+    whole = train(photos, tmp_path, "whole", *words, epochs="2")
+    killed = train(photos, tmp_path, "killed", *words, epochs="2")
+    resume(whole, epochs="4")
+    for point, count in (("fieldmark.fit.keeper:Keeper.save", 1), ("fieldmark.fit.loop:step", 2)):
+        assert in_process(further_and_die, point, count, killed) == -signal.SIGKILL
+    resume(killed)
+    assert same_results(whole, killed)
 
 
 def test_a_finished_run_stays_as_it_is_when_asked_to_go_on(photos, tmp_path):

@@ -29,7 +29,7 @@ def command(
         work = "" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.2f}"
         print(
             f"{row.name:<22}{row.parameters:>13,}{row.megabytes:>8.1f}{work:>8}  "
-            f"{row.year:<6}{row.about}"
+            f"{row.year or '':<6}{row.about}"
         )
     return 0
 

@@ -117,7 +117,6 @@ SCHEDULES = Catalog(
         "none": (none, "constant"),
     },
 )
-TIED_TO_TOTAL = ("cosine", "one-cycle")
 
 
 def _anneal(start: float, end: float, way: float) -> float:

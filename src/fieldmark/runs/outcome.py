@@ -70,9 +70,9 @@ def conclude(
     write_json(run.metrics, {**found, "about": about})
     page = run_page(run, prepared, state, ending, predictions, {**found, "about": about})
     write_text(run.report, render(page))
+    tell(run, prepared, state, ending, found, console)
     if ending.whole:
         run.write_manifest({"epochs": prepared.settings.train.epochs, **about})
-    tell(run, prepared, state, ending, found, console)
 
 
 def predict_sides(
@@ -124,16 +124,17 @@ def run_page(
             "trainable": sum(p.numel() for p in parameters if p.requires_grad),
             "megabytes": sum(p.numel() for p in parameters) * 4 / 1e6,
             "input": f"{size} x {size} px, RGB",
-            "weights": "random" if settings.model.weights == "none" else settings.model.weights,
+            "weights": prepared.info.weights,
         },
         settings=to_yaml(settings),
         command=ending.command,
         about={
             "finished": about["finished"],
-            "training": duration(ending.seconds),
+            "seconds": f"{ending.seconds:.1f}",
+            "machine": f"{about['machine']['processor']}, {about['machine']['cores']} cores",
+            **{k: v for k, v in about["machine"].items() if k not in ("processor", "cores")},
             "seed": str(about["seed"]),
             "precision": settings.run.precision,
-            **about["machine"],
             **about["versions"],
         },
         notes=(*prepared.notes, *lost),

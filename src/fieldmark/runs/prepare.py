@@ -197,7 +197,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         options=settings.model.options,
         classes=samples.classes,
         spec=spec,
-        weights=settings.model.weights,
+        weights="random weights" if settings.model.weights == "none" else settings.model.weights,
         versions=versions(),
         samples_hash=samples.hash(),
         precision=settings.run.precision,

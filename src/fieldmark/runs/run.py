@@ -1,7 +1,6 @@
 """The story of one run: prepare, train, predict, measure, report. Each stage is told in order."""
 
 import shutil
-import time
 from pathlib import Path
 
 import torch
@@ -20,8 +19,7 @@ from fieldmark.errors import (
 from fieldmark.files import write_whole
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.keeper import Keeper
-from fieldmark.fit.loop import fit
-from fieldmark.fit.schedules import TIED_TO_TOTAL
+from fieldmark.fit.loop import Parts, Plan, fit, rate_of, set_rate
 from fieldmark.fit.state import State
 from fieldmark.models import bundle
 from fieldmark.records import SPLITS, Samples
@@ -84,27 +82,39 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
     resolved, command = read_run(run, changes)
     with run.locked():
         run.clear_drafts()
-        if run.is_done and resolved.settings.train.epochs <= epochs_done(run):
-            console.say(f"{run.path} is done; train it further with --epochs N, N > its epochs")
+        epochs, reached = resolved.settings.train.epochs, epochs_reached(run)
+        if run.is_done and epochs <= epochs_planned(run):
+            console.say(
+                f"{run.path} is done after {reached} epochs; "
+                f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
+            )
             return run
+        if epochs < reached:
+            raise RunError(
+                f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
+            )
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
         samples = Samples.read(run.samples, resolved.settings.data.source)
         refuse_changed(samples)
         prepared = prepare(resolved, console, samples)
-        was_done = run.is_done
-        run.manifest.unlink(missing_ok=True)
+        changed = "train.epochs" in changes.values
+        further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
+        if changed and not command.endswith(further):
+            command += further
         rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
-        go(run, prepared, console, command, further=was_done)
+        go(run, prepared, console, command, changed=changed)
     return run
 
 
 def go(
-    run: RunDir, prepared: Prepared, console: Console, command: str, *, further: bool = False
+    run: RunDir, prepared: Prepared, console: Console, command: str, *, changed: bool = False
 ) -> None:
-    """Train from the last checkpoint, or from the start, and conclude. The heart of the story."""
+    """Train from the last checkpoint, or from the start, and conclude. The heart of the story.
+
+    changed: the number of epochs is not that of before.
+    """
     console.log_to(run.log)
-    begun = time.monotonic()
     settings = prepared.settings
     torch.set_num_threads(int(settings.run.threads))
     for note in prepared.notes:
@@ -122,11 +132,15 @@ def go(
             every_seconds=60 * settings.train.checkpoint_minutes,
             stop_asked=stop.is_asked,
         )
+        plan = make_plan(prepared)
         if keeper.restore(state):
-            tell_resume(state, prepared, console, further=further)
-            state.patient_from = state.epoch if further else state.patient_from
+            tell_resume(state, plan, parts, console, changed=changed)
+            if run.is_done:  # patience counts from here, and the run is not done any more
+                state.patient_from = state.epoch
+                keeper.save(state)
+                run.manifest.unlink()
         try:
-            reason = fit(state, make_plan(prepared), parts, keeper, console)
+            reason = fit(state, plan, parts, keeper, console)
         except (StoppedError, NotFiniteError) as error:
             ended, reason = error, str(error)
         except DiskError as error:
@@ -137,7 +151,7 @@ def go(
         best = keeper.checkpoints.read_best(state.best_epoch)
         bundle.save(run.path, network_weights(best), prepared.info)
         prepared.model.load_state_dict(best)
-        seconds = time.monotonic() - begun
+        seconds = sum(row["seconds"] for row in state.history)
         ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
         conclude(run, prepared, state, ending, predict, console)
     if isinstance(ended, StoppedError):
@@ -158,9 +172,16 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     return read([read_file(run.settings), changes], [check]), first.removeprefix(COMMAND)
 
 
-def epochs_done(run: RunDir) -> int:
-    """Epochs that a finished run was planned for."""
+def epochs_planned(run: RunDir) -> int:
+    """Epochs that a finished run was planned for; patience may have ended it before."""
     return int(run.read_manifest()["epochs"])
+
+
+def epochs_reached(run: RunDir) -> int:
+    """Epochs that are done, by the history."""
+    if not run.history.is_file():
+        return 0
+    return len(run.history.read_text(encoding="utf-8").splitlines()) - 1
 
 
 def refuse_full_disk(prepared: Prepared) -> None:
@@ -211,13 +232,14 @@ def tell_start(prepared: Prepared, console: Console) -> None:
     )
 
 
-def tell_resume(state: State, prepared: Prepared, console: Console, *, further: bool) -> None:
+def tell_resume(state: State, plan: Plan, parts: Parts, console: Console, *, changed: bool) -> None:
     """Where a run goes on, and what becomes of a schedule that was planned for another length."""
     at = f", step {state.step + 1}" if state.step else ""
     console.say(f"going on at epoch {state.epoch + 1}{at}")
-    schedule, epochs = prepared.settings.schedule.name, prepared.settings.train.epochs
-    if further and schedule in TIED_TO_TOTAL:
+    before = rate_of(state)
+    if changed and state.epoch < plan.epochs:
+        set_rate(state, plan, parts)
         console.warn(
-            f"the {schedule} schedule is laid over all {epochs} epochs anew and goes on at "
-            f"epoch {state.epoch + 1} of them, so the learning rate jumps up"
+            f"the schedule is laid over all {plan.epochs} epochs; the learning rate was "
+            f"{before:.2g} and goes on at {rate_of(state):.2g}"
         )
