@@ -29,10 +29,10 @@ def test_a_run_in_five_lines(tmp_path):
 def test_mistakes_are_raised_with_every_sentence():
     with pytest.raises(SettingsError) as caught:
         fieldmark.train("nowhere", epochs=0)
-    assert [str(mistake) for mistake in caught.value.mistakes] == [
-        "--epochs: must be at least 1, not 0",
-        "DATA: there is no 'nowhere'; name a folder, or a built-in one of 'digits'",
-    ]
+    sentences = [str(mistake) for mistake in caught.value.mistakes]
+    assert sentences[0] == "--epochs: must be at least 1, not 0"
+    assert sentences[1].startswith("DATA: there is no folder or file 'nowhere', and no built-in")
+    assert len(sentences) == 2
 
 
 def test_the_public_names_are_listed():

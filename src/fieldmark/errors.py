@@ -101,6 +101,12 @@ def listed(names: Iterable[object], most: int = 8) -> str:
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
 
 
+def counted(number: int, noun: str) -> str:
+    """A number and its noun: "1 file", "2 files", "3 classes"."""
+    plural = f"{noun}es" if noun.endswith(("s", "x")) else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turn an OSError met while `path` is written into a DiskError of one sentence."""

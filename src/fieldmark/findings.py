@@ -9,7 +9,7 @@ def in_words(problem: Mapping[str, Any]) -> str:
     given, about = problem.get("input"), problem.get("ctx", {})
     kind = problem["type"]
     wanted = {
-        "missing": "is missing; name the images to train on",
+        "missing": "is missing; name a folder of class folders, or a built-in set such as digits",
         "greater_than_equal": "must be at least {ge:g}",
         "greater_than": "must be more than {gt:g}",
         "less_than_equal": "must be at most {le:g}",

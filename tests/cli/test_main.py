@@ -64,11 +64,11 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         ),
         (
             ["train", "digit"],
-            "DATA: there is no 'digit'; did you mean 'digits'?",
+            "DATA: there is no folder or file 'digit'; did you mean 'digits'?",
         ),
         (
             ["train"],
-            "data.source: is missing; name the images to train on",
+            "DATA: is missing; name a folder of class folders, or a built-in set such as digits",
         ),
         (
             ["train", "digits", "--weights", "nowhere.pth"],
@@ -207,10 +207,10 @@ def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
     words = ["predict", str(a_run), str(photos), "broken.png", "--out", "t.csv", "--scores"]
     assert fieldmark(words) == 1
     said = capsys.readouterr()
-    assert said.out == "24 images are labelled in t.csv\n"
+    assert said.out == "24 images labelled in t.csv\n"
     assert said.err.splitlines() == [
         "fieldmark: broken.png: is empty (0 bytes); copy it anew or take it out",
-        "fieldmark: 1 files could not be read",
+        "fieldmark: 1 file could not be read",
     ]
     header, *rows = (tmp_path / "t.csv").read_text().splitlines()
     assert header == "image,label,score,score:blue,score:green,score:red"
@@ -276,7 +276,7 @@ def test_a_verb_or_option_that_is_not_there_is_one_line(capsys):
         capsys,
         ["trian"],
         2,
-        "No such command 'trian'. Did you mean 'train'? (`fieldmark --help` shows how)",
+        "No such command 'trian'. Did you mean 'train'?; `fieldmark --help` shows how",
     )
 
 

@@ -156,5 +156,7 @@ def test_a_device_that_is_not_there_is_told():
     count = torch.cuda.device_count()
     mistakes = precision.check_device(f"cuda:{count}")
     assert [str(mistake) for mistake in mistakes] == [
-        f"run.device: there is no cuda:{count}, of {count} GPUs; take cpu or auto"
+        f"run.device: there is no cuda:{count}, only {count}; take cpu or auto"
+        if count
+        else "run.device: there is no CUDA GPU here; take cpu or auto"
     ]

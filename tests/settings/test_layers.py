@@ -136,7 +136,10 @@ def test_an_unknown_key_is_told_the_nearest(key, hint):
 def test_without_images_there_is_no_run():
     with pytest.raises(SettingsError) as caught:
         read([])
-    assert str(caught.value) == "data.source: is missing; name the images to train on"
+    assert str(caught.value) == (
+        "data.source: is missing; "
+        "name a folder of class folders, or a built-in set such as digits"
+    )
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_place():
@@ -151,7 +154,8 @@ def test_all_mistakes_are_told_at_once_each_with_its_place():
     with pytest.raises(SettingsError) as caught:
         read([DATA, config, words], [check])
     assert str(caught.value).splitlines() == [
-        "f.yaml: train.bogus: there is no such setting; did you mean 'train.epochs'?",
+        "f.yaml: train.bogus: there is no such setting; "
+        "`fieldmark train DATA --dry-run` lists them all",
         "f.yaml: train.epochs: must be at least 1, not 0",
         "--seed: must be at least 0, not -1",
         "optimizer.lr: is odd",

@@ -90,11 +90,14 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path):
     path = tmp_path / "f.yaml"
     with pytest.raises(SettingsError) as caught:
         read_file(path)
-    assert str(caught.value) == f"--config {path}: cannot be read: No such file or directory"
+    assert (
+        str(caught.value)
+        == f"--config {path}: cannot be read: No such file or directory; check the path"
+    )
     path.write_bytes(b"data: caf\xe9\n")
     with pytest.raises(SettingsError) as caught:
         read_file(path)
-    assert str(caught.value) == f"--config {path}: cannot be read: it is not text"
+    assert str(caught.value) == f"--config {path}: cannot be read: it is not text; check the path"
 
 
 def test_a_mistake_in_a_file_names_the_file(tmp_path):

@@ -1,6 +1,7 @@
 """The command `fieldmark`: verbs, and how an error reaches the user."""
 
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -9,10 +10,11 @@ import typer
 from fieldmark.cli import evaluate, models, predict, recipes, train
 from fieldmark.errors import FieldmarkError
 
+VERBS = ("train", "evaluate", "predict", "models", "recipes")
+
 app = typer.Typer(
     name="fieldmark",
     help="Pictures you have become an image classifier that is honestly measured.",
-    no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=True,
@@ -39,8 +41,7 @@ def _everywhere(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    if debug:
-        os.environ["FIELDMARK_DEBUG"] = "1"
+    """Options of every verb; `run` looks for --debug itself."""
 
 
 def main(words: list[str] | None = None) -> None:
@@ -51,31 +52,42 @@ def main(words: list[str] | None = None) -> None:
 
 def run(words: list[str]) -> int:
     """Run the command line on these words. -> exit code"""
-    if "--debug" in words:  # it may stand anywhere
-        os.environ["FIELDMARK_DEBUG"] = "1"
-        words = [word for word in words if word != "--debug"]
+    debug = "--debug" in words or bool(os.environ.get("FIELDMARK_DEBUG"))
+    words = [word for word in words if word != "--debug"]  # it may stand anywhere
+    if words in ([], ["recipes"]):  # nothing asked is the question what there is
+        words = [*words, "--help"]
     try:
         code = int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
         return _tell("stopped", 130) if code == 130 else code  # Typer's word for Ctrl-C
     except typer.Exit as ending:
         return ending.exit_code
     except typer.TyperException as error:
-        return _tell(f"{error.format_message()} (`fieldmark --help` shows how)", 2)
+        return _tell(_in_words(error.format_message(), words), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("stopped", 130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except FieldmarkError as error:
-        if os.environ.get("FIELDMARK_DEBUG"):
+        if debug:
             raise
         return _tell(str(error), error.exit_code)
     except Exception as error:
-        if os.environ.get("FIELDMARK_DEBUG"):
+        if debug:
             raise
         reason = str(error).strip().splitlines()
         what = f"{type(error).__name__}: {reason[0]}" if reason else type(error).__name__
         return _tell(f"unexpected: {what}; run it again with --debug and report what it shows", 1)
+
+
+def _in_words(message: str, words: list[str]) -> str:
+    """The command line parser's message as a sentence that says what to do."""
+    verb = f"{words[0]} " if words and words[0] in VERBS else ""
+    unknown = re.match(r"No such option: (\S+)(?: \(Possible options: ([^,)]+))?", message)
+    if unknown is None:
+        return f"{message.rstrip('.')}; `fieldmark {verb}--help` shows how"
+    hint = f"did you mean {unknown[2]}?" if unknown[2] else f"`fieldmark {verb}--help` lists them"
+    return f"there is no option {unknown[1]}; {hint}"
 
 
 def _tell(text: str, code: int) -> int:

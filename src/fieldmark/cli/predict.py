@@ -2,10 +2,13 @@
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from fieldmark.errors import counted
 
 
 def command(
@@ -28,13 +31,15 @@ def command(
         check_suffix(out)
     from fieldmark.use.predictor import Failure, Prediction, Predictor, find_images
 
+    paths = find_images(inputs)
+    first = next(paths, None)  # a path that is not there is told before anything is written
     predictor = Predictor(run, device=device, batch_size=batch_size)
     failures: list[Failure] = []
     count = 0
 
     def answers() -> Iterator[Prediction]:
         nonlocal count
-        for answer in predictor.stream(find_images(inputs)):
+        for answer in predictor.stream(chain([] if first is None else [first], paths)):
             if isinstance(answer, Failure):
                 failures.append(answer)
                 continue
@@ -45,11 +50,11 @@ def command(
         write_table(sys.stdout, answers(), predictor.classes, scores=scores)
     else:
         write_table(out, answers(), predictor.classes, scores=scores)
-        print(f"{count} images are labelled in {out}")
+        print(f"{counted(count, 'image')} labelled in {out}")
     for failure in failures:
         print(f"fieldmark: {failure.reason}", file=sys.stderr)
     if failures:
-        print(f"fieldmark: {len(failures)} files could not be read", file=sys.stderr)
+        print(f"fieldmark: {counted(len(failures), 'file')} could not be read", file=sys.stderr)
     elif not count:
         print("fieldmark: there are no pictures in these inputs", file=sys.stderr)
     return 1 if failures or not count else 0

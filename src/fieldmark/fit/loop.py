@@ -241,7 +241,7 @@ def tell_step(
 
 
 def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
-    """One line an epoch: "epoch  3/20  1.2 s  loss 0.213  val loss 0.184  macro_f1 0.951 *"."""
+    """One line an epoch: "epoch  3/20  1.2 s  lr 0.001  train loss 0.2134  val loss 0.1837"."""
     words = [
         f"epoch {int(row['epoch']):>{len(str(plan.epochs))}}/{plan.epochs}",
         f"{row['seconds']:.1f} s",
@@ -249,10 +249,10 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
         f"train loss {row['train_loss']:.4f}",
     ]
     if "val_loss" in row:
-        words += [f"val loss {row['val_loss']:.4f}", f"accuracy {row['val_accuracy']:.4f}"]
+        words += [f"val loss {row['val_loss']:.4f}", f"val accuracy {row['val_accuracy']:.4f}"]
         if plan.monitor != "accuracy":
-            words.append(f"{plan.monitor} {row[f'val_{plan.monitor}']:.4f}")
-    return "  ".join(words) + ("  best" if is_best else "")
+            words.append(f"val {plan.monitor} {row[f'val_{plan.monitor}']:.4f}")
+    return "  ".join(words) + ("  best" if is_best and "val_loss" in row else "")
 
 
 def not_finite(state: State, value: float, what: str = "loss") -> str:

@@ -60,5 +60,6 @@ def check_device(wanted: str) -> list[Mistake]:
         return [Mistake("run.device", "there is no mps device here; take cpu or auto")]
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
         there = torch.cuda.device_count()
-        return [Mistake("run.device", f"there is no {wanted}, of {there} GPUs; take cpu or auto")]
+        what = f"there is no {wanted}, only {there}" if there else "there is no CUDA GPU here"
+        return [Mistake("run.device", f"{what}; take cpu or auto")]
     return []

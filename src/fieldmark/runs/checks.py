@@ -66,8 +66,9 @@ def _check_source(values: Mapping[str, Any]) -> list[Mistake]:
     source = values.get("source")
     if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
         return []
-    hint = nearest(source, BUILT_IN) or f"; name a folder, or a built-in one of {listed(BUILT_IN)}"
-    return [Mistake("data.source", f"there is no '{source}'{hint}")]
+    there = f", and no built-in set of that name (there is {listed(BUILT_IN)})"
+    hint = nearest(source, BUILT_IN) or there
+    return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
 
 
 def _check_weights(values: Mapping[str, Any]) -> list[Mistake]:

@@ -78,6 +78,7 @@ def _merge(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str], dic
             if name == "name" and _is_choice(section) and value != _name_so_far(values, section):
                 _forget_options(values, section)
         values.update(each.values)
+        where.update(each.where)
         where.update({key: each.where.get(key, key) for key in each.values})
         origins.update(dict.fromkeys(each.values, each.origin))
     return values, where, {key: origins[key] for key in values}
@@ -115,8 +116,16 @@ def _is_known(key: str) -> bool:
 
 
 def _unknown(key: str) -> str:
-    hint = f"; did you mean '{OPTIONS[key]}'?" if key in OPTIONS else nearest(key, known_keys())
-    return f"there is no such setting{hint or nearest(key, OPTIONS) or LIST_THEM}"
+    section, _, name = key.partition(".")
+    if key in OPTIONS:
+        hint = f"; did you mean '{OPTIONS[key]}'?"
+    elif section in sections():
+        beside = {field: f"{section}.{field}" for field in sections()[section].model_fields}
+        near = nearest(name, beside)
+        hint = near.replace("'", f"'{section}.", 1) if near else ""
+    else:
+        hint = nearest(key, known_keys()) or nearest(key, OPTIONS)
+    return f"there is no such setting{hint or LIST_THEM}"
 
 
 def _located(mistake: Mistake, where: dict[str, str]) -> Mistake:

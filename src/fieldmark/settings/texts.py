@@ -49,7 +49,8 @@ def read_file(path: str | Path) -> Layer:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        raise SettingsError([Mistake(f"--config {path}", f"cannot be read: {reason}")]) from error
+        what = f"cannot be read: {reason}; check the path"
+        raise SettingsError([Mistake(f"--config {path}", what)]) from error
     return layer(f"file {path}", read_yaml(text, str(path)), prefix=f"{path}: ")
 
 
@@ -58,6 +59,8 @@ def split_words(words: Iterable[str]) -> dict[str, str]:
     pairs = [(word, *word.partition("=")) for word in words]
     lost = "is not key=value, nor images that exist; write for example lr=0.01"
     mistakes = [Mistake(word, lost) for word, key, equals, _ in pairs if not (key and equals)]
+    empty = "is empty; write for example lr=0.01"
+    mistakes += [Mistake(key, empty) for _, key, equals, value in pairs if equals and not value]
     if mistakes:
         raise SettingsError(mistakes)
     return {key: value for _, key, _, value in pairs}
@@ -68,7 +71,7 @@ def read_given(
 ) -> Layer:
     """The user's own layer: settings by dotted name over options over the data's name."""
     values: dict[str, Any] = {} if data is None else {"data.source": data}
-    where = {"data.source": "DATA"}
+    where = {"data.source": "DATA"}  # also where it is missing
     for option, value in options.items():
         if value is not None:
             values[OPTIONS[option]] = value

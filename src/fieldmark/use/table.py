@@ -8,7 +8,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from fieldmark.errors import Mistake, SettingsError, listed
+from fieldmark.errors import Mistake, SettingsError
 from fieldmark.files import write_whole
 from fieldmark.use.predictor import Prediction
 
@@ -20,7 +20,7 @@ def check_suffix(path: Path) -> None:
     """Refuse a file whose kind is unknown. Raises SettingsError."""
     if path.suffix.lower() not in WRITERS:
         raise SettingsError(
-            [Mistake(f"--out {path}", f"must end in {listed(WRITERS)}, which names its kind")]
+            [Mistake(f"--out {path}", f"must end in {' or '.join(WRITERS)}, which names its kind")]
         )
 
 
