@@ -20,9 +20,9 @@ SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.worke
 QUIET = Console(quiet=True)
 
 
-def draw_photos(root: Path, *, each: int = 16, side: int = 16) -> Path:
+def draw_photos(root: Path, *, each: int = 16, side: int = 16, seed: int = 0) -> Path:
     """Images in three classes that differ in colour, under noise. -> their folder"""
-    draw = np.random.default_rng(0)
+    draw = np.random.default_rng(seed)
     for label, name in enumerate(("blue", "green", "red")):
         (root / name).mkdir(parents=True)
         for number in range(each):

@@ -232,16 +232,26 @@ def test_evaluate_prints_what_metrics_json_holds(capsys, a_run):
 
 
 def test_evaluate_on_other_images_matches_classes_by_name(capsys, a_run, tmp_path):
-    photos = draw_photos(tmp_path / "other", each=5)
+    photos = draw_photos(tmp_path / "other", each=5, seed=1)
     (photos / "blue").rename(photos / "violet")
     assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
     said = capsys.readouterr().out
     assert "note: 5 images of 'violet', which the model does not know, are out" in said
     assert "other, 10 images" in said
+    assert "took part in training" not in said
     kept = json.loads((a_run / "evaluations" / "other-1" / "metrics.json").read_text())
     assert kept["test"]["n"] == 10
     assert kept["test"]["absent"] == ["blue"]
     assert kept["test"]["unknown"] == 5
+
+
+def test_evaluate_on_the_images_of_training_says_so(capsys, a_run, photos):
+    assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "note: 21 images of these 24 took part in training, so the figures flatter; "
+        "evaluate on images that did not"
+    ) in said
 
 
 def test_models_lists_and_summarises(capsys):

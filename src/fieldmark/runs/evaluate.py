@@ -8,11 +8,11 @@ import polars as pl
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.loader import Batches, Images
-from fieldmark.errors import DataError, listed
+from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_json, write_whole
 from fieldmark.judge.figures import figures
 from fieldmark.models.infer import infer
-from fieldmark.records import Predictions
+from fieldmark.records import Predictions, Samples
 from fieldmark.runs.machine import versions
 from fieldmark.runs.prepare import scan
 from fieldmark.runs.words import figure_lines
@@ -52,6 +52,12 @@ def evaluate_new(path: str, data: str, console: Console) -> dict[str, Any]:
     found = figures(table, temperature=predictor.info.temperature, with_intervals=True)
     for name, reason in source.left_out.items():
         console.warn(f"left out: {name}: {reason}")
+    known = trained_on(run, samples)
+    if known:
+        console.warn(
+            f"{counted(known, 'image')} of these {len(samples)} took part in training, "
+            "so the figures flatter; evaluate on images that did not"
+        )
     if unknown:
         count = samples.frame.filter(pl.col("labels").list.first().is_in(unknown)).height
         console.warn(f"{count} images of {listed(unknown)}, which the model does not know, are out")
@@ -59,6 +65,14 @@ def evaluate_new(path: str, data: str, console: Console) -> dict[str, Any]:
     console.say("\n".join(figure_lines(Path(data).name, found)))
     console.say(f"kept in {folder}")
     return found
+
+
+def trained_on(run: rundir.RunDir, samples: Samples) -> int:
+    """How many of the images the run was trained or validated on, by content."""
+    if not run.samples.is_file():
+        return 0
+    own = Samples.read(run.samples).frame.filter(pl.col("split").is_in(["train", "val"]))
+    return samples.frame.filter(pl.col("hash").is_in(own["hash"].to_list())).height
 
 
 def keep(run: rundir.RunDir, data: str, table: Predictions, found: dict[str, Any]) -> Path:
