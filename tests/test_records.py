@@ -108,8 +108,9 @@ def test_the_hash_tells_a_label_of_two_words_from_two_labels():
 
 def test_samples_come_back_from_parquet_as_they_were(tmp_path):
     samples = table(labels=[[name] for name in ODD_NAMES[:3]], camera=[1.5, 2.5, None])
-    samples.frame.write_parquet(tmp_path / "s.parquet")
-    again = Samples.read(tmp_path / "s.parquet", root="x")
+    samples = Samples(samples.frame, root="x")
+    samples.write(tmp_path / "s.parquet")
+    again = Samples.read(tmp_path / "s.parquet")
     assert again.frame.equals(samples.frame)
     assert again.frame.schema == samples.frame.schema
     assert again.hash() == samples.hash()

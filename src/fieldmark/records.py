@@ -93,10 +93,15 @@ class Samples:
             digest.update(row.encode() + b"\n")
         return digest.hexdigest()
 
+    def write(self, path: Path) -> None:
+        """The table as Parquet, the root in its metadata."""
+        self.frame.write_parquet(path, metadata={"root": self.root})
+
     @classmethod
-    def read(cls, path: Path, root: str = ".") -> Self:
-        """Read what `frame.write_parquet` wrote."""
-        return cls(_read_table(path, SAMPLE_COLUMNS), root)
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote."""
+        frame = _read_table(path, SAMPLE_COLUMNS)
+        return cls(frame, pl.read_parquet_metadata(path).get("root", "."))
 
 
 @dataclass(frozen=True)

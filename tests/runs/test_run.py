@@ -250,7 +250,7 @@ def test_files_that_cannot_be_read_are_left_out_by_name(tmp_path):
     photos = draw_photos(tmp_path / "photos", each=6)
     (photos / "red" / "zero.png").touch()
     run = train(photos, tmp_path, "run", epochs="1")
-    assert "1 files cannot be read and are left out: 'red/zero.png'" in run.log.read_text()
+    assert "1 image left out ('red/zero.png')" in run.log.read_text()
     assert "red/zero.png" not in Samples.read(run.samples).frame["path"].to_list()
 
 

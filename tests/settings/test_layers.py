@@ -137,8 +137,7 @@ def test_without_images_there_is_no_run():
     with pytest.raises(SettingsError) as caught:
         read([])
     assert str(caught.value) == (
-        "data.source: is missing; "
-        "name a folder of class folders, or a built-in set such as digits"
+        "data.source: is missing; name a folder of class folders, or a built-in set such as digits"
     )
 
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli import evaluate, models, predict, recipes, train
+from fieldmark.cli import evaluate, inspect, models, predict, recipes, train
 from fieldmark.errors import FieldmarkError
 
-VERBS = ("train", "evaluate", "predict", "models", "recipes")
+VERBS = ("inspect", "train", "evaluate", "predict", "models", "recipes")
 
 app = typer.Typer(
     name="fieldmark",
@@ -19,6 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
+app.command("inspect")(inspect.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
 app.command("predict")(predict.command)

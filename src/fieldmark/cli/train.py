@@ -17,6 +17,10 @@ def command(
         list[str] | None,
         typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True),
     ] = None,
+    images: Annotated[Text, typer.Option(metavar="DIR", help="Where a table's images lie.")] = None,
+    data_dir: Annotated[
+        Text, typer.Option(metavar="DIR", help="Where a built-in data set lies.")
+    ] = None,
     model: Annotated[
         Text, typer.Option(metavar="NAME", help="Network; `fieldmark models` lists them.")
     ] = None,
@@ -64,7 +68,7 @@ def command(
         bool, typer.Option("--dry-run", help="Check and show everything, train nothing.")
     ] = False,
 ) -> int:
-    """Train on DATA: a folder of class folders, or a built-in set such as digits.
+    """Train on DATA: a folder of class folders, a table of labels, or digits.
 
     KEY=VALUE reaches every setting (--dry-run lists them): train.patience=none.
     """

@@ -92,7 +92,7 @@ def render(page: RunPage) -> str:
     """The whole HTML text. The same page gives the same text; it is safe to write as UTF-8."""
     split = next((name for name in ("test", "val") if page.figures.get(name)), None)
     figures = page.figures[split] if split else {}
-    template = _environment().get_template("page.html")
+    template = environment().get_template("page.html")
     text = template.render(
         page=page,
         split=split,
@@ -107,14 +107,15 @@ def render(page: RunPage) -> str:
         monitor=words.metric_words(page.monitor.removeprefix("val_")),
         confusion=_confusion(page.classes, figures),
         gallery=[(shown, *_image(shown)) for shown in page.mistakes],
-        about=_about(page.about),
-        **_style_and_script(),
+        about=about_words(page.about),
+        **style_and_script(),
     )
     return text.encode("utf-8", "replace").decode()  # file names may hold bytes of no encoding
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates with the words they use; all pages share it."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -128,7 +129,7 @@ def _environment() -> Environment:
     return environment
 
 
-def _style_and_script() -> dict[str, str]:
+def style_and_script() -> dict[str, str]:
     """Both go into the page as they are; no script but the one of this hash may run in it."""
     script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
     return {
@@ -235,7 +236,7 @@ def _image(shown: Picture) -> tuple[str, bool]:
     return data_address(shown.png, shown.mime), small
 
 
-def _about(about: dict[str, str]) -> dict[str, str]:
+def about_words(about: dict[str, str]) -> dict[str, str]:
     """The list of versions and circumstances, with time and date in words."""
     readers = {"seconds": words.duration, "finished": words.moment}
     names = {"seconds": "Time"}

@@ -6,16 +6,19 @@ from typing import Any
 import polars as pl
 
 from fieldmark import rundir
+from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.loader import Batches, Images
+from fieldmark.data.scan import scan, with_facts
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_json, write_whole
 from fieldmark.judge.figures import figures
 from fieldmark.models.infer import infer
 from fieldmark.records import Predictions, Samples
+from fieldmark.runs.intake import left_out_notes, list_images, scanning
 from fieldmark.runs.machine import versions
-from fieldmark.runs.prepare import scan
 from fieldmark.runs.words import figure_lines
+from fieldmark.settings.tree import DataSettings
 from fieldmark.use.predictor import Predictor
 
 
@@ -27,8 +30,11 @@ def evaluate_new(path: str, data: str, console: Console) -> dict[str, Any]:
     """
     run = rundir.open_run(path)
     predictor = Predictor(run.path)
-    source = scan(data, console)
-    samples, classes = source.samples, predictor.classes
+    listing = list_images(DataSettings(source=data))
+    with scanning(console) as advance:
+        facts = scan(listing.samples, open_cache(), advance)
+    samples, unread = with_facts(listing.samples, facts)
+    classes = predictor.classes
     unknown = [name for name in samples.classes if name not in classes]
     if len(unknown) == len(samples.classes):
         raise DataError(
@@ -50,8 +56,8 @@ def evaluate_new(path: str, data: str, console: Console) -> dict[str, Any]:
         )
     table = Predictions.of(samples, rows, logits, classes=classes, model=run.name)
     found = figures(table, temperature=predictor.info.temperature, with_intervals=True)
-    for name, reason in source.left_out.items():
-        console.warn(f"left out: {name}: {reason}")
+    for note in left_out_notes({**listing.left_out, **unread}):
+        console.warn(note)
     known = trained_on(run, samples)
     if known:
         console.warn(

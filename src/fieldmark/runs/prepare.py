@@ -12,8 +12,6 @@ from typing import Any
 import torch
 
 from fieldmark.console import Console
-from fieldmark.data.sources import Source, read_source
-from fieldmark.data.splits import merge_val_into_train, split
 from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
 from fieldmark.fit import precision
 from fieldmark.models.bundle import BundleInfo, Classifier
@@ -22,6 +20,7 @@ from fieldmark.models.heads import freeze
 from fieldmark.models.weights import load_into, read_weights
 from fieldmark.records import SPLITS, InputSpec, Samples
 from fieldmark.runs.checks import CATALOGS, check, settle
+from fieldmark.runs.intake import Intake, take_in
 from fieldmark.runs.machine import versions
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
@@ -56,40 +55,18 @@ def prepare(resolved: Resolved, console: Console, samples: Samples | None = None
     Raises DataError, SettingsError, WeightsError.
     """
     settings = resolved.settings
-    source = (
-        scan(settings.data.source, console) if samples is None else Source(samples, left_out={})
-    )
-    if samples is None:
-        data = settings.data
-        wanted = 0.0 if data.val == "none" else data.val_fraction
-        parted = split(source.samples, val=wanted, test=data.test_fraction, seed=data.split_seed)
-        samples = merge_val_into_train(parted) if data.val == "none" else parted
-    concrete, origins = make_concrete(resolved, source, samples)
+    intake = take_in(settings.data, console) if samples is None else Intake(samples)
+    samples = intake.samples
+    concrete, origins = make_concrete(resolved, intake)
     spec = input_spec(concrete)
     device = torch.device(concrete.run.device)
     model, weight_notes = build(concrete, samples.classes, spec)
-    notes = (*source.notes, *notes_on(samples, source), *weight_notes)
+    notes = (*intake.notes, *lacking_notes(samples), *weight_notes)
     info = bundle_info(concrete, samples, spec)
     return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, notes)
 
 
-def scan(source: str, console: Console) -> Source:
-    """Read the images of a source, with a bar."""
-    with console.bar("reading images", 1) as bar:
-        seen = 0
-
-        def advance(done: int, total: int) -> None:
-            nonlocal seen
-            bar.resize(total)
-            bar.advance(done - seen)
-            seen = done
-
-        return read_source(source, advance)
-
-
-def make_concrete(
-    resolved: Resolved, source: Source, samples: Samples
-) -> tuple[Settings, dict[str, str]]:
+def make_concrete(resolved: Resolved, intake: Intake) -> tuple[Settings, dict[str, str]]:
     """Settings without any `auto` and with every option explicit, and where each came from."""
     settings, origins = resolved.settings, dict(resolved.origins)
     values: dict[str, Any] = settings.model_dump()
@@ -100,23 +77,27 @@ def make_concrete(
             values[section][name] = value
             origins[key] = "chosen for this data and machine"
 
-    values["data"]["source"] = made_absolute(settings.data.source)
+    for key in ("source", "images", "data_dir"):
+        if values["data"][key] is not None:
+            values["data"][key] = made_absolute(values["data"][key])
+    if values["data"]["test"] not in ("auto", "none"):
+        values["data"]["test"] = made_absolute(values["data"]["test"])
     if settings.model.weights != "none":
         values["model"]["weights"] = os.path.realpath(settings.model.weights)
-    side = int(samples.frame.select("width", "height").max().to_numpy().max())
+    side = int(intake.samples.frame.select("width", "height").max().to_numpy().max())
     small = side <= SMALL
     fill("input.size", side if small else 224)
     size = values["input"]["size"] = int(values["input"]["size"])
     fill("input.stored", f"square:{size}" if small else f"shorter:{round(size * 8 / 7)}")
     fill("model.name", "small_cnn" if size <= SMALL else "mobilenet_v2")
     fill("augment.name", "light" if size <= SMALL else "standard")
-    if not source.mirrored and "flip" in CATALOGS["augment"][values["augment"]["name"]].options():
+    if not intake.mirrored and "flip" in CATALOGS["augment"][values["augment"]["name"]].options():
         fill("augment.flip", False)
     device = precision.pick_device(settings.run.device)
     fill("run.device", str(device))
     fill("run.precision", precision.choose(device, family(values["model"]["name"])))
     fill("run.threads", 1 if size <= TINY else torch.get_num_threads())
-    fill("run.workers", 0 if source.embedded else max(1, min(4, (os.cpu_count() or 2) - 1)))
+    fill("run.workers", 0 if intake.embedded else max(1, min(4, (os.cpu_count() or 2) - 1)))
     recheck(values)
     for section, catalog in CATALOGS.items():
         choice = type(getattr(settings, section)).model_validate(values[section])
@@ -204,14 +185,9 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
     )
 
 
-def notes_on(samples: Samples, source: Source) -> list[str]:
-    """What a reader must know of the images: files left out, classes that a side lacks."""
+def lacking_notes(samples: Samples) -> list[str]:
+    """Classes that a side has no image of."""
     notes = []
-    if source.left_out:
-        notes.append(
-            f"{len(source.left_out)} files cannot be read and are left out: "
-            f"{listed(source.left_out, most=5)}"
-        )
     counts = samples.counts()
     for side in SPLITS:
         lacking = [name for name, by_side in counts.items() if not by_side[side]]

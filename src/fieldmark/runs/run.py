@@ -61,7 +61,7 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     run = rundir.create(where.out, where.name, stem)
     try:
         with run.locked():
-            write_whole(run.samples, prepared.samples.frame.write_parquet)
+            write_whole(run.samples, prepared.samples.write)
             rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
             go(run, prepared, console, command)
     except FieldmarkError as error:
@@ -95,7 +95,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             )
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
-        samples = Samples.read(run.samples, resolved.settings.data.source)
+        samples = Samples.read(run.samples)
         refuse_changed(samples)
         prepared = prepare(resolved, console, samples)
         changed = "train.epochs" in changes.values

@@ -1,6 +1,8 @@
 """Short names for common settings: the same table serves the command line and Python."""
 
 OPTIONS = {
+    "images": "data.images",
+    "data_dir": "data.data_dir",
     "model": "model.name",
     "weights": "model.weights",
     "freeze": "model.freeze",

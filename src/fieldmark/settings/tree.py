@@ -60,13 +60,32 @@ class Choice(Section):
 class DataSettings(Section):
     """Which images, and how they are split."""
 
-    source: str = Field(description="a folder of class folders, or a built-in name such as digits")
+    source: str = Field(
+        description="a folder of class folders, a table of labels, or a built-in name"
+    )
+    images: str | None = Field(None, description="the folder that a table's images lie in")
+    test: str = Field(
+        "auto", description="auto; none: no test set, and val is for validation; or a source"
+    )
     val_fraction: Share = Field(0.15, description="share of the images for validation")
     test_fraction: Share = Field(0.15, description="share of the images for the test")
     val: Literal["auto", "none"] = Field(
         "auto", description="none: train on it too and keep the last weights"
     )
     split_seed: int = Field(0, ge=0, description="decides the split; --seed does not")
+    image_column: str | None = Field(None, description="a table's column of image files")
+    label_column: str | None = Field(None, description="a table's column of labels")
+    group_column: str | None = Field(
+        None, description="a column (site, animal, patient) that no split may part"
+    )
+    split_column: str | None = Field(None, description="a table's column of splits")
+    on_bad: Literal["leave_out", "error"] = Field(
+        "leave_out", description="what to do with files that cannot be read"
+    )
+    test_copies: Literal["take_out", "keep"] = Field(
+        "take_out", description="what to do with training images that are copies of test images"
+    )
+    data_dir: str | None = Field(None, description="where a built-in data set lies")
 
     @model_validator(mode="after")
     def _leave_some(self) -> "DataSettings":

@@ -1,0 +1,59 @@
+"""`fieldmark inspect`: a look at images before anything is trained on them."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+
+def command(
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where a table's images lie.")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where a built-in data set lies.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit code 2 where an error was found.")
+    ] = False,
+    augment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Show images augmented so, on the page.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The page (default inspect-DATA.html).")
+    ] = None,
+) -> int:
+    """Look at DATA: counts, broken files, copies, odd labels; a table here and a page.
+
+    KEY=VALUE reaches the settings under data: data.label_column=species.
+    """
+    import json
+
+    from fieldmark.cli.train import split_words
+    from fieldmark.console import Console
+    from fieldmark.runs.begin_inspect import data_settings
+    from fieldmark.runs.inspect import as_json as in_json
+    from fieldmark.runs.inspect import as_lines, look, write_page
+
+    data, rest = split_words(words or [])
+    settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
+    console = Console(quiet=as_json)
+    seen = look(settings, console)
+    path = page or Path(f"inspect-{Path(settings.source).resolve().name}.html")
+    sheets: tuple[Any, ...] = ()
+    if augment is not None:
+        from fieldmark.runs.augmented import augmented_sheets
+
+        sheets = augmented_sheets(seen.listing, seen.facts, augment)
+    write_page(seen, path, shlex.join(["fieldmark", *sys.argv[1:]]), sheets)
+    if as_json:
+        print(json.dumps(in_json(seen), indent=2, ensure_ascii=False))
+    else:
+        console.say("\n".join([*as_lines(seen), f"page     {path}"]))
+    return 0 if seen.is_sound or not strict else 2

@@ -1,0 +1,92 @@
+"""`fieldmark inspect`: what it prints, writes and answers."""
+
+import json
+import shutil
+
+import pytest
+from smallruns import draw_photos
+
+from fieldmark.cli.main import run as fieldmark
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return draw_photos(tmp_path / "photos", each=12, side=80)
+
+
+def inspect(capsys, *words):
+    code = fieldmark(["inspect", *map(str, words)])
+    return code, capsys.readouterr().out
+
+
+def test_sound_images_are_said_to_be(capsys, photos, tmp_path):
+    code, said = inspect(capsys, photos, "--strict")
+    assert code == 0
+    assert said.splitlines()[:2] == ["class     all", "blue       12"]
+    assert said.splitlines()[-2:] == [
+        "36 images in 3 classes: nothing to mend was found",
+        "page     inspect-photos.html",
+    ]
+    page = (tmp_path / "inspect-photos.html").read_text()
+    assert "http:" not in page
+    assert "https:" not in page
+
+
+def test_findings_are_told_and_strict_fails(capsys, photos, tmp_path):
+    (photos / "red" / "zero.png").touch()
+    shutil.copy(photos / "red" / "00.png", photos / "blue" / "copy.png")
+    code, said = inspect(capsys, photos)
+    assert code == 0
+    assert "error    zero-byte: " in said
+    assert "error    conflicting-labels: " in said
+    assert inspect(capsys, photos, "--strict")[0] == 2
+    code, said = inspect(capsys, photos, "--strict", "--json")
+    found = json.loads(said)
+    assert code == 2
+    kinds = {each["kind"]: each["files"] for each in found["findings"]}
+    assert kinds["zero-byte"] == ["red/zero.png"]
+    assert set(kinds["conflicting-labels"]) == {"red/00.png", "blue/copy.png"}
+    assert found["images"] == 38
+
+
+def test_augmented_images_are_shown_on_the_page(capsys, photos, tmp_path):
+    assert inspect(capsys, photos, "--augment", "standard", "--page", "p.html")[0] == 0
+    page = (tmp_path / "p.html").read_text()
+    assert "as evaluated" in page
+    assert "draw 5" in page
+
+
+def test_a_table_of_labels_is_inspected(capsys, photos, tmp_path):
+    rows = ["filename,species,site"]
+    rows += [f"{name}/0{k}.png,{name},{k}" for name in ("red", "blue") for k in range(3)]
+    (photos / "labels.csv").write_text("\n".join(rows) + "\nred/77.png,red,1\n")
+    table, column = photos / "labels.csv", "data.label_column=species"
+    code, said = inspect(capsys, table, column, "--json")
+    found = json.loads(said)
+    assert code == 0
+    assert {name: sum(sides.values()) for name, sides in found["classes"].items()} == {
+        "red": 3,
+        "blue": 3,
+    }
+    assert "red/77.png" in json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["nowhere"], "nowhere"),
+        ([], "DATA: is missing; name a folder of class folders"),
+        (["digits", "--augment", "strong"], "--augment: there is no augmentation 'strong'"),
+    ],
+)
+def test_a_mistake_is_one_sentence(capsys, tmp_path, words, line):
+    assert fieldmark(["inspect", *words]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert line in said[0]
+    assert list(tmp_path.iterdir()) == []
