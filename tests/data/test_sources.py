@@ -7,7 +7,14 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.sources import BUILT_IN, content_hashes, read_pixels, read_source
+from fieldmark.data.sources import (
+    content_hashes,
+    content_of,
+    place_name,
+    raw_pixels,
+    read_pixels,
+    read_source,
+)
 from fieldmark.errors import DataError
 
 
@@ -136,8 +143,8 @@ def test_beside_train_the_one_other_folder_is_the_test_set_and_that_is_said(tmp_
         draw(tmp_path / side / "cat" / "1.png")
     source = read_source(str(tmp_path))
     assert set(source.samples.frame["split"]) == {"train", "test"}
-    assert source.notes == (
-        f"the folder '{other}' is the test set; validation images are taken out of train",
+    assert source.notes[0].startswith(
+        f"the folder '{other}' is the test set; validation images are taken out of train"
     )
 
 
@@ -259,17 +266,51 @@ def test_a_folder_of_broken_pictures_alone_is_told_why(tmp_path):
 
 
 def test_what_is_not_there_is_told_the_nearest_or_what_there_is(tmp_path):
-    assert refusal("digit") == "digit: there is no such folder; did you mean 'digits'?"
+    assert refusal("digit") == "digit: there is no such folder or table; did you mean 'digits'?"
     assert refusal(tmp_path / "no") == (
-        f"{tmp_path}/no: there is no such folder; name a folder, or a built-in one of 'digits'"
+        f"{tmp_path}/no: there is no such folder or table; name one, or one of 'digits' and "
+        "'cifar10'"
     )
-    assert list(BUILT_IN) == ["digits"]
 
 
-def test_a_file_is_not_a_folder(tmp_path):
-    path = tmp_path / "photos.zip"
-    path.write_bytes(b"x")
-    assert refusal(path) == f"{path}: is a file; name a folder of class folders"
+def test_a_file_that_is_no_table_is_told_what_is(tmp_path):
+    for name in ("photos.zip", "photos.tar.gz"):
+        (tmp_path / name).write_bytes(b"x")
+        assert refusal(tmp_path / name) == (
+            f"{tmp_path}/{name}: is an archive; unpack it and name the folder"
+        )
+    (tmp_path / "labels.xlsx").write_bytes(b"x")
+    assert refusal(tmp_path / "labels.xlsx") == (
+        f"{tmp_path}/labels.xlsx: is no table (.csv, .tsv, .parquet); name a folder of class "
+        "folders, or a table of images and labels"
+    )
+
+
+def test_a_table_is_a_source_too(root):
+    (root / "labels.csv").write_text(
+        "path,label,site\ncat/1.png,big,A\ndog/deep/er/1.png,small,B\n"
+    )
+    frame = read_source(str(root / "labels.csv")).samples.frame
+    assert frame["labels"].to_list() == [["big"], ["small"]]
+    assert frame["site"].to_list() == ["A", "B"]
+    assert frame["width"].to_list() == [6, 6]
+    assert frame["hash"].null_count() == 0
+
+
+def test_the_content_of_an_image_is_its_file_or_its_raw_pixels(root):
+    assert content_of(str(root), "cat/1.png", None) == (root / "cat" / "1.png").read_bytes()
+    assert raw_pixels("cat/1.png", None) is None
+    pixels = raw_pixels("digits", 7)
+    assert content_of(".", "digits", 7) == pixels.tobytes()
+    assert (read_pixels(".", "digits", 7, None) == pixels).all()
+    with pytest.raises(DataError) as caught:
+        content_of(str(root), "gone.png", None)
+    assert str(caught.value) == f"{root}/gone.png: cannot be read (No such file or directory)"
+
+
+def test_an_image_is_named_by_its_path_and_row():
+    assert place_name("cat/1.jpg", None) == "cat/1.jpg"
+    assert place_name("a.parquet", 0) == "a.parquet, row 0"
 
 
 def test_a_folder_that_may_not_be_read_is_told_and_not_passed_over(root, monkeypatch):
@@ -281,7 +322,9 @@ def test_a_folder_that_may_not_be_read_is_told_and_not_passed_over(root, monkeyp
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    assert refusal(root) == f"{root}/dog/deep: cannot be read (Permission denied)"
+    assert refusal(root) == (
+        f"{root}/dog/deep: cannot be read (Permission denied); allow it, or take the folder out"
+    )
 
 
 def test_links_that_lead_back_up_are_not_followed(root):

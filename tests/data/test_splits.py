@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldmark.data.splits import merge_val_into_train, split
+from fieldmark.data.splits import Taken, drop_copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError
 from fieldmark.records import SPLITS, Samples
 
@@ -14,7 +14,7 @@ shares = st.sampled_from([0.0, 0.1, 0.15, 0.3, 0.45])
 seeds = st.integers(0, 2**32)
 
 
-def table(labels, hashes=None, splits=None):
+def table(labels, hashes=None, splits=None, groups=None):
     """An image for each label; without hashes each has content of its own."""
     rows = len(labels)
     return Samples.from_columns(
@@ -23,17 +23,19 @@ def table(labels, hashes=None, splits=None):
             "labels": [[label] for label in labels],
             "hash": [str(row) for row in range(rows)] if hashes is None else hashes,
             "split": [None] * rows if splits is None else splits,
+            "group": [None] * rows if groups is None else groups,
         }
     )
 
 
-def sides_of(samples, val=0.15, test=0.15, seed=0):
-    return split(samples, val=val, test=test, seed=seed).frame["split"].to_list()
+def sides_of(samples, val=0.15, test=0.15, seed=0, copies=None):
+    done = split(samples, val=val, test=test, seed=seed, copies=copies)
+    return done.frame["split"].to_list()
 
 
-def refusal(samples, val=0.15, test=0.15):
+def refusal(samples, val=0.15, test=0.15, copies=None):
     with pytest.raises(DataError) as caught:
-        split(samples, val=val, test=test, seed=0)
+        split(samples, val=val, test=test, seed=0, copies=copies)
     return str(caught.value)
 
 
@@ -103,6 +105,28 @@ def test_images_with_a_given_side_never_leave_it(samples, val, test, seed):
         assert before in (None, "train") or after == before
         for side in ("val", "test"):
             assert after != side or before == side or side not in given_sides
+
+
+@FEW
+@given(copied(), seeds)
+def test_rows_of_one_hash_are_copies_where_no_copies_are_named(samples, seed):
+    _, copies = np.unique(samples.frame["hash"].to_numpy(), return_inverse=True)
+    assert sides_of(samples, seed=seed, copies=copies) == sides_of(samples, seed=seed)
+
+
+@FEW
+@given(copied(), seeds)
+def test_groups_of_one_image_change_nothing(samples, seed):
+    labels = [label[0] for label in samples.frame["labels"]]
+    contents = samples.frame["hash"].to_list()
+    grouped = table(labels, contents, groups=[f"image {content}" for content in contents])
+    assert sides_of(grouped, seed=seed) == sides_of(samples, seed=seed)
+
+
+def test_named_copies_take_the_place_of_hashes():
+    samples = table(["a", "b"] * 20, hashes=["same"] * 40)
+    sides = sides_of(samples, copies=np.arange(40))
+    assert Counter(sides) == {"train": 28, "val": 6, "test": 6}
 
 
 def test_another_seed_gives_another_split():
@@ -180,11 +204,9 @@ def test_validation_images_may_be_trained_on():
 
 def test_one_class_or_none_is_refused():
     assert refusal(table(["a"] * 20)) == (
-        ".: there is only the class 'a'; a classifier needs at least two class folders"
+        ".: there is only the class 'a'; a classifier needs at least two classes"
     )
-    assert refusal(table([])) == (
-        ".: there is no class; a classifier needs at least two class folders"
-    )
+    assert refusal(table([])) == (".: there is no class; a classifier needs at least two classes")
 
 
 def test_too_few_images_for_a_side_that_is_wanted_are_refused():
@@ -200,3 +222,86 @@ def test_too_few_images_for_a_side_that_is_wanted_are_refused():
         ".: 2 images in 2 classes are too few to have some for 'train'; add images"
     )
     assert sides_of(table(["a", "b"]), 0, 0) == ["train", "train"]
+
+
+def test_groups_that_leave_a_side_empty_are_refused():
+    labels = ["a", "b"] * 20
+    assert refusal(table(labels, groups=["all"] * 40)) == (
+        ".: 40 images in 2 classes and 1 group that must stay whole are too few to have some for "
+        "'val' and 'test'; add images or name smaller groups, or set data.val_fraction=0 and "
+        "data.test_fraction=0"
+    )
+    assert refusal(table(labels, groups=["a", "b"] * 20), val=0) == (
+        ".: 40 images in 2 classes and 2 groups that must stay whole are too few to have some for "
+        "'test'; add images or name smaller groups, or set data.test_fraction=0"
+    )
+    assert sides_of(table(labels, groups=["all"] * 40), 0, 0) == ["train"] * 40
+
+
+def test_conflicting_labels_that_leave_a_side_empty_are_refused():
+    copies = np.repeat(np.arange(4), 2)
+    assert refusal(table(["a", "b"] * 4), test=0, copies=copies) == (
+        ".: 8 images in 2 classes (8 of them only for training, because copies have conflicting "
+        "labels) are too few to have some for 'val'; add images, or set data.val_fraction=0"
+    )
+
+
+def taken_out(splits, copies):
+    """What stays, by path, and what was taken out."""
+    samples = table(["a", "b"] * (len(splits) // 2), splits=splits)
+    reduced, kept, taken = drop_copies_of_test(samples, np.array(copies))
+    numbers = [copies[int(path.removesuffix(".png"))] for path in reduced.frame["path"]]
+    assert kept.tolist() == numbers
+    return reduced.frame["path"].to_list(), taken
+
+
+def test_copies_of_test_images_are_taken_out_of_training_and_validation():
+    stay, taken = taken_out(["train", "val", "test", "test", "train", "val"], [7, 7, 7, 7, 5, 6])
+    assert stay == ["2.png", "3.png", "4.png", "5.png"]
+    assert taken == [
+        Taken("0.png", None, "2.png", None, "test"),
+        Taken("1.png", None, "2.png", None, "test"),
+    ]
+
+
+def test_copies_of_validation_images_are_taken_out_of_training():
+    stay, taken = taken_out(["val", "train", None, "train"], [3, 3, 3, 4])
+    assert stay == ["0.png", "3.png"]
+    assert [(one.path, one.original, one.original_split) for one in taken] == [
+        ("1.png", "0.png", "val"),
+        ("2.png", "0.png", "val"),
+    ]
+
+
+def test_copies_on_one_side_stay():
+    stay, taken = taken_out(["train", "train", "val", "val", "test", "test"], [1, 1, 2, 2, 3, 3])
+    assert len(stay) == 6
+    assert taken == []
+
+
+def test_rows_inside_files_are_named_with_the_row_that_they_copy():
+    samples = Samples.from_columns(
+        {
+            "path": ["train.parquet", "train.parquet", "test.parquet"],
+            "row": [0, 1, 8],
+            "labels": [["a"], ["b"], ["b"]],
+            "split": ["train", "train", "test"],
+        },
+        root="here",
+    )
+    reduced, _, taken = drop_copies_of_test(samples, np.array([0, 1, 1]))
+    assert taken == [("train.parquet", 1, "test.parquet", 8, "test")]
+    assert reduced.root == "here"
+
+
+@FEW
+@given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from((None, *SPLITS))), min_size=1))
+def test_after_copies_are_taken_out_none_straddles_and_the_test_is_whole(rows):
+    samples = table(["a"] * len(rows), splits=[side for _, side in rows])
+    reduced, kept, taken = drop_copies_of_test(samples, np.array([number for number, _ in rows]))
+    where = {}
+    for number, side in zip(kept.tolist(), reduced.frame["split"], strict=True):
+        assert where.setdefault(number, side or "train") == (side or "train")
+    assert set(where) == {number for number, _ in rows}
+    assert len(reduced.rows("test")) == len(samples.rows("test"))
+    assert len(reduced) + len(taken) == len(samples)

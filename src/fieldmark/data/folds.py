@@ -1,16 +1,16 @@
 """k folds: each image is held out once. The same guarantees as the split."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fieldmark.data.splits import refuse_one_class
-from fieldmark.data.stratify import stratified, units_of
+from fieldmark.data.stratify import Unit, stratified, units_of
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 
 
-def folds(
-    samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = None
-) -> np.ndarray:
+def folds(samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = None) -> np.ndarray:
     """The fold in which each row is held out. -> (N,) int64, 0 to k - 1; -1 for given test rows
 
     Stratified by label; neither groups nor copies (as in `split`) are ever in two folds, and no
@@ -21,7 +21,7 @@ def folds(
     refuse_one_class(samples)
     rows = np.flatnonzero((samples.frame["split"] != "test").fill_null(True).to_numpy())
     units = units_of(samples, copies, rows)
-    _refuse_number(samples, k, len(units))
+    _refuse_number(samples, k, units)
     found = np.full(len(samples), -1, dtype=np.int64)
     for unit, fold in zip(units, stratified(units, [1 / k] * k, seed=seed), strict=True):
         found[unit.rows] = fold
@@ -41,14 +41,15 @@ def classes_in_few_folds(samples: Samples, fold: np.ndarray) -> dict[str, int]:
     return {name: len(found) for name, found in where.items() if len(found) < wanted}
 
 
-def _refuse_number(samples: Samples, k: int, units: int) -> None:
+def _refuse_number(samples: Samples, k: int, units: Sequence[Unit]) -> None:
     if k < 2:
         raise DataError(
-            f"{samples.root}: cross-validation needs at least 2 folds, not {k}; with fewer there "
-            "is nothing to train on"
+            f"{samples.root}: cross-validation needs at least 2 folds, not {k}; "
+            "with fewer there is nothing to train on"
         )
-    if k > units:
-        raise DataError(
-            f"{samples.root}: {k} folds cannot be filled from {units} images or groups that must "
-            f"stay whole; ask for at most {units} folds, or add images"
-        )
+    if k > len(units):
+        several = "s" * (len(units) != 1)
+        grouped = any(unit.images > 1 for unit in units)
+        kind = f"group{several} that must stay whole" if grouped else f"different image{several}"
+        remedy = f"ask for at most {len(units)} folds" if len(units) > 1 else "add images"
+        raise DataError(f"{samples.root}: {k} folds are too many for {len(units)} {kind}; {remedy}")

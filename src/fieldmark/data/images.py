@@ -5,7 +5,9 @@ Pillow and NumPy only. Training, evaluation, prediction, export and serving all 
 """
 
 import contextlib
+import hashlib
 import io
+import stat
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -42,11 +44,12 @@ class PictureError(DataError):
 class Picture:
     """What one decode tells of a picture file.
 
-    format: by content, one of FORMATS. frames: more than 1 where it is animated or has pages.
-    width, height: upright, pixels. gray: (h, w) uint8, the shorter side at most GRAY_SIDE.
+    format: by content, one of FORMATS; None for pixels that were never a file.
+    frames: more than 1 where it is animated or has pages. width, height: upright.
+    gray: (h, w) uint8, the shorter side at most GRAY_SIDE.
     """
 
-    format: str
+    format: str | None
     frames: int
     width: int
     height: int
@@ -61,11 +64,19 @@ def read_file(path: Path, form: tuple[str, int] | None = None) -> np.ndarray:
 def read_bytes(path: Path) -> bytes:
     """A file's content. Raises PictureError."""
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISCHR(mode):  # to read it might never end
+            raise PictureError(f"{path}: is a pipe or a device and no file; take it out")
         return path.read_bytes()
     except OSError as error:
         problem = "missing" if isinstance(error, FileNotFoundError) else "unreadable"
         reason = f"{path}: cannot be read ({error.strerror or error})"
         raise PictureError(reason, problem) from error
+
+
+def content_hash(content: bytes) -> str:
+    """What an image is known by: BLAKE2b of its bytes, 32 hexadecimal digits."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def decode(content: bytes, name: str, form: tuple[str, int] | None = None) -> np.ndarray:
@@ -145,6 +156,10 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
         raise PictureError(
             f"{name}: claims too many pixels to be opened safely; make it smaller or take it out",
             "bomb",
+        ) from error
+    except MemoryError as error:
+        raise PictureError(
+            f"{name}: needs more memory than there is; make it smaller", "bomb"
         ) from error
     except Exception as error:  # Pillow's decoders raise what they like on damaged bytes
         reason = str(error).strip().rstrip(".") or type(error).__name__

@@ -1,24 +1,30 @@
-"""Where images come from: built-in data sets by name, and folders of class folders."""
+"""Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
-import gzip
-import hashlib
-import importlib.util
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import numpy as np
+import polars as pl
 
-from fieldmark.catalog import Catalog
-from fieldmark.data.images import SUFFIXES, from_array, read_file
+from fieldmark.data import cifar, packs
+from fieldmark.data.built_in import BUILT_IN, digit
+from fieldmark.data.columns import Columns
+from fieldmark.data.folders import has_classes, read_folder
+from fieldmark.data.images import content_hash, decode, from_array, read_bytes, read_file
+from fieldmark.data.listing import Listing, join_test, with_class_notes, with_roles
+from fieldmark.data.shards import find_shards, holds_pictures, read_shards
+from fieldmark.data.tables import PARQUET, TABLES, read_table
+from fieldmark.data.tree import walk
 from fieldmark.errors import DataError, listed, nearest
-from fieldmark.records import SPLITS, Samples
+from fieldmark.records import Samples
 
-SPLIT_NAMES = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+DIGITS = "digits"
+
+__all__ = ["BUILT_IN", "Listing", "Source", "content_of", "read_listing", "read_pixels"]
 
 
 @dataclass(frozen=True)
@@ -36,204 +42,183 @@ class Source:
     embedded: bool = False  # no files: the pixels come with an installed package
 
 
-def read_source(name: str, advance: Callable[[int, int], None] | None = None) -> Source:
-    """The images of a folder, or of a built-in data set. Raises DataError.
+def read_listing(
+    source: str,
+    *,
+    test: str = "auto",
+    columns: Columns | None = None,
+    images: str | None = None,
+    data_dir: str | None = None,
+    labelled: bool = True,
+) -> Listing:
+    """The images of a source, none of them opened. Raises DataError.
 
-    `advance(done, total)` is called as files are read.
+    source:   a folder of class folders, or of Parquet files with pictures; a table (.csv, .tsv,
+              .parquet); a Parquet file with pictures; a built-in name.
+    test:     auto: a test set that the source has; none: no test set, and `val` is for
+              validation; else a source of its own, all of which is the test set.
+    columns:  names of a table's columns, where they are not the usual ones.
+    images:   the folder that a table's images lie in.
+    data_dir: where a built-in data set lies.
+    labelled: False lists images without labels too.
     """
-    path = Path(name)
-    if path.is_dir():
-        return _read_folder(path, advance)
-    if name in BUILT_IN:
-        return BUILT_IN.build(name, {})  # type: ignore[no-any-return]
-    if path.exists():
-        raise DataError(f"{name}: is a file; name a folder of class folders")
-    hint = nearest(name, BUILT_IN) or f"; name a folder, or a built-in one of {listed(BUILT_IN)}"
-    raise DataError(f"{name}: there is no such folder{hint}")
+    given = columns or Columns()
+    listing = _read(source, given, images, data_dir, labelled)
+    listing = with_roles(listing, test)
+    if test not in ("auto", "none"):
+        if not Path(test).exists():
+            raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
+        listing = join_test(listing, _read(test, given, images, None, labelled))
+    return with_class_notes(listing)
 
 
-def digits() -> Source:
-    """scikit-learn's 1,797 handwritten digits of 8x8: scans from NIST, 0 to 16 a pixel."""
-    _, targets = _digits_table()
-    count = len(targets)
-    pixels = [read_pixels(".", "digits", row, None) for row in range(count)]
-    samples = Samples.from_columns(
-        {
-            "path": ["digits"] * count,
-            "row": list(range(count)),
-            "hash": [_hash(image.tobytes()) for image in pixels],
-            "labels": [[str(target)] for target in targets],
-            "width": [8] * count,
-            "height": [8] * count,
-        }
-    )
-    return Source(samples, {}, mirrored=False, embedded=True)
+def content_of(root: str, path: str, row: int | None) -> bytes:
+    """What one image is made of: its file's bytes, or those in a Parquet row, or raw pixels.
+
+    Raises DataError. No polars where the Parquet file was opened before, or is in the cache.
+    """
+    if row is None:
+        return read_bytes(Path(root, path))
+    pixels = raw_pixels(path, row)
+    if pixels is not None:
+        return pixels.tobytes()
+    if path.lower().endswith(PARQUET):
+        return packs.content_of_row(Path(root, path), row)
+    return cifar.bitmap(Path(root, path), row)
 
 
-BUILT_IN = Catalog("built-in data set", {"digits": (digits, "1,797 handwritten digits of 8x8")})
+def raw_pixels(path: str, row: int | None) -> np.ndarray | None:
+    """The pixels of an image that was never a file, (H, W, 3) uint8; None for all others."""
+    return from_array(digit(row), None) if row is not None and path == DIGITS else None
 
 
 def read_pixels(root: str, path: str, row: int | None, form: tuple[str, int] | None) -> np.ndarray:
     """One image by its place in a Samples table -> (H, W, 3) uint8. Raises DataError."""
     if row is None:
         return read_file(Path(root, path), form)
-    images, _ = _digits_table()
-    return from_array(images[row], form)
+    if path == DIGITS:
+        return from_array(digit(row), form)
+    return decode(content_of(root, path, row), str(Path(root, place_name(path, row))), form)
+
+
+def open_files(samples: Samples) -> None:
+    """Open the files that hold many images, so that forked loading processes have them too."""
+    held = samples.frame.filter(pl.col("row").is_not_null())
+    for path, row in held.unique("path").select("path", "row").iter_rows():
+        content_of(samples.root, path, row)
+
+
+def place_name(path: str, row: int | None) -> str:
+    """How an image is called in a sentence: "cat/1.jpg", or "train.parquet, row 3"."""
+    return path if row is None else f"{path}, row {row}"
 
 
 def content_hashes(samples: Samples) -> list[str | None]:
     """The hash of each image's content as it is now; None where it cannot be read."""
 
     def one(place: tuple[str, int | None]) -> str | None:
-        path, row = place
-        if row is not None:
-            return _hash(read_pixels(samples.root, path, row, None).tobytes())
         try:
-            return _hash(Path(samples.root, path).read_bytes())
-        except OSError:
+            return content_hash(content_of(samples.root, *place))
+        except DataError:
             return None
 
     with ThreadPoolExecutor() as threads:
         return list(threads.map(one, samples.places()))
 
 
-@lru_cache(maxsize=1)
-def _digits_table() -> tuple[np.ndarray, np.ndarray]:
-    """-> (1797, 8, 8) uint8, (1797,) int64. From the file: to import scikit-learn takes 1 s."""
-    package = importlib.util.find_spec("sklearn")
-    if package is None or not package.submodule_search_locations:
-        raise DataError("digits: scikit-learn, which holds them, is not installed")
-    path = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
-    with gzip.open(path, "rt") as stream:
-        table = np.loadtxt(stream, delimiter=",")
-    pixels = np.rint(table[:, :64] * 255 / 16).astype(np.uint8).reshape(-1, 8, 8)
-    return pixels, table[:, 64].astype(np.int64)
+def read_source(name: str, advance: Callable[[int, int], None] | None = None) -> Source:
+    """The images of a source, each opened once: with hash, width and height. Raises DataError.
 
-
-def _hash(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
-def _read_folder(root: Path, advance: Callable[[int, int], None] | None) -> Source:
-    files = list(_class_files(root))
-    if not files:
-        raise DataError(
-            f"{root}: holds no class folders with pictures; it should look like "
-            f"{root.resolve().name}/cat/1.jpg, {root.resolve().name}/dog/2.jpg"
-        )
-    found: dict[str, list[object]] = {
-        key: [] for key in ("path", "hash", "labels", "split", "width", "height")
-    }
-    left_out: dict[str, str] = {}
-    with ThreadPoolExecutor() as threads:
-        scans = threads.map(lambda file: _scan(root, file.path), files)
-        for number, (file, scan) in enumerate(zip(files, scans, strict=True), 1):
-            if isinstance(scan, str):
-                left_out[_shown(file.path)] = scan
-            else:
-                row = (file.path, scan[0], [file.label], file.split, scan[1], scan[2])
-                for column, value in zip(found.values(), row, strict=True):
-                    column.append(value)
-            if advance:
-                advance(number, len(files))
-    if not found["path"]:
-        raise DataError(f"{root}: none of its {len(files)} pictures can be read; {scan}")
-    samples = Samples.from_columns(found, str(root.resolve()))
-    return Source(samples, left_out, tuple(_layout_notes(root, files)))
-
-
-def _layout_notes(root: Path, files: list["_File"]) -> Iterator[str]:
-    sides = _split_folders(root)
-    for name, side in sides.items():
-        if side == "test" and len(sides) == 2:
-            yield f"the folder '{name}' is the test set; validation images are taken out of train"
-    beside = [name for name in _folders(root) if sides and name not in sides]
-    if beside:
-        yield f"beside the split folders, {listed(beside)} in {root} is not used"
-    parents = [root / name for name in sides or [""]]
-    labels = {label for parent in parents for label in _folders(parent)}
-    without = sorted(labels - {file.label for file in files})
-    if without:
-        yield f"no class is made of {listed(without)}: no pictures ({', '.join(SUFFIXES)}) there"
-    loose = [path.name for place in {root, *parents} for path in _pictures(place)]
-    if loose:
-        yield f"pictures outside of class folders are not used: {listed(sorted(loose), most=5)}"
-
-
-@dataclass(frozen=True)
-class _File:
-    path: str  # relative to the root, with /
-    label: str
-    split: str | None
-
-
-def _class_files(root: Path) -> Iterator[_File]:
-    """Every picture below class folders, or below train, val and test folders of such."""
-    for parent, split in _split_folders(root).items() or [("", None)]:
-        for label in _folders(root / parent):
-            for folder, below, names in os.walk(root / parent / label, onerror=_refuse):
-                below[:] = sorted(name for name in below if not name.startswith("."))
-                for name in sorted(filter(_is_picture, names)):
-                    path = Path(folder, name).relative_to(root).as_posix()
-                    yield _File(path, label, split)
-
-
-def _is_picture(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if _is_picture(path.name) and path.is_file()]
-
-
-def _refuse(error: OSError) -> NoReturn:
-    raise DataError(f"{error.filename}: cannot be read ({error.strerror or error})") from error
-
-
-def _split_folders(root: Path) -> dict[str, str]:
-    """Folders that are splits: {folder: split}; none where there is no train folder.
-
-    A folder that holds pictures and no folders is a class, even one that is named train.
-    With train and one other, that other is the test set, whatever its name: a score on the
-    images that chose the epoch would flatter.
+    `advance(done, total)` is called as files are read.
     """
-    names = {name: name.casefold() for name in _folders(root)}
-    sides = {
-        name: SPLIT_NAMES[low]
-        for name, low in names.items()
-        if low in SPLIT_NAMES and _folders(root / name)
-    }
-    if "train" not in sides.values():
-        return {}
-    others = [name for name, side in sides.items() if side != "train"]
-    return {**sides, others[0]: "test"} if len(others) == 1 else sides
+    listing = read_listing(name)
+    places = listing.samples.places()
+    facts: list[tuple[str, int, int] | None] = []
+    left_out = dict(listing.left_out)
+    reason = next(iter(left_out.values()), "")
+    for number, (place, scan) in enumerate(_scans(listing.samples.root, places), 1):
+        if isinstance(scan, str):
+            left_out[place_name(*place)] = reason = scan
+        facts.append(None if isinstance(scan, str) else scan)
+        if advance:
+            advance(number, len(places))
+    if not any(facts):
+        raise DataError(f"{name}: none of its {len(left_out)} pictures can be read; {reason}")
+    columns = zip(*(fact or (None, None, None) for fact in facts), strict=True)
+    named = zip(("hash", "width", "height"), (pl.String, pl.Int64, pl.Int64), columns, strict=True)
+    frame = listing.samples.frame.with_columns(
+        pl.Series(column, values, kind) for column, kind, values in named
+    )
+    samples = replace(listing.samples, frame=frame.filter(pl.col("hash").is_not_null()))
+    return Source(samples, left_out, listing.notes, listing.mirrored, listing.embedded)
 
 
-def _folders(parent: Path) -> list[str]:
-    """The folders in a folder, in order; none that is hidden, or a link back up."""
-    try:
-        entries = [each for each in sorted(parent.iterdir()) if not each.name.startswith(".")]
-    except OSError as error:
-        _refuse(error)
-    here = parent.resolve()
-    return [e.name for e in entries if e.is_dir() and not here.is_relative_to(e.resolve())]
+def _read(
+    source: str, given: Columns, images: str | None, data_dir: str | None, labelled: bool
+) -> Listing:
+    path = Path(source)
+    is_there, ending = path.exists(), path.suffix.lower()
+    if data_dir is not None and (is_there or source not in BUILT_IN):
+        raise DataError(
+            f"--data-dir {data_dir}: is for {listed(BUILT_IN)} by name; name one, or take it away"
+        )
+    if not is_there and source not in BUILT_IN:
+        hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
+        raise DataError(f"{source}: there is no such folder or table{hint}")
+    tree = walk(path) if path.is_dir() else None
+    shards = find_shards(path) if tree and not has_classes(tree) else []
+    if is_there and not tree and ending == PARQUET and holds_pictures(path):
+        path, shards = path.parent, [path.name]
+    if shards:
+        _refuse(source, {"--images": images})
+        return read_shards(path, shards, given, labelled=labelled)
+    if is_there and not tree:
+        _refuse_no_table(source, ending)
+        return read_table(path, given, images=images, labelled=labelled)
+    _refuse(source, {**given.given(), "--images": images})
+    return read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
 
 
-def _scan(root: Path, path: str) -> tuple[str, int, int] | str:
-    """One file: its content's hash and size, or the sentence that says why it cannot be used."""
-    if _shown(path) != path:
-        return f"{root / _shown(path)}: has a name that is not UTF-8; rename it"
-    try:
-        pixels = read_file(root / path)
-        content = (root / path).read_bytes()
-    except (DataError, OSError) as error:
-        return str(error)
-    return _hash(content), pixels.shape[1], pixels.shape[0]
+def _built_in(name: str, data_dir: str | None) -> Listing:
+    options: dict[str, Any] = {} if data_dir is None else {"data_dir": data_dir}
+    _, mistakes = BUILT_IN.read(name, options)
+    if mistakes:
+        raise DataError(f"--data-dir {data_dir}: {mistakes[0].what}")
+    return BUILT_IN.build(name, options)  # type: ignore[no-any-return]
 
 
-def _shown(path: str) -> str:
-    """A path as it can be printed: bytes that are no UTF-8 as \\udcXX."""
-    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+def _refuse(source: str, asked: dict[str, str | None]) -> None:
+    """Raise DataError for settings that mean nothing to this source: none is passed over."""
+    names = [setting for setting, value in asked.items() if value is not None]
+    if names:
+        is_are = "is" if len(names) == 1 else "are"
+        raise DataError(
+            f"{source}: {listed(names)} {is_are} for tables of paths and labels; take it away, or "
+            "name a table"
+        )
 
 
-assert set(SPLIT_NAMES.values()) == set(SPLITS)
+def _refuse_no_table(source: str, ending: str) -> None:
+    if ending in ARCHIVES:
+        raise DataError(f"{source}: is an archive; unpack it and name the folder")
+    if ending not in TABLES:
+        raise DataError(
+            f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or a "
+            "table of images and labels"
+        )
+
+
+def _scans(
+    root: str, places: list[tuple[str, int | None]]
+) -> Iterator[tuple[tuple[str, int | None], tuple[str, int, int] | str]]:
+    """Each image's content hash and size, or the sentence that says why it cannot be used."""
+
+    def one(place: tuple[str, int | None]) -> tuple[str, int, int] | str:
+        try:
+            pixels = read_pixels(root, *place, None)
+            return content_hash(content_of(root, *place)), pixels.shape[1], pixels.shape[0]
+        except DataError as error:
+            return str(error)
+
+    with ThreadPoolExecutor() as threads:
+        yield from zip(places, threads.map(one, places), strict=True)

@@ -1,44 +1,55 @@
-"""Which image is for training, validation and test. Decided by labels, content and a seed."""
+"""Which image is for training, validation and test. Decided by labels, groups, content, a seed."""
 
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from fieldmark.data.stratify import Unit, stratified, units_of
 from fieldmark.errors import DataError, listed
 from fieldmark.records import SPLITS, Samples
 
+DEALT = ("train", "test", "val")  # of few images one trains first, then one is tested
 
-def split(samples: Samples, *, val: float, test: float, seed: int) -> Samples:
-    """Fill in the splits, stratified by class; copies of one image stay on one side.
+
+def split(
+    samples: Samples, *, val: float, test: float, seed: int, copies: np.ndarray | None = None
+) -> Samples:
+    """Fill in the splits, stratified by label; groups and copies of an image stay on one side.
+
+    `copies` (N,): the same number is the same image; without it, rows with the same hash are.
+    Nor does a chain straddle: with a copy in another group, both groups are on one side.
 
     Rows that have a split keep it. Where some have one, only what is missing is carved out of
     `train`: with a test set that is given, `test` is not taken; with a given validation set,
-    `val` is not. A class with few images has at least one for training, then one for the
-    test, then one for validation. An image that stands under several labels is for training:
-    no answer to it could be right. Raises DataError where a side that is wanted stays empty.
+    `val` is not. What stays together is so among the rows that are carved: what a given side
+    has in common with them, the layout decided (`drop_copies_of_test`).
+
+    A class with few images has at least one for training, then one for the test, then one for
+    validation. An image that stands under several, conflicting labels is for training, with all
+    that stays with it: no answer to it could be right. Raises DataError where a side that is
+    wanted stays empty, or there are fewer than two classes.
     """
-    given = set(samples.frame["split"].drop_nulls().unique().to_list())
+    refuse_one_class(samples)
+    sides = [side or "train" for side in samples.frame["split"].to_list()]
     wanted = {
-        "test": 0.0 if "test" in given else test,
-        "val": 0.0 if "val" in given else val,
+        "test": 0.0 if "test" in sides else test,
+        "val": 0.0 if "val" in sides else val,
     }
-    sides = np.array([side or "train" for side in samples.frame["split"].to_list()], dtype=object)
-    free = sides == "train"
-    classes = samples.targets(samples.classes).tolist()
-    groups: dict[int, list[tuple[list[int], bool]]] = defaultdict(list)
-    for rows in _copies(np.flatnonzero(free), samples.frame["hash"].to_list()):
-        labels = {classes[row] for row in rows}
-        for label in labels:
-            groups[label].append((rows, len(labels) == 1))
-    for label in range(len(samples.classes)):
-        count = len(groups[label])
-        order = np.random.default_rng([seed, label]).permutation(count)
-        clear = [rows for rows, is_clear in (groups[label][k] for k in order) if is_clear]
-        for side, place in _deal(count, len(clear), wanted):
-            sides[clear[place]] = side
-    done = samples.with_splits(sides.tolist())
-    _refuse_empty(done, val=val, test=test)
-    return done
+    free = np.flatnonzero([side == "train" for side in sides])
+    units = units_of(samples, copies, free)
+    several = bool((samples.frame["labels"].list.n_unique() > 1).any())
+    if several or any(unit.images > 1 for unit in units):
+        dealt = _deal_units(units, wanted, seed)
+    else:
+        dealt = _deal_single_images(units, wanted, seed)
+    for unit, side in zip(units, dealt, strict=True):
+        for row in unit.rows:
+            sides[row] = side
+    _refuse_empty(samples, sides, units, {"train": 1.0, "val": val, "test": test})
+    return samples.with_splits(sides)
 
 
 def merge_val_into_train(samples: Samples) -> Samples:
@@ -47,13 +58,74 @@ def merge_val_into_train(samples: Samples) -> Samples:
     return samples.with_splits(["train" if side == "val" else side for side in sides])
 
 
-def _copies(rows: np.ndarray, hashes: list[str | None]) -> list[list[int]]:
-    """Rows with the same content, together; one without a hash is a copy of none."""
-    groups: dict[str | int, list[int]] = defaultdict(list)
-    for row in map(int, rows):
-        content = hashes[row]
-        groups[row if content is None else content].append(row)
-    return list(groups.values())
+class Taken(NamedTuple):
+    """A row that was taken out, and the first row on a later side that it is a copy of."""
+
+    path: str
+    row: int | None
+    original: str
+    original_row: int | None
+    original_split: str
+
+
+def drop_copies_of_test(
+    samples: Samples, copies: np.ndarray
+) -> tuple[Samples, np.ndarray, list[Taken]]:
+    """Take out of training what is in validation or test, and of validation what is in the test.
+
+    Only given splits can have such copies. A given test set stays as it is, and copies on the
+    same side stay. `copies` (N,): the same number is the same image.
+    -> the samples that stay, their `copies`, and what was taken out, in order
+    """
+    places, numbers = samples.places(), copies.tolist()
+    sides = [side or "train" for side in samples.frame["split"].to_list()]
+    rank = [SPLITS.index(side) for side in sides]
+    home: dict[int, int] = {}  # image -> its first row on the last side that it is on
+    for row, number in enumerate(numbers):
+        if rank[row] > rank[home.setdefault(number, row)]:
+            home[number] = row
+    original = [home[number] for number in numbers]
+    stays = np.array([rank[row] == rank[at] for row, at in enumerate(original)], dtype=bool)
+    taken = [
+        Taken(*places[row], *places[original[row]], sides[original[row]])
+        for row in np.flatnonzero(~stays).tolist()
+    ]
+    return replace(samples, frame=samples.frame.filter(stays)), copies[stays], taken
+
+
+def refuse_one_class(samples: Samples) -> None:
+    """Raise DataError where there are fewer than two classes."""
+    if len(samples.classes) < 2:
+        found = f"only the class {listed(samples.classes)}" if samples.classes else "no class"
+        raise DataError(
+            f"{samples.root}: there is {found}; a classifier needs at least two classes"
+        )
+
+
+def _deal_units(units: Sequence[Unit], wanted: dict[str, float], seed: int) -> list[str]:
+    """A side for each unit, where images have several labels or units several images."""
+    shares = {"train": 1.0 - sum(wanted.values()), **wanted}
+    names = [side for side in DEALT if shares[side] or side == "train"]
+    dealt = stratified(units, [shares[side] for side in names], seed=seed, training_first=True)
+    return [names[side] for side in dealt]
+
+
+def _deal_single_images(units: Sequence[Unit], wanted: dict[str, float], seed: int) -> list[str]:
+    """A side for each unit, where each is one image with one label: a draw a class.
+
+    `stratified` would be as even; this keeps the draws of the splits that are already out.
+    """
+    of_label: dict[int, list[int]] = defaultdict(list)
+    for number, unit in enumerate(units):
+        for label in unit.held:
+            of_label[label].append(number)
+    dealt = ["train"] * len(units)
+    for label, numbers in of_label.items():
+        order = np.random.default_rng([seed, label]).permutation(len(numbers))
+        clear = [numbers[k] for k in order if units[numbers[k]].clear]
+        for side, place in _deal(len(numbers), len(clear), wanted):
+            dealt[clear[place]] = side
+    return dealt
 
 
 def _deal(count: int, clear: int, wanted: dict[str, float]) -> list[tuple[str, int]]:
@@ -70,18 +142,21 @@ def _deal(count: int, clear: int, wanted: dict[str, float]) -> list[tuple[str, i
     return dealt
 
 
-def _refuse_empty(samples: Samples, *, val: float, test: float) -> None:
-    if len(samples.classes) < 2:
-        found = f"only the class {listed(samples.classes)}" if samples.classes else "no class"
-        raise DataError(
-            f"{samples.root}: there is {found}; a classifier needs at least two class folders"
-        )
-    counts = {side: len(samples.rows(side)) for side in SPLITS}
-    needed = {"train": 1.0, "val": val, "test": test}
-    empty = [side for side in SPLITS if needed[side] and not counts[side]]
-    if empty:
-        spare = " and ".join(f"data.{side}_fraction=0" for side in empty if side != "train")
-        raise DataError(
-            f"{samples.root}: {len(samples)} images in {len(samples.classes)} classes are too few "
-            f"to have some for {listed(empty)}; add images" + (f", or set {spare}" if spare else "")
-        )
+def _refuse_empty(
+    samples: Samples, sides: list[str], units: Sequence[Unit], needed: dict[str, float]
+) -> None:
+    empty = [side for side in SPLITS if needed[side] and side not in sides]
+    if not empty:
+        return
+    found, remedy = f"{len(samples)} images in {len(samples.classes)} classes", "add images"
+    unclear = sum(len(unit.rows) for unit in units if not unit.clear)
+    if unclear:
+        found += f" ({unclear} of them only for training, because copies have conflicting labels)"
+    if any(unit.images > 1 for unit in units):
+        found += f" and {len(units)} group{'s' * (len(units) > 1)} that must stay whole"
+        remedy += " or name smaller groups"
+    spare = " and ".join(f"data.{side}_fraction=0" for side in empty if side != "train")
+    raise DataError(
+        f"{samples.root}: {found} are too few to have some for {listed(empty)}; "
+        f"{remedy}{f', or set {spare}' if spare else ''}"
+    )

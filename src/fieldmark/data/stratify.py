@@ -9,6 +9,7 @@ search for the least chi-square. The sides are numbers: split and folds say what
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
 import numpy as np
 
@@ -74,8 +75,8 @@ def stratified(
 
     `shares` sum to 1. With `training_first`, side 0 is for training: units that are not clear
     go there, every label is there at least once, and a label with few units is then in side 1
-    before it is in side 2. One label an image: every side within one image of its share of each
-    label that has more units than there are sides.
+    before it is in side 2. One label an image: each side has its share of every label to within
+    one image (but for training, where a label of few images must be on every side).
     """
     dealing = Dealing(units, shares, training_first)
     order = [int(number) for number in np.random.default_rng(seed).permutation(len(units))]
@@ -140,10 +141,10 @@ class Dealing:
         return sum(count * self.want[label][side] / self.total[label] for label, count in held)
 
     def chi_square(self, number: int, side: int) -> float:
-        """What a unit adds to the chi-square of a side's counts against its shares.
+        """What a unit adds to a side's sum over labels of (part - share)^2 / share.
 
-        The sum over labels of (found - share)^2 / share, before and after; each label counts
-        by its part of the images, so that the common ones do not drown the rare ones.
+        The part is what the side holds of a label's images, out of 1, so that the common labels
+        do not drown the rare ones.
         """
         held = self.units[number].held.items()
         more = sum(n * (n - 2 * self.want[i][side]) / self.total[i] ** 2 for i, n in held)
@@ -160,14 +161,23 @@ def _deal_rarest_label_first(dealing: Dealing, order: Iterable[int]) -> None:
     for number in order:
         for label in dealing.units[number].held:
             having[label].append(number)
-    while remaining := {label: left for label, left in dealing.left.items() if left}:
-        label = min(remaining, key=lambda one: (remaining[one], one))
-        want = dealing.want[label]
+    queue = [(left, label) for label, left in dealing.left.items()]
+    heapify(queue)
+    while queue:
+        left, label = heappop(queue)
+        if left != dealing.left[label]:  # fewer by now, which stands in the queue too
+            continue
+        want, touched = dealing.want[label], set[int]()
         for number in having[label]:
             if dealing.side[number] < 0:
-                sides = dealing.allowed(number)
-                keys = [(want[s], dealing.wanted(number, s), dealing.room[s], -s) for s in sides]
-                dealing.put(number, -max(keys)[-1])
+                side = max(
+                    dealing.allowed(number),
+                    key=lambda s: (want[s], dealing.wanted(number, s), dealing.room[s]),
+                )
+                dealing.put(number, side)
+                touched |= dealing.units[number].held.keys()
+        for other in touched:
+            heappush(queue, (dealing.left[other], other))
 
 
 def _deal_largest_unit_first(dealing: Dealing, order: Iterable[int]) -> None:
@@ -183,9 +193,11 @@ def _deal_largest_unit_first(dealing: Dealing, order: Iterable[int]) -> None:
 
     for number in sorted(order, key=held_part, reverse=True):
         if dealing.side[number] < 0:
-            sides = dealing.allowed(number)
-            keys = [(dealing.chi_square(number, s), -dealing.room[s], s) for s in sides]
-            dealing.put(number, min(keys)[-1])
+            side = min(
+                dealing.allowed(number),
+                key=lambda s: (dealing.chi_square(number, s), -dealing.room[s]),
+            )
+            dealing.put(number, side)
 
 
 def _numbered(names: Sequence[str | None]) -> list[int | str]:
@@ -194,10 +206,14 @@ def _numbered(names: Sequence[str | None]) -> list[int | str]:
 
 
 def _unit(rows: list[int], same: Sequence[int | str], labels: list[frozenset[int]]) -> Unit:
+    if len(rows) == 1:  # as nearly all are
+        return Unit(rows, 1, dict.fromkeys(labels[rows[0]], 1), clear=True)
     stands: dict[int | str, set[frozenset[int]]] = defaultdict(set)
     for row in rows:
         stands[same[row]].add(labels[row])
     held: Counter[int] = Counter()
     for under in stands.values():
         held.update(frozenset().union(*under))
-    return Unit(rows, len(stands), dict(held), all(len(under) == 1 for under in stands.values()))
+    return Unit(
+        rows, len(stands), dict(held), clear=all(len(under) == 1 for under in stands.values())
+    )

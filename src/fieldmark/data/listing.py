@@ -1,0 +1,156 @@
+"""What images a source has, before any is opened, and what its splits are for."""
+
+import os
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from fieldmark.errors import DataError, listed
+from fieldmark.records import SPLITS, Samples
+
+SPLIT_NAMES = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The images of a source. Nothing was opened: hash, width and height are null.
+
+    notes:    sentences on how the layout was understood.
+    left_out: what is refused already now: its name, and the sentence that says why.
+    sides:    what the source calls the splits it has: {"val": "the folder 'valid'"}.
+    mirrored: whether an image and its mirror image mean the same (not so for digits).
+    embedded: there are no files: the pixels come with an installed package.
+    """
+
+    samples: Samples
+    notes: tuple[str, ...] = ()
+    left_out: dict[str, str] = field(default_factory=dict)
+    sides: dict[str, str] = field(default_factory=dict)
+    mirrored: bool = True
+    embedded: bool = False
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have more than one label."""
+        return bool((self.samples.frame["labels"].list.len() > 1).any())
+
+
+def split_of(name: str | None) -> str | None:
+    """The split that a name stands for ("Validation" -> "val"), or None."""
+    return SPLIT_NAMES.get(name.strip().casefold()) if name else None
+
+
+def with_roles(listing: Listing, test: str) -> Listing:
+    """Decide what the splits of a source are for, and say it.
+
+    `test` is auto, none, or names a test set of its own. With train and one other split, that
+    other is the test set, whatever its name, and validation is taken out of train later: a score
+    on the images that chose the epoch would flatter. With `none` there is no test set, and val
+    is the validation set.
+    """
+    splits = listing.samples.frame["split"].to_list()
+    present = [side for side in SPLITS if side in splits]
+    if not present:
+        return listing
+    if "train" not in present and None not in splits:
+        note = f"the splits are not used: there is {listed(present)} and no 'train'"
+        return _with_splits(listing, [None] * len(splits), [note])
+    others = [side for side in present if side != "train"]
+    if test == "auto":
+        if len(others) != 1:
+            return listing
+        note = f"{_called(listing, others[0])} is the test set; validation images are taken out of"
+        note += " train" + (" (data.test=none: it is for validation)" if others == ["val"] else "")
+        return _with_splits(listing, ["test" if s in others else s for s in splits], [note])
+    return _without_test(listing, others, test)
+
+
+def join_test(listing: Listing, test: Listing) -> Listing:
+    """The images of `listing`, and those of another source as its test set. Raises DataError."""
+    for each in (listing, test):
+        if each.embedded:
+            raise DataError("data.test: a built-in data set and a test set of files do not join")
+    train_frame = listing.samples.frame.with_columns(pl.col("split").fill_null("train"))
+    test_frame = test.samples.frame.with_columns(pl.lit("test").alias("split"))
+    roots = [listing.samples.root, test.samples.root]
+    try:
+        root = os.path.commonpath(roots)
+    except ValueError as error:  # Windows: two drives
+        raise DataError(f"data.test: {roots[1]} must lie on the drive of {roots[0]}") from error
+    frames = [_moved(train_frame, roots[0], root), _moved(test_frame, roots[1], root)]
+    return replace(
+        listing,
+        samples=Samples(pl.concat(frames, how="diagonal_relaxed"), root),
+        notes=(*listing.notes, *(f"of the test set: {note}" for note in test.notes)),
+        left_out={**listing.left_out, **test.left_out},
+    )
+
+
+def with_class_notes(listing: Listing) -> Listing:
+    """Say which classes differ only in case, and which a split lacks."""
+    return replace(listing, notes=(*listing.notes, *_class_notes(listing.samples)))
+
+
+def shown(path: str) -> str:
+    """A path as it can be printed: bytes that are no UTF-8 as \\udcXX."""
+    return path.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _without_test(listing: Listing, others: list[str], test: str) -> Listing:
+    """No test set of its own: val is for validation, and what the source calls test is not used."""
+    notes = []
+    reason = "data.test=none" if test == "none" else f"the test set is {test}"
+    if "test" in others:
+        notes.append(f"{_called(listing, 'test')} is not used ({reason})")
+    if "val" in others:
+        notes.append(f"{_called(listing, 'val')} is the validation set ({reason})")
+    samples = listing.samples
+    kept = samples.frame.filter(pl.col("split").ne_missing("test"))
+    return replace(listing, samples=replace(samples, frame=kept), notes=(*notes, *listing.notes))
+
+
+def _with_splits(listing: Listing, splits: list[str | None], notes: list[str]) -> Listing:
+    samples = listing.samples.with_splits(splits)
+    return replace(listing, samples=samples, notes=(*notes, *listing.notes))
+
+
+def _called(listing: Listing, side: str) -> str:
+    return listing.sides.get(side, f"the split '{side}'")
+
+
+def _moved(frame: pl.DataFrame, root: str, new_root: str) -> pl.DataFrame:
+    """The same images with their paths seen from a folder above."""
+    way = Path(os.path.relpath(root, new_root)).as_posix()
+    return frame if way == "." else frame.with_columns(pl.format(f"{way}/{{}}", "path"))
+
+
+def _class_notes(samples: Samples) -> Iterator[str]:
+    alike = defaultdict(list)
+    for label in samples.classes:
+        alike[label.casefold()].append(label)
+    for names in alike.values():
+        if len(names) > 1:
+            yield (
+                f"the classes {listed(names)} differ only in case and stay apart; rename one where "
+                "they mean the same"
+            )
+    counts = samples.counts()
+    present = [side for side in SPLITS if len(samples.rows(side))]
+    for side in present if len(present) > 1 else ():
+        lacking = [label for label, by_side in counts.items() if not by_side[side]]
+        if lacking:
+            have = "has" if len(lacking) == 1 else "have"
+            then = ": it cannot be learned" if side == "train" else ""
+            yield f"{listed(lacking)} {have} no image in {side}{then}"

@@ -1,0 +1,138 @@
+"""Every image read and decoded once, in threads, and remembered.
+
+What is remembered lies in the cache, one table a data root. An image whose file has the size and
+the time of change of before is not read again; one that was moved or touched is read but, its
+content being known, not decoded.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import polars as pl
+
+from fieldmark.cache import Cache, address
+from fieldmark.data.facts import MEASURED, SCHEMA, VERSION, Facts, facts_of, named
+from fieldmark.errors import DataError
+from fieldmark.records import Samples
+
+KIND = "scans"
+PLACE = ["path", "row"]
+FILE = ["bytes", "modified"]
+YOUNG = 2_000_000_000  # nanoseconds: so soon a file may change again and bear the same time
+WORKERS = min(16, 2 * (os.cpu_count() or 1))  # a decoded picture each: what bounds the memory
+
+
+def scan(
+    samples: Samples, cache: Cache, advance: Callable[[int, int], None] | None = None
+) -> pl.DataFrame:
+    """Facts about every image: SCHEMA, one row a sample, in its order. A bad file raises nothing.
+
+    `advance(done, total)` is called as images are read; those that are known count at once. A
+    scan that is stopped goes on, the next time, where it was.
+    """
+    begun = time.time_ns()
+    now = _files(samples)
+    remembered = _remembered(cache, samples.root)
+    known = now.drop_nulls("modified").join(remembered, on=PLACE + FILE, nulls_equal=True)
+    unknown = now.join(known, on=PLACE, how="anti", nulls_equal=True)
+    fresh: list[Facts] = []
+    if advance:
+        advance(known.height, now.height)
+    try:
+        with closing(_read(samples.root, unknown, remembered)) as reading:
+            for facts in reading:
+                fresh.append(facts)
+                if advance:
+                    advance(known.height + len(fresh), now.height)
+    finally:
+        found = pl.concat([known.select(*SCHEMA), pl.DataFrame(fresh, SCHEMA)])
+        kept = _to_keep(samples.root, found, remembered, begun)
+        if not kept.equals(remembered):
+            cache.put(KIND, _key(samples.root), kept.write_parquet)
+    places = samples.frame.select(PLACE)
+    return places.join(found, on=PLACE, how="left", nulls_equal=True, maintain_order="left")
+
+
+def with_facts(samples: Samples, facts: pl.DataFrame) -> tuple[Samples, dict[str, str]]:
+    """The samples that can be read, with hash and size; of the others, {name: reason}.
+
+    Raises DataError where none can be read.
+    """
+    good = facts["problem"].is_null()
+    bad = facts.filter(~good).select("path", "row", "reason").iter_rows()
+    left_out = {named(path, row): reason for path, row, reason in bad}
+    if left_out and not good.any():
+        reason = next(iter(left_out.values()))
+        raise DataError(f"{samples.root}: none of its {len(left_out)} images can be read; {reason}")
+    filled = samples.frame.with_columns(facts.select("hash", "width", "height"))
+    return Samples(filled.filter(good), samples.root), left_out
+
+
+def _files(samples: Samples) -> pl.DataFrame:
+    """The images, each once, with size and time of their files; null where there is no file."""
+    places = samples.frame.select(PLACE).unique(maintain_order=True)
+    paths = places["path"].unique().to_list()
+    about = [(path, *_about(os.path.join(samples.root, path))) for path in paths]  # noqa: PTH118
+    kinds = {name: SCHEMA[name] for name in ("path", *FILE)}
+    return places.join(pl.DataFrame(about, kinds, orient="row"), on="path", maintain_order="left")
+
+
+def _about(path: str) -> tuple[int | None, int | None]:
+    """Size and time of change of a file. With 10,000 of them, pathlib would take its time."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None, None
+    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (None, None)
+
+
+def _read(
+    root: str, unknown: pl.DataFrame, remembered: pl.DataFrame
+) -> Generator[Facts, None, None]:
+    """The facts about images, in their order, read by threads."""
+    good = remembered.filter(pl.col("problem").is_null())
+    kept = dict(zip(good["hash"], range(good.height), strict=True))
+    measured = good.select(MEASURED)
+
+    def known(content: str) -> Facts | None:
+        return measured.row(kept[content], named=True) if content in kept else None
+
+    with ThreadPoolExecutor(WORKERS) as threads:
+        try:
+            places = unknown.iter_rows(named=True)
+            yield from threads.map(lambda place: facts_of(root, place, known), places)
+        finally:  # one who stops does not wait for the rest
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _key(root: str) -> str:
+    return address("scan", VERSION, str(Path(root).resolve()))
+
+
+def _remembered(cache: Cache, root: str) -> pl.DataFrame:
+    """What the last scans of this root found: SCHEMA, each place once; none where there is none."""
+    path = cache.get(KIND, _key(root))
+    try:
+        frame = pl.DataFrame(schema=SCHEMA) if path is None else pl.read_parquet(path)
+        return frame.select(*SCHEMA)
+    except (OSError, pl.exceptions.PolarsError):  # deleted this moment, or damaged
+        return pl.DataFrame(schema=SCHEMA)
+
+
+def _to_keep(root: str, found: pl.DataFrame, remembered: pl.DataFrame, begun: int) -> pl.DataFrame:
+    """What was found, and what is known of other images as long as their files are there.
+
+    Not kept: what could not be read at all, and bombs, which may only have met too little memory.
+    The time of a file that was changed just before is not kept, so that it is read once more.
+    """
+    others = remembered.join(found, on=PLACE, how="anti", nulls_equal=True)
+    there = [path for path in others["path"].unique() if Path(root, path).exists()]
+    all_known = pl.concat([found, others.filter(pl.col("path").is_in(there))])
+    lasting = pl.col("hash").is_not_null() & pl.col("problem").ne_missing("bomb")
+    sure = pl.when(pl.col("modified") < begun - YOUNG).then("modified").alias("modified")
+    return all_known.filter(lasting).with_columns(sure)

@@ -1,0 +1,160 @@
+"""Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from fieldmark.data.cells import sample_columns, texts_in
+from fieldmark.data.columns import Columns, find_columns, own_columns
+from fieldmark.data.listing import Listing, split_of
+from fieldmark.data.packs import reading_parquet
+from fieldmark.data.table_paths import Finder
+from fieldmark.data.text_tables import Table, read_text_table
+from fieldmark.errors import DataError, listed
+from fieldmark.records import Samples
+
+PARQUET = ".parquet"
+TABLES = (".csv", ".tsv", PARQUET)
+BESIDE = "images"  # the folder beside a table that its images may lie in
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table's rows as they are written; no image was looked for.
+
+    samples: path as the cell has it, labels may be empty. places: "labels.csv, line 41".
+    """
+
+    samples: Samples
+    places: list[str]
+    left_out: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def read_table(
+    path: Path, given: Columns | None = None, *, images: str | None = None, labelled: bool = True
+) -> Listing:
+    """The images that a table names, with their labels and the user's other columns.
+
+    They lie in the folder `images`; without it beside the table, or in images/ beside it. A row
+    is left out, with the reason, where its image or its label is missing, where it leads out of
+    the folder, and where the same image stands in another row of the same split: with the same
+    labels the first stays, with others none. Raises DataError where no row can be used.
+    """
+    if images is not None and not Path(images).is_dir():
+        raise DataError(f"--images {images}: there is no such folder; name the one of the images")
+    rows = read_rows(path, given, labelled=labelled)
+    frame = rows.samples.frame
+    root = Path(images) if images is not None else path.parent
+    finder = Finder(root) if images is not None else Finder(root, ("", BESIDE))
+    found = [finder.find(name) for name in frame["path"].to_list()]
+    reasons = [reason for _, reason in found]
+    labels = frame["labels"].to_list()
+    if labelled:
+        reasons = [
+            reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
+            for reason, its, name in zip(reasons, labels, frame["path"].to_list(), strict=True)
+        ]
+    files = [
+        file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
+    ]
+    reasons = _with_repeats(files, labels, frame["split"].to_list(), rows.places, reasons)
+    left_out = dict(rows.left_out)
+    for place, reason in zip(rows.places, reasons, strict=True):
+        if reason is not None:
+            left_out[place] = f"{place}: {reason}"
+    kept = [row for row, reason in enumerate(reasons) if reason is None]
+    if not kept:
+        _refuse_all(path, root, finder.missing, left_out)
+    frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
+    samples = Samples(frame, str(root.resolve()))
+    return Listing(samples, rows.notes, left_out)
+
+
+def read_rows(path: Path, given: Columns | None = None, *, labelled: bool = True) -> Rows:
+    """What a table says, whether or not its images are there. Raises DataError."""
+    table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
+    frame = table.frame
+    if not len(frame) and not table.left_out:
+        raise DataError(f"{path}: names columns and has no rows; add a row for each image")
+    given = given or Columns()
+    needed = ("image", "label") if labelled else ("image",)
+    found, notes = find_columns(str(path), frame.columns, given, needed=needed)
+    columns, said = sample_columns(frame, found, str(path), count=len(frame))
+    if given.split and "split" not in columns:
+        raise DataError(_no_splits(table, given.split))
+    columns["path"] = texts_in(frame[str(found.image)], str(path))
+    used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
+    own, renamed = own_columns(frame, used)
+    samples = Samples.from_columns(columns, str(path.parent.resolve()))
+    if own.columns:
+        samples = replace(samples, frame=samples.frame.hstack(own))
+    notes = [*table.notes, *notes, *said, *(f"{path}: {each}" for each in renamed)]
+    return Rows(samples, table.places, table.left_out, tuple(notes))
+
+
+def _with_repeats(
+    files: Sequence[str | None],
+    labels: Sequence[Sequence[str]],
+    splits: Sequence[str | None],
+    places: Sequence[str],
+    reasons: Sequence[str | None],
+) -> list[str | None]:
+    """The reasons, with those of rows whose image stands in another row too.
+
+    The same image with the same labels in two splits stays: which of them it leaves is decided
+    with the copies of other images.
+    """
+    rows_of = defaultdict(list)
+    for row, file in enumerate(files):
+        if file is not None:
+            rows_of[file].append(row)
+    result = list(reasons)
+    for file, rows in rows_of.items():
+        first = rows[0]
+        others = [row for row in rows if set(labels[row]) != set(labels[first])]
+        for row in rows if others else ():
+            against = first if row in others else others[0]
+            result[row] = (
+                f"'{file}' is {listed(labels[row])} here and {listed(labels[against])} in "
+                f"{_place(places[against])}; keep one of the two"
+            )
+        seen: dict[str | None, int] = {}
+        for row in rows if not others else ():
+            if splits[row] in seen:
+                before = _place(places[seen[splits[row]]])
+                result[row] = f"'{file}' stands in {before} already; take one of the two out"
+            seen.setdefault(splits[row], row)
+    return result
+
+
+def _place(place: str) -> str:
+    """The line of "labels.csv, line 41", for a sentence that has named the file."""
+    return place.rpartition(", ")[2]
+
+
+def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) -> None:
+    if missing == len(left_out):
+        raise DataError(
+            f"{path}: none of its {missing} images is in {root}; name the folder that they lie in: "
+            "--images DIR"
+        )
+    first = next(iter(left_out.values()))
+    raise DataError(f"{path}: none of its {len(left_out)} rows can be used; {first}")
+
+
+def _no_splits(table: Table, name: str) -> str:
+    cells = texts_in(table.frame[name], str(table.path))
+    row = next((row for row, cell in enumerate(cells) if cell and not split_of(cell)), None)
+    if row is None:
+        return f"{table.path}: the column '{name}' is empty; fill in train, val or test"
+    return f"{table.places[row]}: '{cells[row]}' is no split; write train, val or test"
+
+
+def _read_parquet(path: Path) -> Table:
+    with reading_parquet(path):
+        frame = pl.read_parquet(path)
+    return Table(path, frame, [f"{path}, row {row}" for row in range(len(frame))])
