@@ -10,7 +10,7 @@ from PIL import Image
 
 from fieldmark.data.copies import LEAST_SIDE, THUMB, perceptual_hash
 from fieldmark.data.images import Picture, PictureError, content_hash, examine
-from fieldmark.data.sources import content_of, raw_pixels
+from fieldmark.data.sources import content_of, place_name, raw_pixels
 from fieldmark.errors import DataError
 
 VERSION = 1  # of what is measured and how: another number makes void what is remembered
@@ -48,7 +48,7 @@ def facts_of(root: str, place: Facts, known: Callable[[str], Facts | None]) -> F
     known: from a content's hash to what is measured of it, MEASURED, or None.
     """
     facts: Facts = dict.fromkeys(SCHEMA) | {"misnamed": False} | place
-    name = named(str(Path(root, place["path"])), place["row"])
+    name = place_name(str(Path(root, place["path"])), place["row"])
     try:
         content, pixels = _content(root, place["path"], place["row"])
         facts["hash"] = content_hash(content)
@@ -62,11 +62,6 @@ def facts_of(root: str, place: Facts, known: Callable[[str], Facts | None]) -> F
         return facts | {"problem": "unreadable", "reason": str(error)}
     suffix = FORMAT_OF.get(Path(place["path"]).suffix.lower(), seen["format"])
     return facts | seen | {"misnamed": suffix != seen["format"]}
-
-
-def named(path: str, row: int | None) -> str:
-    """An image in a sentence: its path, and its row where the file holds many."""
-    return path if row is None else f"{path}, row {row}"
 
 
 def measured(picture: Picture) -> Facts:

@@ -7,10 +7,10 @@ import numpy as np
 import polars as pl
 
 from fieldmark.data.copies import LEAST_SIDE, copy_groups
-from fieldmark.data.facts import named
 from fieldmark.data.finding import SEVERITIES, Finding, some
 from fieldmark.data.health_classes import class_findings
 from fieldmark.data.health_copies import copy_findings
+from fieldmark.data.sources import place_name
 from fieldmark.records import Samples
 
 PROBLEMS = {  # and how a sentence says it, of one file and of several
@@ -67,7 +67,7 @@ def findings(
     """
     groups = copy_groups(facts) if copies is None else copies
     rows = facts.with_row_index("at").with_columns(
-        pl.Series("name", [named(*place) for place in samples.places()], pl.String),
+        pl.Series("name", [place_name(*place) for place in samples.places()], pl.String),
         pl.Series("group", groups),
         samples.frame["labels"],
         samples.frame["split"],
@@ -90,7 +90,7 @@ def _problems(rows: pl.DataFrame, root: str) -> Iterator[Finding]:
         names = bad["name"].to_list()
         if not names:
             continue
-        first = named(str(Path(root, bad["path"][0])), bad["row"][0])
+        first = place_name(str(Path(root, bad["path"][0])), bad["row"][0])
         reason = bad["reason"][0].removeprefix(f"{first}: ")
         if len(names) == 1:
             words = f"1 file {one} and is left out: '{names[0]}' {reason}"

@@ -24,7 +24,7 @@ from fieldmark.cache import address, open_cache
 from fieldmark.errors import DataError, listed
 
 NUMBER = np.dtype("<i8")
-AT_ONCE = 256_000_000  # bytes of a Parquet file that are in memory while it is copied
+AT_ONCE = 64_000_000  # bytes of a Parquet file that are in memory while it is copied
 USUAL = ("image", "img", "picture", "photo")  # where several columns hold pictures
 
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.cache import Cache, address
-from fieldmark.data.facts import MEASURED, SCHEMA, VERSION, Facts, facts_of, named
+from fieldmark.data.facts import MEASURED, SCHEMA, VERSION, Facts, facts_of
+from fieldmark.data.sources import place_name
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 
@@ -65,7 +66,7 @@ def with_facts(samples: Samples, facts: pl.DataFrame) -> tuple[Samples, dict[str
     """
     good = facts["problem"].is_null()
     bad = facts.filter(~good).select("path", "row", "reason").iter_rows()
-    left_out = {named(path, row): reason for path, row, reason in bad}
+    left_out = {place_name(path, row): reason for path, row, reason in bad}
     if left_out and not good.any():
         reason = next(iter(left_out.values()))
         raise DataError(f"{samples.root}: none of its {len(left_out)} images can be read; {reason}")

@@ -61,7 +61,7 @@ def prepare(resolved: Resolved, console: Console, samples: Samples | None = None
     spec = input_spec(concrete)
     device = torch.device(concrete.run.device)
     model, weight_notes = build(concrete, samples.classes, spec)
-    notes = (*intake.notes, *lacking_notes(samples), *weight_notes)
+    notes = tuple(dict.fromkeys([*intake.notes, *lacking_notes(samples), *weight_notes]))
     info = bundle_info(concrete, samples, spec)
     return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, notes)
 

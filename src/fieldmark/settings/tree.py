@@ -180,7 +180,7 @@ class RunSettings(Section):
     workers: Auto | Annotated[int, Field(ge=0, le=64)] = Field(
         "auto", description="processes that load images; they change no result"
     )
-    threads: Auto | Annotated[int, Field(ge=1)] = Field(
+    threads: Auto | Annotated[int, Field(ge=1, le=256)] = Field(
         "auto", description="processor threads that compute; they may change the last bits"
     )
     out: str = Field("runs", description="the folder that run folders are made in")
