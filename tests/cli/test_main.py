@@ -182,7 +182,7 @@ def test_train_says_what_it_did(capsys, photos, tmp_path):
     assert "test, 3 images                95 % interval" in said
     assert said.splitlines()[-2:] == ["run     runs/b", "report  runs/b/report.html"]
     first = (tmp_path / "runs" / "b" / "settings.yaml").read_text().splitlines()[0]
-    assert first.startswith("# repeat: fieldmark ")
+    assert first == f"# repeat: fieldmark train {photos} {' '.join(FAST)}"
 
 
 def test_dry_run_shows_everything_and_writes_nothing(capsys, photos, tmp_path):

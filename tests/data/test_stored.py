@@ -110,7 +110,8 @@ def test_torch_takes_the_views_without_a_warning(photos, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for cache in (Cache(tmp_path / "cache"), Cache(None)):
-            torch.from_numpy(store(samples, FORMS[0], cache, nothing).image(0))
+            view = torch.from_numpy(store(samples, FORMS[0], cache, nothing).image(0))
+            assert view.dtype == torch.uint8
 
 
 def test_an_empty_store_has_no_image():

@@ -1,11 +1,11 @@
 """`fieldmark inspect`: a look at images before anything is trained on them."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from fieldmark.cli.typed import command_line
 
 
 def command(
@@ -51,7 +51,7 @@ def command(
         from fieldmark.runs.augmented import augmented_sheets
 
         sheets = augmented_sheets(seen.listing, seen.facts, augment)
-    write_page(seen, path, shlex.join(["fieldmark", *sys.argv[1:]]), sheets)
+    write_page(seen, path, command_line(), sheets)
     if as_json:
         print(json.dumps(in_json(seen), indent=2, ensure_ascii=False))
     else:

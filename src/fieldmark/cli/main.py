@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from fieldmark.cli import evaluate, inspect, models, predict, recipes, train
+from fieldmark.cli.typed import WORDS
 from fieldmark.errors import FieldmarkError
 
 VERBS = ("inspect", "train", "evaluate", "predict", "models", "recipes")
@@ -57,6 +58,7 @@ def run(words: list[str]) -> int:
     words = [word for word in words if word != "--debug"]  # it may stand anywhere
     if words in ([], ["recipes"]):  # nothing asked is the question what there is
         words = [*words, "--help"]
+    WORDS.set(tuple(words))
     try:
         code = int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
         return _tell("stopped", 130) if code == 130 else code  # Typer's word for Ctrl-C

@@ -1,12 +1,11 @@
 """`fieldmark train`: images in, a measured classifier out."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fieldmark.cli.typed import command_line
 from fieldmark.errors import Mistake, SettingsError
 
 Text = str | None  # values stay text: the settings read them, so that all mistakes come together
@@ -91,7 +90,7 @@ def command(
     if dry_run:
         preview(resolved, console)
         return 0
-    train_run(resolved, console, shlex.join(["fieldmark", *sys.argv[1:]]))
+    train_run(resolved, console, command_line())
     return 0
 
 
