@@ -45,7 +45,7 @@ def command(
     settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
     console = Console(quiet=as_json)
     seen = look(settings, console)
-    path = page or Path(f"inspect-{Path(settings.source).resolve().name}.html")
+    path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")
     sheets: tuple[Any, ...] = ()
     if augment is not None:
         from fieldmark.runs.augmented import augmented_sheets
