@@ -76,7 +76,7 @@ def further_and_die(point: str, count: int, run: RunDir) -> None:
     resume(run, epochs="4")
 
 
-def train_until(seconds: float, data: object, out: Path, name: str, words) -> None:
+def train_until(seconds: float, data: object, out: Path, name: str, words, options) -> None:
     """Train, and be killed so many seconds after the run folder is there, or at the end."""
 
     def kill() -> None:
@@ -86,7 +86,7 @@ def train_until(seconds: float, data: object, out: Path, name: str, words) -> No
         die()
 
     threading.Thread(target=kill, daemon=True).start()
-    train(data, out, name, *words)
+    train(data, out, name, *words, **options)
     die()
 
 

@@ -6,6 +6,7 @@ import signal
 import threading
 import time
 
+import numpy as np
 import pytest
 from smallruns import (
     QUIET,
@@ -21,6 +22,7 @@ from smallruns import (
 )
 
 from fieldmark.errors import DataError, RunError, StoppedError
+from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.keeper import Keeper
 from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import go_on
@@ -54,6 +56,7 @@ def unbroken(photos, tmp_path_factory):
         ("fieldmark.fit.checkpoint:_save", 4),  # before a checkpoint is written
         ("os:fsync", 6),  # while one is written
         ("fieldmark.fit.checkpoint:Checkpoints._forget_old_best", 5),  # just after
+        ("fieldmark.fit.keeper:write_text", 4),  # between a checkpoint and history.csv
         ("fieldmark.models.bundle:save", 1),  # trained, not concluded
         ("fieldmark.runs.outcome:render", 1),  # all but the report
     ],
@@ -203,16 +206,31 @@ def test_a_damaged_checkpoint_is_told(photos, tmp_path):
 @pytest.mark.slow
 def test_twenty_kills_at_random_give_the_same_bits_twenty_times(tmp_path, capsys):
     words = ("schedule=one-cycle", "train.ema=0.99", "augment=light", "train.batch_size=64")
+    words += ("train.checkpoint_minutes=0.002",)  # several inside each epoch
     started = time.monotonic()
-    whole = train("digits", tmp_path, "whole", *words)
+    whole = train("digits", tmp_path, "whole", *words, epochs="8")
     seconds = time.monotonic() - started
-    same = 0
-    for number in range(20):
-        name = f"killed-{number}"
-        wait = seconds * (number + 0.5) / 20
-        assert in_process(train_until, wait, "digits", tmp_path, name, words) == -signal.SIGKILL
-        run = RunDir(tmp_path / name)
+    draw, same, killed, places = np.random.default_rng(0), 0, 0, []
+    for number in range(60):
+        run = RunDir(tmp_path / f"killed-{number}")
+        wait = float(draw.uniform(0, seconds))
+        code = in_process(train_until, wait, "digits", tmp_path, run.name, words, {"epochs": "8"})
+        assert code == -signal.SIGKILL
+        if run.is_done:
+            continue  # it came to its end before: no kill of a run
+        killed += 1
+        places.append(_place(run))
         same += same_results(resume(run), whole)
+        if killed == 20:
+            break
     with capsys.disabled():
-        print(f"\n{same} of 20 killed and resumed runs of digits have the same bits")
-    assert same == 20
+        print(f"\n{same} of {killed} killed and resumed runs of digits have the same bits")
+        print(f"last checkpoints before the kills, as (epoch, step): {sorted(places)}")
+    assert same == killed == 20
+    assert any(step for _, step in places)
+
+
+def _place(run):
+    """Epoch and step of the last checkpoint; (0, 0) where there was none yet."""
+    tree = Checkpoints(run.checkpoint).read()
+    return (tree["epoch"], tree["step"]) if tree else (0, 0)

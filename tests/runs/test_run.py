@@ -184,7 +184,7 @@ def test_an_accelerator_without_room_names_the_batch_to_try(photos, tmp_path, mo
         train(photos, tmp_path, "run")
     assert str(caught.value) == (
         "the accelerator's memory is too small for batches of 16; "
-        "try --batch-size 8 train.accumulate=2, which trains alike"
+        "try --batch-size 8 train.accumulate=2"
     )
     assert not (tmp_path / "run").exists()
 

@@ -14,10 +14,11 @@ def command(
 ) -> int:
     """Print a run's figures on its own splits, or on DATA, labelled images it has not seen."""
     import json
+    import sys
 
     from fieldmark.console import Console
 
-    console = Console(quiet=as_json)
+    console = Console(stream=sys.stderr if as_json else None)
     if data is None:
         from fieldmark.runs.stored import evaluate_stored
 

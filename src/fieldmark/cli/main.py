@@ -1,7 +1,9 @@
 """The command `fieldmark`: verbs, and how an error reaches the user."""
 
+import io
 import os
 import re
+import signal
 import sys
 from typing import Annotated
 
@@ -48,8 +50,11 @@ def _everywhere(
 
 def main(words: list[str] | None = None) -> None:
     """Run the command line; ends the process with the exit code of law 7 (see errors.py)."""
-    words = sys.argv[1:] if words is None else words
-    sys.exit(run(words))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that it cannot show stops nothing
+            stream.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
+    sys.exit(run(sys.argv[1:] if words is None else words))
 
 
 def run(words: list[str]) -> int:
@@ -75,6 +80,10 @@ def run(words: list[str]) -> int:
         if debug:
             raise
         return _tell(str(error), error.exit_code)
+    except OSError as error:
+        if debug or error.filename is None:
+            raise
+        return _tell(f"{error.filename}: {error.strerror}; check the path", 2)
     except Exception as error:
         if debug:
             raise

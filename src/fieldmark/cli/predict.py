@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -29,17 +28,16 @@ def command(
 
     if out is not None:
         check_suffix(out)
-    from fieldmark.use.predictor import Failure, Prediction, Predictor, find_images
+    from fieldmark.use.predictor import Failure, Prediction, Predictor, check_inputs, find_images
 
-    paths = find_images(inputs)
-    first = next(paths, None)  # a path that is not there is told before anything is written
+    check_inputs(inputs)
     predictor = Predictor(run, device=device, batch_size=batch_size)
     failures: list[Failure] = []
     count = 0
 
     def answers() -> Iterator[Prediction]:
         nonlocal count
-        for answer in predictor.stream(chain([] if first is None else [first], paths)):
+        for answer in predictor.stream(find_images(inputs)):
             if isinstance(answer, Failure):
                 failures.append(answer)
                 continue

@@ -4,6 +4,7 @@ The order of an epoch is a function of (seed, epoch), an image's augmentation of
 row, draw). The dataset holds plain lists and arrays, for polars may not enter a forked worker.
 """
 
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,6 +91,7 @@ class Batches:
             _Telling(images),
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
+            worker_init_fn=_leave_signals_to_the_parent,
             num_workers=workers,
             persistent_workers=workers > 0,
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
@@ -182,6 +184,12 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _leave_signals_to_the_parent(_: int) -> None:
+    """Ctrl-C reaches every process of a terminal; the parent ends its workers itself."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _as_it_is(batch: Any) -> Any:

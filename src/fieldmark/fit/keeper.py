@@ -37,8 +37,7 @@ class Keeper:
     def save(self, state: State) -> None:
         """A checkpoint, and the history up to it."""
         self.checkpoints.write(state.tree())
-        if state.history:
-            write_text(self._history, as_csv(state.history))
+        self._write_history(state)
         self._saved = time.monotonic()
 
     def restore(self, state: State) -> bool:
@@ -46,6 +45,7 @@ class Keeper:
         tree = self.checkpoints.read()
         if tree is not None:
             state.restore(tree)
+            self._write_history(state)  # a kill may have come between the two
         self._cut_steps(state.epoch + 1, state.step)
         return tree is not None
 
@@ -54,10 +54,14 @@ class Keeper:
         with writing(self._steps):
             is_new = not self._steps.is_file()
             with self._steps.open("a", encoding="utf-8", newline="") as stream:
-                writer = csv.DictWriter(stream, STEP_COLUMNS)
+                writer = csv.DictWriter(stream, STEP_COLUMNS, lineterminator="\n")
                 if is_new:
                     writer.writeheader()
                 writer.writerow(row)
+
+    def _write_history(self, state: State) -> None:
+        if state.history:
+            write_text(self._history, as_csv(state.history))
 
     def _cut_steps(self, epoch: int, step: int) -> None:
         """Take out the steps after the checkpoint, which will be done again."""

@@ -15,7 +15,7 @@ import torch
 
 from fieldmark.console import Bar, Console, duration
 from fieldmark.data.loader import Batches
-from fieldmark.errors import NotFiniteError, OutOfMemoryError, StoppedError
+from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.losses import Loss
 from fieldmark.fit.precision import Autocast
@@ -102,10 +102,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
             seed_step(plan.seed, state.epoch, state.step)
             set_rate(state, plan, parts)
             targets = targets.to(parts.device, non_blocking=True)
-            try:
-                loss, logits = step(state, plan, parts, images, targets)
-            except torch.OutOfMemoryError as error:
-                raise OutOfMemoryError(no_room(max(sizes))) from error
+            loss, logits = step(state, plan, parts, images, targets)
             state.step += 1
             state.running.add(loss, logits, targets)
             tell_step(state, plan, keeper, bar, loss, is_last=state.step == len(sizes))
@@ -159,7 +156,7 @@ def finish_epoch(state: State, plan: Plan, parts: Parts) -> Row:
     """The epoch's row of the history: training's running figures, then validation's."""
     logits, targets = (table.numpy() for table in state.running.tables())
     row: Row = {"epoch": state.epoch + 1, "seconds": 0.0, "lr": rate_of(state)}
-    row["train_loss"] = state.running.loss_sum.item() / len(targets)
+    row["train_loss"] = state.running.loss_sum() / len(targets)
     if not math.isfinite(row["train_loss"]):
         raise NotFiniteError(not_finite(state, row["train_loss"]))
     train = parts.measure(logits, targets)
@@ -262,13 +259,4 @@ def not_finite(state: State, value: float, what: str = "loss") -> str:
     return (
         f"epoch {state.epoch + 1}, step {state.step}: the {what} is {value}; {kept}; "
         f"try a lower --lr (it is {rate:g})"
-    )
-
-
-def no_room(batch: int) -> str:
-    """The sentence for a batch that the accelerator has no room for."""
-    half = max(1, batch // 2)
-    return (
-        f"the accelerator's memory is too small for batches of {batch}; "
-        f"try --batch-size {half} train.accumulate=2, which trains alike"
     )

@@ -56,6 +56,8 @@ def pick_device(wanted: str) -> torch.device:
 def check_device(wanted: str) -> list[Mistake]:
     """What stands against this device."""
     kind, _, number = wanted.partition(":")
+    if kind not in ("auto", "cpu", "cuda", "mps") or (number and not number.isdecimal()):
+        return [Mistake("run.device", f"must be auto, cpu, cuda, cuda:N or mps, not {wanted}")]
     if kind == "mps" and not torch.backends.mps.is_available():
         return [Mistake("run.device", "there is no mps device here; take cpu or auto")]
     if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():

@@ -17,15 +17,23 @@ class Running:
     All stays on the device until it is asked for, so that an accelerator need not wait.
     """
 
-    loss_sum: torch.Tensor = field(default_factory=lambda: torch.zeros((), dtype=torch.float64))
+    earlier_loss: float = 0.0  # summed over images, before the process that goes on
+    losses: list[torch.Tensor] = field(default_factory=list)
     logits: list[torch.Tensor] = field(default_factory=list)
     targets: list[torch.Tensor] = field(default_factory=list)
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
         """One batch: its mean loss (scalar), logits (n, C) and targets (n,)."""
-        self.loss_sum = self.loss_sum.to(loss.device) + loss.double() * len(targets)
+        self.losses.append(loss * len(targets))
         self.logits.append(logits.detach().float())
         self.targets.append(targets)
+
+    def loss_sum(self) -> float:
+        """Over the images so far. Added up on the processor: not every device has float64."""
+        total = self.earlier_loss
+        for loss in self.losses:
+            total += loss.item()
+        return total
 
     def tables(self) -> tuple[torch.Tensor, torch.Tensor]:
         """-> (N, C) float32, (N,) int64, on the processor"""
@@ -66,7 +74,7 @@ class State:
             "epoch": self.epoch,
             "step": self.step,
             "seconds": self.seconds,
-            "loss_sum": self.running.loss_sum,
+            "loss_sum": self.running.loss_sum(),
             "logits": logits,
             "targets": targets,
             "history": self.history,

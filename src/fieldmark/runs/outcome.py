@@ -188,7 +188,7 @@ def tell(
         f"{ending.reason}, in {duration(ending.seconds)}; "
         f"the weights of epoch {state.best_epoch} are kept"
     )
-    if prepared.settings.data.val == "none":
+    if "val" not in found and ending.whole:
         console.say("no validation: these are the last weights")
     side = "test" if "test" in found else "val"
     if side in found:

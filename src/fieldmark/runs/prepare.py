@@ -14,6 +14,7 @@ import torch
 from fieldmark.console import Console
 from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
 from fieldmark.fit import precision
+from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.catalog import MODELS, family, side_mistake
 from fieldmark.models.heads import freeze
@@ -25,6 +26,7 @@ from fieldmark.runs.machine import versions
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 
+THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
 SMALL = 64  # pixels: images up to here are small, and seen at their own size
 TINY = 16  # pixels: up to here a second thread costs more than it gives
 NORMALIZE = {
@@ -58,9 +60,11 @@ def prepare(resolved: Resolved, console: Console, samples: Samples | None = None
     intake = take_in(settings.data, console) if samples is None else Intake(samples)
     samples = intake.samples
     concrete, origins = make_concrete(resolved, intake)
+    check_optimizer(concrete)
     spec = input_spec(concrete)
     device = torch.device(concrete.run.device)
     model, weight_notes = build(concrete, samples.classes, spec)
+    check_batch(concrete, model)
     notes = tuple(dict.fromkeys([*intake.notes, *lacking_notes(samples), *weight_notes]))
     info = bundle_info(concrete, samples, spec)
     return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, notes)
@@ -96,7 +100,7 @@ def make_concrete(resolved: Resolved, intake: Intake) -> tuple[Settings, dict[st
     device = precision.pick_device(settings.run.device)
     fill("run.device", str(device))
     fill("run.precision", precision.choose(device, family(values["model"]["name"])))
-    fill("run.threads", 1 if size <= TINY else torch.get_num_threads())
+    fill("run.threads", 1 if size <= TINY else THREADS)
     fill("run.workers", 0 if intake.embedded else max(1, min(4, (os.cpu_count() or 2) - 1)))
     recheck(values)
     for section, catalog in CATALOGS.items():
@@ -121,6 +125,25 @@ def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
             )
         ]
     return []
+
+
+def check_optimizer(settings: Settings) -> None:
+    """Let the optimiser itself refuse options that do not go together. Raises SettingsError."""
+    chosen = settings.optimizer
+    try:
+        OPTIMIZERS.build(chosen.name, chosen.options, [torch.nn.Parameter(torch.zeros(1))])
+    except ValueError as error:
+        raise SettingsError([Mistake(f"optimizer {chosen.name}", str(error))]) from error
+
+
+def check_batch(settings: Settings, model: torch.nn.Module) -> None:
+    """Batch norm that is trained has no variance over one image. Raises SettingsError."""
+    norms = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+    if settings.train.batch_size > 1 or settings.model.freeze:
+        return
+    if any(isinstance(module, norms) for module in model.modules()):
+        what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
+        raise SettingsError([Mistake("--batch-size", what)])
 
 
 def recheck(values: dict[str, dict[str, Any]]) -> None:

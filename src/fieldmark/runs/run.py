@@ -25,6 +25,7 @@ from fieldmark.models import bundle
 from fieldmark.records import SPLITS, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check
+from fieldmark.runs.guard import guarded
 from fieldmark.runs.outcome import Ending, conclude
 from fieldmark.runs.parts import (
     Predicting,
@@ -60,17 +61,23 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     stem = f"{Path(prepared.settings.data.source).name}-{prepared.settings.model.name}"
     run = rundir.create(where.out, where.name, stem)
     try:
-        with run.locked():
+        with guarded(run, prepared.settings.train), run.locked():
             write_whole(run.samples, prepared.samples.write)
-            rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
+            write_run_settings(run, prepared, command)
             go(run, prepared, console, command)
-    except FieldmarkError as error:
+    except BaseException as error:
         if not run.checkpoint.is_dir() or (
             isinstance(error, NotFiniteError) and not run.has_bundle
         ):
             rundir.remove(run)
         raise
     return run
+
+
+def write_run_settings(run: RunDir, prepared: Prepared, command: str) -> None:
+    """settings.yaml: the command in its first line, then every setting."""
+    line = " ".join(command.splitlines())
+    rundir.write_settings(run, f"{COMMAND}{line}\n{to_yaml(prepared.settings)}")
 
 
 def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
@@ -100,10 +107,13 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         prepared = prepare(resolved, console, samples)
         changed = "train.epochs" in changes.values
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
-        if changed and not command.endswith(further):
+        if changed and run.is_done and not command.endswith(further):
             command += further
-        rundir.write_settings(run, f"{COMMAND}{command}\n{to_yaml(prepared.settings)}")
-        go(run, prepared, console, command, changed=changed)
+        elif changed and not run.is_done:
+            command = f"fieldmark train --config {run.settings}"
+        write_run_settings(run, prepared, command)
+        with guarded(run, prepared.settings.train):
+            go(run, prepared, console, command, changed=changed)
     return run
 
 
@@ -169,7 +179,11 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
             "--device can); start a new run with --config"
         )
     first, _, _ = run.settings.read_text(encoding="utf-8").partition("\n")
-    return read([read_file(run.settings), changes], [check]), first.removeprefix(COMMAND)
+    layers = [read_file(run.settings), changes]
+    if "run.device" in changes.values:  # the table knows what suits the other device
+        layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
+    command = first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
+    return read(layers, [check]), command or f"fieldmark train --config {run.settings}"
 
 
 def epochs_planned(run: RunDir) -> int:

@@ -72,7 +72,7 @@ class DataSettings(Section):
     val: Literal["auto", "none"] = Field(
         "auto", description="none: train on it too and keep the last weights"
     )
-    split_seed: int = Field(0, ge=0, description="decides the split; --seed does not")
+    split_seed: int = Field(0, ge=0, le=2**63 - 1, description="decides the split; --seed does not")
     image_column: str | None = Field(None, description="a table's column of image files")
     label_column: str | None = Field(None, description="a table's column of labels")
     group_column: str | None = Field(
@@ -170,7 +170,7 @@ class TrainSettings(Section):
 class RunSettings(Section):
     """Where and on what it runs."""
 
-    seed: int = Field(0, ge=0, description="decides weights, order and augmentation")
+    seed: int = Field(0, ge=0, le=2**63 - 1, description="decides weights, order and augmentation")
     precision: Literal["auto", "float32", "bf16", "16-mixed"] = Field(
         "auto", description="auto follows a fixed table of processor and model"
     )

@@ -11,7 +11,7 @@ import torch
 
 from fieldmark.data.augment import centre_crop
 from fieldmark.data.images import SUFFIXES, read_file
-from fieldmark.errors import DataError, RunError
+from fieldmark.errors import DataError, Mistake, RunError, SettingsError
 from fieldmark.fit import precision
 from fieldmark.models import bundle
 from fieldmark.models.catalog import family
@@ -49,6 +49,8 @@ class Predictor:
                 f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
                 "with one that was stopped: fieldmark train --resume RUN"
             )
+        if mistakes := precision.check_device(device):
+            raise SettingsError([Mistake("--device", mistakes[0].what)])
         self.model, self.info = bundle.load(folder)
         self.device = precision.pick_device(device)
         self.model.to(self.device).to(memory_format=torch.channels_last)
@@ -109,6 +111,13 @@ class Predictor:
         """(n, 3, size, size) uint8 -> (n, C) float64"""
         logits = infer(self.model, [images], device=self.device, autocast=self.autocast)
         return softmax(logits, self.info.temperature)
+
+
+def check_inputs(inputs: Iterable[str | Path]) -> None:
+    """Raise DataError for the first path that does not exist."""
+    for each in map(Path, inputs):
+        if not each.exists():
+            raise DataError(f"{each}: there is no such file or folder")
 
 
 def find_images(inputs: Iterable[str | Path]) -> Iterator[Path]:

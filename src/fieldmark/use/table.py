@@ -48,7 +48,8 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
 
 
 def _row(answer: Prediction, scores: bool) -> Row:
-    row: Row = {"image": answer.image, "label": answer.label, "score": answer.score}
+    name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
+    row: Row = {"image": name, "label": answer.label, "score": answer.score}
     if scores:
         row |= {f"{SCORE}{name}": score for name, score in answer.scores.items()}
     return row
