@@ -7,13 +7,14 @@ from typing import Any
 def in_words(problem: Mapping[str, Any]) -> str:
     """What is wrong with a value, without saying where: "must be at least 1, not 0"."""
     given, about = problem.get("input"), problem.get("ctx", {})
+    about = {k: f"{v:g}" if isinstance(v, float) else v for k, v in about.items()}
     kind = problem["type"]
     wanted = {
         "missing": "is missing; name a folder of class folders, or a built-in set such as digits",
-        "greater_than_equal": "must be at least {ge:g}",
-        "greater_than": "must be more than {gt:g}",
-        "less_than_equal": "must be at most {le:g}",
-        "less_than": "must be less than {lt:g}",
+        "greater_than_equal": "must be at least {ge}",
+        "greater_than": "must be more than {gt}",
+        "less_than_equal": "must be at most {le}",
+        "less_than": "must be less than {lt}",
         "literal_error": "must be {expected}",
         "int_parsing": "must be a whole number",
         "int_from_float": "must be a whole number",

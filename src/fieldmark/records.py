@@ -1,6 +1,7 @@
 """What travels between the stages: two tables and a few frozen records. No torch here."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -93,9 +94,14 @@ class Samples:
             digest.update(row.encode() + b"\n")
         return digest.hexdigest()
 
-    def write(self, path: Path) -> None:
-        """The table as Parquet, the root in its metadata."""
-        self.frame.write_parquet(path, metadata={"root": self.root})
+    def write(self, path: Path, notes: Sequence[str] = ()) -> None:
+        """The table as Parquet; the root, and notes on the images, in its metadata."""
+        self.frame.write_parquet(path, metadata={"root": self.root, "notes": json.dumps(notes)})
+
+    @staticmethod
+    def read_notes(path: Path) -> tuple[str, ...]:
+        """The notes that `write` was given."""
+        return tuple(json.loads(pl.read_parquet_metadata(path).get("notes", "[]")))
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -158,14 +158,23 @@ def _own(path: Path) -> bool:
     return path.name in ("manifest.json", ".lock")
 
 
+def refuse_taken(out: str, name: str | None) -> None:
+    """Raise RunError where OUT/NAME cannot be a new run folder; nothing is made."""
+    if name is not None and not _is_plain(name):
+        raise RunError(f"--name {name}: is not a plain folder name; put its folder into --out")
+    if Path(out).exists() and not Path(out).is_dir():
+        raise RunError(f"--out {out}: is a file; name a folder")
+    if name is not None and Path(out, name).exists():
+        raise RunError(exists(Path(out, name)))
+
+
 def create(out: str, name: str | None, stem: str) -> RunDir:
     """Make a new run folder OUT/NAME, or OUT/STEM-1, -2, ... where there is no name.
 
     Raises RunError where NAME exists or is not a plain folder name, DiskError where it
     cannot be made.
     """
-    if name is not None and not _is_plain(name):
-        raise RunError(f"--name {name}: is not a plain folder name; put its folder into --out")
+    refuse_taken(out, name)
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except FileExistsError as error:

@@ -200,6 +200,42 @@ def test_dry_run_shows_everything_and_writes_nothing(capsys, photos, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["--name", "a/b"], "--name a/b: is not a plain folder name; put its folder into --out"),
+        (["--out", "file"], "--out file: is a file; name a folder"),
+        (
+            ["--batch-size", "1"],
+            "--batch-size: 1 is too few for the batch norm of 'small_cnn'; take 2 or more",
+        ),
+        (
+            ["--optimizer", "sgd", "optimizer.nesterov=true", "optimizer.momentum=0"],
+            "optimizer sgd: Nesterov momentum requires a momentum and zero dampening",
+        ),
+        (
+            ["--seed", "18446744073709551616"],
+            "--seed: must be at most 9223372036854775807, not 18446744073709551616",
+        ),
+    ],
+)
+def test_dry_run_checks_what_the_run_would_refuse(capsys, tmp_path, words, line):
+    (tmp_path / "file").touch()
+    check(capsys, ["train", "digits", "--dry-run", *words], 2, line)
+    check(capsys, ["train", "digits", *words], 2, line)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_predict_on_a_device_that_is_not_there_is_one_sentence(capsys, a_run, photos):
+    words = ["predict", str(a_run), str(photos), "--device", "banana"]
+    check(capsys, words, 2, "--device: must be auto, cpu, cuda, cuda:N or mps, not banana")
+
+
+def test_a_missing_input_is_told_before_anything_is_written(capsys, a_run, photos):
+    words = ["predict", str(a_run), str(photos), "nowhere.jpg", "--out", "t.csv"]
+    check(capsys, words, 2, "nowhere.jpg: there is no such file or folder")
+
+
 def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
     capsys, a_run, photos, tmp_path
 ):

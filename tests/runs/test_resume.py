@@ -73,6 +73,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(unbroken, photos, tmp_path, point
     assert not list(run.path.rglob("*.part"))
 
 
+def test_the_report_of_a_resumed_run_tells_what_was_left_out(tmp_path):
+    photos = draw_photos(tmp_path / "mine", each=6)
+    (photos / "red" / "zero.png").touch()
+    in_process(train_and_die, "fieldmark.fit.loop:step", 2, photos, tmp_path, "run", WORDS)
+    run = resume(RunDir(tmp_path / "run"))
+    assert "red/zero.png" in run.report.read_text()
+
+
 def test_a_run_that_is_killed_twice_goes_on_too(unbroken, photos, tmp_path):
     in_process(train_and_die, "fieldmark.fit.loop:step", 5, photos, tmp_path, "killed", WORDS)
     run = RunDir(tmp_path / "killed")

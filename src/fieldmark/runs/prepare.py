@@ -20,6 +20,7 @@ from fieldmark.models.catalog import MODELS, family, side_mistake
 from fieldmark.models.heads import freeze
 from fieldmark.models.weights import load_into, read_weights
 from fieldmark.records import SPLITS, InputSpec, Samples
+from fieldmark.rundir import refuse_taken
 from fieldmark.runs.checks import CATALOGS, check, settle
 from fieldmark.runs.intake import Intake, take_in
 from fieldmark.runs.machine import versions
@@ -50,14 +51,24 @@ class Prepared:
     notes: tuple[str, ...]
 
 
-def prepare(resolved: Resolved, console: Console, samples: Samples | None = None) -> Prepared:
+def prepare(
+    resolved: Resolved,
+    console: Console,
+    samples: Samples | None = None,
+    *,
+    notes: tuple[str, ...] = (),
+) -> Prepared:
     """From settings to a run that is ready to start.
 
-    `samples` with their splits take the place of reading `data.source`: a run that goes on.
-    Raises DataError, SettingsError, WeightsError.
+    `samples` with their splits, and the `notes` on them, take the place of reading
+    `data.source`: a run that goes on. Raises DataError, RunError, SettingsError, WeightsError.
     """
     settings = resolved.settings
-    intake = take_in(settings.data, console) if samples is None else Intake(samples)
+    if samples is None:
+        refuse_taken(settings.run.out, settings.run.name)
+        intake = take_in(settings.data, console)
+    else:
+        intake = Intake(samples, notes)
     samples = intake.samples
     concrete, origins = make_concrete(resolved, intake)
     check_optimizer(concrete)
@@ -65,9 +76,9 @@ def prepare(resolved: Resolved, console: Console, samples: Samples | None = None
     device = torch.device(concrete.run.device)
     model, weight_notes = build(concrete, samples.classes, spec)
     check_batch(concrete, model)
-    notes = tuple(dict.fromkeys([*intake.notes, *lacking_notes(samples), *weight_notes]))
+    said = tuple(dict.fromkeys([*intake.notes, *lacking_notes(samples), *weight_notes]))
     info = bundle_info(concrete, samples, spec)
-    return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, notes)
+    return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, said)
 
 
 def make_concrete(resolved: Resolved, intake: Intake) -> tuple[Settings, dict[str, str]]:

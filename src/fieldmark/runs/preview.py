@@ -67,21 +67,18 @@ def estimate(prepared: Prepared, console: Console) -> str:
 
 def time_steps(prepared: Prepared, console: Console) -> tuple[float, int]:
     """-> seconds a step with its loading, and steps an epoch"""
-    plan, parts = (
-        make_plan(prepared),
-        make_parts(prepared, None, Predicting(prepared, None, console)),
-    )
+    plan = make_plan(prepared)
+    parts = make_parts(prepared, None, Predicting(prepared, None, console))
     state = new_state(prepared)
     set_training(state.model, frozen=plan.frozen)
-    begun = time.monotonic()
-    done = 0
-    for images, targets in parts.batches.epoch(0):
-        seed_step(plan.seed, 0, done)
-        loss, _ = step(state, plan, parts, images, targets.to(parts.device))
-        loss.item()
-        done += 1
-        if done == 1:
-            begun = time.monotonic()
-        if done > TIMED:
-            break
-    return (time.monotonic() - begun) / max(1, done - 1), len(parts.batches)
+    begun, done = time.monotonic(), -1  # the first step, which warms up, is not counted
+    while done < TIMED:
+        for images, targets in parts.batches.epoch(done + 1):
+            seed_step(plan.seed, 0, done + 1)
+            loss, _ = step(state, plan, parts, images, targets.to(parts.device))
+            loss.item()
+            done += 1
+            begun = time.monotonic() if done == 0 else begun
+            if done == TIMED:
+                break
+    return (time.monotonic() - begun) / TIMED, len(parts.batches)

@@ -62,7 +62,7 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     run = rundir.create(where.out, where.name, stem)
     try:
         with guarded(run, prepared.settings.train), run.locked():
-            write_whole(run.samples, prepared.samples.write)
+            write_whole(run.samples, lambda p: prepared.samples.write(p, prepared.notes))
             write_run_settings(run, prepared, command)
             go(run, prepared, console, command)
     except BaseException as error:
@@ -104,7 +104,8 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
         samples = Samples.read(run.samples)
         refuse_changed(samples)
-        prepared = prepare(resolved, console, samples)
+        notes = Samples.read_notes(run.samples)
+        prepared = prepare(resolved, console, samples, notes=notes)
         changed = "train.epochs" in changes.values
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):
