@@ -13,7 +13,7 @@ ODD = {
     "optimizer": {"name": "adam", "lr": 3e-4, "betas": (0.9, 0.999), "note": "1e-3"},
     "model": {"name": "m", "sizes": [[1, 2], [3]], "width": None, "fast": True},
     "train": {"patience": None, "clip_norm": 0.5, "ema": 0.999},
-    "run": {"name": "2024", "seed": 12345678901234567890},
+    "run": {"name": "2024", "seed": 1234567890123456789},
 }
 
 
