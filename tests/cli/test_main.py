@@ -267,6 +267,20 @@ def test_evaluate_prints_what_metrics_json_holds(capsys, a_run):
     assert found == {side: kept[side] for side in ("val", "test")}
 
 
+def test_evaluate_says_when_the_images_changed(capsys, tmp_path):
+    photos = draw_photos(tmp_path / "mine", each=8)
+    assert fieldmark(["train", str(photos), *FAST, "--name", "c"]) == 0
+    assert fieldmark(["evaluate", "runs/c"]) == 0
+    assert "since the run" not in capsys.readouterr().out
+    (photos / "red" / "00.png").unlink()
+    (photos / "red" / "01.png").write_bytes((photos / "blue" / "01.png").read_bytes())
+    assert fieldmark(["evaluate", "runs/c"]) == 0
+    assert (
+        f"note: 2 images of 24 in {photos} changed or vanished since the run "
+        "('red/00.png' is one); these figures are of what it saw then"
+    ) in capsys.readouterr().out
+
+
 def test_evaluate_on_other_images_matches_classes_by_name(capsys, a_run, tmp_path):
     photos = draw_photos(tmp_path / "other", each=5, seed=1)
     (photos / "blue").rename(photos / "violet")
