@@ -1,15 +1,20 @@
 """From a source to a split: nothing leaks, nothing vanishes in silence."""
 
+import csv
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
 from smallruns import QUIET, draw_photos, train
 
+from fieldmark.cache import Cache
+from fieldmark.data.scan import scan, with_facts
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
-from fieldmark.runs.intake import take_in
+from fieldmark.runs.intake import list_images, take_in
 from fieldmark.settings.tree import DataSettings
+from fieldmark.use.predictor import Failure, Predictor
 
 
 @pytest.fixture
@@ -76,3 +81,23 @@ def test_several_labels_an_image_are_refused_with_a_sentence(photos):
     pl.DataFrame(rows).write_csv(photos / "labels.csv")
     with pytest.raises(DataError, match="6 images have several labels, which cannot be trained"):
         take_in(DataSettings(source=str(photos / "labels.csv")), QUIET)
+
+
+def test_odd_files_are_refused_alike_by_training_and_prediction(photos, tmp_path):
+    odd = Path(__file__).parents[2].parent / "shared" / "data" / "odd_files"
+    if not odd.is_dir():
+        pytest.skip("the corpus of odd files does not lie beside the checkout")
+    with (odd / "MANIFEST.csv").open(encoding="utf-8") as stream:
+        expected = {row["file"]: row["expected"] for row in csv.DictReader(stream)}
+    shown = {name for name in expected if not name.startswith(".")}  # hidden files are passed over
+    for name in shown:
+        shutil.copy(odd / name, photos / "red")
+    listing = list_images(DataSettings(source=str(photos)))
+    samples, unread = with_facts(listing.samples, scan(listing.samples, Cache(None)))
+    used = {Path(path).name for path in samples.frame["path"]} & shown
+    assert used == {name for name in shown if expected[name] == "ok"}
+    assert {Path(name).name for name in {**listing.left_out, **unread}} <= shown - used
+    run = train(photos, tmp_path, "run", "input.size=16", model="small_cnn", epochs="1")
+    answers = Predictor(run.path).stream(photos / "red" / name for name in sorted(shown))
+    failed = {Path(answer.image).name for answer in answers if isinstance(answer, Failure)}
+    assert failed == shown - used
