@@ -127,13 +127,23 @@ def find_images(inputs: Iterable[str | Path]) -> Iterator[Path]:
     """
     for each in map(Path, inputs):
         if each.is_dir():
-            found = (path for path in sorted(each.rglob("*")) if _is_picture(path))
-            yield from found
+            yield from _pictures_in(each)
         elif each.exists():
             yield each
         else:
             raise DataError(f"{each}: there is no such file or folder")
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+def _pictures_in(folder: Path) -> Iterator[Path]:
+    """A folder's pictures in order of their paths, one folder's names in memory at a time."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror or error})") from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _pictures_in(entry)
+        elif entry.suffix.lower() in SUFFIXES and entry.is_file():
+            yield entry
