@@ -143,6 +143,16 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(capsys, tmp_path, words, l
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_option_that_no_network_takes_is_told_with_the_others(capsys):
+    check(
+        capsys,
+        ["train", "digits", "--epochs", "0", "model.widht=3"],
+        2,
+        "--epochs: must be at least 1, not 0",
+        "model.widht: no model that may be chosen takes this option",
+    )
+
+
 def test_a_run_folder_that_exists_is_left_alone(capsys, a_run, photos):
     before = sorted((p, p.stat().st_mtime_ns) for p in a_run.rglob("*"))
     words = ["train", str(photos), *FAST, "--out", str(a_run.parent), "--name", "a"]

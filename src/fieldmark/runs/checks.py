@@ -27,6 +27,7 @@ CATALOGS: Mapping[str, Catalog] = {
     "schedule": SCHEDULES,
     "loss": LOSSES,
 }
+AUTO = {"model": ("small_cnn", "mobilenet_v2"), "augment": ("light", "standard")}
 MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
 
 
@@ -55,9 +56,14 @@ def settle(choice: Choice, catalog: Catalog) -> dict[str, Any]:
 def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> list[Mistake]:
     fields = sections()[section].model_fields
     name = str(values.get("name", fields["name"].default))
-    if name == "auto":  # known only when the images are: checked again then
-        return []
     options = {key: value for key, value in values.items() if key not in fields}
+    if name == "auto":  # known only when the images are: checked again then
+        taken = {option for each in AUTO[section] for option in catalog[each].options()}
+        return [
+            Mistake(f"{section}.{key}", f"no {catalog.kind} that may be chosen takes this option")
+            for key in options
+            if key not in taken
+        ]
     _, mistakes = catalog.read(name, options)
     return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
 
