@@ -7,8 +7,11 @@ import torch
 from safetensors.torch import save_file
 
 from fieldmark.errors import DiskError, WeightsError
+from fieldmark.models.assemble import assemble
 from fieldmark.models.bundle import BundleInfo, Classifier, load, read_info, save
 from fieldmark.models.catalog import MODELS
+from fieldmark.models.design import Design
+from fieldmark.models.heads import Linear32
 from fieldmark.models.small_cnn import small_cnn
 from fieldmark.records import InputSpec
 
@@ -38,6 +41,46 @@ def trained(width=8):
 def folder(tmp_path):
     save(tmp_path, trained().state_dict(), INFO)
     return tmp_path
+
+
+DESIGNED = {"model": "small_cnn", "classes": ("a", "b"), "spec": SPEC}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        {"head": "mlp", "head_options": {"sizes": (6, 5), "norm": True}},
+        {"head": "linear", "head_options": {"dropout": 0.2}},
+        {"head": "after", "head_options": {"activation": "relu"}},
+        {"resizer": 16},
+        {"head": "after", "resizer": 16},
+        {"model": "squeezenet1_1", "head": "mlp", "head_options": {"sizes": (6,)}},
+    ],
+)
+@pytest.mark.parametrize("kept", [1000, 21])
+def test_a_network_with_another_head_or_a_resizer_comes_back(tmp_path, made, kept):
+    info = BundleInfo(**{**DESIGNED, **made})
+    design = Design(info.model, info.options, info.head, info.head_options, info.resizer)
+    network = assemble(design, 2, seed=3, kept=kept)
+    save(tmp_path, network.state_dict(), info)
+    classifier, found = load(tmp_path)
+    assert (found.head, found.resizer) == (info.head, info.resizer)
+    tensors = classifier.network.state_dict()
+    assert all(torch.equal(tensor, tensors[n]) for n, tensor in network.state_dict().items())
+    images = torch.rand(2, 3, 64, 64)
+    assert torch.equal(classifier(images), network.eval()(images))
+
+
+def test_an_older_model_json_is_of_the_networks_own_head(folder):
+    path = folder / "model.json"
+    values = json.loads(path.read_text())
+    for name in ("head", "head_options", "resizer"):
+        del values[name]
+    path.write_text(json.dumps(values))
+    classifier, info = load(folder)
+    assert info == INFO
+    assert type(classifier.network.head) is Linear32
+    assert torch.equal(classifier.network.head.weight, trained().head.weight)
 
 
 def contents(folder):
@@ -194,6 +237,8 @@ def test_a_json_of_something_else_is_no_bundle(folder):
     [
         ({"model": "small_cmn"}, "there is no model 'small_cmn'; did you mean 'small_cnn'"),
         ({"options": {"width": 8, "depth": 3}}, "takes no such option"),
+        ({"head": "tower"}, "there is no head 'tower'"),
+        ({"head": "mlp", "head_options": {"size": 8}}, "the head 'mlp' takes no such option"),
     ],
 )
 def test_a_network_that_this_version_does_not_know_is_told(folder, values, words):

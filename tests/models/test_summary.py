@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from fieldmark.models.heads import freeze
 from fieldmark.models.outline import outline
+from fieldmark.models.resizer import Resized, Resizer
 from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.stages import chosen, set_trained
 from fieldmark.models.summary import summarise, text
 
 
@@ -84,7 +85,7 @@ def test_other_numbers_of_channels_are_taken():
 
 def test_only_the_head_is_trainable_where_the_rest_is_frozen():
     network = small_cnn(10)
-    freeze(network)
+    set_trained(network, chosen(network, ["head"]))
     summary = summarise(network, 8)
     assert (summary.trainable, summary.frozen) == (1_290, 288_746 - 1_290)
 
@@ -119,15 +120,49 @@ def test_nothing_is_printed(capsys):
 
 def test_the_text_is_aligned_and_nested_and_ends_in_the_totals():
     network = small_cnn(10)
-    freeze(network)
+    set_trained(network, chosen(network, ["head"]))
     lines = text(summarise(network, 8)).splitlines()
     assert "    Conv2d: 2-1        1 x 32 x 8 x 8          864         55,296" in lines
     assert "  Linear: 1-5          1 x 10                1,290          1,280" in lines
-    table = lines[: lines.index(lines[1], 2)]
+    end = lines.index(lines[1], 2)
+    table = lines[:end]
     assert len({len(line) for line in table}) == 1
+    assert lines[end + 1 : -4] == [
+        "stage   parameters  trains it and what follows",
+        "stage1      10,208  last:3",
+        "stage2      55,552  last:2",
+        "stage3     221,696  last:1",
+        "head         1,290  head",
+        lines[1],
+    ]
     assert lines[-4:] == [
         "total parameters:          288,746 (1.2 MB)",
         "trainable parameters:      1,290",
         "non-trainable parameters:  287,456",
         "multiply-adds:             2,415,872 (one image)",
     ]
+
+
+def test_the_stages_add_up_to_the_parameters():
+    summary = summarise(outline("vit_b_32"), 224)
+    assert len(summary.stages) == 14
+    assert sum(count for _, count in summary.stages) == summary.parameters
+
+
+def test_a_resizer_is_listed_before_the_stages_that_are_counted():
+    network = Resized(Resizer(8), small_cnn(10))
+    lines = text(summarise(network, 16)).splitlines()
+    place = next(n for n, line in enumerate(lines) if line.startswith("stage "))
+    assert [line.split()[-1] for line in lines[place + 1 : place + 6]] == [
+        "resizer",
+        "last:3",
+        "last:2",
+        "last:1",
+        "head",
+    ]
+
+
+def test_a_network_without_a_head_has_no_stages():
+    summary = summarise(nn.BatchNorm2d(3), 8)
+    assert summary.stages == ()
+    assert text(summary).splitlines()[-5].startswith("---")

@@ -1,14 +1,19 @@
 """`fieldmark models`: which networks there are, and how one is built."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, SettingsError, counted
+
+if TYPE_CHECKING:
+    from fieldmark.models.catalog import ModelRow
 
 
 def command(
-    pattern: Annotated[str, typer.Argument(help="Only names that hold this.")] = "",
+    pattern: Annotated[
+        str, typer.Argument(help="Only names that hold this; timm/PART for those of timm.")
+    ] = "",
     summary: Annotated[
         str | None, typer.Option(metavar="NAME", help="The layers of one network.")
     ] = None,
@@ -16,22 +21,46 @@ def command(
     image_size: Annotated[int, typer.Option(help="Pixels a side, for --summary.", min=1)] = 224,
 ) -> int:
     """List the networks, or show one layer by layer."""
-    from fieldmark.models.catalog import rows
-
     if summary is not None:
         print_summary(summary, num_classes, image_size)
-        return 0
+    else:
+        print_rows(pattern)
+    return 0
+
+
+def print_rows(pattern: str) -> None:
+    """The networks with `pattern` in their name, a line each. Raises SettingsError for none."""
+    from fieldmark.models.catalog import MOST_COUNTED, rows
+    from fieldmark.models.timm_networks import PREFIX
+
     found = rows(pattern)
     if not found:
-        raise SettingsError([Mistake(pattern, "no network's name holds this; leave it out")])
-    print(f"{'name':<22}{'parameters':>13}{'MB':>8}{'GMACs':>8}  {'year':<6}about")
-    for row in found:
-        work = "" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.2f}"
+        raise SettingsError([Mistake(pattern, _nothing(pattern, PREFIX))])
+    counted_rows = [row for row in found if row.parameters is not None]
+    if counted_rows:
+        print_table(counted_rows)
+    names = [row.name for row in found if row.parameters is None]
+    if names:
+        print(*names, sep="\n")
         print(
-            f"{row.name:<22}{row.parameters:>13,}{row.megabytes:>8.1f}{work:>8}  "
-            f"{row.year or '':<6}{row.about}"
+            f"{counted(len(names), 'network')} of timm by name only; parameters, megabytes and "
+            f"multiply-adds are told where a pattern leaves at most {MOST_COUNTED}"
         )
-    return 0
+    elif not pattern.startswith(PREFIX):
+        print(f"any network of timm, too, as {PREFIX}NAME: `fieldmark models {PREFIX}PART` lists")
+
+
+def print_table(rows: "list[ModelRow]") -> None:
+    """A line a network, with what it costs; all of them have their numbers."""
+    wide = max(22, *(len(row.name) + 1 for row in rows))
+    print(f"{'name':<{wide}}{'parameters':>13}{'MB':>8}{'GMACs':>8}  {'year':<6}about (paper)")
+    for row in rows:
+        work = "" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.2f}"
+        paper = f" ({row.paper})" if row.paper else ""
+        print(
+            f"{row.name:<{wide}}{row.parameters:>13,}{row.megabytes:>8.1f}{work:>8}  "
+            f"{row.year or '':<6}{row.about}{paper}"
+        )
 
 
 def print_summary(name: str, num_classes: int, image_size: int) -> None:
@@ -48,3 +77,9 @@ def print_summary(name: str, num_classes: int, image_size: int) -> None:
     from fieldmark.models.summary import summarise, text
 
     print(text(summarise(outline(name, num_classes), image_size)))
+
+
+def _nothing(pattern: str, prefix: str) -> str:
+    if pattern.startswith(prefix):
+        return f"no network of timm holds this in its name; `fieldmark models {prefix}` lists them"
+    return f"no network's name holds this; leave it out, or look in timm with {prefix}{pattern}"

@@ -9,9 +9,12 @@ from torch import Tensor, nn
 
 from fieldmark.errors import WeightsError
 from fieldmark.files import write_json, write_whole
+from fieldmark.models.assemble import KEPT, assemble, kept_outputs
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.models.catalog import MODELS
-from fieldmark.models.weights import fill, read_safetensors
+from fieldmark.models.design import Design
+from fieldmark.models.heads import HEADS
+from fieldmark.models.weights import fill, plain_name, read_safetensors
 from fieldmark.records import InputSpec
 from fieldmark.rundir import INFO, WEIGHTS
 
@@ -65,11 +68,12 @@ def load(folder: Path) -> tuple[Classifier, BundleInfo]:
     Fieldmark, or where the two do not belong together.
     """
     info = read_info(folder / INFO)
-    network = _build(info, folder / INFO)
+    design = _design(info, folder / INFO)
     path = folder / WEIGHTS
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; copy the bundle again, both files")
     tensors = read_safetensors(path)
+    network = _build(design, len(info.classes), tensors)
     own = {name: tensor.shape for name, tensor in network.state_dict().items()}
     given = {name: tensor.shape for name, tensor in tensors.items()}
     wrong = [name for name in own | given if own.get(name) != given.get(name)]
@@ -82,9 +86,17 @@ def load(folder: Path) -> tuple[Classifier, BundleInfo]:
     return Classifier(network, info.spec).eval(), info
 
 
-def _build(info: BundleInfo, path: Path) -> nn.Module:
+def _design(info: BundleInfo, path: Path) -> Design:
+    """What the network is made of. Raises WeightsError where this version cannot make it."""
     options, mistakes = MODELS.read(info.model, info.options)
-    if mistakes:
-        raise WeightsError(f"{path}: {mistakes[0].what}; it may need another version of fieldmark")
-    network: nn.Module = MODELS.build(info.model, options, len(info.classes))
-    return network
+    head_options, more = HEADS.read(info.head, info.head_options)
+    for mistake in (*mistakes, *more):
+        raise WeightsError(f"{path}: {mistake.what}; it may need another version of fieldmark")
+    return Design(info.model, options, info.head, head_options, info.resizer)
+
+
+def _build(design: Design, classes: int, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The network, with random weights yet."""
+    plain = {plain_name(name): tensor for name, tensor in tensors.items()}
+    kept = kept_outputs(design, plain)
+    return assemble(design, classes, kept=kept or KEPT)

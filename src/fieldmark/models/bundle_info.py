@@ -18,11 +18,12 @@ FORMAT = 1
 class BundleInfo:
     """What must be known to use a trained network, beside its weights.
 
-    model, options: its name in the catalog and what its builder was given. classes: in the
-    order of the logits. thresholds: of each class's score, for several labels an image.
-    temperature: what logits are divided by to become scores. weights: where training began.
-    samples_hash: of the table that it was trained on. precision: what it was trained and
-    measured in.
+    model, options: its name in the catalog and what its builder was given. head, head_options:
+    the same of its head. resizer: the side in pixels that a learned resizer gives to it, if
+    there is one. classes: in the order of the logits. thresholds: of each class's score, for
+    several labels an image. temperature: what logits are divided by to become scores. weights:
+    where training began. samples_hash: of the table that it was trained on. precision: what it
+    was trained and measured in.
     """
 
     model: str
@@ -37,6 +38,9 @@ class BundleInfo:
     versions: dict[str, str] = field(default_factory=dict)
     samples_hash: str | None = None
     precision: str = "float32"
+    head: str = "linear"
+    head_options: dict[str, Any] = field(default_factory=dict)
+    resizer: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""

@@ -2,16 +2,21 @@
 
 Nothing here imports torch: a builder does, when it is called. To add a network of your own,
 write a function `build(num_classes, *, option=...) -> nn.Module` that takes (N, 3, H, W) and
-gives (N, num_classes) logits, and add a line to NETWORKS and to BUILDERS.
+gives (N, num_classes) logits, and add a line to NETWORKS and to BUILDERS. Every network of timm
+is there too, as timm/NAME: not listed, but found when it is asked for.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.catalog import Catalog
-from fieldmark.models import torchvision_networks
+from fieldmark.catalog import Catalog, Entry
+from fieldmark.errors import Mistake
+from fieldmark.models import timm_networks, torchvision_networks
 from fieldmark.models.series import SMALL, Network
+from fieldmark.models.timm_networks import PREFIX
+
+MOST_COUNTED = 20  # timm's networks have no table of numbers: each must be built to be counted
 
 NETWORKS = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
@@ -21,7 +26,38 @@ BUILDERS: dict[str, Callable[..., Any] | str] = {
     "small_cnn": "fieldmark.models.small_cnn:small_cnn",
     **{name: torchvision_networks.builder(name) for name in torchvision_networks.NETWORKS},
 }
-MODELS = Catalog("model", {name: (build, NETWORKS[name].about) for name, build in BUILDERS.items()})
+
+
+class Networks(Catalog):
+    """The catalog's own lines, and beyond them timm/NAME for every network of timm."""
+
+    def __getitem__(self, name: str) -> Entry:
+        if name.startswith(PREFIX):
+            return timm_networks.entry(name)
+        return super().__getitem__(name)
+
+    def __contains__(self, name: object) -> bool:
+        """Also without reading off an outline which options timm's network takes."""
+        if isinstance(name, str) and name.startswith(PREFIX):
+            return name.removeprefix(PREFIX) in timm_networks.names()
+        return super().__contains__(name)
+
+    def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+        """As every catalog's, with timm's own names to choose from where one is misspelt."""
+        if name.startswith(PREFIX) and name not in self:
+            return {}, [Mistake("", timm_networks.unknown(name))]
+        return super().read(name, options)
+
+    def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:
+        """As every catalog's; timm's networks without a look at their options first."""
+        if name.startswith(PREFIX):
+            return timm_networks.create(name.removeprefix(PREFIX), *args, **options)
+        return super().build(name, options, *args)
+
+
+MODELS = Networks(
+    "model", {name: (build, NETWORKS[name].about) for name, build in BUILDERS.items()}
+)
 
 
 @dataclass(frozen=True)
@@ -29,15 +65,16 @@ class ModelRow:
     """What a list of networks says of one of them.
 
     parameters are for 1000 classes; megabytes (1e6 bytes) are those of the parameters in
-    float32; multiply_adds are for one image of `size` x `size` pixels. year is None and paper
-    is "" where there is none.
+    float32; multiply_adds are for one image of `size` x `size` pixels. They are None where
+    they were not counted. year is None and paper is "" where there is none; a network of timm
+    has the papers that timm names for its default weights, and no year.
     """
 
     name: str
     family: str
-    parameters: int
-    megabytes: float
-    multiply_adds: int
+    parameters: int | None
+    megabytes: float | None
+    multiply_adds: int | None
     size: int
     year: int | None
     paper: str
@@ -45,17 +82,36 @@ class ModelRow:
 
 
 def rows(pattern: str = "") -> list[ModelRow]:
-    """The networks with `pattern` in their name, in the catalog's order; "" gives all."""
+    """The networks with `pattern` in their name, in the catalog's order; "" gives all.
+
+    timm's are among them only where the pattern begins with "timm/". Where there are more than
+    MOST_COUNTED they come without numbers, but for one that has this very name.
+    """
+    if pattern.startswith(PREFIX):
+        wanted = pattern.removeprefix(PREFIX)
+        found = timm_networks.find(wanted)
+        few = len(found) <= MOST_COUNTED
+        return [_timm_row(bare, counted=few or bare == wanted) for bare in found]
     return [_row(name) for name in MODELS if pattern.casefold() in name]
 
 
 def family(name: str) -> str:
-    """The family that a network belongs to, such as "resnet" for resnext50_32x4d."""
+    """The family that a network belongs to, such as "resnet" for resnext50_32x4d.
+
+    A network of timm belongs to the family here that its name begins with, or else to its own
+    file in timm.
+    """
+    if name.startswith(PREFIX):
+        bare = name.removeprefix(PREFIX)
+        known = {network.series.family for network in NETWORKS.values()} - {SMALL.family}
+        return next((f for f in sorted(known) if bare.startswith(f)), timm_networks.module(bare))
     return NETWORKS[name].series.family
 
 
 def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None:
     """What stands against square images of `side` pixels for this network; None if nothing."""
+    if name.startswith(PREFIX):
+        return timm_networks.side_mistake(name, options, side)
     network = NETWORKS[name]
     if side < network.series.smallest:
         return f"'{name}' needs images of {network.series.smallest} px or more, not {side}"
@@ -79,4 +135,19 @@ def _row(name: str) -> ModelRow:
         year=series.year,
         paper=series.paper,
         about=network.about,
+    )
+
+
+def _timm_row(bare: str, *, counted: bool) -> ModelRow:
+    parameters, work = timm_networks.numbers(bare) if counted else (None, None)
+    return ModelRow(
+        name=PREFIX + bare,
+        family=family(PREFIX + bare),
+        parameters=parameters,
+        megabytes=None if parameters is None else parameters * 4 / 1e6,
+        multiply_adds=work,
+        size=timm_networks.input_size(bare)[0],
+        year=None,
+        paper=timm_networks.paper(bare),
+        about=timm_networks.about(bare),
     )

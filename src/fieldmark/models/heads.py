@@ -1,20 +1,161 @@
-"""The head, the layer that gives the classes: finding it, and training it alone."""
+"""The head, the layers that give the classes: the kinds there are, making one, finding it."""
 
-from torch import nn
+import copy
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
 
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from fieldmark.catalog import Catalog
 from fieldmark.errors import UserError
+
+STREAM = 4  # of random numbers; data.loader and fit.loop have those before it
+Share = Annotated[float, Field(ge=0, lt=1)]
+Sizes = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+DRAWN = (nn.Linear, nn.Conv2d, nn.BatchNorm1d)  # the layers of heads that have weights
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+}
+
+
+class Linear32(nn.Linear):
+    """nn.Linear that computes in its weights' own precision, whatever autocast says.
+
+    (N, features), bf16 or other -> (N, classes) float32: logits in bf16 have three digits.
+    Without autocast its results are nn.Linear's, bit for bit.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, features) -> (N, classes)"""
+        device, kind = features.device.type, self.weight.dtype
+        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+            return F.linear(features.to(kind), self.weight, self.bias)
+        with torch.autocast(device, enabled=False):
+            return F.linear(features.to(kind), self.weight, self.bias)
+
+
+class Head(nn.Sequential):
+    """Layers that an entry of HEADS built: (N, features) -> (N, classes) float32."""
+
+
+def linear(
+    features: int, classes: int, *, norm: bool = False, dropout: Share | None = None
+) -> nn.Module:
+    """One layer; with `norm`, batch normalisation before it, and `dropout` just before it.
+
+    Where neither is given it is the bare layer, which takes the place of the network's own and
+    leaves the network's own dropout; a dropout that is given replaces the network's.
+    """
+    layers: list[nn.Module] = [nn.BatchNorm1d(features)] if norm else []
+    if dropout is not None:
+        layers.append(nn.Dropout(dropout))
+    last = Linear32(features, classes)
+    return Head(*layers, last) if layers else last
+
+
+def mlp(
+    features: int,
+    classes: int,
+    *,
+    sizes: Sizes = (512,),
+    activation: Literal["relu", "gelu", "silu", "tanh"] = "relu",
+    dropout: Share = 0.0,
+    norm: bool = False,
+) -> nn.Module:
+    """Hidden layers of `sizes`, an activation and dropout after each, then the classes' layer.
+
+    With `norm`, batch normalisation of the features before all of it.
+    """
+    layers: list[nn.Module] = [nn.BatchNorm1d(features)] if norm else []
+    for before, size in zip((features, *sizes), sizes, strict=False):
+        layers += [nn.Linear(before, size), ACTIVATIONS[activation](), nn.Dropout(dropout)]
+    return Head(*layers, Linear32(sizes[-1], classes))
+
+
+def after(
+    features: int,
+    classes: int,
+    *,
+    activation: Literal["none", "relu", "gelu", "silu", "tanh"] = "none",
+    dropout: Share = 0.0,
+    norm: bool = False,
+) -> nn.Module:
+    """One layer after the network's own 1,000-way layer, which is kept with its weights.
+
+    `features` are the outputs of the kept layer. On them work, in this order, batch
+    normalisation (`norm`), the activation and dropout.
+    """
+    layers: list[nn.Module] = [nn.BatchNorm1d(features)] if norm else []
+    if activation != "none":
+        layers.append(ACTIVATIONS[activation]())
+    return Head(*layers, nn.Dropout(dropout), Linear32(features, classes))
+
+
+HEADS = Catalog(
+    "head",
+    {
+        "linear": (linear, "one layer in the place of the network's own"),
+        "mlp": (mlp, "hidden layers, then one that gives the classes"),
+        "after": (after, "one layer after the network's own 1,000-way layer, which is kept"),
+    },
+)
+
+
+def make_head(
+    name: str, options: Mapping[str, Any], features: int, classes: int, seed: int
+) -> nn.Module:
+    """A new head, its weights drawn from `seed` alone; the global generators stay as they are."""
+    with drawn_from(seed, STREAM):
+        head: nn.Module = HEADS.build(name, options, features, classes)
+    return head
+
+
+def redrawn(module: nn.Module, seed: int) -> nn.Module:
+    """A copy of a head, or of a tail (`stages.split`), with all weights drawn anew from `seed`.
+
+    For a head of `make_head` it is what `make_head` would give with this seed, bit for bit.
+    """
+    fresh = copy.deepcopy(module)
+    with drawn_from(seed, STREAM):
+        for layer in fresh.modules():
+            if isinstance(layer, DRAWN):
+                layer.reset_parameters()
+    return fresh
+
+
+@contextmanager
+def drawn_from(*address: int) -> Iterator[None]:
+    """Inside, torch draws from this address on the processor; afterwards it goes on as before."""
+    word = int(np.random.SeedSequence(address).generate_state(1)[0])
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(torch.Generator().manual_seed(word).get_state())
+        yield
 
 
 def head_of(network: nn.Module) -> tuple[str, nn.Module]:
-    """The name and the module of the layer that gives the classes.
+    """The name and the module of the layer that gives the classes, or of the Head that does.
 
-    It is the last nn.Linear, or where there is none (squeezenet) the last nn.Conv2d, in the
-    order in which the network was put together. Raises UserError where there is neither.
+    Where there is no Head, it is the layer that a network of timm names so, else the last
+    nn.Linear, or where there is none (squeezenet) the last nn.Conv2d, in the order in which
+    the network was put together. Raises UserError where there is none of them.
     """
-    for kind in (nn.Linear, nn.Conv2d):
-        found = [
-            (name, layer) for name, layer in network.named_modules() if isinstance(layer, kind)
-        ]
+    named = list(network.named_modules())
+    told = _told_by_timm(network)
+    found: list[tuple[str, nn.Module]]
+    for found in (
+        [line for line in named if isinstance(line[1], Head)],
+        [line for line in named if line[1] is told],
+        [line for line in named if isinstance(line[1], nn.Linear)],
+        [line for line in named if isinstance(line[1], nn.Conv2d)],
+    ):
         if found:
             return found[-1]
     raise UserError(
@@ -23,23 +164,14 @@ def head_of(network: nn.Module) -> tuple[str, nn.Module]:
     )
 
 
-def freeze(network: nn.Module) -> None:
-    """Let only the head's parameters be trained; call `set_training` to train it so."""
-    network.requires_grad_(False)
-    head_of(network)[1].requires_grad_(True)
-
-
-def set_training(network: nn.Module, *, frozen: bool) -> None:
-    """What the loop calls instead of `network.train()`.
-
-    frozen=False is `network.train()`. frozen=True leaves the backbone in eval mode, so that
-    its batch norm statistics stay as they are and its own dropout is off; the head, and the
-    dropout just before it (see `head_dropouts`), are in training mode.
-    """
-    network.train(not frozen)
-    if frozen:
-        for module in (head_of(network)[1], *head_dropouts(network)):
-            module.train()
+def _told_by_timm(network: nn.Module) -> nn.Module | None:
+    """The classifier of a network of timm, also inside others; None where it is no one layer."""
+    for module in network.modules():
+        classifier: Any = getattr(module, "get_classifier", None)
+        if classifier is not None and hasattr(module, "pretrained_cfg"):
+            layer = classifier()
+            return layer if isinstance(layer, (nn.Linear, nn.Conv2d)) else None
+    return None
 
 
 def head_dropouts(network: nn.Module) -> tuple[nn.Module, ...]:
@@ -49,8 +181,10 @@ def head_dropouts(network: nn.Module) -> tuple[nn.Module, ...]:
     backbone's features, which stay the same from epoch to epoch. Dropout further back
     would change the features themselves.
     """
+    _, head = head_of(network)
+    first = next(layer for layer in head.modules() if not any(layer.children()))
     layers = [layer for layer in network.modules() if not any(layer.children())]
-    before = layers[: layers.index(head_of(network)[1])]
+    before = layers[: layers.index(first)]
     found: list[nn.Module] = []
     for layer in reversed(before):
         if any(True for _ in layer.parameters()) or any(True for _ in layer.buffers()):

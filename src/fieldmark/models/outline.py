@@ -1,6 +1,6 @@
 """A network's shapes without its memory: on torch's meta device."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -19,8 +19,13 @@ def outline(
 
     It takes images on the meta device, too, and gives logits of the right shape.
     """
+    return on_meta(lambda: MODELS.build(name, options or {}, num_classes))
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` gives, on the meta device."""
     with _TensorsOnMeta():
-        network: nn.Module = MODELS.build(name, options or {}, num_classes)
+        network = build()
     return network.to("meta")
 
 

@@ -1,4 +1,4 @@
-"""A network as a table: its layers, their shapes, parameters and multiply-adds."""
+"""A network as a table: its layers, their shapes, parameters and multiply-adds, its stages."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from torchinfo.layer_info import LayerInfo
 
+from fieldmark.errors import UserError
 from fieldmark.models.infer import evaluating
+from fieldmark.models.stages import HEAD, RESIZER, stages
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class Summary:
 
     multiply_adds are for one image, counted on matrix products, convolutions and attention
     (half of torch's FLOPs); what is done to single elements (batch norm, ReLU) is not counted.
-    megabytes (1e6 bytes): of the parameters as they are stored.
+    megabytes (1e6 bytes): of the parameters as they are stored. stages: name and parameters of
+    each part that can be trained by itself, from input to head; none without a head.
     """
 
     rows: tuple[SummaryRow, ...]
@@ -38,6 +41,7 @@ class Summary:
     trainable: int
     multiply_adds: int
     megabytes: float
+    stages: tuple[tuple[str, int], ...] = ()
 
     @property
     def frozen(self) -> int:
@@ -62,11 +66,12 @@ def summarise(network: nn.Module, size: int, channels: int = 3) -> Summary:
         trainable=sum(w.numel() for w in weights if w.requires_grad),
         multiply_adds=work.get("", 0),
         megabytes=sum(w.numel() * w.element_size() for w in weights) / 1e6,
+        stages=_stages(network),
     )
 
 
 def text(summary: Summary) -> str:
-    """The table, nested by indentation, and below it the totals."""
+    """The table, nested by indentation, and below it the stages and the totals."""
     lines = [("layer", "output shape", "parameters", "multiply-adds")]
     for row in summary.rows:
         name = f"{'  ' * row.depth}{row.type}" + (f": {row.index}" if row.index else "")
@@ -84,7 +89,27 @@ def text(summary: Summary) -> str:
         f"multiply-adds:             {summary.multiply_adds:,} (one image)",
     ]
     rule = "-" * len(table[0])
-    return "\n".join([table[0], rule, *table[1:], rule, *totals])
+    parts = [*_stage_lines(summary), rule] if summary.stages else []
+    return "\n".join([table[0], rule, *table[1:], rule, *parts, *totals])
+
+
+def _stages(network: nn.Module) -> tuple[tuple[str, int], ...]:
+    counts = {name: weight.numel() for name, weight in network.named_parameters()}
+    try:
+        parts = stages(network)
+    except UserError:  # there is nothing that could give classes
+        return ()
+    return tuple((part.name, sum(counts[name] for name in part.parameters)) for part in parts)
+
+
+def _stage_lines(summary: Summary) -> list[str]:
+    """A line a stage: name, parameters, and how to train it and all that follow."""
+    body = [name for name, _ in summary.stages if name not in (HEAD, RESIZER)]
+    words = {name: f"last:{len(body) - place}" for place, name in enumerate(body)}
+    lines = [("stage", "parameters", "trains it and what follows")]
+    lines += [(name, f"{count:,}", words.get(name, name)) for name, count in summary.stages]
+    wide = [max(len(line[column]) for line in lines) for column in range(2)]
+    return [f"{name:<{wide[0]}}  {count:>{wide[1]}}  {word}" for name, count, word in lines]
 
 
 def _number(count: int) -> str:
@@ -94,14 +119,19 @@ def _number(count: int) -> str:
 def _layers(network: nn.Module, image: Tensor) -> tuple[list[LayerInfo], dict[str, int]]:
     """torchinfo's list of layers, and the multiply-adds inside each module by its name."""
     fast = torch.backends.mha.get_fastpath_enabled()
+    trained = [weight for weight in network.parameters() if weight.requires_grad]
     # the fast path of nn.MultiheadAttention is one operation that no counter looks into
     torch.backends.mha.set_fastpath_enabled(False)
     try:
+        for weight in trained:  # the counter fails on some that are, without gradients
+            weight.requires_grad_(False)
         with evaluating(network), FlopCounterMode(display=False) as counter:
             found = torchinfo.summary(
                 network, input_data=image, device=image.device, mode="eval", verbose=0
             )
     finally:
+        for weight in trained:
+            weight.requires_grad_(True)
         torch.backends.mha.set_fastpath_enabled(fast)
         torchinfo.torchinfo._cached_forward_pass.clear()  # it would keep the network alive
     work = {

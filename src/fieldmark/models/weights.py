@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from fieldmark.errors import WeightsError
 from fieldmark.models.heads import head_of
+from fieldmark.models.memory import available, refuse_large_file
 
 PICKLES = (".pth", ".pt", ".bin")
 TABLES = ("state_dict", "model_state_dict", "model")  # where checkpoints keep their tensors
@@ -50,7 +51,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     A table inside a checkpoint is found, wrappers' prefixes are taken off the names, half
     precision becomes float32, integers stay. Raises WeightsError where the file is missing,
-    damaged, no table of tensors, or could run code.
+    damaged, no table of tensors, too large for the memory, or could run code.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; check the path")
@@ -59,6 +60,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path}: is no weights file by its name; give a .safetensors, .pth, .pt or .bin file"
         )
+    refuse_large_file(path, path.stat().st_size, available())
     table = read_safetensors(path) if suffix == ".safetensors" else _read_pickle(path)
     while inner := _inner_table(table):
         table = inner

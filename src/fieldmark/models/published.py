@@ -1,0 +1,201 @@
+"""Weights that others publish: which there are, how they want images, their licence, the file.
+
+Nothing is read here: `fetch` gives a file, and `weights.read_weights` reads it, which runs no
+code. torchvision's weights lie in torch's hub folder, timm's in that of the Hugging Face hub.
+"""
+
+import contextlib
+import errno
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.error import URLError
+from urllib.parse import urlparse
+
+from fieldmark.errors import WeightsError, disk_error, listed, nearest
+from fieldmark.models import timm_networks, torchvision_networks
+from fieldmark.models.timm_networks import PREFIX
+
+DEFAULT, NONE = "default", "none"
+HUB_FILE = "model.safetensors"
+PATIENCE = 30.0  # seconds of silence after which a hub counts as out of reach
+SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
+LICENCE = "BSD-3-Clause"  # of torchvision, where its weights name none of their own
+SWAG = "CC-BY-NC-4.0"  # what the address that these name leads to
+OURS_TO_SOLVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """How images were made ready for weights: resized (`stored`), the centre taken, normalised.
+
+    size: side of the square that the network sees, pixels. stored: `shorter:N` or `square:N`,
+    with `:bicubic` at the end where the resizing is that, else bilinear. mean, std: of RGB in
+    0..1.
+    """
+
+    size: int
+    stored: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def versions(name: str) -> tuple[str, ...]:
+    """The versions of a network's weights: torchvision's names, or timm's tags; () for none."""
+    if name.startswith(PREFIX):
+        return timm_networks.versions(name.removeprefix(PREFIX))
+    if name in torchvision_networks.NETWORKS:
+        return tuple(version.name for version in _published(name))
+    return ()
+
+
+def version_of(name: str, weights: str) -> str | None:
+    """The version that `weights` names: "default" or a version; None for "none" and for a path.
+
+    Raises WeightsError where it is neither a path nor one of the network's versions.
+    """
+    known = versions(name)
+    if weights in known:
+        return weights
+    if weights == NONE or (weights != DEFAULT and _is_path(weights)):
+        return None
+    if not known:
+        raise WeightsError(
+            f"'{name}' has no published weights; take --weights none, or --weights FILE"
+        )
+    if weights != DEFAULT:
+        hint = nearest(weights, known) or f"; there are {listed(known)}"
+        raise WeightsError(f"'{name}' has no weights '{weights}', nor is it a file{hint}")
+    if name.startswith(PREFIX):
+        return known[0]
+    return cast(str, _published(name)["DEFAULT"].name)
+
+
+def rule_of(name: str, weights: str) -> Rule | None:
+    """How images are to be made ready for these weights; None where nothing is published.
+
+    weights: "default", a version, or a path, for which it is the rule of the network's first
+    version. "none" has no rule. Raises WeightsError where it is none of these.
+    """
+    if weights == NONE or not versions(name):
+        return None
+    version = version_of(name, weights) or versions(name)[0]
+    if name.startswith(PREFIX):
+        prepared = timm_networks.preparation(name.removeprefix(PREFIX), version)
+        return None if prepared is None else Rule(**prepared)
+    preset = _published(name)[version].transforms()
+    bicubic = ":bicubic" if preset.interpolation.value == "bicubic" else ""
+    return Rule(
+        size=preset.crop_size[0],
+        stored=f"shorter:{preset.resize_size[0]}{bicubic}",
+        mean=tuple(preset.mean),
+        std=tuple(preset.std),
+    )
+
+
+def licence_of(name: str, weights: str) -> str | None:
+    """The licence of published weights, as their publisher names it; None where unknown.
+
+    A path has none that could be known. The terms of the images that the weights were trained
+    on are not part of it.
+    """
+    version = version_of(name, weights)
+    if version is None:
+        return None
+    if name.startswith(PREFIX):
+        return timm_networks.licence(name.removeprefix(PREFIX), version)
+    own = _published(name)[version].meta.get("license")
+    return LICENCE if own is None else f"{SWAG} ({own})"
+
+
+def fetch(name: str, version: str) -> Path:
+    """The file of these weights, downloaded where it is not at hand yet. It is not read.
+
+    version: "default" or one of `versions`. Raises WeightsError where there is no such version,
+    or where it cannot be had, and DiskError where it cannot be kept.
+    """
+    known = version_of(name, version)
+    if known is None:
+        raise WeightsError(
+            f"'{name}' has no weights '{version}'; there are {listed(versions(name))}"
+        )
+    hub, address = None, None
+    if name.startswith(PREFIX):
+        hub, address = timm_networks.source(name.removeprefix(PREFIX), known)
+    else:
+        address = _published(name)[known].url
+    if hub is not None:
+        return _from_hub(hub, f"{name}, version {known}")
+    return _from_address(str(address), f"{name}, version {known}")
+
+
+def _from_address(address: str, what: str) -> Path:
+    """The file at this address in torch's hub folder; its name holds the start of its hash."""
+    from torch import hub
+
+    path = Path(hub.get_dir()) / "checkpoints" / Path(urlparse(address).path).name
+    if path.is_file():
+        return path
+    found = hub.HASH_REGEX.search(path.name)
+    with _fetching(what, address, path), _patience():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hub.download_url_to_file(
+            address, str(path), found.group(1) if found else None, sys.stderr.isatty()
+        )
+    return path
+
+
+def _from_hub(repository: str, what: str) -> Path:
+    """The file of weights of a repository, in the Hugging Face hub's cache."""
+    import huggingface_hub
+
+    found = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)
+    if isinstance(found, str):
+        return Path(found)
+    address = huggingface_hub.hf_hub_url(repository, HUB_FILE)
+    with _fetching(what, address, Path(huggingface_hub.constants.HF_HUB_CACHE)):
+        # asked once, plainly: hf_hub_download asks six times before it says that nobody answers
+        huggingface_hub.get_session().head(address, timeout=PATIENCE)
+        return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
+
+
+@contextlib.contextmanager
+def _fetching(what: str, address: str, place: Path) -> Iterator[None]:
+    """One sentence for whatever comes between a hub and this machine."""
+    try:
+        yield
+    except Exception as error:  # each library under the hubs has errors of its own
+        ours = isinstance(error, OSError) and not isinstance(error, URLError)
+        if ours and cast(OSError, error).errno in OURS_TO_SOLVE:
+            raise disk_error(place, cast(OSError, error)) from error
+        reason = " ".join(str(error).split(".\n")[0].split())[:120].rstrip(". ")
+        raise WeightsError(
+            f"the weights of {what} could not be fetched ({reason or type(error).__name__}); fetch "
+            f"{address} elsewhere and give it with --weights FILE, or take --weights none"
+        ) from error
+
+
+@contextlib.contextmanager
+def _patience() -> Iterator[None]:
+    """torch sets no limit on how long a server may be silent."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _is_path(weights: str) -> bool:
+    named = Path(weights)
+    return named.suffix.lower() in SUFFIXES or os.sep in weights or named.exists()
+
+
+def _published(name: str) -> Any:
+    from torchvision.models import get_model_weights
+
+    return get_model_weights(name)
