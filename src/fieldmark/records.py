@@ -176,7 +176,8 @@ class InputSpec:
     """How an image becomes a network's input: stored form, then a centre crop, then normalised.
 
     stored: `square:N` (both sides N, the shape is not kept), `shorter:N` (the shorter side N)
-            or `original` (resized only after augmentation; evaluated as `shorter:size`).
+            or `original` (resized only after augmentation; evaluated as `shorter:size`);
+            bilinear, or with `:bicubic` behind it bicubic.
     size:   side of the square that the network sees, pixels.
     mean, std: of RGB in 0..1, a number a channel.
     """
@@ -187,13 +188,14 @@ class InputSpec:
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
 
     @property
-    def form(self) -> tuple[str, int]:
-        """The stored form's word and number of pixels, e.g. ("shorter", 256)."""
-        word, _, side = self.stored.partition(":")
-        return word, int(side) if side else self.size
+    def form(self) -> tuple[str, int] | tuple[str, int, str]:
+        """Word, pixels, and a filter that is not bilinear: ("shorter", 256, "bicubic")."""
+        word, side, smooth = [*self.stored.split(":"), "", ""][:3]
+        pixels = int(side) if side else self.size
+        return (word, pixels, smooth) if smooth else (word, pixels)
 
     @property
-    def evaluated_form(self) -> tuple[str, int]:
+    def evaluated_form(self) -> tuple[str, int] | tuple[str, int, str]:
         """The form of an image that is not augmented, before its centre crop."""
         return ("shorter", self.size) if self.stored == "original" else self.form
 

@@ -41,13 +41,11 @@ def images(samples, name="light", seed=7, spec=SPEC):
     return Images(samples, samples.classes, spec, augmenting)
 
 
-def batches(samples, rows=21, *, batch_size=4, seed=7, workers=0, name="light"):
+def batches(samples, rows=21, *, name="light", **options):
     return Batches(
         images(samples, name),
         np.arange(rows) * 3,
-        batch_size=batch_size,
-        seed=seed,
-        workers=workers,
+        **{"batch_size": 4, "seed": 7, "workers": 0, **options},
     )
 
 
@@ -116,6 +114,75 @@ def test_an_epoch_from_a_step_on_is_the_tail_of_the_whole(digits, workers):
         assert bits(found.epoch(1, start=start)) == whole[start:]
 
 
+@pytest.fixture(scope="module")
+def uneven(digits):
+    """Rows of three classes: 60 of 0, 20 of 1 and 4 of 2."""
+    targets = digits.targets(digits.classes)
+    rows = [np.flatnonzero(targets == k)[:n] for k, n in ((0, 60), (1, 20), (2, 4))]
+    return np.random.default_rng(0).permutation(np.concatenate(rows))
+
+
+def balanced(digits, rows, **options):
+    options = {"batch_size": 16, "seed": 7, "workers": 0, **options}
+    return Batches(images(digits, "light"), rows, sampling="balanced", **options)
+
+
+def test_balanced_sampling_draws_each_class_as_often(digits, uneven):
+    found = balanced(digits, uneven)
+    classes = np.concatenate([order(found.epoch(epoch)) for epoch in range(12)])
+    assert len(classes) == 12 * len(uneven)
+    shares = np.bincount(classes, minlength=3) / len(classes)
+    assert shares == pytest.approx([1 / 3] * 3, abs=0.05)
+
+
+def test_balanced_sampling_draws_each_row_of_a_class_as_often(digits, uneven):
+    keys = balanced(digits, uneven)._keys
+    rows = []
+    for keys.epoch in range(40):
+        rows += [row for step in keys for _, row, _ in step]
+    targets = digits.targets(digits.classes)
+    assert set(rows) == set(uneven)
+    rare = [rows.count(row) for row in uneven if targets[row] == 2]
+    assert min(rare) > 0.8 * np.mean(rare)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_balanced_batches_are_the_same_with_any_number_of_workers(digits, uneven, workers):
+    alone, helped = balanced(digits, uneven), balanced(digits, uneven, workers=workers)
+    for epoch in (0, 1, 0):
+        assert bits(helped.epoch(epoch)) == bits(alone.epoch(epoch))
+    assert bits(helped.epoch(1, start=3)) == bits(alone.epoch(1))[3:]
+
+
+def test_balanced_sampling_is_addressed_by_seed_and_epoch(digits, uneven):
+    first = bits(balanced(digits, uneven).epoch(0))
+    assert bits(balanced(digits, uneven).epoch(0)) == first
+    assert bits(balanced(digits, uneven, seed=8).epoch(0)) != first
+    assert bits(balanced(digits, uneven).epoch(1)) != first
+
+
+def test_a_row_that_comes_again_in_an_epoch_is_another_draw(digits, uneven):
+    drawn = [key for step in balanced(digits, uneven)._keys for key in step]
+    assert len(set(drawn)) == len(drawn) == len(uneven)
+    for row in set(uneven):
+        draws = [draw for _, each, draw in drawn if each == row]
+        assert draws == list(range(len(draws)))
+    assert max(draw for _, _, draw in drawn) > 3  # the four rows of class 2
+
+
+def test_without_balance_every_row_is_its_first_draw(digits):
+    assert {draw for step in batches(digits)._keys for _, _, draw in step} == {0}
+
+
+def test_balanced_sampling_of_no_rows_has_no_steps(digits):
+    assert bits(balanced(digits, np.zeros(0, int))) == []
+
+
+def test_balanced_sampling_wants_a_seed(digits, uneven):
+    with pytest.raises(ValueError, match="needs a seed"):
+        balanced(digits, uneven, seed=None)
+
+
 def test_what_stands_before_the_start_is_not_even_read(photos):
     found = Batches(images(photos, None), np.arange(5), batch_size=2, seed=None, workers=0)
     whole = bits(found.epoch(0))
@@ -160,25 +227,34 @@ def test_a_last_batch_of_one_joins_the_one_before(digits, rows, batch_size, size
     assert [len(targets) for targets in steps(found.epoch(2))] == sizes
 
 
-def test_an_image_differs_by_seed_epoch_and_row_alone(digits):
+def test_an_image_differs_by_seed_epoch_row_and_draw_alone(digits):
     changed = images(digits, "standard")
-    first = changed[(0, 5)][0]
-    assert torch.equal(changed[(0, 5)][0], first)
-    assert not torch.equal(changed[(1, 5)][0], first)
-    assert not torch.equal(images(digits, "standard", seed=8)[(0, 5)][0], first)
-    both = changed.__getitems__([(0, 6), (0, 5)])[0]
+    first = changed[(0, 5, 0)][0]
+    assert torch.equal(changed[(0, 5, 0)][0], first)
+    assert not torch.equal(changed[(1, 5, 0)][0], first)
+    assert not torch.equal(images(digits, "standard", seed=8)[(0, 5, 0)][0], first)
+    assert not torch.equal(changed[(0, 5, 1)][0], first)
+    assert torch.equal(changed[(0, 5, 1)][0], changed[(0, 5, 1)][0])
+    both = changed.__getitems__([(0, 6, 0), (0, 5, 0)])[0]
     assert torch.equal(both[1:], first)
     same = [row for row in (5, 15) if digits.targets(digits.classes)[row] == 5]
     assert same == [5, 15]
-    assert not torch.equal(changed[(0, 15)][0], first)
+    assert not torch.equal(changed[(0, 15, 0)][0], first)
+
+
+def test_the_first_draw_is_addressed_by_seed_stream_epoch_and_row(digits):
+    seen = []
+    watch = Augmenting(lambda image, draw: seen.append(draw.random(3)) or image, seed=9)
+    Images(digits, digits.classes, SPEC, watch)[(4, 6, 0)]
+    assert seen[0].tolist() == np.random.default_rng([9, 2, 4, 6, 0]).random(3).tolist()
 
 
 def test_two_rows_of_the_same_image_are_changed_differently(photos):
     shutil.copy(Path(photos.root, "cat", "0.png"), Path(photos.root, "cat", "0 copy.png"))
     samples = read_source(photos.root).samples
     plain, changed = images(samples, None), images(samples, "standard")
-    assert torch.equal(plain[(0, 0)][0], plain[(0, 1)][0])
-    assert not torch.equal(changed[(0, 0)][0], changed[(0, 1)][0])
+    assert torch.equal(plain[(0, 0, 0)][0], plain[(0, 1, 0)][0])
+    assert not torch.equal(changed[(0, 0, 0)][0], changed[(0, 1, 0)][0])
 
 
 @pytest.mark.parametrize(
@@ -201,9 +277,9 @@ def test_training_starts_from_the_stored_form_and_evaluation_crops_its_own(
 
     kept = []
     watch = Augmenting(lambda image, _: kept.append(image) or centre_crop(image, 8), 0)
-    Images(photos, photos.classes, spec, watch)[(0, 0)]
+    Images(photos, photos.classes, spec, watch)[(0, 0, 0)]
     assert torch.equal(kept[0], seen(trained))
-    found = images(photos, None, spec=spec)[(0, 0)][0][0]
+    found = images(photos, None, spec=spec)[(0, 0, 0)][0][0]
     assert torch.equal(found, centre_crop(seen(evaluated), 8))
 
 

@@ -1,5 +1,6 @@
 """Optimisers are torch's, and refuse what makes no sense."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -50,7 +51,7 @@ def test_cross_entropy_is_that_of_torch_in_float32():
     draw = torch.Generator().manual_seed(0)
     logits = torch.randn(9, 4, generator=draw)
     targets = torch.randint(0, 4, (9,), generator=draw)
-    loss = LOSSES.build("cross_entropy", {"label_smoothing": 0.1})
+    loss = LOSSES.build("cross_entropy", {"label_smoothing": 0.1}, np.ones(4))
     wanted = torch.nn.CrossEntropyLoss(label_smoothing=0.1)(logits, targets)
     assert torch.equal(loss(logits, targets), wanted)
     assert loss(logits.bfloat16(), targets).dtype == torch.float32

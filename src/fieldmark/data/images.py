@@ -21,6 +21,7 @@ from fieldmark.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+Form = tuple[str, int] | tuple[str, int, str]  # word, pixels, and the filter if not bilinear
 MOST_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
 PNG_HEAD = 8  # bytes before a PNG's first chunk
@@ -56,7 +57,7 @@ class Picture:
     gray: np.ndarray
 
 
-def read_file(path: Path, form: tuple[str, int] | None = None) -> np.ndarray:
+def read_file(path: Path, form: Form | None = None) -> np.ndarray:
     """The pixels of a picture file, as `decode` gives them. Raises PictureError."""
     return decode(read_bytes(path), str(path), form)
 
@@ -79,7 +80,7 @@ def content_hash(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def decode(content: bytes, name: str, form: tuple[str, int] | None = None) -> np.ndarray:
+def decode(content: bytes, name: str, form: Form | None = None) -> np.ndarray:
     """A picture file's bytes -> (H, W, 3) uint8, upright RGB, resized where `form` is given.
 
     Transparent parts lie over white, 16 bits are scaled to 8, the first frame is taken, and
@@ -112,16 +113,20 @@ def examine(content: bytes, name: str) -> Picture:
         return Picture(kind, _frames(image), width, height, np.asarray(gray))
 
 
-def to_form(image: Image.Image, form: tuple[str, int]) -> Image.Image:
-    """An image in its stored form: ("shorter", N), ("square", N) or ("original", ...)."""
+def to_form(image: Image.Image, form: Form) -> Image.Image:
+    """An image in its stored form: ("shorter", N), ("square", N) or ("original", ...).
+
+    A third part names the filter: ("shorter", N, "bicubic"); without it, it is bilinear.
+    """
     wanted = _size_in_form(image.size, form)
     if wanted == image.size:
         return image
-    return image.resize(wanted, Image.Resampling.BILINEAR)  # Pillow's bilinear is antialiased
+    smooth = Image.Resampling.BICUBIC if "bicubic" in form else Image.Resampling.BILINEAR
+    return image.resize(wanted, smooth)  # Pillow's filters are antialiased
 
 
-def _size_in_form(size: tuple[int, int], form: tuple[str, int]) -> tuple[int, int]:
-    word, side = form
+def _size_in_form(size: tuple[int, int], form: Form) -> tuple[int, int]:
+    word, side = form[:2]
     if word == "original":
         return size
     if word == "square":
@@ -130,7 +135,7 @@ def _size_in_form(size: tuple[int, int], form: tuple[str, int]) -> tuple[int, in
     return width, height
 
 
-def from_array(pixels: np.ndarray, form: tuple[str, int] | None) -> np.ndarray:
+def from_array(pixels: np.ndarray, form: Form | None) -> np.ndarray:
     """Pixels (H, W) or (H, W, 3) uint8 that were never a file -> (H, W, 3) uint8 in the form."""
     rgb = pixels if pixels.ndim == 3 else np.repeat(pixels[:, :, None], 3, axis=2)
     return rgb if form is None else np.asarray(to_form(Image.fromarray(rgb), form))
@@ -177,7 +182,7 @@ def _is_cut(content: bytes, reason: str) -> bool:
     return "truncated" in reason.lower()
 
 
-def _refuse_unfit(image: Image.Image, name: str, form: tuple[str, int] | None) -> None:
+def _refuse_unfit(image: Image.Image, name: str, form: Form | None) -> None:
     """What the header alone tells: too many pixels, there or in the form, or no scale of grays."""
     millions = MOST_PIXELS // 1_000_000
     if image.width * image.height > MOST_PIXELS:
@@ -221,9 +226,9 @@ def _refuse_changed_bytes(content: bytes, name: str) -> None:
         start = end + 4
 
 
-def _let_jpeg_shrink(image: Image.Image, form: tuple[str, int]) -> None:
+def _let_jpeg_shrink(image: Image.Image, form: Form) -> None:
     """Let the JPEG decoder leave out detail that the resize would throw away."""
-    word, side = form
+    word, side = form[:2]
     if word != "original" and image.format in JPEGS:
         scale = 2 * side / min(image.size)  # twice the size wanted, so that the resize stays good
         image.draft("RGB", (round(image.width * scale), round(image.height * scale)))

@@ -1,7 +1,8 @@
 """From places to batches of tensors: the same batches with 0, 1 or 2 workers.
 
 The order of an epoch is a function of (seed, epoch), an image's augmentation of (seed, epoch,
-row, draw). The dataset holds plain lists and arrays, for polars may not enter a forked worker.
+row, draw), where draw counts how often the epoch has had the row before. The dataset holds
+plain lists and arrays, for polars may not enter a forked worker.
 """
 
 import signal
@@ -9,7 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,10 +22,12 @@ from fieldmark.data.stored import Stored
 from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec, Samples
 
-# One stream of random numbers for each purpose, so that no two share draws.
-ORDER, AUGMENT = 1, 2
+# One stream of random numbers for each purpose, so that no two share draws. 3 seeds steps
+# (fit.loop), 4 new heads (models.heads), 6 mixes images (fit.mixing).
+ORDER, AUGMENT, SAMPLING = 1, 2, 5
 
-Key = tuple[int, int]  # epoch, row
+Sampling = Literal["all", "balanced"]
+Key = tuple[int, int, int]  # epoch, row, draw
 Batch = tuple[torch.Tensor, torch.Tensor]  # (n, 3, size, size) uint8, (n,) int64
 
 
@@ -37,7 +40,10 @@ class Augmenting:
 
 
 class Images(Dataset[Batch]):
-    """Images of a Samples table by (epoch, row): read, in stored form, augmented or cropped."""
+    """Images of a Samples table by (epoch, row, draw): read, in stored form, then augmented.
+
+    Without an augmentation epoch and draw change nothing, and the image is cropped.
+    """
 
     def __init__(
         self,
@@ -50,7 +56,7 @@ class Images(Dataset[Batch]):
     ):
         """`stored`: the images in the spec's stored form; None decodes them each time."""
         self._root, self._places = samples.root, samples.places()
-        self._targets = samples.targets(classes)
+        self.targets = samples.targets(classes)  # (N,) int64, by row
         self._form = spec.form if augmenting else spec.evaluated_form
         self._size = spec.size
         self._augmenting, self._stored = augmenting, stored
@@ -63,15 +69,15 @@ class Images(Dataset[Batch]):
         with _one_thread():
             # stacked channels last: as pixels lie, and as networks like them best
             images = torch.stack([self._image(*key).permute(1, 2, 0) for key in keys])
-        rows = [row for _, row in keys]
-        return images.permute(0, 3, 1, 2), torch.from_numpy(self._targets[rows])
+        rows = [row for _, row, _ in keys]
+        return images.permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])
 
-    def _image(self, epoch: int, row: int) -> torch.Tensor:
+    def _image(self, epoch: int, row: int, draw: int) -> torch.Tensor:
         image = torch.from_numpy(self._pixels(row)).permute(2, 0, 1)
         if self._augmenting is None:
             return centre_crop(image, self._size)
-        draw = np.random.default_rng([self._augmenting.seed, AUGMENT, epoch, row, 0])
-        return self._augmenting.function(image, draw)
+        generator = np.random.default_rng([self._augmenting.seed, AUGMENT, epoch, row, draw])
+        return self._augmenting.function(image, generator)
 
     def _pixels(self, row: int) -> np.ndarray:
         if self._stored is not None:
@@ -83,10 +89,24 @@ class Batches:
     """The batches of an epoch, from any of its steps on. Workers stay alive between epochs."""
 
     def __init__(
-        self, images: Images, rows: np.ndarray, *, batch_size: int, seed: int | None, workers: int
+        self,
+        images: Images,
+        rows: np.ndarray,
+        *,
+        batch_size: int,
+        seed: int | None,
+        workers: int,
+        sampling: Sampling = "all",
     ):
-        """`seed` decides the order of each epoch; None keeps the order of `rows`."""
-        self._keys = _Keys(rows, batch_size, seed)
+        """`seed` decides the order of each epoch; None keeps the order of `rows`.
+
+        sampling: "all" has each row once an epoch. "balanced" draws as many rows with
+        replacement, so that each class that has any is equally likely; it needs a seed.
+        """
+        if seed is None and sampling == "balanced":
+            raise ValueError("balanced sampling draws rows, so it needs a seed")
+        classes = images.targets[rows] if sampling == "balanced" else None
+        self._keys = _Keys(rows, batch_size, seed, classes)
         self._loader = DataLoader(
             _Telling(images),
             batch_sampler=self._keys,
@@ -120,23 +140,59 @@ class Batches:
 
 
 class _Keys:
-    """The loader's sampler: lists of (epoch, row), a list a step."""
+    """The loader's sampler: lists of (epoch, row, draw), a list a step."""
 
-    def __init__(self, rows: np.ndarray, batch_size: int, seed: int | None):
-        self._rows, self._seed = rows, seed
+    def __init__(
+        self, rows: np.ndarray, batch_size: int, seed: int | None, classes: np.ndarray | None
+    ):
+        """`classes` of the rows: a class is drawn first, then one of its rows."""
+        self._rows, self._seed, self._classes = rows, seed, classes
         self.sizes = _sizes(len(rows), batch_size)
         self.epoch = self.start = 0
 
     def __iter__(self) -> Iterator[list[Key]]:
         """The steps of `epoch` from `start` on, both as they are now and not at the first step."""
-        epoch, rows = self.epoch, self._rows
-        if self._seed is not None:
-            rows = np.random.default_rng([self._seed, ORDER, epoch]).permutation(rows)
-        steps = np.split(rows, np.cumsum(self.sizes))[self.start : len(self)]
-        return ([(epoch, int(row)) for row in step] for step in steps)
+        epoch = self.epoch
+        rows = self._order(epoch)
+        keys = np.stack([np.full(len(rows), epoch), rows, _draws(rows)], axis=1)
+        steps = np.split(keys, np.cumsum(self.sizes))[self.start : len(self)]
+        return ([(epoch, row, draw) for epoch, row, draw in step.tolist()] for step in steps)
 
     def __len__(self) -> int:
         return len(self.sizes)
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """The rows of an epoch. -> (n,)"""
+        if self._seed is None:
+            return self._rows
+        if self._classes is not None:
+            draw = np.random.default_rng([self._seed, SAMPLING, epoch])
+            return _balanced(self._rows, self._classes, draw)
+        draw = np.random.default_rng([self._seed, ORDER, epoch])
+        shuffled: np.ndarray = draw.permutation(self._rows)
+        return shuffled
+
+
+def _balanced(rows: np.ndarray, classes: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+    """As many rows as there are: for each one a class, then a row of that class. -> (n,)"""
+    if not len(rows):
+        return rows
+    counts = np.unique_counts(classes).counts
+    starts = np.cumsum(counts) - counts
+    drawn = draw.integers(len(counts), size=len(rows))
+    grouped = rows[np.argsort(classes, kind="stable")]
+    taken: np.ndarray = grouped[starts[drawn] + draw.integers(counts[drawn])]
+    return taken
+
+
+def _draws(rows: np.ndarray) -> np.ndarray:
+    """How often each row came before, in this order: (5, 7, 5, 5) -> (0, 0, 1, 2)."""
+    order = np.argsort(rows, kind="stable")
+    found = np.unique_counts(rows)
+    starts = np.cumsum(found.counts) - found.counts
+    draws = np.empty(len(rows), int)
+    draws[order] = np.arange(len(rows)) - np.repeat(starts, found.counts)
+    return draws
 
 
 def _sizes(count: int, batch_size: int) -> list[int]:

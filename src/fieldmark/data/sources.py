@@ -13,7 +13,7 @@ from fieldmark.data import cifar, packs
 from fieldmark.data.built_in import BUILT_IN, digit
 from fieldmark.data.columns import Columns
 from fieldmark.data.folders import has_classes, read_folder
-from fieldmark.data.images import content_hash, decode, from_array, read_bytes, read_file
+from fieldmark.data.images import Form, content_hash, decode, from_array, read_bytes, read_file
 from fieldmark.data.listing import Listing, join_test, with_class_notes, with_roles
 from fieldmark.data.shards import find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import PARQUET, TABLES, read_table
@@ -92,7 +92,7 @@ def raw_pixels(path: str, row: int | None) -> np.ndarray | None:
     return from_array(digit(row), None) if row is not None and path == DIGITS else None
 
 
-def read_pixels(root: str, path: str, row: int | None, form: tuple[str, int] | None) -> np.ndarray:
+def read_pixels(root: str, path: str, row: int | None, form: Form | None) -> np.ndarray:
     """One image by its place in a Samples table -> (H, W, 3) uint8. Raises DataError."""
     if row is None:
         return read_file(Path(root, path), form)

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from fieldmark.cache import Cache, address
+from fieldmark.data.images import Form
 from fieldmark.data.sources import read_pixels
 from fieldmark.records import Samples
 
@@ -21,7 +22,6 @@ VERSION = 1  # of the decoding and of the file: a change makes every old file un
 IN_MEMORY = 2_000_000_000  # bytes of images that are held in memory where there is no cache
 ROW = 3 * 8  # bytes of one line of the table: offset, height, width
 
-Form = tuple[str, int]
 Advance = Callable[[int], None]
 
 
@@ -68,7 +68,7 @@ def open_stored(path: Path, count: int) -> Stored:
 
 def estimated_bytes(samples: Samples, form: Form) -> int:
     """How many bytes the images take in this form."""
-    word, side = form
+    word, side = form[:2]
     if word == "square":
         return len(samples) * 3 * side * side
     width = samples.frame["width"].to_numpy().astype(np.float64)

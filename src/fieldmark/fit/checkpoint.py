@@ -26,6 +26,11 @@ class Checkpoints:
         self._folder = folder
         self._state = folder / "state.safetensors"
 
+    @property
+    def is_there(self) -> bool:
+        """Whether a state was ever written."""
+        return self._state.is_file()
+
     def write(self, state: dict[str, Any]) -> None:
         """Put `state`, a tree of tensors and plain values, in the place of the last one."""
         self._folder.mkdir(exist_ok=True)

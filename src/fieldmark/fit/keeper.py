@@ -4,6 +4,7 @@ import csv
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from fieldmark.errors import writing
 from fieldmark.files import write_text
@@ -40,14 +41,12 @@ class Keeper:
         self._write_history(state)
         self._saved = time.monotonic()
 
-    def restore(self, state: State) -> bool:
-        """Bring `state` to the last checkpoint; False where there is none."""
-        tree = self.checkpoints.read()
+    def restore(self, state: State, tree: dict[str, Any] | None) -> None:
+        """Bring `state`, and the files beside it, to a checkpoint; None: to the beginning."""
         if tree is not None:
             state.restore(tree)
             self._write_history(state)  # a kill may have come between the two
         self._cut_steps(state.epoch + 1, state.step)
-        return tree is not None
 
     def note_step(self, row: Mapping[str, float]) -> None:
         """One row of steps.csv."""

@@ -21,28 +21,39 @@ from fieldmark.fit.losses import Loss
 from fieldmark.fit.precision import Autocast
 from fieldmark.fit.schedules import Place, Schedule
 from fieldmark.fit.state import Row, Running, State
-from fieldmark.models.heads import set_training
+from fieldmark.models.stages import set_training
 
-STEP = 3  # the stream of random numbers that seeds steps; data.loader has 1 and 2
+STEP = 3  # the stream of random numbers that seeds steps; data.loader lists the others
 SLOW = 4.0  # times the seconds of the epoch before that are worth a word
 
 Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 Validate = Callable[[torch.nn.Module], tuple[np.ndarray, np.ndarray]]
+Mix = Callable[[torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor]]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and how. `sign` is 1 where more of the monitored figure is better, else -1."""
+    """How long and how, for one stage of the training.
+
+    epochs: of this stage; first: how many came before it. sign: 1 where more of the monitored
+    figure is better, else -1. norm_frozen: batch norm keeps its statistics.
+    """
 
     epochs: int
     seed: int
+    first: int = 0
     accumulate: int = 1
     clip_norm: float | None = None
     monitor: str = "macro_f1"
     sign: int = 1
     patience: int | None = None
     steps_every: int = 10
-    frozen: bool = False
+    norm_frozen: bool = False
+
+    @property
+    def last(self) -> int:
+        """How many epochs are done when this stage is."""
+        return self.first + self.epochs
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class Parts:
 
     measure: (logits (N, C), targets (N,)) -> figures by name.
     validate: model -> (logits, targets) of the validation images; None trains without.
+    mix: (images, targets, epoch, step) -> images and shares (n, C) of the classes; None: no mixing.
     """
 
     batches: Batches
@@ -60,6 +72,7 @@ class Parts:
     device: torch.device
     measure: Measure
     validate: Validate | None = None
+    mix: Mix | None = None
 
 
 def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console) -> str:
@@ -68,7 +81,7 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
     Raises StoppedError where the user stops it, NotFiniteError, OutOfMemoryError; what was
     reached is then on disk.
     """
-    while state.epoch < plan.epochs:
+    while state.epoch < plan.last:
         if out_of_patience(state, plan):
             return f"no better {plan.monitor} for {plan.patience} epochs"
         begun = time.monotonic() - state.seconds
@@ -87,16 +100,16 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
                 f"{duration(state.history[-2]['seconds'])}; is something else using the machine?"
             )
         if keeper.stop_asked():
-            raise StoppedError(f"stopped after epoch {state.epoch} of {plan.epochs}")
-    return f"all {plan.epochs} epochs are done"
+            raise StoppedError(f"stopped after epoch {state.epoch} of {plan.last}")
+    return f"all {plan.last} epochs are done"
 
 
 def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console) -> None:
     """The rest of the epoch's steps, from `state.step` on."""
-    set_training(state.model, frozen=plan.frozen)
+    set_training(state.model, norm_frozen=plan.norm_frozen)
     sizes = parts.batches.sizes
     begun = time.monotonic() - state.seconds
-    with console.bar(f"epoch {state.epoch + 1}/{plan.epochs}", len(sizes)) as bar:
+    with console.bar(f"epoch {state.epoch + 1}/{plan.last}", len(sizes)) as bar:
         bar.advance(state.step)
         for images, targets in parts.batches.epoch(state.epoch, state.step):
             seed_step(plan.seed, state.epoch, state.step)
@@ -112,7 +125,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
                     keeper.save(state)
                 if keeper.stop_asked():
                     raise StoppedError(
-                        f"stopped in epoch {state.epoch + 1} of {plan.epochs}, "
+                        f"stopped in epoch {state.epoch + 1} of {plan.last}, "
                         f"after step {state.step} of {len(sizes)}"
                     )
 
@@ -126,10 +139,15 @@ def step(
     group = min(plan.accumulate, steps - group_start)
     if state.step == group_start:
         state.optimizer.zero_grad(set_to_none=True)
-    images = images.to(parts.device, memory_format=torch.channels_last, non_blocking=True)
+    images = images.to(parts.device, non_blocking=True)
+    if images.dim() == 4:  # pictures, not features
+        images = images.contiguous(memory_format=torch.channels_last)
+    wanted = targets
+    if parts.mix:
+        images, wanted = parts.mix(images, targets, state.epoch, state.step)
     with parts.autocast():
-        logits = state.model(images)
-    loss = parts.loss(logits, targets)
+        logits = state.forward(images)
+    loss = parts.loss(logits, wanted)
     scaled = loss / group
     torch.autograd.backward(state.scaler.scale(scaled) if state.scaler else scaled)
     if state.step + 1 == group_start + group:
@@ -179,6 +197,7 @@ def note_epoch(state: State, plan: Plan, row: Row) -> bool:
     gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
     best = max((old for old in state.gains if not math.isnan(old)), default=-math.inf)
     is_best = best == -math.inf if math.isnan(gain) else gain > best
+    row["stage"] = state.stage + 1
     state.history.append(row)
     state.gains.append(gain)
     state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
@@ -204,8 +223,9 @@ def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
 def set_rate(state: State, plan: Plan, parts: Parts) -> None:
     """Give every group its rate at this place."""
     steps = math.ceil(len(parts.batches) / plan.accumulate)
-    done = state.epoch * steps + state.step // plan.accumulate
-    factor = parts.schedule(Place(done, steps, plan.epochs, tuple(state.gains)))
+    done = (state.epoch - plan.first) * steps + state.step // plan.accumulate
+    gains = tuple(state.gains[plan.first :])
+    factor = parts.schedule(Place(done, steps, plan.epochs, gains))
     for group in state.optimizer.param_groups:
         group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
 
@@ -240,7 +260,7 @@ def tell_step(
 def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
     """One line an epoch: "epoch  3/20  1.2 s  lr 0.001  train loss 0.2134  val loss 0.1837"."""
     words = [
-        f"epoch {int(row['epoch']):>{len(str(plan.epochs))}}/{plan.epochs}",
+        f"epoch {int(row['epoch']):>{len(str(plan.last))}}/{plan.last}",
         f"{row['seconds']:.1f} s",
         f"lr {row['lr']:.2g}",
         f"train loss {row['train_loss']:.4f}",

@@ -1,24 +1,151 @@
-"""What training makes small: logits (n, C) and targets (n,) -> a scalar, the batch's mean."""
+"""What training makes small: logits (n, C) and targets -> a scalar, the batch's mean.
 
+Targets are classes, (n,) int64, or float shares of the classes, (n, C), as mixed images have
+them; a class and a share of 1 of it give the same. A loss is made from the training images a
+class, `counts` (C,), which only the weights and the logit adjustment look at. It computes in
+float32 whatever the network computed in.
+"""
+
+import math
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
+import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, PlainValidator
 from torch.nn import functional
 
 from fieldmark.catalog import Catalog
+from fieldmark.errors import Mistake, SettingsError
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-def cross_entropy(*, label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0) -> Loss:
-    """-log of the true class's score, in float32 whatever the network computed in."""
+def _read_weights(value: Any) -> Any:
+    """The option `class_weights` as it may be; ValueError for anything else."""
+    if value is None or (isinstance(value, str) and value == "balanced"):
+        return value
+    if isinstance(value, (list, tuple)) and value and all(map(_is_weight, value)):
+        return tuple(map(float, value))
+    raise ValueError(
+        f"must be none, balanced, or a list of positive numbers, one a class, not {value}"
+    )
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and 0 < value < math.inf
+
+
+Smoothing = Annotated[float, Field(ge=0, lt=1)]
+Exponent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+ClassWeights = Annotated[
+    Literal["balanced"] | tuple[float, ...] | None, PlainValidator(_read_weights)
+]
+
+
+def cross_entropy(
+    counts: np.ndarray,
+    *,
+    label_smoothing: Smoothing = 0.0,
+    class_weights: ClassWeights = None,
+    logit_adjustment: Exponent = 0.0,
+) -> Loss:
+    """-log of the true class's score.
+
+    class_weights: what an image of each class weighs in the batch's mean; see `weights_of`.
+    logit_adjustment: tau of Menon et al., "Long-tail learning via logit adjustment", 2021:
+    tau * log(share of the training images) is added to each logit before the loss, so that
+    the bare logits, which predict, serve rare classes as well as common ones; 1 is theirs. A
+    class without an image counts as if it had one.
+
+    Raises SettingsError where there is not one weight a class.
+    """
+    weights, smooth = weights_of(class_weights, counts), label_smoothing
+    prior = np.maximum(counts, 1)
+    shift = torch.tensor(logit_adjustment * np.log(prior / prior.sum()), dtype=torch.float32)
 
     def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return functional.cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+        logits = logits.float()
+        if logit_adjustment:
+            logits = logits + shift.to(logits.device)
+        if weights is None:
+            return functional.cross_entropy(logits, targets, label_smoothing=smooth)
+        each = weights.to(logits.device)
+        losses = functional.cross_entropy(
+            logits, targets, weight=each, reduction="none", label_smoothing=smooth
+        )
+        return losses.sum() / _weight(targets, each)
 
     return loss
 
 
-LOSSES = Catalog("loss", {"cross_entropy": (cross_entropy, "one label an image")})
+def focal(
+    counts: np.ndarray,
+    *,
+    gamma: Exponent = 2.0,
+    label_smoothing: Smoothing = 0.0,
+    class_weights: ClassWeights = None,
+) -> Loss:
+    """Cross-entropy in which each class's term counts (1 - its score) ** gamma.
+
+    What is right already matters less (Lin et al., "Focal Loss for Dense Object Detection",
+    2017, for a softmax; `class_weights` are their alpha). gamma 0 is cross-entropy.
+
+    Raises SettingsError where there is not one weight a class.
+    """
+    weights = weights_of(class_weights, counts)
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        logs = functional.log_softmax(logits.float(), dim=1)
+        shares = targets
+        if not targets.is_floating_point():
+            shares = functional.one_hot(targets, logs.shape[1]).to(logs.dtype)
+        smooth = shares * (1 - label_smoothing) + label_smoothing / logs.shape[1]
+        # 1 - score; kept from 0, where the power's slope is infinite for a gamma under 1
+        missing = (-torch.expm1(logs)).clamp(min=torch.finfo(logs.dtype).eps)
+        terms = smooth * missing**gamma * -logs
+        if weights is None:
+            return terms.sum(dim=1).mean()
+        each = weights.to(logs.device)
+        return (terms * each).sum() / _weight(shares, each)
+
+    return loss
+
+
+LOSSES = Catalog(
+    "loss",
+    {
+        "cross_entropy": (cross_entropy, "one label an image"),
+        "focal": (focal, "cross-entropy that looks past what is right already"),
+    },
+)
+
+
+def weights_of(
+    class_weights: Literal["balanced"] | tuple[float, ...] | None, counts: np.ndarray
+) -> torch.Tensor | None:
+    """What an image of each class weighs. -> (C,) float32; None where all weigh the same.
+
+    "balanced": n / (classes * images of the class), over the classes that have images, as
+    scikit-learn's compute_class_weight, so that a training image weighs 1 on average; a class
+    without a training image weighs 1. Raises SettingsError where numbers and classes differ.
+    """
+    if class_weights is None:
+        return None
+    if class_weights == "balanced":
+        there = counts > 0
+        balanced = np.ones(len(counts))
+        balanced[there] = counts.sum() / (there.sum() * counts[there])
+        return torch.tensor(balanced, dtype=torch.float32)
+    if len(class_weights) != len(counts):
+        what = (
+            f"there are {len(class_weights)} numbers for {len(counts)} classes; "
+            "give one a class, in the order of the classes"
+        )
+        raise SettingsError([Mistake("loss.class_weights", what)])
+    return torch.tensor(class_weights, dtype=torch.float32)
+
+
+def _weight(targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """The weight of a whole batch: of classes (n,), or of shares (n, C)."""
+    return (targets @ weights if targets.is_floating_point() else weights[targets]).sum()

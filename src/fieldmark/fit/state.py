@@ -1,5 +1,6 @@
 """What training has reached: everything that a killed run needs to go on to the same bits."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +9,18 @@ import torch
 from fieldmark.fit.ema import Ema
 
 Row = dict[str, float]
+PLAIN = (
+    "epoch",
+    "step",
+    "seconds",
+    "history",
+    "gains",
+    "best_epoch",
+    "patient_from",
+    "stage",
+    "stage_begun",
+    "trials",
+)
 
 
 @dataclass
@@ -56,11 +69,20 @@ class State:
     gains: list[float] = field(default_factory=list)  # the monitored figure, more is better
     best_epoch: int | None = None  # counted from 1, as users see it
     patient_from: int = 0  # epochs before this one do not count as waited
+    stage: int = 0  # which of the training's stages this is, from 0
+    stage_begun: int = 0  # epochs that were done before it
+    trials: list[dict[str, Any]] = field(default_factory=list)  # heads that were tried
+    compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     @property
     def judged(self) -> torch.nn.Module:
         """The network that is validated and kept: the average where there is one."""
         return self.ema.model if self.ema else self.model
+
+    @property
+    def forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What a training step calls: the network, or its compiled form."""
+        return self.compiled or self.model
 
     def tree(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""
@@ -81,6 +103,9 @@ class State:
             "gains": self.gains,
             "best_epoch": self.best_epoch,
             "patient_from": self.patient_from,
+            "stage": self.stage,
+            "stage_begun": self.stage_begun,
+            "trials": self.trials,
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
@@ -98,9 +123,8 @@ class State:
             device = next(self.model.parameters()).device
             self.running.logits = [tree["logits"].to(device)]
             self.running.targets = [tree["targets"].to(device)]
-        plain = ("epoch", "step", "seconds", "history", "gains", "best_epoch", "patient_from")
-        for name in plain:
-            setattr(self, name, tree[name])
+        for name in PLAIN:
+            setattr(self, name, tree.get(name, getattr(self, name)))
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:

@@ -63,6 +63,9 @@ class RunPage:
     command: str
     about: dict[str, str]  # versions, machine, seed, seconds, finished, precision, device
     notes: tuple[str, ...]
+    # heads that were tried on the same features: head, lr, seed, best_epoch, kept, val_accuracy,
+    # val_loss
+    trials: tuple[dict[str, Any], ...] = ()
 
 
 FILTERS: dict[str, Any] = {
@@ -75,6 +78,7 @@ FILTERS: dict[str, Any] = {
     "metric_name": words.metric_name,
     "percent": words.percent,
     "quoted": words.quoted,
+    "rate": "{:g}".format,
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sort_key": lambda value: value if words.defined(value) else "",
     "markup": Markup,

@@ -1,0 +1,256 @@
+"""Every image once through the frozen part of a network, and never again: features in the cache.
+
+Features are known by the image's content and by all that made them (`_origin`), so that a data
+set with ten new images passes ten. They do not depend on an image's neighbours in its batch, nor
+on the number of workers: batches all have one size, the last one filled up, and on a processor
+each is computed by one thread.
+
+There the workers that decode also compute, a batch at a time each. Nobody waits for anybody at
+every layer, as threads that share one batch do: on two cores that was two to four times as
+fast, and most so with small batches, whose layers stay in the processor's own memory.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import PIL
+import torch
+from torch import Tensor, nn
+
+from fieldmark.cache import Cache, address
+from fieldmark.console import Bar, Console
+from fieldmark.data import stored as stored_images
+from fieldmark.data.loader import Augmenting, Batch, Batches, Images, Key
+from fieldmark.errors import StoppedError
+from fieldmark.fit import precision
+from fieldmark.fit.feature_cache import FeatureCache
+from fieldmark.models.bundle import Classifier
+from fieldmark.models.infer import evaluating
+from fieldmark.records import InputSpec, Samples
+
+VERSION = 1  # of how features are made: a change makes every old one unused
+PACK = 4096  # most images in a file, which is what a kill may cost
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How images pass.
+
+    body: prepared images (n, 3, H, W) float -> features (n, ...); it is on `device`, its
+    weights channels last. name: what it is besides its weights, such as network and options.
+    workers: processes beside this one, by default as many as torch has threads; on an
+    accelerator they only decode. stop_asked: says that the user wants to stop.
+    """
+
+    body: nn.Module
+    name: str
+    spec: InputSpec
+    precision: str
+    device: torch.device
+    workers: int | None = None
+    stop_asked: Callable[[], bool] = lambda: False
+
+    @property
+    def batch_size(self) -> int:
+        """Images in each batch."""
+        return 8 if self.device.type == "cpu" else 128
+
+
+@dataclass(frozen=True)
+class Views:
+    """`count` augmented views of some rows; view v is what training would see in epoch v.
+
+    name: of the augmentation, with its options.
+    """
+
+    count: int
+    rows: np.ndarray
+    augmenting: Augmenting
+    name: str
+
+
+@dataclass(frozen=True)
+class Features:
+    """plain: of every row of the samples as evaluation sees it, (N, ...). views: (k, n, ...).
+
+    On the processor, in the body's own dtype.
+    """
+
+    plain: Tensor
+    views: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Rows to be passed as `images` gives them in `epoch`, and the key of each."""
+
+    images: Images
+    epoch: int
+    rows: np.ndarray
+    keys: list[str]
+
+
+def embed(
+    passing: Pass,
+    samples: Samples,
+    *,
+    cache: Cache,
+    console: Console,
+    stored: stored_images.Stored | None = None,
+    views: Views | None = None,
+) -> Features:
+    """Features of every row, and of the views; what the cache has is not computed.
+
+    The same image twice passes once. A pass that is stopped or killed goes on, the next time,
+    near where it was. Raises DataError for an image that cannot be read, StoppedError.
+    """
+    jobs = [_plain_job(passing, samples, stored)]
+    if views is not None:
+        jobs += [_view_job(passing, samples, stored, views, view) for view in range(views.count)]
+    kept = FeatureCache(cache, _origin(passing))
+    known = kept.find({key for job in jobs for key in job.keys})
+    missing = [_without(job, known) for job in jobs]
+    if total := sum(len(job.rows) for job in missing):
+        with console.bar("embedding images", total) as bar:
+            for job in missing:
+                for part in _parts(job, passing.batch_size):
+                    known |= _pass(passing, part, kept, bar)
+    plain, *others = (torch.stack([known[key] for key in job.keys]) for job in jobs)
+    return Features(plain, torch.stack(others) if others else None)
+
+
+def _plain_job(passing: Pass, samples: Samples, stored: stored_images.Stored | None) -> _Job:
+    images = Images(samples, samples.classes, passing.spec, stored=stored)
+    keys = [address(content) for content in _contents(samples)]
+    return _Job(images, 0, np.arange(len(samples)), keys)
+
+
+def _view_job(
+    passing: Pass, samples: Samples, stored: stored_images.Stored | None, views: Views, view: int
+) -> _Job:
+    augmenting, contents = views.augmenting, _contents(samples)
+    images = Images(samples, samples.classes, passing.spec, augmenting, stored=stored)
+    seed = augmenting.seed
+    keys = [address(contents[row], views.name, seed, view, row) for row in views.rows.tolist()]
+    return _Job(images, view, views.rows, keys)
+
+
+def _contents(samples: Samples) -> list[str]:
+    """The content hash of each row. Raises ValueError where one is not known."""
+    contents: list[str] = samples.frame["hash"].to_list()
+    if None in contents:
+        raise ValueError("the samples have no content hashes yet; scan them first")
+    return contents
+
+
+def _without(job: _Job, known: dict[str, Tensor]) -> _Job:
+    """The rows that are not known, each content once."""
+    rows: dict[str, int] = {}
+    for key, row in zip(job.keys, job.rows.tolist(), strict=True):
+        if key not in known:
+            rows.setdefault(key, row)
+    return _Job(job.images, job.epoch, np.array(list(rows.values()), np.int64), list(rows))
+
+
+def _parts(job: _Job, batch_size: int) -> Iterator[_Job]:
+    """The job in parts of a file each, of whole batches as far as there are."""
+    size = max(1, PACK // batch_size) * batch_size
+    for start in range(0, len(job.rows), size):
+        end = start + size
+        yield _Job(job.images, job.epoch, job.rows[start:end], job.keys[start:end])
+
+
+def _pass(passing: Pass, job: _Job, kept: FeatureCache, bar: Bar) -> dict[str, Tensor]:
+    """Features of a job's rows by key, which are kept even where it ends before its time."""
+    found: list[Tensor] = []
+    try:
+        for features in _batches(passing, job):
+            found.append(features)
+            bar.advance(len(features))
+            if passing.stop_asked():
+                raise StoppedError("stopped while the images were embedded; the rest is kept")
+    finally:
+        if found:
+            whole = torch.cat(found)
+            kept.add(job.keys[: len(whole)], whole)
+    return dict(zip(job.keys, whole, strict=True))
+
+
+def _batches(passing: Pass, job: _Job) -> Iterator[Tensor]:
+    """Features of the job's rows, (n, ...) a batch, on the processor."""
+    size, left, rows = passing.batch_size, len(job.rows), job.rows
+    if left % size == 1 and left > 1:
+        rows = np.append(rows, rows[-1])  # the loader would join a last one to the batch before
+    model = _Model(passing)
+    in_workers = passing.device.type == "cpu"
+    images = _Embedded(job.images, model) if in_workers else job.images
+    workers = torch.get_num_threads() if passing.workers is None else passing.workers
+    workers = min(workers, len(rows) // size)
+    batches = Batches(images, rows, batch_size=size, seed=None, workers=workers)
+    with evaluating(model.classifier):
+        for batch, _ in batches.epoch(job.epoch):
+            features = batch if in_workers else model(batch).cpu()
+            count = min(size, left)
+            left -= count
+            yield features[:count].clone()  # what a worker sent holds a file open
+
+
+class _Model:
+    """The body as a function of uint8 images."""
+
+    def __init__(self, passing: Pass):
+        self.classifier = Classifier(passing.body, passing.spec).to(passing.device)
+        self._device, self._size = passing.device, passing.batch_size
+        self._autocast = precision.autocast(passing.precision, passing.device)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """At most a batch of images, uint8 -> features of a whole batch, on the device."""
+        short = self._size - len(images)
+        whole = torch.cat([images, images[-1:].expand(short, -1, -1, -1)])
+        whole = whole.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+        with torch.inference_mode(), self._autocast():
+            features: Tensor = self.classifier(whole)
+        return features.clone()  # made outside, so that it is a tensor as any other
+
+
+class _Embedded(Images):
+    """Images that a worker has passed through the model already."""
+
+    def __init__(self, images: Images, model: _Model):
+        self.targets, self._images, self._model = images.targets, images, model
+
+    def __getitems__(self, keys: list[Key]) -> Batch:
+        """-> (batch size, ...) features, of which the first ones count; (n,) targets"""
+        images, targets = self._images.__getitems__(keys)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._model(images), targets
+        finally:
+            torch.set_num_threads(threads)
+
+
+def _origin(passing: Pass) -> str:
+    """The address of all that makes features, besides the image."""
+    body, device = passing.body, passing.device
+    spec = json.dumps(passing.spec.to_json())
+    decoding = (stored_images.VERSION, PIL.__version__)
+    computing = (passing.precision, passing.batch_size, torch.__version__)
+    machine = (
+        torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else torch.backends.cpu.get_cpu_capability()
+    )
+    network = (passing.name, str(body), _weights_hash(body))
+    return address(VERSION, network, spec, decoding, computing, device.type, machine)
+
+
+def _weights_hash(body: nn.Module) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for name, tensor in body.state_dict().items():
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+    return digest.hexdigest()
