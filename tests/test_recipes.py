@@ -29,7 +29,7 @@ def photos(tmp_path_factory):
 
 
 def settled(*words, data=None, **options):
-    return prepare(gather(data and str(data), words, {}, **options), QUIET).settings
+    return prepare(gather(data and str(data), words, {}, **options), QUIET, load=False).settings
 
 
 @pytest.mark.parametrize("name", recipes.names())
@@ -44,7 +44,7 @@ def test_a_recipe_begins_with_what_it_is_for_and_what_was_measured(name):
     text = recipes.text(name)
     assert re.match(r"# \S.{20,98}\n#\n", text)
     heads = re.findall(r"^# (\w+) ", text.partition("\n")[2], re.MULTILINE)
-    assert tuple(heads) == HEADER
+    assert tuple(head for head in heads if head in HEADER) == HEADER
     assert f"--recipe {name}" in text
     assert "n = " in text
     assert "95 % interval" in text

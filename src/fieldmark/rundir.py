@@ -64,6 +64,16 @@ class RunDir:
         return self.path / "steps.csv"
 
     @property
+    def rates(self) -> Path:
+        """A row a learning rate that was tried."""
+        return self.path / "rates.csv"
+
+    @property
+    def rates_chart(self) -> Path:
+        """The same as a picture."""
+        return self.path / "rates.png"
+
+    @property
     def report(self) -> Path:
         """The page."""
         return self.path / "report.html"

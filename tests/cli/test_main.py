@@ -108,7 +108,8 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         ),
         (
             ["train", "digits", "input.stored=big"],
-            "input.stored: must be auto, original, shorter:N or square:N, not big",
+            "input.stored: must be auto, original, shorter:N or square:N (:bicubic behind it), "
+            "not big",
         ),
         (
             ["train", "digits", "input.stored=square:6"],
@@ -130,7 +131,8 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         (["evaluate", "."], ".: is no run (it has no settings.yaml); name a run's folder"),
         (
             ["models", "nonsense"],
-            "nonsense: no network's name holds this; leave it out",
+            "nonsense: no network's name holds this; leave it out, "
+            "or look in timm with timm/nonsense",
         ),
         (
             ["models", "--summary", "resnet19"],
@@ -202,7 +204,7 @@ def test_dry_run_shows_everything_and_writes_nothing(capsys, photos, tmp_path):
     lines = [line.split() for line in said.splitlines()]
     assert ["train.epochs", "1", "command", "line"] in lines
     assert ["augment.name", "light", "recipe", "digits"] in lines
-    assert ["train.patience", "10", "default"] in lines
+    assert ["train.patience", "10", "chosen", "for", "this", "data", "and", "machine"] in lines
     assert ["red", "6", "1", "1"] in lines
     assert "Total" in said or "total" in said
     assert "s a step" in said

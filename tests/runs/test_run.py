@@ -192,7 +192,8 @@ def test_an_accelerator_without_room_names_the_batch_to_try(photos, tmp_path, mo
 def test_a_frozen_network_trains_its_head_alone(photos, tmp_path):
     first = train(photos, tmp_path, "first", epochs="1")
     weights = str(first.path / "model.safetensors")
-    run = train(photos, tmp_path, "run", f"model.weights={weights}", "model.freeze=true")
+    words = ("model.name=small_cnn", f"model.weights={weights}", "model.freeze=true")
+    run = train(photos, tmp_path, "run", *words)
     before, _ = bundle.load(first.path)
     after, _ = bundle.load(run.path)
     changed = {
@@ -206,10 +207,8 @@ def test_a_frozen_network_trains_its_head_alone(photos, tmp_path):
 
 def test_a_frozen_network_without_weights_is_refused(photos, tmp_path):
     with pytest.raises(SettingsError) as caught:
-        train(photos, tmp_path, "run", "model.freeze=true")
-    assert str(caught.value) == (
-        "--freeze: needs --weights FILE: random weights that stay learn little"
-    )
+        train(photos, tmp_path, "run", "model.name=small_cnn", "model.freeze=true")
+    assert str(caught.value) == "--freeze: needs --weights: random weights that stay learn little"
     assert not (tmp_path / "run").exists()
 
 

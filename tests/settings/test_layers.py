@@ -16,7 +16,7 @@ def test_without_a_word_every_setting_has_its_default():
     settings = read([DATA]).settings
     assert settings.data.source == "digits"
     assert (settings.train.epochs, settings.optimizer.name, settings.run.name) == (
-        20,
+        "auto",
         "adamw",
         None,
     )
@@ -93,18 +93,18 @@ def test_dotted_and_nested_keys_are_the_same():
         ({"train": {"epochs": "x"}}, "train.epochs: must be a whole number, not x"),
         ({"train": {"epochs": 1.5}}, "train.epochs: must be a whole number, not 1.5"),
         ({"train": {"epochs": True}}, "train.epochs: must be a whole number, not True"),
-        ({"run": {"workers": False}}, "run.workers: must be 'auto' or a whole number, not False"),
+        ({"run": {"workers": False}}, "run.workers: must be a whole number, not False"),
         ({"train": {"clip_norm": "-1"}}, "train.clip_norm: must be more than 0, not -1"),
         ({"train": {"clip_norm": "much"}}, "train.clip_norm: must be a number, not much"),
         ({"train": {"clip_norm": "inf"}}, "train.clip_norm: must be a finite number, not inf"),
         ({"train": {"ema": 1}}, "train.ema: must be less than 1, not 1"),
         ({"data": {"val_fraction": -0.1}}, "data.val_fraction: must be at least 0, not -0.1"),
         ({"data": {"source": 3}}, "data.source: must be a text, not 3"),
-        ({"data": {"val": "some"}}, "data.val: must be 'auto' or 'none', not some"),
+        ({"data": {"val": "some"}}, "data.val: must be 'none', not some"),
         ({"model": {"freeze": "perhaps"}}, "model.freeze: must be true or false, not perhaps"),
-        ({"run": {"workers": 65}}, "run.workers: must be 'auto' or at most 64, not 65"),
-        ({"run": {"workers": -1}}, "run.workers: must be 'auto' or at least 0, not -1"),
-        ({"input": {"size": "big"}}, "input.size: must be 'auto' or a whole number, not big"),
+        ({"run": {"workers": 65}}, "run.workers: must be at most 64, not 65"),
+        ({"run": {"workers": -1}}, "run.workers: must be at least 0, not -1"),
+        ({"input": {"size": "big"}}, "input.size: must be a whole number, not big"),
         (
             {"data": {"val_fraction": 0.6, "test_fraction": 0.4}},
             "data: val_fraction and test_fraction leave nothing to train on; "

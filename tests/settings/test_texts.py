@@ -153,7 +153,7 @@ def test_an_option_is_told_as_it_is_typed_and_a_word_as_it_stands():
         "--epochs: must be at least 1, not 0",
         "--batch-size: must be a whole number, not many",
         "train.accumulate: must be at least 1, not 0",
-        "run.workers: must be 'auto' or a whole number, not x",
+        "run.workers: must be a whole number, not x",
     ]
 
 
@@ -193,5 +193,5 @@ def test_origins_name_where_each_setting_comes_from():
     assert found["data.source"] == ("digits", "command line")
     assert found["optimizer.lr"] == ("0.5", "recipe r")
     assert found["train.epochs"] == ("4", "command line")
-    assert found["train.batch_size"] == ("64", "default")
-    assert found["train.ema"] == ("None", "default")
+    assert found["train.batch_size"] == ("auto", "default")
+    assert found["train.ema"] == ("auto", "default")

@@ -1,5 +1,6 @@
 """`fieldmark train`: images in, a measured classifier out."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -24,11 +25,15 @@ def command(
         Text, typer.Option(metavar="NAME", help="Network; `fieldmark models` lists them.")
     ] = None,
     weights: Annotated[
-        Text, typer.Option(metavar="FILE", help="none, or a .safetensors or .pth file.")
+        Text, typer.Option(metavar="FILE", help="A file, default, a version's name, or none.")
     ] = None,
     freeze: Annotated[
-        bool | None, typer.Option("--freeze/--no-freeze", help="Train the last layer only.")
+        bool | None, typer.Option("--freeze/--no-freeze", help="Train the head only, in seconds.")
     ] = None,
+    unfreeze: Annotated[
+        Text, typer.Option(metavar="LAYERS", help="Then also last:K, gradual, or names.")
+    ] = None,
+    head: Annotated[Text, typer.Option(metavar="NAME", help="linear, mlp, after.")] = None,
     epochs: Annotated[
         Text, typer.Option(metavar="N", help="Passes over the images, at the most.")
     ] = None,
@@ -37,6 +42,7 @@ def command(
     optimizer: Annotated[
         Text, typer.Option(metavar="NAME", help="adamw, adam, sgd, adadelta, rmsprop.")
     ] = None,
+    loss: Annotated[Text, typer.Option(metavar="NAME", help="cross_entropy, focal.")] = None,
     schedule: Annotated[
         Text, typer.Option(metavar="NAME", help="cosine, one-cycle, step, plateau, none.")
     ] = None,
@@ -49,6 +55,9 @@ def command(
     ] = None,
     precision: Annotated[
         Text, typer.Option(metavar="NAME", help="auto, float32, bf16, 16-mixed.")
+    ] = None,
+    compile: Annotated[
+        bool | None, typer.Option("--compile/--no-compile", help="Compile the network first.")
     ] = None,
     workers: Annotated[Text, typer.Option(metavar="N", help="Processes that load images.")] = None,
     device: Annotated[Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")] = None,
@@ -63,6 +72,9 @@ def command(
         Text, typer.Option(metavar="FILE", help="A settings file, such as a run's.")
     ] = None,
     resume: Annotated[Text, typer.Option(metavar="RUN", help="A run folder to go on with.")] = None,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Try rising learning rates, draw them, train nothing.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and show everything, train nothing.")
     ] = False,
@@ -77,9 +89,17 @@ def command(
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
     data, rest = split_words(words or [])
     if resume is not None:
-        refuse_beside_resume(data, recipe, config, dry_run)
+        refuse_beside_resume(
+            {
+                "DATA": data,
+                "--recipe": recipe,
+                "--config": config,
+                "--dry-run": dry_run or None,
+                "--find-lr": find_lr or None,
+            }
+        )
     from fieldmark.console import Console
-    from fieldmark.runs.begin import gather, go_on, preview
+    from fieldmark.runs.begin import gather, go_on, preview, try_rates
     from fieldmark.runs.run import train_run
 
     console = Console()
@@ -89,8 +109,10 @@ def command(
     resolved = gather(data, rest, options, recipe=recipe, config=config)
     if dry_run:
         preview(resolved, console)
-        return 0
-    train_run(resolved, console, command_line())
+    elif find_lr:
+        try_rates(resolved, console)
+    else:
+        train_run(resolved, console, command_line())
     return 0
 
 
@@ -102,11 +124,8 @@ def split_words(words: list[str]) -> tuple[str | None, list[str]]:
     return None, words
 
 
-def refuse_beside_resume(
-    data: str | None, recipe: str | None, config: str | None, dry_run: bool
-) -> None:
+def refuse_beside_resume(others: Mapping[str, object]) -> None:
     """A run that goes on has its images and settings already."""
-    others = {"DATA": data, "--recipe": recipe, "--config": config, "--dry-run": dry_run or None}
     mistakes = [
         Mistake(name, "does not go with --resume; leave it out")
         for name, value in others.items()

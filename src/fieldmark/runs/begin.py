@@ -1,6 +1,7 @@
 """From words to a run: what the command line and Python both call."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from fieldmark import recipes
@@ -9,6 +10,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.preview import show
+from fieldmark.runs.rates import find_rates
 from fieldmark.runs.run import resume_run
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_words, read_yaml, split_words
@@ -40,6 +42,11 @@ def gather(
 def go_on(path: str, words: Iterable[str], options: Mapping[str, Any], console: Console) -> RunDir:
     """Go on with a run, with the options that may change. -> its folder"""
     return resume_run(path, read_words(words, options, None), console)
+
+
+def try_rates(resolved: Resolved, console: Console) -> Path:
+    """Try rising learning rates for the last stage. -> the folder of the table and the chart"""
+    return find_rates(prepare(resolved, console), console)
 
 
 def preview(resolved: Resolved, console: Console) -> None:

@@ -9,38 +9,48 @@ import torch
 from fieldmark.catalog import Catalog
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.sources import BUILT_IN
-from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.errors import Mistake, WeightsError, listed, nearest
 from fieldmark.fit import precision
 from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS
+from fieldmark.models import published
 from fieldmark.models.catalog import MODELS
+from fieldmark.models.heads import HEADS
 from fieldmark.settings.tree import Choice, sections
 
 Sections = dict[str, dict[str, Any]]
 
 CATALOGS: Mapping[str, Catalog] = {
     "model": MODELS,
+    "head": HEADS,
     "augment": AUGMENTS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "loss": LOSSES,
+    "mix": MIXES,
 }
 AUTO = {"model": ("small_cnn", "mobilenet_v2"), "augment": ("light", "standard")}
+NO_WEIGHTS = "needs --weights: random weights that stay learn little"
 MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
 
 
-def check(raw: Sections) -> list[Mistake]:
-    """What the catalogs, the disk and the machine say against raw settings, nothing read yet."""
-    mistakes = _check_source(raw["data"]) + _check_weights(raw["model"])
+def check(raw: Sections, *, weights: bool = True) -> list[Mistake]:
+    """What the catalogs, the disk and the machine say against raw settings, nothing read yet.
+
+    weights: whether the weights to begin with must be there; a checkpoint has its own.
+    """
+    mistakes = _check_source(raw["data"])
+    mistakes += _check_weights(raw["model"]) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, raw[section])
     monitor = raw["train"].get("monitor", "macro_f1")
     if monitor not in MONITORS:
         hint = nearest(str(monitor), MONITORS) or f"; there are {listed(MONITORS, most=20)}"
         mistakes.append(Mistake("train.monitor", f"there is no figure '{monitor}'{hint}"))
-    return mistakes + _check_device(raw["run"])
+    return mistakes + _check_training(raw) + _check_device(raw["run"])
 
 
 def settle(choice: Choice, catalog: Catalog) -> dict[str, Any]:
@@ -78,12 +88,36 @@ def _check_source(values: Mapping[str, Any]) -> list[Mistake]:
 
 
 def _check_weights(values: Mapping[str, Any]) -> list[Mistake]:
-    weights = str(values.get("weights", "none"))
-    if weights == "none" or Path(weights).is_file():
+    name, weights = str(values.get("name", "auto")), str(values.get("weights", "auto"))
+    if weights in ("auto", "none", "default") or Path(weights).is_file():
         return []
-    return [
-        Mistake("model.weights", f"there is no file '{weights}'; name a .safetensors or .pth file")
-    ]
+    if name not in MODELS and name != "auto":
+        return []  # the name's own mistake is told
+    try:
+        if published.version_of("mobilenet_v2" if name == "auto" else name, weights) is not None:
+            return []
+        what = f"there is no file '{weights}'; name a .safetensors or .pth file"
+    except WeightsError as error:
+        what = str(error)
+    return [Mistake("model.weights", what)]
+
+
+def _check_training(raw: Sections) -> list[Mistake]:
+    """What does not go together."""
+    model, features = raw["model"], raw.get("features", {})
+    mistakes = []
+    if model.get("freeze") in (True, "true") and model.get("unfreeze"):
+        mistakes.append(Mistake("model.unfreeze", "does not go with --freeze; leave one out"))
+    heads = features.get("heads") or ()
+    if isinstance(heads, str):
+        heads = [name.strip() for name in heads.strip("[]").split(",")]
+    for head in heads:
+        _, found = HEADS.read(str(head), {})
+        mistakes += [Mistake("features.heads", each.what) for each in found]
+    if "after" in heads and len(heads) > 1:
+        what = "'after' works on other features; train it by itself with --head after"
+        mistakes.append(Mistake("features.heads", what))
+    return mistakes
 
 
 def _check_device(values: Mapping[str, Any]) -> list[Mistake]:

@@ -17,6 +17,7 @@ from fieldmark.files import write_json, write_text, write_whole
 from fieldmark.fit.state import State
 from fieldmark.insight.galleries import surest_mistakes
 from fieldmark.judge.figures import figures
+from fieldmark.models.stages import chosen
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.page import Picture, RunPage, render
 from fieldmark.rundir import RunDir
@@ -66,6 +67,8 @@ def conclude(
         "machine": machine(prepared.device),
     }
     found: dict[str, Any] = {"task": "single-label", "classes": list(prepared.classes)}
+    if len(state.trials) > 1:
+        about["heads_tried"] = state.trials
     found |= {s: side_figures(predictions, s) for s in sides if len(predictions.of_split(s))}
     write_json(run.metrics, {**found, "about": about})
     page = run_page(run, prepared, state, ending, predictions, {**found, "about": about})
@@ -106,6 +109,7 @@ def run_page(
     shown = predictions.of_split("test" if "test" in found else "val")
     mistakes, lost = pictures(shown, prepared.samples)
     parameters = list(prepared.model.parameters())
+    trained = trained_parameters(prepared, state)
     size = prepared.spec.size
     return RunPage(
         title=run.name,
@@ -121,7 +125,7 @@ def run_page(
         model={
             "name": settings.model.name,
             "parameters": sum(p.numel() for p in parameters),
-            "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+            "trainable": trained,
             "megabytes": sum(p.numel() for p in parameters) * 4 / 1e6,
             "input": f"{size} x {size} px, RGB",
             "weights": prepared.info.weights,
@@ -138,7 +142,18 @@ def run_page(
             **about["versions"],
         },
         notes=(*prepared.notes, *lost),
+        trials=tuple(state.trials),
     )
+
+
+def trained_parameters(prepared: Prepared, state: State) -> int:
+    """How many of the parameters were trained on the way to the weights that are kept."""
+    network, stages = prepared.model.network, prepared.settings.train.stages
+    best = state.history[(state.best_epoch or 1) - 1]
+    names = {
+        name for stage in stages[: int(best["stage"])] for name in chosen(network, stage.train)
+    }
+    return sum(p.numel() for name, p in network.named_parameters() if name in names)
 
 
 def pictures(predictions: Predictions, samples: Samples) -> tuple[list[Picture], list[str]]:

@@ -1,6 +1,7 @@
 """What the loop is handed, made from a prepared run: state, plan, batches, functions."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,43 +16,73 @@ from fieldmark.fit import precision
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.mixing import MIXES, addressed
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
 from fieldmark.models.infer import infer
+from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.runs.checks import MONITORS
 from fieldmark.runs.prepare import Prepared
+from fieldmark.runs.stages import HEAD
+from fieldmark.settings.tree import Settings, StageSettings
 
 
-def new_state(prepared: Prepared) -> State:
-    """The untrained network, its optimiser, and what else moves with them."""
-    settings = prepared.settings
+def stage_of(settings: Settings, index: int) -> StageSettings:
+    """A stage with its numbers; those of the last are the run's own."""
+    stage = settings.train.stages[index]
+    epochs = stage.epochs or settings.train.epochs
+    lr = stage.lr or settings.optimizer.options["lr"]
+    return StageSettings(train=stage.train, epochs=epochs, lr=lr)
+
+
+def is_on_features(settings: Settings, index: int) -> bool:
+    """Whether a stage trains the head alone, on what the rest of the network gives."""
+    return bool(settings.train.stages[index].train == HEAD)
+
+
+def new_state(prepared: Prepared, index: int) -> State:
+    """The network as it is before a stage, ready for it."""
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = OPTIMIZERS.build(settings.optimizer.name, settings.optimizer.options, trained)
+    nothing = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    state = State(model, nothing, stage=index)
+    enter_stage(state, prepared)
+    return state
+
+
+def enter_stage(state: State, prepared: Prepared) -> None:
+    """Give `state` what its stage needs: trained parameters, optimiser, average."""
+    settings, stage = prepared.settings, stage_of(prepared.settings, state.stage)
+    network = prepared.model.network
+    set_trained(network, chosen(network, stage.train))
+    decay, factor = settings.train.layer_decay, settings.train.head_factor
+    trained: Any = [p for p in network.parameters() if p.requires_grad]  # one group is fastest
+    if decay != 1 or factor != 1:
+        trained = parameter_groups(network, lr=stage.lr or 0, decay=decay, head_factor=factor)
+    options = {**settings.optimizer.options, "lr": stage.lr}
+    state.optimizer = OPTIMIZERS.build(settings.optimizer.name, options, trained)
     mixed = settings.run.precision == "16-mixed"
-    return State(
-        model,
-        optimizer,
-        scaler=torch.amp.GradScaler(prepared.device.type) if mixed else None,
-        ema=Ema(model, settings.train.ema) if settings.train.ema else None,
-    )
+    state.scaler = torch.amp.GradScaler(prepared.device.type) if mixed else None
+    state.ema = Ema(state.model, settings.train.ema) if settings.train.ema else None
+    if settings.run.compile and not is_on_features(settings, state.stage):
+        state.compiled = torch.compile(state.model, dynamic=False)
 
 
-def make_plan(prepared: Prepared) -> Plan:
-    """The settings that the loop needs."""
+def make_plan(prepared: Prepared, state: State) -> Plan:
+    """The settings that the loop needs for the stage that `state` is in."""
     train = prepared.settings.train
     return Plan(
-        epochs=train.epochs,
+        epochs=stage_of(prepared.settings, state.stage).epochs or 0,
         seed=prepared.settings.run.seed,
+        first=state.stage_begun,
         accumulate=train.accumulate,
         clip_norm=train.clip_norm,
         monitor=train.monitor,
         sign=1 if MONITORS[train.monitor] == "max" else -1,
         patience=train.patience,
         steps_every=train.steps_every,
-        frozen=prepared.settings.model.freeze,
+        norm_frozen=train.norm_frozen,
     )
 
 
@@ -76,17 +107,28 @@ def make_parts(prepared: Prepared, stored: Stored | None, predict: "Predicting")
         batch_size=settings.train.batch_size,
         seed=settings.run.seed,
         workers=int(settings.run.workers),
+        sampling=settings.train.sampling,
     )
+    mix = MIXES.build(settings.mix.name, settings.mix.options)
+    classes = len(prepared.classes)
     targets = samples.targets(prepared.classes)[samples.rows("val")]
     return Parts(
         batches=batches,
-        loss=LOSSES.build(settings.loss.name, settings.loss.options),
+        loss=LOSSES.build(settings.loss.name, settings.loss.options, train_counts(prepared)),
         schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
         autocast=precision.autocast(settings.run.precision, prepared.device),
         device=prepared.device,
         measure=measure,
         validate=(lambda model: (predict("val", model), targets)) if len(targets) else None,
+        mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
     )
+
+
+def train_counts(prepared: Prepared) -> np.ndarray:
+    """Training images of each class. -> (C,)"""
+    samples = prepared.samples
+    targets = samples.targets(prepared.classes)[samples.rows("train")]
+    return np.bincount(targets, minlength=len(prepared.classes))
 
 
 class Predicting:

@@ -3,37 +3,33 @@
 Nothing here writes a file, so that every mistake is found before a run folder exists.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 
 from fieldmark.console import Console
-from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
-from fieldmark.fit import precision
+from fieldmark.errors import Mistake, SettingsError, UserError, WeightsError, listed
+from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.models import published
+from fieldmark.models.assemble import assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
-from fieldmark.models.catalog import MODELS, family, side_mistake
-from fieldmark.models.heads import freeze
-from fieldmark.models.weights import load_into, read_weights
+from fieldmark.models.catalog import side_mistake
+from fieldmark.models.design import Design
+from fieldmark.models.heads import head_of
+from fieldmark.models.memory import available, refuse_large_network
+from fieldmark.models.stages import chosen
+from fieldmark.models.weights import read_weights
 from fieldmark.records import SPLITS, InputSpec, Samples
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.checks import CATALOGS, check, settle
+from fieldmark.runs.concrete import NORMALIZE, make_concrete
 from fieldmark.runs.intake import Intake, take_in
 from fieldmark.runs.machine import versions
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
-
-THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
-SMALL = 64  # pixels: images up to here are small, and seen at their own size
-TINY = 16  # pixels: up to here a second thread costs more than it gives
-NORMALIZE = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-}
 
 
 @dataclass(frozen=True)
@@ -57,11 +53,13 @@ def prepare(
     samples: Samples | None = None,
     *,
     notes: tuple[str, ...] = (),
+    load: bool = True,
 ) -> Prepared:
     """From settings to a run that is ready to start.
 
     `samples` with their splits, and the `notes` on them, take the place of reading
-    `data.source`: a run that goes on. Raises DataError, RunError, SettingsError, WeightsError.
+    `data.source`: a run that goes on. `load`: whether the weights to begin with are read; a
+    checkpoint has its own. Raises DataError, RunError, SettingsError, WeightsError.
     """
     settings = resolved.settings
     if samples is None:
@@ -70,72 +68,17 @@ def prepare(
     else:
         intake = Intake(samples, notes)
     samples = intake.samples
-    concrete, origins = make_concrete(resolved, intake)
+    concrete, origins = make_concrete(resolved, intake, load=load)
     check_optimizer(concrete)
     spec = input_spec(concrete)
     device = torch.device(concrete.run.device)
-    model, weight_notes = build(concrete, samples.classes, spec)
+    model, weight_notes = build(concrete, samples.classes, spec, load=load)
+    check_stages(concrete, model.network)
     check_batch(concrete, model)
+    check_loss(concrete, samples)
     said = tuple(dict.fromkeys([*intake.notes, *lacking_notes(samples), *weight_notes]))
     info = bundle_info(concrete, samples, spec)
     return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, said)
-
-
-def make_concrete(resolved: Resolved, intake: Intake) -> tuple[Settings, dict[str, str]]:
-    """Settings without any `auto` and with every option explicit, and where each came from."""
-    settings, origins = resolved.settings, dict(resolved.origins)
-    values: dict[str, Any] = settings.model_dump()
-
-    def fill(key: str, value: Any) -> None:
-        section, _, name = key.partition(".")
-        if values[section].get(name) in ("auto", None):
-            values[section][name] = value
-            origins[key] = "chosen for this data and machine"
-
-    for key in ("source", "images", "data_dir"):
-        if values["data"][key] is not None:
-            values["data"][key] = made_absolute(values["data"][key])
-    if values["data"]["test"] not in ("auto", "none"):
-        values["data"]["test"] = made_absolute(values["data"]["test"])
-    if settings.model.weights != "none":
-        values["model"]["weights"] = os.path.realpath(settings.model.weights)
-    side = int(intake.samples.frame.select("width", "height").max().to_numpy().max())
-    small = side <= SMALL
-    fill("input.size", side if small else 224)
-    size = values["input"]["size"] = int(values["input"]["size"])
-    fill("input.stored", f"square:{size}" if small else f"shorter:{round(size * 8 / 7)}")
-    fill("model.name", "small_cnn" if size <= SMALL else "mobilenet_v2")
-    fill("augment.name", "light" if size <= SMALL else "standard")
-    if not intake.mirrored and "flip" in CATALOGS["augment"][values["augment"]["name"]].options():
-        fill("augment.flip", False)
-    device = precision.pick_device(settings.run.device)
-    fill("run.device", str(device))
-    fill("run.precision", precision.choose(device, family(values["model"]["name"])))
-    fill("run.threads", 1 if size <= TINY else THREADS)
-    fill("run.workers", 0 if intake.embedded else max(1, min(4, (os.cpu_count() or 2) - 1)))
-    recheck(values)
-    for section, catalog in CATALOGS.items():
-        choice = type(getattr(settings, section)).model_validate(values[section])
-        values[section] = settle(choice, catalog)
-    return Settings.model_validate(values), origins
-
-
-def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
-    """What stands against the stored form with this size and this augmentation."""
-    size, stored = values["input"]["size"], values["input"]["stored"]
-    word, _, side = stored.partition(":")
-    if side and int(side) < size:
-        return [Mistake("input.stored", f"{stored} is smaller than the {size} px the network sees")]
-    name = values["augment"]["name"]
-    if word == "original" and name in ("none", "light"):
-        return [
-            Mistake(
-                "input.stored",
-                f"original needs an augmentation that resizes, which '{name}' does not; "
-                f"take shorter:{size}, or --augment standard",
-            )
-        ]
-    return []
 
 
 def check_optimizer(settings: Settings) -> None:
@@ -150,51 +93,75 @@ def check_optimizer(settings: Settings) -> None:
 def check_batch(settings: Settings, model: torch.nn.Module) -> None:
     """Batch norm that is trained has no variance over one image. Raises SettingsError."""
     norms = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
-    if settings.train.batch_size > 1 or settings.model.freeze:
+    train = settings.train
+    if train.batch_size > 1 or train.norm_frozen or settings.model.freeze:
         return
     if any(isinstance(module, norms) for module in model.modules()):
         what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
         raise SettingsError([Mistake("--batch-size", what)])
 
 
-def recheck(values: dict[str, dict[str, Any]]) -> None:
-    """Check again, now that the names which the images decide are known."""
-    mistakes = check(values) + check_input(values)
+def check_stages(settings: Settings, network: torch.nn.Module) -> None:
+    """Let the network say which of the wanted layers it does not have. Raises SettingsError."""
+    mistakes = []
+    for stage in settings.train.stages:
+        try:
+            chosen(network, stage.train)
+        except UserError as error:
+            where = "--unfreeze" if settings.model.unfreeze else "train.stages"
+            mistakes.append(Mistake(where, str(error)))
     if mistakes:
         raise SettingsError(mistakes)
 
 
+def check_loss(settings: Settings, samples: Samples) -> None:
+    """Let the loss refuse options that do not go with these classes. Raises SettingsError."""
+    LOSSES.build(settings.loss.name, settings.loss.options, np.ones(len(samples.classes)))
+
+
 def input_spec(settings: Settings) -> InputSpec:
     """What the network sees."""
-    mean, std = NORMALIZE[settings.input.normalize]
+    given = settings.input.normalize
+    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
     return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
 
 
+def design(settings: Settings) -> Design:
+    """What the network is made of."""
+    model, head = settings.model, settings.head
+    return Design(model.name, model.options, head.name, head.options, model.resizer)
+
+
 def build(
-    settings: Settings, classes: Sequence[str], spec: InputSpec
+    settings: Settings, classes: Sequence[str], spec: InputSpec, *, load: bool
 ) -> tuple[Classifier, list[str]]:
-    """The network with its weights, and what is to be said of them."""
-    chosen = settings.model
-    try_size(settings, spec.size)
+    """The network with its weights, and what is to be said of them.
+
+    load: False leaves random weights, for a run whose checkpoint brings its own.
+    """
+    model = settings.model
+    try_size(settings, model.resizer or spec.size)
+    refuse_large_network(model.name, model.options, available())
     torch.manual_seed(settings.run.seed)
-    network = MODELS.build(chosen.name, chosen.options, len(classes))
-    notes: list[str] = []
-    if chosen.weights != "none":
-        tensors = read_weights(Path(chosen.weights))
-        try:
-            report = load_into(network, tensors, partial=chosen.weights_partial)
-        except WeightsError as error:
-            raise WeightsError(f"{chosen.weights}: {error}") from error
-        left = (*report.skipped, *report.missing, *report.unexpected)
-        notes.append(f"weights: {len(report.loaded)} tensors taken from {chosen.weights}")
-        if left:
-            notes.append(f"weights that did not fit, left as they were: {listed(left)}")
-    elif chosen.freeze:
-        raise SettingsError(
-            [Mistake("--freeze", "needs --weights FILE: random weights that stay learn little")]
+    if model.weights == "none" or not load:
+        return Classifier(assemble(design(settings), len(classes)), spec), []
+    path = Path(model.weights)
+    if not path.is_file():
+        path = published.fetch(model.name, model.weights)
+    tensors, seed = read_weights(path), settings.run.seed
+    try:
+        network, report = with_weights(
+            design(settings), len(classes), tensors, seed=seed, partial=model.weights_partial
         )
-    if chosen.freeze:
-        freeze(network)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    head = f"{head_of(network)[0]}."
+    left = [*report.skipped, *report.missing, *report.unexpected]
+    other = [name for name in left if not name.startswith(head)]
+    new = ", the head is new" if len(other) < len(left) else ""
+    notes = [f"weights: {len(report.loaded)} tensors taken from {model.weights}{new}"]
+    if other:
+        notes.append(f"weights that did not fit, left as they were: {listed(other)}")
     return Classifier(network, spec), notes
 
 
@@ -207,12 +174,17 @@ def try_size(settings: Settings, size: int) -> None:
 
 def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> BundleInfo:
     """What is kept beside the weights."""
+    model, random = settings.model, settings.model.weights == "none"
     return BundleInfo(
-        model=settings.model.name,
-        options=settings.model.options,
+        model=model.name,
+        options=model.options,
+        head=settings.head.name,
+        head_options=settings.head.options,
+        resizer=model.resizer,
         classes=samples.classes,
         spec=spec,
-        weights="random weights" if settings.model.weights == "none" else settings.model.weights,
+        weights="random weights" if random else model.weights,
+        licence=None if random else published.licence_of(model.name, model.weights),
         versions=versions(),
         samples_hash=samples.hash(),
         precision=settings.run.precision,
@@ -229,8 +201,3 @@ def lacking_notes(samples: Samples) -> list[str]:
             words = "have no image" if len(lacking) > 1 else "has no image"
             notes.append(f"{listed(lacking)} {words} in {side}")
     return notes
-
-
-def made_absolute(source: str) -> str:
-    """A folder's full path, so that the run can go on from anywhere; a built-in name as it is."""
-    return os.path.realpath(source) if Path(source).exists() else source

@@ -7,7 +7,7 @@ import torch
 
 from fieldmark.console import Console, duration
 from fieldmark.fit.loop import seed_step, step
-from fieldmark.models.heads import set_training
+from fieldmark.models.stages import set_training
 from fieldmark.models.summary import summarise, text
 from fieldmark.records import SPLITS
 from fieldmark.runs.parts import Predicting, make_parts, make_plan, new_state
@@ -67,10 +67,10 @@ def estimate(prepared: Prepared, console: Console) -> str:
 
 def time_steps(prepared: Prepared, console: Console) -> tuple[float, int]:
     """-> seconds a step with its loading, and steps an epoch"""
-    plan = make_plan(prepared)
+    state = new_state(prepared, len(prepared.settings.train.stages) - 1)
+    plan = make_plan(prepared, state)
     parts = make_parts(prepared, None, Predicting(prepared, None, console))
-    state = new_state(prepared)
-    set_training(state.model, frozen=plan.frozen)
+    set_training(state.model, norm_frozen=plan.norm_frozen)
     begun, done = time.monotonic(), -1  # the first step, which warms up, is not counted
     while done < TIMED:
         for images, targets in parts.batches.epoch(done + 1):

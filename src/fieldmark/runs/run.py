@@ -1,6 +1,8 @@
 """The story of one run: prepare, train, predict, measure, report. Each stage is told in order."""
 
+import csv
 import shutil
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -25,20 +27,24 @@ from fieldmark.models import bundle
 from fieldmark.records import SPLITS, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check
+from fieldmark.runs.frozen import Frozen
 from fieldmark.runs.guard import guarded
 from fieldmark.runs.outcome import Ending, conclude
 from fieldmark.runs.parts import (
     Predicting,
+    enter_stage,
+    is_on_features,
     make_parts,
     make_plan,
     network_weights,
     new_state,
-    stored_images,
+    stage_of,
 )
 from fieldmark.runs.prepare import Prepared, prepare
 from fieldmark.runs.stop import listening
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file, to_yaml
+from fieldmark.settings.tree import Settings
 
 COMMAND = "# repeat: "  # the first line of settings.yaml
 CHANGEABLE = ("train.epochs", "run.workers", "run.device")  # by a run that goes on
@@ -89,13 +95,21 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
     resolved, command = read_run(run, changes)
     with run.locked():
         run.clear_drafts()
-        epochs, reached = resolved.settings.train.epochs, epochs_reached(run)
+        epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
+        reached = epochs_reached(run, stages)
         if run.is_done and epochs <= epochs_planned(run):
             console.say(
-                f"{run.path} is done after {reached} epochs; "
+                f"{run.path} is done after {epochs_reached(run)} epochs; "
                 f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
             )
             return run
+        changed = "train.epochs" in changes.values
+        again = changed and is_on_features(resolved.settings, stages - 1)
+        if again and run.is_done and stages > 1:
+            raise RunError(
+                f"{run.path}: ends with a stage on features after others, which cannot be "
+                "trained further; start a new run with --config"
+            )
         if epochs < reached:
             raise RunError(
                 f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
@@ -105,8 +119,9 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         samples = Samples.read(run.samples)
         refuse_changed(samples)
         notes = Samples.read_notes(run.samples)
-        prepared = prepare(resolved, console, samples, notes=notes)
-        changed = "train.epochs" in changes.values
+        again = again and stages == 1  # it takes seconds, and is done again as a whole
+        load = again or not Checkpoints(run.checkpoint).is_there
+        prepared = prepare(resolved, console, samples, notes=notes, load=load)
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):
             command += further
@@ -114,16 +129,22 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             command = f"fieldmark train --config {run.settings}"
         write_run_settings(run, prepared, command)
         with guarded(run, prepared.settings.train):
-            go(run, prepared, console, command, changed=changed)
+            go(run, prepared, console, command, changed=changed, again=again)
     return run
 
 
 def go(
-    run: RunDir, prepared: Prepared, console: Console, command: str, *, changed: bool = False
+    run: RunDir,
+    prepared: Prepared,
+    console: Console,
+    command: str,
+    *,
+    changed: bool = False,
+    again: bool = False,
 ) -> None:
     """Train from the last checkpoint, or from the start, and conclude. The heart of the story.
 
-    changed: the number of epochs is not that of before.
+    changed: the number of epochs is not that of before. again: the checkpoint does not count.
     """
     console.log_to(run.log)
     settings = prepared.settings
@@ -131,9 +152,8 @@ def go(
     for note in prepared.notes:
         console.warn(note)
     tell_start(prepared, console)
-    stored = stored_images(prepared, console)
-    predict = Predicting(prepared, stored, console)
-    state, parts = new_state(prepared), make_parts(prepared, stored, predict)
+    frozen = Frozen(prepared, console, lambda now: write_run_settings(run, now, command))
+    predict = Predicting(prepared, frozen.stored, console)
     ended: FieldmarkError | None = None
     with listening() as stop:
         keeper = Keeper(
@@ -143,15 +163,20 @@ def go(
             every_seconds=60 * settings.train.checkpoint_minutes,
             stop_asked=stop.is_asked,
         )
-        plan = make_plan(prepared)
-        if keeper.restore(state):
-            tell_resume(state, plan, parts, console, changed=changed)
+        tree = None if again else keeper.checkpoints.read()
+        if again:
+            run.manifest.unlink(missing_ok=True)
+        state = new_state(prepared, tree["stage"] if tree else 0)
+        keeper.restore(state, tree)
+        parts = make_parts(prepared, frozen.stored, predict)
+        if tree is not None:
+            tell_resume(state, make_plan(prepared, state), parts, console, changed=changed)
             if run.is_done:  # patience counts from here, and the run is not done any more
                 state.patient_from = state.epoch
                 keeper.save(state)
                 run.manifest.unlink()
         try:
-            reason = fit(state, plan, parts, keeper, console)
+            reason = train_stages(state, prepared, parts, frozen, keeper, console)
         except (StoppedError, NotFiniteError) as error:
             ended, reason = error, str(error)
         except DiskError as error:
@@ -160,15 +185,44 @@ def go(
             raise DiskError(f"{error}: fieldmark train --resume {run.path}") from error
     if state.best_epoch is not None:
         best = keeper.checkpoints.read_best(state.best_epoch)
+        prepared = frozen.prepared  # with the head that was found to be the best
         bundle.save(run.path, network_weights(best), prepared.info)
         prepared.model.load_state_dict(best)
         seconds = sum(row["seconds"] for row in state.history)
         ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
-        conclude(run, prepared, state, ending, predict, console)
+        best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
+        said = frozen.predict if is_on_features(settings, best_stage) else predict
+        conclude(run, prepared, state, ending, said, console)
     if isinstance(ended, StoppedError):
         raise StoppedError(f"{ended}; go on with: fieldmark train --resume {run.path}")
     if isinstance(ended, NotFiniteError):
         raise NotFiniteError(f"{ended}; they are in {run.path}" if run.has_bundle else str(ended))
+
+
+def train_stages(
+    state: State, prepared: Prepared, parts: Parts, frozen: Frozen, keeper: Keeper, console: Console
+) -> str:
+    """Every stage from the one that `state` is in. -> in words, why the last one ended.
+
+    A stage begins with the best weights of those before it. A kill between two stages leaves
+    the end of the first of them, from which the second begins as it would have.
+    """
+    settings = prepared.settings
+    last = len(settings.train.stages) - 1
+    while True:
+        tell_stage(state, settings, console)
+        if is_on_features(settings, state.stage):
+            reason = frozen.train(state, keeper)
+        else:
+            reason = fit(state, make_plan(prepared, state), parts, keeper, console)
+        if state.stage == last:
+            return reason
+        if state.best_epoch is not None:
+            state.model.load_state_dict(keeper.checkpoints.read_best(state.best_epoch))
+        state.stage += 1
+        state.stage_begun = state.patient_from = state.epoch
+        enter_stage(state, prepared)
+        keeper.save(state)
 
 
 def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
@@ -184,7 +238,8 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
     command = first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
-    return read(layers, [check]), command or f"fieldmark train --config {run.settings}"
+    checks = partial(check, weights=not Checkpoints(run.checkpoint).is_there)
+    return read(layers, [checks]), command or f"fieldmark train --config {run.settings}"
 
 
 def epochs_planned(run: RunDir) -> int:
@@ -192,11 +247,13 @@ def epochs_planned(run: RunDir) -> int:
     return int(run.read_manifest()["epochs"])
 
 
-def epochs_reached(run: RunDir) -> int:
-    """Epochs that are done, by the history."""
+def epochs_reached(run: RunDir, stage: int | None = None) -> int:
+    """Epochs that are done, by the history: of all stages, or of this one, counted from 1."""
     if not run.history.is_file():
         return 0
-    return len(run.history.read_text(encoding="utf-8").splitlines()) - 1
+    with run.history.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return sum(stage is None or int(row["stage"]) == stage for row in rows)
 
 
 def refuse_full_disk(prepared: Prepared) -> None:
@@ -247,12 +304,23 @@ def tell_start(prepared: Prepared, console: Console) -> None:
     )
 
 
+def tell_stage(state: State, settings: Settings, console: Console) -> None:
+    """What is trained now, where there is more than one stage."""
+    count = len(settings.train.stages)
+    if count > 1:
+        stage = stage_of(settings, state.stage)
+        console.say(
+            f"stage {state.stage + 1} of {count}: {', '.join(stage.train)}, "
+            f"at most {stage.epochs} epochs, learning rate {stage.lr:g}"
+        )
+
+
 def tell_resume(state: State, plan: Plan, parts: Parts, console: Console, *, changed: bool) -> None:
     """Where a run goes on, and what becomes of a schedule that was planned for another length."""
     at = f", step {state.step + 1}" if state.step else ""
     console.say(f"going on at epoch {state.epoch + 1}{at}")
     before = rate_of(state)
-    if changed and state.epoch < plan.epochs:
+    if changed and plan.first <= state.epoch < plan.last:
         set_rate(state, plan, parts)
         console.warn(
             f"the schedule is laid over all {plan.epochs} epochs; the learning rate was "

@@ -145,7 +145,10 @@ def _mistakes(problems: Iterable[Mapping[str, Any]], where: dict[str, str]) -> l
 
 
 def _either(words: list[str]) -> str:
-    """ "must be 'auto', not 2" and "must be at least 4, not 2" -> "must be 'auto' or at ..." """
-    *others, last = words
+    """ "must be a, not 2" and "must be at least 4, not 2" -> "must be a or at least 4, not 2"
+
+    That a setting may be 'auto' is known to nobody who set it, and helps no one.
+    """
+    *others, last = [each for each in words if not each.startswith("must be 'auto'")] or words
     starts = [each.rpartition(", not ")[0] or each for each in others]
     return " or ".join([*starts, last.removeprefix("must be ") if starts else last])

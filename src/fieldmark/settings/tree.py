@@ -3,20 +3,29 @@
 import contextlib
 import re
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
 Auto = Literal["auto"]
+Channels = tuple[float, float, float, Rate, Rate, Rate]
 
 
 def _stored_form(value: str) -> str:
-    if not re.fullmatch(r"auto|original|(shorter|square):[1-9][0-9]*", value):
-        raise ValueError(f"must be auto, original, shorter:N or square:N, not {value}")
+    if not re.fullmatch(r"auto|original|(shorter|square):[1-9][0-9]*(:bicubic)?", value):
+        raise ValueError(
+            f"must be auto, original, shorter:N or square:N (:bicubic behind it), not {value}"
+        )
     return value
+
+
+def _as_names(value: Any) -> Any:
+    """One name, or names with commas between, as a list of them."""
+    return value.replace(" ", "").split(",") if isinstance(value, str) else value
 
 
 def _device(value: str) -> str:
@@ -107,8 +116,10 @@ class InputSettings(Section):
         "auto",
         description="auto, shorter:N, square:N or original: the form that augmentation starts from",
     )
-    normalize: Literal["imagenet", "half"] = Field(
-        "imagenet", description="mean and standard deviation of the channels"
+    normalize: Literal["auto", "imagenet", "half"] | Channels = Field(
+        "auto",
+        description="the channels' mean and standard deviation: auto (the weights' own, else "
+        "imagenet), imagenet, half, or [mean, mean, mean, std, std, std]",
     )
 
 
@@ -116,9 +127,48 @@ class ModelSettings(Choice):
     """The network; its own options (model.dropout, ...) stand beside these."""
 
     name: str = Field("auto", description="a name that `fieldmark models` lists")
-    weights: str = Field("none", description="none (random), or a .safetensors or .pth file")
+    weights: str = Field(
+        "auto",
+        description="none (random), default (the hub's best), a version's name, a .safetensors or "
+        ".pth file; auto: default for images of more than 64 px where the hub has any, else none",
+    )
     weights_partial: bool = Field(False, description="take a file that fits only in part")
-    freeze: bool = Field(False, description="train the last layer only")
+    freeze: bool = Field(False, description="train the head only; every image passes the rest once")
+    unfreeze: str | None = Field(
+        None,
+        description="after the head train these too: last:K stages, gradual (a stage an epoch), "
+        "or names and patterns of layers with commas between",
+    )
+    resizer: Annotated[int, Field(ge=16)] | None = Field(
+        None,
+        description="a learned resizer before the network: pixels a side that it makes of "
+        "input.size",
+    )
+
+
+class HeadSettings(Choice):
+    """The layers that give the classes; their options (head.sizes, ...) stand beside the name."""
+
+    name: str = Field(
+        "linear", description="linear, mlp, or after (the weights' own classes, then one more)"
+    )
+
+
+class FeaturesSettings(Section):
+    """What a frozen backbone gives, and the heads that are trained on it in one go."""
+
+    views: Count = Field(
+        1, description="views of each training image: 1 as evaluation sees it, else augmented"
+    )
+    rates: tuple[Rate, ...] | None = Field(
+        None, min_length=1, description="learning rates to try, in place of one"
+    )
+    seeds: tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...] | None = Field(
+        None, min_length=1, description="seeds to try, in place of run.seed"
+    )
+    heads: tuple[str, ...] | None = Field(
+        None, min_length=1, description="heads to try, in place of head.name"
+    )
 
 
 class AugmentSettings(Choice):
@@ -142,24 +192,85 @@ class ScheduleSettings(Choice):
 class LossSettings(Choice):
     """What is made small."""
 
-    name: str = Field("cross_entropy", description="cross_entropy")
+    name: str = Field("cross_entropy", description="cross_entropy or focal")
+
+
+class MixSettings(Choice):
+    """Images of a batch that are put into one another, with their labels."""
+
+    name: str = Field("none", description="none, mixup, cutmix or either")
+
+
+class StageSettings(Section):
+    """A part of the training. What is left out of the last one is that of the whole run."""
+
+    train: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_as_names)]
+    epochs: Count | None = None
+    lr: Rate | None = None
+
+
+Stages = Annotated[tuple[StageSettings, ...], Field(min_length=1)]
+if TYPE_CHECKING:  # what these are once a run is concrete; before, they may be "auto"
+    AutoStages = tuple[StageSettings, ...]
+    AutoCount = int
+    AutoDecay = float
+    AutoBool = bool
+    AutoPatience = int | None
+    AutoEma = float | None
+else:
+    AutoStages = Auto | Stages
+    AutoCount = Auto | Count
+    AutoDecay = Auto | Annotated[float, Field(gt=0, le=1)]
+    AutoBool = Auto | bool
+    AutoPatience = Auto | Count | None
+    AutoEma = Auto | Annotated[float, Field(gt=0, lt=1)] | None
+AUTO: Any = "auto"
 
 
 class TrainSettings(Section):
     """The loop."""
 
-    epochs: Count = Field(20, description="passes over the training images, at the most")
-    batch_size: Count = Field(64, description="images a step")
+    stages: AutoStages = Field(
+        AUTO,
+        description="a list of {train: head, all, resizer, last:K or layers, epochs: N, lr: RATE}; "
+        "auto: all, and for a network with weights first the head",
+    )
+    epochs: AutoCount = Field(
+        AUTO,
+        description="passes over the training images, at the most; with stages: of the last; "
+        "auto: 20 from random weights, 30 of a head alone, else 5",
+    )
+    batch_size: AutoCount = Field(
+        AUTO, description="images a step; auto: 64, where weights are tuned 32"
+    )
     accumulate: Count = Field(1, description="batches whose gradients are added up for one step")
     clip_norm: Annotated[float, Field(gt=0)] | None = Field(
         None, description="the gradient's norm is cut to this"
     )
-    ema: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="decay of an exponential moving average of the weights, which is kept"
+    ema: AutoEma = Field(
+        AUTO,
+        description="decay of an exponential moving average of the weights, which is kept; "
+        "auto: 0.9 where weights are tuned, else none",
+    )
+    layer_decay: AutoDecay = Field(
+        AUTO,
+        description="the rate's factor from each stage of layers to the one before it; "
+        "auto: 0.9 where weights are tuned, else 1",
+    )
+    head_factor: Rate = Field(1.0, description="the head's rate over that of the other layers")
+    norm_frozen: AutoBool = Field(
+        AUTO,
+        description="batch norm keeps the statistics that came with the weights; auto: where "
+        "weights are tuned",
+    )
+    sampling: Literal["all", "balanced"] = Field(
+        "all", description="all: each image once an epoch; balanced: each class as often"
     )
     monitor: str = Field("macro_f1", description="the validation figure that chooses the epoch")
-    patience: Count | None = Field(
-        10, description="stop after so many epochs without a better figure; none: never"
+    patience: AutoPatience = Field(
+        AUTO,
+        description="stop after so many epochs without a better figure; none: never; auto: 10, "
+        "where weights are tuned 2",
     )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
         10.0, description="minutes between checkpoints inside a long epoch"
@@ -183,6 +294,7 @@ class RunSettings(Section):
     threads: Auto | Annotated[int, Field(ge=1, le=256)] = Field(
         "auto", description="processor threads that compute; they may change the last bits"
     )
+    compile: bool = Field(False, description="compile the network for training (torch.compile)")
     out: str = Field("runs", description="the folder that run folders are made in")
     name: str | None = Field(None, description="the run folder's name")
 
@@ -194,9 +306,12 @@ class Settings(Section):
     input: InputSettings = InputSettings()
     augment: AugmentSettings = AugmentSettings()
     model: ModelSettings = ModelSettings()
+    head: HeadSettings = HeadSettings()
+    features: FeaturesSettings = FeaturesSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     loss: LossSettings = LossSettings()
+    mix: MixSettings = MixSettings()
     train: TrainSettings = TrainSettings()
     run: RunSettings = RunSettings()
 
@@ -213,7 +328,8 @@ def known_keys() -> list[str]:
 
 def _from_text(value: Any, annotation: Any) -> Any:
     """Text as a command line gives it: "none" for None, YAML where a list is wanted."""
-    kinds = get_args(annotation) if _is_union(annotation) else (annotation,)
+    whole = get_args(annotation) if _is_union(annotation) else (annotation,)
+    kinds = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in whole]
     if isinstance(value, bool) and not {bool, str} & set(kinds):
         return str(value)  # pydantic would take True for 1
     if not isinstance(value, str):

@@ -1,0 +1,223 @@
+"""Settings made concrete: no `auto` is left, every option is explicit, every origin is known."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fieldmark.errors import Mistake, SettingsError
+from fieldmark.fit import precision
+from fieldmark.models import published
+from fieldmark.models.catalog import family
+from fieldmark.models.outline import outline
+from fieldmark.models.recognise import recognise
+from fieldmark.models.stages import stages
+from fieldmark.models.weights import read_weights
+from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
+from fieldmark.runs.intake import Intake
+from fieldmark.runs.stages import HEAD, plan
+from fieldmark.settings.layers import Resolved
+from fieldmark.settings.tree import Settings
+
+THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
+SMALL = 64  # pixels: images up to here are small, and seen at their own size
+TINY = 16  # pixels: up to here a second thread costs more than it gives
+LARGE = 512  # pixels a side that a learned resizer takes
+NORMALIZE = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+CHOSEN = "chosen for this data and machine"
+
+
+@dataclass(frozen=True)
+class Filling:
+    """The tree's plain values while they are being filled, and where each came from."""
+
+    values: dict[str, dict[str, Any]]
+    origins: dict[str, str]
+
+    def get(self, key: str) -> Any:
+        """The value as it is now; None where there is none."""
+        section, _, name = key.partition(".")
+        return self.values[section].get(name)
+
+    def put(self, key: str, value: Any) -> None:
+        """Give a value that takes the place of another one, such as a name that means it."""
+        section, _, name = key.partition(".")
+        if self.values[section].get(name) != value:
+            self.origins.setdefault(key, CHOSEN)
+            self.values[section][name] = value
+
+    def fill(self, key: str, value: Any) -> None:
+        """Give a value where there is `auto` or none."""
+        if self.get(key) in ("auto", None):
+            self.origins.pop(key, None)
+            self.put(key, value)
+
+
+def make_concrete(
+    resolved: Resolved, intake: Intake, *, load: bool = True
+) -> tuple[Settings, dict[str, str]]:
+    """Settings without any `auto` and with every option explicit, and where each came from.
+
+    load: whether the weights to begin with will be read, and so must be there.
+    Raises SettingsError with what only the images and the names that they decide can tell, and
+    WeightsError for a file that has to say which network it is of and cannot.
+    """
+    given = resolved.settings
+    filling = Filling(given.model_dump(), dict(resolved.origins))
+    make_paths_absolute(filling)
+    longest = int(intake.samples.frame.select("width", "height").max().to_numpy().max())
+    fill_model(
+        filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
+    )
+    fill_input(filling, longest)
+    fill_training(filling, given)
+    fill_machine(filling, intake)
+    if not intake.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
+        filling.fill("augment.flip", False)
+    values = filling.values
+    mistakes = check(values, weights=load) + check_input(values) + check_features(values, intake)
+    if mistakes:
+        raise SettingsError(mistakes)
+    for section, catalog in CATALOGS.items():
+        choice = type(getattr(given, section)).model_validate(values[section])
+        values[section] = settle(choice, catalog)
+    return Settings.model_validate(values), filling.origins
+
+
+def make_paths_absolute(filling: Filling) -> None:
+    """So that the run can go on from any folder."""
+    for key in ("source", "images", "data_dir", "test"):
+        value = filling.values["data"][key]
+        if value not in (None, "auto", "none"):
+            filling.values["data"][key] = absolute(value)
+    filling.values["model"]["weights"] = absolute(filling.get("model.weights"))
+
+
+def fill_model(filling: Filling, *, small: bool) -> None:
+    """The network and the weights that it begins with."""
+    weights, name = filling.get("model.weights"), filling.get("model.name")
+    frozen = filling.get("model.freeze") or filling.get("model.unfreeze")
+    if name == "auto" and Path(weights).is_file():
+        name = recognise(read_weights(Path(weights)))
+    elif name == "auto":
+        random = weights in ("auto", "none") and not frozen
+        name = "small_cnn" if small and random else "mobilenet_v2"
+    filling.fill("model.name", name)
+    if weights == "auto":
+        there = published.versions(name) and (frozen or not small)
+        filling.fill("model.weights", "default" if there else "none")
+    version = published.version_of(name, filling.get("model.weights"))
+    if version is not None:
+        filling.put("model.weights", version)
+    if frozen and filling.get("model.weights") == "none":
+        where = "--freeze" if filling.get("model.freeze") else "--unfreeze"
+        raise SettingsError([Mistake(where, NO_WEIGHTS)])
+
+
+def fill_input(filling: Filling, longest: int) -> None:
+    """Size, stored form and normalisation: the weights' own, where there are weights."""
+    name, weights = filling.get("model.name"), filling.get("model.weights")
+    rule = None if weights == "none" else published.rule_of(name, weights)
+    large = filling.get("model.resizer") is not None
+    own = rule.size if rule else longest if longest <= SMALL else 224
+    filling.fill("input.size", LARGE if large else own)
+    size = filling.values["input"]["size"] = int(filling.get("input.size"))
+    if large:
+        filling.fill("input.stored", f"shorter:{size}")
+    elif rule:
+        word, side, *smooth = rule.stored.split(":")
+        filling.fill(
+            "input.stored", ":".join([word, str(round(int(side) * size / rule.size)), *smooth])
+        )
+    else:
+        small = size <= SMALL
+        filling.fill(
+            "input.stored", f"square:{size}" if small else f"shorter:{round(size * 8 / 7)}"
+        )
+    channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
+    known = [name for name, each in NORMALIZE.items() if each == channels]
+    filling.fill("input.normalize", known[0] if known else (*channels[0], *channels[1]))
+    filling.fill("augment.name", "light" if size <= SMALL else "standard")
+
+
+def fill_training(filling: Filling, given: Settings) -> None:
+    """The stages, and what is otherwise where weights are tuned."""
+    has_weights = filling.get("model.weights") != "none"
+    layers = 0
+    if given.model.unfreeze == "gradual":
+        layers = len(stages(outline(filling.get("model.name"), 2))) - 1
+    planned = plan(given, has_weights=has_weights, layers=layers)
+    filling.put("train.stages", planned["stages"])
+    filling.fill("train.epochs", planned["epochs"])
+    filling.fill("optimizer.lr", planned["lr"])
+    tuned = has_weights and any(stage["train"] != HEAD for stage in planned["stages"])
+    filling.fill("train.batch_size", 32 if tuned else 64)
+    filling.fill("train.layer_decay", 0.9 if tuned else 1.0)
+    filling.fill("train.norm_frozen", tuned)
+    for key, value in (("ema", 0.9 if tuned else None), ("patience", 2 if tuned else 10)):
+        if filling.get(f"train.{key}") == "auto":  # none is a value of theirs
+            filling.put(f"train.{key}", value)
+
+
+def fill_machine(filling: Filling, intake: Intake) -> None:
+    """What the machine decides: none of it changes what is trained, but for the last bits."""
+    device = precision.pick_device(filling.get("run.device"))
+    filling.fill("run.device", str(device))
+    filling.fill("run.precision", precision.choose(device, family(filling.get("model.name"))))
+    filling.fill("run.threads", 1 if filling.get("input.size") <= TINY else THREADS)
+    workers = 0 if intake.embedded else max(1, min(4, (os.cpu_count() or 2) - 1))
+    filling.fill("run.workers", workers)
+
+
+def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
+    """What stands against the stored form with this size and this augmentation."""
+    size, stored = values["input"]["size"], values["input"]["stored"]
+    word, side = [*stored.split(":"), ""][:2]
+    if side and int(side) < size:
+        return [Mistake("input.stored", f"{stored} is smaller than the {size} px the network sees")]
+    name = values["augment"]["name"]
+    if word == "original" and name in ("none", "light"):
+        return [
+            Mistake(
+                "input.stored",
+                f"original needs an augmentation that resizes, which '{name}' does not; "
+                f"take shorter:{size}, or --augment standard",
+            )
+        ]
+    return []
+
+
+def check_features(values: dict[str, dict[str, Any]], intake: Intake) -> list[Mistake]:
+    """What stands against training a head on features with these settings."""
+    mistakes, features = [], values["features"]
+    several = any(len(features[name] or ()) > 1 for name in ("rates", "seeds", "heads"))
+    if several and not len(intake.samples.rows("val")):
+        what = (
+            "to choose among several heads needs validation images; "
+            "leave data.val=none out, or name one rate, seed and head"
+        )
+        mistakes.append(Mistake("features", what))
+    trained = [stage["train"] for stage in values["train"]["stages"]]
+    if values["mix"]["name"] != "none" and all(names == HEAD for names in trained):
+        what = (
+            "mixes pictures, and a head alone is trained on features; "
+            "leave it out, or leave --freeze out"
+        )
+        mistakes.append(Mistake("mix.name", what))
+    asked = [
+        name for name in ("views", "rates", "seeds", "heads") if features[name] not in (None, 1)
+    ]
+    if asked and HEAD not in trained:
+        what = "speaks of a head that is trained alone, and no stage does that; take --freeze"
+        mistakes.append(Mistake(f"features.{asked[0]}", what))
+    return mistakes
+
+
+def absolute(source: str) -> str:
+    """A file's or folder's full path; any other name as it is."""
+    return os.path.realpath(source) if Path(source).exists() else source

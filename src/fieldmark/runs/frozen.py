@@ -1,0 +1,288 @@
+"""The stage that trains the head alone: on features, which every image gives once."""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import product
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fieldmark.cache import open_cache
+from fieldmark.console import Console
+from fieldmark.data.augment import AUGMENTS
+from fieldmark.data.loader import Augmenting
+from fieldmark.errors import NotFiniteError
+from fieldmark.fit.features import Features, Pass, Views, embed
+from fieldmark.fit.heads import Embedded, HeadParts, Trained, Trial, fit_heads
+from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.schedules import SCHEDULES
+from fieldmark.fit.state import Row, State
+from fieldmark.judge.metrics import measure
+from fieldmark.models.assemble import assemble
+from fieldmark.models.heads import HEADS, head_of, redrawn
+from fieldmark.models.infer import evaluating
+from fieldmark.models.tail import split
+from fieldmark.models.weights import fill
+from fieldmark.runs.checks import settle
+from fieldmark.runs.parts import make_plan, stage_of, stored_images, train_counts
+from fieldmark.runs.prepare import Prepared, bundle_info, design
+from fieldmark.runs.stages import HEAD
+from fieldmark.settings.tree import HeadSettings, Settings
+
+
+class Frozen:
+    """The head's stage of one run: embeds the images, tries heads, and predicts with the best.
+
+    prepared: the run; where another kind of head than the one it began with turns out the best,
+    it is the run with that one, and `adopted` is called with it before anything is kept.
+    """
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        console: Console,
+        adopted: Callable[[Prepared], None] = lambda prepared: None,
+    ):
+        self.prepared, self._console, self._adopted = prepared, console, adopted
+        only_head = all(stage.train == HEAD for stage in prepared.settings.train.stages)
+        no_pixels = only_head and prepared.settings.features.views == 1
+        self.stored = None if no_pixels else stored_images(prepared, console)
+
+    def train(self, state: State, keeper: Keeper) -> str:
+        """The whole stage. -> in words, why it ended
+
+        A stage that a checkpoint says was done is not done again. Raises NotFiniteError where
+        no head could be trained, StoppedError, DataError.
+        """
+        if state.epoch > state.stage_begun:
+            return self._ending(state)
+        begun = time.monotonic()
+        features = self.features(keeper.stop_asked)
+        seconds = time.monotonic() - begun
+        best = self._fit(features, state, keeper.stop_asked)
+        self._note(state, best, seconds, keeper)
+        self._tell(state)
+        return self._ending(state)
+
+    def warm_up(self, state: State) -> None:
+        """Train the head as in the run, and put it into the network; nothing is written."""
+        self._fit(self.features(), state, lambda: False)
+
+    def _fit(self, features: Features, state: State, stop_asked: Callable[[], bool]) -> Trained:
+        """Train all heads, and put the best one into the network. -> the best one"""
+        trials = tried(self.prepared)
+        trained = fit_heads(
+            [trial for _, trial in trials],
+            *self._tables(features),
+            plan=make_plan(self.prepared, state),
+            parts=self._parts(stop_asked),
+            console=self._console,
+            begun=state,
+        )
+        best = best_of(trained)
+        abouts = [about for about, _ in trials]
+        rows = [row_of(*each) for each in zip(abouts, trained, strict=True)]
+        state.trials = [{**row, "kept": place == best} for place, row in enumerate(rows)]
+        if self._take(abouts[best]["head"], trained[best]):
+            self._adopted(self.prepared)
+        return trained[best]
+
+    def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
+        """Of every image, as the network is now: from the cache, as far as they are there."""
+        prepared, settings = self.prepared, self.prepared.settings
+        model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+        body, _ = split(model.network)
+        passing = Pass(
+            body,
+            name=repr(design(settings)),
+            spec=prepared.spec,
+            precision=settings.run.precision,
+            device=prepared.device,
+            workers=int(settings.run.workers),
+            stop_asked=stop_asked,
+        )
+        return embed(
+            passing,
+            prepared.samples,
+            cache=open_cache(),
+            console=self._console,
+            stored=self.stored,
+            views=views_of(prepared),
+        )
+
+    def predict(self, side: str) -> np.ndarray:
+        """Logits of a split's images by the network as it is now. -> (n, C) float32"""
+        rows = torch.from_numpy(self.prepared.samples.rows(side))
+        plain, (_, tail) = self.features().plain[rows], split(self.prepared.model.network)
+        with evaluating(tail), torch.inference_mode():
+            parts = [
+                tail(part.to(self.prepared.device).float()) for part in torch.split(plain, 4096)
+            ]
+        logits: np.ndarray = torch.cat(parts).float().cpu().numpy()
+        return logits
+
+    def _tables(self, features: Features) -> tuple[Embedded, Embedded | None]:
+        """What is trained on, and what is validated on; None where there is no validation."""
+        samples = self.prepared.samples
+        targets = samples.targets(self.prepared.classes)
+        train, val = samples.rows("train"), samples.rows("val")
+        trained = Embedded(features.plain[torch.from_numpy(train)], targets[train], features.views)
+        if not len(val):
+            return trained, None
+        return trained, Embedded(features.plain[torch.from_numpy(val)], targets[val])
+
+    def _parts(self, stop_asked: Callable[[], bool]) -> HeadParts:
+        settings = self.prepared.settings
+        counts = train_counts(self.prepared)
+        return HeadParts(
+            loss=LOSSES.build(settings.loss.name, settings.loss.options, counts),
+            schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
+            measure=measure,
+            batch_size=int(settings.train.batch_size),
+            device=self.prepared.device,
+            sampling=settings.train.sampling,
+            stop_asked=stop_asked,
+        )
+
+    def _take(self, head: str, best: Trained) -> bool:
+        """Put the best head into the network. -> whether it is of another kind than before"""
+        prepared = self.prepared
+        other = head != prepared.settings.head.name
+        if other:
+            self.prepared = with_head(prepared, head)
+            prepared.model.network = self.prepared.model.network
+            self.prepared = replace(self.prepared, model=prepared.model)
+            prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+        if best.weights is not None:
+            split(prepared.model.network)[1].load_state_dict(best.weights)
+        return other
+
+    def _note(self, state: State, best: Trained, seconds: float, keeper: Keeper) -> None:
+        """Close the stage in `state` and on disk."""
+        best.history[0]["seconds"] = round(best.history[0]["seconds"] + seconds, 3)
+        state.history += best.history
+        state.gains += best.gains
+        state.epoch, state.best_epoch = len(state.history), best.best_epoch
+        if best.weights is not None and state.best_epoch is not None:
+            whole = dict(state.model.state_dict())
+            keeper.checkpoints.write_best(state.best_epoch, whole)
+        for row in best.steps:
+            keeper.note_step(row)
+        keeper.save(state)
+
+    def _ending(self, state: State) -> str:
+        stage = stage_of(self.prepared.settings, state.stage)
+        done = state.epoch - state.stage_begun
+        if done == stage.epochs:
+            return f"all {done} epochs of the head are done"
+        patience = self.prepared.settings.train.patience
+        return f"no better {self.prepared.settings.train.monitor} for {patience} epochs"
+
+    def _tell(self, state: State) -> None:
+        """A line on each head; the one that is kept has a word behind it."""
+        for trial in state.trials:
+            words = [
+                f"{trial['head']} head",
+                f"lr {trial['lr']:g}",
+                f"seed {trial['seed']}",
+                f"best epoch {trial['best_epoch']}",
+            ]
+            if trial["val_accuracy"] is not None:
+                words.append(f"val loss {trial['val_loss']:.4f}")
+                words.append(f"val accuracy {trial['val_accuracy']:.4f}")
+            kept = "  kept" if trial["kept"] and len(state.trials) > 1 else ""
+            self._console.say("  ".join(words) + kept)
+
+
+def tried(prepared: Prepared) -> list[tuple[dict[str, Any], Trial]]:
+    """Every head that is to be trained: what is told of it, and itself."""
+    settings, features = prepared.settings, prepared.settings.features
+    own = stage_of(settings, [s.train for s in settings.train.stages].index(HEAD))
+    rates = features.rates or (float(own.lr or 0),)
+    seeds = features.seeds or (settings.run.seed,)
+    found = []
+    for head in features.heads or (settings.head.name,):
+        network = prepared.model.network
+        if head != settings.head.name:
+            network = with_head(prepared, head).model.network
+        tail = split(network)[1]
+        for seed, lr in product(seeds, rates):
+            begun = tail if seed == settings.run.seed else redrawn(tail, seed)
+            about = {"head": head, "lr": lr, "seed": seed}
+            found.append((about, Trial(begun, seed, partial(optimizer, settings, lr))))
+    return found
+
+
+def optimizer(
+    settings: Settings, lr: float, parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """The run's optimiser with another rate."""
+    options = {**settings.optimizer.options, "lr": lr}
+    made: torch.optim.Optimizer = OPTIMIZERS.build(settings.optimizer.name, options, parameters)
+    return made
+
+
+def with_head(prepared: Prepared, head: str) -> Prepared:
+    """The run with another kind of head, new, on the same body."""
+    values = prepared.settings.model_dump()
+    values["head"] = settle(HeadSettings(name=head), HEADS)
+    settings = Settings.model_validate(values)
+    network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
+    place = head_of(prepared.model.network)[0]
+    own = {n: t.shape for n, t in network.state_dict().items() if not n.startswith(f"{place}.")}
+    before = prepared.model.network.state_dict()
+    fill(network, {name: before[name] for name in own})
+    name, fresh = head_of(network)
+    network.set_submodule(name, redrawn(fresh, settings.run.seed))
+    info = bundle_info(settings, prepared.samples, prepared.spec)
+    model = type(prepared.model)(network, prepared.spec)
+    return replace(prepared, settings=settings, info=info, model=model)
+
+
+def views_of(prepared: Prepared) -> Views | None:
+    """The augmented views of the training images; None where they are seen as evaluation does."""
+    settings = prepared.settings
+    if settings.features.views == 1:
+        return None
+    name, options = settings.augment.name, settings.augment.options
+    augment = AUGMENTS.build(name, options, prepared.spec.size)
+    augmenting = Augmenting(augment, settings.run.seed)
+    rows = prepared.samples.rows("train")
+    return Views(settings.features.views, rows, augmenting, repr((name, sorted(options.items()))))
+
+
+def best_of(trained: list[Trained]) -> int:
+    """The place of the best head by its best epoch; of equals the one with less loss, the first.
+
+    Raises NotFiniteError where none could be trained.
+    """
+    whole = [place for place, each in enumerate(trained) if each.history]
+    if not whole:
+        raise NotFiniteError(trained[0].error or "no head could be trained; try a lower --lr")
+
+    def key(place: int) -> tuple[float, float]:
+        each = trained[place]
+        gains = [gain for gain in each.gains if gain == gain]
+        return max(gains, default=-np.inf), -min(row.get("val_loss", 0.0) for row in each.history)
+
+    return max(whole, key=key)
+
+
+def row_of(about: dict[str, Any], each: Trained) -> dict[str, Any]:
+    """What is told of a head that was tried: its figures at its own best epoch."""
+    first = int(each.history[0]["epoch"]) if each.history else 1
+    best: Row = each.history[each.best_epoch - first] if each.weights and each.best_epoch else {}
+    return {
+        **about,
+        "best_epoch": each.best_epoch,
+        "val_loss": best.get("val_loss"),
+        "val_accuracy": best.get("val_accuracy"),
+        "val_macro_f1": best.get("val_macro_f1"),
+        "error": each.error,
+    }
