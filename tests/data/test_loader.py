@@ -2,6 +2,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import types
 from itertools import chain
 from pathlib import Path
@@ -349,3 +351,23 @@ def test_polars_never_enters_a_worker(photos):
     assert "fieldmark.data.loader.Images" in kinds
     assert "numpy.ndarray" in kinds
     assert not {kind for kind in kinds if kind.startswith(("polars", "fieldmark.records"))}
+
+
+LEFT_BEHIND = """
+import sys
+import numpy as np
+from fieldmark.data.loader import Batches, Images
+from fieldmark.data.sources import read_source
+from fieldmark.records import InputSpec
+samples = read_source("digits").samples
+images = Images(samples, samples.classes, InputSpec("square:8", 8))
+sys.kept = Batches(images, np.arange(99), batch_size=4, seed=0, workers=1)
+sys.steps = sys.kept.epoch(0)
+next(sys.steps)
+"""
+
+
+@pytest.mark.slow
+def test_a_process_does_not_wait_for_workers_that_an_error_left_behind():
+    done = subprocess.run([sys.executable, "-c", LEFT_BEHIND], timeout=60, capture_output=True)
+    assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ plain lists and arrays, for polars may not enter a forked worker.
 
 import signal
 import sys
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -117,6 +118,8 @@ class Batches:
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             generator=torch.Generator(),  # the loader's own draw must not touch the global one
         )
+        # Workers ignore the signal with which a process that ends on an error would end them.
+        weakref.finalize(self, _end_workers, self._loader)
 
     def __len__(self) -> int:
         """Steps of a whole epoch."""
@@ -240,6 +243,13 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def _end_workers(loader: "DataLoader[Any]") -> None:
+    """Let the workers of a loader that nobody needs any more come to their end."""
+    iterator: Any = getattr(loader, "_iterator", None)
+    if hasattr(iterator, "_shutdown_workers"):
+        iterator._shutdown_workers()
 
 
 def _leave_signals_to_the_parent(_: int) -> None:

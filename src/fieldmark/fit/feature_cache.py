@@ -43,6 +43,8 @@ class FeatureCache:
         """Keep the features of `keys`, (n, ...), in a file of their own."""
         letters = np.frombuffer("".join(keys).encode("ascii"), np.uint8).copy()
         pack = {"keys": torch.from_numpy(letters), "features": features.contiguous()}
+        while self._cache.get(KIND, self._key(self._next)) is not None:
+            self._next += 1  # found again behind a gap, or another process was faster
         self._cache.put(KIND, self._key(self._next), lambda draft: save_file(pack, draft))
         self._next += 1
 

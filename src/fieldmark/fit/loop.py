@@ -190,13 +190,16 @@ def finish_epoch(state: State, plan: Plan, parts: Parts) -> Row:
 
 
 def note_epoch(state: State, plan: Plan, row: Row) -> bool:
-    """Close the epoch in `state`. -> whether it is the best so far; the earlier of equals is.
+    """Close the epoch in `state`. -> whether it is the best so far
 
-    While the figure is not defined (nan), the newest epoch counts as the best.
+    Of equals it is the one with less validation loss, else the earlier: few images give coarse
+    figures. While the figure is not defined (nan), the newest epoch counts as the best.
     """
     gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
     best = max((old for old in state.gains if not math.isnan(old)), default=-math.inf)
     is_best = best == -math.inf if math.isnan(gain) else gain > best
+    if gain == best and state.best_epoch is not None:
+        is_best = row["val_loss"] < state.history[state.best_epoch - 1]["val_loss"]
     row["stage"] = state.stage + 1
     state.history.append(row)
     state.gains.append(gain)
@@ -207,9 +210,12 @@ def note_epoch(state: State, plan: Plan, row: Row) -> bool:
 
 def out_of_patience(state: State, plan: Plan) -> bool:
     """Whether the monitored figure has not become better for too long."""
+    known = [gain for gain in state.gains if not math.isnan(gain)]
     if plan.patience is None or state.best_epoch is None:
         return False
-    return state.epoch - max(state.best_epoch, state.patient_from) >= plan.patience
+    # of equals the first: less loss alone does not count as better
+    last = state.gains.index(max(known)) + 1 if known else state.best_epoch
+    return state.epoch - max(last, state.patient_from) >= plan.patience
 
 
 def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:

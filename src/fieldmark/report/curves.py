@@ -5,6 +5,7 @@ never touched: it keeps global state and looks for a screen.
 """
 
 import io
+import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -46,6 +47,12 @@ def curves(history: Rows, monitor: str, best_epoch: int | None) -> list[Curve]:
     return [curve for curve in wanted if curve]
 
 
+def stage_changes(history: Rows) -> list[float]:
+    """The last epoch of every stage but the last one."""
+    pairs = itertools.pairwise(history)
+    return [row["epoch"] for row, after in pairs if row.get("stage") != after.get("stage")]
+
+
 def monitored(history: Rows, monitor: str) -> str | None:
     """The metric to draw: the monitored one, or accuracy where that is the loss or is missing."""
     for name in (monitor.removeprefix("val_"), "accuracy"):
@@ -78,6 +85,8 @@ def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | Non
         _line(axes, train, TRAIN, linestyle=(0, (4, 2)), linewidth=1.7)
     if val:
         _line(axes, val, VAL, linewidth=2.2)
+    for epoch in stage_changes(history):
+        axes.axvline(epoch + 0.5, color=INK, alpha=0.35, linewidth=0.8)
     if best_epoch is not None:
         _mark(axes, best_epoch, val or train, low=is_share(metric))
     if is_share(metric):

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from fieldmark.report import words
 from fieldmark.report.confusion import cells, data_address, pairs, picture
-from fieldmark.report.curves import curves
+from fieldmark.report.curves import curves, stage_changes
 from fieldmark.report.dots import Dots, dots
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -108,6 +108,7 @@ def render(page: RunPage) -> str:
         totals=_totals(page.counts),
         wide_names=max(map(len, page.classes), default=0) > WIDE_NAME,
         curves=curves(page.history, page.monitor, page.best_epoch),
+        stage_changes=stage_changes(page.history),
         monitor=words.metric_words(page.monitor.removeprefix("val_")),
         confusion=_confusion(page.classes, figures),
         gallery=[(shown, *_image(shown)) for shown in page.mistakes],

@@ -97,14 +97,14 @@ class Frozen:
         """Of every image, as the network is now: from the cache, as far as they are there."""
         prepared, settings = self.prepared, self.prepared.settings
         model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-        body, _ = split(model.network)
+        body, _ = split(model.network, prepared.spec.size)
         passing = Pass(
             body,
             name=repr(design(settings)),
             spec=prepared.spec,
             precision=settings.run.precision,
             device=prepared.device,
-            workers=int(settings.run.workers),
+            workers=0 if settings.run.workers == 0 else None,
             stop_asked=stop_asked,
         )
         return embed(

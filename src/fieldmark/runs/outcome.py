@@ -199,10 +199,8 @@ def tell(
 ) -> None:
     """The figures that matter, and where everything lies."""
     console.say()
-    console.say(
-        f"{ending.reason}, in {duration(ending.seconds)}; "
-        f"the weights of epoch {state.best_epoch} are kept"
-    )
+    taken = duration(ending.seconds) if ending.seconds >= 1 else f"{ending.seconds:.1f} s"
+    console.say(f"{ending.reason}, in {taken}; the weights of epoch {state.best_epoch} are kept")
     if "val" not in found and ending.whole:
         console.say("no validation: these are the last weights")
     side = "test" if "test" in found else "val"
