@@ -105,11 +105,36 @@ def test_every_step_has_its_own_draws_and_keeps_them():
     assert [draws(*place) for place in places] == found
 
 
-def test_the_earlier_of_equal_epochs_is_the_best():
-    state, plan = linear_state(), Plan(9, 0, monitor="accuracy", patience=3)
-    figures = [0.5, 0.7, 0.7, math.nan, 0.6, 0.8]
-    best = [note_epoch(state, plan, {"val_accuracy": value}) for value in figures]
-    assert best == [True, True, False, False, False, True]
+def noted(state, plan, rows):
+    """Which of the epochs were the best so far."""
+    found = []
+    for accuracy, loss in rows:
+        found.append(note_epoch(state, plan, {"val_accuracy": accuracy, "val_loss": loss}))
+        if found[-1]:
+            state.best_epoch = state.epoch
+    return found
+
+
+def test_of_equal_epochs_the_one_with_less_loss_is_the_best_else_the_earlier():
+    rows = [(0.5, 9), (0.7, 2), (0.7, 2), (math.nan, 1), (0.7, 1), (0.6, 0), (0.8, 3)]
+    best = noted(linear_state(), Plan(9, 0, monitor="accuracy"), rows)
+    assert best == [True, True, False, False, True, False, True]
+
+
+def test_less_loss_alone_does_not_count_against_patience():
+    state, plan = linear_state(), Plan(9, 0, monitor="accuracy", patience=2)
+    noted(state, plan, [(0.7, 3), (0.7, 2)])
+    assert not out_of_patience(state, plan)
+    noted(state, plan, [(0.7, 1)])
+    assert state.best_epoch == 3
+    assert out_of_patience(state, plan)
+
+
+def test_an_earlier_stage_gives_way_to_a_better_figure_only():
+    state = linear_state()
+    noted(state, Plan(2, 0, monitor="accuracy"), [(0.6, 3), (0.7, 2)])
+    second = Plan(4, 0, first=2, monitor="accuracy")
+    assert noted(state, second, [(0.7, 1), (0.8, 9), (0.8, 8)]) == [False, True, True]
 
 
 def test_less_is_better_where_the_sign_says_so():

@@ -96,6 +96,14 @@ def test_with_weights_the_head_comes_first_and_then_all_with_falling_rates(photo
     assert run.settings.train.norm_frozen is True
 
 
+def test_a_head_that_others_follow_is_given_more_patience(photos, weights):
+    run = prepared(photos, *weights)
+    plans = [make_plan(run, new_state(run, index)) for index in (0, 1)]
+    assert [plan.patience for plan in plans] == [10, 2]
+    (alone,) = stages_of(photos, *weights, "model.freeze=true", "train.patience=3")
+    assert alone[1] == 30
+
+
 def test_the_rates_fall_by_the_factor_that_is_given_and_the_head_has_its_own(photos, weights):
     words = ("train.layer_decay=0.5", "train.head_factor=3", "train.stages=[{train: all}]")
     ((rates, _),) = stages_of(photos, *weights, *words)

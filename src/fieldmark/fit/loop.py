@@ -94,10 +94,11 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
             keeper.checkpoints.write_best(state.epoch, dict(state.judged.state_dict()))
         keeper.save(state)
         console.say(epoch_line(row, plan, is_best))
-        if len(state.history) > 1 and row["seconds"] > SLOW * state.history[-2]["seconds"] + 5:
+        before = state.history[-2:-1] if state.epoch > plan.first + 1 else []
+        if before and row["seconds"] > SLOW * before[0]["seconds"] + 5:
             console.warn(
                 f"epoch {state.epoch} took {duration(row['seconds'])}, the one before "
-                f"{duration(state.history[-2]['seconds'])}; is something else using the machine?"
+                f"{duration(before[0]['seconds'])}; is something else using the machine?"
             )
         if keeper.stop_asked():
             raise StoppedError(f"stopped after epoch {state.epoch} of {plan.last}")
@@ -193,12 +194,13 @@ def note_epoch(state: State, plan: Plan, row: Row) -> bool:
     """Close the epoch in `state`. -> whether it is the best so far
 
     Of equals it is the one with less validation loss, else the earlier: few images give coarse
-    figures. While the figure is not defined (nan), the newest epoch counts as the best.
+    figures. But what an earlier stage reached gives way to a better figure only. While the
+    figure is not defined (nan), the newest epoch counts as the best.
     """
     gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
     best = max((old for old in state.gains if not math.isnan(old)), default=-math.inf)
     is_best = best == -math.inf if math.isnan(gain) else gain > best
-    if gain == best and state.best_epoch is not None:
+    if gain == best and state.best_epoch is not None and state.best_epoch > plan.first:
         is_best = row["val_loss"] < state.history[state.best_epoch - 1]["val_loss"]
     row["stage"] = state.stage + 1
     state.history.append(row)

@@ -159,9 +159,6 @@ def fill_training(filling: Filling, given: Settings) -> None:
     filling.fill("train.batch_size", 32 if tuned else 64)
     filling.fill("train.layer_decay", 0.9 if tuned else 1.0)
     filling.fill("train.norm_frozen", tuned)
-    if tuned and filling.get("loss.name") == "cross_entropy":
-        # without it the few images that weights are tuned on are soon known by heart
-        filling.fill("loss.label_smoothing", 0.1)
     for key, value in (("ema", 0.9 if tuned else None), ("patience", 2 if tuned else 10)):
         if filling.get(f"train.{key}") == "auto":  # none is a value of theirs
             filling.put(f"train.{key}", value)

@@ -181,7 +181,7 @@ class Frozen:
         done = state.epoch - state.stage_begun
         if done == stage.epochs:
             return f"all {done} epochs of the head are done"
-        patience = self.prepared.settings.train.patience
+        patience = make_plan(self.prepared, state).patience
         return f"no better {self.prepared.settings.train.monitor} for {patience} epochs"
 
     def _tell(self, state: State) -> None:

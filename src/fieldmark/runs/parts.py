@@ -25,7 +25,7 @@ from fieldmark.models.infer import infer
 from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.runs.checks import MONITORS
 from fieldmark.runs.prepare import Prepared
-from fieldmark.runs.stages import HEAD
+from fieldmark.runs.stages import HEAD, HEAD_PATIENCE
 from fieldmark.settings.tree import Settings, StageSettings
 
 
@@ -71,7 +71,10 @@ def enter_stage(state: State, prepared: Prepared) -> None:
 
 def make_plan(prepared: Prepared, state: State) -> Plan:
     """The settings that the loop needs for the stage that `state` is in."""
-    train = prepared.settings.train
+    train, count = prepared.settings.train, len(prepared.settings.train.stages)
+    patience = train.patience
+    if patience and is_on_features(prepared.settings, state.stage) and state.stage + 1 < count:
+        patience = max(patience, HEAD_PATIENCE)
     return Plan(
         epochs=stage_of(prepared.settings, state.stage).epochs or 0,
         seed=prepared.settings.run.seed,
@@ -80,7 +83,7 @@ def make_plan(prepared: Prepared, state: State) -> Plan:
         clip_norm=train.clip_norm,
         monitor=train.monitor,
         sign=1 if MONITORS[train.monitor] == "max" else -1,
-        patience=train.patience,
+        patience=patience,
         steps_every=train.steps_every,
         norm_frozen=train.norm_frozen,
     )
