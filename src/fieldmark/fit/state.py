@@ -82,7 +82,7 @@ class State:
     @property
     def forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
         """What a training step calls: the network, or its compiled form."""
-        return self.compiled or self.model
+        return self.model if self.compiled is None else self.compiled
 
     def tree(self) -> dict[str, Any]:
         """Everything, as tensors and plain values."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, SettingsError, WeightsError
 from fieldmark.fit import precision
 from fieldmark.models import published
 from fieldmark.models.catalog import family
@@ -103,7 +103,7 @@ def fill_model(filling: Filling, *, small: bool) -> None:
     weights, name = filling.get("model.weights"), filling.get("model.name")
     frozen = filling.get("model.freeze") or filling.get("model.unfreeze")
     if name == "auto" and Path(weights).is_file():
-        name = recognise(read_weights(Path(weights)))
+        name = recognised(weights)
     elif name == "auto":
         random = weights in ("auto", "none") and not frozen
         name = "small_cnn" if small and random else "mobilenet_v2"
@@ -117,6 +117,15 @@ def fill_model(filling: Filling, *, small: bool) -> None:
     if frozen and filling.get("model.weights") == "none":
         where = "--freeze" if filling.get("model.freeze") else "--unfreeze"
         raise SettingsError([Mistake(where, NO_WEIGHTS)])
+
+
+def recognised(file: str) -> str:
+    """The network that a file's weights are of. Raises WeightsError, naming the file."""
+    tensors = read_weights(Path(file))
+    try:
+        return recognise(tensors)
+    except WeightsError as error:
+        raise WeightsError(f"{file}: {error}") from error
 
 
 def fill_input(filling: Filling, longest: int) -> None:

@@ -95,25 +95,13 @@ class Frozen:
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
         """Of every image, as the network is now: from the cache, as far as they are there."""
-        prepared, settings = self.prepared, self.prepared.settings
-        model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-        body, _ = split(model.network, prepared.spec.size)
-        passing = Pass(
-            body,
-            name=repr(design(settings)),
-            spec=prepared.spec,
-            precision=settings.run.precision,
-            device=prepared.device,
-            workers=0 if settings.run.workers == 0 else None,
-            stop_asked=stop_asked,
-        )
         return embed(
-            passing,
-            prepared.samples,
+            passing(self.prepared, stop_asked),
+            self.prepared.samples,
             cache=open_cache(),
             console=self._console,
             stored=self.stored,
-            views=views_of(prepared),
+            views=views_of(self.prepared),
         )
 
     def predict(self, side: str) -> np.ndarray:
@@ -198,6 +186,22 @@ class Frozen:
                 words.append(f"val accuracy {trial['val_accuracy']:.4f}")
             kept = "  kept" if trial["kept"] and len(state.trials) > 1 else ""
             self._console.say("  ".join(words) + kept)
+
+
+def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:
+    """How images pass the network as it is now."""
+    settings = prepared.settings
+    model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+    body, _ = split(model.network, prepared.spec.size)
+    return Pass(
+        body,
+        name=repr(design(settings)),
+        spec=prepared.spec,
+        precision=settings.run.precision,
+        device=prepared.device,
+        workers=0 if settings.run.workers == 0 else None,
+        stop_asked=stop_asked,
+    )
 
 
 def tried(prepared: Prepared) -> list[tuple[dict[str, Any], Trial]]:

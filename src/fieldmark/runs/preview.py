@@ -2,19 +2,24 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
+from fieldmark.cache import Cache
 from fieldmark.console import Console, duration
+from fieldmark.fit.features import embed
 from fieldmark.fit.loop import seed_step, step
 from fieldmark.models.stages import set_training
 from fieldmark.models.summary import summarise, text
 from fieldmark.records import SPLITS
-from fieldmark.runs.parts import Predicting, make_parts, make_plan, new_state
+from fieldmark.runs.frozen import passing
+from fieldmark.runs.parts import Predicting, is_on_features, make_parts, make_plan, new_state
 from fieldmark.runs.prepare import Prepared
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.texts import with_origins
 
+TRIED = 48  # images that pass a frozen network for its estimate
 TIMED = 3  # steps, after one that is not counted
 
 
@@ -51,6 +56,9 @@ def aligned(rows: Sequence[tuple[str, ...]]) -> str:
 def estimate(prepared: Prepared, console: Console) -> str:
     """How long the run will take, from a few steps of it, in one sentence."""
     epochs = prepared.settings.train.epochs
+    last = len(prepared.settings.train.stages) - 1
+    if is_on_features(prepared.settings, last):
+        return embedding_estimate(prepared, console)
     a_step, steps = time_steps(prepared, console)
     validated = len(prepared.samples.rows("val"))
     begun = time.monotonic()
@@ -62,6 +70,20 @@ def estimate(prepared: Prepared, console: Console) -> str:
         f"about {duration(epoch * epochs)} for {epochs} epochs of {steps} steps "
         f"({a_step:.3f} s a step, {validation:.1f} s of validation, measured just now on this "
         "machine)"
+    )
+
+
+def embedding_estimate(prepared: Prepared, console: Console) -> str:
+    """How long a frozen network takes over the images, from a batch of them, in one sentence."""
+    samples, views = prepared.samples, prepared.settings.features.views
+    few = replace(samples, frame=samples.frame.head(TRIED))
+    begun = time.monotonic()
+    embed(passing(prepared), few, cache=Cache(None), console=console)
+    images = len(samples) + (views * len(samples.rows("train")) if views > 1 else 0)
+    taken = (time.monotonic() - begun) * images / len(few)
+    return (
+        f"about {duration(taken)} for one pass of {images} images, less what the cache has, and "
+        f"seconds for the head (measured just now with {len(few)} images)"
     )
 
 

@@ -100,7 +100,8 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         if run.is_done and epochs <= epochs_planned(run):
             console.say(
                 f"{run.path} is done after {epochs_reached(run)} epochs; "
-                f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
+                f"further: fieldmark train --resume {run.path} "
+                f"--epochs {max(2 * reached, epochs_planned(run) + 1)}"
             )
             return run
         changed = "train.epochs" in changes.values

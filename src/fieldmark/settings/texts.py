@@ -96,8 +96,21 @@ def with_origins(resolved: Resolved) -> list[tuple[str, str, str]]:
     for section, values in resolved.settings.model_dump().items():
         for name, value in values.items():
             key = f"{section}.{name}"
-            rows.append((key, str(value), resolved.origins.get(key, "default")))
+            shown = [value]
+            if name == "stages" and not isinstance(value, str):  # a line each
+                shown = [{k: v for k, v in stage.items() if v is not None} for stage in value]
+            for each in shown:
+                rows.append((key, _in_line(each), resolved.origins.get(key, "default")))
     return rows
+
+
+def _in_line(value: Any) -> str:
+    """A value as a word of the command line would have it, as far as that is short to say."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_in_line(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
+        return ", ".join(value)
+    return str(value)
 
 
 def _plain(value: Any) -> Any:
