@@ -99,8 +99,8 @@ def with_origins(resolved: Resolved) -> list[tuple[str, str, str]]:
             shown = [value]
             if name == "stages" and not isinstance(value, str):  # a line each
                 shown = [{k: v for k, v in stage.items() if v is not None} for stage in value]
-            for each in shown:
-                rows.append((key, _in_line(each), resolved.origins.get(key, "default")))
+            origin = resolved.origins.get(key, "default")
+            rows += [(key, _in_line(each), origin) for each in shown]
     return rows
 
 
