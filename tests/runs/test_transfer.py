@@ -11,6 +11,7 @@ from smallruns import (
     QUIET,
     SMALL,
     draw_photos,
+    further_and_die,
     in_process,
     resume,
     same_results,
@@ -18,7 +19,14 @@ from smallruns import (
     train_and_die,
 )
 
-from fieldmark.errors import RunError, SettingsError, WeightsError
+from fieldmark.errors import (
+    NotFiniteError,
+    RunError,
+    SettingsError,
+    StoppedError,
+    WeightsError,
+)
+from fieldmark.fit import features
 from fieldmark.models import bundle
 from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
@@ -26,7 +34,6 @@ from fieldmark.runs.begin import gather
 from fieldmark.runs.parts import make_plan, new_state
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.run import train_run
-from fieldmark.settings.texts import read_yaml
 from fieldmark.use.predictor import Predictor
 
 HEAD = {"head.weight", "head.bias"}
@@ -252,12 +259,115 @@ def test_several_heads_are_tried_and_the_best_by_validation_is_kept(photos, weig
     ]
     (kept,) = [each for each in tried if each.get("kept")]
     assert kept["val_macro_f1"] == max(each["val_macro_f1"] for each in tried)
-    settings = read_yaml(run.settings.read_text(), "settings")
-    assert settings["head"]["name"] == kept["head"]
     assert json.loads((run.path / "model.json").read_text())["head"] == kept["head"]
     assert "Heads tried" in run.report.read_text()
     again = train_from(run, tmp_path)
     assert same_results(run, again)
+
+
+def test_a_stop_in_the_heads_stage_leaves_a_run_that_goes_on(
+    photos, weights, unbroken, tmp_path, monkeypatch
+):
+    def stop(*_, **__):
+        raise StoppedError("stopped")
+
+    monkeypatch.setattr("fieldmark.runs.frozen.fit_heads", stop)
+    with pytest.raises(StoppedError, match="go on with: fieldmark train --resume"):
+        train(photos, tmp_path, "run", *weights, *STAGED, epochs=None)
+    monkeypatch.undo()
+    assert same_results(resume(RunDir(tmp_path / "run")), unbroken)
+
+
+@pytest.mark.parametrize("point", ["bank:Bank.predict", "checkpoint:Checkpoints.write"])
+def test_a_frozen_run_killed_while_it_is_trained_again_goes_on(photos, weights, tmp_path, point):
+    frozen = (*weights, "model.freeze=true", "train.patience=none")
+    whole = train(photos, tmp_path, "whole", *frozen, epochs="4")
+    part = train(photos, tmp_path, "part", *frozen, epochs="2")
+    code = in_process(further_and_die, f"fieldmark.fit.{point}", 1, part)
+    assert code == -signal.SIGKILL
+    assert same_results(resume(part), whole)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("features.heads=[linear, mlp]", "features.rates=[1e-7, 1e-2]"),
+        ("head.name=after",),
+    ],
+)
+def test_a_frozen_run_with_another_head_killed_at_its_end_goes_on(photos, weights, tmp_path, words):
+    words = (*weights, "model.freeze=true", *words)
+    whole = train(photos, tmp_path, "whole", *words)
+    in_process(train_and_die, "fieldmark.models.bundle:save", 1, photos, tmp_path, "cut", words)
+    assert same_results(resume(RunDir(tmp_path / "cut")), whole)
+
+
+def test_each_head_stage_has_its_own_rate(photos, weights, tmp_path):
+    stages = "train.stages=[{train: head, epochs: 2, lr: 0.1}, {train: head}]"
+    words = (*weights, stages, "optimizer.lr=1e-5", "schedule.name=none")
+    run = train(photos, tmp_path, "run", *words, epochs="2")
+    assert pl.read_csv(run.history)["lr"].to_list() == [0.1, 0.1, 1e-5, 1e-5]
+
+
+def test_a_head_whose_loss_runs_away_ends_the_run_with_one_sentence(photos, weights, tmp_path):
+    with pytest.raises(NotFiniteError, match="try a lower --lr"):
+        train(photos, tmp_path, "run", *weights, "model.freeze=true", "optimizer.lr=1e38")
+
+
+def test_a_head_that_was_trained_to_its_end_goes_before_one_that_ran_away(
+    photos, weights, tmp_path
+):
+    words = (*weights, "model.freeze=true", "features.rates=[1e38, 1e-6]")
+    run = train(photos, tmp_path, "run", *words)
+    tried = run.read_metrics()["about"]["heads_tried"]
+    assert [each["kept"] for each in tried] == [False, True]
+    assert "lower --lr" in tried[0]["error"]
+
+
+@pytest.fixture
+def passes(monkeypatch):
+    """How many images pass a backbone, by batch."""
+    real, found = features._batches, []
+
+    def counted(passing, job):
+        found.append(len(job.rows))
+        return real(passing, job)
+
+    monkeypatch.setattr(features, "_batches", counted)
+    return found
+
+
+def test_another_head_rate_or_seed_finds_the_features_that_are_there(
+    photos, weights, tmp_path, monkeypatch, passes
+):
+    monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))
+    words = (*weights, "model.freeze=true")
+    train(photos, tmp_path, "first", *words)
+    assert passes == [48]
+    train(photos, tmp_path, "mlp", *words, "head.name=mlp")
+    train(photos, tmp_path, "both", *words, "features.heads=[linear, mlp]", seed="3")
+    train(photos, tmp_path, "dropout", *words, "head.dropout=0.5", "optimizer.lr=1e-3")
+    assert passes == [48]
+
+
+def test_without_a_cache_every_image_passes_once(photos, weights, tmp_path, monkeypatch, passes):
+    monkeypatch.setenv("FIELDMARK_CACHE", "off")
+    train(photos, tmp_path, "run", *weights, "model.freeze=true")
+    assert passes == [48]
+
+
+def test_one_rate_on_the_command_line_takes_the_place_of_a_recipes_several():
+    given = gather("digits", [], {"lr": "0.5"}, recipe="nature-transfer").settings
+    assert given.features.rates is None
+    assert given.optimizer.options["lr"] == "0.5"
+
+
+@pytest.mark.slow
+def test_a_compiled_network_learns_what_the_plain_one_does(photos, tmp_path):
+    plain = train(photos, tmp_path, "plain")
+    compiled = train(photos, tmp_path, "compiled", "run.compile=true")
+    one, other = (pl.read_csv(run.history)["train_loss"].to_numpy() for run in (plain, compiled))
+    assert other == pytest.approx(one, rel=1e-2)
 
 
 def train_from(run, tmp_path):
@@ -287,7 +397,7 @@ def test_a_staged_run_goes_on_with_another_head_after_a_kill(photos, weights, tm
 
 
 def test_views_are_augmented_and_addressed(photos, weights, tmp_path):
-    words = (*weights, "model.freeze=true", "augment=light")
+    words = (*weights, "model.freeze=true")
     one = train(photos, tmp_path, "one", *words)
     several = train(photos, tmp_path, "several", *words, "features.views=2")
     again = train(photos, tmp_path, "again", *words, "features.views=2")
@@ -348,6 +458,37 @@ def test_mixing_balanced_sampling_and_class_weights_train(photos, tmp_path):
         (
             ("model.freeze=true", "features.heads=[linear, after]"),
             "features.heads: 'after' works on other features; train it by itself with --head after",
+        ),
+        (
+            ("model.freeze=true", "features.heads=[linear]", "head.name=after"),
+            "features.heads: 'after' works on other features; train it by itself with --head after",
+        ),
+        (
+            ("model.freeze=true", "train.batch_size=1", "head.norm=true"),
+            "--batch-size: 1 is too few for the batch norm of 'small_cnn'; take 2 or more",
+        ),
+        (
+            ("model.freeze=true", "model.resizer=16", "input.size=24"),
+            "model.resizer: a resizer has to be trained, and --freeze does not; "
+            "leave one of them out",
+        ),
+        (
+            ("model.freeze=true", "augment.name=light"),
+            "augment.name: changes nothing where each image is seen once, as evaluation sees it; "
+            "give features.views=10, or leave --freeze or this out",
+        ),
+        (
+            ("model.freeze=true", "features.views=3", "augment.name=none"),
+            "features.views: all views of an image are the same without augmentation; "
+            "give --augment standard",
+        ),
+        (
+            ("train.stages=[{train: head, epoch: 3}]",),
+            "train.stages: stage 1 has no 'epoch'; it takes train, epochs and lr",
+        ),
+        (
+            ("features.rates=[]",),
+            "features.rates: must be a list of rates above 0 such as [1e-3, 1e-2]",
         ),
         (
             ("model.freeze=true", "features.heads=[linaer]"),

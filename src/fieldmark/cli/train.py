@@ -106,6 +106,8 @@ def command(
     if resume is not None:
         go_on(resume, rest, options, console)
         return 0
+    if dry_run and find_lr:
+        raise SettingsError([Mistake("--find-lr", "does not go with --dry-run; leave one out")])
     resolved = gather(data, rest, options, recipe=recipe, config=config)
     if dry_run:
         preview(resolved, console)

@@ -150,7 +150,7 @@ class _Keys:
     ):
         """`classes` of the rows: a class is drawn first, then one of its rows."""
         self._rows, self._seed, self._classes = rows, seed, classes
-        self.sizes = _sizes(len(rows), batch_size)
+        self.sizes = step_sizes(len(rows), batch_size)
         self.epoch = self.start = 0
 
     def __iter__(self) -> Iterator[list[Key]]:
@@ -198,7 +198,7 @@ def _draws(rows: np.ndarray) -> np.ndarray:
     return draws
 
 
-def _sizes(count: int, batch_size: int) -> list[int]:
+def step_sizes(count: int, batch_size: int) -> list[int]:
     """Images in each step. A last batch of one joins the one before it (batch norm)."""
     sizes = [min(batch_size, count - start) for start in range(0, count, batch_size)]
     return [*sizes[:-2], batch_size + 1] if len(sizes) > 1 and sizes[-1] == 1 else sizes

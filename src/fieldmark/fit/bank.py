@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from fieldmark.fit.loop import STEP
 
+AT_ONCE = 2**25  # numbers that pass the heads at once in a prediction: 128 MB
 Place = tuple[int, int]  # epoch, step
 Draws = (
     Sequence[torch.Generator] | None
@@ -61,9 +62,11 @@ class Bank:
             found = layer(found, draws)
         return found
 
-    def predict(self, features: Tensor, rows_at_once: int = 4096) -> Tensor:
+    def predict(self, features: Tensor) -> Tensor:
         """Logits that every head gives the same features, (n, ...) -> (K, n, C), as in eval."""
         heads = len(self._seeds)
+        width = heads * max(1, features[:1].numel())
+        rows_at_once = max(1, AT_ONCE // width)
         with torch.no_grad():
             parts = [
                 self(part.unsqueeze(0).expand(heads, *part.shape))
@@ -210,7 +213,8 @@ def _drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.set_rng_state(generator.get_state())
         if device.type == "cuda":
-            torch.cuda.manual_seed(generator.initial_seed())
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(generator.initial_seed())
         yield
         generator.set_state(torch.get_rng_state())
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from fieldmark.cache import Cache, address
@@ -31,12 +31,14 @@ class FeatureCache:
         while (path := self._cache.get(KIND, self._key(self._next))) is not None:
             self._next += 1
             try:
-                pack = load_file(path)
-                names, features = _names(pack["keys"]), pack["features"]
-            except (SafetensorError, OSError, KeyError):  # deleted this moment, or damaged
+                with safe_open(path, framework="pt") as pack:
+                    names = _names(pack.get_tensor("keys"))
+                    wanted = [place for place, name in enumerate(names) if name in keys]
+                    if wanted:  # one tensor of their own, not the whole file's
+                        features = pack.get_tensor("features")[torch.tensor(wanted)]
+                        found |= {names[at]: row for at, row in zip(wanted, features, strict=True)}
+            except (SafetensorError, OSError):  # deleted this moment, or damaged
                 continue
-            wanted = [place for place, name in enumerate(names) if name in keys]
-            found |= {names[place]: features[place] for place in wanted}
         return found
 
     def add(self, keys: Sequence[str], features: Tensor) -> None:

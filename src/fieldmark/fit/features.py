@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.metadata import version
 
 import numpy as np
 import PIL
@@ -171,7 +172,7 @@ def _pass(passing: Pass, job: _Job, kept: FeatureCache, bar: Bar) -> dict[str, T
             found.append(features)
             bar.advance(len(features))
             if passing.stop_asked():
-                raise StoppedError("stopped while the images were embedded; the rest is kept")
+                raise StoppedError("stopped while the images were embedded; what was is kept")
     finally:
         if found:
             whole = torch.cat(found)
@@ -238,17 +239,19 @@ def _origin(passing: Pass) -> str:
     body, device = passing.body, passing.device
     spec = json.dumps(passing.spec.to_json())
     decoding = (stored_images.VERSION, PIL.__version__)
-    computing = (passing.precision, passing.batch_size, torch.__version__)
+    computing = (passing.precision, passing.batch_size)
     machine = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"
         else torch.backends.cpu.get_cpu_capability()
     )
-    network = (passing.name, str(body), _weights_hash(body))
+    made_of = tuple(version(package) for package in ("torch", "torchvision", "timm"))
+    network = (passing.name, made_of, weights_hash(body))
     return address(VERSION, network, spec, decoding, computing, device.type, machine)
 
 
-def _weights_hash(body: nn.Module) -> str:
+def weights_hash(body: nn.Module) -> str:
+    """An address of a network's weights, by their names and values."""
     digest = hashlib.blake2b(digest_size=16)
     for name, tensor in body.state_dict().items():
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())

@@ -118,6 +118,8 @@ def fit_heads(
     they are, too. Raises StoppedError; a trial whose loss is not finite only ends itself.
     """
     builds = dict.fromkeys(repr(trial.tail) for trial in trials)
+    views = train.features.unsqueeze(0) if train.views is None else train.views
+    train = replace(train, features=train.features[:0], views=views.to(parts.device))
     found: dict[int, Trained] = {}
     with console.bar("training the head", plan.epochs * len(builds)) as bar:
         for build in builds:
@@ -139,7 +141,8 @@ def _begin(
         state.history, state.gains = list(begun.history), list(begun.gains)
         state.best_epoch, state.patient_from = begun.best_epoch, begun.patient_from
         state.stage, state.stage_begun = begun.stage, begun.stage_begun
-    views = train.features.unsqueeze(0) if train.views is None else train.views
+    assert train.views is not None
+    views = train.views
     batches = Batches(
         _Places(train.targets, len(views)),
         np.arange(len(train.targets)),
@@ -149,7 +152,7 @@ def _begin(
         sampling=parts.sampling,
     )
     as_loop = Parts(batches, parts.loss, parts.schedule, nullcontext, parts.device, parts.measure)
-    features = views.flatten(0, 1).to(parts.device)
+    features = views.flatten(0, 1)
     return _Run(state, replace(plan, seed=trial.seed), as_loop, features)
 
 

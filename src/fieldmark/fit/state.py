@@ -20,6 +20,7 @@ PLAIN = (
     "stage",
     "stage_begun",
     "trials",
+    "planned",
 )
 
 
@@ -71,6 +72,7 @@ class State:
     patient_from: int = 0  # epochs before this one do not count as waited
     stage: int = 0  # which of the training's stages this is, from 0
     stage_begun: int = 0  # epochs that were done before it
+    planned: int | None = None  # epochs of the stage
     trials: list[dict[str, Any]] = field(default_factory=list)  # heads that were tried
     compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
 
@@ -106,6 +108,7 @@ class State:
             "stage": self.stage,
             "stage_begun": self.stage_begun,
             "trials": self.trials,
+            "planned": self.planned,
         }
 
     def restore(self, tree: dict[str, Any]) -> None:

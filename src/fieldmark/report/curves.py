@@ -80,7 +80,7 @@ def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | Non
     train, val = _points(history, f"train_{metric}"), _points(history, f"val_{metric}")
     if not train and not val:
         return None
-    found, axes = _axes(height=230)
+    found, axes = empty_axes(height=230)
     if train:
         _line(axes, train, TRAIN, linestyle=(0, (4, 2)), linewidth=1.7)
     if val:
@@ -105,7 +105,7 @@ def _rate(history: Rows) -> Curve | None:
     points = _points(history, "lr")
     if not points:
         return None
-    found, axes = _axes(height=120)
+    found, axes = empty_axes(height=120)
     _line(axes, points, INK, linewidth=1.4)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -115,7 +115,7 @@ def _rate(history: Rows) -> Curve | None:
     return Curve(_svg(found, "curve-lr"), "Learning rate", words)
 
 
-def _axes(height: int) -> tuple[Any, Any]:
+def empty_axes(height: int) -> tuple[Any, Any]:
     """An empty figure `WIDTH` x `height` px, and its quiet axes."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -1,10 +1,10 @@
-"""The learning rate range test as a chart: for inside a page, or as a picture in a file."""
+"""The learning rate range test as a chart in a file."""
 
 from pathlib import Path
 from typing import Any
 
 from fieldmark.files import write_whole
-from fieldmark.report.curves import INK, VAL, Curve, Rows, _axes, _svg
+from fieldmark.report.curves import INK, Rows, empty_axes
 from fieldmark.report.words import decimal
 
 OWN = {"svg.fonttype": "none", "svg.hashsalt": "fieldmark"}
@@ -14,22 +14,11 @@ DPI = 144  # of a .png: twice the pixels that the chart has in a page
 TITLE = "Loss by learning rate"
 
 
-def rates_chart(rows: Rows, suggestion: float | None) -> Curve | None:
-    """Loss by learning rate, as themed SVG for a page; None where there is nothing to draw.
+def write_chart(path: Path, rows: Rows, suggestion: float | None) -> None:
+    """Loss by learning rate as a picture, .svg or .png as its name says. Raises DiskError.
 
     rows: of `fit.find_lr`, with lr, loss and smoothed.
     """
-    from matplotlib import style
-
-    if not rows:
-        return None
-    with style.context(STYLE):
-        svg = _svg(_drawn(rows, suggestion, VAL), "curve-rates")
-    return Curve(svg, TITLE, in_words(rows, suggestion))
-
-
-def write_chart(path: Path, rows: Rows, suggestion: float | None) -> None:
-    """The same as a picture in a file, .svg or .png as its name says. Raises DiskError."""
     from matplotlib import style
 
     kind = path.suffix.removeprefix(".").casefold()
@@ -54,7 +43,7 @@ def in_words(rows: Rows, suggestion: float | None) -> str:
 
 def _drawn(rows: Rows, suggestion: float | None, color: str) -> Any:
     """Dots for the losses as they were, a line for the smoothed ones, a mark at the suggestion."""
-    found, axes = _axes(height=230)
+    found, axes = empty_axes(height=230)
     rates, smoothed = [row["lr"] for row in rows], [row["smoothed"] for row in rows]
     axes.set_xscale("log")
     axes.set_xlabel("learning rate", color=INK, fontsize=12)

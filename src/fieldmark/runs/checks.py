@@ -114,7 +114,8 @@ def _check_training(raw: Sections) -> list[Mistake]:
     for head in heads:
         _, found = HEADS.read(str(head), {})
         mistakes += [Mistake("features.heads", each.what) for each in found]
-    if "after" in heads and len(heads) > 1:
+    own = raw.get("head", {}).get("name", "linear")
+    if heads and "after" in (*heads, own) and set(heads) != {own}:
         what = "'after' works on other features; train it by itself with --head after"
         mistakes.append(Mistake("features.heads", what))
     return mistakes

@@ -151,7 +151,6 @@ def fill_input(filling: Filling, longest: int) -> None:
     channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
     known = [name for name, each in NORMALIZE.items() if each == channels]
     filling.fill("input.normalize", known[0] if known else (*channels[0], *channels[1]))
-    filling.fill("augment.name", "light" if size <= SMALL else "standard")
 
 
 def fill_training(filling: Filling, given: Settings) -> None:
@@ -161,6 +160,9 @@ def fill_training(filling: Filling, given: Settings) -> None:
     if given.model.unfreeze == "gradual":
         layers = len(stages(outline(filling.get("model.name"), 2))) - 1
     planned = plan(given, has_weights=has_weights, layers=layers)
+    once = given.features.views == 1 and all(s["train"] == HEAD for s in planned["stages"])
+    seen = "light" if filling.get("input.size") <= SMALL else "standard"
+    filling.fill("augment.name", "none" if once else seen)
     filling.put("train.stages", planned["stages"])
     filling.fill("train.epochs", planned["epochs"])
     filling.fill("optimizer.lr", planned["lr"])
@@ -212,7 +214,21 @@ def check_features(values: dict[str, dict[str, Any]], intake: Intake) -> list[Mi
         )
         mistakes.append(Mistake("features", what))
     trained = [stage["train"] for stage in values["train"]["stages"]]
-    if values["mix"]["name"] != "none" and all(names == HEAD for names in trained):
+    only_head = all(names == HEAD for names in trained)
+    if only_head and values["model"]["resizer"]:
+        what = "a resizer has to be trained, and --freeze does not; leave one of them out"
+        mistakes.append(Mistake("model.resizer", what))
+    plain = values["augment"]["name"] == "none"
+    if only_head and features["views"] == 1 and not plain:
+        what = (
+            "changes nothing where each image is seen once, as evaluation sees it; "
+            "give features.views=10, or leave --freeze or this out"
+        )
+        mistakes.append(Mistake("augment.name", what))
+    if features["views"] > 1 and plain:
+        what = "all views of an image are the same without augmentation; give --augment standard"
+        mistakes.append(Mistake("features.views", what))
+    if values["mix"]["name"] != "none" and only_head:
         what = (
             "mixes pictures, and a head alone is trained on features; "
             "leave it out, or leave --freeze out"

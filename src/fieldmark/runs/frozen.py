@@ -15,8 +15,8 @@ from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting
-from fieldmark.errors import NotFiniteError
-from fieldmark.fit.features import Features, Pass, Views, embed
+from fieldmark.errors import NotFiniteError, StoppedError
+from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
 from fieldmark.fit.heads import Embedded, HeadParts, Trained, Trial, fit_heads
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.losses import LOSSES
@@ -30,7 +30,7 @@ from fieldmark.models.infer import evaluating
 from fieldmark.models.tail import split
 from fieldmark.models.weights import fill
 from fieldmark.runs.checks import settle
-from fieldmark.runs.parts import make_plan, stage_of, stored_images, train_counts
+from fieldmark.runs.parts import enter_stage, make_plan, stage_of, stored_images, train_counts
 from fieldmark.runs.prepare import Prepared, bundle_info, design
 from fieldmark.runs.stages import HEAD
 from fieldmark.settings.tree import HeadSettings, Settings
@@ -39,19 +39,15 @@ from fieldmark.settings.tree import HeadSettings, Settings
 class Frozen:
     """The head's stage of one run: embeds the images, tries heads, and predicts with the best.
 
-    prepared: the run; where another kind of head than the one it began with turns out the best,
-    it is the run with that one, and `adopted` is called with it before anything is kept.
+    prepared: the run; where another kind of head than the settings' turns out the best, it is
+    the run with that one from then on.
     """
 
-    def __init__(
-        self,
-        prepared: Prepared,
-        console: Console,
-        adopted: Callable[[Prepared], None] = lambda prepared: None,
-    ):
-        self.prepared, self._console, self._adopted = prepared, console, adopted
-        only_head = all(stage.train == HEAD for stage in prepared.settings.train.stages)
-        no_pixels = only_head and prepared.settings.features.views == 1
+    def __init__(self, prepared: Prepared, console: Console):
+        self.prepared, self._console = prepared, console
+        self._known: tuple[str, Features] | None = None  # of the body with this hash
+        self._only_head = all(s.train == HEAD for s in prepared.settings.train.stages)
+        no_pixels = self._only_head and prepared.settings.features.views == 1
         self.stored = None if no_pixels else stored_images(prepared, console)
 
     def train(self, state: State, keeper: Keeper) -> str:
@@ -61,14 +57,20 @@ class Frozen:
         no head could be trained, StoppedError, DataError.
         """
         if state.epoch > state.stage_begun:
-            return self._ending(state)
+            return str(kept_of(state)["ended"])
         begun = time.monotonic()
-        features = self.features(keeper.stop_asked)
-        seconds = time.monotonic() - begun
-        best = self._fit(features, state, keeper.stop_asked)
+        try:
+            features = self.features(keeper.stop_asked)
+            seconds = time.monotonic() - begun
+            best = self._fit(features, state, keeper.stop_asked)
+        except StoppedError:
+            keeper.save(state)  # the stage is done again then, but what was embedded is kept
+            raise
         self._note(state, best, seconds, keeper)
         self._tell(state)
-        return self._ending(state)
+        if best.error:
+            raise NotFiniteError(best.error)
+        return best.ended
 
     def warm_up(self, state: State) -> None:
         """Train the head as in the run, and put it into the network; nothing is written."""
@@ -76,7 +78,7 @@ class Frozen:
 
     def _fit(self, features: Features, state: State, stop_asked: Callable[[], bool]) -> Trained:
         """Train all heads, and put the best one into the network. -> the best one"""
-        trials = tried(self.prepared)
+        trials = tried(self.prepared, state.stage)
         trained = fit_heads(
             [trial for _, trial in trials],
             *self._tables(features),
@@ -89,20 +91,24 @@ class Frozen:
         abouts = [about for about, _ in trials]
         rows = [row_of(*each) for each in zip(abouts, trained, strict=True)]
         state.trials = [{**row, "kept": place == best} for place, row in enumerate(rows)]
-        if self._take(abouts[best]["head"], trained[best]):
-            self._adopted(self.prepared)
+        self._take(abouts[best]["head"], trained[best], state)
         return trained[best]
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
         """Of every image, as the network is now: from the cache, as far as they are there."""
-        return embed(
-            passing(self.prepared, stop_asked),
-            self.prepared.samples,
-            cache=open_cache(),
-            console=self._console,
-            stored=self.stored,
-            views=views_of(self.prepared),
-        )
+        way = passing(self.prepared, stop_asked)
+        body = weights_hash(way.body)
+        if self._known is None or self._known[0] != body:
+            features = embed(
+                way,
+                self.prepared.samples,
+                cache=open_cache(),
+                console=self._console,
+                stored=self.stored,
+                views=views_of(self.prepared),
+            )
+            self._known = body, features
+        return self._known[1]
 
     def predict(self, side: str) -> np.ndarray:
         """Logits of a split's images by the network as it is now. -> (n, C) float32"""
@@ -135,21 +141,27 @@ class Frozen:
             batch_size=int(settings.train.batch_size),
             device=self.prepared.device,
             sampling=settings.train.sampling,
+            ema=settings.train.ema if self._only_head else None,  # else it is for what follows
             stop_asked=stop_asked,
         )
 
-    def _take(self, head: str, best: Trained) -> bool:
-        """Put the best head into the network. -> whether it is of another kind than before"""
+    def adopt(self, head: str) -> None:
+        """Give the network this kind of head, new; its other layers stay as they are."""
         prepared = self.prepared
-        other = head != prepared.settings.head.name
-        if other:
-            self.prepared = with_head(prepared, head)
-            prepared.model.network = self.prepared.model.network
-            self.prepared = replace(self.prepared, model=prepared.model)
-            prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+        if head == prepared.settings.head.name:
+            return
+        other = with_head(prepared, head)
+        prepared.model.network = other.model.network  # others hold the whole classifier
+        prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+        self.prepared = replace(other, model=prepared.model)
+
+    def _take(self, head: str, best: Trained, state: State) -> None:
+        """Put the best head into the network, and what trains it into `state`."""
+        if head != self.prepared.settings.head.name:
+            self.adopt(head)
+            enter_stage(state, self.prepared)
         if best.weights is not None:
-            split(prepared.model.network)[1].load_state_dict(best.weights)
-        return other
+            split(self.prepared.model.network)[1].load_state_dict(best.weights)
 
     def _note(self, state: State, best: Trained, seconds: float, keeper: Keeper) -> None:
         """Close the stage in `state` and on disk."""
@@ -163,14 +175,6 @@ class Frozen:
         for row in best.steps:
             keeper.note_step(row)
         keeper.save(state)
-
-    def _ending(self, state: State) -> str:
-        stage = stage_of(self.prepared.settings, state.stage)
-        done = state.epoch - state.stage_begun
-        if done == stage.epochs:
-            return f"all {done} epochs of the head are done"
-        patience = make_plan(self.prepared, state).patience
-        return f"no better {self.prepared.settings.train.monitor} for {patience} epochs"
 
     def _tell(self, state: State) -> None:
         """A line on each head; the one that is kept has a word behind it."""
@@ -186,6 +190,8 @@ class Frozen:
                 words.append(f"val accuracy {trial['val_accuracy']:.4f}")
             kept = "  kept" if trial["kept"] and len(state.trials) > 1 else ""
             self._console.say("  ".join(words) + kept)
+            if trial["error"]:
+                self._console.warn(trial["error"])
 
 
 def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:
@@ -195,7 +201,7 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
     body, _ = split(model.network, prepared.spec.size)
     return Pass(
         body,
-        name=repr(design(settings)),
+        name=body_name(settings),
         spec=prepared.spec,
         precision=settings.run.precision,
         device=prepared.device,
@@ -204,10 +210,21 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
     )
 
 
-def tried(prepared: Prepared) -> list[tuple[dict[str, Any], Trial]]:
-    """Every head that is to be trained: what is told of it, and itself."""
+def body_name(settings: Settings) -> str:
+    """What the body is made of; of the head only whether it keeps the network's own."""
+    model = settings.model
+    return repr((model.name, model.options, model.resizer, settings.head.name == "after"))
+
+
+def kept_of(state: State) -> dict[str, Any]:
+    """What is told of the head that was kept."""
+    return next(trial for trial in state.trials if trial["kept"])
+
+
+def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], Trial]]:
+    """Every head that is to be trained in a stage: what is told of it, and itself."""
     settings, features = prepared.settings, prepared.settings.features
-    own = stage_of(settings, [s.train for s in settings.train.stages].index(HEAD))
+    own = stage_of(settings, stage)
     rates = features.rates or (float(own.lr or 0),)
     seeds = features.seeds or (settings.run.seed,)
     found = []
@@ -264,18 +281,20 @@ def views_of(prepared: Prepared) -> Views | None:
 def best_of(trained: list[Trained]) -> int:
     """The place of the best head by its best epoch; of equals the one with less loss, the first.
 
-    Raises NotFiniteError where none could be trained.
+    One that was trained to its end goes before one whose loss ran away. Raises NotFiniteError
+    where none could be trained.
     """
-    whole = [place for place, each in enumerate(trained) if each.history]
-    if not whole:
+    begun = [place for place, each in enumerate(trained) if each.history]
+    if not begun:
         raise NotFiniteError(trained[0].error or "no head could be trained; try a lower --lr")
 
-    def key(place: int) -> tuple[float, float]:
+    def key(place: int) -> tuple[bool, float, float]:
         each = trained[place]
         gains = [gain for gain in each.gains if gain == gain]
-        return max(gains, default=-np.inf), -min(row.get("val_loss", 0.0) for row in each.history)
+        loss = row_of({}, each)["val_loss"]
+        return each.error is None, max(gains, default=-np.inf), -(np.inf if loss is None else loss)
 
-    return max(whole, key=key)
+    return max(begun, key=key)
 
 
 def row_of(about: dict[str, Any], each: Trained) -> dict[str, Any]:
@@ -288,5 +307,6 @@ def row_of(about: dict[str, Any], each: Trained) -> dict[str, Any]:
         "val_loss": best.get("val_loss"),
         "val_accuracy": best.get("val_accuracy"),
         "val_macro_f1": best.get("val_macro_f1"),
+        "ended": each.ended,
         "error": each.error,
     }

@@ -63,6 +63,7 @@ def enter_stage(state: State, prepared: Prepared) -> None:
     options = {**settings.optimizer.options, "lr": stage.lr}
     state.optimizer = OPTIMIZERS.build(settings.optimizer.name, options, trained)
     mixed = settings.run.precision == "16-mixed"
+    state.planned = stage.epochs
     state.scaler = torch.amp.GradScaler(prepared.device.type) if mixed else None
     state.ema = Ema(state.model, settings.train.ema) if settings.train.ema else None
     if settings.run.compile and not is_on_features(settings, state.stage):

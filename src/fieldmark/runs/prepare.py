@@ -22,12 +22,14 @@ from fieldmark.models.design import Design
 from fieldmark.models.heads import head_of
 from fieldmark.models.memory import available, refuse_large_network
 from fieldmark.models.stages import chosen
+from fieldmark.models.tail import split
 from fieldmark.models.weights import read_weights
 from fieldmark.records import SPLITS, InputSpec, Samples
 from fieldmark.rundir import refuse_taken
 from fieldmark.runs.concrete import NORMALIZE, make_concrete
 from fieldmark.runs.intake import Intake, take_in
 from fieldmark.runs.machine import versions
+from fieldmark.runs.stages import HEAD
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 
@@ -94,9 +96,12 @@ def check_batch(settings: Settings, model: torch.nn.Module) -> None:
     """Batch norm that is trained has no variance over one image. Raises SettingsError."""
     norms = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
     train = settings.train
-    if train.batch_size > 1 or train.norm_frozen or settings.model.freeze:
+    if train.batch_size > 1:
         return
-    if any(isinstance(module, norms) for module in model.modules()):
+    head = head_of(model)[1]
+    only_new = train.norm_frozen or all(stage.train == HEAD for stage in train.stages)
+    layers = list(head.modules()) if only_new else list(model.modules())
+    if any(isinstance(module, norms) for module in layers):
         what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
         raise SettingsError([Mistake("--batch-size", what)])
 
@@ -112,6 +117,8 @@ def check_stages(settings: Settings, network: torch.nn.Module) -> None:
             mistakes.append(Mistake(where, str(error)))
     if mistakes:
         raise SettingsError(mistakes)
+    if any(stage.train == HEAD for stage in settings.train.stages):
+        split(network, int(settings.input.size))
 
 
 def check_loss(settings: Settings, samples: Samples) -> None:

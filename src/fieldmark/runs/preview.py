@@ -38,6 +38,7 @@ def show(prepared: Prepared, console: Console) -> None:
     for note in prepared.notes:
         console.warn(note)
     console.say(f"\nmodel {prepared.settings.model.name}")
+    new_state(prepared, len(prepared.settings.train.stages) - 1)  # what is trained at last
     console.say(text(summarise(prepared.model.network, prepared.spec.size)))
     console.say(f"\n{estimate(prepared, console)}")
     console.say("nothing was trained; leave --dry-run out to train")

@@ -10,7 +10,8 @@ import torch
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.loader import ORDER
+from fieldmark.data.loader import ORDER, step_sizes
+from fieldmark.errors import NotFiniteError
 from fieldmark.files import write_text
 from fieldmark.fit.find_lr import Search, find_lr, suggest
 from fieldmark.fit.keeper import as_csv
@@ -61,6 +62,8 @@ def find_rates(prepared: Prepared, console: Console) -> Path:
             search=search,
             told=lambda row: bar.advance(1, f"lr {row['lr']:.1e}  loss {row['smoothed']:.3f}"),
         )
+    if not rows:
+        raise NotFiniteError("the very first loss is not finite; see to the images and the weights")
     stem = f"{Path(settings.data.source).name}-{settings.model.name}-rates"
     folder = rundir.create(settings.run.out, settings.run.name, stem)
     suggestion = suggest(rows)
@@ -97,11 +100,11 @@ class FeatureBatches:
         self._size, self._seed = batch_size, seed
 
     def __len__(self) -> int:
-        return -(-len(self._features) // self._size)
+        return len(step_sizes(len(self._features), self._size))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(n, ...) features and (n,) targets of each step from `start` on."""
         draw = np.random.default_rng([self._seed, ORDER, epoch])
         order = torch.from_numpy(draw.permutation(len(self._features)))
-        for places in torch.split(order, self._size)[start:]:
+        for places in torch.split(order, step_sizes(len(order), self._size))[start:]:
             yield self._features[places], self._targets[places]

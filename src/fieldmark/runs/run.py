@@ -105,8 +105,8 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             )
             return run
         changed = "train.epochs" in changes.values
-        again = changed and is_on_features(resolved.settings, stages - 1)
-        if again and run.is_done and stages > 1:
+        again = is_done_otherwise(run, resolved.settings)
+        if again and stages > 1:
             raise RunError(
                 f"{run.path}: ends with a stage on features after others, which cannot be "
                 "trained further; start a new run with --config"
@@ -120,8 +120,9 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         samples = Samples.read(run.samples)
         refuse_changed(samples)
         notes = Samples.read_notes(run.samples)
-        again = again and stages == 1  # it takes seconds, and is done again as a whole
-        load = again or not Checkpoints(run.checkpoint).is_there
+        # the head 'after' is as wide as the layer in the file that it keeps
+        keeps = resolved.settings.head.name == "after"
+        load = again or keeps or not Checkpoints(run.checkpoint).is_there
         prepared = prepare(resolved, console, samples, notes=notes, load=load)
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):
@@ -153,7 +154,7 @@ def go(
     for note in prepared.notes:
         console.warn(note)
     tell_start(prepared, console)
-    frozen = Frozen(prepared, console, lambda now: write_run_settings(run, now, command))
+    frozen = Frozen(prepared, console)
     predict = Predicting(prepared, frozen.stored, console)
     ended: FieldmarkError | None = None
     with listening() as stop:
@@ -167,11 +168,15 @@ def go(
         tree = None if again else keeper.checkpoints.read()
         if again:
             run.manifest.unlink(missing_ok=True)
+        if tree is not None and tree["trials"]:
+            frozen.adopt(next(each["head"] for each in tree["trials"] if each["kept"]))
         state = new_state(prepared, tree["stage"] if tree else 0)
         keeper.restore(state, tree)
         parts = make_parts(prepared, frozen.stored, predict)
         if tree is not None:
-            tell_resume(state, make_plan(prepared, state), parts, console, changed=changed)
+            in_last = state.stage == len(settings.train.stages) - 1
+            plan = make_plan(prepared, state)
+            tell_resume(state, plan, parts, console, changed=changed and in_last)
             if run.is_done:  # patience counts from here, and the run is not done any more
                 state.patient_from = state.epoch
                 keeper.save(state)
@@ -243,6 +248,20 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     return read(layers, [checks]), command or f"fieldmark train --config {run.settings}"
 
 
+def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
+    """Whether the last stage is on features and done, but for another number of epochs.
+
+    Such a stage takes seconds, and is not trained further but again, as a whole.
+    """
+    last = len(settings.train.stages) - 1
+    if not is_on_features(settings, last):
+        return False
+    tree = Checkpoints(run.checkpoint).read()
+    if tree is None or tree["stage"] < last or tree["epoch"] == tree["stage_begun"]:
+        return False
+    return bool(tree["planned"] != settings.train.epochs)
+
+
 def epochs_planned(run: RunDir) -> int:
     """Epochs that a finished run was planned for; patience may have ended it before."""
     return int(run.read_manifest()["epochs"])
@@ -309,10 +328,13 @@ def tell_stage(state: State, settings: Settings, console: Console) -> None:
     """What is trained now, where there is more than one stage."""
     count = len(settings.train.stages)
     if count > 1:
-        stage = stage_of(settings, state.stage)
+        stage, rates = stage_of(settings, state.stage), None
+        if is_on_features(settings, state.stage):
+            rates = settings.features.rates
         console.say(
-            f"stage {state.stage + 1} of {count}: {', '.join(stage.train)}, "
-            f"at most {stage.epochs} epochs, learning rate {stage.lr:g}"
+            f"stage {state.stage + 1} of {count}: {', '.join(stage.train)}, at most "
+            f"{stage.epochs} epochs, learning rate "
+            + " or ".join(f"{rate:g}" for rate in rates or (stage.lr or 0,))
         )
 
 

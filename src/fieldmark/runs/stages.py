@@ -10,9 +10,10 @@ EPOCHS = {"random": 20, "head": 30, "tuned": 5}
 HEAD_PATIENCE = 10  # at least, where other stages follow: epochs on features cost next to nothing
 ADAM = ("adamw", "adam")
 HEAD_RATE = 1e-2  # of Adam, on features: 3e-3 and less fall short of their best in 30 epochs
-# 1e-4 and more undid in the first epoch what the head had learned, seen on 10 classes of 50
-# photos and on 60 classes of 10; 3e-5 did not
+# 1e-4 and more undid in the first epoch much of what the head had learned, seen on 10 classes of
+# 50 photos and on 60 classes of 10; 3e-5 undid little
 TUNED_RATES = {"adamw": 3e-5, "adam": 3e-5, "sgd": 1e-2, "rmsprop": 3e-5, "adadelta": 0.1}
+TUNED = 0.03  # times its usual rate, for an optimiser that TUNED_RATES does not name
 GRADUAL_SPAN = 10.0  # the first rate of gradual unfreezing over the last one
 HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
 
@@ -67,6 +68,8 @@ def implied(settings: Settings, has_weights: bool, layers: int) -> list[tuple[st
     rest = ALL if model.unfreeze is None else tuple(model.unfreeze.replace(" ", "").split(","))
     if not has_weights and model.unfreeze is None:
         return [ALL]
+    if model.resizer and rest != ALL:
+        rest = (*rest, *RESIZER)
     return [HEAD, RESIZER, rest] if model.resizer else [HEAD, rest]
 
 
@@ -90,7 +93,8 @@ def default_rate(stage: StageSettings, settings: Settings, last: float, way: flo
 def usual_rate(optimizer: str, kind: str) -> float:
     """The rate that is known to be safe for this optimiser and this kind of training."""
     if kind == "tuned":
-        return TUNED_RATES[optimizer]
+        usual = float(OPTIMIZERS[optimizer].options()["lr"].default)
+        return TUNED_RATES.get(optimizer, usual * TUNED)
     if kind == "head" and optimizer in ADAM:
         return HEAD_RATE
     return float(OPTIMIZERS[optimizer].options()["lr"].default)

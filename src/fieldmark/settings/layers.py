@@ -17,6 +17,12 @@ from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.tree import Choice, Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
+LISTS = {
+    "train.stages": "auto, or a list such as [{train: head, epochs: 10}, {train: all}]",
+    "features.rates": "a list of rates above 0 such as [1e-3, 1e-2]",
+    "features.seeds": "a list of whole numbers such as [0, 1, 2]",
+    "features.heads": "a list of heads such as [linear, mlp]",
+}
 Check = Callable[[dict[str, dict[str, Any]]], list[Mistake]]
 
 
@@ -77,6 +83,8 @@ def _merge(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str], dic
             section, _, name = key.partition(".")
             if name == "name" and _is_choice(section) and value != _name_so_far(values, section):
                 _forget_options(values, section)
+        if "optimizer.lr" in each.values:  # one rate takes the place of a recipe's several
+            values.pop("features.rates", None)
         values.update(each.values)
         where.update(each.where)
         where.update({key: each.where.get(key, key) for key in each.values})
@@ -140,8 +148,25 @@ def _mistakes(problems: Iterable[Mapping[str, Any]], where: dict[str, str]) -> l
     found: dict[str, list[str]] = {}
     for problem in problems:
         key = ".".join(str(part) for part in problem["loc"][:2])
-        found.setdefault(key, []).append(in_words(problem))
+        found.setdefault(key, []).append(_in_list(key, problem) or in_words(problem))
+    for key in set(found) & set(LISTS):  # the most exact of what is found is enough
+        found[key] = [max(found[key], key=lambda words: words.startswith("stage"))]
     return [Mistake(where.get(key, key), _either(words)) for key, words in found.items()]
+
+
+def _in_list(key: str, problem: Mapping[str, Any]) -> str | None:
+    """What is wrong in a setting that is a list; None for other settings."""
+    if key not in LISTS:
+        return None
+    inside = [part for part in problem["loc"][2:] if isinstance(part, int)]
+    if key == "train.stages" and inside:
+        field = str(problem["loc"][-1])
+        if problem["type"] == "extra_forbidden":
+            return f"stage {inside[0] + 1} has no '{field}'; it takes train, epochs and lr"
+        if field in ("train", "epochs", "lr") and problem["type"] != "missing":
+            return f"stage {inside[0] + 1}, {field}: {in_words(problem)}"
+        return f"stage {inside[0] + 1}: say what it trains, as in {{train: head, epochs: 10}}"
+    return f"must be {LISTS[key]}"
 
 
 def _either(words: list[str]) -> str:

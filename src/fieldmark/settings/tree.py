@@ -28,6 +28,10 @@ def _as_names(value: Any) -> Any:
     return value.replace(" ", "").split(",") if isinstance(value, str) else value
 
 
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Listed = BeforeValidator(_as_names)  # a,b,c is a list, too
+
+
 def _device(value: str) -> str:
     if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", value):
         raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not {value}")
@@ -160,13 +164,13 @@ class FeaturesSettings(Section):
     views: Count = Field(
         1, description="views of each training image: 1 as evaluation sees it, else augmented"
     )
-    rates: tuple[Rate, ...] | None = Field(
+    rates: Annotated[tuple[Rate, ...], Listed] | None = Field(
         None, min_length=1, description="learning rates to try, in place of one"
     )
-    seeds: tuple[Annotated[int, Field(ge=0, le=2**63 - 1)], ...] | None = Field(
+    seeds: Annotated[tuple[Seed, ...], Listed] | None = Field(
         None, min_length=1, description="seeds to try, in place of run.seed"
     )
-    heads: tuple[str, ...] | None = Field(
+    heads: Annotated[tuple[str, ...], Listed] | None = Field(
         None, min_length=1, description="heads to try, in place of head.name"
     )
 
@@ -270,7 +274,7 @@ class TrainSettings(Section):
     patience: AutoPatience = Field(
         AUTO,
         description="stop after so many epochs without a better figure; none: never; auto: 10, "
-        "where weights are tuned 2",
+        "where weights are tuned 2; a head that other stages follow has 10 or more",
     )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
         10.0, description="minutes between checkpoints inside a long epoch"
