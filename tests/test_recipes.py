@@ -195,3 +195,25 @@ def test_the_settings_and_networks_that_documents_name_exist(name):
 
 def test_the_picture_of_the_report_is_small():
     assert 10_000 < (ROOT / "docs/images/report.png").stat().st_size < 300_000
+
+
+def test_nature_transfer_is_what_was_published_and_what_is_marked_as_ours(photos):
+    settings = settled(data=photos, recipe="nature-transfer")
+    assert (settings.model.name, settings.model.weights) == ("resnet50", "IMAGENET1K_V1")
+    assert (settings.model.freeze, settings.train.epochs) == (True, 10)
+    assert (settings.input.size, settings.input.stored) == (224, "square:224")
+    assert settings.head.name == "mlp"
+    assert settings.head.options["sizes"] == (2048,)
+    assert (settings.head.options["activation"], settings.head.options["dropout"]) == ("relu", 0.3)
+    assert settings.features.rates == (1e-3, 1e-4, 1e-5)
+    assert (settings.optimizer.name, settings.train.batch_size) == ("adam", 64)
+    lines = recipes.text("nature-transfer").partition("\nmodel:")[2].splitlines()
+    values = [line for line in lines if re.search(r": \S", line.partition("#")[0])]
+    assert [line for line in values if not re.search("# (published|our choice)", line)] == []
+
+
+def test_nature_transfer_takes_random_crops_by_option(photos):
+    words = ("input.stored=shorter:256", "augment=standard", "features.views=10")
+    settings = settled(*words, data=photos, recipe="nature-transfer")
+    assert settings.features.views == 10
+    assert settings.augment.name == "standard"

@@ -271,6 +271,6 @@ def test_a_hub_of_timm_out_of_reach_is_told_at_once(tmp_path, monkeypatch):
 
 def test_networks_that_timm_keeps_at_an_address_are_fetched_as_torch_does(monkeypatch):
     asked = []
-    monkeypatch.setattr(published, "_from_address", lambda address, what: asked.append(address))
+    monkeypatch.setattr(published, "_from_address", lambda address, *_: asked.append(address))
     fetch("timm/gcvit_tiny", "default")
     assert asked[0].startswith("https://github.com/")

@@ -208,7 +208,10 @@ def test_a_frozen_network_trains_its_head_alone(photos, tmp_path):
 def test_a_frozen_network_without_weights_is_refused(photos, tmp_path):
     with pytest.raises(SettingsError) as caught:
         train(photos, tmp_path, "run", "model.name=small_cnn", "model.freeze=true")
-    assert str(caught.value) == "--freeze: needs --weights: random weights that stay learn little"
+    assert str(caught.value) == (
+        "--freeze: needs weights that were trained before; leave --weights none out, "
+        "or give --weights FILE"
+    )
     assert not (tmp_path / "run").exists()
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from safetensors.torch import save_file
 from smallruns import (
     QUIET,
     SMALL,
@@ -19,6 +20,7 @@ from smallruns import (
     train_and_die,
 )
 
+from fieldmark.console import Console
 from fieldmark.errors import (
     NotFiniteError,
     RunError,
@@ -28,9 +30,10 @@ from fieldmark.errors import (
 )
 from fieldmark.fit import features
 from fieldmark.models import bundle
+from fieldmark.models.catalog import MODELS
 from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import gather
+from fieldmark.runs.begin import gather, go_on
 from fieldmark.runs.parts import make_plan, new_state
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.run import train_run
@@ -530,6 +533,29 @@ def test_a_finished_run_whose_last_stage_is_a_head_after_others_is_not_trained_f
     )
 
 
+def test_weights_of_another_known_network_are_named(photos, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file(MODELS.build("squeezenet1_1", {}, 1000).state_dict(), path)
+    words = ["model.name=resnet18", f"model.weights={path}"]
+    with pytest.raises(WeightsError) as caught:
+        prepare(gather(str(photos), words, {}), QUIET)
+    assert str(caught.value) == (
+        f"{path}: these are weights of squeezenet1_1, not of resnet18; "
+        "take --model squeezenet1_1, or leave it out"
+    )
+
+
+def test_a_run_that_patience_ended_is_not_told_to_train_more_epochs(photos, weights, tmp_path):
+    said = []
+    words = (*weights, "model.freeze=true", "train.patience=1")
+    run = train(photos, tmp_path, "run", *words, epochs="30")
+    console = Console(quiet=True)
+    console.say = lambda text="": said.append(text)
+    go_on(str(run.path), [], {}, console)
+    assert said[0].startswith(f"{run.path} is done (no better macro_f1 for 1 epochs)")
+    assert "train.patience=none" in said[0]
+
+
 def test_the_hub_out_of_reach_is_one_sentence_with_two_ways_out(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no route to host")
@@ -544,3 +570,6 @@ def test_the_hub_out_of_reach_is_one_sentence_with_two_ways_out(tmp_path, monkey
     assert "--weights FILE" in text
     assert "--weights none" in text
     assert "\n" not in text
+    with pytest.raises(WeightsError) as caught:  # which a frozen network cannot do
+        prepare(gather(str(photos), [], {"freeze": "true"}), QUIET)
+    assert "--weights none" not in str(caught.value)

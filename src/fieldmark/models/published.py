@@ -112,11 +112,12 @@ def licence_of(name: str, weights: str) -> str | None:
     return LICENCE if own is None else f"{SWAG} ({own})"
 
 
-def fetch(name: str, version: str) -> Path:
+def fetch(name: str, version: str, *, needed: bool = False) -> Path:
     """The file of these weights, downloaded where it is not at hand yet. It is not read.
 
-    version: "default" or one of `versions`. Raises WeightsError where there is no such version,
-    or where it cannot be had, and DiskError where it cannot be kept.
+    version: "default" or one of `versions`. needed: it makes no sense to do without them. Raises
+    WeightsError where there is no such version, or where it cannot be had, and DiskError where
+    it cannot be kept.
     """
     known = version_of(name, version)
     if known is None:
@@ -129,11 +130,11 @@ def fetch(name: str, version: str) -> Path:
     else:
         address = _published(name)[known].url
     if hub is not None:
-        return _from_hub(hub, f"{name}, version {known}")
-    return _from_address(str(address), f"{name}, version {known}")
+        return _from_hub(hub, f"{name}, version {known}", needed)
+    return _from_address(str(address), f"{name}, version {known}", needed)
 
 
-def _from_address(address: str, what: str) -> Path:
+def _from_address(address: str, what: str, needed: bool) -> Path:
     """The file at this address in torch's hub folder; its name holds the start of its hash."""
     from torch import hub
 
@@ -141,7 +142,7 @@ def _from_address(address: str, what: str) -> Path:
     if path.is_file():
         return path
     found = hub.HASH_REGEX.search(path.name)
-    with _fetching(what, address, path), _patience():
+    with _fetching(what, address, path, needed), _patience():
         path.parent.mkdir(parents=True, exist_ok=True)
         hub.download_url_to_file(
             address, str(path), found.group(1) if found else None, sys.stderr.isatty()
@@ -149,7 +150,7 @@ def _from_address(address: str, what: str) -> Path:
     return path
 
 
-def _from_hub(repository: str, what: str) -> Path:
+def _from_hub(repository: str, what: str, needed: bool) -> Path:
     """The file of weights of a repository, in the Hugging Face hub's cache."""
     import huggingface_hub
 
@@ -157,14 +158,14 @@ def _from_hub(repository: str, what: str) -> Path:
     if isinstance(found, str):
         return Path(found)
     address = huggingface_hub.hf_hub_url(repository, HUB_FILE)
-    with _fetching(what, address, Path(huggingface_hub.constants.HF_HUB_CACHE)):
+    with _fetching(what, address, Path(huggingface_hub.constants.HF_HUB_CACHE), needed):
         # asked once, plainly: hf_hub_download asks six times before it says that nobody answers
         huggingface_hub.get_session().head(address, timeout=PATIENCE)
         return Path(huggingface_hub.hf_hub_download(repository, HUB_FILE))
 
 
 @contextlib.contextmanager
-def _fetching(what: str, address: str, place: Path) -> Iterator[None]:
+def _fetching(what: str, address: str, place: Path, needed: bool) -> Iterator[None]:
     """One sentence for whatever comes between a hub and this machine."""
     try:
         yield
@@ -173,9 +174,10 @@ def _fetching(what: str, address: str, place: Path) -> Iterator[None]:
         if ours and cast(OSError, error).errno in OURS_TO_SOLVE:
             raise disk_error(place, cast(OSError, error)) from error
         reason = " ".join(str(error).split(".\n")[0].split())[:120].rstrip(". ")
+        without = "" if needed else ", or take --weights none"
         raise WeightsError(
             f"the weights of {what} could not be fetched ({reason or type(error).__name__}); fetch "
-            f"{address} elsewhere and give it with --weights FILE, or take --weights none"
+            f"{address} elsewhere and give it with --weights FILE{without}"
         ) from error
 
 

@@ -33,7 +33,9 @@ CATALOGS: Mapping[str, Catalog] = {
     "mix": MIXES,
 }
 AUTO = {"model": ("small_cnn", "mobilenet_v2"), "augment": ("light", "standard")}
-NO_WEIGHTS = "needs --weights: random weights that stay learn little"
+NO_WEIGHTS = (
+    "needs weights that were trained before; leave --weights none out, or give --weights FILE"
+)
 MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
 
 

@@ -188,6 +188,7 @@ class Frozen:
             if trial["val_accuracy"] is not None:
                 words.append(f"val loss {trial['val_loss']:.4f}")
                 words.append(f"val accuracy {trial['val_accuracy']:.4f}")
+                words.append(f"val macro_f1 {trial['val_macro_f1']:.4f}")
             kept = "  kept" if trial["kept"] and len(state.trials) > 1 else ""
             self._console.say("  ".join(words) + kept)
             if trial["error"]:

@@ -3,7 +3,7 @@
 Nothing here writes a file, so that every mistake is found before a run folder exists.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from fieldmark.models.catalog import side_mistake
 from fieldmark.models.design import Design
 from fieldmark.models.heads import head_of
 from fieldmark.models.memory import available, refuse_large_network
+from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import chosen
 from fieldmark.models.tail import split
 from fieldmark.models.weights import read_weights
@@ -154,14 +155,15 @@ def build(
         return Classifier(assemble(design(settings), len(classes)), spec), []
     path = Path(model.weights)
     if not path.is_file():
-        path = published.fetch(model.name, model.weights)
+        frozen = bool(model.freeze or model.unfreeze)
+        path = published.fetch(model.name, model.weights, needed=frozen)
     tensors, seed = read_weights(path), settings.run.seed
     try:
         network, report = with_weights(
             design(settings), len(classes), tensors, seed=seed, partial=model.weights_partial
         )
     except WeightsError as error:
-        raise WeightsError(f"{path}: {error}") from error
+        raise WeightsError(f"{path}: {other_network(tensors, model.name) or error}") from error
     head = f"{head_of(network)[0]}."
     left = [*report.skipped, *report.missing, *report.unexpected]
     other = [name for name in left if not name.startswith(head)]
@@ -170,6 +172,17 @@ def build(
     if other:
         notes.append(f"weights that did not fit, left as they were: {listed(other)}")
     return Classifier(network, spec), notes
+
+
+def other_network(tensors: Mapping[str, torch.Tensor], name: str) -> str | None:
+    """What to say where weights are of a known network that is not `name`; None otherwise."""
+    try:
+        found = recognise(tensors)
+    except WeightsError:
+        return None
+    if found == name:
+        return None
+    return f"these are weights of {found}, not of {name}; take --model {found}, or leave it out"
 
 
 def try_size(settings: Settings, size: int) -> None:

@@ -71,7 +71,7 @@ def find_rates(prepared: Prepared, console: Console) -> Path:
     write_chart(folder.rates_chart, rows, suggestion)
     console.say(in_words(rows, suggestion))
     if suggestion is not None:
-        console.say(f"\nto train with it: --lr {suggestion:.2g}")
+        console.say(f"\na start; to train with it, add --lr {suggestion:.2g}")
     console.say(f"table   {folder.rates}\nchart   {folder.rates_chart}")
     return folder.path
 

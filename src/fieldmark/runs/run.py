@@ -98,11 +98,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
         reached = epochs_reached(run, stages)
         if run.is_done and epochs <= epochs_planned(run):
-            console.say(
-                f"{run.path} is done after {epochs_reached(run)} epochs; "
-                f"further: fieldmark train --resume {run.path} "
-                f"--epochs {max(2 * reached, epochs_planned(run) + 1)}"
-            )
+            console.say(already_done(run, reached))
             return run
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
@@ -260,6 +256,19 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
     if tree is None or tree["stage"] < last or tree["epoch"] == tree["stage_begun"]:
         return False
     return bool(tree["planned"] != settings.train.epochs)
+
+
+def already_done(run: RunDir, reached: int) -> str:
+    """What to say of a run that is done, with so many epochs of its last stage."""
+    if reached < epochs_planned(run):
+        return (
+            f"{run.path} is done ({run.read_manifest()['ending']}), and more epochs would end the "
+            f"same way; without that: fieldmark train --config {run.settings} train.patience=none"
+        )
+    return (
+        f"{run.path} is done after {epochs_reached(run)} epochs; "
+        f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
+    )
 
 
 def epochs_planned(run: RunDir) -> int:
