@@ -164,6 +164,7 @@ def test_a_resizer_is_trained_alone_after_the_head_and_before_all(photos, weight
         {"network", "resizer"},
     ]
     assert {name.removeprefix("network.") for name in found[0][0]} == HEAD
+    assert set(found[1][0].values()) == {1e-3}  # it is new, and has the rate of what is
 
 
 def test_the_best_head_is_kept_where_the_rest_does_not_help(photos, weights, tmp_path):

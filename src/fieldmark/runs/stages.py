@@ -87,6 +87,8 @@ def default_rate(stage: StageSettings, settings: Settings, last: float, way: flo
     """
     if stage.train == HEAD:
         return usual_rate(settings.optimizer.name, "head")
+    if stage.train == RESIZER:  # it is new, as random weights are
+        return usual_rate(settings.optimizer.name, "random")
     return float(last * GRADUAL_SPAN ** (1 - way) if settings.model.unfreeze == "gradual" else last)
 
 
