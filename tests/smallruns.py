@@ -17,6 +17,7 @@ from fieldmark.runs.begin import gather, go_on
 from fieldmark.runs.run import train_run
 
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
+STAGED = ("train.stages=[{train: head, epochs: 3}, {train: all}]", "train.epochs=2")
 QUIET = Console(quiet=True)
 
 

@@ -35,7 +35,7 @@ SHAPES = {  # of one image's features, by 224 px
 SMALL = ("small_cnn", "squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5")
 
 
-def same_logits(network, size, count=2):
+def assert_same_logits(network, size, count=2):
     network.eval()
     images = torch.rand(count, 3, size, size)
     body, tail = split(network)
@@ -54,14 +54,14 @@ def test_the_features_are_what_enters_the_head(name):
 @pytest.mark.parametrize("name", SMALL)
 def test_body_and_tail_together_are_the_network(name):
     torch.manual_seed(0)
-    same_logits(MODELS.build(name, {}, 7), 64)
+    assert_same_logits(MODELS.build(name, {}, 7), 64)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SHAPES if name not in SMALL])
 def test_body_and_tail_together_are_a_larger_network(name):
     torch.manual_seed(0)
-    same_logits(MODELS.build(name, {}, 7), 224 if name.startswith("vit") else 64)
+    assert_same_logits(MODELS.build(name, {}, 7), 224 if name.startswith("vit") else 64)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_convnext", "test_resnet", "resnetv2_50"])
@@ -69,7 +69,7 @@ def test_networks_of_timm_are_parted_too(name):
     import timm
 
     torch.manual_seed(0)
-    same_logits(timm.create_model(name, num_classes=7), 160 if name == "test_vit" else 64)
+    assert_same_logits(timm.create_model(name, num_classes=7), 160 if name == "test_vit" else 64)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_networks_of_timm_are_parted_too(name):
 )
 def test_networks_with_other_heads_are_parted_too(design):
     torch.manual_seed(0)
-    same_logits(assemble(design, 3), 64)
+    assert_same_logits(assemble(design, 3), 64)
 
 
 def test_the_features_before_a_layer_that_is_kept_are_its_outputs():

@@ -1,7 +1,26 @@
 import pytest
-from smallruns import draw_photos
+from smallruns import STAGED, draw_photos, train
 
 
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory):
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
+
+
+@pytest.fixture(scope="session")
+def weights(photos, tmp_path_factory):
+    """The words for a network that was trained on other classes."""
+    others = draw_photos(tmp_path_factory.mktemp("others"), seed=5)
+    (others / "red").rename(others / "rot")
+    (others / "grey").mkdir()
+    for place, path in enumerate(sorted((others / "blue").iterdir())[:8]):
+        path.rename(others / "grey" / f"{place}.png")
+    run = train(others, tmp_path_factory.mktemp("weights"), "run", epochs="2")
+    return ("model.name=small_cnn", f"model.weights={run.path / 'model.safetensors'}")
+
+
+@pytest.fixture(scope="session")
+def unbroken(photos, weights, tmp_path_factory):
+    return train(
+        photos, tmp_path_factory.mktemp("unbroken"), "whole", *weights, *STAGED, epochs=None
+    )

@@ -7,9 +7,6 @@ Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
 
 import io
 import pickle
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.errors import DataError
+from fieldmark.sockets import answering_within
 
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 ADDRESS = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -74,7 +72,7 @@ def download(folder: Path) -> None:
     from torchvision.datasets.utils import download_and_extract_archive
 
     try:
-        with _patience():
+        with answering_within(PATIENCE):
             download_and_extract_archive(
                 ADDRESS, str(folder), filename=CIFAR10.filename, md5=CIFAR10.tgz_md5
             )
@@ -83,17 +81,6 @@ def download(folder: Path) -> None:
             f"cifar10: is not in {folder} and cannot be downloaded ({error}); name the folder of a "
             f"copy (batches or Parquet) with --data-dir, or unpack {ADDRESS} there"
         ) from error
-
-
-@contextmanager
-def _patience() -> Iterator[None]:
-    """A network that never answers is a network that is not there."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _from_binary(content: bytes) -> Batch:

@@ -7,7 +7,6 @@ code. torchvision's weights lie in torch's hub folder, timm's in that of the Hug
 import contextlib
 import errno
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from urllib.parse import urlparse
 from fieldmark.errors import WeightsError, disk_error, listed, nearest
 from fieldmark.models import timm_networks, torchvision_networks
 from fieldmark.models.timm_networks import PREFIX
+from fieldmark.sockets import answering_within
 
 DEFAULT, NONE = "default", "none"
 HUB_FILE = "model.safetensors"
@@ -142,7 +142,7 @@ def _from_address(address: str, what: str, needed: bool) -> Path:
     if path.is_file():
         return path
     found = hub.HASH_REGEX.search(path.name)
-    with _fetching(what, address, path, needed), _patience():
+    with _fetching(what, address, path, needed), answering_within(PATIENCE):
         path.parent.mkdir(parents=True, exist_ok=True)
         hub.download_url_to_file(
             address, str(path), found.group(1) if found else None, sys.stderr.isatty()
@@ -179,17 +179,6 @@ def _fetching(what: str, address: str, place: Path, needed: bool) -> Iterator[No
             f"the weights of {what} could not be fetched ({reason or type(error).__name__}); fetch "
             f"{address} elsewhere and give it with --weights FILE{without}"
         ) from error
-
-
-@contextlib.contextmanager
-def _patience() -> Iterator[None]:
-    """torch sets no limit on how long a server may be silent."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(PATIENCE)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _is_path(weights: str) -> bool:

@@ -11,7 +11,7 @@ from fieldmark.runs.checks import check
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.preview import show
 from fieldmark.runs.rates import find_rates
-from fieldmark.runs.run import resume_run
+from fieldmark.runs.resume import resume_run
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_words, read_yaml, split_words
 

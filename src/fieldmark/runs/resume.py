@@ -1,0 +1,143 @@
+"""A run that goes on: from its checkpoint, or, where it is done, with more epochs."""
+
+import csv
+from functools import partial
+
+from fieldmark import rundir
+from fieldmark.console import Console
+from fieldmark.data.sources import content_hashes
+from fieldmark.errors import (
+    DataError,
+    RunError,
+)
+from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.records import Samples
+from fieldmark.rundir import RunDir
+from fieldmark.runs.checks import check
+from fieldmark.runs.guard import guarded
+from fieldmark.runs.parts import (
+    is_on_features,
+)
+from fieldmark.runs.prepare import prepare
+from fieldmark.runs.run import COMMAND, go, write_run_settings
+from fieldmark.settings.layers import Layer, Resolved, read
+from fieldmark.settings.texts import read_file
+from fieldmark.settings.tree import Settings
+
+CHANGEABLE = ("train.epochs", "run.workers", "run.device")  # by a run that goes on
+
+
+def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
+    """Go on with a run that was stopped, or train a finished one further with more epochs.
+
+    `changes` may name train.epochs, run.workers and run.device. Raises any FieldmarkError.
+    """
+    run = rundir.open_run(path)
+    resolved, command = read_run(run, changes)
+    with run.locked():
+        run.clear_drafts()
+        epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
+        reached = epochs_reached(run, stages)
+        if run.is_done and epochs <= epochs_planned(run):
+            console.say(already_done(run, reached))
+            return run
+        changed = "train.epochs" in changes.values
+        again = is_done_otherwise(run, resolved.settings)
+        if again and stages > 1:
+            raise RunError(
+                f"{run.path}: ends with a stage on features after others, which cannot be "
+                "trained further; start a new run with --config"
+            )
+        if epochs < reached:
+            raise RunError(
+                f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
+            )
+        if not run.samples.is_file():
+            raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
+        samples = Samples.read(run.samples)
+        refuse_changed(samples)
+        notes = Samples.read_notes(run.samples)
+        # the head 'after' is as wide as the layer in the file that it keeps
+        keeps = resolved.settings.head.name == "after"
+        load = again or keeps or not Checkpoints(run.checkpoint).is_there
+        prepared = prepare(resolved, console, samples, notes=notes, load=load)
+        further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
+        if changed and run.is_done and not command.endswith(further):
+            command += further
+        elif changed and not run.is_done:
+            command = f"fieldmark train --config {run.settings}"
+        write_run_settings(run, prepared, command)
+        with guarded(run, prepared.settings.train):
+            go(run, prepared, console, command, changed=changed, again=again)
+    return run
+
+
+def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
+    """A run's own settings with what may be changed, and the command that began it."""
+    refused = [changes.where.get(key, key) for key in changes.values if key not in CHANGEABLE]
+    if refused:
+        raise RunError(
+            f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --workers and "
+            "--device can); start a new run with --config"
+        )
+    first, _, _ = run.settings.read_text(encoding="utf-8").partition("\n")
+    layers = [read_file(run.settings), changes]
+    if "run.device" in changes.values:  # the table knows what suits the other device
+        layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
+    command = first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
+    checks = partial(check, weights=not Checkpoints(run.checkpoint).is_there)
+    return read(layers, [checks]), command or f"fieldmark train --config {run.settings}"
+
+
+def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
+    """Whether the last stage is on features and done, but for another number of epochs.
+
+    Such a stage takes seconds, and is not trained further but again, as a whole.
+    """
+    last = len(settings.train.stages) - 1
+    if not is_on_features(settings, last):
+        return False
+    tree = Checkpoints(run.checkpoint).read()
+    if tree is None or tree["stage"] < last or tree["epoch"] == tree["stage_begun"]:
+        return False
+    return bool(tree["planned"] != settings.train.epochs)
+
+
+def already_done(run: RunDir, reached: int) -> str:
+    """What to say of a run that is done, with so many epochs of its last stage."""
+    if reached < epochs_planned(run):
+        return (
+            f"{run.path} is done ({run.read_manifest()['ending']}), and more epochs would end the "
+            f"same way; without that: fieldmark train --config {run.settings} train.patience=none"
+        )
+    return (
+        f"{run.path} is done after {epochs_reached(run)} epochs; "
+        f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
+    )
+
+
+def epochs_planned(run: RunDir) -> int:
+    """Epochs that a finished run was planned for; patience may have ended it before."""
+    return int(run.read_manifest()["epochs"])
+
+
+def epochs_reached(run: RunDir, stage: int | None = None) -> int:
+    """Epochs that are done, by the history: of all stages, or of this one, counted from 1."""
+    if not run.history.is_file():
+        return 0
+    with run.history.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    return sum(stage is None or int(row["stage"]) == stage for row in rows)
+
+
+def refuse_changed(samples: Samples) -> None:
+    """A run goes on only with the images that it began with."""
+    now = content_hashes(samples)
+    before = samples.frame["hash"].to_list()
+    paths = samples.frame["path"].to_list()
+    changed = [p for p, was, seen in zip(paths, before, now, strict=True) if was != seen]
+    if changed:
+        raise DataError(
+            f"{samples.root}: {len(changed)} images changed or vanished since the run began "
+            f"('{changed[0]}' is one); put them back, or start a new run"
+        )
