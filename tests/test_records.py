@@ -132,7 +132,7 @@ def test_predictions_hold_the_rows_that_were_asked_for():
     assert found.frame["fold"].to_list() == found.frame["model"].to_list() == [None, None]
     assert np.array_equal(found.logits, logits)
     assert list(found.frame.columns) == [
-        *("path", "row", "hash", "split", "fold", "model", "truth"),
+        *("path", "row", "hash", "split", "group", "fold", "model", "truth"),
         *("logit:cat", "logit:dog"),
     ]
 
@@ -241,3 +241,22 @@ def test_the_input_comes_back_from_json_as_it_was():
 def test_the_stored_form_is_a_word_and_a_side(stored, form, evaluated):
     assert InputSpec(stored, 224).form == form
     assert InputSpec(stored, 224).evaluated_form == evaluated
+
+
+def test_rows_of_one_group_share_a_number_and_rows_without_stand_alone():
+    groups = ["b", None, "a", "b", None]
+    samples = Samples.from_columns(
+        {"path": [f"{k}.png" for k in range(5)], "labels": [["cat"]] * 5, "group": groups}
+    )
+    found = Predictions.of(samples, np.arange(5), np.zeros((5, 1), np.float32), classes=("cat",))
+    numbers = found.groups
+    assert numbers[0] == numbers[3]
+    assert len(set(numbers.tolist())) == 4
+    assert sorted(set(numbers.tolist())) == [0, 1, 2, 3]
+
+
+def test_without_any_group_images_stand_for_themselves():
+    samples = Samples.from_columns({"path": ["1.png"], "labels": [["cat"]]})
+    found = Predictions.of(samples, np.arange(1), np.zeros((1, 1), np.float32), classes=("cat",))
+    assert found.groups is None
+    assert Predictions(found.frame.drop("group")).groups is None

@@ -218,3 +218,14 @@ def test_a_file_system_without_locks_holds_nothing_up(run, monkeypatch):
     with run.locked():
         run.log.write_text("worked")
     assert run.log.read_text() == "worked"
+
+
+def test_the_temperature_is_the_models_then_the_evaluations_then_one(tmp_path):
+    run = RunDir(tmp_path)
+    assert run.read_temperature() == 1
+    run.metrics.write_text('{"calibration": {"temperature": 2.5}}')
+    assert run.read_temperature() == 2.5
+    (tmp_path / "model.json").write_text('{"temperature": 1.5}')
+    assert run.read_temperature() == 1.5
+    (tmp_path / "model.json").write_text("{}")
+    assert run.read_temperature() == 1

@@ -94,14 +94,15 @@ class Samples:
             digest.update(row.encode() + b"\n")
         return digest.hexdigest()
 
-    def write(self, path: Path, notes: Sequence[str] = ()) -> None:
-        """The table as Parquet; the root, and notes on the images, in its metadata."""
-        self.frame.write_parquet(path, metadata={"root": self.root, "notes": json.dumps(notes)})
+    def write(self, path: Path, about: dict[str, Any] | None = None) -> None:
+        """The table as Parquet; the root, and plain values about the images, in its metadata."""
+        kept = {"root": self.root, "about": json.dumps(about or {})}
+        self.frame.write_parquet(path, metadata=kept)
 
     @staticmethod
-    def read_notes(path: Path) -> tuple[str, ...]:
-        """The notes that `write` was given."""
-        return tuple(json.loads(pl.read_parquet_metadata(path).get("notes", "[]")))
+    def read_about(path: Path) -> dict[str, Any]:
+        """The plain values that `write` was given."""
+        return dict(json.loads(pl.read_parquet_metadata(path).get("about", "{}")))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -112,7 +113,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row an image and model: path, row, hash, split, fold, model, truth, and a logit a class.
+    """One row an image and model: path, row, hash, split, group, fold, model, truth, and logits.
 
     The logits are columns named `logit:CLASS`, float32, in the order of the classes.
     """
@@ -132,6 +133,7 @@ class Predictions:
             "row",
             "hash",
             "split",
+            "group",
             pl.lit(about.get("fold"), pl.Int64).alias("fold"),
             pl.lit(about.get("model"), pl.String).alias("model"),
             pl.col("labels").alias("truth"),
@@ -156,6 +158,19 @@ class Predictions:
     def targets(self) -> np.ndarray:
         """Each row's first label as its position in `classes`. -> (N,) int64; -1 where unknown."""
         return Samples(self.frame.rename({"truth": "labels"})).targets(self.classes)
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """Each row's group as a number from 0; a row without one is a group of its own. -> (N,)
+
+        None where no row has a group: then every image stands for itself.
+        """
+        if "group" not in self.frame.columns or not self.frame["group"].count():
+            return None
+        own = pl.int_range(pl.len()).cast(pl.String)
+        name = pl.when(pl.col("group").is_null()).then(own).otherwise("g" + pl.col("group"))
+        numbers: np.ndarray = self.frame.select(name.rank("dense") - 1).to_series().to_numpy()
+        return numbers.astype(np.int64)
 
     def scores(self, temperature: float = 1.0) -> np.ndarray:
         """Probabilities: the softmax of logits / temperature. -> (N, C) float64, rows sum to 1"""

@@ -127,6 +127,17 @@ class RunDir:
         """manifest.json; raises RunError where the run is not done."""
         return self._read_json(self.manifest)
 
+    def read_temperature(self) -> float:
+        """What logits are divided by to become scores; 1 where nothing was fitted.
+
+        A run has it in model.json, an evaluation, which has no model, in metrics.json.
+        """
+        info = self.path / INFO
+        if info.is_file():
+            return float(self._read_json(info).get("temperature", 1.0))
+        found = self._read_json(self.metrics) if self.metrics.is_file() else {}
+        return float((found.get("calibration") or {}).get("temperature", 1.0))
+
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:
             return dict(json.loads(path.read_text(encoding="utf-8")))

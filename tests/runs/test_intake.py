@@ -35,10 +35,10 @@ def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_p
     assert (
         "1 image taken out of training or validation, being copies of images that are judged: "
         "'train/red/copy.png = val/red/08.png'"
-    ) in intake.notes
+    ) in intake.told.notes
     kept = take_in(DataSettings(source=str(split), test_copies="keep"), QUIET)
     assert "train/red/copy.png" in kept.samples.frame["path"].to_list()
-    assert any("so the figures flatter" in note for note in kept.notes)
+    assert any("so the figures flatter" in note for note in kept.told.notes)
 
 
 def test_near_copies_are_on_one_side(photos):

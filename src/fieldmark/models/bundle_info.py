@@ -21,8 +21,9 @@ class BundleInfo:
     model, options: its name in the catalog and what its builder was given. head, head_options:
     the same of its head. resizer: the side in pixels that a learned resizer gives to it, if
     there is one. classes: in the order of the logits. thresholds: of each class's score, for
-    several labels an image. temperature: what logits are divided by to become scores. weights:
-    where training began. samples_hash: of the table that it was trained on. precision: what it
+    several labels an image. temperature: what logits are divided by to become scores. answers:
+    of validation, for scores from high to low, how many images have at least that score and how
+    many of them are guessed right. weights: where training began. samples_hash: of the table that it was trained on. precision: what it
     was trained and measured in.
     """
 
@@ -33,6 +34,7 @@ class BundleInfo:
     task: Literal["single-label", "multi-label"] = "single-label"
     thresholds: dict[str, float] | None = None
     temperature: float = 1.0
+    answers: tuple[tuple[float, int, int], ...] = ()
     licence: str | None = None
     weights: str = "random"
     versions: dict[str, str] = field(default_factory=dict)

@@ -1,11 +1,10 @@
 """From a source to images that can be trained on: listed, scanned, checked, split."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
@@ -19,15 +18,16 @@ from fieldmark.data.sources import open_files, read_listing
 from fieldmark.data.splits import drop_copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
+from fieldmark.runs.told import NOTHING, Told, group_note, split_words
 from fieldmark.settings.tree import DataSettings
 
 
 @dataclass(frozen=True)
 class Intake:
-    """Images with their splits. `notes` are sentences that the reader must know."""
+    """Images with their splits, and what is told of them."""
 
     samples: Samples
-    notes: tuple[str, ...] = ()
+    told: Told = NOTHING
     mirrored: bool = True
     embedded: bool = False
 
@@ -59,15 +59,18 @@ def take_in(data: DataSettings, console: Console) -> Intake:
             f"{data.source}: {counted(len(left_out), 'image')} cannot be used and "
             f"data.on_bad=error; '{name}' is one: {reason}"
         )
-    facts = facts.filter(pl.col("problem").is_null())
-    notes = [*listing.notes, *left_out_notes(left_out), *health_notes(samples, facts)]
-    samples, copies, taken_out = without_copies(samples, copy_groups(facts), data.test_copies)
+    copies, good = copy_groups(facts), facts["problem"].is_null().to_numpy()
+    found = tuple(findings(listing.samples, facts, copies=copies))
+    notes = [*listing.notes, *left_out_notes(left_out), *health_notes(found)]
+    samples, copies, taken_out = without_copies(samples, copies[good], data.test_copies)
     wanted = 0.0 if data.val == "none" else data.val_fraction
     test = 0.0 if data.test == "none" else data.test_fraction
     parted = split(samples, val=wanted, test=test, seed=data.split_seed, copies=copies)
     done = merge_val_into_train(parted) if data.val == "none" else parted
     open_files(done)
-    return Intake(done, (*notes, *taken_out), listing.mirrored, listing.embedded)
+    story = split_words(data, listing.samples.frame["split"].to_list(), done, copies)
+    told = Told((*notes, *taken_out, *group_note(done)), found, tuple(story))
+    return Intake(done, told, listing.mirrored, listing.embedded)
 
 
 def without_copies(
@@ -106,10 +109,9 @@ def left_out_notes(left_out: dict[str, str]) -> list[str]:
     return [f"{number} left out ({listed(left_out, most=5)}); {reason}"]
 
 
-def health_notes(samples: Samples, facts: pl.DataFrame) -> list[str]:
+def health_notes(found: Sequence[Finding]) -> list[str]:
     """The findings that may spoil a score, but those that are told in words of their own."""
     own = ("unreadable", "truncated", "zero-byte", "bomb", "missing", "leakage")
-    found: list[Finding] = findings(samples, facts)
     return [each.sentence for each in found if each.severity == "error" and each.kind not in own]
 
 

@@ -4,7 +4,7 @@ Nothing here writes a file, so that every mistake is found before a run folder e
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +31,14 @@ from fieldmark.runs.concrete import NORMALIZE, make_concrete
 from fieldmark.runs.intake import Intake, take_in
 from fieldmark.runs.machine import versions
 from fieldmark.runs.stages import HEAD
+from fieldmark.runs.told import NOTHING, Told
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run that is ready to start. `notes` are sentences that the reader must know."""
+    """A run that is ready to start, and what is told of its images and weights."""
 
     settings: Settings
     origins: dict[str, str]
@@ -47,7 +48,12 @@ class Prepared:
     model: Classifier
     info: BundleInfo
     device: torch.device
-    notes: tuple[str, ...]
+    told: Told
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences that the reader must know."""
+        return self.told.notes
 
 
 def prepare(
@@ -55,12 +61,12 @@ def prepare(
     console: Console,
     samples: Samples | None = None,
     *,
-    notes: tuple[str, ...] = (),
+    told: Told = NOTHING,
     load: bool = True,
 ) -> Prepared:
     """From settings to a run that is ready to start.
 
-    `samples` with their splits, and the `notes` on them, take the place of reading
+    `samples` with their splits, and what is `told` of them, take the place of reading
     `data.source`: a run that goes on. `load`: whether the weights to begin with are read; a
     checkpoint has its own. Raises DataError, RunError, SettingsError, WeightsError.
     """
@@ -69,7 +75,7 @@ def prepare(
         refuse_taken(settings.run.out, settings.run.name)
         intake = take_in(settings.data, console)
     else:
-        intake = Intake(samples, notes)
+        intake = Intake(samples, told)
     samples = intake.samples
     concrete, origins = make_concrete(resolved, intake, load=load)
     check_optimizer(concrete)
@@ -79,9 +85,10 @@ def prepare(
     check_stages(concrete, model.network)
     check_batch(concrete, model)
     check_loss(concrete, samples)
-    said = tuple(dict.fromkeys([*intake.notes, *lacking_notes(samples), *weight_notes]))
+    said = dict.fromkeys([*intake.told.notes, *lacking_notes(samples), *weight_notes])
+    told = replace(intake.told, notes=tuple(said))
     info = bundle_info(concrete, samples, spec)
-    return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, said)
+    return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, told)
 
 
 def check_optimizer(settings: Settings) -> None:

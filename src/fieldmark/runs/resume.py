@@ -20,6 +20,7 @@ from fieldmark.runs.parts import (
 )
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.run import COMMAND, go, write_run_settings
+from fieldmark.runs.told import Told
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
@@ -56,11 +57,11 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
         samples = Samples.read(run.samples)
         refuse_changed(samples)
-        notes = Samples.read_notes(run.samples)
+        told = Told.read(run.samples)
         # the head 'after' is as wide as the layer in the file that it keeps
         keeps = resolved.settings.head.name == "after"
         load = again or keeps or not Checkpoints(run.checkpoint).is_there
-        prepared = prepare(resolved, console, samples, notes=notes, load=load)
+        prepared = prepare(resolved, console, samples, told=told, load=load)
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):
             command += further

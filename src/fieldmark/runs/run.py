@@ -59,7 +59,7 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     run = rundir.create(where.out, where.name, stem)
     try:
         with guarded(run, prepared.settings.train), run.locked():
-            write_whole(run.samples, lambda p: prepared.samples.write(p, prepared.notes))
+            write_whole(run.samples, lambda p: prepared.samples.write(p, prepared.told.to_json()))
             write_run_settings(run, prepared, command)
             go(run, prepared, console, command)
     except BaseException as error:
