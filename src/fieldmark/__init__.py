@@ -69,8 +69,12 @@ def train(
     return Run(run.path)
 
 
-def load(path: str | Path, *, device: str = "auto") -> "Predictor":
-    """A trained run, or a bundle's folder, ready to predict. Raises RunError, WeightsError."""
+def load(path: str | Path, *, device: str = "auto", abstain: float | None = None) -> "Predictor":
+    """A trained run, or a bundle's folder, ready to predict.
+
+    abstain: 0.95 answers only where validation says that 95 % of the answers are right; the
+    others have no label (None). Raises RunError, WeightsError, SettingsError.
+    """
     from fieldmark.use.predictor import Predictor
 
-    return Predictor(path, device=device)
+    return Predictor(path, device=device, abstain=abstain)

@@ -11,8 +11,12 @@ from fieldmark.records import Predictions, Samples, softmax
 CLASSES = ("auk", "bat", "cat")
 
 
-def predicted(logits, labels):
+BY_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
+
+
+def predicted(logits, labels, groups=None):
     columns = {
+        **({"group": groups} if groups else {}),
         "path": [f"{row}.png" for row in range(len(labels))],
         "labels": [[label] for label in labels],
         "split": ["test"] * len(labels),
@@ -31,9 +35,9 @@ def predictions():
 
 def test_figures_are_the_measures_of_the_predictions(predictions):
     found = figures(predictions)
-    assert {name: found[name] for name in METRICS} == measure(
-        predictions.logits, predictions.targets
-    )
+    measured = measure(predictions.logits, predictions.targets)
+    assert measured.pop("top5_accuracy") != found["top5_accuracy"] is None  # nan, of three classes
+    assert {name: found[name] for name in measured} == measured
     assert (found["n"], found["unknown"], found["no_guess"], found["absent"]) == (60, 0, 0, [])
     assert "intervals" not in found
     assert np.trace(found["confusion"]) / 60 == pytest.approx(found["accuracy"])
@@ -50,13 +54,15 @@ def test_figures_are_json_and_come_back_as_they_were(predictions):
 def test_intervals_are_given_when_they_are_asked_for(predictions):
     found = figures(predictions, with_intervals=True, seed=5)
     assert list(found["intervals"]) == list(METRICS)
+    assert found["intervals"].pop("top5_accuracy") == [None, None]
     for name, (low, high) in found["intervals"].items():
-        assert low < found[name] < high
+        assert low <= found[name] <= high
+        assert low < high
     for row in found["per_class"].values():
-        assert list(row["intervals"]) == ["precision", "recall", "f1"]
+        assert tuple(row["intervals"]) == BY_CLASS
         assert row["intervals"]["recall"][0] < row["recall"] < row["intervals"]["recall"][1]
     other = figures(predictions, with_intervals=True, seed=6)
-    assert found["intervals"]["macro_f1"] != other["intervals"]["macro_f1"]
+    assert found["intervals"] != other["intervals"]
 
 
 def test_temperature_changes_the_loss_and_not_the_guesses(predictions):
@@ -78,8 +84,8 @@ def test_a_class_without_images_is_named_and_its_figures_are_null():
     found = figures(predicted(logits, ["auk", "bat", "bat"]), with_intervals=True)
     absent = found["per_class"]["cat"]
     assert found["absent"] == ["cat"]
-    assert absent.pop("intervals") == {name: [None, None] for name in ("precision", "recall", "f1")}
-    assert absent == {"support": 0, "precision": None, "recall": None, "f1": None, "roc_auc": None}
+    assert absent.pop("intervals") == {name: [None, None] for name in BY_CLASS}
+    assert absent == {"support": 0, **dict.fromkeys(BY_CLASS)}
     assert found["macro_recall"] == 0.75
 
 
@@ -89,8 +95,10 @@ def test_images_without_a_guess_are_counted_as_wrong():
     found = figures(predicted(logits, ["auk", "bat", "cat"]), with_intervals=True)
     assert (found["n"], found["no_guess"]) == (3, 1)
     assert found["accuracy"] == pytest.approx(2 / 3)
-    assert found["log_loss"] is None
+    assert found["log_loss"] is found["ece"] is found["mean_average_precision"] is None
     assert found["intervals"]["log_loss"] == [None, None]
+    assert sum(row["n"] for row in found["reliability"]) == 2
+    assert found["answers"][-1]["share"] == pytest.approx(2 / 3)
     assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
 
 
@@ -100,3 +108,34 @@ def test_a_split_without_images_has_no_figures():
     assert found["absent"] == list(CLASSES)
     assert {found[name] for name in METRICS} == {None}
     assert all(bounds == [None, None] for bounds in found["intervals"].values())
+    assert found["reliability"] == found["answers"] == []
+
+
+def test_answers_run_from_the_surest_to_all(predictions):
+    found = figures(predictions)
+    scores, shares = ([row[name] for row in found["answers"]] for name in ("score", "share"))
+    assert scores == sorted(scores, reverse=True)
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+    assert found["answers"][-1]["accuracy"] == found["accuracy"]
+    sure = predictions.scores().max(axis=1) >= scores[10]
+    right = predictions.logits.argmax(axis=1) == predictions.targets
+    assert (shares[10], found["answers"][10]["accuracy"]) == (sure.mean(), right[sure].mean())
+
+
+def test_answers_of_many_images_are_101_rows():
+    logits = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
+    answers = figures(predicted(logits, ["auk", "bat"] * 250))["answers"]
+    assert len(answers) == 101
+    assert (answers[0]["share"], answers[-1]["share"]) == (1 / 500, 1)
+
+
+def test_groups_that_the_intervals_were_drawn_by_are_counted():
+    logits = np.random.default_rng(2).normal(size=(40, 3)).astype(np.float32)
+    labels = ["auk", "bat", "cat", "yeti"] * 10  # the yeti is not known, nor are its groups
+    grouped = predicted(logits, labels, [f"{row // 2}" for row in range(39)] + [None])
+    found = figures(grouped, with_intervals=True)
+    alone = figures(predicted(logits, labels), with_intervals=True)
+    assert (found["groups"], alone["groups"], figures(grouped)["groups"]) == (20, None, None)
+    assert found["accuracy"] == alone["accuracy"]
+    assert found["intervals"]["macro_f1"] != alone["intervals"]["macro_f1"]

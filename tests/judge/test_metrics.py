@@ -7,11 +7,13 @@ from sklearn import metrics as reference
 from fieldmark.judge.metrics import (
     METRICS,
     Evidence,
-    class_aucs,
-    confusion,
+    bins_of,
+    calibration_error,
+    class_areas,
     guesses,
     measure,
     per_class,
+    placements,
 )
 from fieldmark.records import softmax
 
@@ -83,10 +85,16 @@ def test_roc_auc_is_the_share_of_pairs_won_and_a_tie_is_half(case):
     logits, targets = case
     scores = softmax(logits)
     pairs = [auc_of_pairs(column, targets == k) for k, column in enumerate(scores.T)]
-    np.testing.assert_allclose(class_aucs(scores, targets), pairs, atol=1e-12)
+    np.testing.assert_allclose(class_areas(scores, targets)[0], pairs, atol=1e-12)
     there = [value for value in pairs if not np.isnan(value)]
     expected = np.mean(there) if there else np.nan
     assert measure(logits, targets)["roc_auc"] == pytest.approx(expected, nan_ok=True)
+
+
+def test_a_placement_is_the_share_that_is_below_and_half_of_what_is_equal():
+    values, others = np.array([0.5, 0.1, 0.9, 0.5]), np.array([0.5, 0.2, 0.95, 0.0])
+    assert placements(values, others).tolist() == [0.625, 0.25, 0.75, 0.625]
+    assert placements(values[:0], others).tolist() == []
 
 
 @pytest.mark.parametrize("decimals", [0, 1, 6])
@@ -133,7 +141,9 @@ def test_one_class_alone_has_no_roc_auc():
     logits, targets = drawn(5, n=20)
     ours = measure(logits, np.full_like(targets, 2))
     assert np.isnan(ours["roc_auc"])
-    assert np.isnan(per_class(Evidence.of(logits, np.full_like(targets, 2)))["roc_auc"]).all()
+    alone = per_class(Evidence.of(logits, np.full_like(targets, 2)))
+    assert np.isnan(alone["roc_auc"]).all()
+    assert alone["average_precision"][2] == ours["mean_average_precision"] == 1.0
     assert ours["macro_recall"] == ours["accuracy"] == np.mean(logits.argmax(axis=1) == 2)
 
 
@@ -164,7 +174,8 @@ def test_a_row_that_is_not_finite_is_no_guess_and_counts_as_wrong(bad):
     assert (found[:30] == -1).all()
     assert (found[30:] == logits[30:].argmax(axis=1)).all()
     assert ours["accuracy"] == np.mean(found == targets)
-    assert np.isnan([ours["roc_auc"], ours["log_loss"]]).all()
+    of_scores = ("roc_auc", "mean_average_precision", "log_loss", "ece")
+    assert np.isnan([ours[name] for name in of_scores]).all()
     micro = precision_recall_f1(targets, found, labels=range(4), average="micro")
     assert {name: ours[f"micro_{name}"] for name in KINDS} == pytest.approx(micro)
     macro = precision_recall_f1(targets, found, labels=range(4), average="macro")
@@ -172,8 +183,10 @@ def test_a_row_that_is_not_finite_is_no_guess_and_counts_as_wrong(bad):
 
 
 def test_a_model_that_guesses_nothing_has_nothing_right():
-    ours = measure(np.full((3, 2), np.nan), np.array([0, 1, 1]))
-    assert {ours[name] for name in METRICS if name not in ("roc_auc", "log_loss")} == {0.0}
+    ours = measure(np.full((3, 7), np.nan), np.array([0, 1, 1]))
+    of_scores = ("roc_auc", "mean_average_precision", "log_loss", "ece")
+    assert np.isnan([ours[name] for name in of_scores]).all()
+    assert {ours[name] for name in METRICS if name not in of_scores} == {0.0}
 
 
 def test_minus_infinity_rules_a_class_out_and_leaves_a_guess():
@@ -184,23 +197,129 @@ def test_minus_infinity_rules_a_class_out_and_leaves_a_guess():
 
 def test_the_confusion_table_is_scikit_learns():
     logits, targets = drawn(7)
-    found = logits.argmax(axis=1)
-    theirs = reference.confusion_matrix(targets, found)
-    assert confusion(found, targets, 4).tolist() == theirs.tolist()
-    weights = np.random.default_rng(0).random(len(targets))
-    weighted = reference.confusion_matrix(targets, found, sample_weight=weights)
-    np.testing.assert_allclose(confusion(found, targets, 4, weights), weighted)
+    theirs = reference.confusion_matrix(targets, logits.argmax(axis=1))
+    counts = Evidence.of(logits, targets).counts
+    assert counts[:, :-1].tolist() == theirs.tolist()
+    assert counts[:, -1].tolist() == [0] * 4
 
 
-def test_an_image_without_a_guess_is_in_no_column_of_the_confusion_table():
-    table = confusion(np.array([-1, 0, 1]), np.array([0, 0, 1]), 2)
-    assert table.tolist() == [[1, 0], [0, 1]]
+def test_an_image_without_a_guess_is_in_the_last_column_of_the_confusion_table():
+    logits = np.array([[np.nan, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    counts = Evidence.of(logits, np.array([0, 0, 1])).counts
+    assert counts.tolist() == [[1, 0, 1], [0, 1, 0]]
 
 
-@pytest.mark.parametrize(("guess", "truth"), [(0, -1), (0, 2), (2, 0), (-2, 0)])
-def test_a_class_that_does_not_exist_is_refused_by_the_confusion_table(guess, truth):
-    with pytest.raises(ValueError, match=r"row 1: truth .* is outside 0\.\.1"):
-        confusion(np.array([0, guess]), np.array([0, truth]), 2)
+@pytest.mark.parametrize("truth", [-1, 2])
+def test_a_class_that_does_not_exist_is_refused(truth):
+    with pytest.raises(ValueError, match=rf"row 1: truth {truth} is outside 0\.\.1"):
+        Evidence.of(np.zeros((2, 2)), np.array([0, truth]))
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(cases())
+def test_average_precision_is_that_of_scikit_learn_also_where_scores_tie(case):
+    logits, targets = case
+    scores, present = softmax(logits).round(2), np.unique(targets)
+    theirs = [reference.average_precision_score(targets == k, scores[:, k]) for k in present]
+    ours = class_areas(scores, targets)[1]
+    np.testing.assert_allclose(ours[present], theirs, atol=1e-12)
+    assert np.isnan(np.delete(ours, present)).all()
+    found = measure(logits, targets, scores=scores)["mean_average_precision"]
+    assert found == pytest.approx(np.mean(theirs))
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(cases())
+def test_mcc_is_that_of_scikit_learn_where_two_classes_are_true(case):
+    logits, targets = case
+    found = measure(logits, targets)["mcc"]
+    if len(np.unique(targets)) == 1:
+        assert np.isnan(found)
+    else:
+        theirs = reference.matthews_corrcoef(targets, logits.argmax(axis=1))
+        assert found == pytest.approx(theirs, abs=1e-12)
+
+
+def test_mcc_of_one_true_class_is_nan_of_one_guessed_class_0_and_of_no_mistake_1():
+    logits = np.eye(2)[[0, 0, 1]]
+    assert np.isnan(measure(logits, np.array([0, 0, 0]))["mcc"])
+    assert measure(logits, np.array([0, 0, 1]))["mcc"] == 1.0
+    assert measure(logits, np.array([1, 1, 0]))["mcc"] == -1.0
+    assert measure(np.eye(2)[[0, 0, 0]], np.array([0, 1, 1]))["mcc"] == 0.0
+
+
+def test_mcc_takes_images_without_a_guess_for_one_more_class():
+    logits, targets = drawn(12)
+    logits[::5, 0] = np.nan
+    theirs = reference.matthews_corrcoef(targets, guesses(logits))
+    assert measure(logits, targets)["mcc"] == pytest.approx(theirs, abs=1e-12)
+
+
+def test_top5_accuracy_is_that_of_scikit_learn_where_nothing_ties():
+    logits, targets = drawn(10, classes=9, decimals=6)
+    theirs = reference.top_k_accuracy_score(targets, logits, k=5, labels=range(9))
+    assert measure(logits, targets)["top5_accuracy"] == pytest.approx(theirs)
+    assert 0.5 < theirs < 0.95
+
+
+@pytest.mark.parametrize("decimals", [0, 1])
+def test_a_tie_at_the_border_of_the_five_goes_to_the_first_of_equals(decimals):
+    logits, targets = drawn(11, classes=8, decimals=decimals)
+    likeliest = np.argsort(-logits, axis=1, kind="stable")[:, :5]
+    expected = [truth in five for truth, five in zip(targets, likeliest, strict=True)]
+    assert Evidence.of(logits, targets).in_top5.tolist() == expected
+
+
+def test_top5_accuracy_needs_more_than_five_classes_and_a_guess():
+    logits, targets = drawn(13, classes=5)
+    assert np.isnan(measure(logits, targets)["top5_accuracy"])
+    logits = np.zeros((2, 6))
+    logits[1, 5] = np.nan
+    assert measure(logits, np.array([0, 0]))["top5_accuracy"] == 0.5
+
+
+def ece_by_hand(confidence, right):
+    found = 0
+    for low, high in zip(np.linspace(0, 1, 16)[:-1], np.linspace(0, 1, 16)[1:], strict=True):
+        here = (confidence > low) & (confidence <= high)
+        if here.any():
+            found += here.mean() * abs(right[here].mean() - confidence[here].mean())
+    return found
+
+
+@settings(max_examples=40, deadline=None, database=None)
+@given(cases())
+def test_ece_is_the_mean_gap_over_bins(case):
+    logits, targets = case
+    scores = softmax(logits)
+    expected = ece_by_hand(scores.max(axis=1), logits.argmax(axis=1) == targets)
+    assert measure(logits, targets)["ece"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_bin_of_ece_holds_its_upper_edge():
+    edges = np.linspace(0, 1, 16)
+    assert bins_of(edges).tolist() == [0, *range(15)]
+    assert bins_of(np.nextafter(edges[1:-1], 2)).tolist() == list(range(1, 15))
+
+
+def test_weights_of_ece_are_how_often_an_image_counts():
+    rng = np.random.default_rng(1)
+    confidence, right = rng.random(50), rng.random(50) < 0.6
+    weights = rng.integers(3, size=(2, 50))
+    repeated = [ece_by_hand(confidence.repeat(row), right.repeat(row)) for row in weights]
+    np.testing.assert_allclose(calibration_error(confidence, right, weights), repeated)
+    confidence[3] = np.nan
+    assert np.isnan(calibration_error(confidence, right, weights)).tolist() == [True, True]
+
+
+def test_confidence_is_the_score_of_the_guess():
+    logits, targets = drawn(14)
+    logits[4] = np.inf
+    evidence = Evidence.of(logits, targets, temperature=2.0)
+    expected = softmax(logits, 2.0).max(axis=1)
+    assert np.isnan(expected[4])
+    np.testing.assert_array_equal(evidence.confidence, expected)
+    assert evidence.right.tolist() == (guesses(logits) == targets).tolist()
 
 
 def test_scores_at_hand_are_used():
@@ -212,7 +331,7 @@ def test_scores_at_hand_are_used():
     assert ours["accuracy"] == measure(logits, targets)["accuracy"]
 
 
-def test_every_figure_of_the_table_is_measured_and_only_a_loss_is_better_when_small():
+def test_every_figure_of_the_table_is_measured_and_only_two_are_better_when_small():
     assert list(measure(*drawn(9))) == list(METRICS)
-    assert [name for name, (_, goal) in METRICS.items() if goal == "min"] == ["log_loss"]
+    assert [name for name, (_, goal) in METRICS.items() if goal == "min"] == ["log_loss", "ece"]
     assert all(about and goal in ("max", "min") for about, goal in METRICS.values())

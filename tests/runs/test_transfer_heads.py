@@ -39,7 +39,7 @@ def test_predictions_of_a_frozen_network_are_those_of_the_bundle(photos, weights
     run = train(photos, tmp_path, "run", *weights, "model.freeze=true")
     table = Predictions.read(run.predictions)
     answers = Predictor(run.path).predict([photos / path for path in table.frame["path"]])
-    for answer, row in zip(answers, table.scores(), strict=True):
+    for answer, row in zip(answers, table.scores(run.read_temperature()), strict=True):
         assert list(answer.scores.values()) == pytest.approx(row, abs=1e-5)
 
 
@@ -143,5 +143,5 @@ def test_a_run_with_another_head_can_be_loaded_and_predicts_the_same(
     run = train(photos, tmp_path, "run", *weights, *STAGED, f"head.name={name}", epochs=None)
     table = Predictions.read(run.predictions)
     answers = Predictor(run.path).predict([photos / path for path in table.frame["path"]])
-    for answer, row in zip(answers, table.scores(), strict=True):
+    for answer, row in zip(answers, table.scores(run.read_temperature()), strict=True):
         assert list(answer.scores.values()) == pytest.approx(row, abs=1e-5)

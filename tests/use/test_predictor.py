@@ -13,7 +13,7 @@ from smallruns import draw_photos, train
 import fieldmark
 from fieldmark.errors import DataError, DiskError, RunError, SettingsError
 from fieldmark.records import Predictions
-from fieldmark.use.predictor import Failure, Predictor, find_images
+from fieldmark.use.predictor import Failure, Predictor
 from fieldmark.use.table import write_table
 
 
@@ -29,7 +29,7 @@ def run(photos, tmp_path_factory):
 
 def test_a_file_gets_the_scores_that_its_row_in_the_predictions_table_has(run, photos):
     table = Predictions.read(run.predictions)
-    scores = table.scores()
+    scores = table.scores(run.read_temperature())
     answers = Predictor(run.path, batch_size=7).predict(
         [photos / path for path in table.frame["path"]]
     )
@@ -73,17 +73,6 @@ def test_predict_raises_for_a_broken_file(run, tmp_path):
         Predictor(run.path).predict(tmp_path / "broken.jpg")
 
 
-def test_pictures_are_found_at_any_depth_and_nothing_else(tmp_path):
-    for name in ("b/2.jpg", "b/c/3.PNG", "a.png", "b/.hidden.png", "b/notes.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in find_images([tmp_path])]
-    assert found == ["a.png", "b/2.jpg", "b/c/3.PNG"]
-    with pytest.raises(DataError, match=r"nowhere: there is no such file or folder"):
-        list(find_images([tmp_path / "nowhere"]))
-
-
 def test_the_three_kinds_of_table_hold_the_same(run, photos, tmp_path):
     predictor = Predictor(run.path)
     answers = predictor.predict(photos / "red")
@@ -99,6 +88,8 @@ def test_the_three_kinds_of_table_hold_the_same(run, photos, tmp_path):
         assert table.columns == columns
         assert table.equals(tables[0])
     assert tables[0]["label"].to_list() == [answer.label for answer in answers]
+    scores = [float(f"{answer.score:.6g}") for answer in answers]
+    assert tables[0]["score"].to_list() == scores != [answer.score for answer in answers]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["t.csv", "t.jsonl", "t.parquet"]
 
 

@@ -1,13 +1,18 @@
 """`fieldmark predict`: a trained run looks at new images."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fieldmark.errors import counted
+
+if TYPE_CHECKING:
+    from fieldmark.use.predictor import Failure, Prediction
 
 
 def command(
@@ -16,7 +21,14 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="A .csv, .jsonl or .parquet file; else to the screen.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the file of --out.")
+    ] = False,
     scores: Annotated[bool, typer.Option("--scores", help="A column a class too.")] = False,
+    abstain: Annotated[
+        float | None,
+        typer.Option(help="Label only where this share was right in validation, such as 0.95."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 64,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> int:
@@ -24,35 +36,53 @@ def command(
 
     Exit code 1 where an image could not be read.
     """
-    from fieldmark.use.table import check_suffix, write_table
+    from fieldmark.use.table import check_out, write_table
 
     if out is not None:
-        check_suffix(out)
-    from fieldmark.use.predictor import Failure, Prediction, Predictor, check_inputs, find_images
+        check_out(out, overwrite=overwrite)
+    from fieldmark.use.inputs import find_images
+    from fieldmark.use.predictor import Predictor
 
-    check_inputs(inputs)
-    predictor = Predictor(run, device=device, batch_size=batch_size)
-    failures: list[Failure] = []
-    count = 0
+    found = find_images(inputs)
+    predictor = Predictor(run, device=device, batch_size=batch_size, abstain=abstain)
+    tally = _Tally()
+    answers = tally.watch(predictor.stream(found.paths))
+    first = next(answers, None)
+    if first is not None:  # else there is nothing to make a table of
+        write_table(out or sys.stdout, chain([first], answers), predictor.classes, scores=scores)
+        if out is not None:
+            print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
+    _tell(found.notes)
+    _tell(failure.reason for failure in tally.failures)
+    if tally.failures:
+        nothing = "" if tally.seen else "; there is no table"
+        _tell([f"{counted(len(tally.failures), 'file')} could not be read{nothing}"])
+    if predictor.abstention is not None and tally.seen:
+        _tell([predictor.abstention.words(tally.unlabelled, tally.seen)])
+    return 1 if tally.failures else 0
 
-    def answers() -> Iterator[Prediction]:
-        nonlocal count
-        for answer in predictor.stream(find_images(inputs)):
+
+@dataclass
+class _Tally:
+    """What went by on the way to the table."""
+
+    seen: int = 0
+    unlabelled: int = 0
+    failures: list["Failure"] = field(default_factory=list)
+
+    def watch(self, answers: Iterable["Prediction | Failure"]) -> Iterator["Prediction"]:
+        """The answers but the failures, which are kept."""
+        from fieldmark.use.predictor import Failure
+
+        for answer in answers:
             if isinstance(answer, Failure):
-                failures.append(answer)
+                self.failures.append(answer)
                 continue
-            count += 1
+            self.seen += 1
+            self.unlabelled += answer.label is None
             yield answer
 
-    if out is None:
-        write_table(sys.stdout, answers(), predictor.classes, scores=scores)
-    else:
-        write_table(out, answers(), predictor.classes, scores=scores)
-        print(f"{counted(count, 'image')} labelled in {out}")
-    for failure in failures:
-        print(f"fieldmark: {failure.reason}", file=sys.stderr)
-    if failures:
-        print(f"fieldmark: {counted(len(failures), 'file')} could not be read", file=sys.stderr)
-    elif not count:
-        print("fieldmark: there are no pictures in these inputs", file=sys.stderr)
-    return 1 if failures or not count else 0
+
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"fieldmark: {line}", file=sys.stderr)

@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from fieldmark.judge.calibrate import reliability
 from fieldmark.judge.intervals import Intervals, intervals
 from fieldmark.judge.metrics import NO_GUESS, Evidence, overall, per_class
+from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions
+
+ANSWERS = 101  # rows that a curve is drawn by
 
 
 def figures(
@@ -20,20 +24,26 @@ def figures(
 ) -> dict[str, Any]:
     """Every figure of the predictions of one split and one model, ready for JSON.
 
-    n:          images that the figures are of
-    unknown:    images left out, because their truth is not among the classes
-    no_guess:   images of the n whose logits name no class (nan); they count as wrong
-    absent:     classes without an image here; null per class, and left out of macro means
-    accuracy... every name of METRICS
-    intervals:  {name: [low, high]}, 95 %; only `with_intervals`
-    per_class:  {class: {support, precision, recall, f1, roc_auc, and intervals: {...}}}
-    confusion:  images by truth (rows) and guess (columns), in the order of the classes
+    n:           images that the figures are of
+    unknown:     images left out, because their truth is not among the classes
+    no_guess:    images of the n whose logits name no class (nan); they count as wrong
+    absent:      classes without an image here; null per class, and left out of macro means
+    accuracy...  every name of METRICS
+    intervals:   {name: [low, high]}, 95 %; only `with_intervals`
+    per_class:   {class: {support, precision, recall, f1, roc_auc, average_precision, and
+                 intervals: {...}}}
+    confusion:   images by truth (rows) and guess (columns), in the order of the classes
+    reliability: the bins of ece that have an image: [{low, high, n, confidence, accuracy}]
+    answers:     from the surest on [{score, share, accuracy}]: of all n, the share whose guess
+                 has at least this score, and the share of these that is right
+    groups:      how many groups the intervals were drawn by; None where by images, or not drawn
     """
     known = predictions.targets >= 0
     evidence = Evidence.of(
         predictions.logits[known], predictions.targets[known], temperature=temperature
     )
-    found = intervals(evidence, seed=seed) if with_intervals else None
+    groups = predictions.groups[known] if predictions.groups is not None else None
+    found = intervals(evidence, seed=seed, groups=groups) if with_intervals else None
     support, classes = evidence.margins.support, predictions.classes
     return {
         "n": len(evidence.targets),
@@ -44,7 +54,18 @@ def figures(
         **({"intervals": _plain(found.overall)} if found else {}),
         "per_class": _by_class(classes, per_class(evidence), found),
         "confusion": evidence.counts[:, :NO_GUESS].tolist(),
+        "reliability": reliability(evidence),
+        "answers": _answers(evidence),
+        "groups": len(np.unique(groups)) if found and groups is not None else None,
     }
+
+
+def _answers(evidence: Evidence) -> list[dict[str, float]]:
+    images = len(evidence.targets)
+    return [
+        {"score": score, "share": answered / images, "accuracy": right / answered}
+        for score, answered, right in answer_curve(evidence, most=ANSWERS)
+    ]
 
 
 def _by_class(

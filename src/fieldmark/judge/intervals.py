@@ -1,246 +1,277 @@
-"""How sure a figure is: 95 % intervals over the images, each from a seed.
+"""How sure a figure is: 95 % intervals over the images, or over their groups.
 
-Two methods, each where it is honest:
+One method serves every figure that lies between two ends:
 
-- A plain proportion (accuracy, micro figures, a class's recall and precision) has the Wilson
-  score interval, in closed form.
-- Any other figure has the percentile bootstrap: the images are drawn anew with replacement, the
-  figure is computed from each draw, and the interval runs from the 2.5th to the 97.5th
-  percentile. A draw in which a figure does not exist (its class was not drawn) is left out of
-  that figure's percentiles, and a draw's macro figures are means over the classes in the draw.
+1. Each image, or each group, is left out in turn, which tells the figure's error (`jackknife`).
+2. The error tells as how many trials the images count (`effective_trials`). For a plain
+   proportion of images (accuracy, top-5, a class's recall) that is just their number.
+3. The interval is Wilson's for a proportion of the figure's size in so many trials.
 
-Where all is right, or all wrong, every draw gives the same and a bootstrap would claim to be
-certain. Wherever it has no width, the figure's interval is therefore Wilson's, for a proportion
-of that size in so many trials: the images for weighted figures; for the means over classes fewer
-where classes are small (`trials_of_mean`); for a class's F1 the mean of its images and its
-guesses. log_loss, which has no bound, then has no interval: nan.
+Percentiles of a bootstrap, the common way, hold the truth too seldom where a class has few images
+or an area is near 1, and claim certainty where all is right; benchmarks/coverage.py shows both.
+
+Where an error rests on few images or groups, Student's quantile makes the trials fewer. That is
+so with groups, and for areas, where a single image in a wrong place may be most of the error.
+What has no error, for all is right or wrong, counts as many trials as there are images, or as
+groups of equal size; a mean over classes fewer where classes are small (`trials_of_mean`).
+
+A class's F1 is 2 J / (1 + J), where J is the share of hits among the images that are of the class
+or taken for it, so that the ends of J's interval give those of F1: K. F. Y. Lam and others,
+Confidence intervals for the F1 score: a comparison of four methods, 2023. mcc is (1 + mcc) / 2.
+log_loss has no upper end: its interval is symmetric in its logarithm. ece alone is drawn, since
+it is too large where images are few (`_of_calibration`).
 
 The intervals tell what other images from the same source would give. They know nothing of
-another source, nor of what a class's few images did not show. With hundreds of classes of one
-or two images each, a draw's precision and F1 lean to one side of the figure, and so does the
-interval; it is widened to take in the figure itself.
+another source, nor of what a class's few images did not show.
 """
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from fieldmark.judge.metrics import (
-    METRICS,
-    Evidence,
-    Margins,
-    averages,
-    mean_of_present,
-    overall,
-    per_class,
-    placements,
-    rates,
+from fieldmark.judge.jackknife import (
+    Spread,
+    Units,
+    areas_without,
+    mean_without,
+    spread,
+    spreads_of_counts,
+)
+from fieldmark.judge.metrics import BINS, METRICS, TOP, Evidence, bins_of, overall, per_class
+from fieldmark.judge.trials import (
+    effective_trials,
+    student_quantile,
+    trials_of_mean,
+    wilson,
 )
 
-NORMAL_QUANTILE = 1.959963984540054  # 97.5 % of a standard normal distribution lies below
+PLAIN = ("accuracy", "micro_precision", "micro_recall", "micro_f1", "weighted_recall")
+MEANS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
+WEIGHTED = ("weighted_precision", "weighted_f1")
+PER_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 TAILS = (0.025, 0.975)
-PAIRS_UP_TO = 500  # images; above, roc_auc's draws are computed to first order
-CHUNK = 4_000_000  # weights of images in memory at once (16 MB)
+Bounds = tuple[float, float]
+NOTHING: Bounds = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """95 % intervals, low and high: of METRICS by name, and (C, 2) of precision, recall and f1."""
+    """95 % intervals, low and high: of METRICS by name, and (C, 2) of PER_CLASS by name."""
 
-    overall: dict[str, tuple[float, float]]
+    overall: dict[str, Bounds]
     per_class: dict[str, np.ndarray]
 
 
-def intervals(evidence: Evidence, *, draws: int = 1000, seed: int = 0) -> Intervals:
-    """The 95 % interval of every figure; the same seed gives the same intervals.
+def intervals(
+    evidence: Evidence,
+    *,
+    draws: int = 1000,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
+) -> Intervals:
+    """The 95 % interval of every figure; with `groups` (N,) int these count, not the images.
 
-    (nan, nan) for a figure that is nan. An interval always takes in the figure itself.
+    (nan, nan) for a figure that is nan. An interval always takes in the figure itself. Only that
+    of ece is drawn, `draws` times from `seed`: the same seed gives the same intervals.
     """
-    figures, classes, margins = overall(evidence), per_class(evidence), evidence.margins
-    rng = np.random.default_rng(seed)
-    drawn = _margins_of_draws(evidence.counts, draws, rng)
-    values = {**averages(drawn), **_image_draws(evidence, draws, rng)}
-    trials, plain = _trials(margins)
+    figures, classes = overall(evidence), per_class(evidence)
+    if not len(evidence.targets):
+        nothing = np.full((evidence.scores.shape[1], 2), np.nan)
+        return Intervals(dict.fromkeys(METRICS, NOTHING), dict.fromkeys(PER_CLASS, nothing))
+    units = Units.by(len(evidence.targets), groups)
+    areas, by_class = _of_areas(evidence, units, classes)
+    found = {
+        **_of_counts(evidence, units, figures),
+        "top5_accuracy": _of_top5(evidence, units, figures["top5_accuracy"]),
+        **areas,
+        "log_loss": _of_loss(evidence, units, figures["log_loss"]),
+        "ece": _of_calibration(evidence, units, figures["ece"], draws=draws, seed=seed),
+    }
+    by_class |= _of_class_shares(evidence, units, classes)
+    return Intervals(
+        {name: found[name] for name in METRICS}, {name: by_class[name] for name in PER_CLASS}
+    )
+
+
+def _bounds(share: float, trials: float) -> Bounds:
+    low, high = wilson(np.asarray(share), np.asarray(trials))
+    return float(low), float(high)
+
+
+def _of_counts(evidence: Evidence, units: Units, figures: dict[str, float]) -> dict[str, Bounds]:
+    """The intervals of the figures of `averages`."""
+    images = units.trials(np.arange(len(evidence.targets)))
+    spreads = spreads_of_counts(evidence, units)
     found = {}
-    for name in METRICS:
-        exact = wilson(np.asarray(figures[name]), np.asarray(trials.get(name, np.nan)))
-        chosen = exact if name in plain else _bootstrap(figures[name], values[name], exact)
-        found[name] = (float(chosen[0]), float(chosen[1]))
-    precision = wilson(classes["precision"], margins.guessed)
-    recall = wilson(classes["recall"], margins.support)
-    f1 = wilson(classes["f1"], (margins.support + margins.guessed) / 2)
-    bounds = {
-        "precision": precision,
-        "recall": recall,
-        "f1": _bootstrap(classes["f1"], rates(drawn)["f1"], f1),
+    for name, trials in _trials_of_plain(evidence).items():
+        if units.grouped:
+            trials = min(trials, effective_trials(figures[name], spreads[name], images))
+        found[name] = _bounds(figures[name], trials)
+    # Single images: an error of counts is as well known as their share, and Wilson allows for it.
+    known = {
+        name: one if units.grouped else one._replace(freedom=np.inf)
+        for name, one in spreads.items()
     }
-    return Intervals(found, {name: np.stack(pair, axis=-1) for name, pair in bounds.items()})
+    mean = trials_of_mean(_trials_by_class(evidence, units)[0])
+    for name in MEANS + WEIGHTED:
+        otherwise = mean if name in MEANS else images
+        trials = effective_trials(figures[name], known[name], otherwise)
+        found[name] = _bounds(figures[name], trials)
+    share, half = (1 + figures["mcc"]) / 2, known["mcc"]._replace(error=known["mcc"].error / 2)
+    low, high = _bounds(share, effective_trials(share, half, mean))
+    return {**found, "mcc": (min(2 * low - 1, figures["mcc"]), max(2 * high - 1, figures["mcc"]))}
 
 
-def wilson(share: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The 95 % score interval of a proportion, low and high. (...) twice -> two of (...)
-
-    Without trials nothing is known: (0, 1). nan where the share or the trials are nan.
-    E. B. Wilson, Probable inference, the law of succession, and statistical inference, 1927.
-    """
-    square = NORMAL_QUANTILE**2
-    centre = (share * trials + square / 2) / (trials + square)
-    spread = np.sqrt(share * (1 - share) * trials + square / 4)
-    width = NORMAL_QUANTILE * spread / (trials + square)
-    # At 0 and at 1 rounding would leave the bound a hair off the share.
-    return np.minimum(centre - width, share).clip(0), np.maximum(centre + width, share).clip(max=1)
+def _trials_of_plain(evidence: Evidence) -> dict[str, float]:
+    """Of how many images, or guesses, each figure of PLAIN is a share."""
+    images, made = len(evidence.targets), int(evidence.margins.guessed.sum())
+    found = dict.fromkeys(PLAIN, float(images))
+    return {**found, "micro_precision": float(made), "micro_f1": (images + made) / 2}
 
 
-def trials_of_mean(images: np.ndarray) -> float:
-    """In how many trials one proportion is as uncertain as a mean over classes. (C,) -> number
-
-    C squared over the sum of 1 / images, over the classes present: for proportions of one size
-    p, the mean's variance is p (1 - p) times the inverse of this. As many as there are images
-    where classes are equally large, fewer where some are small. 0 without a class.
-    """
-    images = images[images > 0]
-    return float(len(images) ** 2 / (1 / images).sum()) if len(images) else 0.0
+def _trials_by_class(evidence: Evidence, units: Units) -> np.ndarray:
+    """The trials of each class's images, and of all others. -> (2, C)"""
+    found = np.empty((2, evidence.scores.shape[1]))
+    for index in range(found.shape[1]):
+        is_mine = evidence.targets == index
+        found[:, index] = [units.trials(np.flatnonzero(side)) for side in (is_mine, ~is_mine)]
+    return found
 
 
-def percentiles(values: np.ndarray, tails: tuple[float, ...] = TAILS) -> np.ndarray:
-    """Percentiles along the first axis of what is not nan, linear between. (B, ...) -> (T, ...)
-
-    `np.nanpercentile` without its warning: nan where all is.
-    """
-    ordered = np.sort(values, axis=0)  # nan comes last
-    last = np.maximum((~np.isnan(values)).sum(axis=0) - 1, 0)
-    found = []
-    for tail in tails:
-        below = np.floor(tail * last).astype(np.int64)
-        above = np.minimum(below + 1, last)
-        low, high = (np.take_along_axis(ordered, at[None], axis=0)[0] for at in (below, above))
-        found.append(low + (tail * last - below) * (high - low))
-    return np.stack(found)
+def _trials_of_share(units: Units, images: np.ndarray, is_hit: np.ndarray) -> float:
+    """The trials of the share of hits among `images` (n,), of which `is_hit` (n,) are."""
+    alike = units.trials(images)
+    if not units.grouped or not len(images):
+        return alike
+    known = spread(mean_without(units.sums(images, is_hit), units.sums(images)))
+    return min(float(len(images)), effective_trials(is_hit.mean(), known, alike))
 
 
-def _trials(margins: Margins) -> tuple[dict[str, float], set[str]]:
-    """Trials of each figure that is a proportion, or is treated as one; which are plainly one.
+def _of_top5(evidence: Evidence, units: Units, figure: float) -> Bounds:
+    if evidence.scores.shape[1] <= TOP:
+        return NOTHING
+    return _bounds(
+        figure, _trials_of_share(units, np.arange(len(evidence.targets)), evidence.in_top5)
+    )
 
-    Two classes have one area under the curve between them, so that they count once; an area is
-    as uncertain as the smaller of its two sides.
-    """
-    images, made = int(margins.support.sum()), int(margins.guessed.sum())
-    plain = {
-        "accuracy": images,
-        "micro_precision": made,
-        "micro_recall": images,
-        "micro_f1": (images + made) / 2,
-        "weighted_recall": images,  # it is accuracy
+
+def _of_class_shares(
+    evidence: Evidence, units: Units, classes: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """The intervals of each class's precision, recall and f1. -> (C, 2) each"""
+    trials = np.zeros((3, evidence.scores.shape[1]))
+    for index in range(trials.shape[1]):
+        is_mine, is_taken = evidence.targets == index, evidence.guesses == index
+        for row, chosen in enumerate((is_taken, is_mine, is_mine | is_taken)):
+            images = np.flatnonzero(chosen)
+            hits = (is_mine & is_taken)[images]
+            trials[row, index] = _trials_of_share(units, images, hits)
+    ends = wilson(classes["f1"] / (2 - classes["f1"]), trials[2])
+    return {
+        "precision": np.stack(wilson(classes["precision"], trials[0]), axis=-1),
+        "recall": np.stack(wilson(classes["recall"], trials[1]), axis=-1),
+        "f1": np.stack([2 * end / (1 + end) for end in ends], axis=-1),
     }
-    means = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
-    sides = np.minimum(margins.support, images - margins.support)
-    apart = trials_of_mean(sides) / (2 if (sides > 0).sum() == 2 else 1)
-    treated = {
-        **dict.fromkeys(means, trials_of_mean(margins.support)),
-        **dict.fromkeys(("weighted_precision", "weighted_f1"), images),
-        "roc_auc": apart,
-    }
-    return {**plain, **treated}, set(plain)
 
 
-def _bootstrap(
-    figure: np.ndarray | float, values: np.ndarray, exact: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles of the draws' values, `exact` where they have no width; nan as the figure is."""
-    low, high = percentiles(values)
-    flat = ~(high - low > 1e-12)
-    low, high = np.minimum(low, figure), np.maximum(high, figure)
-    return np.where(flat, exact[0], low), np.where(flat, exact[1], high)
+def _of_areas(
+    evidence: Evidence, units: Units, classes: dict[str, np.ndarray]
+) -> tuple[dict[str, Bounds], dict[str, np.ndarray]]:
+    """The intervals of roc_auc and mean_average_precision, and of each class's areas (C, 2)."""
+    names = {"roc_auc": "roc_auc", "mean_average_precision": "average_precision"}
+    sides = _trials_by_class(evidence, units).min(axis=0)
+    by_class = {name: np.full((len(sides), 2), np.nan) for name in names.values()}
+    sums, counts = np.zeros((2, 2, units.count))
+    for index in np.flatnonzero(~np.isnan(classes["average_precision"])):
+        without = areas_without(evidence, units, int(index))
+        for place, name in enumerate(names.values()):
+            exists = ~np.isnan(without[place])
+            sums[place, exists] += without[place][exists]
+            counts[place] += exists
+            figure, trials = classes[name][index], sides[index]
+            by_class[name][index] = _of_area(figure, spread(without[place]), trials)
+    # Two classes have one area between them, so that they count once.
+    together = trials_of_mean(sides) / (2 if (sides > 0).sum() == 2 else 1)
+    found = {}
+    for place, (name, of_class) in enumerate(names.items()):
+        present = ~np.isnan(classes[of_class])
+        if not present.any():
+            found[name] = NOTHING
+            continue
+        means = np.where(counts[place] > 0, sums[place] / np.maximum(counts[place], 1), np.nan)
+        figure = float(classes[of_class][present].mean())
+        found[name] = _of_area(figure, spread(means), together)
+    return found, by_class
 
 
-def _margins_of_draws(counts: np.ndarray, draws: int, rng: np.random.Generator) -> Margins:
-    """Margins of `draws` confusion tables, each of as many images drawn anew. -> (draws, C) each.
+def _of_area(figure: float, known: Spread, trials: float) -> Bounds:
+    """The interval of an area or a mean of areas; `trials` of the smaller side, or of their mean.
 
-    An image drawn with replacement falls into a cell of the table with that cell's share of the
-    images, so the table of n of them is multinomial: the same law as drawing the images
-    themselves, at the cost of the cells that are not empty.
+    An area is never less certain than a share of the smaller side would be: D. van Dantzig, On
+    the consistency and the power of Wilcoxon's two sample test, 1951.
     """
-    classes = len(counts)
-    truth, guess = np.nonzero(counts)
-    filled, right = counts[truth, guess], truth == guess
-    margins = Margins(*np.zeros((3, draws, classes)))
-    for draw in range(draws if len(filled) else 0):
-        drawn = rng.multinomial(filled.sum(), filled / filled.sum())
-        margins.hits[draw] = np.bincount(truth[right], drawn[right], classes)
-        margins.support[draw] = np.bincount(truth, drawn, classes)
-        margins.guessed[draw] = np.bincount(guess, drawn, classes + 1)[:classes]
-    return margins
+    freedom = np.clip(trials - 1, 1, known.freedom)
+    return _bounds(
+        figure, max(trials, effective_trials(figure, Spread(known.error, freedom), trials))
+    )
 
 
-def _image_draws(evidence: Evidence, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """roc_auc and log_loss of `draws` sets of images, the same sets for both. -> (draws,) each"""
-    images = len(evidence.targets)
-    if not images or np.isnan(evidence.losses).any():
-        return dict.fromkeys(("roc_auc", "log_loss"), np.full(draws, np.nan))
-    order = np.argsort(evidence.targets, kind="stable")  # so that each class is one slice
-    aucs_of = (_aucs_by_pairs if images <= PAIRS_UP_TO else _aucs_first_order)(evidence, order)
-    losses = evidence.losses[order]
-    found: dict[str, list[np.ndarray]] = {"roc_auc": [], "log_loss": []}
-    for weights in _image_weights(images, draws, rng):
-        found["roc_auc"].append(mean_of_present(aucs_of(weights)))
-        found["log_loss"].append(weights @ losses / images)
-    return {name: np.concatenate(parts) for name, parts in found.items()}
+def _of_loss(evidence: Evidence, units: Units, figure: float) -> Bounds:
+    """Log loss: Student's interval of its logarithm; nan where all losses are alike."""
+    every = np.arange(len(evidence.losses))
+    known = spread(mean_without(units.sums(every, evidence.losses), units.sums(every)))
+    if not known.error > 1e-12:
+        return NOTHING
+    factor = np.exp(student_quantile(known.freedom) * known.error / figure)
+    return float(figure / factor), float(figure * factor)
 
 
-def _image_weights(images: int, draws: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """How often each image is drawn, a few draws at a time. -> (some, images) float32"""
-    some = max(1, CHUNK // images)
-    for start in range(0, draws, some):
-        weights = np.empty((min(some, draws - start), images), np.float32)
-        for row in weights:
-            row[:] = np.bincount(rng.integers(images, size=images), minlength=images)
-        yield weights
+def _of_calibration(
+    evidence: Evidence, units: Units, figure: float, *, draws: int, seed: int
+) -> Bounds:
+    """ece: every one that would show the gaps that were seen, not oddly often larger or smaller.
 
-
-def _aucs_by_pairs(evidence: Evidence, order: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """From weights (B, N) of images in `order` to each class's area, of every pair. -> (B, K)"""
-    targets, sides = evidence.targets[order], []
-    for index in np.unique(targets):
-        mine, column = targets == index, evidence.scores[order, index]
-        apart = column[mine, None] - column[~mine]
-        sides.append((mine, ((np.sign(apart) + 1) / 2).astype(np.float32)))
-
-    def aucs_of(weights: np.ndarray) -> np.ndarray:
-        found = []
-        for mine, above in sides:
-            ours, others = weights[:, mine], weights[:, ~mine]
-            pairs = ours.sum(axis=1) * others.sum(axis=1)
-            won = ((ours @ above) * others).sum(axis=1)
-            found.append(np.where(pairs > 0, won / np.maximum(pairs, 1), np.nan))
-        return np.stack(found, axis=1)
-
-    return aucs_of
-
-
-def _aucs_first_order(evidence: Evidence, order: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The same for many images, by one product of matrices in place of a sort a draw. -> (B, K)
-
-    An area is a mean over pairs, so it is to first order the weighted mean of each side's
-    placements on the other, less the area itself: W. Hoeffding, A class of statistics with
-    asymptotically normal distribution, 1948; E. R. DeLong and others, 1988. What is left out
-    is of the order of 1 / images of the variance.
+    Chance makes gaps where there are none, so that ece is too large where images are few, by more
+    the less there is to find. Tried are true gaps of some factor times those seen: none, half,
+    as large, ... To each is added what chance adds, `draws` times; the interval has those factors
+    that give the seen ece or more, and it or less, in at least 2.5 % of the draws (the inversion
+    of a test: J. Neyman, 1937; for no gap at all it is the resampling of J. Broecker and L. A.
+    Smith, Increasing the reliability of reliability diagrams, 2007).
     """
-    targets = evidence.targets[order]
-    present, starts = np.unique(targets, return_index=True)
-    own = np.ones(len(order), np.float32)
-    rest = np.zeros((len(order), len(present)), np.float32)
-    for place, index in enumerate(present if len(present) > 1 else ()):
-        mine, column = targets == index, evidence.scores[order, index]
-        own[mine] = placements(column[mine], column[~mine])
-        rest[~mine, place] = 1 - placements(column[~mine], column[mine])
-    areas = evidence.aucs[present]
+    if np.isnan(figure):
+        return NOTHING
+    if units.grouped and units.count < 2:
+        return 0.0, 1.0
+    gaps, spreads = _gaps(evidence, units)
+    if figure < 1e-12:
+        return _bounds(0.0, units.trials(np.arange(len(evidence.targets))))
+    rng = np.random.default_rng(seed)
+    chance = rng.multivariate_normal(
+        np.zeros(BINS), spreads, size=draws, method="eigh", check_valid="ignore"
+    )
+    farthest = 1 + 4 * np.sqrt(np.diagonal(spreads)).sum() / figure
+    factors = np.linspace(0, farthest, 60)
+    shown = [np.abs(factor * gaps + chance).sum(axis=1) for factor in factors]
+    few, many = np.maximum.accumulate(np.quantile(shown, TAILS, axis=1), axis=1)
+    low, high = (float(np.interp(figure, ends, factors)) for ends in (many, few))
+    return figure * min(low, 1.0), min(1.0, figure * max(high, 1.0))
 
-    def aucs_of(weights: np.ndarray) -> np.ndarray:
-        ours = np.add.reduceat(weights, starts, axis=1)
-        others = len(order) - ours
-        won = np.add.reduceat(weights * own, starts, axis=1) / np.maximum(ours, 1)
-        won += weights @ rest / np.maximum(others, 1)
-        return np.where((ours > 0) & (others > 0), np.clip(won - areas, 0, 1), np.nan)
 
-    return aucs_of
+def _gaps(evidence: Evidence, units: Units) -> tuple[np.ndarray, np.ndarray]:
+    """What each bin adds to ece, with its sign, and the covariance of that. -> (B,), (B, B)
+
+    A bin varies at least as it would if its scores were the chances to be right: where all of
+    few images are right, their like gaps would tell of no chance at all.
+    """
+    images, score = len(evidence.targets), evidence.confidence
+    bins = bins_of(score)
+    by_unit = np.bincount(units.of * BINS + bins, evidence.right - score, units.count * BINS)
+    by_unit = by_unit.reshape(units.count, BINS)
+    gaps, sizes = by_unit.sum(axis=0) / images, units.sums(np.arange(images))
+    apart = by_unit - gaps * sizes[:, None]
+    found = apart.T @ apart / images**2 * units.count / max(units.count - 1, 1)
+    least = np.bincount(bins, score * (1 - score), BINS) / images**2
+    variances = np.diagonal(found)
+    scale = np.sqrt(np.maximum(1, least / np.maximum(variances, 1e-300)))
+    raised = np.where(variances > 0, scale, 1)
+    return gaps, found * raised * raised[:, None] + np.diag(np.where(variances > 0, 0, least))

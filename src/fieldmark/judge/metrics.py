@@ -1,8 +1,8 @@
 """How good the guesses are: logits and truth to figures, in scikit-learn's names and meaning.
 
 An image's guess is the class of its largest logit. An image whose largest logit is nan or
-infinite has no guess: it counts as wrong, it is in no column of the confusion table, and since
-the scores of such a row are nan throughout, roc_auc and log_loss are nan. No warning is ever
+infinite has no guess: it counts as wrong and is in no column of the confusion table, and since
+the scores of such a row are nan throughout, every figure of scores is nan. No warning is ever
 given: a figure that does not exist is nan, and whoever shows it must say so.
 """
 
@@ -19,6 +19,7 @@ NO_GUESS = -1
 METRICS: Mapping[str, tuple[str, Literal["max", "min"]]] = {
     "accuracy": ("share of the images that are guessed right", "max"),
     "balanced_accuracy": ("mean recall of the classes, each counting the same", "max"),
+    "top5_accuracy": ("share of the images whose class is among the five likeliest", "max"),
     "macro_precision": ("mean precision of the classes, each counting the same", "max"),
     "macro_recall": ("mean recall of the classes, each counting the same", "max"),
     "macro_f1": ("mean F1 of the classes, each counting the same", "max"),
@@ -28,9 +29,15 @@ METRICS: Mapping[str, tuple[str, Literal["max", "min"]]] = {
     "weighted_precision": ("mean precision of the classes by their number of images", "max"),
     "weighted_recall": ("mean recall of the classes by their number of images", "max"),
     "weighted_f1": ("mean F1 of the classes by their number of images", "max"),
+    "mcc": ("Matthews correlation of guess and truth; 0 is chance", "max"),
     "roc_auc": ("mean area under the ROC curve of each class against the rest", "max"),
+    "mean_average_precision": ("mean average precision of each class against the rest", "max"),
     "log_loss": ("mean negative natural logarithm of the true class's score", "min"),
+    "ece": ("mean distance of the guess's score from the share right, in 15 bins", "min"),
 }
+TOP = 5
+BINS = 15  # of the guess's score, equally wide; each holds its upper edge
+EDGES = np.linspace(0, 1, BINS + 1)
 
 
 class Margins(NamedTuple):
@@ -47,12 +54,16 @@ class Evidence:
 
     scores:  (N, C) float64, rows sum to 1, or are nan
     targets: (N,) int, 0..C-1
-    counts:  (C, C + 1) int: `confusion`, and in the last column the images without a guess
+    guesses: (N,) int, or NO_GUESS
+    in_top5: (N,) bool, whether fewer than five classes are likelier; as a guess is the first
+             of equals, so an equal that stands before the true class takes a place. False
+             without a guess.
     """
 
     scores: np.ndarray
     targets: np.ndarray
-    counts: np.ndarray
+    guesses: np.ndarray
+    in_top5: np.ndarray
 
     @classmethod
     def of(
@@ -65,9 +76,19 @@ class Evidence:
     ) -> Self:
         """From logits (N, C) and targets (N,); `scores` are their softmax, where it is at hand."""
         if scores is None:
-            with np.errstate(invalid="ignore"):  # inf - inf: the row is nan, as it should be
-                scores = softmax(logits, temperature)
-        return cls(scores, targets, _tally(guesses(logits), targets, logits.shape[1]))
+            scores = softmax(logits, temperature)
+        found = guesses(logits)
+        _refuse_unknown(targets, logits.shape[1])
+        return cls(scores, targets, found, _places(logits, targets, found) < TOP)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Images by truth (rows) and guess; the last column are those without. -> (C, C + 1) int"""
+        classes = self.scores.shape[1]
+        columns = np.where(self.guesses == NO_GUESS, classes, self.guesses)
+        cells = self.targets * (classes + 1) + columns
+        counts = np.bincount(cells, minlength=classes * (classes + 1))
+        return counts.reshape(classes, classes + 1)
 
     @property
     def margins(self) -> Margins:
@@ -76,9 +97,29 @@ class Evidence:
         return Margins(np.diagonal(counts), counts.sum(axis=1), counts[:, :-1].sum(axis=0))
 
     @cached_property
+    def right(self) -> np.ndarray:
+        """Whether each image's guess is its class. -> (N,) bool"""
+        return np.asarray(self.guesses == self.targets)
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """The score of each image's guess, nan without one. -> (N,)"""
+        best = self.scores[np.arange(len(self.guesses)), self.guesses]
+        return np.where(self.guesses == NO_GUESS, np.nan, best)
+
+    @property
     def aucs(self) -> np.ndarray:
         """Each class's area under the ROC curve against the rest. -> (C,)"""
-        return class_aucs(self.scores, self.targets)
+        return self._areas[0]
+
+    @property
+    def average_precisions(self) -> np.ndarray:
+        """Each class's average precision against the rest. -> (C,)"""
+        return self._areas[1]
+
+    @cached_property
+    def _areas(self) -> tuple[np.ndarray, np.ndarray]:
+        return class_areas(self.scores, self.targets)
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -100,24 +141,38 @@ def measure(
 
 
 def overall(evidence: Evidence) -> dict[str, float]:
-    """Every figure of METRICS, in that order; those of `averages`, roc_auc and log_loss.
+    """Every figure of METRICS, in that order: those of `averages`, and those of scores.
 
-    roc_auc is the mean over the classes that have an image and a rest to be told from: nan
-    where only one class is present.
+    roc_auc and mean_average_precision are means over the classes that have them: for roc_auc
+    an image and a rest to be told from, so that it is nan where only one class is present; for
+    mean_average_precision an image. top5_accuracy is nan with five classes or fewer, where it
+    could not be missed.
     """
-    found = {name: float(value) for name, value in averages(evidence.margins).items()}
-    found["roc_auc"] = float(mean_of_present(evidence.aucs))
-    found["log_loss"] = float(_share(evidence.losses.sum(), np.asarray(len(evidence.targets))))
-    return found
+    images = np.asarray(len(evidence.targets))
+    has_top5 = evidence.scores.shape[1] > TOP
+    found = {
+        **averages(evidence.margins),
+        "top5_accuracy": _share(evidence.in_top5.sum(), images) if has_top5 else np.nan,
+        "roc_auc": mean_of_present(evidence.aucs),
+        "mean_average_precision": mean_of_present(evidence.average_precisions),
+        "log_loss": _share(evidence.losses.sum(), images),
+        "ece": calibration_error(evidence.confidence, evidence.right),
+    }
+    return {name: float(found[name]) for name in METRICS}
 
 
 def per_class(evidence: Evidence) -> dict[str, np.ndarray]:
-    """precision, recall, f1 and roc_auc (C,) float and support (C,) int, the images of each class.
+    """Figures of each class (C,): precision, recall, f1, roc_auc, average_precision, and support.
 
-    nan where a class has no image here, and roc_auc also where every image is of one class.
+    support, the images of each class, is int. The others are nan where a class has no image
+    here, and roc_auc also where every image is of one class.
     """
-    margins = evidence.margins
-    return {**rates(margins), "roc_auc": evidence.aucs, "support": margins.support}
+    return {
+        **rates(evidence.margins),
+        "roc_auc": evidence.aucs,
+        "average_precision": evidence.average_precisions,
+        "support": evidence.margins.support,
+    }
 
 
 def guesses(logits: np.ndarray) -> np.ndarray:
@@ -128,18 +183,6 @@ def guesses(logits: np.ndarray) -> np.ndarray:
     best = logits.argmax(axis=1)
     largest = logits[np.arange(len(logits)), best]
     return np.where(np.isfinite(largest), best, NO_GUESS)
-
-
-def confusion(
-    guesses: np.ndarray, targets: np.ndarray, classes: int, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """Images by truth (rows) and guess (columns). (N,) int, twice -> (C, C) int.
-
-    With `weights` (N,) float, sums of them. An image without a guess (-1) is in no column, so
-    that a row may sum to less than the images of its class. ValueError for any other class
-    outside 0..C-1.
-    """
-    return _tally(guesses, targets, classes, weights)[:, :-1]
 
 
 def rates(margins: Margins) -> dict[str, np.ndarray]:
@@ -163,7 +206,7 @@ def averages(margins: Margins) -> dict[str, np.ndarray]:
     Macro figures and balanced_accuracy are means over the classes that have a true image.
     scikit-learn's macro figures also count, as 0, a class that was guessed though it has no true
     image here; its balanced_accuracy, its micro and its weighted figures are the same as these.
-    Micro figures equal accuracy wherever every image has a guess.
+    Micro figures equal accuracy wherever every image has a guess. mcc: see `correlation`.
     """
     found = rates(margins)
     right, images, made = (part.sum(axis=-1) for part in margins)
@@ -180,31 +223,90 @@ def averages(margins: Margins) -> dict[str, np.ndarray]:
         "micro_recall": _share(right, images),
         "micro_f1": _share(2 * right, images + made),
         **{f"weighted_{name}": value for name, value in weighted.items()},
+        "mcc": correlation(margins),
     }
 
 
-def class_aucs(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Each class's area under its ROC curve against the rest. (N, C), (N,) -> (C,).
+def correlation(margins: Margins) -> np.ndarray:
+    """Matthews correlation of guess and truth. Margins of (..., C) -> (...), in -1..1.
 
-    The chance that an image of the class has a higher score than one of another, a tie being
-    half: Mann and Whitney's U of the midranks over its greatest value. nan for a class without
-    an image or without a rest, and for all where any score is nan. One sort a class.
+    Images without a guess are one more class that is guessed. Where all are taken for one class
+    it is 0, as in scikit-learn; where all are of one class there is nothing to correlate with,
+    and it is nan, where scikit-learn has 0 even if all are right.
+    J. Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient,
+    2004.
     """
-    aucs = np.full(scores.shape[1], np.nan)
+    hits, support, guessed = (np.asarray(part, np.float64) for part in margins)
+    right, images, made = (part.sum(axis=-1) for part in (hits, support, guessed))
+    together = right * images - (support * guessed).sum(axis=-1)
+    of_guesses = images**2 - (guessed**2).sum(axis=-1) - (images - made) ** 2
+    of_truth = images**2 - (support**2).sum(axis=-1)
+    found = together / np.sqrt(np.maximum(of_guesses * of_truth, 1))  # whole numbers: 0 or from 1
+    return np.where(of_truth > 0, found, np.nan)
+
+
+def class_areas(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each class's ROC area and average precision against the rest. (N, C), (N,) -> (C,) twice.
+
+    The area is the chance that an image of the class has a higher score than one of another, a
+    tie being half: Mann and Whitney's U over its greatest value. Average precision is the mean,
+    over the images of the class, of the precision among the images that score at least as high:
+    scikit-learn's, with its handling of ties. nan for a class without an image, the area also
+    without a rest, and for all where any score is nan. One sort a class.
+    """
+    aucs, precisions = np.full((2, scores.shape[1]), np.nan)
     if np.isnan(scores).any():
-        return aucs
+        return aucs, precisions
     for index in np.unique(targets):
-        mine, column = targets == index, scores[:, index]
-        if not mine.all():
-            aucs[index] = placements(column[mine], column[~mine]).mean()
-    return aucs
+        is_mine, column = targets == index, scores[:, index]
+        mine, others = np.sort(column[is_mine]), column[~is_mine]
+        below, up_to = _ranks(mine, others)
+        if len(others):
+            aucs[index] = ((below + up_to) / (2 * len(others))).mean()
+        found = len(mine) - np.searchsorted(mine, mine, "left")
+        precisions[index] = (found / (found + len(others) - below)).mean()
+    return aucs, precisions
 
 
 def placements(values: np.ndarray, others: np.ndarray) -> np.ndarray:
     """The share of `others` (M,) that is below each of `values` (N,), a tie being half. -> (N,)"""
-    ranked = np.sort(others)
-    twice = np.searchsorted(ranked, values, "left") + np.searchsorted(ranked, values, "right")
-    return np.asarray(twice / (2 * len(others)))
+    below, up_to = _ranks(values, others)
+    return np.asarray((below + up_to) / (2 * len(others)))
+
+
+def _ranks(values: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of `others` are below each of `values`, and below or equal. (N,), (M,) -> (N,) twice
+
+    Only those of `others` that lie among `values` are sorted: few, where a class is told well.
+    """
+    low = others < values.min(initial=np.inf)
+    among = np.sort(others[~low & (others <= values.max(initial=-np.inf))])
+    below, up_to = (np.searchsorted(among, values, side) for side in ("left", "right"))
+    return below + low.sum(), up_to + low.sum()
+
+
+def calibration_error(
+    confidence: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None
+) -> np.ndarray:
+    """Expected calibration error: the mean gap of score and share right, over bins of scores.
+
+    confidence (N,), right (N,) bool -> one number; with `weights` (..., N), how often each
+    image counts -> (...). nan without images, and where any confidence is nan.
+    C. Guo and others, On calibration of modern neural networks, 2017.
+    """
+    if np.isnan(confidence).any():
+        return np.full(() if weights is None else weights.shape[:-1], np.nan)
+    bins, gaps = bins_of(confidence), right - confidence
+    if weights is None:
+        return _share(np.abs(np.bincount(bins, gaps, BINS)).sum(), np.asarray(len(gaps)))
+    by_bin = np.zeros((len(gaps), BINS))
+    by_bin[np.arange(len(gaps)), bins] = gaps
+    return _share(np.abs(weights @ by_bin).sum(axis=-1), weights.sum(axis=-1))
+
+
+def bins_of(confidence: np.ndarray) -> np.ndarray:
+    """The bin of each score, (EDGES[bin], EDGES[bin + 1]]; 0 is in the first. (N,) -> (N,) int"""
+    return np.asarray(np.searchsorted(EDGES[1:-1], confidence, "left"))
 
 
 def mean_of_present(values: np.ndarray) -> np.ndarray:
@@ -219,17 +321,20 @@ def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
         return np.where(whole > 0, part / whole, np.nan)
 
 
-def _tally(
-    guesses: np.ndarray, targets: np.ndarray, classes: int, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """`confusion` with one more column, for the images without a guess. -> (C, C + 1)"""
-    known = (targets >= 0) & (targets < classes) & (guesses >= NO_GUESS) & (guesses < classes)
+def _places(logits: np.ndarray, targets: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """How many classes come before the true one; all of them without a guess. -> (N,) int"""
+    true = logits[np.arange(len(targets)), targets][:, None]
+    earlier = np.arange(logits.shape[1]) < targets[:, None]
+    ahead = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
+    return np.asarray(np.where(found == NO_GUESS, max(TOP, logits.shape[1]), ahead))
+
+
+def _refuse_unknown(targets: np.ndarray, classes: int) -> None:
+    """Raise ValueError for a truth outside 0..C-1."""
+    known = (targets >= 0) & (targets < classes)
     if not known.all():
         row = int(known.argmin())
         raise ValueError(
-            f"row {row}: truth {targets[row]} or guess {guesses[row]} is outside"
-            f" 0..{classes - 1}; leave out the rows whose class is not known"
+            f"row {row}: truth {targets[row]} is outside 0..{classes - 1}; "
+            "leave out the rows whose class is not known"
         )
-    cells = targets * (classes + 1) + np.where(guesses == NO_GUESS, classes, guesses)
-    counts = np.bincount(cells, weights, minlength=classes * (classes + 1))
-    return counts.reshape(classes, classes + 1)

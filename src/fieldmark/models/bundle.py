@@ -58,6 +58,11 @@ def save(folder: Path, network_state: Mapping[str, Tensor], info: BundleInfo) ->
         for name, tensor in network_state.items()
     }
     write_whole(folder / WEIGHTS, lambda draft: draft.write_bytes(serialised(tensors)))
+    write_info(folder, info)
+
+
+def write_info(folder: Path, info: BundleInfo) -> None:
+    """Write model.json alone, over the one that is there, beside the same weights."""
     write_json(folder / INFO, info.to_json())
 
 

@@ -23,8 +23,8 @@ class BundleInfo:
     there is one. classes: in the order of the logits. thresholds: of each class's score, for
     several labels an image. temperature: what logits are divided by to become scores. answers:
     of validation, for scores from high to low, how many images have at least that score and how
-    many of them are guessed right. weights: where training began. samples_hash: of the table that it was trained on. precision: what it
-    was trained and measured in.
+    many of them are guessed right. weights: where training began. samples_hash: of the table that
+    it was trained on. precision: what it was trained and measured in.
     """
 
     model: str

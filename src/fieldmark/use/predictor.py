@@ -10,22 +10,29 @@ import numpy as np
 import torch
 
 from fieldmark.data.augment import centre_crop
-from fieldmark.data.images import SUFFIXES, read_file
+from fieldmark.data.images import read_file
 from fieldmark.errors import DataError, Mistake, RunError, SettingsError
 from fieldmark.fit import precision
 from fieldmark.models import bundle
+from fieldmark.models.bundle_info import read_info
 from fieldmark.models.catalog import family
 from fieldmark.models.infer import infer
 from fieldmark.records import softmax
 from fieldmark.rundir import INFO
+from fieldmark.use.abstention import abstention
+from fieldmark.use.inputs import find_images
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """One image's answer. `scores` are probabilities by class and sum to 1."""
+    """One image's answer. `scores` are probabilities by class and sum to 1.
+
+    label: None where the score is too low to answer; `score` is the likeliest class's all the
+    same.
+    """
 
     image: str
-    label: str
+    label: str | None
     score: float
     scores: dict[str, float]
 
@@ -41,8 +48,19 @@ class Failure:
 class Predictor:
     """A bundle (a run's folder, or one that holds its two files) that is ready to predict."""
 
-    def __init__(self, path: str | Path, *, device: str = "auto", batch_size: int = 64):
-        """Raises RunError where there is no bundle, WeightsError where it is damaged."""
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        batch_size: int = 64,
+        abstain: float | None = None,
+    ):
+        """`abstain` 0.95: answer only where validation says that 95 % of the answers are right.
+
+        Raises RunError where there is no bundle or it cannot abstain, WeightsError where it is
+        damaged, SettingsError for a device or a share that cannot be had.
+        """
         folder = Path(path)
         if not (folder / INFO).is_file():
             raise RunError(
@@ -51,6 +69,9 @@ class Predictor:
             )
         if mistakes := precision.check_device(device):
             raise SettingsError([Mistake("--device", mistakes[0].what)])
+        self.abstention = (
+            None if abstain is None else abstention(read_info(folder / INFO), abstain, path)
+        )
         self.model, self.info = bundle.load(folder)
         self.device = precision.pick_device(device)
         self.model.to(self.device).to(memory_format=torch.channels_last)
@@ -72,7 +93,7 @@ class Predictor:
         """
         inputs = [images] if isinstance(images, str | Path) else list(images)
         answers = []
-        for answer in self.stream(find_images(inputs)):
+        for answer in self.stream(find_images(inputs).paths):
             if isinstance(answer, Failure):
                 raise DataError(answer.reason)
             answers.append(answer)
@@ -102,48 +123,15 @@ class Predictor:
             if isinstance(image, str):
                 yield Failure(str(path), image)
             else:
-                row = next(scores)
-                best = int(row.argmax())
-                by_class = dict(zip(self.classes, map(float, row), strict=True))
-                yield Prediction(str(path), self.classes[best], float(row[best]), by_class)
+                yield self._prediction(path, next(scores))
+
+    def _prediction(self, path: Path, scores: np.ndarray) -> Prediction:
+        best = int(scores.argmax())
+        score, by_class = float(scores[best]), dict(zip(self.classes, scores.tolist(), strict=True))
+        sure = self.abstention is None or score >= self.abstention.score
+        return Prediction(str(path), self.classes[best] if sure else None, score, by_class)
 
     def _scores(self, images: torch.Tensor) -> np.ndarray:
         """(n, 3, size, size) uint8 -> (n, C) float64"""
         logits = infer(self.model, [images], device=self.device, autocast=self.autocast)
         return softmax(logits, self.info.temperature)
-
-
-def check_inputs(inputs: Iterable[str | Path]) -> None:
-    """Raise DataError for the first path that does not exist."""
-    for each in map(Path, inputs):
-        if not each.exists():
-            raise DataError(f"{each}: there is no such file or folder")
-
-
-def find_images(inputs: Iterable[str | Path]) -> Iterator[Path]:
-    """Files as they are named, and the pictures of folders, at any depth, in order.
-
-    Raises DataError for a path that does not exist.
-    """
-    for each in map(Path, inputs):
-        if each.is_dir():
-            yield from _pictures_in(each)
-        elif each.exists():
-            yield each
-        else:
-            raise DataError(f"{each}: there is no such file or folder")
-
-
-def _pictures_in(folder: Path) -> Iterator[Path]:
-    """A folder's pictures in order of their paths, one folder's names in memory at a time."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror or error})") from error
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir() and not entry.is_symlink():
-            yield from _pictures_in(entry)
-        elif entry.suffix.lower() in SUFFIXES and entry.is_file():
-            yield entry

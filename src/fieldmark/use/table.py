@@ -14,10 +14,18 @@ from fieldmark.use.predictor import Prediction
 
 Row = dict[str, Any]
 SCORE = "score:"
+DIGITS = 6  # of a score: the last bits differ from machine to machine
 
 
-def check_suffix(path: Path) -> None:
-    """Refuse a file whose kind is unknown. Raises SettingsError."""
+def check_out(path: Path, *, overwrite: bool) -> None:
+    """Refuse a file whose kind is unknown, or that is there already. Raises SettingsError."""
+    _check_suffix(path)
+    if path.exists() and not overwrite:
+        what = "exists already; choose another name, or replace it with --overwrite"
+        raise SettingsError([Mistake(f"--out {path}", what)])
+
+
+def _check_suffix(path: Path) -> None:
     if path.suffix.lower() not in WRITERS:
         raise SettingsError(
             [Mistake(f"--out {path}", f"must end in {' or '.join(WRITERS)}, which names its kind")]
@@ -29,7 +37,8 @@ def write_table(
 ) -> None:
     """Columns image, label, score, and with `scores` one `score:CLASS` a class.
 
-    A stream gets CSV, a file what its ending says. Memory does not grow with the number of
+    Scores have six significant digits. An image without a label has an empty one in CSV, else
+    null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
     columns = ["image", "label", "score", *(f"{SCORE}{name}" for name in classes if scores)]
@@ -37,7 +46,7 @@ def write_table(
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
         return
-    check_suffix(out)
+    _check_suffix(out)
     write_whole(out, lambda draft: WRITERS[out.suffix.lower()](draft, rows, columns))
 
 
@@ -49,10 +58,14 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
 
 def _row(answer: Prediction, scores: bool) -> Row:
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
-    row: Row = {"image": name, "label": answer.label, "score": answer.score}
+    row: Row = {"image": name, "label": answer.label, "score": _rounded(answer.score)}
     if scores:
-        row |= {f"{SCORE}{name}": score for name, score in answer.scores.items()}
+        row |= {f"{SCORE}{name}": _rounded(score) for name, score in answer.scores.items()}
     return row
+
+
+def _rounded(score: float) -> float:
+    return float(f"{score:.{DIGITS}g}")
 
 
 def _write_csv(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:

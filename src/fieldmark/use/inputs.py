@@ -1,0 +1,55 @@
+"""Which files are to be looked at: those that are named, and the pictures of folders."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from fieldmark.data.images import SUFFIXES
+from fieldmark.data.listing import shown
+from fieldmark.data.tree import Tree, walk
+from fieldmark.errors import DataError, counted, listed
+
+
+@dataclass(frozen=True)
+class Found:
+    """The files to look at, in order, and a sentence for each kind of thing passed over."""
+
+    paths: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+
+def find_images(inputs: Iterable[str | Path]) -> Found:
+    """Files as they are named, and the pictures of folders: of each folder its own first.
+
+    Pictures are told as in training: by their suffix, or by how they begin. Raises DataError
+    for a path that does not exist, and where there is no picture at all.
+    """
+    given = [Path(each) for each in inputs]
+    paths: list[Path] = []
+    notes: list[tuple[Path, str]] = []
+    for each in given:
+        if each.is_dir():
+            tree = walk(each)
+            paths += [each / name for name in tree.below("")]
+            notes += [(each, note) for note in _passed_over(tree)]
+            if not tree.pictures:
+                notes.append((each, f"holds no pictures ({', '.join(SUFFIXES)})"))
+        elif each.exists():
+            paths.append(each)
+        else:
+            raise DataError(f"{shown(str(each))}: there is no such file or folder")
+    if not paths:
+        where = listed(shown(str(each)) for each in given)
+        seen = "; ".join(note for _, note in notes)
+        raise DataError(f"{where}: {seen}; name pictures, or their folder")
+    return Found(tuple(paths), tuple(f"{shown(str(folder))}: {note}" for folder, note in notes))
+
+
+def _passed_over(tree: Tree) -> Iterator[str]:
+    if tree.foreign:
+        kinds = Counter(PurePosixPath(name).suffix.lower() for name in tree.foreign)
+        some = ", ".join(shown(kind) for kind, _ in kinds.most_common(5))
+        number = counted(len(tree.foreign), "picture")
+        yield f"{number} passed over, for {some} is not read: save as JPEG or PNG"
+    yield from tree.notes()

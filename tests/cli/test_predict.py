@@ -1,0 +1,104 @@
+"""`fieldmark predict` in this process: tables, what is said beside them, and exit codes."""
+
+import json
+
+import pytest
+from smallruns import draw_photos, train
+
+from fieldmark.cli.main import run as fieldmark
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8)
+
+
+@pytest.fixture(scope="module")
+def a_run(photos, tmp_path_factory):
+    return train(photos, tmp_path_factory.mktemp("runs"), "a", epochs="1").path
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FIELDMARK_DEBUG", raising=False)
+
+
+def said(capsys):
+    return [line.removeprefix("fieldmark: ") for line in capsys.readouterr().err.splitlines()]
+
+
+@pytest.mark.parametrize("out", [[], ["--out", "t.csv"]])
+def test_an_empty_folder_leaves_no_table_and_says_what_to_do(capsys, a_run, tmp_path, out):
+    (tmp_path / "empty").mkdir()
+    assert fieldmark(["predict", str(a_run), "empty", *out]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err == (
+        "fieldmark: 'empty': holds no pictures (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, "
+        ".gif); name pictures, or their folder\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"]
+
+
+def test_files_that_are_all_broken_leave_no_table(capsys, a_run, tmp_path):
+    (tmp_path / "a.png").touch()
+    assert fieldmark(["predict", str(a_run), "a.png", "--out", "t.csv"]) == 1
+    assert said(capsys) == [
+        "a.png: is empty (0 bytes); copy it anew or take it out",
+        "1 file could not be read; there is no table",
+    ]
+    assert not (tmp_path / "t.csv").exists()
+
+
+def test_files_that_are_passed_over_are_told_beside_the_table(capsys, a_run, photos, tmp_path):
+    mixed = draw_photos(tmp_path / "mixed", each=1)
+    (mixed / "red" / "1.heic").touch()
+    assert fieldmark(["predict", str(a_run), "mixed", "--out", "t.csv"]) == 0
+    told = capsys.readouterr()
+    assert told.out == "3 images labelled in t.csv\n"
+    assert told.err == (
+        "fieldmark: mixed: 1 picture passed over, for .heic is not read: save as JPEG or PNG\n"
+    )
+
+
+def test_a_table_that_exists_is_replaced_only_on_demand(capsys, a_run, photos, tmp_path):
+    (tmp_path / "t.csv").write_text("mine")
+    words = ["predict", str(a_run), str(photos / "red"), "--out", "t.csv"]
+    assert fieldmark(words) == 2
+    assert said(capsys) == [
+        "--out t.csv: exists already; choose another name, or replace it with --overwrite"
+    ]
+    assert (tmp_path / "t.csv").read_text() == "mine"
+    assert fieldmark([*words, "--overwrite"]) == 0
+    assert (tmp_path / "t.csv").read_text().startswith("image,label,score\n")
+
+
+def test_abstaining_leaves_labels_out_and_closes_with_what_it_rests_on(
+    capsys, a_run, photos, tmp_path
+):
+    for name in ("model.safetensors", "model.json"):
+        (tmp_path / name).write_bytes((a_run / name).read_bytes())
+    values = json.loads((a_run / "model.json").read_text())
+    values["answers"] = [[0.9999999, 10, 10], [0.1, 20, 15]]
+    (tmp_path / "model.json").write_text(json.dumps(values))
+    words = ["predict", str(tmp_path), str(photos / "red"), "--abstain", "0.95"]
+    assert fieldmark(words) == 0
+    told = capsys.readouterr()
+    header, *rows = told.out.splitlines()
+    assert header == "image,label,score"
+    assert [row.split(",")[1] for row in rows] == [""] * 8
+    assert told.err == (
+        "fieldmark: 8 of 8 images left without a label: a score of 1 is needed; with it the model "
+        "was right on 100.0 % (72.2 to 100.0 %) of the 50 % of 20 validation images that it "
+        "answered\n"
+    )
+    assert fieldmark([*words, "--out", "t.csv"]) == 0
+    assert capsys.readouterr().out == "0 images labelled in t.csv\n"
+
+
+@pytest.mark.parametrize("share", ["0", "1.01"])
+def test_a_share_outside_0_to_1_is_refused(capsys, a_run, photos, share):
+    words = ["predict", str(a_run), str(photos), "--abstain", share, "--out", "t.csv"]
+    assert fieldmark(words) == 2
+    assert said(capsys) == [f"--abstain: must be more than 0 and at most 1, not {share}"]

@@ -1,0 +1,178 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import log_loss
+
+from fieldmark.judge.calibrate import before_and_after, fit_temperature, reliability
+from fieldmark.judge.metrics import Evidence, guesses, measure
+from fieldmark.records import Predictions, Samples, softmax
+
+CLASSES = ("auk", "bat", "cat")
+
+
+def simulated(seed, n=4000, classes=5, factor=1.0, spread=2.0):
+    """Logits and truth drawn from their softmax; the logits are then made `factor` times."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(scale=spread, size=(n, classes))
+    scores = softmax(logits)
+    targets = (rng.random(n)[:, None] > scores.cumsum(axis=1)).sum(axis=1).clip(max=classes - 1)
+    return (factor * logits).astype(np.float32), targets
+
+
+def of(logits, targets):
+    names = [CLASSES[k] if k >= 0 else "yeti" for k in targets]
+    columns = {"path": [str(k) for k in range(len(names))], "labels": [[name] for name in names]}
+    samples = Samples.from_columns(columns)
+    return Predictions.of(samples, np.arange(len(names)), logits, classes=CLASSES)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.5, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize("classes", [2, 5, 40])
+def test_the_temperature_is_what_logits_were_multiplied_by(factor, classes):
+    found = fit_temperature(*simulated(1, classes=classes, factor=factor))
+    assert found == pytest.approx(factor, rel=0.08)
+
+
+def test_the_temperature_is_the_best_of_a_grid():
+    logits, targets = simulated(2, n=60, factor=4.0)
+
+    def loss(temperature):
+        likelihood = np.log(softmax(logits, temperature)[np.arange(60), targets]).sum()
+        return 3 * (1 / temperature + np.log(temperature)) - likelihood
+
+    found = fit_temperature(logits, targets)
+    assert loss(found) <= min(loss(each) for each in np.geomspace(0.1, 100, 2000)) + 1e-7
+    exact = minimize_scalar(loss, bounds=(found / 2, found * 2), method="bounded").x
+    assert found == pytest.approx(exact, rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [2, 5, 30, 300])
+@pytest.mark.parametrize("factor", [0.3, 1.0, 5.0])
+def test_log_loss_on_validation_is_never_worse(n, factor):
+    for seed in range(10):
+        logits, targets = simulated(seed, n=n, factor=factor, spread=4.0)
+        found = fit_temperature(logits, targets)
+        chances = [softmax(logits, t)[np.arange(n), targets] for t in (1.0, found)]
+        before, after = (-np.log(each).mean() for each in chances)
+        assert after <= before + 1e-9
+
+
+@pytest.mark.parametrize("n", [20, 90])
+def test_few_images_do_not_spoil_scores_that_were_good(n):
+    others, truths = simulated(99, classes=10, spread=8.0)
+    best = log_loss(truths, softmax(others))
+    lost = []
+    for seed in range(30):
+        found = fit_temperature(*simulated(seed, n=n, classes=10, spread=8.0))
+        lost.append(log_loss(truths, softmax(others, found)) - best)
+    assert np.mean(lost) < 0.02
+
+
+def test_a_validation_that_is_all_right_does_not_drive_the_temperature_to_0():
+    rng = np.random.default_rng(3)
+    targets = rng.integers(3, size=50)
+    logits = 2 * np.eye(3)[targets] + rng.normal(scale=0.1, size=(50, 3))
+    assert (logits.argmax(axis=1) == targets).all()
+    found = fit_temperature(logits, targets)
+    more = fit_temperature(np.repeat(logits, 20, 0), np.repeat(targets, 20))
+    assert 0.1 < more < found < 1
+    assert 0.95 < softmax(logits, found).max(axis=1).mean() < 0.999
+
+
+def test_guesses_that_are_worse_than_chance_have_no_sureness_left():
+    logits, _ = simulated(4, n=200)
+    found = fit_temperature(logits, logits.argmin(axis=1))
+    assert softmax(logits, found).max() < 0.21  # five classes
+
+
+@pytest.mark.parametrize(
+    ("logits", "targets"),
+    [
+        (np.zeros((0, 3)), np.zeros(0, int)),
+        (np.array([[5.0, 0.0, 1.0]]), np.array([1])),
+        (np.full((9, 3), 2.5), np.arange(9) % 3),
+        (np.linspace(0, 9, 9)[:, None], np.zeros(9, int)),
+        (np.eye(3), np.array([-1, -1, 2])),
+        (np.array([[np.nan, 0, 1], [np.inf, 0, 1], [0, -np.inf, 1]]), np.array([0, 1, 2])),
+    ],
+    ids=["no image", "one image", "equal logits", "one class", "truth unknown", "not finite"],
+)
+def test_the_temperature_is_1_where_there_is_nothing_to_fit(logits, targets):
+    assert fit_temperature(logits.astype(np.float32), targets) == 1.0
+
+
+def test_rows_that_are_not_finite_or_of_no_class_are_left_out():
+    logits, targets = simulated(5, n=80, factor=2.0)
+    expected = fit_temperature(logits[20:], targets[20:])
+    logits[:10, 2], targets[10:20] = np.nan, -1
+    assert fit_temperature(logits, targets) == expected != 1.0
+
+
+def test_the_order_of_the_images_does_not_matter_and_the_same_gives_the_same():
+    logits, targets = simulated(6, n=500, factor=3.0)
+    order = np.random.default_rng(0).permutation(500)
+    found = fit_temperature(logits, targets)
+    assert found == fit_temperature(logits.copy(), targets.copy())
+    assert fit_temperature(logits[order], targets[order]) == pytest.approx(found, rel=1e-5)
+
+
+def test_what_is_added_to_a_row_of_logits_does_not_matter():
+    logits, targets = simulated(7, n=300, factor=2.0)
+    raised = logits.astype(np.float64) + 1e4
+    assert fit_temperature(raised, targets) == pytest.approx(fit_temperature(logits, targets))
+
+
+def test_temperature_changes_no_guess_and_no_figure_of_guesses():
+    logits, targets = simulated(8, n=300, factor=5.0)
+    found = fit_temperature(logits, targets)
+    cooled = Evidence.of(logits, targets, temperature=found)
+    assert cooled.guesses.tolist() == guesses(logits).tolist()
+    assert (cooled.scores.argmax(axis=1) == guesses(logits)).all()
+    assert cooled.in_top5.tolist() == Evidence.of(logits, targets).in_top5.tolist()
+
+
+def test_before_and_after_are_the_measures_at_both_temperatures():
+    logits, targets = simulated(9, classes=3, n=400, factor=6.0)
+    targets[:7] = -1
+    found = before_and_after(of(logits, targets), 6.0)
+    for side, temperature in (("before", 1.0), ("after", 6.0)):
+        expected = measure(logits[7:], targets[7:], scores=softmax(logits[7:], temperature))
+        assert found[side] == {name: expected[name] for name in ("log_loss", "ece")}
+    assert found["after"]["ece"] < found["before"]["ece"]
+
+
+@pytest.mark.parametrize("logits", [np.zeros((0, 3)), np.full((2, 3), np.nan)])
+def test_before_and_after_are_none_where_they_do_not_exist(logits):
+    nothing = {"log_loss": None, "ece": None}
+    targets = np.zeros(len(logits), int)
+    assert before_and_after(of(logits, targets), 2.0) == {"before": nothing, "after": nothing}
+
+
+def test_reliability_is_scikit_learns_curve_and_what_ece_is_made_of():
+    logits, targets = simulated(10, n=500, factor=2.0)
+    evidence = Evidence.of(logits, targets)
+    rows = reliability(evidence)
+    share, sure = calibration_curve(evidence.right, evidence.confidence, n_bins=15)
+    np.testing.assert_allclose([row["accuracy"] for row in rows], share)
+    np.testing.assert_allclose([row["confidence"] for row in rows], sure)
+    assert sum(row["n"] for row in rows) == 500
+    assert all(row["low"] < row["confidence"] <= row["high"] for row in rows)
+    ece = sum(row["n"] * abs(row["confidence"] - row["accuracy"]) for row in rows) / 500
+    assert ece == pytest.approx(measure(logits, targets)["ece"])
+
+
+def test_images_without_a_guess_are_in_no_bin():
+    logits = np.array([[5.0, 0.0], [np.nan, 0.0]])
+    rows = reliability(Evidence.of(logits, np.array([0, 0])))
+    assert [(row["n"], row["accuracy"]) for row in rows] == [(1, 1.0)]
+    assert reliability(Evidence.of(np.zeros((0, 2)), np.zeros(0, int))) == []
+
+
+def test_scipy_is_imported_only_to_fit():
+    words = "import sys, fieldmark.judge.calibrate; print('scipy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,60 @@
+"""Which files a prediction looks at, and what is said of the others."""
+
+import pytest
+from PIL import Image
+
+from fieldmark.errors import DataError
+from fieldmark.use.inputs import find_images
+
+
+def touch(root, *names):
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+
+def test_pictures_are_found_at_any_depth_and_what_is_passed_over_is_told(tmp_path):
+    touch(tmp_path, "b/2.jpg", "b/c/3.PNG", "a.png", "b/.hidden.png", "b/notes.txt")
+    touch(tmp_path, "1.heic", "b/2.HEIC")
+    found = find_images([tmp_path])
+    names = [path.relative_to(tmp_path).as_posix() for path in found.paths]
+    assert names == ["a.png", "b/2.jpg", "b/c/3.PNG"]
+    assert found.notes == (
+        f"{tmp_path}: 2 pictures passed over, for .heic is not read: save as JPEG or PNG",
+        f"{tmp_path}: 1 hidden file or folder is passed over: '.hidden.png'",
+        f"{tmp_path}: 1 file is passed over: no pictures (.txt)",
+    )
+
+
+def test_a_picture_without_a_suffix_is_found_as_in_training(tmp_path):
+    Image.new("RGB", (4, 4)).save(tmp_path / "scan", "PNG")
+    assert find_images([tmp_path]).paths == (tmp_path / "scan",)
+
+
+def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
+    touch(tmp_path, "b.txt", "a.png")
+    found = find_images([tmp_path / "b.txt", str(tmp_path / "a.png")])
+    assert found.paths == (tmp_path / "b.txt", tmp_path / "a.png")
+    assert found.notes == ()
+
+
+def test_what_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(DataError) as caught:
+        find_images([tmp_path, tmp_path / "nowhere"])
+    assert str(caught.value) == f"{tmp_path / 'nowhere'}: there is no such file or folder"
+
+
+def test_a_folder_without_pictures_is_told_and_alone_refused(tmp_path):
+    touch(tmp_path, "full/a.png", "empty/b.heic")
+    full, empty = tmp_path / "full", tmp_path / "empty"
+    found = find_images([full, empty])
+    assert found.paths == (full / "a.png",)
+    heic = "1 picture passed over, for .heic is not read: save as JPEG or PNG"
+    kinds = ".png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .gif"
+    assert found.notes == (f"{empty}: {heic}", f"{empty}: holds no pictures ({kinds})")
+    with pytest.raises(DataError) as caught:
+        find_images([empty])
+    assert str(caught.value) == (
+        f"'{empty}': {heic}; holds no pictures ({kinds}); name pictures, or their folder"
+    )
