@@ -53,10 +53,11 @@ def new_state(kind=torch.optim.AdamW, **options):
 
 
 def bits(value):
+    """All of a state but where its time went."""
     if isinstance(value, torch.Tensor):
         return value.numpy().tobytes()
     if isinstance(value, dict):
-        return {str(key): bits(each) for key, each in value.items()}
+        return {str(key): bits(each) for key, each in value.items() if key != "times"}
     return [bits(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fieldmark.cli.typed import command_line
 from fieldmark.errors import Mistake, SettingsError
+
+if TYPE_CHECKING:
+    from fieldmark.console import Console
+    from fieldmark.rundir import RunDir
 
 Text = str | None  # values stay text: the settings read them, so that all mistakes come together
 
@@ -75,6 +79,9 @@ def command(
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Try rising learning rates, draw them, train nothing.")
     ] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Tell at the end where the time went.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check and show everything, train nothing.")
     ] = False,
@@ -103,19 +110,28 @@ def command(
     from fieldmark.runs.run import train_run
 
     console = Console()
+    refuse_together({"--dry-run": dry_run, "--find-lr": find_lr, "--profile": profile})
     if resume is not None:
-        go_on(resume, rest, options, console)
+        run = go_on(resume, rest, options, console)
+        tell_more(run, console, profile=profile)
         return 0
-    if dry_run and find_lr:
-        raise SettingsError([Mistake("--find-lr", "does not go with --dry-run; leave one out")])
     resolved = gather(data, rest, options, recipe=recipe, config=config)
     if dry_run:
         preview(resolved, console)
     elif find_lr:
         try_rates(resolved, console)
     else:
-        train_run(resolved, console, command_line())
+        run = train_run(resolved, console, command_line())
+        tell_more(run, console, profile=profile)
     return 0
+
+
+def tell_more(run: "RunDir", console: "Console", *, profile: bool) -> None:
+    """Where the run's time went, where that was asked for."""
+    if profile:
+        from fieldmark.runs.profile import tell_profile
+
+        tell_profile(run, console)
 
 
 def split_words(words: list[str]) -> tuple[str | None, list[str]]:
@@ -124,6 +140,13 @@ def split_words(words: list[str]) -> tuple[str | None, list[str]]:
         if "=" not in word or Path(word).exists():
             return word, words[:place] + words[place + 1 :]
     return None, words
+
+
+def refuse_together(flags: Mapping[str, bool]) -> None:
+    """Only one of these flags can be given."""
+    first, *others = [name for name, given in flags.items() if given] or [""]
+    if others:
+        raise SettingsError([Mistake(others[0], f"does not go with {first}; leave one out")])
 
 
 def refuse_beside_resume(others: Mapping[str, object]) -> None:

@@ -7,6 +7,7 @@ plain lists and arrays, for polars may not enter a forked worker.
 
 import signal
 import sys
+import time
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, Dataset
 from fieldmark.data.augment import Augment, centre_crop
 from fieldmark.data.sources import read_pixels
 from fieldmark.data.stored import Stored
+from fieldmark.data.tally import Tally
 from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec, Samples
 
@@ -44,7 +46,10 @@ class Images(Dataset[Batch]):
     """Images of a Samples table by (epoch, row, draw): read, in stored form, then augmented.
 
     Without an augmentation epoch and draw change nothing, and the image is cropped.
+    reading: seconds that this process has spent so far on having the pixels in stored form.
     """
+
+    reading = 0.0
 
     def __init__(
         self,
@@ -74,7 +79,10 @@ class Images(Dataset[Batch]):
         return images.permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])
 
     def _image(self, epoch: int, row: int, draw: int) -> torch.Tensor:
-        image = torch.from_numpy(self._pixels(row)).permute(2, 0, 1)
+        begun = time.perf_counter()
+        pixels = self._pixels(row)
+        self.reading += time.perf_counter() - begun
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
         if self._augmenting is None:
             return centre_crop(image, self._size)
         generator = np.random.default_rng([self._augmenting.seed, AUGMENT, epoch, row, draw])
@@ -108,8 +116,9 @@ class Batches:
             raise ValueError("balanced sampling draws rows, so it needs a seed")
         classes = images.targets[rows] if sampling == "balanced" else None
         self._keys = _Keys(rows, batch_size, seed, classes)
+        self._tally = Tally(workers)
         self._loader = DataLoader(
-            _Telling(images),
+            _Telling(images, self._tally),
             batch_sampler=self._keys,
             collate_fn=_as_it_is,
             worker_init_fn=_leave_signals_to_the_parent,
@@ -140,6 +149,10 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
+
+    def spent(self) -> dict[str, float]:
+        """Seconds of loading since this was last asked; see Tally.spent."""
+        return self._tally.spent()
 
 
 class _Keys:
@@ -210,14 +223,18 @@ class _Telling(Dataset[Batch | DataError]):
     An error that a worker raises comes out of torch's loader with a traceback in its text.
     """
 
-    def __init__(self, images: Images):
-        self._images = images
+    def __init__(self, images: Images, tally: Tally):
+        self._images, self._tally = images, tally
 
     def __getitems__(self, keys: list[Key]) -> Batch | DataError:
+        begun, before = time.perf_counter(), self._images.reading
         try:
             return self._images.__getitems__(keys)
         except DataError as error:
             return error
+        finally:
+            reading = self._images.reading - before
+            self._tally.add(reading, time.perf_counter() - begun - reading)
 
 
 def _without_errors(batches: Iterator[Batch | DataError]) -> Iterator[Batch]:

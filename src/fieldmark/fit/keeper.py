@@ -37,8 +37,9 @@ class Keeper:
 
     def save(self, state: State) -> None:
         """A checkpoint, and the history up to it."""
-        self.checkpoints.write(state.tree())
-        self._write_history(state)
+        with state.clock("writing"):
+            self.checkpoints.write(state.tree())
+            self._write_history(state)
         self._saved = time.monotonic()
 
     def restore(self, state: State, tree: dict[str, Any] | None) -> None:

@@ -86,12 +86,14 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
             return f"no better {plan.monitor} for {plan.patience} epochs"
         begun = time.monotonic() - state.seconds
         train_epoch(state, plan, parts, keeper, console)
-        row = finish_epoch(state, plan, parts)
+        with state.clock("validation"):  # and the epoch's figures
+            row = finish_epoch(state, plan, parts)
         row["seconds"] = round(time.monotonic() - begun, 3)
         is_best = note_epoch(state, plan, row)
         if is_best:
             state.best_epoch = state.epoch
-            keeper.checkpoints.write_best(state.epoch, dict(state.judged.state_dict()))
+            with state.clock("writing"):
+                keeper.checkpoints.write_best(state.epoch, dict(state.judged.state_dict()))
         keeper.save(state)
         console.say(epoch_line(row, plan, is_best))
         before = state.history[-2:-1] if state.epoch > plan.first + 1 else []
@@ -112,7 +114,9 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
     begun = time.monotonic() - state.seconds
     with console.bar(f"epoch {state.epoch + 1}/{plan.last}", len(sizes)) as bar:
         bar.advance(state.step)
-        for images, targets in parts.batches.epoch(state.epoch, state.step):
+        with state.clock("waiting"):  # workers are started in it
+            batches = parts.batches.epoch(state.epoch, state.step)
+        for images, targets in state.clock.waiting(batches):
             seed_step(plan.seed, state.epoch, state.step)
             set_rate(state, plan, parts)
             targets = targets.to(parts.device, non_blocking=True)
@@ -123,12 +127,14 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
             state.seconds = time.monotonic() - begun
             if state.step % plan.accumulate == 0 and state.step < len(sizes):
                 if keeper.due or keeper.stop_asked():
+                    state.clock.add(parts.batches.spent())
                     keeper.save(state)
                 if keeper.stop_asked():
                     raise StoppedError(
                         f"stopped in epoch {state.epoch + 1} of {plan.last}, "
                         f"after step {state.step} of {len(sizes)}"
                     )
+    state.clock.add(parts.batches.spent())
 
 
 def step(
@@ -149,10 +155,12 @@ def step(
     with parts.autocast():
         logits = state.forward(images)
     loss = parts.loss(logits, wanted)
+    state.clock.mark("forward")
     scaled = loss / group
     torch.autograd.backward(state.scaler.scale(scaled) if state.scaler else scaled)
     if state.step + 1 == group_start + group:
         update(state, plan)
+    state.clock.mark("backward")
     return loss.detach(), logits
 
 
@@ -262,7 +270,9 @@ def tell_step(
     if is_row:
         right = (state.running.logits[-1].argmax(1) == state.running.targets[-1]).float()
         place = {"epoch": state.epoch + 1, "step": state.step}
-        keeper.note_step({**place, "loss": value, "accuracy": right.mean().item(), "lr": rate})
+        row = {**place, "loss": value, "accuracy": right.mean().item(), "lr": rate}
+        with state.clock("writing"):
+            keeper.note_step(row)
 
 
 def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from fieldmark.fit.clock import Clock
 from fieldmark.fit.ema import Ema
 
 Row = dict[str, float]
@@ -75,6 +76,7 @@ class State:
     planned: int | None = None  # epochs of the stage
     trials: list[dict[str, Any]] = field(default_factory=list)  # heads that were tried
     compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
+    clock: Clock = field(default_factory=Clock)  # tells where the time went, and decides nothing
 
     @property
     def judged(self) -> torch.nn.Module:
@@ -109,10 +111,11 @@ class State:
             "stage_begun": self.stage_begun,
             "trials": self.trials,
             "planned": self.planned,
+            "times": self.clock.times(),
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
-        """Be what `tree` was taken from."""
+        """Be what `tree` was taken from; its seconds are added to those counted since."""
         self.model.load_state_dict(tree["model"])
         self.optimizer.load_state_dict(tree["optimizer"])
         _lay_out_like_parameters(self.optimizer)
@@ -128,6 +131,7 @@ class State:
             self.running.targets = [tree["targets"].to(device)]
         for name in PLAIN:
             setattr(self, name, tree.get(name, getattr(self, name)))
+        self.clock.add(tree.get("times", {}))
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:

@@ -16,6 +16,7 @@ from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting
 from fieldmark.errors import NotFiniteError, StoppedError
+from fieldmark.fit.clock import Clock
 from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
 from fieldmark.fit.heads import Embedded, HeadParts, Trained, Trial, fit_heads
 from fieldmark.fit.keeper import Keeper
@@ -40,15 +41,17 @@ class Frozen:
     """The head's stage of one run: embeds the images, tries heads, and predicts with the best.
 
     prepared: the run; where another kind of head than the settings' turns out the best, it is
-    the run with that one from then on.
+    the run with that one from then on. clock: the run's, from here on.
     """
 
     def __init__(self, prepared: Prepared, console: Console):
         self.prepared, self._console = prepared, console
+        self.clock = Clock(prepared.device.type)
         self._known: tuple[str, Features] | None = None  # of the body with this hash
         self._only_head = all(s.train == HEAD for s in prepared.settings.train.stages)
         no_pixels = self._only_head and prepared.settings.features.views == 1
-        self.stored = None if no_pixels else stored_images(prepared, console)
+        with self.clock("decoding"):
+            self.stored = None if no_pixels else stored_images(prepared, console)
 
     def train(self, state: State, keeper: Keeper) -> str:
         """The whole stage. -> in words, why it ended
@@ -60,9 +63,11 @@ class Frozen:
             return str(kept_of(state)["ended"])
         begun = time.monotonic()
         try:
-            features = self.features(keeper.stop_asked)
+            with self.clock("embedding"):
+                features = self.features(keeper.stop_asked)
             seconds = time.monotonic() - begun
-            best = self._fit(features, state, keeper.stop_asked)
+            with self.clock("heads"):
+                best = self._fit(features, state, keeper.stop_asked)
         except StoppedError:
             keeper.save(state)  # the stage is done again then, but what was embedded is kept
             raise
@@ -171,9 +176,11 @@ class Frozen:
         state.epoch, state.best_epoch = len(state.history), best.best_epoch
         if best.weights is not None and state.best_epoch is not None:
             whole = dict(state.model.state_dict())
-            keeper.checkpoints.write_best(state.best_epoch, whole)
-        for row in best.steps:
-            keeper.note_step(row)
+            with self.clock("writing"):
+                keeper.checkpoints.write_best(state.best_epoch, whole)
+        with self.clock("writing"):
+            for row in best.steps:
+                keeper.note_step(row)
         keeper.save(state)
 
     def _tell(self, state: State) -> None:

@@ -13,6 +13,7 @@ from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.data.stored import Stored, store
 from fieldmark.fit import precision
+from fieldmark.fit.clock import Clock
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import LOSSES
@@ -42,11 +43,11 @@ def is_on_features(settings: Settings, index: int) -> bool:
     return bool(settings.train.stages[index].train == HEAD)
 
 
-def new_state(prepared: Prepared, index: int) -> State:
-    """The network as it is before a stage, ready for it."""
+def new_state(prepared: Prepared, index: int, clock: Clock | None = None) -> State:
+    """The network as it is before a stage, ready for it. `clock`: the run's own."""
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
     nothing = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-    state = State(model, nothing, stage=index)
+    state = State(model, nothing, stage=index, clock=clock or Clock(prepared.device.type))
     enter_stage(state, prepared)
     return state
 

@@ -1,0 +1,153 @@
+"""Where the time of a run went, in words, and what to do about it."""
+
+import os
+from collections.abc import Mapping
+
+from fieldmark.console import duration
+from fieldmark.fit.clock import WHOLE
+from fieldmark.report.page import Timing
+
+SHORT = 20.0  # seconds of a run from which there is little to gain
+ALSO = 0.15  # share from which a part that is not the largest gets a sentence too
+
+# in the order of a run: what a part is called, and the names in the clock that it holds
+PARTS = (
+    ("decoding photos", ("decoding",)),
+    ("embedding", ("embedding",)),
+    ("training heads", ("heads",)),
+    ("reading images", ("reading",)),
+    ("augmenting", ("augmenting",)),
+    ("waiting for images", ("waiting",)),
+    ("forward", ("forward",)),
+    ("backward and step", ("backward",)),
+    ("forward, backward and step", ("steps",)),
+    ("validation", ("validation",)),
+    ("predicting", ("predicting",)),
+    ("figures", ("figures",)),
+    ("writing", ("writing",)),
+)
+ELSE = "everything else"
+
+LOADING = ("reading images", "augmenting", "waiting for images")
+NETWORK = ("forward", "backward and step", "forward, backward and step")
+ONCE = "which is done once; the next run"
+# what follows "62 % ": what it was, and what to do
+ADVICE = {
+    "decoding photos": (
+        f"of the time went into decoding photos, {ONCE} with these images finds them in the cache"
+    ),
+    "embedding": (
+        f"of the time went into embedding the images, {ONCE} with this network and these images "
+        "finds it in the cache"
+    ),
+    "training heads": (
+        "of the time went into training heads: fewer --epochs, or fewer features.rates, "
+        "features.seeds or features.heads"
+    ),
+    "validation": (
+        "of the time went into validation: a smaller data.val_fraction, at the price of less "
+        "certain figures"
+    ),
+    "predicting": (
+        "of the time went into the last predictions, which are made once, however long the "
+        "training is"
+    ),
+    "figures": (
+        "of the time went into the figures and their intervals, which are made once, however "
+        "long the training is"
+    ),
+    "writing": (
+        "of the time went into writing: an --out on a faster disk, or, where epochs are long, "
+        "a larger train.checkpoint_minutes"
+    ),
+}
+NO_TROUBLE = ("network", "predicting", "figures")  # told only where nothing else took more
+
+
+def where_time_went(
+    times: Mapping[str, float], *, workers: int, device: str, cores: int | None = None
+) -> Timing:
+    """The parts of a run's seconds, which add up to all of them, and a sentence or two.
+
+    times: of a Clock. workers: loader processes. device: the type of the one that computes.
+    What workers do happens beside training, so only waiting for them is a part. Without
+    workers, reading and augmenting are parts, as far as training had to wait for them.
+    """
+    parts = parts_of(times)
+    whole = sum(seconds for _, seconds in parts)
+    if whole < SHORT:
+        seconds = duration(whole) if whole >= 1 else f"{whole:.1f} s"
+        return Timing(parts, f"{seconds} in all: there is little to gain.")
+    shares = {words: seconds / whole for words, seconds in parts}
+    groups = {
+        "loading": sum(shares.get(words, 0.0) for words in LOADING),
+        "network": sum(shares.get(words, 0.0) for words in NETWORK),
+        **{words: shares.get(words, 0.0) for words in ADVICE},
+    }
+    first, second, *_ = sorted(groups, key=lambda name: -groups[name])
+    if shares[ELSE] > groups[first]:
+        return Timing(parts, "No part that could be made shorter took most of the time.")
+    told = [first]
+    if groups[second] >= ALSO and second not in NO_TROUBLE:
+        told.append(second)
+    loading = loading_advice(times, workers, cores or os.cpu_count() or 1)
+    advice = {"loading": loading, "network": network_advice(device), **ADVICE}
+    return Timing(parts, " ".join(f"{percent(groups[name])} {advice[name]}." for name in told))
+
+
+def parts_of(times: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """Words and seconds of each part that took any, and everything else. They add up."""
+    seconds = dict(times)
+    inline = seconds.get("reading", 0.0) + seconds.get("augmenting", 0.0)
+    waited = seconds.get("waiting", 0.0)
+    if inline:  # a GPU may have been busy meanwhile: then nobody waited
+        counted = min(1.0, waited / inline)
+        for name in ("reading", "augmenting"):
+            seconds[name] = counted * seconds.get(name, 0.0)
+        seconds["waiting"] = max(0.0, waited - inline)
+    found = [(words, sum(seconds.get(name, 0.0) for name in names)) for words, names in PARTS]
+    found = [(words, each) for words, each in found if each > 0]
+    rest = seconds.get(WHOLE, 0.0) - sum(each for _, each in found)
+    return (*found, (ELSE, max(0.0, rest)))
+
+
+def loading_advice(times: Mapping[str, float], workers: int, cores: int) -> str:
+    """What to do where training waits for images."""
+    reading = times.get("reading", 0.0) + times.get("workers_reading", 0.0)
+    augmenting = times.get("augmenting", 0.0) + times.get("workers_augmenting", 0.0)
+    remedies = []
+    if workers < cores:
+        remedies.append(f"more --workers (now {workers}; there are {cores} cores)")
+    if reading >= augmenting:
+        remedies.append("a larger cache (FIELDMARK_CACHE_GB), which keeps photos decoded")
+    else:
+        remedies.append("a lighter --augment")
+    return f"of the time went into waiting for images: {', or '.join(remedies)}"
+
+
+def network_advice(device: str) -> str:
+    """What to do where the network is what takes the time."""
+    gpu = ", or a GPU" if device == "cpu" else ""
+    return (
+        "of the time was the network's own work: "
+        f"a smaller --model or --image-size, or --freeze{gpu}"
+    )
+
+
+def time_line(timing: Timing) -> str:
+    """One line for the terminal: the largest parts, and the advice."""
+    whole = sum(seconds for _, seconds in timing.parts) or 1.0
+    largest = sorted(timing.parts, key=lambda part: -part[1])[:4]
+    words = [f"{what} {percent(s / whole)}" for what, s in largest if s >= 0.01 * whole]
+    said = (", ".join(words), timing.advice.removesuffix("."))
+    return f"time    {'; '.join(filter(None, said))}"
+
+
+def rounded(times: Mapping[str, float]) -> dict[str, float]:
+    """As metrics.json keeps them: thousandths of a second."""
+    return {name: round(seconds, 3) for name, seconds in times.items()}
+
+
+def percent(share: float) -> str:
+    """0.623 -> "62 %"."""
+    return f"{100 * share:.0f} %"
