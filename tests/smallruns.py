@@ -14,7 +14,10 @@ from PIL import Image
 from fieldmark.console import Console
 from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import gather, go_on
+from fieldmark.runs.evaluate import evaluate_new
+from fieldmark.runs.evaluated import Asked
 from fieldmark.runs.run import train_run
+from fieldmark.settings.tree import DataSettings
 
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
 STAGED = ("train.stages=[{train: head, epochs: 3}, {train: all}]", "train.epochs=2")
@@ -75,6 +78,12 @@ def further_and_die(point: str, count: int, run: RunDir) -> None:
     """Train a finished run to four epochs, and be killed as `train_and_die` is."""
     die_at(point, count)
     resume(run, epochs="4")
+
+
+def look_and_die(point: str, run: RunDir, data: str) -> None:
+    """Evaluate a run on other images, and be killed the first time that `point` is reached."""
+    die_at(point, 1)
+    evaluate_new(str(run.path), DataSettings(source=data), Asked(), QUIET)
 
 
 def train_until(seconds: float, data: object, out: Path, name: str, words, options) -> None:

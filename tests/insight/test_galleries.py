@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from fieldmark.insight.galleries import Shown, surest_mistakes
+from fieldmark.insight.galleries import (
+    Shown,
+    confused_pairs,
+    least_sure_hits,
+    surest_mistakes,
+)
+from fieldmark.judge.confused import Pair
 from fieldmark.records import Predictions, Samples
 
 CLASSES = ("cat", "dog")
@@ -54,3 +60,39 @@ def test_an_image_inside_a_file_keeps_its_row():
 
 def test_no_mistakes_give_an_empty_gallery():
     assert surest_mistakes(predictions([("cat", [1, 0])])) == []
+
+
+def test_the_least_sure_hit_comes_first_and_mistakes_do_not_come():
+    table = predictions([("cat", [5, 0]), ("dog", [0, 1]), ("dog", [2, 0]), ("cat", [1, 0])])
+    shown = least_sure_hits(table, most=2)
+    assert [item.path for item in shown] == ["1.png", "3.png"]  # equal scores: as in the table
+    assert shown[0].score == shown[0].truth_score == pytest.approx(1 / (1 + np.exp(-1)))
+
+
+def test_hits_without_a_known_truth_or_a_finite_logit_are_left_out():
+    table = predictions([("fox", [9, 0]), ("cat", [np.inf, 0]), ("cat", [0, -np.inf])])
+    assert least_sure_hits(table) == []
+
+
+def test_confused_pairs_show_who_was_taken_and_what_is_typical_the_surest_first():
+    table = predictions(
+        [("cat", [0, 1]), ("cat", [0, 3]), ("dog", [0, 2]), ("dog", [0, 4]), ("cat", [1, 0])]
+    )
+    (found,) = confused_pairs(table)
+    assert found.pair == Pair("cat", "dog", 2, 3)
+    assert [item.path for item in found.taken] == ["1.png", "0.png"]
+    assert [item.path for item in found.typical] == ["3.png", "2.png"]
+    assert [item.path for item in confused_pairs(table, each=1)[0].typical] == ["3.png"]
+
+
+def test_a_class_that_is_never_recognised_has_nothing_typical():
+    (found,) = confused_pairs(predictions([("cat", [0, 1]), ("cat", [1, 0])]))
+    assert found.pair == Pair("cat", "dog", 1, 2)
+    assert found.typical == ()
+
+
+def test_the_pair_that_is_confused_most_often_comes_first():
+    table = predictions([("cat", [0, 1]), ("dog", [1, 0]), ("dog", [2, 0])])
+    assert [found.pair.truth for found in confused_pairs(table)] == ["dog", "cat"]
+    assert [found.pair.truth for found in confused_pairs(table, most=1)] == ["dog"]
+    assert confused_pairs(predictions([("cat", [1, 0])])) == []

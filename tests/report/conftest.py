@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from fieldmark.report.page import Picture, RunPage
+from fieldmark.report.page import RunPage
+from fieldmark.report.thumbs import Picture
 
 
 def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:
@@ -17,7 +18,14 @@ def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:
         confusion[i][i] = 10
         if i + 1 < n:
             confusion[i][i], confusion[i][i + 1] = 9, 1
-    row = {"support": 10, "precision": 0.9, "recall": 0.9, "f1": 0.9, "roc_auc": None}
+    row = {
+        "support": 10,
+        "precision": 0.9,
+        "recall": 0.9,
+        "f1": 0.9,
+        "roc_auc": None,
+        "average_precision": 0.925,
+    }
     intervals = {"intervals": {"recall": [0.596, 0.982]}} if test else {}
     accuracy = (9 * n + 1) / (10 * n)
     figures = {
@@ -26,6 +34,7 @@ def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:
         "balanced_accuracy": accuracy,
         "macro_f1": 0.9,
         "roc_auc": None,
+        "mcc": 0.901,
         "log_loss": 0.25,
         "per_class": dict.fromkeys(classes, row | intervals),
         "confusion": confusion,
@@ -33,6 +42,14 @@ def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:
         "unknown": 0,
     }
     return figures | ({"intervals": {"accuracy": [0.8, 0.96]}} if test else {})
+
+
+def calibrated(figures: dict[str, Any]) -> dict[str, Any]:
+    """The same figures with what the section on calibration draws."""
+    n, accuracy = figures["n"], figures["accuracy"]
+    one_bin = {"low": 0.8, "high": 0.9, "n": n, "confidence": 0.85, "accuracy": accuracy}
+    answers = [{"score": 0.5, "share": 1.0, "accuracy": accuracy}]
+    return figures | {"reliability": [one_bin], "answers": answers}
 
 
 def history_of(epochs: int) -> list[dict[str, float]]:
@@ -66,28 +83,27 @@ def history() -> Callable[[int], list[dict[str, float]]]:
     return history_of
 
 
+def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **changed: Any) -> RunPage:
+    facts: dict[str, Any] = {
+        "title": "digits-small-1",
+        "status": "done",
+        "data": "digits",
+        "classes": classes,
+        "counts": {name: {"train": 70, "val": 15, "test": 10} for name in classes},
+        "figures": {split: figures_of(classes, test=split == "test") for split in ("val", "test")},
+        "history": history_of(5),
+        "best_epoch": 4,
+        "monitor": "macro_f1",
+        "mistakes": (picture_of(),),
+        "model": {"name": "small", "parameters": 38_282, "trainable": 38_282, "input": "8x8"},
+        "settings": "model:\n  name: small\n",
+        "command": "fieldmark train digits --model small",
+        "about": {"fieldmark": "0.1.0", "seconds": "83.2", "finished": "2026-03-01T14:05:09"},
+        "notes": (),
+    }
+    return RunPage(**(facts | changed))
+
+
 @pytest.fixture
 def make_page() -> Callable[..., RunPage]:
-    def make(classes: tuple[str, ...] = ("1", "2", "3"), **changed: Any) -> RunPage:
-        facts: dict[str, Any] = {
-            "title": "digits-small-1",
-            "status": "done",
-            "data": "digits",
-            "classes": classes,
-            "counts": {name: {"train": 70, "val": 15, "test": 10} for name in classes},
-            "figures": {
-                split: figures_of(classes, test=split == "test") for split in ("val", "test")
-            },
-            "history": history_of(5),
-            "best_epoch": 4,
-            "monitor": "macro_f1",
-            "mistakes": (picture_of(),),
-            "model": {"name": "small", "parameters": 38_282, "trainable": 38_282, "input": "8x8"},
-            "settings": "model:\n  name: small\n",
-            "command": "fieldmark train digits --model small",
-            "about": {"fieldmark": "0.1.0", "seconds": "83.2", "finished": "2026-03-01T14:05:09"},
-            "notes": (),
-        }
-        return RunPage(**(facts | changed))
-
-    return make
+    return run_page_of

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fieldmark.report.confusion import RIGHT, WRONG, Pair, cells, pairs, picture, shades
+from fieldmark.report.confusion import RIGHT, WRONG, cells, picture, shades
 
 MATRIX = np.array([[9, 1, 0], [0, 4, 4], [0, 0, 0]])
 CLASSES = ("a", "b", "c")
@@ -33,20 +33,6 @@ def test_shades_grow_with_the_share_and_empty_cells_have_none():
     assert shade[0, 2] == 0
     assert (shade[2] == 0).all()
     assert ((shade >= 0) & (shade <= 1)).all()
-
-
-def test_pairs_come_most_frequent_first_and_hold_mistakes_only():
-    assert pairs(MATRIX, CLASSES, most=9) == [Pair("b", "c", 4, 8), Pair("a", "b", 1, 10)]
-    assert pairs(MATRIX, CLASSES, most=1) == [Pair("b", "c", 4, 8)]
-
-
-def test_pairs_as_frequent_as_each_other_keep_the_order_of_the_classes():
-    even = np.array([[5, 1, 1], [1, 5, 1], [1, 1, 5]])
-    assert [(pair.truth, pair.guess) for pair in pairs(even, CLASSES, most=3)] == [
-        ("a", "b"),
-        ("a", "c"),
-        ("b", "a"),
-    ]
 
 
 def test_the_picture_has_truth_in_rows_and_a_see_through_ground():

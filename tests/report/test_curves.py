@@ -1,8 +1,18 @@
 import math
+import re
 
 import pytest
 
-from fieldmark.report.curves import INK, TRAIN, VAL, curves, monitored
+from fieldmark.report.curves import (
+    INK,
+    TRAIN,
+    VAL,
+    curves,
+    drawing,
+    empty_axes,
+    monitored,
+    themed_svg,
+)
 
 
 def by_title(history, monitor="macro_f1", best=None):
@@ -75,3 +85,27 @@ def test_the_users_own_style_changes_nothing_and_is_left_as_it_was(history):
     with mpl.rc_context({"lines.linewidth": 9, "axes.grid": True, "font.size": 30}):
         assert curves(history(3), "macro_f1", 2) == plain
         assert mpl.rcParams["font.size"] == 30
+
+
+def test_each_epoch_has_a_column_that_tells_its_values(history):
+    found = re.findall(r"<title>(.*?)</title>", by_title(history(3))["Macro F1"].svg)
+    assert found == [
+        "epoch 1: training 20.0 %, validation 10.0 %",
+        "epoch 2: training 60.0 %, validation \N{EN DASH}",
+        "epoch 3: training 73.3 %, validation 70.0 %",
+    ]
+    assert "<title>epoch 1: 0.00075</title>" in by_title(history(3))["Learning rate"].svg
+
+
+def test_a_column_lies_where_its_data_lies_and_is_cut_off_at_the_axes():
+    with drawing():
+        found, axes = empty_axes(height=200)
+        axes.set_xlim(0, 10)
+        svg = themed_svg(found, "c", hover=[(-5, 5, "a < b"), (5, 10, "right half")])
+    left, right = [
+        tuple(map(float, pair))
+        for pair in re.findall(r'"hover" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', svg)
+    ]
+    assert left[1] == pytest.approx(right[1], abs=0.11)
+    assert left[0] + left[1] == pytest.approx(right[0], abs=0.11)
+    assert "<title>a &lt; b</title>" in svg

@@ -6,8 +6,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
+from report.conftest import calibrated
 
-from fieldmark.report.page import RunPage, render
+from fieldmark.report.findings import Note
+from fieldmark.report.page import RunPage, Timing, render
+from fieldmark.report.thumbs import PairShown
 
 DASH = "\N{EN DASH}"
 
@@ -148,18 +151,11 @@ def test_a_figure_that_is_not_defined_is_a_dash_that_explains_itself(make_page):
     page.figures["test"]["per_class"]["2"] = row
     reader = Reader(render(page))
     dashes = [a["title"] for tag, a in reader.tags if tag == "abbr"]
-    assert dashes.count("not defined: no test image is of this class") == 3
+    assert dashes.count("not defined: no test image is of this class") == 4  # and its precision
     assert "not defined for these images" in dashes  # the ROC AUC
     assert "nan" not in reader.text.casefold().split()
     assert "none" not in reader.text.casefold().split()
     assert f"{DASH} ROC AUC" in reader.text
-
-
-def test_a_class_that_was_never_guessed_is_told_from_one_without_images(make_page):
-    page = make_page()
-    row = page.figures["test"]["per_class"]["2"]
-    page.figures["test"]["per_class"]["2"] = row | {"precision": None}
-    assert "not defined: the model never guessed this class" in render(page)
 
 
 def test_few_classes_are_a_table_with_headers_and_many_a_picture(make_page):
@@ -180,7 +176,7 @@ def test_the_number_of_mistakes_in_all_is_told_beside_those_shown(make_page):
 
 def test_an_image_without_a_guess_is_a_mistake_outside_the_matrix(make_page):
     page = make_page()
-    page.figures["test"] |= {"n": 31, "no_guess": 1}
+    page.figures["test"] |= {"n": 31, "accuracy": 28 / 31, "no_guess": 1}
     text = Reader(render(page)).text
     assert "28 right 3 wrong" in text
     assert "1 image got no guess, since the scores are not finite; it counts as wrong" in text
@@ -189,7 +185,7 @@ def test_an_image_without_a_guess_is_a_mistake_outside_the_matrix(make_page):
 
 def test_no_mistakes_are_told_in_words(make_page):
     page = make_page(mistakes=())
-    page.figures["test"]["confusion"] = [[10, 0, 0], [0, 10, 0], [0, 0, 10]]
+    page.figures["test"]["accuracy"] = 1.0
     assert "There are no mistakes on the test images." in Reader(render(page)).text
 
 
@@ -200,7 +196,7 @@ def test_only_small_pictures_are_shown_with_hard_edges(make_page, picture):
 
 
 def test_bytes_that_are_no_image_do_not_break_the_page(make_page, picture):
-    broken = replace(picture(), png=b"not an image")
+    broken = replace(picture(), content=b"not an image")
     assert "data:image/png;base64,bm90" in render(make_page(mistakes=(broken,)))
 
 
@@ -215,7 +211,8 @@ def test_tables_sort_by_buttons_and_missing_values_have_no_key(make_page):
     row = page.figures["test"]["per_class"]["2"]
     page.figures["test"]["per_class"]["2"] = row | {"recall": None}
     reader = Reader(render(page))
-    assert sum(tag == "button" for tag, _ in reader.tags) == 11  # 5 and 5 headers, and to copy
+    kinds = [a.get("class") for tag, a in reader.tags if tag == "th" and a.get("scope") == "col"]
+    assert sum(kind is not None for kind in kinds) == 4 + 6 + 5  # all figures, classes, images
     keys = [a["data-value"] for tag, a in reader.tags if tag == "td" and a.get("class") == "recall"]
     assert keys == ["0.9", "", "0.9"]
 
@@ -227,6 +224,83 @@ def test_the_command_the_settings_and_the_circumstances_are_there(make_page):
     assert "1 min 23 s" in text
     assert "1 March 2026, 14:05" in text
     assert "38.3 thousand, all trained" in text
+
+
+def test_sections_fold_and_stand_in_the_contents(make_page):
+    html = render(make_page())
+    reader = Reader(html)
+    sections = [a for tag, a in reader.tags if tag == "details" and a.get("class") == "section"]
+    links = [a["href"] for tag, a in reader.tags if tag == "a"]
+    assert [f"#{each['id']}" for each in sections] == links
+    assert all("open" in each for each in sections)
+    assert html.count("<summary><h2>") == len(sections) >= 7
+
+
+def test_every_figure_stands_in_a_folded_table_and_what_is_not_defined_is_left_out(make_page):
+    html = render(make_page())
+    table = html[html.index("All figures") :]
+    text = Reader(table[: table.index("</table>")]).text
+    assert "Matthews correlation" in text
+    assert "0.901" in text
+    assert "ROC AUC" not in text
+
+
+def test_areas_under_curves_are_columns_only_where_a_class_has_one(make_page):
+    page = make_page()
+    text = Reader(render(page)).text
+    assert "Average precision" in text
+    assert "92.5 %" in text
+    for row in page.figures["test"]["per_class"].values():
+        row["average_precision"] = None
+    assert "Average precision" not in Reader(render(page)).text
+
+
+def test_least_sure_hits_say_their_truth_once(make_page, picture):
+    html = render(make_page(mistakes=(), hits=(picture("3", "3"),)))
+    hits = html[html.index('id="hits"') :]
+    assert hits[: hits.index("</ul>")].count('class="right"') == 1
+    assert 'class="wrong"' not in hits[: hits.index("</ul>")]
+    assert 'id="hits"' not in render(make_page())
+
+
+def test_confused_classes_stand_side_by_side_with_their_counts(make_page, picture):
+    pair = PairShown("1", "2", 4, 10, (picture("1", "2"),), (picture("2", "2"),))
+    text = Reader(render(make_page(pairs=(pair,)))).text
+    assert "1 taken for 2 4 of 10 is 1 is 2" in text
+    none_typical = replace(pair, typical=())
+    assert "no image of 2 was recognised" in Reader(render(make_page(pairs=(none_typical,)))).text
+
+
+def test_the_findings_are_told_and_so_is_that_there_are_none(make_page):
+    note = Note("small", "warning", "2 images are small.", ("a.png",))
+    text = Reader(render(make_page(findings=(note,)))).text
+    assert "1 warning before the training." in text
+    assert "2 images are small." in text
+    assert "Nothing to mend was found" in render(make_page(findings=()))
+    assert "Data health" not in render(make_page())
+
+
+def test_calibration_is_shown_where_there_is_a_reliability_diagram(make_page):
+    page = make_page()
+    assert 'id="calibration"' not in render(page)
+    page.figures["test"] = calibrated(page.figures["test"])
+    assert 'id="calibration"' in render(page)
+
+
+def test_how_the_split_was_made_is_told(make_page):
+    assert "One in seven." in Reader(render(make_page(split_words=("One in seven.",)))).text
+
+
+def test_the_time_is_told_in_shares_the_longest_first(make_page):
+    timing = Timing((("forward", 1.0), ("reading", 3.0), ("nothing", 0.0)), "Read faster.")
+    text = Reader(render(make_page(timing=timing)).replace("><", "> <")).text
+    assert "Read faster. reading 75.0 % 3.0 s forward 25.0 % 1.0 s" in text
+    assert "nothing" not in text
+
+
+def test_seconds_an_epoch_stand_beside_the_time(make_page):
+    model = make_page().model | {"seconds_an_epoch": 2.5}
+    assert "1 min 23 s, 2.5 s an epoch" in Reader(render(make_page(model=model))).text
 
 
 def test_notes_are_shown(make_page):

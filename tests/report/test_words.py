@@ -40,6 +40,8 @@ def test_metrics_are_percentages_or_plain_numbers():
     assert figure(0.5, "macro_f1") == "50.0 %"
     assert figure(0.5, "roc_auc") == "0.500"
     assert figure(0.5, "log_loss") == "0.500"
+    assert figure(0.5, "mcc") == "0.500"
+    assert figure(0.5, "ece") == "50.0 %"
     assert decimal(None) == MISSING
 
 
@@ -52,7 +54,15 @@ def test_an_interval_names_its_unit_once_and_an_undefined_one_is_nothing():
 
 
 @pytest.mark.parametrize(
-    ("metric", "name"), [("macro_f1", "Macro F1"), ("roc_auc", "ROC AUC"), ("accuracy", "Accuracy")]
+    ("metric", "name"),
+    [
+        ("macro_f1", "Macro F1"),
+        ("roc_auc", "ROC AUC"),
+        ("accuracy", "Accuracy"),
+        ("top5_accuracy", "Top-5 accuracy"),
+        ("mcc", "Matthews correlation"),
+        ("ece", "Calibration error"),
+    ],
 )
 def test_metrics_have_readable_names(metric, name):
     assert metric_name(metric) == name
@@ -61,6 +71,7 @@ def test_metrics_have_readable_names(metric, name):
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
+        (0.023, "0.02 s"),
         ("4.25", "4.2 s"),
         (59.4, "59 s"),
         ("83.2", "1 min 23 s"),

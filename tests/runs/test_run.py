@@ -80,7 +80,8 @@ def test_labels_of_the_test_change_the_test_figures_alone(photos, tmp_path):
     weights = [(run.path / "model.safetensors").read_bytes() for run in (one, other)]
     assert weights[0] == weights[1]
     infos = [bundle.load(run.path)[1] for run in (one, other)]
-    assert infos[0].temperature == infos[1].temperature
+    assert infos[0].temperature == infos[1].temperature != 1
+    assert infos[0].answers == infos[1].answers != ()
     assert infos[0].thresholds == infos[1].thresholds
     assert one.read_metrics()["val"] == other.read_metrics()["val"]
     assert one.read_metrics()["test"] != other.read_metrics()["test"]
@@ -236,7 +237,7 @@ def test_images_that_vanish_while_the_cache_has_them_cost_only_their_thumbnails(
     train(draw_photos(tmp_path / "before", each=6), tmp_path, "first", epochs="1")
     run = start(_prepared_and_vanished(tmp_path), QUIET, "a test")
     assert run.is_done
-    assert "not shown among the mistakes" in run.report.read_text()
+    assert "not shown among the pictures" in run.report.read_text()
 
 
 def _prepared_and_vanished(tmp_path):

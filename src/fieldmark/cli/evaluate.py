@@ -1,32 +1,95 @@
 """`fieldmark evaluate`: the figures of a run."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from fieldmark.cli.typed import command_line
+from fieldmark.errors import Mistake, SettingsError
+
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
-    data: Annotated[
-        str | None, typer.Argument(metavar="[DATA]", help="Other labelled images.")
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)
+    ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Figures by a column's values; may stand repeatedly."),
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where a table's images lie.")
+    ] = None,
+    data_dir: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Where a built-in data set lies.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the page to this file.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")] = "auto",
 ) -> int:
-    """Print a run's figures on its own splits, or on DATA, labelled images it has not seen."""
+    """Print a run's figures on its own splits, or on DATA, labelled images it has not seen.
+
+    DATA: a folder of class folders, or a table of labels; KEY=VALUE says how to read it:
+    data.label_column=species.
+    """
     import json
     import sys
 
+    from fieldmark.cli.train import split_words
     from fieldmark.console import Console
+    from fieldmark.runs.evaluated import Asked
 
     console = Console(stream=sys.stderr if as_json else None)
+    asked = Asked(tuple(by or ()), page, command_line())
+    data, rest = split_words(words or [])
     if data is None:
+        refuse_without_data({"--images": images, "--data-dir": data_dir}, rest, device)
         from fieldmark.runs.stored import evaluate_stored
 
-        found = evaluate_stored(run, console)
+        found = evaluate_stored(run, asked, console)
     else:
+        from fieldmark.runs.begin_inspect import data_settings
         from fieldmark.runs.evaluate import evaluate_new
 
-        found = evaluate_new(run, data, console)
+        refuse_other_settings(rest)
+        settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
+        found = evaluate_new(run, settings, asked, console, device=device)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     return 0
+
+
+READ_BY = (  # the settings that say how images are read; the others are for training
+    "data.images",
+    "data.data_dir",
+    "data.image_column",
+    "data.label_column",
+    "data.group_column",
+    "data.split_column",
+    "data.on_bad",
+)
+
+
+def refuse_without_data(options: dict[str, str | None], words: list[str], device: str) -> None:
+    """How images are read means nothing where none are."""
+    given = [name for name, value in options.items() if value is not None]
+    given += words + (["--device"] if device != "auto" else [])
+    what = "goes with DATA, other images; name them, or leave it out"
+    if given:
+        raise SettingsError([Mistake(name, what) for name in given])
+
+
+def refuse_other_settings(words: list[str]) -> None:
+    """Nothing is passed over in silence: settings that training alone has are mistakes."""
+    keys = [word.partition("=")[0] for word in words if "=" in word]
+    shown = ", ".join(READ_BY)
+    mistakes = [
+        Mistake(key, f"means nothing to images that are only looked at; there are {shown}")
+        for key in keys
+        if key not in READ_BY
+    ]
+    if mistakes:
+        raise SettingsError(mistakes)

@@ -1,10 +1,12 @@
-"""Which images are worth a look: the mistakes that the model was surest of."""
+"""Which images are worth a look: sure mistakes, unsure hits, and classes that look alike."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from fieldmark.records import Predictions, softmax
+from fieldmark.judge.confused import Pair, pairs
+from fieldmark.judge.metrics import NO_GUESS, Evidence
+from fieldmark.records import Predictions
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,47 @@ class Shown:
     truth_score: float
 
 
+@dataclass(frozen=True)
+class Confused:
+    """Two classes side by side: images of one that were `taken` for the other, and of that other
+    those that the model was surest of and right about (`typical`)."""
+
+    pair: Pair
+    taken: tuple[Shown, ...]
+    typical: tuple[Shown, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _Answered:
+    """The rows that something can be said of: a known truth, and logits that are all finite."""
+
+    predictions: Predictions
+    rows: np.ndarray  # (K,) of the table
+    evidence: Evidence  # of these rows
+
+    def shown(self, chosen: np.ndarray, most: int, *, surest: bool = True) -> list[Shown]:
+        """The first `most` of the chosen rows (K,) bool, by the score of the guess.
+
+        Equal scores stay in the order of the table.
+        """
+        places = np.flatnonzero(chosen)
+        sign = -1 if surest else 1
+        order = np.argsort(sign * self.evidence.confidence[places], kind="stable")[:most]
+        return [self._one(int(place)) for place in places[order]]
+
+    def _one(self, place: int) -> Shown:
+        frame, classes, found = self.predictions.frame, self.predictions.classes, self.evidence
+        row, truth, guess = self.rows[place], found.targets[place], found.guesses[place]
+        return Shown(
+            path=frame["path"][int(row)],
+            row=frame["row"][int(row)],
+            truth=classes[truth],
+            guess=classes[guess],
+            score=float(found.scores[place, guess]),
+            truth_score=float(found.scores[place, truth]),
+        )
+
+
 def surest_mistakes(
     predictions: Predictions, *, most: int = 12, temperature: float = 1.0
 ) -> list[Shown]:
@@ -28,23 +71,43 @@ def surest_mistakes(
     Rows without a known truth, or with a logit that is nan or infinite, are left out: nothing
     can be said of them.
     """
+    found = _answered(predictions, temperature)
+    return found.shown(~found.evidence.right, most)
+
+
+def least_sure_hits(
+    predictions: Predictions, *, most: int = 12, temperature: float = 1.0
+) -> list[Shown]:
+    """The rightly classified rows with the lowest score of the guess: right, and nearly not.
+
+    Ties and rows that are left out: as in `surest_mistakes`.
+    """
+    found = _answered(predictions, temperature)
+    return found.shown(found.evidence.right, most, surest=False)
+
+
+def confused_pairs(
+    predictions: Predictions, *, most: int = 5, each: int = 3, temperature: float = 1.0
+) -> list[Confused]:
+    """The classes that are confused most often, with at most `each` images of either side.
+
+    Both sides have the surest guesses first. A class that is never recognised has nothing
+    typical. Rows are left out as in `surest_mistakes`, also from the counts.
+    """
+    found = _answered(predictions, temperature)
+    classes, evidence = predictions.classes, found.evidence
+    gallery = []
+    for pair in pairs(evidence.counts[:, :NO_GUESS], classes, most):
+        truth, guess = classes.index(pair.truth), classes.index(pair.guess)
+        of_guess = evidence.guesses == guess
+        taken = found.shown(of_guess & (evidence.targets == truth), each)
+        typical = found.shown(of_guess & (evidence.targets == guess), each)
+        gallery.append(Confused(pair, tuple(taken), tuple(typical)))
+    return gallery
+
+
+def _answered(predictions: Predictions, temperature: float) -> _Answered:
     logits, targets = predictions.logits, predictions.targets
-    usable = np.flatnonzero((targets >= 0) & np.isfinite(logits).all(axis=1))
-    wrong = usable[logits[usable].argmax(axis=1) != targets[usable]]
-    if wrong.size == 0:
-        return []
-    scores = softmax(logits[wrong], temperature)
-    guesses, truths = logits[wrong].argmax(axis=1), targets[wrong]
-    each = np.arange(wrong.size)
-    order = np.argsort(-scores[each, guesses], kind="stable")[:most]
-    return [
-        Shown(
-            path=predictions.frame["path"][int(wrong[k])],
-            row=predictions.frame["row"][int(wrong[k])],
-            truth=predictions.classes[truths[k]],
-            guess=predictions.classes[guesses[k]],
-            score=float(scores[k, guesses[k]]),
-            truth_score=float(scores[k, truths[k]]),
-        )
-        for k in order
-    ]
+    rows = np.flatnonzero((targets >= 0) & np.isfinite(logits).all(axis=1))
+    evidence = Evidence.of(logits[rows], targets[rows], temperature=temperature)
+    return _Answered(predictions, rows, evidence)

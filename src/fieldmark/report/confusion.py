@@ -1,4 +1,4 @@
-"""What is taken for what: the confusion matrix as cells to shade, as a picture, as a list."""
+"""What is taken for what: the confusion matrix as cells to shade, or as a picture."""
 
 import base64
 import io
@@ -21,16 +21,6 @@ class Cell:
     shade: float  # opacity, 0..1
     right: bool
     title: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """Images of one class that were taken for another."""
-
-    truth: str
-    guess: str
-    count: int
-    support: int
 
 
 def shades(confusion: np.ndarray) -> np.ndarray:
@@ -66,19 +56,6 @@ def _cell_title(n: int, total: int, truth: str, guess: str) -> str:
     verb = "was" if n == 1 else "were"
     end = f"{verb} recognised" if truth == guess else f"{verb} taken for {quoted(guess)}"
     return f"{count(n)} of {count(total)} {quoted(truth)} {end}" if n else ""
-
-
-def pairs(confusion: np.ndarray, classes: Sequence[str], most: int) -> list[Pair]:
-    """The pairs that were confused most often, ties in the order of the classes."""
-    mistakes = confusion - np.diag(np.diag(confusion))
-    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
-    places = zip(*np.unravel_index(order, mistakes.shape), strict=True)
-    totals = confusion.sum(axis=1)
-    return [
-        Pair(classes[i], classes[j], int(mistakes[i, j]), int(totals[i]))
-        for i, j in places
-        if mistakes[i, j] > 0
-    ]
 
 
 def picture(confusion: np.ndarray) -> str:

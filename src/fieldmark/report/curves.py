@@ -4,11 +4,13 @@ matplotlib draws in colours that stand for roles; they become CSS afterwards. It
 never touched: it keeps global state and looks for a screen.
 """
 
+import html
 import io
 import itertools
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +20,8 @@ INK, TRAIN, VAL = "#010101", "#010102", "#010103"
 THEMED = {INK: "currentColor", TRAIN: "var(--train)", VAL: "var(--val)"}
 WIDTH = 380  # px; a phone's column shows it nearly one to one
 FEW = 24  # epochs: up to here each has a mark, a lone one would not be seen without
+OWN = {"svg.fonttype": "none", "svg.hashsalt": "fieldmark"}
+Hover = Sequence[tuple[float, float, str]]  # from, to (in the data's units), and the words
 Rows = Sequence[dict[str, float]]
 
 
@@ -34,17 +38,22 @@ def curves(history: Rows, monitor: str, best_epoch: int | None) -> list[Curve]:
     """Loss, the monitored metric and the learning rate; what the history lacks is left out."""
     if not history:
         return []
-    from matplotlib import style
-
     metric = monitored(history, monitor)
-    own = {"svg.fonttype": "none", "svg.hashsalt": "fieldmark"}
-    with style.context(["default", own]):  # the same page whatever the user's matplotlibrc says
+    with drawing():
         wanted = [
             _compared(history, "loss", best_epoch),
             _compared(history, metric, best_epoch) if metric else None,
             _rate(history),
         ]
     return [curve for curve in wanted if curve]
+
+
+def drawing() -> AbstractContextManager[None]:
+    """Inside it charts are the same whatever the user's matplotlibrc says."""
+    from matplotlib import style
+
+    found: AbstractContextManager[None] = style.context(["default", OWN])
+    return found
 
 
 def stage_changes(history: Rows) -> list[float]:
@@ -98,7 +107,8 @@ def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | Non
         if (finite := [point for point in points if defined(point[1])])
     )
     title = metric_name(metric)
-    return Curve(_svg(found, f"curve-{metric}"), title, f"{title} by epoch: {words}")
+    svg = themed_svg(found, f"curve-{metric}", hover=_by_epoch(dict(named), metric))
+    return Curve(svg, title, f"{title} by epoch: {words}")
 
 
 def _rate(history: Rows) -> Curve | None:
@@ -112,7 +122,8 @@ def _rate(history: Rows) -> Curve | None:
     axes.locator_params(axis="y", nbins=3)
     highest = max(value for _, value in points if defined(value))
     words = f"Learning rate by epoch: at most {highest:g}"
-    return Curve(_svg(found, "curve-lr"), "Learning rate", words)
+    svg = themed_svg(found, "curve-lr", hover=_by_epoch({"": points}, "lr"))
+    return Curve(svg, "Learning rate", words)
 
 
 def empty_axes(height: int) -> tuple[Any, Any]:
@@ -161,8 +172,25 @@ def _mark(axes: Any, best_epoch: int, points: list[tuple[float, float]], *, low:
     )
 
 
-def _svg(found: Any, name: str) -> str:
-    """The figure as SVG for inside a page: themed, ids of its own, no address of anywhere."""
+def _by_epoch(series: dict[str, list[tuple[float, float]]], metric: str) -> Hover:
+    """A column an epoch, half to either side of it: "epoch 3: training 0.52, validation 0.61"."""
+    found: dict[float, list[str]] = {}
+    for name, points in series.items():
+        for epoch, value in points:
+            text = f"{value:.3g}" if metric == "lr" else figure(value, metric)
+            found.setdefault(epoch, []).append(f"{name} {text}".strip())
+    return [
+        (epoch - 0.5, epoch + 0.5, f"epoch {epoch:g}: {', '.join(texts)}")
+        for epoch, texts in found.items()
+    ]
+
+
+def themed_svg(found: Any, name: str, *, hover: Hover = ()) -> str:
+    """The figure as SVG for inside a page: themed, ids of its own, no address of anywhere.
+
+    name: begins every id in it. hover: see-through columns over the first axes, whose words a
+    browser shows where the pointer rests; no script.
+    """
     buffer = io.StringIO()
     found.savefig(buffer, format="svg", metadata={"Date": None}, transparent=True)
     text = buffer.getvalue()
@@ -173,4 +201,22 @@ def _svg(found: Any, name: str) -> str:
     text = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", text)
     for sentinel, css in THEMED.items():
         text = text.replace(sentinel, css)
-    return re.sub(r"\s*\n\s*", "\n", text).strip()
+    text = re.sub(r"\s*\n\s*", "\n", text).strip()
+    return text.removesuffix("</svg>") + "".join(_columns(found, hover)) + "</svg>"
+
+
+def _columns(found: Any, hover: Hover) -> Iterator[str]:
+    """The see-through columns, in the picture's points; what lies outside the axes is cut off."""
+    axes = found.axes[0]
+    width, height = (72 * inches for inches in found.get_size_inches())
+    place, (first, last) = axes.get_position(), axes.get_xlim()
+    for low, high, words in hover:
+        left, right = (
+            width * (place.x0 + place.width * min(max((x - first) / (last - first), 0), 1))
+            for x in (low, high)
+        )
+        yield (
+            f'<rect class="hover" x="{left:.1f}" y="{height * (1 - place.y1):.1f}" '
+            f'width="{right - left:.1f}" height="{height * place.height:.1f}">'
+            f"<title>{html.escape(words)}</title></rect>"
+        )

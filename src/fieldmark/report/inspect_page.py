@@ -1,44 +1,18 @@
 """The page of `fieldmark inspect`: a first look at somebody's images, one file without network."""
 
-import io
 import itertools
-import math
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.report.confusion import data_address
-from fieldmark.report.page import SMALL, about_words, environment, style_and_script
+from fieldmark.report.findings import Note, Shot, by_severity, found_words
+from fieldmark.report.sizes import landmarks, sizes_chart
+from fieldmark.report.skeleton import about_words, render_page
+from fieldmark.report.thumbs import Thumb, thumb
 from fieldmark.report.words import SPLIT_WORDS, count, images, quoted
 
-SEVERITIES = ("error", "warning", "note")
 COLLAGE = (5, 10)  # photos a row beside the headline, and at most
-RATIOS = (0.4, 3.0)  # a thumbnail's shape on the page; what is longer lies in a frame of this shape
-CHART = (380, 250)  # px; the picture of the sizes, without its labels
-CELL = 4  # px; sizes whose corners fall into one cell share a dot
-SHAPES = (  # up to which width over height, and what such an image is called
-    (0.5, "tall", "less than half as wide as high"),
-    (0.95, "portrait", "higher than wide"),
-    (1.05, "square", "sides within 5 %"),
-    (2.0, "landscape", "wider than high"),
-    (math.inf, "wide", "more than twice as wide as high"),
-)
 TIMES = "\N{MULTIPLICATION SIGN}"
-Shot = tuple[bytes, str, str]  # an encoded image, its type such as "image/jpeg", its caption
-Sizes = Sequence[tuple[int, int, int]]  # width, height, how many
-
-
-@dataclass(frozen=True)
-class Note:
-    """One finding of the health check."""
-
-    kind: str
-    severity: str  # "error", "warning" or "note"
-    sentence: str
-    files: tuple[str, ...]
-    pictures: tuple[Shot, ...] = ()
-    paired: bool = False  # the first picture belongs beside the second, the third to the fourth
 
 
 @dataclass(frozen=True)
@@ -68,57 +42,29 @@ class InspectPage:
     command: str
 
 
-@dataclass(frozen=True)
-class Thumb:
-    """A picture that is ready for the page."""
-
-    address: str
-    caption: str
-    small: bool  # so small that its pixels are to be seen
-    ratio: float  # width over height, within RATIOS; 1 where it is not known
-
-
 def render(page: InspectPage) -> str:
     """The whole HTML text. The same page gives the same text; it is safe to write as UTF-8.
 
-    Raises ValueError for a severity that is none of `SEVERITIES`.
+    Raises ValueError for a severity that is none of `findings.SEVERITIES`.
     """
-    text = (
-        environment()
-        .get_template("inspect.html")
-        .render(
-            page=page,
-            seen=images(n) if (n := _image_count(page)) else page.data,
-            collage=_collage(page.sheets),
-            findings=_findings(page.notes),
-            found_words=_found_words(page.notes),
-            balance=_balance(page),
-            sizes=_sizes(page.sizes),
-            facts=_facts(page),
-            sheets=[(sheet, _thumbs(sheet.pictures)) for sheet in page.sheets],
-            augmented=[(sheet, _thumbs(sheet.pictures)) for sheet in page.augmented],
-            about=about_words(page.about),
-            **style_and_script(),
-        )
-    )
-    return text.encode("utf-8", "replace").decode()  # file names may hold bytes of no encoding
+    values = {
+        "page": page,
+        "seen": images(n) if (n := _image_count(page)) else page.data,
+        "collage": _collage(page.sheets),
+        "findings": by_severity(page.notes),
+        "found_words": found_words(page.notes),
+        "balance": _balance(page),
+        "sizes": sizes_chart(page.sizes),
+        "facts": _facts(page),
+        "sheets": _with_thumbs(page.sheets),
+        "augmented": _with_thumbs(page.augmented),
+        "about": about_words(page.about),
+    }
+    return render_page("inspect.html", values)
 
 
-def _thumbs(pictures: Iterable[Shot]) -> list[Thumb]:
-    return [_thumb(*picture) for picture in pictures]
-
-
-def _thumb(content: bytes, mime: str, caption: str) -> Thumb:
-    from PIL import Image, UnidentifiedImageError
-
-    address = data_address(content, mime)
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            width, height = image.size
-    except UnidentifiedImageError:
-        return Thumb(address, caption, small=False, ratio=1)
-    ratio = min(max(width / height, RATIOS[0]), RATIOS[1])
-    return Thumb(address, caption, max(width, height) < SMALL, round(ratio, 3))
+def _with_thumbs(sheets: Sequence[Sheet]) -> list[tuple[Sheet, list[Thumb]]]:
+    return [(sheet, [thumb(*picture) for picture in sheet.pictures]) for sheet in sheets]
 
 
 def _collage(sheets: Sequence[Sheet]) -> list[Thumb]:
@@ -126,7 +72,7 @@ def _collage(sheets: Sequence[Sheet]) -> list[Thumb]:
     row, most = COLLAGE
     turns = itertools.zip_longest(*(sheet.pictures for sheet in sheets))
     found = [shot for turn in turns for shot in turn if shot is not None][:most]
-    return _thumbs(found[: len(found) // row * row])
+    return [thumb(*shot) for shot in found[: len(found) // row * row]]
 
 
 def _image_count(page: InspectPage) -> int:
@@ -140,39 +86,6 @@ def _rows(n: int) -> str:
 
 def _s(n: int) -> str:
     return "s" if n != 1 else ""
-
-
-def _findings(notes: Sequence[Note]) -> list[dict[str, Any]]:
-    """The findings by severity, the gravest first; severities without one are left out."""
-    groups = []
-    for severity in SEVERITIES:
-        found = [
-            {"note": note, "thumbs": _thumbs(note.pictures), "files": _unseen_files(note)}
-            for note in notes
-            if note.severity == severity
-        ]
-        if found:
-            groups.append({"severity": severity, "found": found})
-    return groups
-
-
-def _found_words(notes: Sequence[Note]) -> str:
-    """ "1 error, 2 warnings and 1 note"; "" where there is none."""
-    numbers = Counter(note.severity for note in notes)
-    if strange := set(numbers) - set(SEVERITIES):
-        raise ValueError(f"no such severity of a finding: {strange}")
-    *first, last = [
-        f"{count(numbers[severity])} {severity}{_s(numbers[severity])}"
-        for severity in SEVERITIES
-        if numbers[severity]
-    ] or [""]
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def _unseen_files(note: Note) -> list[str]:
-    """The files that no caption names already."""
-    named = {caption for _, _, caption in note.pictures}
-    return [file for file in note.files if file not in named]
 
 
 def _balance(page: InspectPage) -> dict[str, Any]:
@@ -219,23 +132,8 @@ def _facts(page: InspectPage) -> dict[str, str]:
         "On disk": _weight(page.megabytes) if page.megabytes else "",
     }
     if len(page.sizes) > 1:
-        facts = {name: _size_words(*size) for name, size in _landmarks(page.sizes)} | facts
+        facts = {name: _size_words(*size) for name, size in landmarks(page.sizes)} | facts
     return {name: text for name, text in facts.items() if text}
-
-
-def _landmarks(sizes: Sizes) -> list[tuple[str, tuple[int, int, int]]]:
-    """The sizes that stand for all: by area the smallest and the largest, and the commonest.
-
-    Of sizes with one area, as those of a photo and the same camera turned, the commoner is taken.
-    """
-    smallest = min(sizes, key=lambda size: (size[0] * size[1], -size[2]))
-    largest = max(sizes, key=lambda size: (size[0] * size[1], size[2]))
-    common = max(sizes, key=lambda size: size[2])
-    if common == smallest:
-        return [("Smallest, most common", smallest), ("Largest", largest)]
-    if common == largest:
-        return [("Smallest", smallest), ("Largest, most common", largest)]
-    return [("Smallest", smallest), ("Most common", common), ("Largest", largest)]
 
 
 def _size_words(width: int, height: int, n: int) -> str:
@@ -248,58 +146,3 @@ def _weight(megabytes: float) -> str:
         if megabytes >= unit:
             return f"{megabytes / unit:.1f} {name}"
     return f"{megabytes * 1e3:.0f} KB"
-
-
-def _sizes(sizes: Sizes) -> dict[str, Any] | None:
-    """The picture of the sizes: each image laid with its lower left corner at the origin.
-
-    Its upper right corner is a dot, the larger the more images are of that size; the landmarks
-    are drawn whole. Lengths are px of the picture, upwards.
-    """
-    if not sizes:
-        return None
-    widest, highest = (max(size[k] for size in sizes) for k in (0, 1))
-    scale = min(CHART[0] / widest, CHART[1] / highest)
-    return {
-        "only": sizes[0][:2] if len(sizes) == 1 else None,
-        "width": round(widest * scale),
-        "height": round(highest * scale),
-        "frames": [(w * scale, h * scale) for _, (w, h, _) in _landmarks(sizes)],
-        "dots": _corners(sizes, scale),
-        "across": _ticks(widest, scale),
-        "up": _ticks(highest, scale),
-        "shapes": _shapes(sizes),
-    }
-
-
-def _corners(sizes: Sizes, scale: float) -> list[tuple[float, float, float]]:
-    """(x, y, radius) of the dots; sizes of one cell share the dot of their commonest."""
-    places: dict[tuple[int, int], tuple[float, float]] = {}
-    weights: Counter[tuple[int, int]] = Counter()
-    for width, height, n in sorted(sizes, key=lambda size: -size[2]):
-        x, y = width * scale, height * scale
-        cell = int(x / CELL), int(y / CELL)
-        places.setdefault(cell, (x, y))
-        weights[cell] += n
-    most = max(weights.values())
-    return [(*places[cell], 1.5 + 6 * math.sqrt(n / most)) for cell, n in weights.items()]
-
-
-def _ticks(longest: int, scale: float) -> list[tuple[int, float]]:
-    """Round numbers of pixels from the origin on, about 60 px apart, each with its place."""
-    wanted = 60 / scale
-    power = 10.0 ** math.floor(math.log10(wanted))
-    step = max(1, round(next(k * power for k in (1, 2, 5, 10) if k * power >= wanted)))
-    return [(pixels, pixels * scale) for pixels in range(0, longest + 1, step)]
-
-
-def _shapes(sizes: Sizes) -> list[dict[str, Any]]:
-    """How many images are tall, portrait, square, landscape and wide; none, left out."""
-    found: Counter[str] = Counter()
-    for width, height, n in sizes:
-        found[next(name for most, name, _ in SHAPES if width / height <= most)] += n
-    return [
-        {"name": name, "meaning": meaning, "n": found[name], "share": found[name] / found.total()}
-        for _, name, meaning in SHAPES
-        if found[name]
-    ]

@@ -4,11 +4,9 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark.files import write_whole
-from fieldmark.report.curves import INK, Rows, empty_axes
+from fieldmark.report.curves import INK, Rows, drawing, empty_axes
 from fieldmark.report.words import decimal
 
-OWN = {"svg.fonttype": "none", "svg.hashsalt": "fieldmark"}
-STYLE: list[Any] = ["default", OWN]  # the same chart whatever the user's matplotlibrc says
 PAPER, GREEN = "#ffffff", "#12706c"  # a file has no page's theme to follow
 DPI = 144  # of a .png: twice the pixels that the chart has in a page
 TITLE = "Loss by learning rate"
@@ -19,11 +17,9 @@ def write_chart(path: Path, rows: Rows, suggestion: float | None) -> None:
 
     rows: of `fit.find_lr`, with lr, loss and smoothed.
     """
-    from matplotlib import style
-
     kind = path.suffix.removeprefix(".").casefold()
     about: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": DPI}
-    with style.context(STYLE):
+    with drawing():
         found = _drawn(rows, suggestion, GREEN)
         found.axes[0].set_title(TITLE, loc="left", fontsize=12, color=INK)
         write_whole(path, lambda draft: found.savefig(draft, format=kind, facecolor=PAPER, **about))

@@ -7,8 +7,15 @@ from typing import Any, TypeGuard
 
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
-ABBREVIATIONS = {"f1": "F1", "roc": "ROC", "auc": "AUC", "ece": "ECE", "mcc": "MCC"}
-NO_SHARE = ("loss", "auc", "mcc", "ece")  # metrics that are not read as percentages
+ABBREVIATIONS = {
+    "f1": "F1",
+    "roc": "ROC",
+    "auc": "AUC",
+    "ece": "calibration error",
+    "mcc": "Matthews correlation",
+    "top5": "top-5",
+}
+NO_SHARE = ("loss", "auc", "mcc")  # metrics that are not read as percentages
 
 
 def defined(value: Any) -> TypeGuard[float]:
@@ -98,7 +105,7 @@ def duration(seconds: str | float) -> str:
     if not math.isfinite(value):
         return MISSING
     if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+        return f"{value:.{2 if value < 0.1 else 1 if value < 10 else 0}f} s"
     minutes, rest = divmod(round(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -8,8 +8,9 @@ from fieldmark.data.augment import AUGMENTS, centre_crop
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import Mistake, SettingsError
-from fieldmark.report.inspect_page import Sheet, Shot
-from fieldmark.runs.inspect import thumbnail
+from fieldmark.report.findings import Shot
+from fieldmark.report.inspect_page import Sheet
+from fieldmark.runs.pictures import encoded
 
 IMAGES, DRAWS = 6, 5
 
@@ -42,5 +43,4 @@ def augmented_sheets(listing: Listing, facts: pl.DataFrame, name: str) -> tuple[
 
 def _shot(words: str, picture: torch.Tensor) -> Shot:
     pixels = picture.permute(1, 2, 0).contiguous().numpy()
-    kind = "image/jpeg" if min(pixels.shape[:2]) > 96 else "image/png"
-    return thumbnail(pixels), kind, words
+    return *encoded(pixels), words

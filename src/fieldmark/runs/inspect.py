@@ -1,6 +1,5 @@
 """The first look at somebody's images: counts, findings, and a page. No torch, no network."""
 
-import io
 import platform
 from collections import Counter
 from collections.abc import Iterable
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from PIL import Image
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
@@ -22,11 +20,13 @@ from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
 from fieldmark.records import SPLITS
-from fieldmark.report.inspect_page import InspectPage, Note, Sheet, Shot, render
+from fieldmark.report.findings import Note, Shot
+from fieldmark.report.inspect_page import InspectPage, Sheet, render
 from fieldmark.runs.intake import list_images, scanning
+from fieldmark.runs.pictures import encoded
 from fieldmark.settings.tree import DataSettings
 
-SIDE = 96  # pixels of a thumbnail's shorter side
+SIDE = 192  # pixels of a picture's shorter side
 A_CLASS = 6  # pictures shown of a class
 A_FINDING = 6  # pictures shown of a finding
 CLASSES = 60  # classes that are shown as pictures
@@ -176,21 +176,9 @@ def shots(seen: Look, names: Iterable[str]) -> Iterable[Shot]:
             pixels = read_pixels(seen.listing.samples.root, *places[name], None)
         except (KeyError, DataError):
             continue
-        yield thumbnail(pixels), "image/jpeg" if min(pixels.shape[:2]) > SIDE else "image/png", name
+        yield *encoded(pixels, SIDE), name
 
 
 def names_of(seen: Look) -> list[str]:
     """Each image as sentences call it."""
     return [place_name(*place) for place in seen.listing.samples.places()]
-
-
-def thumbnail(pixels: np.ndarray) -> bytes:
-    """(H, W, 3) uint8 -> a small JPEG; an image that is small already as PNG."""
-    image, stream = Image.fromarray(pixels), io.BytesIO()
-    scale = SIDE / min(image.size)
-    if scale >= 1:
-        image.save(stream, "PNG")
-    else:
-        size = (round(image.width * scale), round(image.height * scale))
-        image.resize(size).save(stream, "JPEG", quality=80)
-    return stream.getvalue()

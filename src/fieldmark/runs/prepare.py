@@ -14,6 +14,7 @@ from fieldmark.console import Console
 from fieldmark.errors import Mistake, SettingsError, UserError, WeightsError, listed
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.judge.metrics import TOP
 from fieldmark.models import published
 from fieldmark.models.assemble import assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
@@ -85,6 +86,7 @@ def prepare(
     check_stages(concrete, model.network)
     check_batch(concrete, model)
     check_loss(concrete, samples)
+    check_monitor(concrete, samples)
     said = dict.fromkeys([*intake.told.notes, *lacking_notes(samples), *weight_notes])
     told = replace(intake.told, notes=tuple(said))
     info = bundle_info(concrete, samples, spec)
@@ -132,6 +134,13 @@ def check_stages(settings: Settings, network: torch.nn.Module) -> None:
 def check_loss(settings: Settings, samples: Samples) -> None:
     """Let the loss refuse options that do not go with these classes. Raises SettingsError."""
     LOSSES.build(settings.loss.name, settings.loss.options, np.ones(len(samples.classes)))
+
+
+def check_monitor(settings: Settings, samples: Samples) -> None:
+    """Top-5 accuracy says nothing of so few classes. Raises SettingsError."""
+    if settings.train.monitor == "top5_accuracy" and len(samples.classes) <= TOP:
+        what = f"top5_accuracy is not defined for {len(samples.classes)} classes; take accuracy"
+        raise SettingsError([Mistake("train.monitor", what)])
 
 
 def input_spec(settings: Settings) -> InputSpec:

@@ -22,7 +22,7 @@ from fieldmark.models import bundle
 from fieldmark.rundir import RunDir
 from fieldmark.runs.frozen import Frozen
 from fieldmark.runs.guard import guarded
-from fieldmark.runs.outcome import Ending, conclude
+from fieldmark.runs.outcome import conclude
 from fieldmark.runs.parts import (
     Predicting,
     enter_stage,
@@ -33,6 +33,7 @@ from fieldmark.runs.parts import (
     new_state,
 )
 from fieldmark.runs.prepare import Prepared, prepare
+from fieldmark.runs.run_page import Ending
 from fieldmark.runs.stop import listening
 from fieldmark.runs.tell import tell_resume, tell_stage, tell_start
 from fieldmark.settings.layers import Resolved
@@ -148,7 +149,7 @@ def begin(prepared: Prepared, frozen: Frozen, keeper: Keeper, *, again: bool) ->
     tree = None if again else keeper.checkpoints.read()
     if tree is not None and tree["trials"]:
         frozen.adopt(next(each["head"] for each in tree["trials"] if each["kept"]))
-    state = new_state(prepared, tree["stage"] if tree else 0)
+    state = new_state(prepared, tree["stage"] if tree else 0, frozen.clock)
     keeper.restore(state, tree)
     return state, tree is not None
 

@@ -9,28 +9,59 @@ from fieldmark.data.scan import scan
 from fieldmark.errors import RunError, counted
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions, Samples
-from fieldmark.runs.words import figure_lines
+from fieldmark.runs.by import figures_by, values_by_column
+from fieldmark.runs.evaluated import Asked, Evaluated, settings_of, tell, write_page
 
 
-def evaluate_stored(path: str, console: Console) -> dict[str, Any]:
-    """A run's figures on its own splits, computed anew from its predictions. No model runs."""
+def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]:
+    """A run's figures on its own splits, computed anew from its predictions. No model runs.
+
+    -> {split: figures}, and under "by" those of the test (of validation, where there is no
+    test) by each column that was asked for. Scores are at the run's temperature. Raises RunError
+    where there are no predictions, DataError for a column that there is not.
+    """
     run = rundir.open_run(path)
     if not run.predictions.is_file():
         raise RunError(
             f"{path}: has no predictions yet; go on with it: fieldmark train --resume {path}"
         )
-    predictions = Predictions.read(run.predictions)
+    predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
+    temperature, data = run.read_temperature(), settings_of(run)
+    values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
     sides = predictions.frame["split"].unique(maintain_order=True).to_list()
-    found = {}
-    for side in sides:
-        table = predictions.of_split(side)
-        found[side] = figures(table, with_intervals=side == "test")
-        console.say("\n".join(figure_lines(side, found[side])))
-    for note in changed_since(run):
-        console.warn(note)
-    if "test" not in sides:
-        console.warn("the test images have not been looked at: the run is not done, or has none")
-    return found
+    side = "test" if "test" in sides else "val"
+    shown = predictions.of_split(side)
+    kept = run.read_metrics() if run.metrics.is_file() else {}
+    found = Evaluated(
+        title=run.name,
+        data=str(data.get("source", samples.root)),
+        side=side,
+        name=side,
+        figures={
+            each: figures(
+                predictions.of_split(each),
+                temperature=temperature,
+                with_intervals=each == "test",
+            )
+            for each in sides
+        },
+        predictions=shown,
+        samples=samples,
+        temperature=temperature,
+        calibration=kept.get("calibration"),
+        by=figures_by(shown, samples, values, temperature=temperature),
+        about=kept.get("about") or {},
+        command=asked.command,
+        notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
+    )
+    tell(found, [(each, each) for each in sides], console)
+    if asked.page is not None:
+        write_page(found, asked.page)
+        console.say(f"page    {asked.page}")
+    return {**found.figures, **({"by": found.by} if asked.by else {})}
+
+
+NO_TEST = "the test images have not been looked at: the run is not done, or has none"
 
 
 def changed_since(run: rundir.RunDir) -> list[str]:

@@ -2,25 +2,59 @@
 
 from typing import Any
 
+from fieldmark.errors import counted
+from fieldmark.report.reliability import sureness
+
 HEADLINE = (
     ("accuracy", "accuracy"),
+    ("top5_accuracy", "top-5 accuracy"),
     ("balanced_accuracy", "balanced accuracy"),
     ("macro_f1", "macro F1"),
     ("roc_auc", "ROC-AUC"),
     ("log_loss", "log loss"),
+    ("ece", "calibration error"),
 )
 
 
-def figure_lines(side: str, found: dict[str, Any]) -> list[str]:
-    """A split's figures as lines of text, with their intervals where there are some."""
-    title = f"{side}, {found['n']} images"
+def figure_lines(
+    side: str,
+    found: dict[str, Any],
+    calibration: dict[str, Any] | None = None,
+    *,
+    name: str | None = None,
+) -> list[str]:
+    """A split's figures as lines of text, with their intervals where there are some.
+
+    calibration: of metrics.json; of a split that it knows, a line says what it brought there.
+    name: what the images are called, where that is not the split.
+    """
+    name = name or side
+    title = f"{name}, {counted(found['n'], 'image')}"
     lines = [f"{title:<30}95 % interval" if "intervals" in found else title]
-    for name, words in HEADLINE:
-        value = found[name]
-        low, high = found.get("intervals", {}).get(name, (None, None))
+    for figure, words in HEADLINE:
+        value = found.get(figure)
+        if figure not in found or (figure == "top5_accuracy" and value is None):
+            continue  # with five classes or fewer there is nothing to miss
+        low, high = found.get("intervals", {}).get(figure, (None, None))
         number = "none" if value is None else f"{value:.4f}"
         between = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
         lines.append(f"  {words:<19}{number:<9}{between}".rstrip())
+    lines += calibration_lines(side, calibration)
+    if found.get("groups") and "intervals" in found:
+        lines.append(f"  the intervals are drawn by {counted(found['groups'], 'group')}")
     if found["absent"]:
-        lines.append(f"  not in {side}: {', '.join(found['absent'])}; the figures leave them out")
+        lines.append(f"  not in {name}: {', '.join(found['absent'])}; the figures leave them out")
     return lines
+
+
+def calibration_lines(side: str, calibration: dict[str, Any] | None) -> list[str]:
+    """What the temperature did to the scores of a split, in a line; none where it is not known."""
+    change = (calibration or {}).get(side)
+    if calibration is None or not change:
+        return []
+    before = change["before"]["ece"]
+    if before is None:
+        return []
+    temperature = float(calibration["temperature"])
+    without = f"without it {sureness(temperature)}: error {before:.4f}"
+    return [f"  {'temperature':<19}{temperature:<9.2f}{without}"]

@@ -1,0 +1,188 @@
+"""Whether the scores can be believed: the reliability diagram, and what answering less brings."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fieldmark.judge.selective import threshold_for
+from fieldmark.judge.trials import wilson
+from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, themed_svg
+from fieldmark.report.words import SPLIT_WORDS, images, percent
+
+SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
+WANTED = (0.9, 0.95, 0.98, 0.99, 0.995)  # shares right that somebody may ask for
+ROWS = 3  # of them, the least that answering all does not reach already
+ENOUGH = 10  # images of a bin that a sentence is made of
+DOT = (3.0, 13.0)  # points; a dot's width, from nearly no images to the fullest bin
+SHOWN = 0.02  # share of the images; what is fewer jumps too much to scale a chart by
+Bins = Sequence[Mapping[str, Any]]
+Answers = Sequence[Mapping[str, float]]
+
+
+def calibration_part(
+    figures: Mapping[str, dict[str, Any]],
+    calibration: dict[str, Any] | None,
+    *,
+    names: Mapping[str, str] = SPLIT_WORDS,
+) -> dict[str, Any] | None:
+    """What calibration.html says and draws; None where no split has a reliability diagram.
+
+    figures: by split, "val" and "test" or one of them. calibration: as in metrics.json; None
+    where no temperature was fitted. names: what the page calls the splits.
+    """
+    sides = [side for side in ("test", "val") if (figures.get(side) or {}).get("reliability")]
+    if not sides:
+        return None
+    shown, answers = figures[sides[0]], {s: figures[s].get("answers") or [] for s in sides}
+    fitted = calibration or {}
+    return {
+        "images": images(shown["n"], names[sides[0]]),
+        "ece": shown.get("ece"),
+        "interval": (shown.get("intervals") or {}).get("ece"),
+        "saying": saying(shown["reliability"]),
+        "diagram": reliability_chart(shown["reliability"]),
+        "temperature": fitted.get("temperature"),
+        "sureness": sureness(fitted["temperature"]) if fitted else "",
+        "fitted_on": images(fitted["n"], names["val"]) if fitted.get("n") else "validation",
+        "changes": [
+            {"name": names[side], **fitted[side]} for side in ("val", "test") if fitted.get(side)
+        ],
+        "answers": answers_chart(answers, names=names) if any(answers.values()) else None,
+        "targets": targets(figures),
+        "all_right": (figures.get("val") or {}).get("accuracy"),
+        "names": dict(names),
+        "drawn": [side for side in ("val", "test") if answers.get(side)],
+    }
+
+
+def sureness(temperature: float) -> str:
+    """What a fitted temperature says of the scores before it."""
+    if abs(temperature - 1) < SAME:
+        return "about right"
+    return "too sure" if temperature > 1 else "not sure enough"
+
+
+def saying(bins: Bins) -> str:
+    """One bin in plain words, that nearest to 90 % of those that have some images.
+
+    "When it says 91 %, it is right on 87 % (46 images)."
+    """
+    told = [each for each in bins if each["n"] >= ENOUGH] or [max(bins, key=lambda b: b["n"])]
+    best = min(told, key=lambda each: abs(each["confidence"] - 0.9))
+    said, right = percent(best["confidence"]), percent(best["accuracy"])
+    return f"When it says about {said}, it is right on {right} ({images(best['n'])})."
+
+
+def targets(figures: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """What to answer to be right on a share of it, by validation, and what the test then says.
+
+    Rows of wanted, score, val: {"share", "accuracy"} and test: of `at_score`; score and both are
+    None where validation does not reach it. What answering all reaches is left out.
+    """
+    val, test = figures.get("val") or {}, figures.get("test") or {}
+    n, answers = val.get("n") or 0, val.get("answers") or []
+    if not answers:
+        return []
+    curve = [
+        (each["score"], round(n * each["share"]), round(n * each["share"] * each["accuracy"]))
+        for each in answers
+    ]
+    rows = []
+    for wanted in [each for each in WANTED if each > (val.get("accuracy") or 0)][:ROWS]:
+        found = threshold_for(curve, wanted)
+        score = found[0] if found else None
+        kept = {"share": found[1] / n, "accuracy": found[2] / found[1]} if found else None
+        seen = None if score is None else at_score(test, score)
+        rows.append({"wanted": wanted, "score": score, "val": kept, "test": seen})
+    return rows
+
+
+def at_score(figures: Mapping[str, Any], score: float) -> dict[str, Any] | None:
+    """Of images with at least this score: their share, the share right of them, its interval.
+
+    None where no image has it.
+    """
+    found = [each for each in figures.get("answers") or [] if each["score"] >= score]
+    if not found:
+        return None
+    share, right = found[-1]["share"], found[-1]["accuracy"]
+    low, high = wilson(np.asarray(right), np.asarray(round(share * figures["n"])))
+    return {"share": share, "accuracy": right, "interval": [float(low), float(high)]}
+
+
+def reliability_chart(bins: Bins) -> Curve:
+    """Share right by score: a dot a bin, the larger the more images, its gap to the diagonal.
+
+    Beside each dot stands the 95 % interval of the share right, Wilson's.
+    """
+    with drawing():
+        found, axes = empty_axes(height=300)
+        _percent_axes(axes, "score of the guess")
+        axes.set(xlim=(0, 1.02), ylim=(0, 1.03))
+        axes.plot([0, 1], [0, 1], color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)))
+        most = max(each["n"] for each in bins)
+        for each in bins:
+            said, right = each["confidence"], each["accuracy"]
+            low, high = wilson(np.asarray(right), np.asarray(each["n"]))
+            weight = (each["n"] / most) ** 0.5  # what few images say is drawn faintly
+            gap = {"color": TRAIN, "linewidth": 1.5 + 3 * weight, "alpha": 0.35 + 0.65 * weight}
+            axes.plot([said, said], [low, high], color=INK, alpha=0.3, linewidth=1)
+            axes.plot([said, said], [said, right], solid_capstyle="butt", **gap)
+            size = DOT[0] + (DOT[1] - DOT[0]) * weight
+            axes.plot([said], [right], "o", color=VAL, alpha=0.9, markersize=size, zorder=4)
+        hover = [(each["low"], each["high"], _bin_words(each)) for each in bins]
+        svg = themed_svg(found, "calibration-diagram", hover=hover)
+    return Curve(svg, "Share right by score", "; ".join(map(_bin_words, bins)))
+
+
+def answers_chart(
+    answers: Mapping[str, Answers], *, names: Mapping[str, str] = SPLIT_WORDS
+) -> Curve:
+    """Share right among the images that are answered, against their share, the surest first."""
+    with drawing():
+        found, axes = empty_axes(height=300)
+        _percent_axes(axes, "share of the images that is answered")
+        lowest = 1.0
+        for side, color, style in (("val", VAL, "-"), ("test", INK, (0, (5, 2)))):
+            points = [(each["share"], each["accuracy"]) for each in answers.get(side) or []]
+            if not points:
+                continue
+            axes.plot(
+                *zip(*points, strict=True),
+                color=color, linewidth=2, linestyle=style, clip_on=False, zorder=3,
+            )  # fmt: skip
+            lowest = min([lowest, *(right for share, right in points if share >= SHOWN)])
+        axes.set(xlim=(0, 1.02), ylim=(max(0, lowest - max(0.02, 0.08 * (1 - lowest))), 1))
+        svg = themed_svg(found, "calibration-answers")
+    ends = [
+        f"{names[side]}: {percent(its[-1]['accuracy'])} right where {percent(its[-1]['share'])} "
+        f"are answered, {percent(_half(its)['accuracy'])} where {percent(_half(its)['share'])} are"
+        for side, its in answers.items()
+        if its
+    ]
+    return Curve(svg, "Share right by share answered", "; ".join(ends))
+
+
+def _half(answers: Answers) -> Mapping[str, float]:
+    """The point at which about half of the images are answered."""
+    return min(answers, key=lambda each: abs(each["share"] - 0.5))
+
+
+def _percent_axes(axes: Any, label: str) -> None:
+    axes.xaxis.set_major_locator(_every_fifth())
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
+    axes.set_xlabel(label, color=INK, fontsize=12)
+
+
+def _every_fifth() -> Any:
+    from matplotlib.ticker import MultipleLocator
+
+    return MultipleLocator(0.2)
+
+
+def _bin_words(each: Mapping[str, Any]) -> str:
+    """A bin of the diagram in words."""
+    said, right = percent(each["confidence"]), percent(each["accuracy"])
+    return f"score about {said}: {right} right of {images(each['n'])}"

@@ -1,0 +1,94 @@
+"""What every page has in common: the templates' words, one style, one script, no network."""
+
+import base64
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from fieldmark.report import words
+
+TEMPLATES = Path(__file__).parent / "templates"
+SECTION = re.compile(r'<details class="section" id="([^"]+)".*?<h2>(.*?)</h2>', re.DOTALL)
+
+
+def render_page(template: str, values: dict[str, Any], *, sheets: tuple[str, ...] = ()) -> str:
+    """The whole HTML text of a page that extends `skeleton.html`. It is safe to write as UTF-8.
+
+    `sheets` are names of further style sheets among the templates, such as "calibration.css".
+    """
+    text = environment().get_template(template).render(**values, **style_and_script(*sheets))
+    return text.encode("utf-8", "replace").decode()  # file names may hold bytes of no encoding
+
+
+def sections(body: str) -> list[tuple[str, Markup]]:
+    """The id and the title of every section of a page's body, in order: its contents."""
+    return [(name, Markup(title)) for name, title in SECTION.findall(body)]
+
+
+FILTERS: dict[str, Any] = {
+    "capital": words.capital,
+    "count": words.count,
+    "decimal": words.decimal,
+    "duration": words.duration,
+    "figure": words.figure,
+    "interval": words.interval,
+    "is_share": words.is_share,
+    "metric_name": words.metric_name,
+    "percent": words.percent,
+    "quoted": words.quoted,
+    "rate": "{:g}".format,
+    "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
+    "sections": sections,
+    "sort_key": lambda value: value if words.defined(value) else "",
+    "markup": Markup,
+}
+WORDS = {
+    "images": words.images,
+    "missing": words.MISSING,
+    "no_test_sentence": words.no_test_sentence,
+    "split_words": words.SPLIT_WORDS,
+    "task": words.task,
+}
+
+
+@cache
+def environment() -> Environment:
+    """The templates with the words they use; all pages share it."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    environment.tests["known"] = words.defined
+    environment.globals.update(WORDS)
+    return environment
+
+
+def style_and_script(*sheets: str) -> dict[str, str]:
+    """Both go into the page as they are; no script but the one of this hash may run in it."""
+    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    styles = [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *sheets)]
+    return {
+        "style": Markup("".join(styles)),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    }
+
+
+def about_words(about: dict[str, str]) -> dict[str, str]:
+    """The list of versions and circumstances, with time and date in words."""
+    readers = {"seconds": words.duration, "finished": words.moment}
+    names = {"seconds": "Time"}
+    return {
+        names.get(key, words.metric_name(key)): readers.get(key, str)(value)
+        for key, value in about.items()
+        if value
+    }

@@ -1,0 +1,68 @@
+"""Pictures as a page shows them: carried inside the file, in their shape, with their words."""
+
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fieldmark.report.confusion import data_address
+
+SMALL = 64  # pixels; an image below this is enlarged with hard edges
+RATIOS = (0.4, 3.0)  # a thumbnail's shape on the page; what is longer lies in a frame of this shape
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that was classified, for a gallery; scores are in 0..1."""
+
+    content: bytes  # an encoded image, of the type `mime`
+    mime: str
+    caption: str
+    truth: str
+    guess: str
+    score: float  # of the guess
+    truth_score: float
+
+
+@dataclass(frozen=True)
+class PairShown:
+    """Two classes side by side.
+
+    count: images of `truth` that were taken for `guess`, among the `support` that `truth` has.
+    taken: some of these. typical: images of `guess` that were recognised.
+    """
+
+    truth: str
+    guess: str
+    count: int
+    support: int
+    taken: tuple[Picture, ...]
+    typical: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """A picture that is ready for the page."""
+
+    address: str
+    caption: str
+    small: bool  # so small that its pixels are to be seen
+    ratio: float  # width over height, within RATIOS; 1 where it is not known
+
+
+def thumb(content: bytes, mime: str, caption: str) -> Thumb:
+    """An encoded image, of the type `mime`; bytes that are no image are carried as they are."""
+    from PIL import Image, UnidentifiedImageError
+
+    address = data_address(content, mime)
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            width, height = image.size
+    except UnidentifiedImageError:
+        return Thumb(address, caption, small=False, ratio=1)
+    ratio = min(max(width / height, RATIOS[0]), RATIOS[1])
+    return Thumb(address, caption, max(width, height) < SMALL, round(ratio, 3))
+
+
+def framed(pictures: Iterable[Picture]) -> list[tuple[Picture, Thumb]]:
+    """Each picture beside its thumbnail, for `gallery.html`."""
+    return [(shown, thumb(shown.content, shown.mime, shown.caption)) for shown in pictures]

@@ -1,0 +1,138 @@
+"""`fieldmark evaluate`: what it prints, writes and answers."""
+
+import json
+
+import pytest
+from smallruns import draw_photos, train
+
+from fieldmark.cli.main import run as fieldmark
+
+
+@pytest.fixture(scope="module")
+def a_run(tmp_path_factory):
+    photos = draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
+    return train(photos, tmp_path_factory.mktemp("trained"), "a").path
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Photos under other names of columns, in a folder of their own; site B is labelled wrongly."""
+    photos = draw_photos(tmp_path / "mine", each=12, seed=4)
+    rows = ["file,species,site"]
+    for path in sorted(photos.glob("*/*.png")):
+        site, label = ("B", "red") if path.stem > "05" else ("A", path.parent.name)
+        rows.append(f"{path.relative_to(photos)},{label},{site}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows) + "\n")
+    return tmp_path / "labels.csv"
+
+
+def evaluate(capsys, *words):
+    code = fieldmark(["evaluate", *map(str, words)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_a_table_with_columns_of_its_own_is_evaluated_by_site(capsys, a_run, table):
+    words = (table, "data.label_column=species", "--images", "mine", "--by", "site")
+    code, said, _ = evaluate(capsys, a_run, *words)
+    assert code == 0
+    lines = said.splitlines()
+    assert lines[0] == "labels.csv, 36 images         95 % interval"
+    start = next(k for k, line in enumerate(lines) if line.startswith("labels.csv by site"))
+    assert lines[start].split() == [
+        *("labels.csv", "by", "site", "images", "accuracy"),
+        *("95", "%", "interval", "balanced", "macro", "F1"),
+    ]
+    assert lines[start + 1].split()[:2] == ["A", "18"]
+    assert lines[start + 2].split()[:2] == ["B", "18"]
+    folder = next((a_run / "evaluations").iterdir())
+    assert lines[-2:] == [f"kept    {folder}", f"report  {folder / 'report.html'}"]
+    kept = json.loads((folder / "metrics.json").read_text())
+    command = "fieldmark evaluate " + " ".join(map(str, (a_run, *words)))
+    assert kept["about"]["command"] == command
+    assert kept["about"]["data"]["label_column"] == "species"
+    found = kept["by"]["site"]
+    is_below = found["B"]["intervals"]["accuracy"][1] < kept["test"]["accuracy"]
+    assert ("note: site B: " in said) == is_below
+
+
+def test_json_is_what_was_kept_and_nothing_else_on_the_screen(capsys, a_run, table):
+    before = set((a_run / "evaluations").glob("*"))
+    words = (table, "data.label_column=species", "--images", "mine", "--json")
+    code, said, others = evaluate(capsys, a_run, *words)
+    assert code == 0
+    (folder,) = set((a_run / "evaluations").glob("*")) - before
+    assert json.loads(said) == json.loads((folder / "metrics.json").read_text())
+    assert "labels.csv, 36 images" in others
+
+
+def test_a_page_is_written_beside_the_folder_too(capsys, a_run, tmp_path):
+    photos = draw_photos(tmp_path / "more", each=3, seed=9)
+    code, said, _ = evaluate(capsys, a_run, photos, "--page", "p.html")
+    assert code == 0
+    assert said.splitlines()[-1] == "page    p.html"
+    assert "of 9 new images" in (tmp_path / "p.html").read_text()
+
+
+def test_stored_figures_by_the_width(capsys, a_run):
+    code, said, _ = evaluate(capsys, a_run, "--by", "width", "--page", "own.html")
+    assert code == 0
+    assert "test by width" in said
+    assert [line for line in said.splitlines() if line.startswith("  16 ")]
+    code, said, _ = evaluate(capsys, a_run, "--by", "width", "--json")
+    assert list(json.loads(said)) == ["val", "test", "by"]
+
+
+def test_a_built_in_set_is_evaluated(capsys, tmp_path):
+    run = train("digits", tmp_path / "runs", "d", epochs="1").path
+    code, said, _ = evaluate(capsys, run, "digits")
+    assert code == 0
+    assert "digits, 1797 images" in said
+    assert "took part in training" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["--by", "site"],
+            "--by site: the images have no columns of yours (there are only 'width' and "
+            "'height'), as those of folders never have; give a table of images and labels with "
+            "this column",
+        ),
+        (
+            ["--images", "x"],
+            "--images: goes with DATA, other images; name them, or leave it out",
+        ),
+        (
+            ["--device", "cpu"],
+            "--device: goes with DATA, other images; name them, or leave it out",
+        ),
+        (
+            ["nowhere"],
+            "nowhere: there is no such folder or table; name one, or one of 'digits' and 'cifar10'",
+        ),
+        (
+            ["digits", "train.epochs=3"],
+            "train.epochs: means nothing to images that are only looked at; there are "
+            "data.images, data.data_dir, data.image_column, data.label_column, "
+            "data.group_column, data.split_column, data.on_bad",
+        ),
+        (
+            ["digits"],
+            "digits: none of its classes ('0', '1', '2', '3', '4', '5', '6', '7' and 2 more) is "
+            "known to the model, which has 'blue', 'green' and 'red'; name the classes as it does",
+        ),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_leaves_nothing(capsys, a_run, words, line):
+    before = sorted((a_run / "evaluations").glob("*"))
+    code, _, errors = evaluate(capsys, a_run, *words)
+    assert code == 2
+    assert errors.splitlines() == [f"fieldmark: {line}"]
+    assert sorted((a_run / "evaluations").glob("*")) == before

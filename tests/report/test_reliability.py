@@ -1,0 +1,153 @@
+"""The section on scores: what it draws, and what it says of when to answer."""
+
+import re
+
+import pytest
+
+from fieldmark.report.reliability import (
+    answers_chart,
+    calibration_part,
+    reliability_chart,
+    saying,
+    sureness,
+    targets,
+)
+from fieldmark.report.skeleton import environment
+
+BINS = [
+    {"low": 0.4, "high": 0.467, "n": 3, "confidence": 0.45, "accuracy": 1 / 3},
+    {"low": 0.867, "high": 0.933, "n": 46, "confidence": 0.9, "accuracy": 40 / 46},
+    {"low": 0.933, "high": 1.0, "n": 151, "confidence": 0.99, "accuracy": 0.98},
+]
+VAL = [
+    {"score": 0.99, "share": 0.5, "accuracy": 1.0},
+    {"score": 0.9, "share": 0.8, "accuracy": 0.95},
+    {"score": 0.3, "share": 1.0, "accuracy": 0.85},
+]
+TEST = [
+    {"score": 0.995, "share": 0.4, "accuracy": 1.0},
+    {"score": 0.91, "share": 0.75, "accuracy": 0.9},
+    {"score": 0.4, "share": 1.0, "accuracy": 0.8},
+]
+CALIBRATION = {
+    "temperature": 1.314,
+    "fitted_on": "val",
+    "n": 90,
+    "val": {"before": {"log_loss": 0.5, "ece": 0.04}, "after": {"log_loss": 0.4, "ece": 0.01}},
+    "test": {"before": {"log_loss": None, "ece": None}, "after": {"log_loss": None, "ece": None}},
+}
+
+
+def figures(answers):
+    accuracy = answers[-1]["accuracy"]
+    found = {"n": 200, "accuracy": accuracy, "ece": 0.03, "reliability": BINS, "answers": answers}
+    return found | {"intervals": {"ece": [0.01, 0.05]}}
+
+
+def drawn(*args, **options):
+    template = environment().get_template("calibration.html")
+    text = template.render(calibrated=calibration_part(*args, **options))
+    return re.sub(r"\s+", " ", text.replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " "))
+
+
+def test_a_bin_near_ninety_per_cent_is_said_in_words():
+    assert saying(BINS) == "When it says about 90.0 %, it is right on 87.0 % (46 images)."
+
+
+def test_a_bin_of_few_images_is_not_what_is_said():
+    few = [{**BINS[1], "n": 9}, BINS[2]]
+    assert saying(few).startswith("When it says about 99.0 %")
+    assert saying([{**BINS[1], "n": 1}]).endswith("(1 image).")
+
+
+def test_the_diagram_has_a_dot_a_bin_and_the_same_in_words():
+    curve = reliability_chart(BINS)
+    assert curve.words.split("; ") == [
+        "score about 45.0 %: 33.3 % right of 3 images",
+        "score about 90.0 %: 87.0 % right of 46 images",
+        "score about 99.0 %: 98.0 % right of 151 images",
+    ]
+    assert curve.svg.count("<title>") == 3
+    assert "var(--val)" in curve.svg
+    assert curve.svg == reliability_chart(BINS).svg
+
+
+def test_a_diagram_of_one_image_can_be_drawn():
+    one = [{"low": 0.933, "high": 1.0, "n": 1, "confidence": 1.0, "accuracy": 0.0}]
+    assert "0 % right of 1 image" in reliability_chart(one).words
+
+
+def test_the_answers_chart_says_where_its_lines_end():
+    words = answers_chart({"val": VAL, "test": TEST}).words
+    assert "validation: 85.0 % right where 100 % are answered, 100 % where 50.0 % are" in words
+    assert "test: 80.0 % right where 100 % are answered" in words
+    assert "test" not in answers_chart({"val": VAL, "test": []}).words
+
+
+def test_the_score_to_ask_for_is_chosen_on_validation_alone():
+    found = targets({"val": figures(VAL), "test": figures(TEST)})
+    assert [(row["wanted"], row["score"]) for row in found] == [
+        (0.9, 0.9),
+        (0.95, 0.9),
+        (0.98, 0.99),
+    ]
+    assert found[1]["val"] == {"share": 0.8, "accuracy": pytest.approx(0.95)}
+    assert found[1]["test"]["share"] == 0.75
+    low, high = found[1]["test"]["interval"]
+    assert low < 0.9 < high
+    other = targets({"val": figures(VAL), "test": figures(VAL)})
+    assert [row["score"] for row in other] == [row["score"] for row in found]
+
+
+def test_what_validation_never_reaches_has_no_score():
+    poor = [{"score": 0.3, "share": 1.0, "accuracy": 0.5}]
+    assert [row["score"] for row in targets({"val": figures(poor)})] == [None, None, None]
+    assert "not reached on these images" in drawn({"val": figures(poor)}, None)
+
+
+def test_a_score_that_no_test_image_has_answers_none():
+    low = [{"score": 0.5, "share": 1.0, "accuracy": 0.8}]
+    assert targets({"val": figures(VAL), "test": figures(low)})[0]["test"] is None
+    assert "<td>none</td>" in drawn({"val": figures(VAL), "test": figures(low)}, None)
+
+
+@pytest.mark.parametrize(
+    ("temperature", "words"), [(1.3, "too sure"), (0.7, "not sure enough"), (1.01, "about right")]
+)
+def test_what_a_temperature_says_of_the_scores(temperature, words):
+    assert sureness(temperature) == words
+
+
+def test_the_section_says_what_the_temperature_brought():
+    text = drawn({"val": figures(VAL), "test": figures(TEST)}, CALIBRATION)
+    assert "On 200 test images." in text
+    assert "The scores were too sure: the logits are divided by the temperature 1.31" in text
+    assert "found on 90 validation images" in text
+    assert "<td>4.0 %</td>" in text
+    assert "predict RUN --abstain 0.9<" in text
+    assert "not defined for these images" in text
+
+
+def test_without_a_temperature_the_section_says_so():
+    text = drawn({"test": figures(TEST)}, None)
+    assert "No temperature was fitted" in text
+    assert "Log loss before" not in text
+
+
+def test_new_images_are_called_new():
+    names = {"val": "validation", "test": "new"}
+    text = drawn({"val": figures(VAL), "test": figures(TEST)}, CALIBRATION, names=names)
+    assert "On 200 new images." in text
+    assert "test" not in re.sub(r"<style.*?</style>|<svg.*?</svg>", "", text)
+
+
+def test_figures_without_a_diagram_have_no_section():
+    assert calibration_part({"test": {"n": 3, "accuracy": 0.5}}, CALIBRATION) is None
+    assert calibration_part({}, None) is None
+    assert drawn({}, None).strip() == ""
+
+
+def test_no_value_of_a_figure_breaks_the_section():
+    bare = figures(TEST) | {"ece": None, "intervals": {}, "accuracy": None, "answers": []}
+    assert "Over all scores" not in drawn({"test": bare}, None)
+    assert "Answering less" not in drawn({"test": bare}, None)
