@@ -112,7 +112,15 @@ def test_every_folder_has_a_layer():
 
 @pytest.mark.parametrize(
     "name",
-    ["fieldmark", "fieldmark.cli.main", "fieldmark.recipes", "fieldmark.runs.stored"],
+    [
+        "fieldmark",
+        "fieldmark.cli.main",
+        "fieldmark.recipes",
+        "fieldmark.runs.stored",
+        "fieldmark.runs.compare",
+        "fieldmark.runs.comparison_page",
+        "fieldmark.runs.inspect",
+    ],
 )
 def test_what_needs_no_network_reaches_no_torch(name):
     assert reached(name).isdisjoint(HEAVY)

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli import evaluate, inspect, models, predict, recipes, train
+from fieldmark.cli import compare, evaluate, inspect, models, predict, recipes, train
 from fieldmark.cli.typed import WORDS
 from fieldmark.errors import FieldmarkError
 
-VERBS = ("inspect", "train", "evaluate", "predict", "models", "recipes")
+VERBS = ("inspect", "train", "evaluate", "compare", "predict", "models", "recipes")
 
 app = typer.Typer(
     name="fieldmark",
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.command("inspect")(inspect.command)
 app.command("train")(train.command)
 app.command("evaluate")(evaluate.command)
+app.command("compare")(compare.command)
 app.command("predict")(predict.command)
 app.command("models")(models.command)
 app.add_typer(recipes.app, name="recipes")

@@ -1,0 +1,56 @@
+"""`fieldmark compare`: runs side by side, and whether they can be told apart."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fieldmark.cli.typed import command_line
+
+
+def command(
+    runs: Annotated[
+        list[str], typer.Argument(metavar="RUN RUN...", help="Runs' folders, or evaluations'.")
+    ],
+    metric: Annotated[
+        str, typer.Option(metavar="NAME", help="What the sentences are about.")
+    ] = "accuracy",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Every figure as a table, .csv or .parquet.")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the table if it is there.")
+    ] = False,
+    page: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = Path("compare.html"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+) -> int:
+    """Compare runs with the first one named: is a difference more than chance?
+
+    RUN may be an evaluation on other images, RUN/evaluations/NAME. Runs that saw the same test
+    images are compared image by image; others stand in the table only.
+    """
+    import json
+    import sys
+
+    from fieldmark.console import Console
+    from fieldmark.runs import long_table
+    from fieldmark.runs.compare import as_json as in_json
+    from fieldmark.runs.compare import as_lines, compare
+    from fieldmark.runs.comparison_page import write_page
+
+    console = Console(stream=sys.stderr if as_json else None)
+    if out is not None:
+        long_table.refuse_taken(out, overwrite=overwrite)
+    found = compare(runs, metric=metric)
+    write_page(found, page, command_line())
+    if out is not None:
+        long_table.write(out, long_table.long_table(found.contenders))
+    if as_json:
+        print(json.dumps(in_json(found), indent=2, ensure_ascii=False))
+    else:
+        console.say("\n".join(as_lines(found)))
+    console.say()
+    if out is not None:
+        console.say(f"table    {out}")
+    console.say(f"page     {page}")
+    return 0

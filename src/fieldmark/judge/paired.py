@@ -1,0 +1,236 @@
+"""How sure the difference of two classifiers is that were shown the same images.
+
+Both have the easy images right and the hard ones wrong, so that the difference is far surer
+than the two intervals of their own would let one think: it is drawn image by image.
+
+- Accuracy, where images stand for themselves, has Tango's score interval (see mcnemar.py).
+- Any other figure has the percentile bootstrap: images, or groups of them, are drawn anew, the
+  same ones for both, and the interval runs from the 2.5th to the 97.5th percentile of the
+  difference. If only five images differ and all five speak for one side, hardly a draw speaks
+  for the other, and the bootstrap would be certain where McNemar's test is not. So for figures
+  of a confusion table every draw gets two images more, of those on which the guesses differ,
+  whose answers are exchanged or not by the toss of a coin: what Bonett and Price add to a table
+  for accuracy (Adjusted Wald confidence interval for a difference of binomial proportions based
+  on paired data, 2012).
+- Then an interval is stretched to take in zero wherever equal classifiers would differ by so
+  much in more than 5 % of cases. That is known exactly, whatever the figure and however few the
+  images: equal classifiers could have each image's answers (or each group's) exchanged between
+  them. For accuracy it is McNemar's exact test; for log loss, which a few images may decide, it
+  is what makes the interval honest.
+
+The intervals speak of two trained models on other images from the same source. They know
+nothing of what another seed would have made of either.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from fieldmark.judge.exchange import Pair, count_differences
+from fieldmark.judge.mcnemar import mcnemar, tango
+from fieldmark.judge.metrics import METRICS, Evidence, Margins, overall
+from fieldmark.judge.trials import NORMAL_QUANTILE, trials_of_mean
+
+PROPORTIONS: Mapping[str, Callable[[Evidence], np.ndarray]] = {
+    "accuracy": lambda evidence: evidence.right,
+    "micro_recall": lambda evidence: evidence.right,
+    "weighted_recall": lambda evidence: evidence.right,
+    "top5_accuracy": lambda evidence: evidence.in_top5,
+}
+NOT_PAIRED = ("mean_average_precision", "ece")
+PAIRED = tuple(name for name in METRICS if name not in NOT_PAIRED)
+POWER_QUANTILE = 0.8416212335729143  # 80 % of a standard normal distribution lies below
+COINS = 2  # images, or groups, that are added to each draw
+TAILS = (2.5, 97.5)  # percentiles
+LIKELY = 0.05  # up to here equal classifiers are taken to be unequal by mistake
+CHUNK = 4_000_000  # weights of images in memory at once (16 MB)
+TINY = 1e-9  # what summing in another order may change
+
+
+class Bounds(NamedTuple):
+    """How sure a difference is; see Difference."""
+
+    low: float
+    high: float
+    chance: float
+    spread: float
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of one figure, the second classifier's less the first's.
+
+    units: images, or groups, that were drawn. low, high: 95 % interval. chance: how often equal
+    classifiers differ by so much or more. spread: the standard deviation of what one unit adds
+    to the difference, which is the mean of that. All nan where one of the figures is.
+    """
+
+    metric: str
+    first: float
+    second: float
+    units: int
+    low: float
+    high: float
+    chance: float
+    spread: float
+
+    @property
+    def value(self) -> float:
+        """Second less first, whichever of the two is better."""
+        return self.second - self.first
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval lies on one side of zero."""
+        return self.low > 0 or self.high < 0
+
+    def needed(self, difference: float) -> float:
+        """How many units it takes to see such a true difference in 80 of 100 cases.
+
+        nan where the spread is not known: where no image is answered differently.
+        """
+        if not self.spread > 0 or not difference:
+            return math.nan
+        return float(((NORMAL_QUANTILE + POWER_QUANTILE) * self.spread / difference) ** 2)
+
+
+def differences(
+    first: Evidence,
+    second: Evidence,
+    *,
+    groups: np.ndarray | None = None,
+    draws: int = 1000,
+    seed: int = 0,
+) -> dict[str, Difference]:
+    """The difference of each figure of PAIRED, by name; the same seed gives the same intervals.
+
+    Both are evidence on the same images in the same order; groups (N,) int from 0 are drawn in
+    place of images. Raises ValueError where the two differ in truth or in classes.
+    """
+    same_shape = first.scores.shape == second.scores.shape
+    if not same_shape or not np.array_equal(first.targets, second.targets):
+        raise ValueError("the two are not of the same images and classes; align them first")
+    pair, rng = Pair(first, second), np.random.default_rng(seed)
+    of = np.arange(len(first.targets)) if groups is None else groups
+    units = int(of.max(initial=-1)) + 1
+    drawn, exchanged = _drawn_anew(pair, of, draws, rng), _exchanged(pair, of, draws, rng)
+    one, two = overall(first), overall(second)
+    found = {}
+    for name in PAIRED:
+        value = two[name] - one[name]
+        if math.isnan(value):
+            bounds = Bounds(math.nan, math.nan, math.nan, math.nan)
+        elif groups is None and name in PROPORTIONS:
+            bounds = _of_proportions(*(PROPORTIONS[name](each) for each in (first, second)))
+        else:
+            flat = _flat_width(name, first.margins, units)
+            bounds = _of_draws(value, drawn[name], exchanged[name], flat)
+            bounds = bounds._replace(spread=bounds.spread * math.sqrt(units))
+        found[name] = Difference(name, one[name], two[name], units, *_with_zero(bounds))
+    return found
+
+
+def _of_proportions(first: np.ndarray, second: np.ndarray) -> Bounds:
+    """From which images are right for each. (N,) bool, twice"""
+    images = len(first)
+    gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
+    spread = math.sqrt((gained + lost) / images - ((gained - lost) / images) ** 2)
+    return Bounds(*tango(gained, lost, images), mcnemar(gained, lost), spread)
+
+
+def _of_draws(value: float, drawn: np.ndarray, exchanged: np.ndarray, flat: float) -> Bounds:
+    """From the difference and what it is in draws (B,) and in exchanges (B,).
+
+    flat: half the width that the interval has where all draws give the same. The observed
+    difference counts as one exchange more, so that chance is never 0: Davison and Hinkley,
+    Bootstrap Methods and their Application, 1997, section 4.2.
+    """
+    found = drawn[~np.isnan(drawn)]  # a draw without a class that the figure needs has none
+    low, high = np.percentile(found, TAILS) if len(found) else (value, value)
+    if not high - low > TINY:
+        low, high = value - flat, value + flat
+    as_far = (np.abs(exchanged) >= abs(value) - TINY).sum()
+    chance = (1 + as_far) / (1 + len(exchanged))
+    spread = float(found.std()) if len(found) else math.nan
+    return Bounds(float(min(low, value)), float(max(high, value)), float(chance), spread)
+
+
+def _with_zero(bounds: Bounds) -> Bounds:
+    """Stretched to zero where equal classifiers would differ by so much too often."""
+    if not bounds.chance > LIKELY:
+        return bounds
+    return bounds._replace(low=min(bounds.low, 0.0), high=max(bounds.high, 0.0))
+
+
+def _flat_width(name: str, margins: Margins, units: int) -> float:
+    """Half the width of Tango's interval of as many images as the figure is sure as, all alike.
+
+    A mean over classes is as uncertain as fewer images (see `trials_of_mean`), an area as the
+    smaller of its two sides, and grouped images are no more than there are groups. log_loss has
+    none: only with the very same scores all draws give the same.
+    """
+    support = margins.support
+    sides = np.minimum(support, support.sum() - support) if name == "roc_auc" else support
+    square = NORMAL_QUANTILE**2
+    return 0.0 if name == "log_loss" else square / (min(trials_of_mean(sides), units) + square)
+
+
+def _drawn_anew(
+    pair: Pair, of: np.ndarray, draws: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The differences of `draws` sets of units, each unit the images with its number in `of`."""
+    units = int(of.max(initial=-1)) + 1
+    differing = np.unique(of[pair.differ])
+    parts = []
+    for rows in _chunks(draws, len(of)):
+        chosen = np.zeros((rows, units), np.float32)
+        for row in chosen if units else ():
+            row[:] = np.bincount(rng.integers(units, size=units), minlength=units)
+        plain = chosen[:, of]
+        straight, crossed = (coins[:, of] for coins in _coins(differing, chosen.shape, rng))
+        found = count_differences(pair, plain + straight, crossed)
+        total = np.maximum(plain.sum(axis=1), 1)
+        found |= {name: plain @ gain / total for name, gain in pair.gains.items()}
+        parts.append({**found, "roc_auc": pair.areas.drawn(plain)})
+    return _joined(parts)
+
+
+def _coins(
+    differing: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """How often each unit is added to a draw as it is, and exchanged. -> (B, units) twice"""
+    straight, crossed = np.zeros((2, *shape), np.float32)
+    if len(differing):
+        rows, units = np.arange(shape[0])[:, None], rng.choice(differing, (shape[0], COINS))
+        heads = rng.integers(2, size=units.shape)
+        np.add.at(straight, (rows, units), heads)
+        np.add.at(crossed, (rows, units), 1 - heads)
+    return straight, crossed
+
+
+def _exchanged(
+    pair: Pair, of: np.ndarray, draws: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """The differences where a coin decides for each unit whose answers are whose. -> (B,) each"""
+    units = int(of.max(initial=-1)) + 1
+    parts = []
+    for rows in _chunks(draws, len(of)):
+        crossed = rng.integers(2, size=(rows, units)).astype(np.float32)[:, of]
+        found, signs = count_differences(pair, 1 - crossed, crossed), 1 - 2 * crossed
+        found |= {name: signs @ gain / max(len(of), 1) for name, gain in pair.gains.items()}
+        parts.append({**found, "roc_auc": signs @ pair.areas.shares})
+    return _joined(parts)
+
+
+def _chunks(draws: int, images: int) -> Iterator[int]:
+    """How many draws to do at once, until all are done."""
+    some = max(1, CHUNK // max(images, 1))
+    for start in range(0, draws, some):
+        yield min(some, draws - start)
+
+
+def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,158 @@
+"""The charts of runs side by side: dots with whiskers, and learning curves laid over another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fieldmark.report.curves import (
+    FEW,
+    INK,
+    Curve,
+    Rows,
+    drawing,
+    empty_axes,
+    themed_svg,
+)
+from fieldmark.report.words import decimal, defined, figure, is_share, metric_name
+
+COLOURS = 8  # runs with a colour of their own; further ones are grey
+ROW, FOOT = 38, 46  # px: of a row, and of the axis under all
+LABEL = 42  # letters of a run's name that fit above its whisker
+LINES: tuple[Any, ...] = ("solid", (0, (5, 2)), (0, (1.2, 1.6)), (0, (7, 2, 1.5, 2)))
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A run's row: a value and its interval. place: of the run among all, which is its colour."""
+
+    label: str
+    place: int
+    value: float
+    low: float
+    high: float
+    filled: bool = True
+
+
+def dots_chart(dots: Sequence[Dot], metric: str, name: str, *, against: str = "") -> Curve | None:
+    """A dot with a whisker a run; with `against`, differences from that run around a zero line.
+
+    Rows without a value are left out; None where none is left. name: begins the ids in the SVG.
+    """
+    shown = [dot for dot in dots if defined(dot.value)]
+    if not shown:
+        return None
+    points = is_share(metric)
+    scale = 100 if points else 1
+    with drawing():
+        found, axes = empty_axes(height=ROW * len(shown) + FOOT)
+        axes.grid(visible=False, axis="y")
+        axes.grid(axis="x", color=INK, alpha=0.13, linewidth=0.8)
+        for row, dot in enumerate(shown):
+            _whisker(axes, dot, -row, scale)
+        axes.set(yticks=[], ylim=(-len(shown) + 0.55, 0.75))
+        _x_axis(axes, points=points, against=against)
+        svg = _coloured(themed_svg(found, f"{name}-{metric}"))
+    words = "; ".join(f"{dot.label} {_in_words(dot, metric, against)}" for dot in shown)
+    title = metric_name(metric)
+    return Curve(svg, title, f"{title}{f' against {against}' if against else ''}: {words}")
+
+
+def _whisker(axes: Any, dot: Dot, y: float, scale: float) -> None:
+    colour, value = _colour(dot.place), dot.value * scale
+    if defined(dot.low) and defined(dot.high):
+        axes.plot([dot.low * scale, dot.high * scale], [y, y], color=colour, linewidth=2.4)
+    face = colour if dot.filled else "none"
+    axes.plot([value], [y], "o", color=colour, markersize=8, mfc=face, mew=2, zorder=4)
+    text, at = _plain(_short(dot.label, LABEL)), axes.get_yaxis_transform()
+    axes.text(0, y + 0.26, text, transform=at, color=INK, fontsize=12, va="baseline")
+
+
+def _x_axis(axes: Any, *, points: bool, against: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.margins(x=0.06)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    if against:
+        low, high = axes.get_xlim()
+        axes.set_xlim(min(low, -0.08 * (high - low)), max(high, 0.08 * (high - low)))
+        axes.axvline(0, color=INK, alpha=0.6, linewidth=1.2, zorder=1)
+        unit = "points, against" if points else "against"
+        axes.set_xlabel(f"{unit} {_plain(_short(against, 28))}", color=INK, fontsize=12)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
+    else:
+        axes.set_xlabel("")
+        sign = " %" if points else ""
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}{sign}")
+
+
+def _in_words(dot: Dot, metric: str, against: str) -> str:
+    if not against:
+        return figure(dot.value, metric)
+    if is_share(metric):
+        return f"{dot.value * 100:+.1f} points ({dot.low * 100:+.1f} to {dot.high * 100:+.1f})"
+    return f"{dot.value:+.3f} ({dot.low:+.3f} to {dot.high:+.3f})"
+
+
+def learning_chart(histories: Sequence[tuple[str, int, Rows]], metric: str) -> Curve | None:
+    """Validation by epoch, a line a run: (name, place, history rows) each; None where none."""
+    column = f"val_{metric}"
+    lines = [
+        (name, place, [(row["epoch"], row[column]) for row in rows if defined(row.get(column))])
+        for name, place, rows in histories
+    ]
+    lines = [line for line in lines if line[2]]
+    if not lines:
+        return None
+    with drawing():
+        found, axes = empty_axes(height=250)
+        for _, place, points in lines:
+            style = {"color": _colour(place), "linestyle": LINES[place % len(LINES)]}
+            mark = {"marker": "o", "markersize": 3.6} if len(points) <= FEW else {}
+            axes.plot(*zip(*points, strict=True), linewidth=2, **style, **mark)
+        if is_share(metric):
+            axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+        svg = _coloured(themed_svg(found, f"learning-{metric}", hover=_by_epoch(lines, metric)))
+    words = "; ".join(
+        f"{name} from {figure(points[0][1], metric)} to {figure(points[-1][1], metric)}"
+        for name, _, points in lines
+    )
+    title = f"{metric_name(metric)} in validation"
+    return Curve(svg, title, f"{title} by epoch: {words}")
+
+
+def _by_epoch(
+    lines: Sequence[tuple[str, int, list[tuple[float, float]]]], metric: str
+) -> list[tuple[float, float, str]]:
+    """What a browser shows where the pointer rests: every run's figure at that epoch."""
+    epochs = sorted({epoch for _, _, points in lines for epoch, _ in points})
+    found = []
+    for epoch in epochs:
+        told = [
+            f"{name} {figure(value, metric) if is_share(metric) else decimal(value)}"
+            for name, _, points in lines
+            for at, value in points
+            if at == epoch
+        ]
+        found.append((epoch - 0.5, epoch + 0.5, f"epoch {epoch:g}: {', '.join(told)}"))
+    return found
+
+
+def _colour(place: int) -> str:
+    """The colour that stands for a run's in the drawing."""
+    return f"#0201{min(place, COLOURS):02d}"
+
+
+def _coloured(svg: str) -> str:
+    for place in range(COLOURS + 1):
+        svg = svg.replace(_colour(place), f"var(--run{place})")
+    return svg
+
+
+def _short(text: str, most: int) -> str:
+    """A name's end, which tells it from others, where the whole has no room."""
+    return text if len(text) <= most else f"\N{HORIZONTAL ELLIPSIS}{text[1 - most :]}"
+
+
+def _plain(text: str) -> str:
+    """Text that matplotlib takes as it is: a dollar sign begins no formula."""
+    return text.replace("$", r"\$")

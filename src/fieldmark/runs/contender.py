@@ -1,0 +1,159 @@
+"""A run, or an evaluation of one, as `fieldmark compare` takes it. Read from files, no model."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fieldmark import rundir
+from fieldmark.errors import DataError, RunError
+from fieldmark.judge.figures import figures
+from fieldmark.judge.metrics import Evidence
+from fieldmark.records import LOGIT, Predictions
+from fieldmark.rundir import RunDir
+from fieldmark.settings.texts import read_yaml
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One of those that are compared.
+
+    folder: what was named, a run or one of its evaluations. run: the run that trained the
+    model. split: the side of the images that it is compared on. predictions: all of the folder.
+    """
+
+    name: str
+    folder: RunDir
+    run: RunDir
+    split: str
+    predictions: Predictions
+    temperature: float
+    seed: int = 0
+
+    @property
+    def is_evaluation(self) -> bool:
+        """Whether it is about other images than the run's own."""
+        return self.folder != self.run
+
+    @cached_property
+    def shown(self) -> Predictions:
+        """Predictions of the split."""
+        return self.predictions.of_split(self.split)
+
+    @cached_property
+    def figures(self) -> dict[str, Any]:
+        """Its own figures on the split, with their intervals."""
+        return figures(
+            self.shown, temperature=self.temperature, with_intervals=True, seed=self.seed
+        )
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """settings.yaml of the run."""
+        return read_yaml(self.run.settings.read_text(encoding="utf-8"), str(self.run.settings))
+
+    def setting(self, name: str) -> Any:
+        """One setting by its dotted name; None where this run had none of that name."""
+        value: Any = self.settings
+        for part in name.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        return value
+
+    @cached_property
+    def history(self) -> list[dict[str, float]]:
+        """The rows of history.csv; none of an evaluation, which is about no training."""
+        if self.is_evaluation or not self.run.history.is_file():
+            return []
+        table = pl.read_csv(self.run.history, infer_schema_length=None)
+        numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
+        rows = table.select(pl.col(numbers).cast(pl.Float64)).iter_rows(named=True)
+        return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """Seed, versions, machine, command and best epoch, as metrics.json has them."""
+        return self.run.read_metrics().get("about") or {}
+
+    def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
+        """Evidence on these rows of the split, with the classes in this order."""
+        ordered = Predictions(
+            self.shown.frame[rows].select(
+                "path", "split", "truth", *(f"{LOGIT}{name}" for name in classes)
+            )
+        )
+        return Evidence.of(ordered.logits, ordered.targets, temperature=self.temperature)
+
+    def keys(self) -> list[tuple[Any, ...]]:
+        """What each image of the split is: content, row, truth, and which of equal ones it is."""
+        columns = self.shown.frame.select(pl.coalesce("hash", "path"), "row", "truth")
+        seen: Counter[tuple[Any, ...]] = Counter()
+        found = []
+        for image, row, truth in columns.iter_rows():
+            key = (image, row, tuple(truth or ()))
+            found.append((*key, seen[key]))
+            seen[key] += 1
+        return found
+
+
+def read_contenders(paths: Sequence[str], seed: int = 0) -> tuple[Contender, ...]:
+    """All that were named, in that order. Raises RunError for what cannot be compared."""
+    if len(paths) < 2:
+        raise RunError("compare needs two runs at the least; name another run's folder")
+    places = [Path(path).resolve() for path in paths]
+    for path, place in zip(paths, places, strict=True):
+        if places.count(place) > 1:
+            raise RunError(f"{path}: is named twice; name each run once")
+    names = short_names(places)
+    return tuple(_read(p, name, seed) for p, name in zip(paths, names, strict=True))
+
+
+def short_names(places: Sequence[Path]) -> list[str]:
+    """Each folder's name, with as many of those above it as tell it from the others.
+
+    An evaluation is RUN/NAME.
+    """
+    parts = [
+        [p for p in place.parts if p != "evaluations"] if _parent(place) else list(place.parts)
+        for place in places
+    ]
+    least = [2 if _parent(place) else 1 for place in places]
+    names = ["/".join(each[-k:]) for each, k in zip(parts, least, strict=True)]
+    while len(set(names)) < len(names) and max(least) < max(map(len, parts)):
+        least = [k + (names.count(name) > 1) for k, name in zip(least, names, strict=True)]
+        names = ["/".join(each[-k:]) for each, k in zip(parts, least, strict=True)]
+    return names
+
+
+def _parent(place: Path) -> RunDir | None:
+    """The run that a folder is an evaluation of, if it is one."""
+    run = RunDir(place.parent.parent)
+    return run if place.parent == run.evaluations and run.settings.is_file() else None
+
+
+def _read(path: str, name: str, seed: int) -> Contender:
+    run = _parent(Path(path).resolve())
+    folder = RunDir(Path(path)) if run else rundir.open_run(path)
+    if run is None and not folder.is_done:
+        raise RunError(
+            f"{path}: is not done, so its test images were not looked at; "
+            f"go on with it: fieldmark train --resume {path}"
+        )
+    if not folder.predictions.is_file():
+        raise RunError(f"{path}: has no predictions; evaluate the run again")
+    predictions = Predictions.read(folder.predictions)
+    split = next((s for s in ("test", "val") if len(predictions.of_split(s))), None)
+    if split is None:
+        raise RunError(
+            f"{path}: kept no images for validation or test, so there is nothing to compare; "
+            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
+        )
+    if not (predictions.of_split(split).targets >= 0).any():
+        raise DataError(f"{folder.predictions}: no image's class is known; evaluate it on others")
+    run = run or folder
+    return Contender(name, folder, run, split, predictions, folder.read_temperature(), seed)

@@ -1,0 +1,256 @@
+"""Every page in a real browser: nothing goes wrong in it, and what it promises can be used."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from report import test_compare_page, test_evaluate_page
+from report.conftest import calibrated, figures_of, picture_of, run_page_of
+from report.test_inspect_page import note, page_of, sheet, shot
+
+from fieldmark.report import compare_page, evaluate_page, inspect_page, page
+from fieldmark.report.findings import Note
+from fieldmark.report.page import Timing
+from fieldmark.report.thumbs import PairShown
+
+CHROMIUM = shutil.which("chromium")
+PHONE, DESK = 390, 1200  # px
+WIDE = "a_class_whose_name_is_long_and_has_no_space_at_all"
+if CHROMIUM is None and os.environ.get("FIELDMARK_BROWSER") != "required":
+    pytest.skip("there is no chromium on this machine", allow_module_level=True)
+
+
+def run_report() -> str:
+    """A run's report with every section there is, and a name that is hard to lay out."""
+    shown = tuple(picture_of(WIDE, "2", side) for side in (8, 120, 200))
+    classes = (WIDE, "2", "3")
+    found = run_page_of(
+        classes,
+        figures={side: calibrated(figures_of(classes, test=True)) for side in ("val", "test")},
+        mistakes=shown,
+        hits=(picture_of("3", "3"),),
+        pairs=(PairShown(WIDE, "2", 1, 10, shown[:2], (picture_of("2", "2"),)),),
+        findings=(Note("small", "warning", "2 images are small.", ("a/b.png",) * 30),),
+        split_words=("15 % were taken for validation.",),
+        timing=Timing((("reading images", 3.0), ("forward", 1.0)), "More workers would help."),
+        notes=("2 files could not be read.",),
+    )
+    return page.render(found)
+
+
+def inspection() -> str:
+    """The first look at data: findings with pictures, folded files, sheets."""
+    pictures = (shot("cat/1.jpg"), shot("cat/2.jpg"))
+    notes = (note(n=40, pictures=pictures, paired=True), note("note", n=3))
+    sheets = (sheet("cat"), sheet(WIDE, width=9, height=9))
+    return inspect_page.render(page_of(notes=notes, sheets=sheets, augmented=(sheet("one"),)))
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "run": run_report,
+    "inspect": inspection,
+    "evaluate": lambda: evaluate_page.render(test_evaluate_page.page_of()),
+    "compare": lambda: compare_page.render(test_compare_page.page_of()),
+}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "FIELDMARK_BROWSER=required, and there is no chromium on this machine"
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("pages")
+    found = {name: folder / f"{name}.html" for name in PAGES}
+    for name, file in found.items():
+        file.write_text(PAGES[name](), encoding="utf-8")
+    return found
+
+
+@pytest.fixture
+def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Any]]:
+    """Open a page of PAGES; what goes wrong while the test uses it fails the test."""
+    wrong, tabs = [], []
+
+    def go(name: str, width: int = DESK) -> Any:
+        file = files[name]
+        tab = browser.new_page(viewport={"width": width, "height": 800})
+        tabs.append(tab)
+        tab.set_default_timeout(5000)
+        tab.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        tab.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
+        tab.on("request", lambda request: asked(request.url, file))
+        tab.goto(file.as_uri())
+        return tab
+
+    def asked(address: str, file: Path) -> None:
+        if address != file.as_uri() and not address.startswith("data:"):
+            wrong.append(f"request: {address}")
+
+    yield go
+    for tab in tabs:
+        tab.close()
+    assert wrong == []
+
+
+def test_what_leaves_the_file_would_be_seen(browser):
+    tab, asked = browser.new_page(), []
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.set_content('<img src="http://127.0.0.1:9/x.png">', wait_until="domcontentloaded")
+    tab.close()
+    assert "http://127.0.0.1:9/x.png" in asked
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_without_an_error_and_never_scrolls_sideways(visit, name, width):
+    tab = visit(name, width)
+    tab.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_light_and_dark_follow_the_system_and_paper_is_light(visit, name):
+    tab = visit(name)
+    ground = []
+    for media, scheme in (("screen", "light"), ("screen", "dark"), ("print", "dark")):
+        tab.emulate_media(media=media, color_scheme=scheme)
+        ground.append(tab.evaluate("getComputedStyle(document.body).backgroundColor"))
+    assert ground == ["rgb(251, 251, 250)", "rgb(20, 24, 26)", "rgb(255, 255, 255)"]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_section_is_in_the_contents_and_can_be_jumped_to_even_if_folded(visit, name):
+    tab = visit(name)
+    titles = tab.locator("details.section > summary > h2").all_inner_texts()
+    links = tab.locator("nav.contents a")
+    assert links.all_inner_texts() == titles
+    last = tab.locator("details.section").last
+    tab.get_by_role("button", name="Fold all").click()
+    assert tab.locator("details.section[open]").count() == 0
+    links.last.click()
+    assert last.get_attribute("open") == ""
+    assert last.locator("h2").evaluate("each => each.getBoundingClientRect().top") < 800
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_section_folds_by_keyboard(visit, name):
+    tab = visit(name)
+    section = tab.locator("details.section").first
+    section.locator("> summary").focus()
+    tab.keyboard.press("Enter")
+    assert section.get_attribute("open") is None
+    assert not section.locator(".inside").is_visible()
+    tab.keyboard.press("Space")
+    assert section.locator(".inside").is_visible()
+
+
+def test_on_a_phone_the_contents_are_away(visit):
+    assert not visit("run", PHONE).locator("nav.contents").is_visible()
+
+
+@pytest.mark.parametrize("press", [None, "Enter", "Space"])
+def test_a_table_sorts_by_click_and_by_key(visit, press):
+    tab = visit("run")
+    table = tab.locator("#classes table")
+    header = table.locator("th", has_text="Images")
+
+    def sort() -> list[str]:
+        button = header.locator("button")
+        if press is None:
+            button.click()
+        else:
+            button.focus()
+            tab.keyboard.press(press)
+        return table.locator("tbody th").all_inner_texts()
+
+    table.locator("tbody tr").first.locator("td").first.evaluate("c => { c.dataset.value = 99; }")
+    table.locator("tbody tr").last.locator("td").first.evaluate("c => { c.dataset.value = ''; }")
+    assert sort() == ["2", WIDE, "3"]
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert sort() == [WIDE, "2", "3"]  # what has no value stays last
+    assert header.get_attribute("aria-sort") == "descending"
+    table.locator("th", has_text="Class").locator("button").click()
+    assert table.locator("tbody th").all_inner_texts() == ["2", "3", WIDE]
+    assert header.get_attribute("aria-sort") is None
+
+
+@pytest.mark.parametrize("name", ["run", "inspect", "evaluate"])
+def test_a_picture_enlarges_by_key_and_escape_gives_the_focus_back(visit, name):
+    tab = visit(name)
+    dialog, first = tab.locator("dialog"), tab.locator("button.zoom").first
+    first.focus()
+    tab.keyboard.press("Enter")
+    assert dialog.is_visible()
+    assert dialog.locator("img").get_attribute("alt") == first.locator("img").get_attribute("alt")
+    assert dialog.locator("figcaption").inner_text() == first.get_attribute("title")
+    tab.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert first.evaluate("each => each === document.activeElement")
+
+
+def test_arrow_keys_go_round_the_pictures_of_the_section(visit):
+    tab = visit("run")
+    tab.locator("#mistakes button.zoom").first.click()
+    place = tab.locator("dialog span")
+    places = [place.inner_text()]
+    for key in ("ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft"):
+        tab.keyboard.press(key)
+        places.append(place.inner_text())
+    assert places == ["1 of 3", "2 of 3", "3 of 3", "1 of 3", "3 of 3"]
+    tab.get_by_role("button", name="Previous picture").click()
+    assert place.inner_text() == "2 of 3"
+    tab.keyboard.press("Escape")
+    second = tab.locator("#mistakes button.zoom").nth(1)
+    assert second.evaluate("each => each === document.activeElement")
+
+
+def test_a_click_closes_the_large_picture_and_a_lone_one_has_no_arrows(visit):
+    tab = visit("run")
+    tab.locator("#hits button.zoom").click()
+    assert not tab.get_by_role("button", name="Next picture").is_visible()
+    tab.locator("dialog img").click()
+    assert not tab.locator("dialog").is_visible()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_on_paper_everything_is_open_and_afterwards_as_it_was(visit, name):
+    from playwright.sync_api import expect
+
+    tab = visit(name)
+    tab.locator("details.section > summary").first.click()
+    folded = tab.locator("details:not([open])")
+    before = folded.count()
+    assert before > 0
+    tab.emulate_media(media="print")
+    expect(folded).to_have_count(0)
+    assert not tab.locator("nav.contents").is_visible()
+    tab.emulate_media(media="screen")
+    expect(folded).to_have_count(before)
+
+
+def test_the_command_is_copied_or_marked(visit):
+    from playwright.sync_api import expect
+
+    button = visit("run").locator("button[data-copies]")
+    button.click()
+    expect(button).to_have_text(re.compile("Copied|Selected"))
+
+
+def test_a_chart_tells_an_epoch_where_the_pointer_rests(visit):
+    column = visit("run").locator("#learning .hover").nth(2)
+    column.hover()
+    title = "epoch 3: training 0.667, validation 0.733"
+    assert column.locator("title").text_content() == title
