@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("runs/equal"))
-    given = parser.parse_args()
+    given = parser.parse_intermixed_args()
     if strange := [word for word in given.settings if "=" not in word]:
         sys.exit(f"{strange[0]}: is not KEY=VALUE; write for example train.epochs=12")
     if given.part == "simulated":

@@ -101,11 +101,10 @@ class Frozen:
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
         """Of every image, as the network is now: from the cache, as far as they are there."""
-        way = passing(self.prepared, stop_asked)
-        body = weights_hash(way.body)
+        body = weights_hash(split(self.prepared.model.network)[0])
         if self._known is None or self._known[0] != body:
             features = embed(
-                way,
+                passing(self.prepared, stop_asked),
                 self.prepared.samples,
                 cache=open_cache(),
                 console=self._console,
