@@ -32,7 +32,7 @@ import numpy as np
 
 import fieldmark
 from fieldmark.records import Predictions, Samples
-from fieldmark.rundir import RunDir
+from fieldmark.rundir import RunDir, plain, remove
 from fieldmark.runs.compare import compare, pair
 from fieldmark.runs.contender import Contender
 
@@ -118,12 +118,14 @@ def simulate(pairs: int, processes: int) -> None:
 
 def train(pairs: int, out: Path, words: list[str]) -> None:
     """The runs that are not there yet, then the share of pairs that are called different."""
-    settings = dict(word.split("=", 1) for word in words or ["train.epochs=12"])
+    words = words or ["train.epochs=12"]
+    settings, out = dict(word.split("=", 1) for word in words), out / plain(" ".join(words))
     called, begun = [], time.monotonic()
     for number in range(pairs):
         runs = [out / f"seed-{seed:03}" for seed in (2 * number, 2 * number + 1)]
         for seed, run in enumerate(runs, 2 * number):
             if not RunDir(run).is_done:
+                remove(RunDir(run))  # what a run that was stopped has left
                 given = {**settings, "seed": str(seed), "out": str(out), "name": run.name}
                 fieldmark.train("digits", quiet=True, **given)
         found = compare([str(run) for run in runs]).pairings[0].differences
