@@ -34,6 +34,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fieldmark.judge.areas import placements
 from fieldmark.judge.intervals import intervals
 from fieldmark.judge.metrics import (
     METRICS,
@@ -43,7 +44,6 @@ from fieldmark.judge.metrics import (
     mean_of_present,
     overall,
     per_class,
-    placements,
 )
 
 SIZES = (50, 200, 1000)

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from fieldmark.judge import jackknife as module
+from fieldmark.judge.areas import class_areas
 from fieldmark.judge.jackknife import (
     Units,
     areas_without,
@@ -9,7 +10,7 @@ from fieldmark.judge.jackknife import (
     spread,
     spreads_of_counts,
 )
-from fieldmark.judge.metrics import Evidence, averages, class_areas
+from fieldmark.judge.metrics import Evidence, averages
 
 
 def drawn(seed, n=80, shares=(0.5, 0.3, 0.15, 0.05), tied=False):

@@ -4,16 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from fieldmark.judge.areas import class_areas, placements
 from fieldmark.judge.metrics import (
     METRICS,
     Evidence,
     bins_of,
     calibration_error,
-    class_areas,
     guesses,
     measure,
     per_class,
-    placements,
 )
 from fieldmark.records import softmax
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
+from fieldmark.judge.areas import placements
 from fieldmark.judge.metrics import (
     NO_GUESS,
     TOP,
@@ -16,7 +17,6 @@ from fieldmark.judge.metrics import (
     Margins,
     averages,
     mean_of_present,
-    placements,
 )
 
 
