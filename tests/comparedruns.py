@@ -36,7 +36,10 @@ def table_of(n, *, seed=0, right=0.8, classes=CLASSES, split="test", groups=None
 
 
 def write_run(path: Path, table: pl.DataFrame, *, done=True, temperature=1.0, **settings) -> RunDir:
-    """A run folder with these predictions. settings: "optimizer__lr" -> optimizer.lr."""
+    """A run folder with these predictions. settings: "optimizer__lr" -> optimizer.lr.
+
+    The second of its two epochs is of a second stage where train__stages has two.
+    """
     path.mkdir(parents=True)
     run, nested = RunDir(path), {"data": {"source": "photos"}, "model": {"name": "small_cnn"}}
     nested |= {"optimizer": {"name": "adamw", "lr": 0.001}, "head": {"name": "linear"}}
@@ -57,7 +60,7 @@ def write_run(path: Path, table: pl.DataFrame, *, done=True, temperature=1.0, **
         "val_loss": [1.1, None],
         "train_accuracy": [0.5, 0.7],
         "val_accuracy": [0.4, 0.6],
-        "stage": [1, 1],
+        "stage": [1, len(settings.get("train__stages", [1]))],
     }
     pl.DataFrame(history).write_csv(run.history)
     if done:
@@ -71,4 +74,5 @@ def write_evaluation(run: RunDir, name: str, table: pl.DataFrame, temperature=1.
     folder.path.mkdir(parents=True)
     table.write_parquet(folder.predictions)
     write_json(folder.metrics, {"calibration": {"temperature": temperature}})
+    folder.write_manifest({"evaluation_of": run.name})
     return folder

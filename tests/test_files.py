@@ -1,13 +1,14 @@
 import json
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
-from fieldmark.errors import DiskError
-from fieldmark.files import write_json, write_text, write_whole
+from fieldmark.errors import DiskError, SettingsError
+from fieldmark.files import check_page, write_json, write_text, write_whole
 
 
 @pytest.fixture
@@ -134,3 +135,37 @@ def test_json_without_a_number_is_refused_and_leaves_the_old_file(tmp_path, valu
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(path, {"a": value})
     assert path.read_text() == "1\n"
+
+
+OURS = '<!doctype html><meta name="generator" content="Fieldmark">'
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("page.txt", "does not end in .html; name a file that does"),
+        ("metrics.json", "does not end in .html; name a file that does"),
+        ("folder.html", "is a folder; name a file that ends in .html"),
+        ("other.html", "is no page of Fieldmark's, so it stays; choose another name"),
+        ("gone.html", "is no page of Fieldmark's, so it stays; choose another name"),
+        ("other.html/x.html", "'other.html' is no folder; choose another place"),
+        ("n" * 300 + ".html", "cannot be used (File name too long); choose another place"),
+    ],
+)
+def test_a_page_in_a_place_that_it_must_not_take_is_refused(tmp_path, monkeypatch, name, sentence):
+    monkeypatch.chdir(tmp_path)
+    Path("folder.html").mkdir()
+    Path("other.html").write_text("<title>my own</title>")
+    Path("metrics.json").write_text("{}")
+    Path("gone.html").symlink_to("nowhere.html")
+    with pytest.raises(SettingsError) as caught:
+        check_page(Path(name))
+    said = str(caught.value).replace(f"{tmp_path}/", "")
+    assert said == f"--page {name}: {sentence}"
+
+
+def test_a_page_may_be_new_or_take_the_place_of_one_of_ours(tmp_path):
+    (tmp_path / "ours.HTML").write_text(OURS)
+    check_page(tmp_path / "ours.HTML")
+    check_page(tmp_path / "new" / "folder" / "page.html")
+    assert names(tmp_path) == ["ours.HTML"]

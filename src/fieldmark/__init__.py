@@ -64,8 +64,10 @@ def train(
         recipe=recipe,
         config=None if config is None else str(config),
     )
-    given = ", ".join([repr(str(data)), *(f"{k}={v!r}" for k, v in settings.items())])
-    run = train_run(resolved, Console(quiet=quiet), f"fieldmark.train({given})")
+    plain = [f"{name}={value!r}" for name, value in settings.items() if name.isidentifier()]
+    dotted = {name: value for name, value in settings.items() if not name.isidentifier()}
+    given = [repr(str(data)), *plain, *([f"**{dotted!r}"] if dotted else [])]
+    run = train_run(resolved, Console(quiet=quiet), f"fieldmark.train({', '.join(given)})")
     return Run(run.path)
 
 

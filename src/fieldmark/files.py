@@ -8,7 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import disk_error
+from fieldmark.errors import Mistake, SettingsError, disk_error
+
+OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
+HEAD = 1 << 16  # bytes of a file in which that stands
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -48,3 +51,41 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """JSON that any reader takes: indented, UTF-8, no NaN (ValueError where there is one)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def check_page(path: Path) -> None:
+    """Refuse, before any work, what `--page` must not replace or cannot be written.
+
+    A page that is there already is replaced, if it is one of ours; nothing else is. Folders that
+    lack are made when the page is written. Raises SettingsError.
+    """
+    try:
+        wrong = _page_trouble(path)
+    except OSError as error:
+        wrong = f"cannot be used ({error.strerror or error}); choose another place"
+    if wrong:
+        raise SettingsError([Mistake(f"--page {path}", wrong)])
+
+
+def _page_trouble(path: Path) -> str:
+    """What is wrong with a page's place, and what to do; "" where nothing is."""
+    if path.is_dir():
+        return "is a folder; name a file that ends in .html"
+    if path.suffix.lower() != ".html":
+        return "does not end in .html; name a file that does"
+    if path.exists() or path.is_symlink():
+        return (
+            "" if _is_ours(path) else "is no page of Fieldmark's, so it stays; choose another name"
+        )
+    above = next(each for each in path.absolute().parents if each.exists())
+    if not above.is_dir():
+        return f"'{above}' is no folder; choose another place"
+    return "" if os.access(above, os.W_OK) else f"'{above}' cannot be written; choose another place"
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether a file is a page that this program made."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as stream:
+        return OURS in stream.read(HEAD)

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,15 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
+
+
+def source_name(source: str) -> str:
+    """What a run on images from `source` is called after: the folder, or a table less its suffix.
+
+    "photos/" -> "photos", "labels.csv" -> "labels", "digits" -> "digits".
+    """
+    path = Path(source)
+    return path.stem if path.is_file() else path.name
 
 
 @dataclass(frozen=True)
@@ -130,13 +140,22 @@ class RunDir:
     def read_temperature(self) -> float:
         """What logits are divided by to become scores; 1 where nothing was fitted.
 
-        A run has it in model.json, an evaluation, which has no model, in metrics.json.
+        A run has it in model.json, an evaluation, which has no model, in metrics.json. Raises
+        RunError where that is no number above 0.
         """
-        info = self.path / INFO
-        if info.is_file():
-            return float(self._read_json(info).get("temperature", 1.0))
-        found = self._read_json(self.metrics) if self.metrics.is_file() else {}
-        return float((found.get("calibration") or {}).get("temperature", 1.0))
+        path = self.path / INFO
+        if path.is_file():
+            found = self._read_json(path).get("temperature", 1.0)
+        else:
+            path = self.metrics
+            metrics = self._read_json(path) if path.is_file() else {}
+            found = (metrics.get("calibration") or {}).get("temperature", 1.0)
+        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found < inf:
+            raise RunError(
+                f"{path}: the temperature is {json.dumps(found)}, and not a number above 0; "
+                "put the number back that was fitted, or 1 for none"
+            )
+        return float(found)
 
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:

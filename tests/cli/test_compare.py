@@ -35,6 +35,8 @@ def test_a_table_a_sentence_and_a_page(capsys, runs, tmp_path):
     assert lines[-1] == "page     compare.html"
     page = (tmp_path / "compare.html").read_text()
     assert "b is better than a" in page
+    assert "Seed" in page
+    assert "Cores" in page
     assert "http:" not in page
     assert "https:" not in page
 
@@ -45,6 +47,20 @@ def test_json_is_all_that_is_printed(capsys, runs):
     assert code == 0
     assert found["metric"] == "macro_f1"
     assert "macro F1" in found["comparisons"][0]["sentence"]
+    assert found["about"]["command"] == "fieldmark compare a b --json --metric macro_f1"
+
+
+def test_a_rate_that_is_no_number_is_refused_before_the_page_is_written(capsys, runs, tmp_path):
+    settings = tmp_path / "b" / "settings.yaml"
+    settings.write_text(settings.read_text().replace("lr: 0.001", "lr: fast"))
+    code, said = compare(capsys, *runs, "--out", "runs.csv")
+    assert code == 2
+    assert said.err == (
+        "fieldmark: b/settings.yaml: optimizer.lr is 'fast', and not a number; "
+        "put back the rate that the run was trained with\n"
+    )
+    assert not (tmp_path / "compare.html").exists()
+    assert compare(capsys, *runs)[0] == 0  # without a table nobody asks for the rate
 
 
 def test_the_table_of_all_figures_is_written(capsys, runs, tmp_path):

@@ -96,6 +96,25 @@ def test_a_built_in_set_is_evaluated(capsys, tmp_path):
     assert "took part in training" in said
 
 
+def test_a_page_gets_its_folder_and_is_replaced_by_the_next(capsys, a_run, tmp_path):
+    for _ in range(2):
+        assert evaluate(capsys, a_run, "--page", "new/folder/p.html")[0] == 0
+    assert "Right on" in (tmp_path / "new" / "folder" / "p.html").read_text()
+
+
+@pytest.mark.parametrize("name", ["p.txt", "mine.html"])
+def test_a_page_never_takes_another_files_place_and_nothing_is_looked_at(
+    capsys, a_run, tmp_path, monkeypatch, name
+):
+    (tmp_path / name).write_text("mine")
+    monkeypatch.setattr("fieldmark.runs.stored.evaluate_stored", None)
+    code, _, errors = evaluate(capsys, a_run, "--page", name)
+    assert code == 2
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith(f"fieldmark: --page {name}: ")
+    assert (tmp_path / name).read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -76,6 +76,20 @@ def test_a_table_of_labels_is_inspected(capsys, photos, tmp_path):
     assert "red/77.png" in json.dumps(found)
 
 
+@pytest.mark.parametrize("words", [(), ("--page", "inspect-photos.html")])
+def test_a_page_never_takes_another_files_place_and_nothing_is_looked_at(
+    capsys, photos, tmp_path, monkeypatch, words
+):
+    (tmp_path / "inspect-photos.html").write_text("mine")
+    monkeypatch.setattr("fieldmark.runs.inspect.look", None)
+    assert fieldmark(["inspect", str(photos), *words]) == 2
+    assert capsys.readouterr().err == (
+        "fieldmark: --page inspect-photos.html: is no page of Fieldmark's, so it stays; choose "
+        "another name\n"
+    )
+    assert (tmp_path / "inspect-photos.html").read_text() == "mine"
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

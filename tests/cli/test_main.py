@@ -245,7 +245,7 @@ def test_predict_on_a_device_that_is_not_there_is_one_sentence(capsys, a_run, ph
 
 def test_a_missing_input_is_told_before_anything_is_written(capsys, a_run, photos):
     words = ["predict", str(a_run), str(photos), "nowhere.jpg", "--out", "t.csv"]
-    check(capsys, words, 2, "nowhere.jpg: there is no such file or folder")
+    check(capsys, words, 2, "nowhere.jpg: there is no such file or folder; check the path")
 
 
 def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
@@ -258,7 +258,7 @@ def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
     assert said.out == "24 images labelled in t.csv\n"
     assert said.err.splitlines() == [
         "fieldmark: broken.png: is empty (0 bytes); copy it anew or take it out",
-        "fieldmark: 1 file could not be read",
+        "fieldmark: 1 file had no answer",
     ]
     header, *rows = (tmp_path / "t.csv").read_text().splitlines()
     assert header == "image,label,score,score:blue,score:green,score:red"

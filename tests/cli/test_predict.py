@@ -46,7 +46,7 @@ def test_files_that_are_all_broken_leave_no_table(capsys, a_run, tmp_path):
     assert fieldmark(["predict", str(a_run), "a.png", "--out", "t.csv"]) == 1
     assert said(capsys) == [
         "a.png: is empty (0 bytes); copy it anew or take it out",
-        "1 file could not be read; there is no table",
+        "1 file had no answer; there is no table",
     ]
     assert not (tmp_path / "t.csv").exists()
 
@@ -89,9 +89,9 @@ def test_abstaining_leaves_labels_out_and_closes_with_what_it_rests_on(
     assert header == "image,label,score"
     assert [row.split(",")[1] for row in rows] == [""] * 8
     assert told.err == (
-        "fieldmark: 8 of 8 images left without a label: a score of 1 is needed; with it the model "
-        "was right on 100.0 % (72.2 to 100.0 %) of the 50 % of 20 validation images that it "
-        "answered\n"
+        "fieldmark: 8 of 8 images left without a label, for their score is below 1; of 20 "
+        "validation images 10 would be labelled, 100.0 % (72.2 to 100.0 %) of them rightly "
+        "(pictures of none of the classes may get a label all the same)\n"
     )
     assert fieldmark([*words, "--out", "t.csv"]) == 0
     assert capsys.readouterr().out == "0 images labelled in t.csv\n"

@@ -93,6 +93,87 @@ def test_areas_of_draws_are_near_those_that_are_computed_anew():
     assert found.std() == pytest.approx(np.std(wanted), rel=0.05)
 
 
+def test_precisions_drawn_once_each_are_the_difference_itself(pair):
+    name = "mean_average_precision"
+    wanted = overall(pair.second)[name] - overall(pair.first)[name]
+    assert pair.precisions.drawn(np.ones((1, 60)))[0] == pytest.approx(wanted, abs=1e-6)
+    assert pair.precisions.drawn(np.full((1, 60), 3.0))[0] == pytest.approx(wanted, abs=1e-6)
+
+
+def far_apart(n=400, classes=3):
+    """The second ahead, and classes of unlike sizes with equal scores among them."""
+    targets = np.random.default_rng(0).choice(classes, size=n, p=(0.7, 0.2, 0.1))
+    logits = [logits_of(n, classes, seed, targets).round(1) for seed in (1, 2)]
+    logits[1][np.arange(n), targets] += 1
+    return targets, logits
+
+
+def test_precisions_of_draws_are_near_those_that_are_computed_anew():
+    targets, logits = far_apart()
+    pair, rng = Pair(*(Evidence.of(each, targets) for each in logits)), np.random.default_rng(6)
+    weights = np.stack([np.bincount(rng.integers(400, size=400), minlength=400) for _ in range(50)])
+    wanted = []
+    for row in weights:
+        taken = np.repeat(np.arange(400), row)
+        one, two = (overall(Evidence.of(each[taken], targets[taken])) for each in logits)
+        wanted.append(two["mean_average_precision"] - one["mean_average_precision"])
+    found = pair.precisions.drawn(weights.astype(float))
+    assert np.corrcoef(found, wanted)[0, 1] > 0.98
+    assert found.std() == pytest.approx(np.std(wanted), rel=0.1)
+
+
+@pytest.mark.parametrize("thrice", [0, 2])
+def test_precisions_of_a_draw_with_more_images_of_one_class_drift_with_it(thrice):
+    targets, logits = far_apart()
+    pair = Pair(*(Evidence.of(each, targets) for each in logits))
+    weights = np.where(targets == thrice, 3, 1)
+    taken = np.repeat(np.arange(400), weights)
+    one, two = (overall(Evidence.of(each[taken], targets[taken])) for each in logits)
+    wanted = two["mean_average_precision"] - one["mean_average_precision"]
+    assert pair.precisions.drawn(weights[None].astype(float))[0] == pytest.approx(wanted, abs=0.01)
+
+
+def test_the_shares_of_precisions_nearly_tell_what_an_exchange_gives():
+    targets, logits = far_apart()
+    pair = Pair(*(Evidence.of(each, targets) for each in logits))
+    ranked = [
+        np.stack([placements(column, column) for column in each.scores.T], axis=1)
+        for each in (pair.first, pair.second)
+    ]
+    coins = np.random.default_rng(5).random((50, 400)) < 0.5
+    coins[0] = False
+    wanted = []
+    for crossed in coins:
+        first, second = (np.where(crossed[:, None], ranked[1 - k], ranked[k]) for k in (0, 1))
+        one, two = (
+            Evidence.of(each, targets, scores=each).average_precisions.mean()
+            for each in (first, second)
+        )
+        wanted.append(two - one)
+    found = np.where(coins, -1, 1) @ pair.precisions.shares
+    assert np.corrcoef(found[1:], wanted[1:])[0, 1] > 0.98
+    assert found[1:].std() == pytest.approx(np.std(wanted[1:]), rel=0.05)
+    assert found[0] == pytest.approx(wanted[0], rel=0.05)
+
+
+def test_the_shares_of_precisions_sum_to_the_difference_where_no_scores_are_equal(pair):
+    name = "mean_average_precision"
+    wanted = overall(pair.second)[name] - overall(pair.first)[name]
+    assert pair.precisions.shares.sum() == pytest.approx(wanted, abs=1e-9)
+
+
+def test_exchanging_two_classifiers_turns_the_sign_of_every_share(pair):
+    turned = Pair(pair.second, pair.first)
+    assert np.allclose(pair.precisions.shares, -turned.precisions.shares, atol=1e-12)
+
+
+def test_one_class_alone_has_the_same_precision_throughout():
+    scores = np.full((4, 2), 0.5)
+    precisions = Areas.of_precision(scores, scores, np.zeros(4, int))
+    assert not precisions.shares.any()
+    assert not precisions.apart.any()
+
+
 def test_a_class_that_a_draw_lacks_is_left_out_of_its_mean(pair):
     weights = (pair.first.targets != 2).astype(float)[None]
     assert np.isfinite(pair.areas.drawn(weights)).all()
@@ -104,6 +185,7 @@ def test_scores_that_are_nan_have_no_areas():
     scores = np.full((4, 2), 0.5)
     broken = scores.copy()
     broken[1] = np.nan
-    areas = Areas.of(scores, broken, np.array([0, 0, 1, 1]))
-    assert np.isnan(areas.shares).all()
-    assert np.isnan(areas.drawn(np.ones((2, 4)))).all()
+    for of in (Areas.of, Areas.of_precision):
+        areas = of(scores, broken, np.array([0, 0, 1, 1]))
+        assert np.isnan(areas.shares).all()
+        assert np.isnan(areas.drawn(np.ones((2, 4)))).all()

@@ -5,7 +5,9 @@ import pytest
 from sklearn.metrics import log_loss
 
 from fieldmark.judge.figures import figures
-from fieldmark.judge.metrics import METRICS, measure
+from fieldmark.judge.intervals import Intervals, intervals
+from fieldmark.judge.metrics import METRICS, Evidence, measure
+from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions, Samples, softmax
 
 CLASSES = ("auk", "bat", "cat")
@@ -123,14 +125,38 @@ def test_answers_run_from_the_surest_to_all(predictions):
     assert (shares[10], found["answers"][10]["accuracy"]) == (sure.mean(), right[sure].mean())
 
 
-def test_answers_of_many_images_are_101_rows():
+def test_answers_of_many_images_are_the_rows_that_a_bundle_has():
     logits = np.random.default_rng(1).normal(size=(500, 3)).astype(np.float32)
-    answers = figures(predicted(logits, ["auk", "bat"] * 250))["answers"]
-    assert len(answers) == 101
-    assert (answers[0]["share"], answers[-1]["share"]) == (1 / 500, 1)
+    table = predicted(logits, ["auk", "bat"] * 250)
+    rows = answer_curve(Evidence.of(table.logits, table.targets))
+    assert len(rows) == 200
+    assert [
+        (each["score"], round(500 * each["share"]), round(500 * each["share"] * each["accuracy"]))
+        for each in figures(table)["answers"]
+    ] == rows
 
 
-def test_groups_that_the_intervals_were_drawn_by_are_counted():
+@pytest.mark.filterwarnings("error")
+def test_figures_of_two_very_unequal_groups_are_json():
+    logits = 8 * np.eye(3, dtype=np.float32)[[0, 1, 2] * 133 + [1]]
+    labels = [*CLASSES] * 133 + ["auk"]
+    logits[::7] *= 0.5
+    found = figures(predicted(logits, labels, ["A"] * 399 + ["B"]), with_intervals=True)
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    assert found["log_loss"] > 0
+    assert (found["groups"], found["intervals"]["log_loss"]) == (2, [None, None])
+
+
+def test_a_bound_that_is_infinite_is_null(predictions, monkeypatch):
+    def endless(evidence, **options):
+        found = intervals(evidence, **options)
+        return Intervals({**found.overall, "log_loss": (0.0, np.inf)}, found.per_class)
+
+    monkeypatch.setattr("fieldmark.judge.figures.intervals", endless)
+    assert figures(predictions, with_intervals=True)["intervals"]["log_loss"] == [0.0, None]
+
+
+def test_groups_that_the_intervals_go_by_are_counted():
     logits = np.random.default_rng(2).normal(size=(40, 3)).astype(np.float32)
     labels = ["auk", "bat", "cat", "yeti"] * 10  # the yeti is not known, nor are its groups
     grouped = predicted(logits, labels, [f"{row // 2}" for row in range(39)] + [None])

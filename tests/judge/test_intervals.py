@@ -27,6 +27,14 @@ def grouped(seed, groups=30, size=10, *, shift=1.5):
     return logits + shift * lean[number], targets, number
 
 
+def two_sites(one, other):
+    """Images of a site that are right and of another that are surely wrong."""
+    logits, targets = drawn(7, one + other, signal=8.0)
+    wrong = np.arange(one, one + other)
+    logits[wrong] = 12 * np.eye(3)[(targets[wrong] + 1) % 3]
+    return logits, targets, np.repeat([0, 1], [one, other])
+
+
 def perfect(counts):
     """Images of each class, each guessed right, with a score that no other class reaches."""
     targets = np.repeat(np.arange(len(counts)), counts)
@@ -111,6 +119,41 @@ def test_where_all_is_right_groups_count_and_not_their_images():
     for name in ("accuracy", "macro_f1", "weighted_f1"):
         trials = 12 if name != "macro_f1" else 24  # each class is in all twelve
         assert ours.overall[name] == pytest.approx(share_interval(1.0, trials)), name
+
+
+def test_where_all_is_right_groups_of_unequal_size_count_fewer_than_there_are():
+    ours = intervals(perfect([60, 60]), groups=np.minimum(np.arange(120) // 30, 1))
+    trials = 120**2 / (30**2 + 90**2)
+    assert ours.overall["accuracy"] == pytest.approx(share_interval(1.0, trials))
+
+
+@pytest.mark.parametrize(("one", "other"), [(399, 1), (390, 10)])
+def test_two_very_unequal_groups_leave_shares_wide_and_log_loss_unknown(one, other):
+    logits, targets, groups = two_sites(one, other)
+    evidence = Evidence.of(logits, targets)
+    ours, plain = intervals(evidence, draws=50, groups=groups), intervals(evidence, draws=50)
+    assert width(ours.overall["accuracy"]) > 0.99
+    assert np.isnan(ours.overall["log_loss"]).all()
+    assert np.isfinite(plain.overall["log_loss"]).all()
+    every = [*ours.overall.values(), *ours.per_class.values()]
+    assert not any(np.isinf(bounds).any() for bounds in every)
+
+
+def test_two_images_one_of_them_wrong_know_no_bound_of_log_loss():
+    logits, targets, _ = two_sites(1, 1)
+    ours = intervals(Evidence.of(logits, targets), draws=50).overall
+    assert np.isnan(ours["log_loss"]).all()
+    assert width(ours["accuracy"]) > 0.75
+
+
+def test_by_groups_log_loss_may_be_no_larger_than_one_image_can_make_it():
+    found = []
+    for shift in np.linspace(0, 3, 30):
+        logits, targets, groups = grouped(20, groups=2, size=20, shift=shift)
+        found.append(intervals(Evidence.of(logits, targets), groups=groups).overall["log_loss"])
+    ends = np.array(found)
+    assert 0 < np.isnan(ends[:, 1]).sum() < 30
+    assert np.nanmax(ends) <= -np.log(np.finfo(float).eps)
 
 
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_another_of_ece():
@@ -319,6 +362,20 @@ def test_hundreds_of_classes_of_two_images_each_have_intervals_about_their_figur
 def test_an_all_right_mean_over_classes_has_the_trials_of_a_mean():
     ours = intervals(perfect([80, 20])).overall["macro_recall"]
     assert ours == pytest.approx(share_interval(1.0, trials_of_mean(np.array([80, 20]))))
+
+
+def test_of_groups_of_very_unequal_size_the_intervals_hold_the_truth_about_as_often():
+    names, held = ("accuracy", "macro_f1", "roc_auc", "log_loss"), []
+    truth = measure(*grouped(0, 200_000, 1, shift=1.0)[:2])
+    for seed in range(1, 151):
+        sizes = np.random.default_rng(seed + 5000).geometric(1 / 8, size=30)
+        logits, targets, groups = grouped(seed, 30, sizes.max(), shift=1.0)
+        rows = np.flatnonzero(np.arange(len(targets)) % sizes.max() < sizes[groups])
+        evidence = Evidence.of(logits[rows], targets[rows])
+        ours = intervals(evidence, draws=2, groups=groups[rows]).overall
+        held.append([ours[name][0] <= truth[name] <= ours[name][1] for name in names])
+    assert np.mean(held, axis=0).min() > 0.9
+    assert 0.94 < np.mean(held) < 0.985  # by images it would be 0.91
 
 
 @pytest.mark.parametrize("by_group", [False, True])

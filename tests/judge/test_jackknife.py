@@ -79,6 +79,18 @@ def test_spreads_of_counts_are_those_of_leaving_each_unit_out(monkeypatch, group
         assert found == pytest.approx(expected, rel=1e-6), name
 
 
+def test_a_group_of_nearly_all_images_is_left_out_as_any_other():
+    evidence = drawn(4, n=60)
+    units = Units.by(60, np.array([0] * 50 + [1] * 6 + [2] * 3 + [3]))
+    brute = [averages(kept(evidence, units.of != unit).margins) for unit in range(4)]
+    found = spreads_of_counts(evidence, units)
+    for name in ("accuracy", "macro_f1", "mcc"):
+        assert found[name] == pytest.approx(spread(np.array([each[name] for each in brute])))
+    of_most = mean_without(units.sums(np.arange(60), evidence.losses), units.sums(np.arange(60)))
+    means = [evidence.losses[units.of != unit].mean() for unit in range(4)]
+    np.testing.assert_allclose(of_most, means)
+
+
 def test_the_spread_of_a_mean_is_its_standard_error():
     values = np.random.default_rng(0).normal(size=50)
     units = Units.by(50, None)

@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 
+from fieldmark.judge.exchange import Pair
 from fieldmark.judge.mcnemar import tango
 from fieldmark.judge.metrics import METRICS, Evidence, overall
 from fieldmark.judge.paired import PAIRED, differences
 
-NOT_PAIRED = ("mean_average_precision", "ece")
+NOT_PAIRED = ("ece",)
 
 
 def evidence(targets, wrong, classes=2):
@@ -115,13 +116,36 @@ def test_a_run_against_itself_is_never_clear_and_not_certain():
 
 
 def test_equal_classifiers_are_seldom_called_different():
-    called = dict.fromkeys(("accuracy", "macro_f1", "roc_auc", "log_loss"), 0)
+    names = ("accuracy", "macro_f1", "roc_auc", "mean_average_precision", "log_loss")
+    called = dict.fromkeys(names, 0)
     for seed in range(100):
         found = differences(*noisy(60, 2, seed=seed), draws=100)
         for name in called:
             called[name] += found[name].is_clear
     assert max(called.values()) <= 9  # of 100, where 5 are expected at the most
     assert sum(called.values()) > 0
+
+
+def test_average_precision_is_clear_where_the_second_is_far_ahead_and_not_of_one_group():
+    first, second = noisy(ahead=2.0)
+    name, halves = "mean_average_precision", np.arange(150) % 4
+    alone, grouped = (differences(first, second, groups=g)[name] for g in (None, halves))
+    assert alone.is_clear
+    assert alone.low > 0.1
+    assert alone.chance < 0.01
+    assert not grouped.is_clear  # of four groups one of eight exchanges gives as much
+
+
+def test_average_precision_is_as_likely_as_all_exchanges_say_also_where_scores_are_equal():
+    targets, rng = np.arange(10) % 2, np.random.default_rng(31)
+    sides = rng.integers(-1, 2, size=(2, 10)).astype(np.float32)
+    first, second = (Evidence.of(np.stack([x, -x], axis=1), targets) for x in sides)
+    shares = Pair(first, second).precisions.shares
+    every = 1 - 2 * (np.arange(1024)[:, None] >> np.arange(10) & 1)
+    wanted = (np.abs(every @ shares) > abs(shares.sum()) - 1e-9).mean()
+    found = differences(first, second, draws=4000)["mean_average_precision"]
+    assert abs(found.value) < 0.9 * abs(shares.sum())  # equal scores: the shares are not exact
+    assert found.chance == pytest.approx(wanted, abs=0.02)
 
 
 def test_groups_count_as_one_each():
@@ -166,7 +190,7 @@ def test_logits_that_are_nan_have_no_log_loss_and_count_as_wrong():
     found = differences(Evidence.of(logits, targets), Evidence.of(broken, targets))
     assert found["accuracy"].value == pytest.approx(-0.3)
     assert found["accuracy"].is_clear
-    for name in ("log_loss", "roc_auc"):
+    for name in ("log_loss", "roc_auc", "mean_average_precision"):
         assert math.isnan(found[name].value)
         assert math.isnan(found[name].needed(0.01))
 
@@ -208,6 +232,9 @@ def test_with_as_many_images_as_needed_four_of_five_see_the_difference():
     assert 0.75 < seen / 400 < 0.86
 
 
-def test_where_no_answer_differs_what_is_needed_is_not_known():
+def test_where_no_answer_differs_a_share_needs_what_so_many_answers_need():
     first, _ = noisy()
-    assert math.isnan(differences(first, first)["accuracy"].needed(0.01))
+    found = differences(first, first)
+    # a difference of 1 point means that at least 1 of 100 images is answered differently
+    assert found["accuracy"].needed(0.01) == pytest.approx(7.849 * 0.0099 / 0.0001, rel=1e-3)
+    assert math.isnan(found["log_loss"].needed(0.01))

@@ -55,6 +55,25 @@ def test_a_curve_has_at_most_200_rows_and_keeps_its_ends(n):
     assert len(set(curve)) == len(curve)
 
 
+@pytest.mark.parametrize("n", [201, 3000])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_curve_that_is_cut_short_loses_no_row_of_the_usual_shares(n, seed):
+    evidence = Evidence.of(*drawn(seed, n=n, decimals=9))
+    whole, curve = answer_curve(evidence, most=10**6), answer_curve(evidence)
+    asked = (0.5, 0.66, 0.8, 0.9, 0.925, 0.95, 0.975, 0.98, 0.99, 0.995, 0.999, 1.0)
+    found = [threshold_for(whole, share) for share in asked]
+    assert len(set(found)) >= 3
+    assert [threshold_for(curve, share) for share in asked] == found
+
+
+def test_of_any_other_share_a_curve_that_is_cut_short_loses_few_images():
+    evidence = Evidence.of(*drawn(4, n=3000, decimals=9))
+    whole, curve = answer_curve(evidence, most=10**6), answer_curve(evidence)
+    for share in np.linspace(0.61, 0.9, 80):
+        best, found = threshold_for(whole, share), threshold_for(curve, share)
+        assert best[1] - 3000 / 50 < found[1] <= best[1]
+
+
 def test_images_without_a_guess_are_never_answered():
     logits, targets = drawn(3, n=20)
     logits[::4] = np.nan

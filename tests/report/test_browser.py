@@ -12,6 +12,7 @@ from report import test_compare_page, test_evaluate_page
 from report.conftest import calibrated, figures_of, picture_of, run_page_of
 from report.test_inspect_page import note, page_of, sheet, shot
 
+from fieldmark.cli.main import run as fieldmark
 from fieldmark.report import compare_page, evaluate_page, inspect_page, page
 from fieldmark.report.findings import Note
 from fieldmark.report.page import Timing
@@ -58,6 +59,27 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
+REAL = ("trained", "inspected", "evaluated", "compared")
+ALL = (*PAGES, *REAL)
+
+
+def make_real(folder: Path) -> dict[str, Path]:
+    """Pages that the commands themselves make, of the smallest training there is."""
+    small = ("digits", "--epochs", "1", "model.width=4", "run.workers=0", "--out", folder)
+    for name, seed in (("a", 0), ("b", 1)):
+        command("train", *small, "--name", name, "--seed", seed)
+    pages = {name: folder / f"{name}.html" for name in REAL}
+    pages["trained"] = folder / "a" / "report.html"
+    command("inspect", "digits", "--page", pages["inspected"])
+    command("evaluate", folder / "a", "digits", "--page", pages["evaluated"])
+    command("compare", folder / "a", folder / "b", "--page", pages["compared"])
+    return pages
+
+
+def command(*words: object) -> None:
+    assert fieldmark([str(word) for word in words]) == 0
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
@@ -75,12 +97,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {name: folder / f"{name}.html" for name in PAGES}
     for name, file in found.items():
         file.write_text(PAGES[name](), encoding="utf-8")
-    return found
+    return found | make_real(folder)
 
 
 @pytest.fixture
 def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Any]]:
-    """Open a page of PAGES; what goes wrong while the test uses it fails the test."""
+    """Open a page of ALL; what goes wrong while the test uses it fails the test."""
     wrong, tabs = [], []
 
     def go(name: str, width: int = DESK) -> Any:
@@ -113,7 +135,7 @@ def test_what_leaves_the_file_would_be_seen(browser):
 
 
 @pytest.mark.parametrize("width", [PHONE, DESK])
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL)
 def test_a_page_opens_without_an_error_and_never_scrolls_sideways(visit, name, width):
     tab = visit(name, width)
     tab.evaluate("document.querySelectorAll('details').forEach((each) => { each.open = true; })")
@@ -121,7 +143,7 @@ def test_a_page_opens_without_an_error_and_never_scrolls_sideways(visit, name, w
     assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL)
 def test_light_and_dark_follow_the_system_and_paper_is_light(visit, name):
     tab = visit(name)
     ground = []
@@ -131,7 +153,7 @@ def test_light_and_dark_follow_the_system_and_paper_is_light(visit, name):
     assert ground == ["rgb(251, 251, 250)", "rgb(20, 24, 26)", "rgb(255, 255, 255)"]
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL)
 def test_every_section_is_in_the_contents_and_can_be_jumped_to_even_if_folded(visit, name):
     tab = visit(name)
     titles = tab.locator("details.section > summary > h2").all_inner_texts()
@@ -145,7 +167,26 @@ def test_every_section_is_in_the_contents_and_can_be_jumped_to_even_if_folded(vi
     assert last.locator("h2").evaluate("each => each.getBoundingClientRect().top") < 800
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", REAL)
+def test_a_real_page_says_what_was_found_and_shows_its_command(visit, name):
+    tab = visit(name)
+    assert tab.locator("h1").inner_text().strip()
+    if name != "inspected":
+        verb = {"trained": "train", "evaluated": "evaluate", "compared": "compare"}[name]
+        assert tab.locator("#command").inner_text().startswith(f"fieldmark {verb} ")
+
+
+@pytest.mark.parametrize("name", ["run", "trained", "evaluated"])
+def test_on_a_phone_the_class_stays_in_sight_beside_its_figures(visit, name):
+    box = visit(name, PHONE).locator("#classes .scroll")
+    box.evaluate("each => { each.scrollLeft = 1000; }")
+    left = box.evaluate("each => each.getBoundingClientRect().left")
+    first = box.locator("tbody th").first
+    assert box.evaluate("each => each.scrollLeft") > 0
+    assert first.evaluate("each => each.getBoundingClientRect().left") == left
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_a_section_folds_by_keyboard(visit, name):
     tab = visit(name)
     section = tab.locator("details.section").first
@@ -225,7 +266,7 @@ def test_a_click_closes_the_large_picture_and_a_lone_one_has_no_arrows(visit):
     assert not tab.locator("dialog").is_visible()
 
 
-@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("name", ALL)
 def test_on_paper_everything_is_open_and_afterwards_as_it_was(visit, name):
     from playwright.sync_api import expect
 

@@ -37,6 +37,7 @@ def page_of():
         classes=CLASSES,
         figures=run.figures,
         calibration=None,
+        answers={},
         by=BY,
         mistakes=(picture_of(),),
         hits=(picture_of("1", "1"),),
@@ -107,6 +108,21 @@ def test_the_command_and_circumstances_stand_at_the_end(page):
     words = words_of(page)
     assert "fieldmark evaluate runs/a others/labels.csv --by site" in words
     assert "12 s" in words
+
+
+def test_time_and_versions_of_a_stored_run_are_called_those_of_its_training(page):
+    about = {"seconds": "12.5", "finished": "2026-03-01T14:05:09", "device": "cpu"}
+    words = words_of(replace(page, is_new=False, about=about))
+    assert "Trained with cpu Training 12 s" in words
+    assert "How the run was trained Trained 1 March 2026, 14:05" in words.replace(
+        "Training 12 s Trained", "Trained"
+    )
+    assert "Time" not in words
+    assert "Finished" not in words
+    new = words_of(replace(page, about=about))
+    assert "Hardware cpu Time 12 s" in new
+    assert "Finished 1 March 2026" in new
+    assert "Train" not in new
 
 
 def test_what_there_is_not_has_no_section(page):

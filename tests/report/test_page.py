@@ -5,12 +5,14 @@ import time
 from dataclasses import replace
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from report.conftest import calibrated
+from report.conftest import calibrated, picture_of
 
 from fieldmark.report.findings import Note
 from fieldmark.report.page import RunPage, Timing, render
 from fieldmark.report.thumbs import PairShown
+from fieldmark.runs.pictures import encoded
 
 DASH = "\N{EN DASH}"
 
@@ -222,6 +224,7 @@ def test_the_command_the_settings_and_the_circumstances_are_there(make_page):
     assert "fieldmark train digits --model small" in text
     assert "model: name: small" in text
     assert "1 min 23 s" in text
+    assert text.count("Training1 min 23 s") == 2  # in short, and among the circumstances
     assert "1 March 2026, 14:05" in text
     assert "38.3 thousand, all trained" in text
 
@@ -243,6 +246,42 @@ def test_every_figure_stands_in_a_folded_table_and_what_is_not_defined_is_left_o
     assert "Matthews correlation" in text
     assert "0.901" in text
     assert "ROC AUC" not in text
+
+
+def test_every_figure_of_a_class_stands_beside_its_interval(make_page):
+    page = make_page()
+    row = page.figures["test"]["per_class"]["2"]
+    bounds = row["intervals"] | {"roc_auc": [0.934, 0.998]}
+    page.figures["test"]["per_class"]["2"] = row | {"roc_auc": 0.987, "intervals": bounds}
+    html = render(page)
+    table = html[html.index('id="classes"') :]
+    text = Reader(table[: table.index("</table>")]).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "The small numbers are 95 % intervals" in text
+    assert (
+        "2 10 90.0 % 58.7 to 98.1 % 90.0 % 59.6 to 98.2 % 90.0 % 66.0 to 97.0 % "
+        "92.5 % 71.0 to 98.5 % 0.987 0.934 to 0.998"
+    ) in text
+    assert table.count('class="whisker"') == 3  # the recall of each class
+
+
+def test_classes_without_intervals_have_no_words_for_them(make_page):
+    page = make_page()
+    text = Reader(render(replace(page, figures={"val": page.figures["val"]}))).text
+    assert "1 10 90.0 % 90.0 % 90.0 % 92.5 %" in text
+    assert "The small numbers" not in text
+
+
+def test_a_page_full_of_large_noisy_photos_can_be_mailed(make_page):
+    draw = np.random.default_rng(0)
+    photos = [encoded(draw.integers(0, 256, (320, 320, 3), np.uint8)) for _ in range(6)]
+    shown = tuple(replace(picture_of(), content=content, mime=mime) for content, mime in photos * 2)
+    pair = PairShown("1", "2", 4, 10, shown[:3], shown[3:6])
+    page = make_page(mistakes=shown, hits=shown, pairs=(pair,) * 5)
+    html = render(page)
+    megabytes = len(html.encode()) / 1e6
+    print(f"{html.count('data:image/')} noisy photos of 320 pixels: {megabytes:.1f} MB")
+    assert html.count("data:image/") == 54
+    assert megabytes < 8
 
 
 def test_areas_under_curves_are_columns_only_where_a_class_has_one(make_page):

@@ -2,8 +2,13 @@
 
 import re
 
+import numpy as np
 import pytest
 
+from fieldmark.judge.metrics import Evidence
+from fieldmark.judge.selective import answer_curve
+from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.records import InputSpec
 from fieldmark.report.reliability import (
     answers_chart,
     calibration_part,
@@ -13,6 +18,7 @@ from fieldmark.report.reliability import (
     targets,
 )
 from fieldmark.report.skeleton import environment
+from fieldmark.use.abstention import abstention
 
 BINS = [
     {"low": 0.4, "high": 0.467, "n": 3, "confidence": 0.45, "accuracy": 1 / 3},
@@ -29,6 +35,10 @@ TEST = [
     {"score": 0.91, "share": 0.75, "accuracy": 0.9},
     {"score": 0.4, "share": 1.0, "accuracy": 0.8},
 ]
+CURVES = {  # of 200 images each
+    "val": ((0.99, 100, 100), (0.9, 160, 152), (0.3, 200, 170)),
+    "test": ((0.995, 80, 80), (0.91, 150, 135), (0.4, 200, 160)),
+}
 CALIBRATION = {
     "temperature": 1.314,
     "fitted_on": "val",
@@ -44,9 +54,9 @@ def figures(answers):
     return found | {"intervals": {"ece": [0.01, 0.05]}}
 
 
-def drawn(*args, **options):
+def drawn(figures, calibration=None, curves=CURVES, **options):
     template = environment().get_template("calibration.html")
-    text = template.render(calibrated=calibration_part(*args, **options))
+    text = template.render(calibrated=calibration_part(figures, calibration, curves, **options))
     return re.sub(r"\s+", " ", text.replace("\N{NO-BREAK SPACE}", " ").replace("&nbsp;", " "))
 
 
@@ -85,7 +95,7 @@ def test_the_answers_chart_says_where_its_lines_end():
 
 
 def test_the_score_to_ask_for_is_chosen_on_validation_alone():
-    found = targets({"val": figures(VAL), "test": figures(TEST)})
+    found = targets(CURVES)
     assert [(row["wanted"], row["score"]) for row in found] == [
         (0.9, 0.9),
         (0.95, 0.9),
@@ -95,20 +105,45 @@ def test_the_score_to_ask_for_is_chosen_on_validation_alone():
     assert found[1]["test"]["share"] == 0.75
     low, high = found[1]["test"]["interval"]
     assert low < 0.9 < high
-    other = targets({"val": figures(VAL), "test": figures(VAL)})
+    other = targets({**CURVES, "test": CURVES["val"]})
     assert [row["score"] for row in other] == [row["score"] for row in found]
 
 
+def test_the_page_asks_for_the_very_score_that_predict_asks_for():
+    draw = np.random.default_rng(1)
+    logits, classes = draw.normal(size=(3000, 3)) * 3, np.arange(3000) % 3
+    logits[np.arange(3000), classes] += 2
+    curve = tuple(answer_curve(Evidence.of(logits, classes)))
+    info = BundleInfo("small", ("1", "2", "3"), InputSpec("square:8", 8), answers=curve)
+    for row in targets({"val": curve}):
+        theirs = abstention(info, row["wanted"], "run")
+        assert row["score"] == theirs.score
+        assert row["val"]["share"] == theirs.answered / theirs.images
+        assert row["val"]["accuracy"] == theirs.right / theirs.answered
+
+
 def test_what_validation_never_reaches_has_no_score():
-    poor = [{"score": 0.3, "share": 1.0, "accuracy": 0.5}]
-    assert [row["score"] for row in targets({"val": figures(poor)})] == [None, None, None]
-    assert "not reached on these images" in drawn({"val": figures(poor)}, None)
+    poor = {"val": ((0.3, 200, 100),)}
+    assert [row["score"] for row in targets(poor)] == [None, None, None]
+    assert "not reached on these images" in drawn({"val": figures(VAL)}, curves=poor)
 
 
 def test_a_score_that_no_test_image_has_answers_none():
-    low = [{"score": 0.5, "share": 1.0, "accuracy": 0.8}]
-    assert targets({"val": figures(VAL), "test": figures(low)})[0]["test"] is None
-    assert "<td>none</td>" in drawn({"val": figures(VAL), "test": figures(low)}, None)
+    low = {**CURVES, "test": ((0.5, 200, 160),)}
+    assert targets(low)[0]["test"] is None
+    assert "<td>none</td>" in drawn({"val": figures(VAL), "test": figures(TEST)}, curves=low)
+
+
+def test_a_bundle_that_cannot_abstain_has_nothing_said_of_it():
+    text = drawn({"val": figures(VAL), "test": figures(TEST)}, curves={"val": ()})
+    assert "Answering less" in text
+    assert "--abstain" not in text
+    assert "little to gain" not in text
+
+
+def test_where_nearly_all_is_right_there_is_little_to_gain():
+    text = drawn({"val": figures(VAL)}, curves={"val": ((0.5, 200, 200),)})
+    assert "Answering everything, it is right on 100 % of the validation images" in text
 
 
 @pytest.mark.parametrize(
@@ -142,8 +177,8 @@ def test_new_images_are_called_new():
 
 
 def test_figures_without_a_diagram_have_no_section():
-    assert calibration_part({"test": {"n": 3, "accuracy": 0.5}}, CALIBRATION) is None
-    assert calibration_part({}, None) is None
+    assert calibration_part({"test": {"n": 3, "accuracy": 0.5}}, CALIBRATION, CURVES) is None
+    assert calibration_part({}, None, {}) is None
     assert drawn({}, None).strip() == ""
 
 

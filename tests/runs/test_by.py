@@ -125,12 +125,37 @@ def test_the_column_that_became_the_group_goes_by_its_own_name():
     assert list(found["site"]) == ["A", "B"]
 
 
-def test_inside_one_group_it_is_images_that_are_drawn():
+def test_of_a_column_that_is_the_group_a_values_intervals_go_by_its_images_and_it_is_said():
     samples, predictions = a_table(group=["A", "B", "C"] * 20)
     found = by(samples, predictions, "group")["group"]
     assert [its["groups"] for its in found.values()] == [None, None, None]
     low, high = found["A"]["intervals"]["accuracy"]
     assert 0 < low < high < 1
+    assert high - low < 0.5
+    assert all(its["within_group"] for its in found.values())
+    assert table_lines("group", "test", found)[-1] == (
+        "  each value is one group: its interval is of other images of that group"
+    )
+
+
+def test_a_value_of_another_column_that_is_of_one_group_is_one_trial():
+    samples, predictions = a_table(
+        site=["A", "B", "C"] * 20, group=["A", "b", "c", *"AdeAfgAhi"] * 5
+    )
+    found = by(samples, predictions, "site")["site"]
+    assert [its["groups"] for its in found.values()] == [1, 4, 4]
+    low, high = found["A"]["intervals"]["accuracy"]
+    assert high - low > 0.7
+    assert not any("within_group" in its for its in found.values())
+    assert table_lines("site", "test", found)[-1] == (
+        "  of one or two groups, which tell nearly nothing: 'A'"
+    )
+
+
+def test_of_a_column_that_is_the_group_images_without_one_are_not_said_to_be_of_one():
+    samples, predictions = a_table(group=["A", None] * 30)
+    found = by(samples, predictions, "group")["group"]
+    assert ["within_group" in found[name] for name in ("A", NONE)] == [True, False]
 
 
 def test_images_of_unknown_classes_are_counted_by_value():

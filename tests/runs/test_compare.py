@@ -3,7 +3,6 @@
 import json
 import math
 
-import numpy as np
 import polars as pl
 import pytest
 from comparedruns import CLASSES, table_of, write_evaluation, write_run
@@ -11,7 +10,7 @@ from comparedruns import CLASSES, table_of, write_evaluation, write_run
 from fieldmark.errors import RunError, SettingsError
 from fieldmark.judge.figures import figures
 from fieldmark.judge.metrics import Evidence
-from fieldmark.judge.paired import differences
+from fieldmark.judge.paired import PAIRED, differences
 from fieldmark.records import Predictions
 from fieldmark.runs.compare import as_json, as_lines, compare
 
@@ -50,15 +49,18 @@ def test_runs_too_close_to_tell_are_said_to_be_with_what_would_tell(pair_of):
 
 
 def test_figures_are_of_the_predictions_at_the_runs_temperature(pair_of):
-    found = compared(
-        *pair_of(
-            table_of(60),
-            table_of(60, seed=1),
-        ),
-        metric="log_loss",
-    )
-    plain = figures(Predictions(table_of(60)))
-    assert found.contenders[0].figures["log_loss"] == pytest.approx(plain["log_loss"])
+    runs = pair_of(table_of(60), table_of(60, seed=1), temperature=3.0)
+    found = compared(*runs, metric="log_loss").contenders[1].figures["log_loss"]
+    plain, warm = (figures(Predictions(table_of(60, seed=1)), temperature=t) for t in (1.0, 3.0))
+    assert found == pytest.approx(warm["log_loss"])
+    assert abs(found - plain["log_loss"]) > 0.1
+
+
+@pytest.mark.parametrize("temperature", [0, -1.0, "warm", None, True])
+def test_a_temperature_that_is_no_number_above_0_is_refused(pair_of, temperature):
+    runs = pair_of(table_of(20), table_of(20, seed=1), temperature=temperature)
+    with pytest.raises(RunError, match=r"model.json: the temperature is .*not a number above 0; "):
+        compared(*runs)
 
 
 def test_each_run_has_its_own_temperature(tmp_path):
@@ -101,8 +103,37 @@ def test_groups_are_drawn_where_there_are_groups(pair_of):
     found = compared(*pair_of(table_of(120, groups=12), table_of(120, seed=1, groups=12)))
     assert found.pairings[0].groups == 12
     assert found.pairings[0].differences["accuracy"].units == 12
-    if not found.pairings[0].differences["accuracy"].is_clear:
-        assert "with 120 images in 12 groups" in found.sentences()[0]
+    assert not found.pairings[0].differences["accuracy"].is_clear
+    assert "with 120 images in 12 groups" in found.sentences()[0]
+    assert not [note for note in found.notes() if "groups" in note]
+
+
+def test_groups_of_either_count_whichever_is_named_first(pair_of):
+    runs = pair_of(table_of(120), table_of(120, seed=1, groups=12))
+    for pair in (runs, runs[::-1]):
+        found = compared(*pair)
+        assert found.pairings[0].groups == 12
+        names = [each.name for each in found.contenders]
+        assert found.notes()[0] == (
+            f"{names[1]} and {names[0]}: only b has groups; these count as one each for both"
+        )
+
+
+def test_what_is_one_group_in_either_is_one_where_groups_differ(pair_of):
+    runs = pair_of(table_of(120, groups=12), table_of(120, seed=1, groups=8))
+    for pair in (runs, runs[::-1]):
+        found = compared(*pair)
+        assert found.pairings[0].groups == 4  # rows that are alike by 4 are tied by 8 and by 12
+        assert "their groups differ; what is one in either counts as one" in found.notes()[0]
+
+
+def test_groups_by_other_names_are_the_same_groups(pair_of):
+    other = table_of(120, seed=1, groups=12).with_columns(
+        group=pl.col("group").replace({"g0": "z", "g3": "a"})
+    )
+    straight = compared(*pair_of(table_of(120, groups=12), other))
+    assert straight.pairings[0].groups == 12
+    assert not straight.pairings[0].grouping
 
 
 def test_images_that_are_not_all_shared_are_not_paired_but_shown(pair_of):
@@ -163,6 +194,24 @@ def test_test_images_are_not_paired_with_the_same_as_validation(pair_of):
         "not paired; evaluate both on the same images: fieldmark evaluate RUN DATA"
     ]
     assert found.notes()[0].startswith("b has no test images")
+
+
+def test_several_without_test_images_have_none(tmp_path):
+    splits = {"a": "test", "b": "val", "c": "val", "d": "val"}
+    runs = [write_run(tmp_path / n, table_of(20, split=s)) for n, s in splits.items()]
+    assert compared(*runs[:3]).notes()[0].startswith("b and c have no test images")
+    assert compared(*runs).notes()[0].startswith("b, c and d have no test images")
+
+
+@pytest.mark.parametrize("missing", ["manifest.json", "metrics.json"])
+def test_an_evaluation_that_is_not_whole_is_refused(tmp_path, missing):
+    run = write_run(tmp_path / "a", table_of(20))
+    folders = [write_evaluation(run, f"new-{k}", table_of(20, seed=k)) for k in (1, 2)]
+    (folders[1].path / missing).unlink()
+    with pytest.raises(
+        RunError, match=rf"new-2: is no whole evaluation \(its {missing} is missing\); wait .*DATA$"
+    ):
+        compared(*folders)
 
 
 def test_an_evaluation_is_compared_like_a_run(tmp_path):
@@ -230,6 +279,24 @@ def test_json_holds_figures_differences_and_sentences(pair_of):
     json.dumps(found, allow_nan=False)
 
 
+def test_json_says_how_it_was_made(pair_of):
+    runs = pair_of(table_of(30), table_of(30, seed=1))
+    paths = [str(run.path) for run in runs]
+    about = as_json(compare(paths, seed=7), "fieldmark compare a b")["about"]
+    assert about["seed"] == 7
+    assert about["command"] == "fieldmark compare a b"
+    assert {"python", "fieldmark", "numpy", "polars"} <= set(about["versions"])
+    assert {"system", "cores"} <= set(about["machine"])
+
+
+def test_what_stands_in_brackets_is_said_to_be_a_95_percent_interval(pair_of):
+    found = compared(*pair_of(table_of(60), table_of(60, seed=1)), metric="macro_f1")
+    head = as_lines(found)[0]
+    assert "macro F1 (95 % interval)" in head
+    assert head.count("interval") == 1
+    assert found.notes()[-1].startswith("The intervals in brackets, 95 % each, tell what")
+
+
 def test_one_run_alone_is_refused(tmp_path):
     run = write_run(tmp_path / "a", table_of(20))
     with pytest.raises(RunError, match=r"^compare needs two runs at the least; name another"):
@@ -266,8 +333,41 @@ def test_a_metric_that_is_not_known_is_refused(pair_of):
     runs = pair_of(table_of(20), table_of(20, seed=1))
     with pytest.raises(SettingsError, match=r"^--metric acuracy: is not known; did you mean 'acc"):
         compared(*runs, metric="acuracy")
-    with pytest.raises(SettingsError, match=r"^--metric ece: has no paired interval; there are 'a"):
+    with pytest.raises(
+        SettingsError,
+        match=r"^--metric ece: has no paired interval, since chance alone .*; there are 'accuracy'",
+    ):
         compared(*runs, metric="ece")
+
+
+@pytest.mark.parametrize(
+    ("metric", "words"),
+    [
+        ("acc", "did you mean 'accuracy'?"),
+        ("Log", "did you mean 'log_loss'?"),
+        ("auc", "did you mean 'roc_auc'?"),
+        ("macro", "there are 'macro_precision', 'macro_recall' and 'macro_f1'"),
+        ("f1", "there are 'macro_f1', 'micro_f1' and 'weighted_f1'"),
+    ],
+)
+def test_a_part_of_a_metrics_name_is_answered_by_the_names_that_have_it(pair_of, metric, words):
+    runs = pair_of(table_of(20), table_of(20, seed=1))
+    with pytest.raises(SettingsError) as caught:
+        compared(*runs, metric=metric)
+    assert str(caught.value) == f"--metric {metric}: is not known; {words}"
+
+
+def test_a_metric_like_no_other_is_answered_by_all_names(pair_of):
+    runs = pair_of(table_of(20), table_of(20, seed=1))
+    with pytest.raises(SettingsError) as caught:
+        compared(*runs, metric="xyz")
+    assert all(f"'{name}'" in str(caught.value) for name in PAIRED)
+
+
+def test_average_precision_is_compared_image_by_image(pair_of):
+    runs = pair_of(table_of(200, right=0.5), table_of(200, seed=1, right=0.95))
+    (sentence,) = compared(*runs, metric="mean_average_precision").sentences()
+    assert sentence.startswith("b is better than a: ")
 
 
 def test_the_rows_of_the_table_are_aligned(pair_of):
@@ -276,4 +376,6 @@ def test_the_rows_of_the_table_are_aligned(pair_of):
         line.index(word) for line, word in zip(lines, ("model", "small", "small"), strict=True)
     ]
     assert len(set(places)) == 1
-    assert np.unique([len(line.split("  ")) > 6 for line in lines]).tolist() == [True]
+    for column in ("accuracy (95", "balanced accuracy", "macro F1", "ROC-AUC", "log loss"):
+        start = lines[0].index(column)
+        assert all(line[start - 2 : start] == "  " and line[start] != " " for line in lines), column

@@ -5,16 +5,20 @@ import re
 import shutil
 import signal
 
+import numpy as np
 import polars as pl
 import pytest
-from smallruns import QUIET, draw_photos, in_process, look_and_die, train
+from smallruns import QUIET, SMALL, draw_photos, in_process, look_and_die, train
 
 from fieldmark.errors import DataError, DiskError, RunError
 from fieldmark.judge.figures import figures
+from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.rundir import RunDir
+from fieldmark.runs.begin import gather
 from fieldmark.runs.evaluate import evaluate_new
-from fieldmark.runs.evaluated import Asked
+from fieldmark.runs.evaluated import Asked, curve_of
+from fieldmark.runs.run import train_run
 from fieldmark.runs.stored import evaluate_stored
 from fieldmark.settings.tree import DataSettings
 
@@ -95,6 +99,83 @@ def test_a_stored_page_is_written_where_it_is_asked_for(run, tmp_path):
     assert "fieldmark evaluate it" in text
     assert "By site" in text
     assert not run.evaluations.exists()
+
+
+def test_a_run_without_validation_and_test_images_has_no_figures(tmp_path):
+    photos = draw_photos(tmp_path / "photos", each=4)
+    bare = train(photos, tmp_path, "bare", "data.val=none", "data.test_fraction=0", epochs="1")
+    sentence = (
+        f"{bare.path}: kept no images for validation or test, so it has no figures; evaluate it "
+        f"on labelled images: fieldmark evaluate {bare.path} DATA"
+    )
+    with pytest.raises(RunError, match=f"^{re.escape(sentence)}$"):
+        evaluate_stored(str(bare.path), Asked(page=tmp_path / "page.html"), QUIET)
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_images_of_no_known_class_have_no_figures(run):
+    table = Predictions.read(run.predictions).frame
+    nobody = pl.Series([["moss"]] * len(table), dtype=table.schema["truth"])
+    table.with_columns(truth=nobody).write_parquet(run.predictions)
+    with pytest.raises(DataError, match="no image's class is known; evaluate it on others"):
+        evaluate_stored(str(run.path), Asked(), QUIET)
+
+
+def test_pages_tell_when_to_answer_as_predict_does(run, others, tmp_path, monkeypatch):
+    pages = {}
+
+    def remember(page):
+        pages[type(page).__name__ + page.title] = page
+        return ""
+
+    monkeypatch.setattr("fieldmark.runs.evaluation_page.render", remember)
+    evaluate_stored(str(run.path), Asked(page=tmp_path / "p.html"), QUIET)
+    info = read_info(run.path / "model.json")
+    (page,) = pages.values()
+    assert page.answers["val"] == info.answers
+    table = Predictions.read(run.predictions).of_split("test")
+    assert page.answers["test"] == curve_of(table, info.temperature)
+    pages.clear()
+    look(run, others)
+    (page,) = pages.values()
+    assert page.answers["val"] == info.answers
+    assert page.answers["test"][-1][1] == 18
+
+
+def test_the_report_of_a_run_answers_by_its_bundle(table, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("fieldmark.runs.outcome.render", lambda page: seen.append(page) or "")
+    run = train(table, tmp_path, "answering", epochs="1")
+    info = read_info(run.path / "model.json")
+    assert info.answers
+    assert seen[0].answers["val"] == info.answers
+    assert seen[0].answers["test"][-1][1] == run.read_metrics()["test"]["n"]
+
+
+def test_the_whole_curve_has_a_row_a_score():
+    draw = np.random.default_rng(0)
+    samples = Samples.from_columns(
+        {
+            "path": [f"{k}.png" for k in range(500)],
+            "labels": [["a"] if k % 3 else ["b"] for k in range(500)],
+            "split": ["test"] * 500,
+        }
+    )
+    logits = draw.normal(size=(500, 2)).astype(np.float32)
+    table = Predictions.of(samples, np.arange(500), logits, classes=("a", "b"), model="m")
+    assert len(curve_of(table, 1.0)) > 490
+    assert len(curve_of(table, 1.0, most=200)) <= 200
+    none = Predictions.of(samples, np.arange(0), logits[:0], classes=("a", "b"), model="m")
+    assert curve_of(none, 1.0) == ()
+
+
+def test_training_has_its_own_name_on_the_screen(table, tmp_path, capsys):
+    words = [*SMALL, "train.epochs=1"]
+    given = {"out": str(tmp_path), "name": "told"}
+    train_run(gather(str(table), words, given), type(QUIET)(), "a test")
+    said = capsys.readouterr().out
+    assert re.search(r"; training took [0-9.]+ s; the weights of epoch 1 are kept", said)
+    assert "<dt>Training</dt>" in (tmp_path / "told" / "report.html").read_text()
 
 
 def test_new_images_have_a_folder_that_carries_its_proof(run, others):

@@ -6,7 +6,7 @@ from smallruns import draw_photos
 
 from fieldmark.data.finding import Finding
 from fieldmark.records import Samples
-from fieldmark.runs.told import FILES, Told, group_note, split_words
+from fieldmark.runs.told import FILES, Told, few_groups_note, group_note, split_words
 from fieldmark.settings.tree import DataSettings
 
 
@@ -97,3 +97,13 @@ def test_files_that_are_left_out_are_among_the_findings(photos):
     told = take_in(DataSettings(source=str(photos)), QUIET).told
     assert [each.kind for each in told.findings if each.severity == "error"] == ["zero-byte"]
     assert "drawn" in told.split[0]
+
+
+def test_a_test_of_few_groups_is_told():
+    many = samples(["test"] * 3, ["a", "b", "c"])
+    assert few_groups_note(many) == []
+    assert few_groups_note(samples(["train", "test"], ["a", "b"])) == [
+        "the test images are of 1 group only ('b'), so the figures say little of other groups; "
+        "gather more groups, or raise data.test_fraction"
+    ]
+    assert few_groups_note(samples(["train", "test"])) == []

@@ -71,10 +71,8 @@ def test_a_larger_difference_asks_for_as_many_images_as_it_takes_itself():
 
 
 def test_a_difference_that_would_have_shown_is_said_to():
-    assert told("accuracy", 0.0, -0.008, 0.008, spread=0.05).endswith(
-        "the same accuracy (0.8 less to 0.8 more); "
-        "a difference of 1 point would most likely have shown"
-    )
+    words = told("log_loss", 0.0, -0.008, 0.008, spread=0.05)
+    assert words.endswith("; a difference of 0.01 would most likely have shown")
 
 
 def test_an_interval_that_ends_at_zero_is_too_close_to_tell():
@@ -88,9 +86,10 @@ def test_groups_are_counted_as_images_again():
     assert words.endswith("to see a difference of 0.01 you would need about 2,000")
 
 
-def test_without_a_spread_nothing_is_said_of_what_is_needed():
+def test_without_a_spread_a_share_still_says_what_is_needed():
     words = told("accuracy", 0.0, -0.02, 0.02, spread=0.0)
-    assert words.endswith("the same accuracy (2.0 less to 2.0 more)")
+    assert words.endswith("; to see a difference of 1 point you would need about 800")
+    assert told("log_loss", 0.0, -0.02, 0.02, spread=0.0).endswith("(0.020 lower to 0.020 higher)")
 
 
 def test_a_missing_figure_is_said_to_be_missing():

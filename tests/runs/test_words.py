@@ -8,7 +8,8 @@ def found(**changed) -> dict:
     return {
         "n": 269,
         "absent": [],
-        "top5_accuracy": None,
+        "top5_accuracy": 0.99,
+        "per_class": dict.fromkeys("abcdefghij"),
         **dict.fromkeys(names, 0.9),
         "intervals": {name: [0.8, 0.95] for name in names},
         **changed,
@@ -40,7 +41,7 @@ def test_without_intervals_there_is_no_word_of_them():
 
 
 def test_the_first_five_have_a_line_only_where_they_can_be_missed():
-    lines = figure_lines("test", found(top5_accuracy=0.99))
+    lines = figure_lines("test", found(per_class=dict.fromkeys("abcdefghijk")))
     assert lines[2] == "  top-5 accuracy     0.9900"
     assert not [line for line in figure_lines("test", found()) if "top-5" in line]
 
@@ -63,6 +64,23 @@ def test_groups_and_absent_classes_are_told():
     lines = figure_lines("test", found(groups=12, absent=["emu", "gnu"]), name="zoo")
     assert lines[0].startswith("zoo, 269 images")
     assert lines[-2:] == [
-        "  the intervals are drawn by 12 groups",
+        "  the intervals go by 12 groups",
         "  not in zoo: emu, gnu; the figures leave them out",
     ]
+
+
+def test_of_one_or_two_groups_it_is_told_that_they_tell_little():
+    few = "; so few tell nearly nothing"
+    assert figure_lines("test", found(groups=1))[-1] == f"  the intervals go by 1 group{few}"
+    assert figure_lines("test", found(groups=2))[-1] == f"  the intervals go by 2 groups{few}"
+    assert figure_lines("test", found(groups=3))[-1] == "  the intervals go by 3 groups"
+
+
+def test_images_without_a_guess_and_without_a_known_class_are_told():
+    assert figure_lines("test", found(no_guess=2, unknown=1))[-2:] == [
+        "  2 images got no guess, since the scores are not finite, and count as wrong",
+        "  1 image without a known class left out",
+    ]
+    one = figure_lines("test", found(no_guess=1, unknown=0))[-1]
+    assert one == "  1 image got no guess, since the scores are not finite, and counts as wrong"
+    assert figure_lines("test", found(no_guess=0, unknown=0)) == figure_lines("test", found())

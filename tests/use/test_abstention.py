@@ -31,8 +31,9 @@ def test_the_most_images_are_answered_that_are_right_often_enough():
 def test_the_closing_words_say_what_validation_said():
     words = Abstention(0.8123456, 90, 74, 71).words(14, 60)
     assert words == (
-        "14 of 60 images left without a label: a score of 0.812346 is needed; with it the model "
-        "was right on 95.9 % (88.7 to 98.6 %) of the 82 % of 90 validation images that it answered"
+        "14 of 60 images left without a label, for their score is below 0.812; of 90 validation "
+        "images 74 would be labelled, 95.9 % (88.7 to 98.6 %) of them rightly (pictures of none "
+        "of the classes may get a label all the same)"
     )
 
 
@@ -41,7 +42,7 @@ def test_the_closing_words_say_what_validation_said():
     [
         (0.0, "--abstain: must be more than 0 and at most 1, not 0"),
         (-1, "--abstain: must be more than 0 and at most 1, not -1"),
-        (95, "--abstain: must be more than 0 and at most 1, not 95"),
+        (95, "--abstain: must be more than 0 and at most 1, not 95; did you mean 0.95?"),
         (float("nan"), "--abstain: must be more than 0 and at most 1, not nan"),
         (
             0.96,

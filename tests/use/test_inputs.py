@@ -42,7 +42,10 @@ def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
 def test_what_does_not_exist_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         find_images([tmp_path, tmp_path / "nowhere"])
-    assert str(caught.value) == f"{tmp_path / 'nowhere'}: there is no such file or folder"
+    assert (
+        str(caught.value)
+        == f"{tmp_path / 'nowhere'}: there is no such file or folder; check the path"
+    )
 
 
 def test_a_folder_without_pictures_is_told_and_alone_refused(tmp_path):

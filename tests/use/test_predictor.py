@@ -12,6 +12,7 @@ from smallruns import draw_photos, train
 
 import fieldmark
 from fieldmark.errors import DataError, DiskError, RunError, SettingsError
+from fieldmark.models.infer import infer
 from fieldmark.records import Predictions
 from fieldmark.use.predictor import Failure, Predictor
 from fieldmark.use.table import write_table
@@ -71,6 +72,29 @@ def test_predict_raises_for_a_broken_file(run, tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(DataError, match=r"broken.jpg: is not a picture"):
         Predictor(run.path).predict(tmp_path / "broken.jpg")
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_an_image_whose_scores_are_not_finite_has_no_answer_and_a_reason(
+    run, photos, monkeypatch, number
+):
+    def some_broken(model, batches, **options):
+        logits = infer(model, batches, **options)
+        logits[1, 0] = number
+        return logits
+
+    monkeypatch.setattr("fieldmark.use.predictor.infer", some_broken)
+    paths = [photos / "red" / f"0{row}.png" for row in range(3)]
+    answers = list(Predictor(run.path).stream(paths))
+    assert [type(answer).__name__ for answer in answers] == ["Prediction", "Failure", "Prediction"]
+    sentence = (
+        f"{paths[1]}: has no answer, since the model's scores for it are not finite; try it on the "
+        "processor (--device cpu), or train anew"
+    )
+    assert answers[1] == Failure(str(paths[1]), sentence)
+    with pytest.raises(DataError) as caught:
+        Predictor(run.path).predict(paths)
+    assert str(caught.value) == sentence
 
 
 def test_the_three_kinds_of_table_hold_the_same(run, photos, tmp_path):

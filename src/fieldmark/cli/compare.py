@@ -33,20 +33,23 @@ def command(
     import sys
 
     from fieldmark.console import Console
+    from fieldmark.files import check_page
     from fieldmark.runs import long_table
     from fieldmark.runs.compare import as_json as in_json
     from fieldmark.runs.compare import as_lines, compare
     from fieldmark.runs.comparison_page import write_page
 
+    check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
     if out is not None:
         long_table.refuse_taken(out, overwrite=overwrite)
     found = compare(runs, metric=metric)
+    table = None if out is None else long_table.long_table(found.contenders)
     write_page(found, page, command_line())
-    if out is not None:
-        long_table.write(out, long_table.long_table(found.contenders))
+    if out is not None and table is not None:
+        long_table.write(out, table)
     if as_json:
-        print(json.dumps(in_json(found), indent=2, ensure_ascii=False))
+        print(json.dumps(in_json(found, command_line()), indent=2, ensure_ascii=False))
     else:
         console.say("\n".join(as_lines(found)))
     console.say()

@@ -40,8 +40,11 @@ def command(
 
     from fieldmark.cli.train import split_words
     from fieldmark.console import Console
+    from fieldmark.files import check_page
     from fieldmark.runs.evaluated import Asked
 
+    if page is not None:
+        check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
     asked = Asked(tuple(by or ()), page, command_line())
     data, rest = split_words(words or [])

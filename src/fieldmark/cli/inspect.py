@@ -37,15 +37,17 @@ def command(
 
     from fieldmark.cli.train import split_words
     from fieldmark.console import Console
+    from fieldmark.files import check_page
     from fieldmark.runs.begin_inspect import data_settings
     from fieldmark.runs.inspect import as_json as in_json
     from fieldmark.runs.inspect import as_lines, look, write_page
 
     data, rest = split_words(words or [])
     settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
+    path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")
+    check_page(path)
     console = Console(quiet=as_json)
     seen = look(settings, console)
-    path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")
     sheets: tuple[Any, ...] = ()
     if augment is not None:
         from fieldmark.runs.augmented import augmented_sheets

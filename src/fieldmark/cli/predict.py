@@ -56,7 +56,7 @@ def command(
     _tell(failure.reason for failure in tally.failures)
     if tally.failures:
         nothing = "" if tally.seen else "; there is no table"
-        _tell([f"{counted(len(tally.failures), 'file')} could not be read{nothing}"])
+        _tell([f"{counted(len(tally.failures), 'file')} had no answer{nothing}"])
     if predictor.abstention is not None and tally.seen:
         _tell([predictor.abstention.words(tally.unlabelled, tally.seen)])
     return 1 if tally.failures else 0

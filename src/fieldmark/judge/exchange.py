@@ -38,6 +38,11 @@ class Pair:
         return Areas.of(self.first.scores, self.second.scores, self.first.targets)
 
     @cached_property
+    def precisions(self) -> "Areas":
+        """The same of average precision."""
+        return Areas.of_precision(self.first.scores, self.second.scores, self.first.targets)
+
+    @cached_property
     def gains(self) -> dict[str, np.ndarray]:
         """By how much the second is ahead at each image, for figures that are means. -> (N,) each
 
@@ -87,13 +92,15 @@ def _sums(weights: np.ndarray, classes: np.ndarray, number: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Areas:
-    """The difference of two mean ROC areas, as what each image adds to it.
+    """The difference of two means of areas, as what each image adds to it.
 
-    An area is a mean over pairs of an image of the class and one of another. own: by how much
+    A ROC area is a mean over pairs of an image of the class and one of another. own: by how much
     more of the others the second ranks an image of its class above, less the first (N,). rest:
-    how much more rarely it ranks an image above those of class k (N, K). apart: the areas'
-    difference of each class (K,). shares: what becomes negative in the mean area's difference
-    when an image's answers are exchanged (N,); they sum to that difference.
+    how much more rarely it ranks an image above those of class k (N, K). Both are `apart`, the
+    areas' difference of each class (K,), in the mean over their side. drift: what more of the
+    others to an image of the class add to that (K,), of which a ROC area knows nothing. shares:
+    what becomes negative in the mean area's difference when an image's answers are exchanged
+    (N,); they sum to that difference, of average precisions only nearly where scores are equal.
     """
 
     targets: np.ndarray
@@ -101,6 +108,7 @@ class Areas:
     own: np.ndarray
     rest: np.ndarray
     apart: np.ndarray
+    drift: np.ndarray
     shares: np.ndarray
 
     @classmethod
@@ -134,13 +142,49 @@ class Areas:
             shares[~mine] += (below[1] - below[0] + across[0] - across[1]) / halves[1]
         if is_nan or not len(present):
             shares, apart = np.full(images, np.nan), np.full(len(present), np.nan)
-        return cls(targets, present, own, rest, apart, shares)
+        return cls(targets, present, own, rest, apart, np.zeros(len(present)), shares)
+
+    @classmethod
+    def of_precision(cls, first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> "Areas":
+        """Of average precisions, from scores (N, C) twice and targets (N,). nan as in `of`.
+
+        Each image adds what its weight moves, to first order (see `_pulls`). For exchanges that
+        is taken where both classifiers' images are one ranking, which no exchange alters, each
+        column ranked first as in `of`. So what the shares give is exchanged exactly, and in the
+        difference that they stand for all that is even cancels.
+        """
+        images, numbers = len(targets), np.bincount(targets, minlength=first.shape[1])
+        present = np.flatnonzero(numbers)
+        own, shares = np.zeros((2, images))
+        rest = np.zeros((images, len(present)), np.float32)
+        apart, drift = np.zeros((2, len(present)))
+        is_nan = np.isnan(first).any() or np.isnan(second).any()
+        for place, index in enumerate(() if is_nan else present):
+            mine = targets == index
+            one, two = (
+                placements(scores[:, index], scores[:, index]) for scores in (first, second)
+            )
+            (of_one, ours_one, others_one), (of_two, ours_two, others_two) = (
+                _pulls(x[mine], x[~mine]) for x in (one, two)
+            )
+            apart[place] = of_two - of_one
+            own[mine] = ours_two - ours_one + apart[place]
+            rest[~mine, place] = others_two - others_one + apart[place]
+            drift[place] = (others_two - others_one).sum() / max((~mine).sum(), 1)
+            pooled = _pulls(*(np.concatenate([one[side], two[side]]) for side in (mine, ~mine)))
+            for side, pulls in zip((mine, ~mine), pooled[1:], strict=True):
+                ours, theirs = np.split(pulls, 2)
+                shares[side] += (theirs - ours) / max(side.sum() * len(present), 1)
+        if is_nan or not len(present):
+            shares, apart = np.full(images, np.nan), np.full(len(present), np.nan)
+        return cls(targets, present, own, rest, apart, drift, shares)
 
     def drawn(self, weights: np.ndarray) -> np.ndarray:
         """The mean area's difference of images drawn anew, to first order. (B, N) -> (B,)
 
         The weighted means of both sides, less the difference itself: W. Hoeffding, A class of
-        statistics with asymptotically normal distribution, 1948.
+        statistics with asymptotically normal distribution, 1948. And the drift, where there are
+        more of the others to each image of the class than there were.
         """
         number = len(self.present)
         place = np.full(int(self.targets.max(initial=0)) + 1, number)
@@ -151,4 +195,25 @@ class Areas:
         own = _sums(weights * self.own, sides, number + 1)[:, :number]
         with np.errstate(divide="ignore", invalid="ignore"):  # a class that was not drawn
             found = own / ours + (weights @ self.rest) / others - self.apart
+            if self.drift.any():
+                numbers = np.bincount(sides, minlength=number + 1)[:number]
+                found += self.drift * np.log(others / ours * numbers / (len(sides) - numbers))
         return mean_of_present(np.where((ours > 0) & (others > 0), found, np.nan))
+
+
+def _pulls(mine: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Average precision, and how hard each image pulls at it. (P,), (M,) -> number, (P,), (M,)
+
+    A pull is the derivative by the image's weight, times the number of images of its side. More
+    weight on an image of the class lifts the precision at all that score no higher, and its own
+    counts for more; more weight on another lowers the precision at those.
+    """
+    ranked, rivals = np.sort(mine), np.sort(others)
+    found = len(ranked) - np.searchsorted(ranked, ranked, "left")
+    passed = len(rivals) - np.searchsorted(rivals, ranked, "left")
+    seen = found + passed
+    lifted, lowered = (np.append(0, (part / seen**2).cumsum()) for part in (passed, found))
+    reach, beneath = (np.searchsorted(ranked, values, "right") for values in (mine, others))
+    precision = (found / seen)[np.searchsorted(ranked, mine, "left")]
+    figure = float(precision.mean())
+    return figure, precision - figure + lifted[reach], -lowered[beneath] * len(others) / len(mine)

@@ -12,8 +12,6 @@ from fieldmark.judge.metrics import NO_GUESS, Evidence, overall, per_class
 from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions
 
-ANSWERS = 101  # rows that a curve is drawn by
-
 
 def figures(
     predictions: Predictions,
@@ -26,7 +24,7 @@ def figures(
 
     n:           images that the figures are of
     unknown:     images left out, because their truth is not among the classes
-    no_guess:    images of the n whose logits name no class (nan); they count as wrong
+    no_guess:    images of the n whose logits name no class (nan, inf); they count as wrong
     absent:      classes without an image here; null per class, and left out of macro means
     accuracy...  every name of METRICS
     intervals:   {name: [low, high]}, 95 %; only `with_intervals`
@@ -35,8 +33,9 @@ def figures(
     confusion:   images by truth (rows) and guess (columns), in the order of the classes
     reliability: the bins of ece that have an image: [{low, high, n, confidence, accuracy}]
     answers:     from the surest on [{score, share, accuracy}]: of all n, the share whose guess
-                 has at least this score, and the share of these that is right
-    groups:      how many groups the intervals were drawn by; None where by images, or not drawn
+                 has at least this score, and the share of these that is right; the rows of
+                 `answer_curve`, which are those that a bundle goes by
+    groups:      how many groups the intervals go by; None where by images, or without intervals
     """
     known = predictions.targets >= 0
     evidence = Evidence.of(
@@ -64,7 +63,7 @@ def _answers(evidence: Evidence) -> list[dict[str, float]]:
     images = len(evidence.targets)
     return [
         {"score": score, "share": answered / images, "accuracy": right / answered}
-        for score, answered, right in answer_curve(evidence, most=ANSWERS)
+        for score, answered, right in answer_curve(evidence)
     ]
 
 
@@ -82,12 +81,11 @@ def _by_class(
 
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers, or pairs of them, as JSON knows them: null for nan, which JSON has no word for."""
+    """Numbers, or pairs of them, as JSON knows them: null for nan and inf, which it has not."""
     return {name: _number(value) for name, value in values.items()}
 
 
 def _number(value: Any) -> float | list[float | None] | None:
     if isinstance(value, tuple | np.ndarray):
-        low, high = map(float, value)
-        return [None if math.isnan(low) else low, None if math.isnan(high) else high]
-    return None if math.isnan(value) else float(value)
+        return [float(end) if math.isfinite(end) else None for end in value]
+    return float(value) if math.isfinite(value) else None

@@ -50,6 +50,7 @@ MEANS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
 WEIGHTED = ("weighted_precision", "weighted_f1")
 PER_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 TAILS = (0.025, 0.975)
+LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
 Bounds = tuple[float, float]
 NOTHING: Bounds = (float("nan"), float("nan"))
 
@@ -217,12 +218,19 @@ def _of_area(figure: float, known: Spread, trials: float) -> Bounds:
 
 
 def _of_loss(evidence: Evidence, units: Units, figure: float) -> Bounds:
-    """Log loss: Student's interval of its logarithm; nan where all losses are alike."""
+    """Log loss: Student's interval of its logarithm; nan where all losses are alike.
+
+    nan also where images, or groups, are so few or so unequal that it would reach past the
+    largest loss there is.
+    """
     every = np.arange(len(evidence.losses))
     known = spread(mean_without(units.sums(every, evidence.losses), units.sums(every)))
     if not known.error > 1e-12:
         return NOTHING
-    factor = np.exp(student_quantile(known.freedom) * known.error / figure)
+    reach = student_quantile(known.freedom) * known.error / figure
+    if reach > np.log(LARGEST_LOSS / figure):
+        return NOTHING
+    factor = np.exp(reach)
     return float(figure / factor), float(figure * factor)
 
 

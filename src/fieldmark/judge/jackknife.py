@@ -28,7 +28,7 @@ class Spread(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What is drawn as one: the unit of each image (N,) int, how many there are, are they groups"""
+    """What is left out as one: each image's unit (N,) int, how many there are, are they groups."""
 
     of: np.ndarray
     count: int

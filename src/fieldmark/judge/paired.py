@@ -12,11 +12,17 @@ than the two intervals of their own would let one think: it is drawn image by im
   whose answers are exchanged or not by the toss of a coin: what Bonett and Price add to a table
   for accuracy (Adjusted Wald confidence interval for a difference of binomial proportions based
   on paired data, 2012).
+  Areas are drawn to first order: what each image adds to them is summed (see exchange.py).
 - Then an interval is stretched to take in zero wherever equal classifiers would differ by so
   much in more than 5 % of cases. That is known exactly, whatever the figure and however few the
   images: equal classifiers could have each image's answers (or each group's) exchanged between
   them. For accuracy it is McNemar's exact test; for log loss, which a few images may decide, it
-  is what makes the interval honest.
+  is what makes the interval honest. Average precision is exchanged to first order, and what the
+  images add is held against what they add where none is exchanged: that is exact as well.
+
+ece has no paired interval: chance alone makes it larger, by more the fewer images there are and
+the better the scores fit, so that of a draw, which is noisier than the images, it is too large
+for both and not by the same. Log loss tells which scores are better.
 
 The intervals speak of two trained models on other images from the same source. They know
 nothing of what another seed would have made of either.
@@ -29,7 +35,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fieldmark.judge.exchange import Pair, count_differences
+from fieldmark.judge.exchange import Areas, Pair, count_differences
 from fieldmark.judge.mcnemar import mcnemar, tango
 from fieldmark.judge.metrics import METRICS, Evidence, Margins, overall
 from fieldmark.judge.trials import NORMAL_QUANTILE, trials_of_mean
@@ -40,8 +46,10 @@ PROPORTIONS: Mapping[str, Callable[[Evidence], np.ndarray]] = {
     "weighted_recall": lambda evidence: evidence.right,
     "top5_accuracy": lambda evidence: evidence.in_top5,
 }
-NOT_PAIRED = ("mean_average_precision", "ece")
+NOT_PAIRED = ("ece",)
 PAIRED = tuple(name for name in METRICS if name not in NOT_PAIRED)
+AREAS = ("roc_auc", "mean_average_precision")
+AREAS_AND_LOSSES = ("roc_auc", "mean_average_precision", "mcc", "log_loss")
 POWER_QUANTILE = 0.8416212335729143  # 80 % of a standard normal distribution lies below
 COINS = 2  # images, or groups, that are added to each draw
 TAILS = (2.5, 97.5)  # percentiles
@@ -90,11 +98,15 @@ class Difference:
     def needed(self, difference: float) -> float:
         """How many units it takes to see such a true difference in 80 of 100 cases.
 
-        nan where the spread is not known: where no image is answered differently.
+        A share differs by so much only where so many units at least are answered differently,
+        however few of them were so here. nan where the spread is not known.
         """
-        if not self.spread > 0 or not difference:
+        variance = self.spread**2
+        if self.metric not in AREAS_AND_LOSSES:
+            variance = max(variance, abs(difference) - difference**2)
+        if not variance > 0 or not difference:
             return math.nan
-        return float(((NORMAL_QUANTILE + POWER_QUANTILE) * self.spread / difference) ** 2)
+        return float((NORMAL_QUANTILE + POWER_QUANTILE) ** 2 * variance / difference**2)
 
 
 def differences(
@@ -117,6 +129,7 @@ def differences(
     of = np.arange(len(first.targets)) if groups is None else groups
     units = int(of.max(initial=-1)) + 1
     drawn, exchanged = _drawn_anew(pair, of, draws, rng), _exchanged(pair, of, draws, rng)
+    still = {"mean_average_precision": float(pair.precisions.shares.sum())}
     one, two = overall(first), overall(second)
     found = {}
     for name in PAIRED:
@@ -127,7 +140,8 @@ def differences(
             bounds = _of_proportions(*(PROPORTIONS[name](each) for each in (first, second)))
         else:
             flat = _flat_width(name, first.margins, units)
-            bounds = _of_draws(value, drawn[name], exchanged[name], flat)
+            as_far = _chance(still.get(name, value), exchanged[name])
+            bounds = _of_draws(value, drawn[name], as_far, flat)
             bounds = bounds._replace(spread=bounds.spread * math.sqrt(units))
         found[name] = Difference(name, one[name], two[name], units, *_with_zero(bounds))
     return found
@@ -141,21 +155,27 @@ def _of_proportions(first: np.ndarray, second: np.ndarray) -> Bounds:
     return Bounds(*tango(gained, lost, images), mcnemar(gained, lost), spread)
 
 
-def _of_draws(value: float, drawn: np.ndarray, exchanged: np.ndarray, flat: float) -> Bounds:
-    """From the difference and what it is in draws (B,) and in exchanges (B,).
+def _chance(still: float, exchanged: np.ndarray) -> float:
+    """How often exchanges (B,) give as much as `still`, which is with none exchanged, or more.
 
-    flat: half the width that the interval has where all draws give the same. The observed
-    difference counts as one exchange more, so that chance is never 0: Davison and Hinkley,
+    That one counts as one exchange more, so that chance is never 0: Davison and Hinkley,
     Bootstrap Methods and their Application, 1997, section 4.2.
+    """
+    as_far = (np.abs(exchanged) >= abs(still) - TINY).sum()
+    return float((1 + as_far) / (1 + len(exchanged)))
+
+
+def _of_draws(value: float, drawn: np.ndarray, chance: float, flat: float) -> Bounds:
+    """From the difference, what it is in draws (B,), and how often equal ones differ by so much.
+
+    flat: half the width that the interval has where all draws give the same.
     """
     found = drawn[~np.isnan(drawn)]  # a draw without a class that the figure needs has none
     low, high = np.percentile(found, TAILS) if len(found) else (value, value)
     if not high - low > TINY:
         low, high = value - flat, value + flat
-    as_far = (np.abs(exchanged) >= abs(value) - TINY).sum()
-    chance = (1 + as_far) / (1 + len(exchanged))
     spread = float(found.std()) if len(found) else math.nan
-    return Bounds(float(min(low, value)), float(max(high, value)), float(chance), spread)
+    return Bounds(float(min(low, value)), float(max(high, value)), chance, spread)
 
 
 def _with_zero(bounds: Bounds) -> Bounds:
@@ -173,7 +193,7 @@ def _flat_width(name: str, margins: Margins, units: int) -> float:
     none: only with the very same scores all draws give the same.
     """
     support = margins.support
-    sides = np.minimum(support, support.sum() - support) if name == "roc_auc" else support
+    sides = np.minimum(support, support.sum() - support) if name in AREAS else support
     square = NORMAL_QUANTILE**2
     return 0.0 if name == "log_loss" else square / (min(trials_of_mean(sides), units) + square)
 
@@ -194,7 +214,8 @@ def _drawn_anew(
         found = count_differences(pair, plain + straight, crossed)
         total = np.maximum(plain.sum(axis=1), 1)
         found |= {name: plain @ gain / total for name, gain in pair.gains.items()}
-        parts.append({**found, "roc_auc": pair.areas.drawn(plain)})
+        found |= {name: areas.drawn(plain) for name, areas in _areas(pair).items()}
+        parts.append(found)
     return _joined(parts)
 
 
@@ -221,8 +242,13 @@ def _exchanged(
         crossed = rng.integers(2, size=(rows, units)).astype(np.float32)[:, of]
         found, signs = count_differences(pair, 1 - crossed, crossed), 1 - 2 * crossed
         found |= {name: signs @ gain / max(len(of), 1) for name, gain in pair.gains.items()}
-        parts.append({**found, "roc_auc": signs @ pair.areas.shares})
+        found |= {name: signs @ areas.shares for name, areas in _areas(pair).items()}
+        parts.append(found)
     return _joined(parts)
+
+
+def _areas(pair: Pair) -> dict[str, Areas]:
+    return dict(zip(AREAS, (pair.areas, pair.precisions), strict=True))
 
 
 def _chunks(draws: int, images: int) -> Iterator[int]:

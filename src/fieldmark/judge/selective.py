@@ -10,6 +10,8 @@ import numpy as np
 from fieldmark.judge.metrics import Evidence
 
 MOST_ROWS = 200
+# Shares right that somebody may ask for: of these no row is lost.
+TARGETS = np.array([*range(500, 900, 10), *range(900, 1000, 5), 998, 999, 1000]) / 1000
 
 
 def answer_curve(evidence: Evidence, *, most: int = MOST_ROWS) -> list[tuple[float, int, int]]:
@@ -17,16 +19,26 @@ def answer_curve(evidence: Evidence, *, most: int = MOST_ROWS) -> list[tuple[flo
 
     answered: images whose guess has at least this score; right: how many of them are right.
     Images of one score come together. Images without a guess are never answered. Of more than
-    `most` different scores, rows evenly spaced are kept, with the first and the last.
+    `most` different scores (100 or more), kept are the first and the last, those that
+    `threshold_for` chooses for TARGETS, and others evenly spaced.
     """
     made = np.flatnonzero(~np.isnan(evidence.confidence))
     order = made[np.argsort(-evidence.confidence[made], kind="stable")]
     scores = evidence.confidence[order]
     lasts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
-    if len(lasts) > most:
-        lasts = lasts[np.linspace(0, len(lasts) - 1, most).round().astype(np.int64)]
     right = np.cumsum(evidence.right[order])
+    if len(lasts) > most:
+        lasts = lasts[_kept(right[lasts] / (lasts + 1), most)]
     return [(float(scores[row]), int(row) + 1, int(right[row])) for row in lasts]
+
+
+def _kept(accuracy: np.ndarray, most: int) -> np.ndarray:
+    """Which `most` rows of a longer curve stay, rising; accuracy (R,): the share right of each."""
+    chosen = [rows[-1] for rows in map(np.flatnonzero, accuracy >= TARGETS[:, None]) if len(rows)]
+    kept = np.unique([0, *chosen, len(accuracy) - 1])
+    others = np.setdiff1d(np.arange(len(accuracy)), kept)
+    evenly = np.linspace(0, len(others) - 1, most - len(kept)).round().astype(np.int64)
+    return np.sort(np.concatenate([kept, others[evenly]]))
 
 
 def threshold_for(

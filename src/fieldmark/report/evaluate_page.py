@@ -6,10 +6,11 @@ from typing import Any
 
 from fieldmark.report import words
 from fieldmark.report.measures import WIDE_NAME, measured
-from fieldmark.report.reliability import calibration_part
+from fieldmark.report.reliability import Curves, calibration_part
 from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.thumbs import PairShown, Picture, framed
 
+OF_TRAINING = {"finished": "Trained", "seconds": "Training"}
 NEW = "new"  # what images are called that are not the run's own
 
 
@@ -28,7 +29,9 @@ class EvaluatePage:
 
     split: whose figures are shown, "test" or "val"; images that are not the run's own (`is_new`)
     stand under "test", and beside them the run's own "val". by: {column: {value: figures}}.
-    banner: what spoils the figures, "" where nothing does.
+    answers: by score, of the run's "val" as in its bundle, and of a "test" that is shown, whole.
+    banner: what spoils the figures, "" where nothing does. about: of the evaluation; of images
+    that are the run's own, of its training.
     """
 
     title: str
@@ -38,6 +41,7 @@ class EvaluatePage:
     classes: tuple[str, ...]
     figures: dict[str, dict[str, Any]]
     calibration: dict[str, Any] | None
+    answers: Curves
     by: dict[str, dict[str, dict[str, Any]]]
     mistakes: tuple[Picture, ...]
     hits: tuple[Picture, ...]
@@ -59,12 +63,12 @@ def render(page: EvaluatePage) -> str:
         **measured(page.classes, page.figures, split),
         "headline": words.headline(names[page.split], figures),
         "facts": _facts(page, figures),
-        "calibrated": calibration_part(page.figures, page.calibration, names=names),
+        "calibrated": calibration_part(page.figures, page.calibration, page.answers, names=names),
         "by": [by_part(column, its, figures) for column, its in page.by.items()],
         "mistakes": framed(page.mistakes),
         "hits": framed(page.hits),
         "pairs": [(pair, framed(pair.taken), framed(pair.typical)) for pair in page.pairs],
-        "about": about_words(page.about),
+        "about": about_words(page.about, **({} if page.is_new else OF_TRAINING)),
         # the sections of the run report, in the words of this page
         "split_words": names,
         "images": partial(_images, names),
@@ -110,7 +114,11 @@ def _facts(page: EvaluatePage, figures: dict[str, Any]) -> dict[str, str]:
         "Classes here": f"{here} of {len(page.classes)}",
         "Groups": words.count(figures["groups"]) if figures.get("groups") else "",
         "Temperature": words.decimal(temperature, 2) if words.defined(temperature) else "",
-        "Hardware": ", ".join(filter(None, map(page.about.get, ("device", "machine")))),
-        "Time": words.duration(page.about["seconds"]) if page.about.get("seconds") else "",
+        "Hardware" if page.is_new else "Trained with": ", ".join(
+            filter(None, map(page.about.get, ("device", "machine")))
+        ),
+        "Time" if page.is_new else "Training": words.duration(page.about["seconds"])
+        if page.about.get("seconds")
+        else "",
     }
     return {name: text for name, text in facts.items() if text}

@@ -1,13 +1,13 @@
 """A run's report: one HTML file without network. It draws what it is given, computes nothing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fieldmark.report import words
 from fieldmark.report.curves import curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.measures import measured
-from fieldmark.report.reliability import calibration_part
+from fieldmark.report.reliability import Curves, calibration_part
 from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.thumbs import PairShown, Picture, framed
 
@@ -46,6 +46,7 @@ class RunPage:
     hits: tuple[Picture, ...] = ()  # that were nearly missed
     pairs: tuple[PairShown, ...] = ()
     calibration: dict[str, Any] | None = None  # as in metrics.json
+    answers: Curves = field(default_factory=dict)  # "val" of the bundle, "test" whole
     findings: tuple[Note, ...] | None = None  # of the health check; None where none was made
     split_words: tuple[str, ...] = ()  # sentences on how the split was made
     timing: Timing | None = None
@@ -64,14 +65,14 @@ def render(page: RunPage) -> str:
         "curves": curves(page.history, page.monitor, page.best_epoch),
         "stage_changes": stage_changes(page.history),
         "monitor": words.metric_words(page.monitor.removeprefix("val_")),
-        "calibrated": calibration_part(page.figures, page.calibration),
+        "calibrated": calibration_part(page.figures, page.calibration, page.answers),
         "mistakes": framed(page.mistakes),
         "hits": framed(page.hits),
         "pairs": [(pair, framed(pair.taken), framed(pair.typical)) for pair in page.pairs],
         "findings": by_severity(page.findings or ()),
         "found_words": found_words(page.findings or ()),
         "timing": _timing(page.timing),
-        "about": about_words(page.about),
+        "about": about_words(page.about, seconds="Training"),
     }
     return render_page("page.html", values, sheets=("calibration.css",))
 
@@ -88,7 +89,7 @@ def _facts(page: RunPage) -> dict[str, str]:
         "Size": f"{model['megabytes']:.3g} MB" if words.defined(model.get("megabytes")) else "",
         "Input": str(model.get("input") or ""),
         "Hardware": _joined(about.get("device"), about.get("machine")),
-        "Time": _time_fact(about.get("seconds"), model.get("seconds_an_epoch")),
+        "Training": _time_fact(about.get("seconds"), model.get("seconds_an_epoch")),
     }
     return {name: text for name, text in facts.items() if text}
 

@@ -18,18 +18,22 @@ DOT = (3.0, 13.0)  # points; a dot's width, from nearly no images to the fullest
 SHOWN = 0.02  # share of the images; what is fewer jumps too much to scale a chart by
 Bins = Sequence[Mapping[str, Any]]
 Answers = Sequence[Mapping[str, float]]
+AnswerCurve = Sequence[tuple[float, int, int]]  # rows of judge.selective.answer_curve
+Curves = Mapping[str, AnswerCurve]  # by split
 
 
 def calibration_part(
     figures: Mapping[str, dict[str, Any]],
     calibration: dict[str, Any] | None,
+    curves: Curves,
     *,
     names: Mapping[str, str] = SPLIT_WORDS,
 ) -> dict[str, Any] | None:
     """What calibration.html says and draws; None where no split has a reliability diagram.
 
     figures: by split, "val" and "test" or one of them. calibration: as in metrics.json; None
-    where no temperature was fitted. names: what the page calls the splits.
+    where no temperature was fitted. curves: "val" as `predict --abstain` goes by it, and a whole
+    "test"; without "val" nothing is said of when to answer. names: what the page calls the splits.
     """
     sides = [side for side in ("test", "val") if (figures.get(side) or {}).get("reliability")]
     if not sides:
@@ -49,8 +53,8 @@ def calibration_part(
             {"name": names[side], **fitted[side]} for side in ("val", "test") if fitted.get(side)
         ],
         "answers": answers_chart(answers, names=names) if any(answers.values()) else None,
-        "targets": targets(figures),
-        "all_right": (figures.get("val") or {}).get("accuracy"),
+        "targets": targets(curves),
+        "all_right": val[-1][2] / val[-1][1] if (val := curves.get("val")) else None,
         "names": dict(names),
         "drawn": [side for side in ("val", "test") if answers.get(side)],
     }
@@ -74,41 +78,39 @@ def saying(bins: Bins) -> str:
     return f"When it says about {said}, it is right on {right} ({images(best['n'])})."
 
 
-def targets(figures: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def targets(answers: Curves) -> list[dict[str, Any]]:
     """What to answer to be right on a share of it, by validation, and what the test then says.
 
     Rows of wanted, score, val: {"share", "accuracy"} and test: of `at_score`; score and both are
-    None where validation does not reach it. What answering all reaches is left out.
+    None where validation does not reach it. The score is the one that `predict --abstain` asks
+    for. What answering all reaches is left out. Shares are of the images with a guess.
     """
-    val, test = figures.get("val") or {}, figures.get("test") or {}
-    n, answers = val.get("n") or 0, val.get("answers") or []
-    if not answers:
+    val, test = answers.get("val") or (), answers.get("test") or ()
+    if not val:
         return []
-    curve = [
-        (each["score"], round(n * each["share"]), round(n * each["share"] * each["accuracy"]))
-        for each in answers
-    ]
+    _, images, right = val[-1]
     rows = []
-    for wanted in [each for each in WANTED if each > (val.get("accuracy") or 0)][:ROWS]:
-        found = threshold_for(curve, wanted)
+    for wanted in [each for each in WANTED if each > right / images][:ROWS]:
+        found = threshold_for(val, wanted)
         score = found[0] if found else None
-        kept = {"share": found[1] / n, "accuracy": found[2] / found[1]} if found else None
+        kept = {"share": found[1] / images, "accuracy": found[2] / found[1]} if found else None
         seen = None if score is None else at_score(test, score)
         rows.append({"wanted": wanted, "score": score, "val": kept, "test": seen})
     return rows
 
 
-def at_score(figures: Mapping[str, Any], score: float) -> dict[str, Any] | None:
+def at_score(curve: AnswerCurve, score: float) -> dict[str, Any] | None:
     """Of images with at least this score: their share, the share right of them, its interval.
 
     None where no image has it.
     """
-    found = [each for each in figures.get("answers") or [] if each["score"] >= score]
+    found = [row for row in curve if row[0] >= score]
     if not found:
         return None
-    share, right = found[-1]["share"], found[-1]["accuracy"]
-    low, high = wilson(np.asarray(right), np.asarray(round(share * figures["n"])))
-    return {"share": share, "accuracy": right, "interval": [float(low), float(high)]}
+    _, answered, right = found[-1]
+    low, high = wilson(np.asarray(right / answered), np.asarray(answered))
+    share, accuracy = answered / curve[-1][1], right / answered
+    return {"share": share, "accuracy": accuracy, "interval": [float(low), float(high)]}
 
 
 def reliability_chart(bins: Bins) -> Curve:

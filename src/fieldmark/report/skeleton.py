@@ -83,10 +83,13 @@ def style_and_script(*sheets: str) -> dict[str, str]:
     }
 
 
-def about_words(about: dict[str, str]) -> dict[str, str]:
-    """The list of versions and circumstances, with time and date in words."""
+def about_words(about: dict[str, str], **named: str) -> dict[str, str]:
+    """The list of versions and circumstances, with time and date in words.
+
+    named: what an entry is called, where not by its own name: seconds="Training".
+    """
     readers = {"seconds": words.duration, "finished": words.moment}
-    names = {"seconds": "Time"}
+    names = {"seconds": "Time", **named}
     return {
         names.get(key, words.metric_name(key)): readers.get(key, str)(value)
         for key, value in about.items()

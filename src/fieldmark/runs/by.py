@@ -11,6 +11,7 @@ from fieldmark.data.cells import texts_in
 from fieldmark.errors import DataError, counted, listed, nearest
 from fieldmark.judge.figures import figures
 from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
+from fieldmark.runs.words import FEW_GROUPS
 
 NONE = "(none)"  # the value of an empty cell
 FEW_NUMBERS = 12  # different numbers that are values of their own; more are cut into quarters
@@ -24,10 +25,14 @@ By = dict[str, dict[str, dict[str, Any]]]  # {column: {value: figures}}
 
 @dataclass(frozen=True)
 class Values:
-    """One column's value of every image, as a table names it, and the values in their order."""
+    """One column's value of every image, as a table names it, and the values in their order.
+
+    are_groups: whether the column is the group, so that a value's images are all of one.
+    """
 
     names: list[str]
     order: list[str]
+    are_groups: bool = False
 
 
 def columns_to_go_by(samples: Samples) -> list[str]:
@@ -65,7 +70,8 @@ def figures_by(
     """The figures of the predicted images by each column's values, with their intervals.
 
     values: of `values_by_column`, of these samples. A value without a predicted image is left
-    out.
+    out. Where the column is the group, a value's intervals go by its images, and its figures say
+    "within_group": true. In any other column groups count, even if a value has only one.
     """
     keyed = samples.frame.select(PLACE).with_columns(
         pl.Series(f"by:{name}", its.names) for name, its in values.items()
@@ -78,7 +84,7 @@ def figures_by(
         parts = frame.partition_by(f"by:{column}", as_dict=True)
         of_value = {key[0]: part.select(predictions.frame.columns) for key, part in parts.items()}
         found[column] = {
-            value: _figures(of_value[value], temperature)
+            value: _figures(of_value[value], temperature, are_groups=its.are_groups)
             for value in its.order
             if value in of_value
         }
@@ -95,7 +101,10 @@ def warnings(by: By, accuracy: float | None) -> list[str]:
 
 
 def table_lines(column: str, side: str, by_value: dict[str, dict[str, Any]]) -> list[str]:
-    """The table of one column for a terminal: value, images, accuracy, balanced accuracy, F1."""
+    """The table of one column for a terminal: value, images, accuracy, balanced accuracy, F1.
+
+    A line below says what the intervals go by, where that is not plain.
+    """
     head = f"{side} by {column}"
     width = max([len(head), *(len(name) + 2 for name in by_value)])
     lines = [f"{head:<{width}}   images  accuracy  95 % interval     balanced  macro F1"]
@@ -108,15 +117,29 @@ def table_lines(column: str, side: str, by_value: dict[str, dict[str, Any]]) -> 
             f"{'  ' + name:<{width}}  {found['n']:>7,}  {numbers[0]:<8}  {between:<16}  "
             f"{numbers[1]:<8}  {numbers[2]}"
         )
+    return lines + _group_lines(by_value)
+
+
+def _group_lines(by_value: dict[str, dict[str, Any]]) -> list[str]:
+    """What the intervals go by where it is not plain: images of one group, or too few groups."""
+    lines = []
+    if any(found.get("within_group") for found in by_value.values()):
+        lines.append("  each value is one group: its interval is of other images of that group")
+    few = [name for name, found in by_value.items() if 0 < (found.get("groups") or 0) <= FEW_GROUPS]
+    if few:
+        lines.append(f"  of one or two groups, which tell nearly nothing: {listed(few)}")
     return lines
 
 
-def _figures(frame: pl.DataFrame, temperature: float) -> dict[str, Any]:
-    """The figures of some rows. Where all are of one group, it is the images that are drawn."""
-    if "group" in frame.columns and frame["group"].n_unique() == 1:
+def _figures(frame: pl.DataFrame, temperature: float, *, are_groups: bool) -> dict[str, Any]:
+    """The figures of the rows of one value, by images if that is a group; see `figures_by`."""
+    groups = frame["group"].unique() if are_groups and "group" in frame.columns else None
+    is_group = groups is not None and len(groups) == 1 and groups[0] is not None
+    if is_group:
         frame = frame.with_columns(pl.lit(None, pl.String).alias("group"))
     found = figures(Predictions(frame), temperature=temperature, with_intervals=True)
-    return {name: value for name, value in found.items() if name not in LONG}
+    kept = {name: value for name, value in found.items() if name not in LONG}
+    return {**kept, "within_group": True} if is_group else kept
 
 
 def _warnings(column: str, by_value: dict[str, dict[str, Any]], overall: float) -> list[str]:
@@ -156,7 +179,7 @@ def _values(column: pl.Series, name: str) -> Values:
         )
     if numbers is not None:
         order.sort(key=float)
-    return Values(cells, [*order, NONE])
+    return Values(cells, [*order, NONE], are_groups=column.name == "group")
 
 
 def _numbers(column: pl.Series) -> np.ndarray | None:

@@ -1,8 +1,11 @@
 """Runs side by side, and each against the first on the same images. No torch, no model."""
 
 import math
+import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -10,22 +13,26 @@ import numpy as np
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.metrics import METRICS
 from fieldmark.judge.paired import PAIRED, Difference, differences
-from fieldmark.records import Predictions
 from fieldmark.report.words import decimal, interval, is_share, percent
-from fieldmark.runs.contender import Contender, read_contenders
+from fieldmark.runs.contender import Contender, read_contenders, shared_groups
 from fieldmark.runs.verdicts import metric_words, sentence, unpaired_sentence
 
 HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss")
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
+PACKAGES = ("fieldmark", "numpy", "polars")
+UNPAIRED = {"ece": "chance alone makes it larger where images are few"}
 SEEDS = (
-    "The intervals tell what other images of the same kind would show of these models; "
-    "the same settings with another seed would make other models."
+    "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
+    "of these models; the same settings with another seed would make other models."
 )
 
 
 @dataclass(frozen=True)
 class Pairing:
-    """One run against the first. differences: by metric; None where `refusal` says why."""
+    """One run against the first. differences: by metric; None where `refusal` says why.
+
+    grouping: what to know of the groups, where the two runs have not the same.
+    """
 
     first: str
     second: str
@@ -33,6 +40,7 @@ class Pairing:
     groups: int | None
     differences: dict[str, Difference] | None
     refusal: str
+    grouping: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Comparison:
     metric: str
     contenders: tuple[Contender, ...]
     pairings: tuple[Pairing, ...]
+    seed: int = 0  # of the draws that the intervals are made of
 
     def sentences(self) -> list[str]:
         """A sentence for each pairing, by the metric that was asked for."""
@@ -58,6 +67,11 @@ class Comparison:
     def notes(self) -> list[str]:
         """What one must know to read the figures rightly."""
         notes = [_validation_note(self.contenders)]
+        notes += [
+            f"{pairing.second} and {pairing.first}: {pairing.grouping}"
+            for pairing in self.pairings
+            if pairing.grouping
+        ]
         made = sum(pairing.differences is not None for pairing in self.pairings)
         if made > 1:
             notes.append(
@@ -74,11 +88,23 @@ def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) ->
     done, or is named twice. Runs that saw other images are not paired, which is no error.
     """
     if metric not in PAIRED:
-        known = "has no paired interval" if metric in METRICS else "is not known"
-        hint = nearest(metric, PAIRED) or f"; there are {listed(PAIRED, most=20)}"
-        raise SettingsError([Mistake(f"--metric {metric}", f"{known}{hint}")])
+        raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric))])
     first, *others = found = read_contenders(paths, seed)
-    return Comparison(metric, found, tuple(pair(first, other, seed) for other in others))
+    return Comparison(metric, found, tuple(pair(first, other, seed) for other in others), seed)
+
+
+def _unknown(metric: str) -> str:
+    """Why a metric cannot be asked for, and those that are meant or that there are."""
+    every = f"; there are {listed(PAIRED, most=len(PAIRED))}"
+    if metric in METRICS:
+        return f"has no paired interval, since {UNPAIRED[metric]}{every}"
+    short = metric.casefold()
+    begun = [name for name in PAIRED if name.startswith(short)]
+    meant = begun or [name for name in PAIRED if short in name.split("_")]
+    if len(meant) == 1:
+        return f"is not known; did you mean '{meant[0]}'?"
+    hint = f"; there are {listed(meant)}" if meant else nearest(metric, PAIRED)
+    return f"is not known{hint or every}"
 
 
 def pair(first: Contender, other: Contender, seed: int = 0) -> Pairing:
@@ -91,12 +117,12 @@ def pair(first: Contender, other: Contender, seed: int = 0) -> Pairing:
     known = np.flatnonzero(first.shown.targets >= 0)
     order = np.array([place[keys[row]] for row in known], dtype=np.int64)
     classes = first.predictions.classes
-    groups = Predictions(first.shown.frame[known]).groups
+    groups, grouping = shared_groups((first, known), (other, order))
     found = differences(
         first.evidence(classes, known), other.evidence(classes, order), groups=groups, seed=seed
     )
     numbers = (len(known), None if groups is None else int(groups.max()) + 1)
-    return Pairing(first.name, other.name, *numbers, found, "")
+    return Pairing(first.name, other.name, *numbers, found, "", grouping)
 
 
 def _refusal(first: Contender, other: Contender, keys: list[Any], place: dict[Any, int]) -> str:
@@ -132,7 +158,9 @@ def _validation_note(contenders: Sequence[Contender]) -> str:
     by_val = [each.name for each in contenders if each.split == "val"]
     if not by_val:
         return ""
-    lacks = "no run has" if len(by_val) == len(contenders) else f"{', '.join(by_val)} has no"
+    *others, last = by_val
+    names = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+    lacks = "no run has" if len(by_val) == len(contenders) else f"{names} no"
     return f"{lacks} test images: shown are validation images, which chose the epoch and so flatter"
 
 
@@ -144,7 +172,7 @@ def columns(metric: str) -> tuple[str, ...]:
 def as_lines(found: Comparison) -> list[str]:
     """The comparison as lines for a terminal."""
     shown = columns(found.metric)
-    head = ["run", "model", "images", *map(metric_words, shown)]
+    head = ["run", "model", "images", *(_head(name, found.metric) for name in shown)]
     rows = [head] + [_row(each, shown, found.metric) for each in found.contenders]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     table = [
@@ -155,6 +183,11 @@ def as_lines(found: Comparison) -> list[str]:
         for row in rows
     ]
     return [*table, "", *found.sentences(), *(f"note: {note}" for note in found.notes())]
+
+
+def _head(name: str, metric: str) -> str:
+    """A figure's column; that of the metric that was asked for has intervals."""
+    return f"{metric_words(name)} (95 % interval)" if name == metric else metric_words(name)
 
 
 def _row(each: Contender, shown: Sequence[str], metric: str) -> list[str]:
@@ -173,8 +206,19 @@ def figure_words(value: float | None, metric: str) -> str:
     return percent(value) if is_share(metric) else decimal(value)
 
 
-def as_json(found: Comparison) -> dict[str, Any]:
-    """The comparison as plain values; null for what is not defined."""
+def versions() -> dict[str, str]:
+    """Python and the packages that a comparison comes from; it needs no torch."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine() -> dict[str, str]:
+    """What the comparison was made on, in words."""
+    system = f"{platform.system()} {platform.machine()}"
+    return {"system": system, "cores": str(os.cpu_count())}
+
+
+def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
+    """The comparison as plain values; null for what is not defined. command: that made it."""
     return {
         "metric": found.metric,
         "runs": [
@@ -206,6 +250,12 @@ def as_json(found: Comparison) -> dict[str, Any]:
             for pairing in found.pairings
         ],
         "notes": found.notes(),
+        "about": {
+            "seed": found.seed,
+            "command": command,
+            "versions": versions(),
+            "machine": machine(),
+        },
     }
 
 

@@ -1,18 +1,15 @@
 """What the page of a comparison says, from the comparison."""
 
-import platform
 from collections.abc import Iterator
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from fieldmark.files import write_text
 from fieldmark.report.compare_page import Against, ComparePage, Side, State, render
-from fieldmark.runs.compare import Comparison, Pairing, columns
+from fieldmark.runs.compare import Comparison, Pairing, columns, machine, versions
 from fieldmark.runs.contender import Contender
 from fieldmark.runs.verdicts import amount, direction, needed_words
 
-PACKAGES = ("fieldmark", "numpy", "polars")
 OWN = ("run.name", "run.out")  # settings that differ by nature
 
 
@@ -34,7 +31,7 @@ def page_of(found: Comparison, command: str) -> ComparePage:
         monitor=str(first.setting("train.monitor") or "accuracy"),
         settings=unlike(found.contenders),
         command=command,
-        about={"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        about={"seed": str(found.seed), **versions(), **machine()},
     )
 
 

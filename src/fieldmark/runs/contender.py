@@ -65,10 +65,15 @@ class Contender:
             value = value.get(part) if isinstance(value, dict) else None
         return value
 
-    @cached_property
+    @property
     def history(self) -> list[dict[str, float]]:
-        """The rows of history.csv; none of an evaluation, which is about no training."""
-        if self.is_evaluation or not self.run.history.is_file():
+        """The run's epochs; none of an evaluation, which is about no training."""
+        return [] if self.is_evaluation else self.epochs
+
+    @cached_property
+    def epochs(self) -> list[dict[str, float]]:
+        """The rows of history.csv of the run that trained the model."""
+        if not self.run.history.is_file():
             return []
         table = pl.read_csv(self.run.history, infer_schema_length=None)
         numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
@@ -99,6 +104,42 @@ class Contender:
             found.append((*key, seen[key]))
             seen[key] += 1
         return found
+
+
+def shared_groups(
+    one: tuple[Contender, np.ndarray], other: tuple[Contender, np.ndarray]
+) -> tuple[np.ndarray | None, str]:
+    """Groups (N,) int from 0 of images that both have at these rows, and what to know of them.
+
+    Those of either, whichever is named first; where both have groups and not the same, whatever
+    is in one group for either of them is in one. None where neither has any.
+    """
+    ours, theirs = (Predictions(each.shown.frame[rows]).groups for each, rows in (one, other))
+    if ours is None or theirs is None:
+        if ours is None and theirs is None:
+            return None, ""
+        name = (other if ours is None else one)[0].name
+        told = f"only {name} has groups; these count as one each for both"
+        return (theirs if ours is None else ours), told
+    cells = len(np.unique(np.stack([ours, theirs]), axis=1).T)
+    if cells == len(np.unique(ours)) == len(np.unique(theirs)):
+        return ours, ""
+    return _connected(ours, theirs), "their groups differ; what is one in either counts as one"
+
+
+def _connected(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Groups such that images that share one of ours or one of theirs share it. (N,) twice -> (N,)
+
+    Their groups are tied to ours wherever an image is in both.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number = int(ours.max()) + 1
+    size = number + int(theirs.max()) + 1
+    ties = coo_array((np.ones(len(ours)), (ours, number + theirs)), shape=(size, size))
+    _, found = connected_components(ties, directed=False)
+    return np.unique(found[ours], return_inverse=True)[1].astype(np.int64)
 
 
 def read_contenders(paths: Sequence[str], seed: int = 0) -> tuple[Contender, ...]:
@@ -136,6 +177,10 @@ def _parent(place: Path) -> RunDir | None:
     return run if place.parent == run.evaluations and run.settings.is_file() else None
 
 
+def _missing(folder: RunDir) -> str:
+    return next(path.name for path in (folder.metrics, folder.manifest) if not path.is_file())
+
+
 def _read(path: str, name: str, seed: int) -> Contender:
     run = _parent(Path(path).resolve())
     folder = RunDir(Path(path)) if run else rundir.open_run(path)
@@ -143,6 +188,11 @@ def _read(path: str, name: str, seed: int) -> Contender:
         raise RunError(
             f"{path}: is not done, so its test images were not looked at; "
             f"go on with it: fieldmark train --resume {path}"
+        )
+    if run is not None and not (folder.is_done and folder.metrics.is_file()):
+        raise RunError(
+            f"{path}: is no whole evaluation (its {_missing(folder)} is missing); wait until it "
+            f"is done, or evaluate once more: fieldmark evaluate {run.path} DATA"
         )
     if not folder.predictions.is_file():
         raise RunError(f"{path}: has no predictions; evaluate the run again")

@@ -79,6 +79,7 @@ def evaluate_new(
         samples=samples,
         temperature=temperature,
         calibration=calibration(its.get("calibration"), predictions, temperature),
+        answers=info.answers,
         by=figures_by(predictions, samples, values, temperature=temperature),
         about={
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from fieldmark.console import Console
-from fieldmark.errors import RunError, SettingsError, counted
+from fieldmark.errors import RunError, SettingsError, counted, writing
 from fieldmark.files import write_text
-from fieldmark.judge.metrics import guesses
+from fieldmark.judge.metrics import Evidence, guesses
+from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.by import By, table_lines, warnings
 from fieldmark.runs.words import figure_lines
 from fieldmark.settings.texts import read_yaml
 
+Curve = tuple[tuple[float, int, int], ...]  # rows of judge.selective.answer_curve
 MOST_TAKEN = 3  # classes that are named, of those that an unknown one is taken for
 
 
@@ -45,7 +47,7 @@ class Evaluated:
     title: whose figures. side: the split that is shown, "test" or "val". name: what it is called.
     figures: by split; of new images only "test", and beside it the run's own "val".
     predictions, samples: of what is shown. banner: what spoils the figures, if anything does.
-    notes: sentences to know.
+    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know.
     """
 
     title: str
@@ -57,6 +59,7 @@ class Evaluated:
     samples: Samples
     temperature: float
     calibration: dict[str, Any] | None
+    answers: Curve
     by: By
     about: dict[str, Any]
     command: str
@@ -94,10 +97,25 @@ def tell(found: Evaluated, sides: Sequence[tuple[str, str]], console: Console) -
 
 
 def write_page(found: Evaluated, path: Path) -> None:
-    """The page, whole or not at all. Raises DiskError."""
+    """The page, whole or not at all, in a folder that is made if it lacks. Raises DiskError."""
     from fieldmark.runs.evaluation_page import page_of  # pictures and charts, only where wanted
 
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, page_of(found))
+
+
+def curve_of(predictions: Predictions, temperature: float, *, most: int | None = None) -> Curve:
+    """What is answered and right by score, of the images whose class is known; () without any.
+
+    most: rows; None for a row a score, so that what holds at any score can be read off.
+    """
+    known = predictions.targets >= 0
+    if not known.any():
+        return ()
+    logits, targets = predictions.logits[known], predictions.targets[known]
+    evidence = Evidence.of(logits, targets, temperature=temperature)
+    return tuple(answer_curve(evidence, most=len(targets) if most is None else most))
 
 
 def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown, ...]:

@@ -3,12 +3,14 @@
 from typing import Any
 
 from fieldmark.report.evaluate_page import EvaluatePage, UnknownClass, render
-from fieldmark.runs.evaluated import Evaluated
+from fieldmark.runs.evaluated import Evaluated, curve_of
 from fieldmark.runs.pictures import galleries
 
 
 def page_of(found: Evaluated) -> str:
     """The HTML text. Images that cannot be read any more are told among the notes."""
+    is_test = found.side == "test"
+    tested = curve_of(found.predictions, found.temperature) if is_test else ()
     shown = galleries(found.predictions, found.samples, temperature=found.temperature)
     page = EvaluatePage(
         title=found.title,
@@ -18,6 +20,7 @@ def page_of(found: Evaluated) -> str:
         classes=found.predictions.classes,
         figures=found.figures,
         calibration=found.calibration,
+        answers={"val": found.answers, "test": tested},
         by=found.by,
         mistakes=shown.mistakes,
         hits=shown.hits,

@@ -18,7 +18,7 @@ from fieldmark.data.sources import open_files, read_listing
 from fieldmark.data.splits import drop_copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
-from fieldmark.runs.told import NOTHING, Told, group_note, split_words
+from fieldmark.runs.told import NOTHING, Told, few_groups_note, group_note, split_words
 from fieldmark.settings.tree import DataSettings
 
 
@@ -69,7 +69,9 @@ def take_in(data: DataSettings, console: Console) -> Intake:
     done = merge_val_into_train(parted) if data.val == "none" else parted
     open_files(done)
     story = split_words(data, listing.samples.frame["split"].to_list(), done, copies)
-    told = Told((*notes, *taken_out, *group_note(done)), found, tuple(story))
+    told = Told(
+        (*notes, *taken_out, *group_note(done), *few_groups_note(done)), found, tuple(story)
+    )
     return Intake(done, told, listing.mirrored, listing.embedded)
 
 

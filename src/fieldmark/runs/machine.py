@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-PACKAGES = ("fieldmark", "torch", "torchvision", "numpy", "pillow", "polars")
+PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "polars")
 
 
 def versions() -> dict[str, str]:

@@ -13,13 +13,13 @@ from fieldmark.files import write_json, write_text, write_whole
 from fieldmark.fit.state import State
 from fieldmark.judge.calibrate import before_and_after, fit_temperature
 from fieldmark.judge.figures import figures
-from fieldmark.judge.metrics import Evidence
-from fieldmark.judge.selective import answer_curve
+from fieldmark.judge.selective import MOST_ROWS
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import Predictions
 from fieldmark.report.page import render
 from fieldmark.rundir import RunDir
+from fieldmark.runs.evaluated import curve_of
 from fieldmark.runs.machine import machine, versions
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.run_page import Ending, run_page, timing
@@ -54,7 +54,7 @@ def conclude(
         found = measured(tables, prepared, info)
     found["about"] = about(prepared, state, ending)
     write_json(run.metrics, found)
-    page = run_page(run, prepared, state, ending, predictions, found)
+    page = run_page(run, replace(prepared, info=info), state, ending, predictions, found)
     write_text(run.report, render(page))
     tell(run, prepared, state, ending, found, console)
     if ending.whole:
@@ -76,9 +76,8 @@ def calibrated(info: BundleInfo, val: Predictions) -> BundleInfo:
     if not len(val):
         return info
     temperature = fit_temperature(val.logits, val.targets)
-    known = val.targets >= 0
-    evidence = Evidence.of(val.logits[known], val.targets[known], temperature=temperature)
-    return replace(info, temperature=temperature, answers=tuple(answer_curve(evidence)))
+    answers = curve_of(val, temperature, most=MOST_ROWS)
+    return replace(info, temperature=temperature, answers=answers)
 
 
 def measured(
@@ -129,7 +128,9 @@ def tell(
     """The figures that matter, and where everything lies."""
     console.say()
     taken = duration(ending.seconds) if ending.seconds >= 1 else f"{ending.seconds:.1f} s"
-    console.say(f"{ending.reason}, in {taken}; the weights of epoch {state.best_epoch} are kept")
+    console.say(
+        f"{ending.reason}; training took {taken}; the weights of epoch {state.best_epoch} are kept"
+    )
     if "val" not in found and ending.whole:
         console.say("no validation: these are the last weights")
     side = "test" if "test" in found else "val"

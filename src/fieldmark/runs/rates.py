@@ -64,7 +64,7 @@ def find_rates(prepared: Prepared, console: Console) -> Path:
         )
     if not rows:
         raise NotFiniteError("the very first loss is not finite; see to the images and the weights")
-    stem = f"{Path(settings.data.source).name}-{settings.model.name}-rates"
+    stem = f"{rundir.source_name(settings.data.source)}-{settings.model.name}-rates"
     folder = rundir.create(settings.run.out, settings.run.name, stem)
     suggestion = suggest(rows)
     write_text(folder.rates, as_csv(rows))

@@ -56,7 +56,7 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     """Train a run that is prepared in a folder of its own."""
     where = prepared.settings.run
     refuse_full_disk(prepared)
-    stem = f"{Path(prepared.settings.data.source).name}-{prepared.settings.model.name}"
+    stem = f"{rundir.source_name(prepared.settings.data.source)}-{prepared.settings.model.name}"
     run = rundir.create(where.out, where.name, stem)
     try:
         with guarded(run, prepared.settings.train), run.locked():

@@ -10,6 +10,7 @@ from fieldmark.records import Predictions
 from fieldmark.report.findings import Note
 from fieldmark.report.page import RunPage, Timing
 from fieldmark.rundir import RunDir
+from fieldmark.runs.evaluated import curve_of
 from fieldmark.runs.pictures import galleries
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.timing import where_time_went
@@ -34,7 +35,10 @@ def run_page(
     predictions: Predictions,
     found: dict[str, Any],
 ) -> RunPage:
-    """Everything that the report says; `found` is metrics.json."""
+    """Everything that the report says.
+
+    prepared: with the calibrated bundle's info. found: metrics.json.
+    """
     settings, about = prepared.settings, found["about"]
     shown = predictions.of_split("test" if "test" in found else "val")
     temperature = found.get("calibration", {}).get("temperature", 1.0)
@@ -47,6 +51,10 @@ def run_page(
         counts=prepared.samples.counts(),
         figures={side: found[side] for side in ("val", "test") if side in found},
         calibration=found.get("calibration"),
+        answers={
+            "val": prepared.info.answers,
+            "test": curve_of(predictions.of_split("test"), temperature),
+        },
         history=state.history,
         best_epoch=state.best_epoch,
         monitor=settings.train.monitor,

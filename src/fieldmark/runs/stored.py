@@ -6,9 +6,11 @@ from fieldmark import rundir
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.scan import scan
-from fieldmark.errors import RunError, counted
+from fieldmark.errors import DataError, RunError, counted
 from fieldmark.judge.figures import figures
+from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
+from fieldmark.rundir import INFO
 from fieldmark.runs.by import figures_by, values_by_column
 from fieldmark.runs.evaluated import Asked, Evaluated, settings_of, tell, write_page
 
@@ -18,7 +20,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]
 
     -> {split: figures}, and under "by" those of the test (of validation, where there is no
     test) by each column that was asked for. Scores are at the run's temperature. Raises RunError
-    where there are no predictions, DataError for a column that there is not.
+    where there are no predictions or none of an image, DataError for a column that there is not.
     """
     run = rundir.open_run(path)
     if not run.predictions.is_file():
@@ -28,9 +30,16 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
     temperature, data = run.read_temperature(), settings_of(run)
     values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
-    sides = predictions.frame["split"].unique(maintain_order=True).to_list()
-    side = "test" if "test" in sides else "val"
+    sides = [each for each in ("val", "test") if len(predictions.of_split(each))]
+    if not sides:
+        raise RunError(
+            f"{path}: kept no images for validation or test, so it has no figures; "
+            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
+        )
+    side = sides[-1]
     shown = predictions.of_split(side)
+    if not (shown.targets >= 0).any():
+        raise DataError(f"{run.predictions}: no image's class is known; evaluate it on others")
     kept = run.read_metrics() if run.metrics.is_file() else {}
     found = Evaluated(
         title=run.name,
@@ -49,6 +58,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]
         samples=samples,
         temperature=temperature,
         calibration=kept.get("calibration"),
+        answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
         by=figures_by(shown, samples, values, temperature=temperature),
         about=kept.get("about") or {},
         command=asked.command,

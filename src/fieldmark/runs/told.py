@@ -13,6 +13,7 @@ from fieldmark.errors import counted, listed
 from fieldmark.records import SPLITS, Samples
 from fieldmark.settings.tree import DataSettings
 
+FEW = 3  # groups; fewer tell nearly nothing
 FILES = 50  # of a finding, that are kept with a run
 
 
@@ -99,6 +100,20 @@ def group_note(samples: Samples) -> list[str]:
         f"({listed(parted, most=3)}), so the figures may flatter; give no split, and whole groups "
         "are drawn"
     ]
+
+
+def few_groups_note(samples: Samples) -> list[str]:
+    """What to say where the test, or else the validation, has too few groups to tell anything."""
+    sides = group_sides(samples)
+    for side, words in (("test", "the test images are"), ("val", "the validation images are")):
+        found = [group for group, its in sides.items() if side in its]
+        if found and len(found) < FEW:
+            return [
+                f"{words} of {counted(len(found), 'group')} only ({listed(found)}), so the "
+                "figures say little of other groups; gather more groups, or raise "
+                f"data.{side}_fraction"
+            ]
+    return []
 
 
 def group_sides(samples: Samples) -> dict[str, set[str]]:

@@ -14,6 +14,7 @@ HEADLINE = (
     ("log_loss", "log loss"),
     ("ece", "calibration error"),
 )
+FEW_GROUPS = 2  # whose differences tell nearly nothing of what other groups would give
 
 
 def figure_lines(
@@ -33,17 +34,32 @@ def figure_lines(
     lines = [f"{title:<30}95 % interval" if "intervals" in found else title]
     for figure, words in HEADLINE:
         value = found.get(figure)
-        if figure not in found or (figure == "top5_accuracy" and value is None):
-            continue  # with five classes or fewer there is nothing to miss
+        if figure not in found or (figure == "top5_accuracy" and len(found["per_class"]) <= 10):
+            continue  # of ten classes or fewer five are nearly all
         low, high = found.get("intervals", {}).get(figure, (None, None))
         number = "none" if value is None else f"{value:.4f}"
         between = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
         lines.append(f"  {words:<19}{number:<9}{between}".rstrip())
     lines += calibration_lines(side, calibration)
     if found.get("groups") and "intervals" in found:
-        lines.append(f"  the intervals are drawn by {counted(found['groups'], 'group')}")
+        few = "; so few tell nearly nothing" if found["groups"] <= FEW_GROUPS else ""
+        lines.append(f"  the intervals go by {counted(found['groups'], 'group')}{few}")
+    lines += _uncounted_lines(found)
     if found["absent"]:
         lines.append(f"  not in {name}: {', '.join(found['absent'])}; the figures leave them out")
+    return lines
+
+
+def _uncounted_lines(found: dict[str, Any]) -> list[str]:
+    """Images that got no guess, and those that the figures are not of; none where all count."""
+    no_guess, unknown = found.get("no_guess"), found.get("unknown")
+    lines = []
+    if no_guess:
+        what = "got no guess, since the scores are not finite"
+        count = "counts" if no_guess == 1 else "count"
+        lines.append(f"  {counted(no_guess, 'image')} {what}, and {count} as wrong")
+    if unknown:
+        lines.append(f"  {counted(unknown, 'image')} without a known class left out")
     return lines
 
 

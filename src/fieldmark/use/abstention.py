@@ -24,12 +24,11 @@ class Abstention:
 
     def words(self, left: int, seen: int) -> str:
         """What it did to `seen` images, `left` of which got no label, and what it rests on."""
-        share = f"{100 * self.answered / self.images:.0f} %"
         return (
-            f"{left} of {counted(seen, 'image')} left without a label: a score of "
-            f"{self.score:.6g} is needed; with it the model was right on "
-            f"{right_words(self.right, self.answered)} of the {share} of "
-            f"{counted(self.images, 'validation image')} that it answered"
+            f"{left} of {counted(seen, 'image')} left without a label, for their score is below "
+            f"{self.score:.3g}; of {counted(self.images, 'validation image')} {self.answered} "
+            f"would be labelled, {right_words(self.right, self.answered)} of them rightly "
+            "(pictures of none of the classes may get a label all the same)"
         )
 
 
@@ -40,7 +39,8 @@ def abstention(info: BundleInfo, accuracy: float, path: object) -> Abstention:
     RunError where the bundle at `path` does not know what validation answered.
     """
     if not 0 < accuracy <= 1:
-        what = f"must be more than 0 and at most 1, not {accuracy:g}"
+        hint = f"; did you mean {accuracy / 100:g}?" if 2 <= accuracy <= 100 else ""
+        what = f"must be more than 0 and at most 1, not {accuracy:g}{hint}"
         raise SettingsError([Mistake("--abstain", what)])
     if not info.answers:
         raise RunError(

@@ -38,7 +38,7 @@ def find_images(inputs: Iterable[str | Path]) -> Found:
         elif each.exists():
             paths.append(each)
         else:
-            raise DataError(f"{shown(str(each))}: there is no such file or folder")
+            raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
     if not paths:
         where = listed(shown(str(each)) for each in given)
         seen = "; ".join(note for _, note in notes)

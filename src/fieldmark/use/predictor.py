@@ -22,6 +22,11 @@ from fieldmark.rundir import INFO
 from fieldmark.use.abstention import abstention
 from fieldmark.use.inputs import find_images
 
+NO_SCORES = (
+    "has no answer, since the model's scores for it are not finite; "
+    "try it on the processor (--device cpu), or train anew"
+)
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -39,7 +44,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image that could not be read, and the sentence that says why."""
+    """An image without an answer, as it cannot be read or has no scores, and the reason why."""
 
     image: str
     reason: str
@@ -89,7 +94,7 @@ class Predictor:
     def predict(self, images: str | Path | Sequence[str | Path]) -> Prediction | list[Prediction]:
         """One image's prediction, or a list for a folder or several images.
 
-        Raises DataError for an image that cannot be read; `stream` goes on after those.
+        Raises DataError for an image that has no answer; `stream` goes on after those.
         """
         inputs = [images] if isinstance(images, str | Path) else list(images)
         answers = []
@@ -125,7 +130,9 @@ class Predictor:
             else:
                 yield self._prediction(path, next(scores))
 
-    def _prediction(self, path: Path, scores: np.ndarray) -> Prediction:
+    def _prediction(self, path: Path, scores: np.ndarray) -> Prediction | Failure:
+        if np.isnan(scores).any():  # numpy's argmax would name a class there
+            return Failure(str(path), f"{path}: {NO_SCORES}")
         best = int(scores.argmax())
         score, by_class = float(scores[best]), dict(zip(self.classes, scores.tolist(), strict=True))
         sure = self.abstention is None or score >= self.abstention.score
