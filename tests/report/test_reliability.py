@@ -186,3 +186,12 @@ def test_no_value_of_a_figure_breaks_the_section():
     bare = figures(TEST) | {"ece": None, "intervals": {}, "accuracy": None, "answers": []}
     assert "Over all scores" not in drawn({"test": bare}, None)
     assert "Answering less" not in drawn({"test": bare}, None)
+
+
+def test_with_groups_nothing_has_an_interval_that_counts_images_one_by_one():
+    figures = {"test": {"n": 200, "accuracy": 0.9, "ece": 0.03, "reliability": BINS, "groups": 4}}
+    found = calibration_part(figures, CALIBRATION, CURVES)
+    assert not found["bounds"]
+    assert [row["test"]["interval"] for row in found["targets"] if row["test"]]
+    assert not any(row["test"]["interval"] for row in found["targets"] if row["test"])
+    assert found["diagram"].svg != reliability_chart(BINS).svg

@@ -63,7 +63,9 @@ def _whisker(axes: Any, dot: Dot, y: float, scale: float) -> None:
         axes.plot([dot.low * scale, dot.high * scale], [y, y], color=colour, linewidth=2.4)
     face = colour if dot.filled else "none"
     axes.plot([value], [y], "o", color=colour, markersize=8, mfc=face, mew=2, zorder=4)
-    text, at = _plain(_short(dot.label, LABEL)), axes.get_yaxis_transform()
+    known = defined(dot.low) and defined(dot.high)
+    text = _plain(_short(dot.label, LABEL)) + ("" if known else " (no interval)")
+    at = axes.get_yaxis_transform()
     axes.text(0, y + 0.26, text, transform=at, color=INK, fontsize=12, va="baseline")
 
 

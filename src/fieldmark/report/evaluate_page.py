@@ -11,7 +11,7 @@ from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.thumbs import PairShown, Picture, framed
 
 OF_TRAINING = {"finished": "Trained", "seconds": "Training"}
-NEW = "new"  # what images are called that are not the run's own
+NEW, KNOWN = "new", "labelled"  # what images are called that are not, or partly, the run's own
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,10 @@ def render(page: EvaluatePage) -> str:
     """The whole HTML text. The same page gives the same text; it is safe to write as UTF-8."""
     figures = page.figures.get(page.split, {})
     split = page.split if figures else None
-    names = {**words.SPLIT_WORDS, **({"test": NEW} if page.is_new else {})}
+    names = {
+        **words.SPLIT_WORDS,
+        **({"test": KNOWN if page.banner else NEW} if page.is_new else {}),
+    }
     values = {
         "page": page,
         **measured(page.classes, page.figures, split),

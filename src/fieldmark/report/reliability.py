@@ -39,13 +39,15 @@ def calibration_part(
     if not sides:
         return None
     shown, answers = figures[sides[0]], {s: figures[s].get("answers") or [] for s in sides}
+    grouped = bool(shown.get("groups"))  # then the images of a bin do not count one by one
     fitted = calibration or {}
     return {
         "images": images(shown["n"], names[sides[0]]),
         "ece": shown.get("ece"),
         "interval": (shown.get("intervals") or {}).get("ece"),
         "saying": saying(shown["reliability"]),
-        "diagram": reliability_chart(shown["reliability"]),
+        "diagram": reliability_chart(shown["reliability"], bounds=not grouped),
+        "bounds": not grouped,
         "temperature": fitted.get("temperature"),
         "sureness": sureness(fitted["temperature"]) if fitted else "",
         "fitted_on": images(fitted["n"], names["val"]) if fitted.get("n") else "validation",
@@ -53,7 +55,7 @@ def calibration_part(
             {"name": names[side], **fitted[side]} for side in ("val", "test") if fitted.get(side)
         ],
         "answers": answers_chart(answers, names=names) if any(answers.values()) else None,
-        "targets": targets(curves),
+        "targets": targets(curves, bounds=not grouped),
         "all_right": val[-1][2] / val[-1][1] if (val := curves.get("val")) else None,
         "names": dict(names),
         "drawn": [side for side in ("val", "test") if answers.get(side)],
@@ -78,12 +80,13 @@ def saying(bins: Bins) -> str:
     return f"When it says about {said}, it is right on {right} ({images(best['n'])})."
 
 
-def targets(answers: Curves) -> list[dict[str, Any]]:
+def targets(answers: Curves, *, bounds: bool = True) -> list[dict[str, Any]]:
     """What to answer to be right on a share of it, by validation, and what the test then says.
 
     Rows of wanted, score, val: {"share", "accuracy"} and test: of `at_score`; score and both are
     None where validation does not reach it. The score is the one that `predict --abstain` asks
-    for. What answering all reaches is left out. Shares are of the images with a guess.
+    for. What answering all reaches is left out. Shares are of the images with a guess. bounds:
+    whether the test's share right has an interval.
     """
     val, test = answers.get("val") or (), answers.get("test") or ()
     if not val:
@@ -95,6 +98,8 @@ def targets(answers: Curves) -> list[dict[str, Any]]:
         score = found[0] if found else None
         kept = {"share": found[1] / images, "accuracy": found[2] / found[1]} if found else None
         seen = None if score is None else at_score(test, score)
+        if seen and not bounds:
+            seen["interval"] = None
         rows.append({"wanted": wanted, "score": score, "val": kept, "test": seen})
     return rows
 
@@ -113,10 +118,10 @@ def at_score(curve: AnswerCurve, score: float) -> dict[str, Any] | None:
     return {"share": share, "accuracy": accuracy, "interval": [float(low), float(high)]}
 
 
-def reliability_chart(bins: Bins) -> Curve:
+def reliability_chart(bins: Bins, *, bounds: bool = True) -> Curve:
     """Share right by score: a dot a bin, the larger the more images, its gap to the diagonal.
 
-    Beside each dot stands the 95 % interval of the share right, Wilson's.
+    With `bounds`, beside each dot stands the 95 % interval of the share right, Wilson's.
     """
     with drawing():
         found, axes = empty_axes(height=300)
@@ -126,10 +131,11 @@ def reliability_chart(bins: Bins) -> Curve:
         most = max(each["n"] for each in bins)
         for each in bins:
             said, right = each["confidence"], each["accuracy"]
-            low, high = wilson(np.asarray(right), np.asarray(each["n"]))
             weight = (each["n"] / most) ** 0.5  # what few images say is drawn faintly
             gap = {"color": TRAIN, "linewidth": 1.5 + 3 * weight, "alpha": 0.35 + 0.65 * weight}
-            axes.plot([said, said], [low, high], color=INK, alpha=0.3, linewidth=1)
+            if bounds:
+                ends = wilson(np.asarray(right), np.asarray(each["n"]))
+                axes.plot([said, said], ends, color=INK, alpha=0.3, linewidth=1)
             axes.plot([said, said], [said, right], solid_capstyle="butt", **gap)
             size = DOT[0] + (DOT[1] - DOT[0]) * weight
             axes.plot([said], [right], "o", color=VAL, alpha=0.9, markersize=size, zorder=4)
