@@ -143,7 +143,7 @@ def test_a_page_opens_without_an_error_and_never_scrolls_sideways(visit, name, w
     assert tab.evaluate("[...document.images].every((image) => image.naturalWidth > 0)")
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ["run", "compare"])
 def test_light_and_dark_follow_the_system_and_paper_is_light(visit, name):
     tab = visit(name)
     ground = []
@@ -153,7 +153,7 @@ def test_light_and_dark_follow_the_system_and_paper_is_light(visit, name):
     assert ground == ["rgb(251, 251, 250)", "rgb(20, 24, 26)", "rgb(255, 255, 255)"]
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", PAGES)
 def test_every_section_is_in_the_contents_and_can_be_jumped_to_even_if_folded(visit, name):
     tab = visit(name)
     titles = tab.locator("details.section > summary > h2").all_inner_texts()
@@ -186,7 +186,7 @@ def test_on_a_phone_the_class_stays_in_sight_beside_its_figures(visit, name):
     assert first.evaluate("each => each.getBoundingClientRect().left") == left
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ["run"])
 def test_a_section_folds_by_keyboard(visit, name):
     tab = visit(name)
     section = tab.locator("details.section").first
@@ -266,7 +266,7 @@ def test_a_click_closes_the_large_picture_and_a_lone_one_has_no_arrows(visit):
     assert not tab.locator("dialog").is_visible()
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", ["run", "compare"])
 def test_on_paper_everything_is_open_and_afterwards_as_it_was(visit, name):
     from playwright.sync_api import expect
 
@@ -280,6 +280,14 @@ def test_on_paper_everything_is_open_and_afterwards_as_it_was(visit, name):
     assert not tab.locator("nav.contents").is_visible()
     tab.emulate_media(media="screen")
     expect(folded).to_have_count(before)
+
+
+def test_a_pdf_of_folded_sections_has_them_open(visit):
+    tab = visit("run")
+    whole = len(tab.pdf())
+    tab.get_by_role("button", name="Fold all").click()
+    assert len(tab.pdf()) == pytest.approx(whole, rel=0.02)
+    assert tab.locator("details.section[open]").count() == 0
 
 
 def test_the_command_is_copied_or_marked(visit):

@@ -112,8 +112,14 @@ dialog.addEventListener("close", () => shown.focus());
 
 // On paper nothing can be unfolded.
 const paper = matchMedia("print");
-let folded = [];
-paper.addEventListener("change", () => {
-  if (paper.matches) folded = [...document.querySelectorAll("details:not([open])")];
-  for (const details of folded) details.open = paper.matches;
-});
+const folded = [];
+const openAll = () => {
+  folded.push(...document.querySelectorAll("details:not([open])"));
+  for (const details of folded) details.open = true;
+};
+const foldAgain = () => {
+  for (const details of folded.splice(0)) details.open = false;
+};
+paper.addEventListener("change", () => (paper.matches ? openAll() : foldAgain()));
+addEventListener("beforeprint", openAll); // saving as PDF changes no medium beforehand
+addEventListener("afterprint", foldAgain);
