@@ -283,6 +283,17 @@ def test_a_group_column_goes_by_its_own_name(run, others):
     assert list(found["by"]["site"]) == ["A", "B"]
 
 
+def test_a_column_of_groups_that_is_not_used_is_pointed_out(table, others, tmp_path, capsys):
+    grouped = train(table, tmp_path, "grouped", "data.group_column=day", epochs="1")
+    sites, console = with_sites(others), type(QUIET)()
+    sentence = "note: the run's images were grouped by 'day', and these have that column too; "
+    for column in (None, "day"):
+        data = DataSettings(source=str(sites), group_column=column)
+        evaluate_new(str(grouped.path), data, Asked(), console)
+        told = capsys.readouterr().out
+        assert (sentence + "with data.group_column=day" in told) == (column is None)
+
+
 def test_a_column_that_is_not_there_is_told_before_the_network_looks(run, others, monkeypatch):
     monkeypatch.setattr("fieldmark.runs.evaluate.look", None)
     sentence = "--by sites: the images have no such column; did you mean 'site'?"

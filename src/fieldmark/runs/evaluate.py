@@ -35,6 +35,7 @@ from fieldmark.runs.evaluated import (
 )
 from fieldmark.runs.intake import left_out_notes, list_images, scanning
 from fieldmark.runs.machine import machine, versions
+from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import DataSettings
 from fieldmark.use.predictor import Predictor
 
@@ -97,7 +98,11 @@ def evaluate_new(
         command=asked.command,
         unknown=unknown,
         banner=training_sentence(known, len(samples)),
-        notes=(*notes, *unknown_sentence(unknown, samples, info.classes)),
+        notes=(
+            *notes,
+            *group_sentence(run, data, samples),
+            *unknown_sentence(unknown, samples, info.classes),
+        ),
     )
     metrics = metrics_of(found, info)
     folder = keep(run, found, metrics)
@@ -108,6 +113,19 @@ def evaluate_new(
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return metrics
+
+
+def group_sentence(run: RunDir, data: DataSettings, samples: Samples) -> list[str]:
+    """What to say where the run had groups by a column that these images have too, unused."""
+    if data.group_column is not None or not run.settings.is_file():
+        return []
+    column = read_file(run.settings).values.get("data.group_column")
+    if column is None or column not in samples.frame.columns:
+        return []
+    return [
+        f"the run's images were grouped by '{column}', and these have that column too; with "
+        f"data.group_column={column} the intervals go by its groups"
+    ]
 
 
 def take_in(
