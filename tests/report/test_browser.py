@@ -20,6 +20,7 @@ from fieldmark.report.thumbs import PairShown
 
 CHROMIUM = shutil.which("chromium")
 PHONE, DESK = 390, 1200  # px
+PATIENCE = 30_000  # ms; a machine may be busy
 WIDE = "a_class_whose_name_is_long_and_has_no_space_at_all"
 if CHROMIUM is None and os.environ.get("FIELDMARK_BROWSER") != "required":
     pytest.skip("there is no chromium on this machine", allow_module_level=True)
@@ -82,7 +83,9 @@ def command(*words: object) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
+
+    expect.set_options(timeout=PATIENCE)
 
     assert CHROMIUM, "FIELDMARK_BROWSER=required, and there is no chromium on this machine"
     with sync_playwright() as driver:
@@ -109,7 +112,7 @@ def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Any]]:
         file = files[name]
         tab = browser.new_page(viewport={"width": width, "height": 800})
         tabs.append(tab)
-        tab.set_default_timeout(5000)
+        tab.set_default_timeout(PATIENCE)
         tab.on("console", lambda message: wrong.append(f"console: {message.text}"))
         tab.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
         tab.on("request", lambda request: asked(request.url, file))
