@@ -83,6 +83,16 @@ def test_a_table_that_is_there_is_refused_before_any_work(runs, tmp_path, capsys
     assert pl.read_csv("runs.csv").height > 10
 
 
+def test_a_page_that_is_not_ours_stays(runs, tmp_path, capsys):
+    (tmp_path / "mine.html").write_text("mine")
+    code, said = compare(capsys, *runs, "--page", "mine.html")
+    assert code == 2
+    assert said.err == (
+        "fieldmark: --page mine.html: is no page of Fieldmark's, so it stays; choose another name\n"
+    )
+    assert (tmp_path / "mine.html").read_text() == "mine"
+
+
 def test_a_mistake_is_one_sentence(capsys, runs):
     code, said = compare(capsys, "a")
     assert code == 2
