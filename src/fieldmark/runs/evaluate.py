@@ -83,17 +83,12 @@ def evaluate_new(
         answers=info.answers,
         by=figures_by(predictions, samples, values, temperature=temperature),
         about={
-            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "seconds": round(time.monotonic() - begun, 1),
-            "seed": SEED,
+            **circumstances(asked, predictor, seconds=time.monotonic() - begun),
             "run": run.name,
             "data": data.model_dump(exclude_defaults=True),
             "samples_hash": samples.hash(),
             "trained_on": info.samples_hash,
             "took_part_in_training": known,
-            "command": asked.command,
-            "versions": versions(),
-            "machine": machine(predictor.device),
         },
         command=asked.command,
         unknown=unknown,
@@ -113,6 +108,18 @@ def evaluate_new(
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return metrics
+
+
+def circumstances(asked: Asked, predictor: Predictor, *, seconds: float) -> dict[str, Any]:
+    """When, how and on what the figures came about."""
+    return {
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "seed": SEED,
+        "command": asked.command,
+        "versions": versions(),
+        "machine": machine(predictor.device),
+    }
 
 
 def group_sentence(run: RunDir, data: DataSettings, samples: Samples) -> list[str]:
