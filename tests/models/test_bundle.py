@@ -67,8 +67,8 @@ def test_a_network_with_another_head_or_a_resizer_comes_back(tmp_path, made, kep
     assert (found.head, found.resizer) == (info.head, info.resizer)
     tensors = classifier.network.state_dict()
     assert all(torch.equal(tensor, tensors[n]) for n, tensor in network.state_dict().items())
-    images = torch.rand(2, 3, 64, 64)
-    assert torch.equal(classifier(images), network.eval()(images))
+    images = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+    assert torch.equal(classifier(images), network.eval()(classifier.prepare(images)))
 
 
 def test_an_older_model_json_is_of_the_networks_own_head(folder):
@@ -145,11 +145,11 @@ def test_images_stay_in_channels_last():
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_float_batch_is_taken_as_prepared():
+def test_a_float_batch_is_on_the_same_scale():
     classifier = Classifier(trained(), SPEC).eval()
     batch = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
-    assert torch.equal(classifier(batch), classifier(classifier.prepare(batch)))
-    assert not torch.equal(classifier(batch), classifier(batch.float()))
+    assert torch.equal(classifier(batch), classifier(batch.float()))
+    assert not torch.equal(classifier(batch), classifier(batch + 0.5))
 
 
 def test_mean_and_std_are_no_weights():

@@ -7,7 +7,7 @@ import torch
 import torchvision.models
 from torch import nn
 
-from fieldmark.models.catalog import MODELS, NETWORKS, family, rows, side_mistake
+from fieldmark.models.catalog import MODELS, NETWORKS, OWN, family, rows, side_mistake
 from fieldmark.models.heads import head_of
 from fieldmark.models.outline import outline
 from fieldmark.models.summary import summarise
@@ -31,15 +31,23 @@ def images(name: str, side: int | None = None, count: int = 2) -> torch.Tensor:
     return torch.empty(count, 3, side, side, device="meta")
 
 
-def test_the_catalog_is_small_cnn_and_every_torchvision_classifier():
+def test_the_catalog_is_our_own_networks_and_every_torchvision_classifier():
     theirs = torchvision.models.list_models(module=torchvision.models)
-    assert sorted(MODELS) == sorted(["small_cnn", *theirs])
+    assert sorted(MODELS) == sorted([*OWN, *theirs])
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_options_that_the_table_tells_of_are_those_of_the_builder(name):
+    taken = {option: line.default for option, line in MODELS[name].options().items()}
+    assert taken == NETWORKS[name].defaults()
 
 
 def test_listing_and_the_options_of_torchvision_networks_need_no_torch():
     code = (
         "import sys; from fieldmark.models.catalog import MODELS, rows, side_mistake; rows();"
         "assert MODELS.read('vgg16', {'dropout': 0.1}) == ({'dropout': 0.1}, []);"
+        "assert MODELS.read('nature_cnn', {'kernel_size': '5'}) == ({'kernel_size': 5}, []);"
+        "assert side_mistake('nature_cnn', {'kernel_size': 5}, 32);"
         "assert not {'torch', 'torchvision'} & set(sys.modules), 'torch was imported'"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
@@ -87,6 +95,9 @@ def test_networks_of_one_size_are_built_for_the_size_asked_for(name):
     ("name", "side"),
     [
         ("small_cnn", 8),
+        ("nature_cnn", 224),
+        ("cifar_resnet18", 32),
+        ("cifar_fast", 32),
         ("resnet18", 32),
         ("googlenet", 15),
         pytest.param("inception_v3", 75, marks=pytest.mark.slow),
@@ -157,7 +168,7 @@ def test_a_value_that_no_network_could_be_built_with_is_a_mistake(name, options)
 
 
 def test_rows_hold_what_they_say():
-    (row,) = rows("ResNet18")
+    row = next(row for row in rows("ResNet18") if row.name == "resnet18")
     assert (row.name, row.family, row.year) == ("resnet18", "resnet", 2015)
     assert (row.parameters, row.multiply_adds, row.size) == (11_689_512, 1_814_073_344, 224)
     assert row.megabytes == pytest.approx(46.758, abs=1e-3)
@@ -167,7 +178,7 @@ def test_rows_hold_what_they_say():
 
 def test_rows_are_filtered_by_a_part_of_the_name():
     assert [row.name for row in rows("squeeze")] == ["squeezenet1_0", "squeezenet1_1"]
-    assert len(rows()) == len(MODELS) == 81
+    assert len(rows()) == len(MODELS) == 85
     assert rows("nothing of the kind") == []
 
 
@@ -180,6 +191,8 @@ def test_every_row_says_one_line_of_its_own():
 def test_variants_belong_to_their_family():
     names = ("small_cnn", "wide_resnet50_2", "resnext50_32x4d", "efficientnet_v2_s", "swin_v2_t")
     assert [family(n) for n in names] == ["small", "resnet", "resnet", "efficientnet", "swin"]
+    own = ("nature_cnn", "birds_alexnet", "cifar_resnet18", "cifar_fast")
+    assert [family(n) for n in own] == ["nature", "alexnet", "resnet", "airbench"]
 
 
 @pytest.mark.parametrize("name", ["regnet_y_128gf", "swin_t"])
@@ -195,7 +208,7 @@ def test_an_outline_takes_no_memory_and_draws_no_random_number(name):
 def test_every_number_of_the_table_is_the_networks_own(name):
     line, summary = NETWORKS[name], summarise(outline(name), NETWORKS[name].size)
     assert (summary.parameters, summary.multiply_adds) == (line.parameters, line.multiply_adds)
-    if name != "small_cnn":
+    if name not in OWN:
         published = [
             weights
             for weights in torchvision.models.get_model_weights(name)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fieldmark.errors import UserError
-from fieldmark.models.catalog import MODELS, NETWORKS
+from fieldmark.models.catalog import MODELS, NETWORKS, OWN
 from fieldmark.models.heads import (
     HEADS,
     Head,
@@ -20,10 +20,14 @@ from fieldmark.models.stages import chosen, set_trained, set_training
 
 ONE_A_FAMILY = {
     network.series.family: name
-    for name, network in sorted(NETWORKS.items(), key=lambda line: -line[1].parameters)
+    for name, network in sorted(
+        NETWORKS.items(), key=lambda line: (line[0] not in OWN, -line[1].parameters)
+    )
 }
 PLACES = {
     "small": "head",
+    "nature": "head",
+    "airbench": "head",
     "alexnet": "classifier.6",
     "vgg": "classifier.6",
     "googlenet": "fc",
@@ -43,6 +47,7 @@ PLACES = {
 }
 DROPOUTS = {
     "small": ["dropout"],
+    "nature": ["dropout5"],
     "alexnet": [],  # its dropouts stand before the frozen linear layers
     "vgg": ["classifier.5"],
     "googlenet": ["dropout"],
@@ -95,7 +100,7 @@ def test_freezing_leaves_the_head_alone_to_be_trained(family):
     network = built(family)
     set_trained(network, chosen(network, ["head"]))
     trained = {name for name, weight in network.named_parameters() if weight.requires_grad}
-    bias = set() if family == "maxvit" else {f"{PLACES[family]}.bias"}
+    bias = set() if family in ("maxvit", "airbench") else {f"{PLACES[family]}.bias"}
     assert trained == {f"{PLACES[family]}.weight"} | bias
 
 

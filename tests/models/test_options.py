@@ -1,4 +1,4 @@
-"""Every option of every torchvision network, against what its constructor really takes."""
+"""Every option of every network changes it, and torchvision's are what its constructors take."""
 
 import inspect
 import types
@@ -6,16 +6,19 @@ import typing
 from typing import Any
 
 import pytest
+import torch
 import torchvision.models
 from torch import nn
 
-from fieldmark.models.catalog import MODELS, NETWORKS
+from fieldmark.models.catalog import MODELS, NETWORKS, OWN
 from fieldmark.models.outline import _TensorsOnMeta, outline
 
 OURS_TO_SET = {"num_classes", "aux_logits", "dropout_aux", "init_weights"}
 FROM_ELSEWHERE = {"image_size", "width_mult", "reduced_tail", "dilated"}  # taken by the builders
-pytestmark = pytest.mark.slow
-THEIRS = sorted(set(MODELS) - {"small_cnn"})
+OF_BEGINNINGS = {"zero_init_residual", "layer_scale"}  # only in the values that weights begin with
+THEIRS = sorted(set(MODELS) - set(OWN))
+IN_FULL = {"small_cnn": 32, "nature_cnn": 96, "cifar_fast": 32}  # px; small enough to be run
+CHOSEN = {"image_size": 448, "pool_size": 1, "kernel_size": 5}  # others would not fit together
 
 
 def traits(network: nn.Module) -> dict[str, Any]:
@@ -26,17 +29,30 @@ def traits(network: nn.Module) -> dict[str, Any]:
         for key, value in vars(module).items()
         if isinstance(value, (bool, int, float, tuple))
     }
-    return plain | {name: tuple(t.shape) for name, t in network.state_dict().items()}
+    kinds = {f"{name}:": type(module) for name, module in network.named_modules()}
+    return plain | kinds | {name: tuple(t.shape) for name, t in network.state_dict().items()}
 
 
-def another(name: str, default: Any) -> Any:
+def another(name: str, default: Any, annotation: Any = None) -> Any:
+    """A value that the option may have and that is not its default, by what kind it is."""
     if isinstance(default, bool):
         return not default
-    if name == "image_size":
-        return 448
+    if name in CHOSEN:
+        return CHOSEN[name]
+    if isinstance(default, str):
+        return next((word for word in typing.get_args(annotation) if word != default), "GELU")
     if default is None or default is inspect.Parameter.empty:
         return 16
     return default * 3 if isinstance(default, int) else default / 2 + 0.03
+
+
+def others(name: str) -> dict[str, Any]:
+    """Each option of a network with another value than its default."""
+    hints = typing.get_type_hints(MODELS[name].builder())
+    return {
+        option: another(option, parameter.default, hints.get(option))
+        for option, parameter in MODELS[name].options().items()
+    }
 
 
 def is_number_or_flag(annotation: Any) -> bool:
@@ -45,21 +61,70 @@ def is_number_or_flag(annotation: Any) -> bool:
     return bool({bool, int, float} & set(kinds))
 
 
+def assert_every_option_is_seen(name: str) -> None:
+    plain = traits(outline(name, 7))
+    for option, value in others(name).items():
+        if option not in OF_BEGINNINGS:
+            assert MODELS.read(name, {option: value}) == ({option: value}, []), option
+            assert traits(outline(name, 7, {option: value})) != plain, option
+
+
+def begun(name: str, options: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """The values that a network's weights begin with."""
+    torch.manual_seed(0)
+    network: nn.Module = MODELS.build(name, options, 7)
+    return network.state_dict()
+
+
+def trained_once(name: str, options: dict[str, Any]) -> list[torch.Tensor]:
+    """What a network gives in training mode and then as it is used, and what it then holds."""
+    torch.manual_seed(0)
+    network = MODELS.build(name, options, 7)
+    images = torch.rand(4, 3, options.get("image_size", IN_FULL[name]), IN_FULL[name])
+    given = network.train()(images)
+    return [given, network.eval()(images), *network.state_dict().values()]
+
+
+@pytest.mark.parametrize("name", [n for n in OWN if MODELS[n].options()])
+def test_every_option_changes_our_own_networks(name):
+    assert_every_option_is_seen(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in THEIRS if MODELS[n].options()])
+def test_every_option_changes_every_other_network_too(name):
+    assert_every_option_is_seen(name)
+
+
+@pytest.mark.parametrize("name", IN_FULL)
+def test_every_option_changes_what_our_own_networks_give_or_learn(name):
+    fixed = {"image_size": IN_FULL[name]} if "image_size" in MODELS[name].options() else {}
+    plain = trained_once(name, fixed)
+    for option, value in others(name).items():
+        if option != "image_size":
+            found = trained_once(name, {**fixed, option: value})
+            same = len(found) == len(plain) and all(map(torch.equal, found, plain))
+            assert not same, option
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [n for n in THEIRS if OF_BEGINNINGS & set(MODELS[n].options())])
+def test_the_options_of_the_beginning_change_what_the_weights_begin_with(name):
+    if NETWORKS[name].parameters > 60e6:
+        pytest.skip("its smaller kin has the same code")
+    plain = begun(name, {})
+    for option in OF_BEGINNINGS & set(MODELS[name].options()):
+        found = begun(name, {option: others(name)[option]})
+        assert any(not torch.equal(found[key], plain[key]) for key in plain), option
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THEIRS)
 def test_the_defaults_are_what_torchvision_does_without_them(name):
     assert traits(outline(name, 7, NETWORKS[name].defaults())) == traits(outline(name, 7))
 
 
-@pytest.mark.parametrize("name", THEIRS)
-def test_every_option_changes_the_network(name):
-    plain = traits(outline(name, 7))
-    for option, default in NETWORKS[name].defaults().items():
-        if option in ("zero_init_residual", "layer_scale"):
-            continue  # these change only the values that the weights begin with
-        changed = traits(outline(name, 7, {option: another(option, default)}))
-        assert changed != plain, option
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize("name", THEIRS)
 def test_every_number_and_flag_that_the_constructor_lets_through_is_an_option(name):
     build = torchvision.models.get_model_builder(name)

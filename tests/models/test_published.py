@@ -14,11 +14,11 @@ from torchvision.models._api import Weights, WeightsEnum
 
 from fieldmark.errors import DiskError, WeightsError
 from fieldmark.models import published
-from fieldmark.models.catalog import NETWORKS
+from fieldmark.models.catalog import NETWORKS, OWN
 from fieldmark.models.published import Rule, fetch, licence_of, rule_of, version_of, versions
 from fieldmark.models.weights import read_weights
 
-TORCHVISION = sorted(name for name in NETWORKS if name != "small_cnn")
+TORCHVISION = sorted(name for name in NETWORKS if name not in OWN)
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 NOBODY = "http://127.0.0.1:9"  # the port of "discard", where nothing listens
 

@@ -16,6 +16,7 @@ from fieldmark.models.stages import (
     set_trained,
     set_training,
     stages,
+    weight_names,
 )
 from fieldmark.records import InputSpec
 
@@ -321,3 +322,87 @@ def test_a_learned_resizer_is_as_new_as_the_head():
 
 def test_by_default_all_have_one_rate():
     assert set(rates(parameter_groups(small_cnn(3), lr=0.1)).values()) == {0.1}
+
+
+def test_where_all_have_one_rate_there_is_one_group():
+    network = small_cnn(3)
+    (group,) = parameter_groups(network, lr=0.1)
+    assert group.keys() == {"params", "lr", "stage"}
+    assert [id(p) for p in group["params"]] == [id(p) for p in network.parameters()]
+
+
+class Mixed(nn.Module):
+    """Weights, biases and norms of all kinds; the head is a Linear."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.batch = nn.BatchNorm2d(4)
+        self.layer = nn.LayerNorm((4, 2, 2))  # its weight has three dimensions
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(9, 2))
+        self.scale = nn.Parameter(torch.ones(4))
+        self.head = nn.Linear(4, 3)
+
+
+WEIGHTS = {"conv.weight", "attention.in_proj_weight", "attention.out_proj.weight", "head.weight"}
+
+
+def test_weights_are_no_biases_and_nothing_of_norms():
+    assert weight_names(Mixed()) == WEIGHTS
+
+
+def test_decay_on_weights_is_on_weights_alone():
+    network = Mixed()
+    groups = parameter_groups(network, lr=0.1, decay_on="weights", weight_decay=0.02)
+    names = {id(p): name for name, p in network.named_parameters()}
+    decayed = {names[id(p)] for g in groups if g["weight_decay"] for p in g["params"]}
+    assert decayed == WEIGHTS
+    assert {g["weight_decay"] for g in groups} == {0.02, 0.0}
+    assert {g["lr"] for g in groups} == {0.1}
+    assert sorted(names[id(p)] for g in groups for p in g["params"]) == sorted(names.values())
+
+
+def test_biases_have_a_rate_of_their_own_and_the_same_product_with_decay():
+    network = Mixed()
+    groups = parameter_groups(network, lr=0.1, bias_factor=64, weight_decay=0.02)
+    assert [g["lr"] for g in groups] == pytest.approx([0.1, 6.4])
+    assert [g["lr"] * g["weight_decay"] for g in groups] == pytest.approx([0.002] * 2)
+    names = {id(p): name for name, p in network.named_parameters()}
+    assert {names[id(p)] for p in groups[1]["params"]} == {
+        "conv.bias",
+        "batch.bias",
+        "layer.bias",
+        "attention.in_proj_bias",
+        "attention.out_proj.bias",
+        "relative_position_bias_table",
+        "head.bias",
+    }
+
+
+def test_biases_move_by_decay_as_if_they_had_the_rate_of_the_others():
+    network = Mixed()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(1.0)
+            parameter.grad = torch.zeros_like(parameter)
+    groups = parameter_groups(network, lr=0.1, bias_factor=64, weight_decay=0.02)
+    torch.optim.SGD(groups, lr=0.1).step()
+    assert all(torch.allclose(p, torch.tensor(1 - 0.002)) for p in network.parameters())
+
+
+def test_the_first_group_has_the_rate_that_was_given_also_where_a_bias_comes_first():
+    network = Mixed()
+    network.conv.weight.requires_grad_(False)
+    groups = parameter_groups(network, lr=0.1, bias_factor=64)
+    assert groups[0]["lr"] == 0.1
+
+
+def test_stages_and_kinds_of_parameters_have_rates_together():
+    network = small_cnn(3)
+    groups = parameter_groups(
+        network, lr=0.1, head_factor=3, decay=0.5, decay_on="weights", bias_factor=2, weight_decay=1
+    )
+    found = [(g["stage"], round(g["lr"], 6), g["weight_decay"]) for g in groups]
+    assert found[:2] == [("head", 0.3, 1.0), ("head", 0.6, 0.0)]
+    assert found[-3:] == [("stage1", 0.0125, 1.0), ("stage1", 0.0125, 0.0), ("stage1", 0.025, 0.0)]

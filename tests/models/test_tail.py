@@ -31,8 +31,12 @@ SHAPES = {  # of one image's features, by 224 px
     "shufflenet_v2_x0_5": (1024,),
     "googlenet": (1024,),
     "small_cnn": (128,),
+    "nature_cnn": (32 * 7 * 7,),
+    "birds_alexnet": (512,),
+    "cifar_resnet18": (512,),
+    "cifar_fast": (256,),
 }
-SMALL = ("small_cnn", "squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5")
+SMALL = ("small_cnn", "cifar_fast", "squeezenet1_1", "mobilenet_v3_small", "shufflenet_v2_x0_5")
 
 
 def assert_same_logits(network, size, count=2):
@@ -61,7 +65,7 @@ def test_body_and_tail_together_are_the_network(name):
 @pytest.mark.parametrize("name", [name for name in SHAPES if name not in SMALL])
 def test_body_and_tail_together_are_a_larger_network(name):
     torch.manual_seed(0)
-    assert_same_logits(MODELS.build(name, {}, 7), 224 if name.startswith("vit") else 64)
+    assert_same_logits(MODELS.build(name, {}, 7), 224 if name.startswith(("vit", "nature")) else 64)
 
 
 @pytest.mark.parametrize("name", ["test_vit", "test_convnext", "test_resnet", "resnetv2_50"])

@@ -70,13 +70,15 @@ def print_summary(name: str, num_classes: int, image_size: int) -> None:
     _, mistakes = MODELS.read(name, {})
     if mistakes:
         raise SettingsError([Mistake("--summary", mistakes[0].what)])
-    what = side_mistake(name, {}, image_size)
+    built_for_a_size = "image_size" in MODELS[name].options()
+    options = {"image_size": image_size} if built_for_a_size else {}
+    what = side_mistake(name, options, image_size)
     if what is not None:
         raise SettingsError([Mistake("--image-size", what)])
     from fieldmark.models.outline import outline
     from fieldmark.models.summary import summarise, text
 
-    print(text(summarise(outline(name, num_classes), image_size)))
+    print(text(summarise(outline(name, num_classes, options), image_size)))
 
 
 def _nothing(pattern: str, prefix: str) -> str:

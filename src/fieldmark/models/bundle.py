@@ -36,13 +36,15 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(spec.std).view(3, 1, 1), persistent=False)
 
     def prepare(self, batch: Tensor) -> Tensor:
-        """uint8 (N, 3, H, W) -> float32 (N, 3, H, W): (x / 255 - mean) / std, layout kept."""
+        """(N, 3, H, W) on a scale of 0 to 255 -> float32: (x / 255 - mean) / std, layout kept.
+
+        uint8 as a rule; float32 where an augmentation leaves values beside whole numbers.
+        """
         return (batch.to(torch.float32) / 255 - self.mean) / self.std
 
     def forward(self, batch: Tensor) -> Tensor:
-        """Logits (N, C) of uint8 images, or of float images that are prepared already."""
-        ready = batch if batch.is_floating_point() else self.prepare(batch)
-        logits: Tensor = self.network(ready)
+        """Logits (N, C) of images as `prepare` takes them."""
+        logits: Tensor = self.network(self.prepare(batch))
         return logits
 
 

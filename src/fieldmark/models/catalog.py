@@ -12,18 +12,29 @@ from typing import Any
 
 from fieldmark.catalog import Catalog, Entry
 from fieldmark.errors import Mistake
-from fieldmark.models import timm_networks, torchvision_networks
-from fieldmark.models.series import SMALL, Network
+from fieldmark.models import nature_cnn, timm_networks, torchvision_networks
+from fieldmark.models.series import AIRBENCH, BIRDS, CIFAR_RES, NATURE, SMALL, Network
 from fieldmark.models.timm_networks import PREFIX
 
 MOST_COUNTED = 20  # timm's networks have no table of numbers: each must be built to be counted
 
-NETWORKS = {
+OWN = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
+    "nature_cnn": Network(NATURE, "32 filters in each", 1_606_888, 198_458_624),
+    "birds_alexnet": Network(BIRDS, "9 layers", 59_634_216, 712_701_632),
+    "cifar_resnet18": Network(CIFAR_RES, "18 layers", 11_681_832, 555_929_600, 32),
+    "cifar_fast": Network(AIRBENCH, "64 channels, then 256", 2_224_792, 118_400_800, 32),
+}
+NETWORKS = {
+    **OWN,
     **torchvision_networks.NETWORKS,
 }
 BUILDERS: dict[str, Callable[..., Any] | str] = {
     "small_cnn": "fieldmark.models.small_cnn:small_cnn",
+    "nature_cnn": nature_cnn.nature_cnn,  # its options can be read without torch
+    "birds_alexnet": "fieldmark.models.birds_alexnet:birds_alexnet",
+    "cifar_resnet18": "fieldmark.models.cifar_resnet18:cifar_resnet18",
+    "cifar_fast": "fieldmark.models.cifar_fast:cifar_fast",
     **{name: torchvision_networks.builder(name) for name in torchvision_networks.NETWORKS},
 }
 
@@ -113,7 +124,11 @@ def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None
     if name.startswith(PREFIX):
         return timm_networks.side_mistake(name, options, side)
     network = NETWORKS[name]
-    if side < network.series.smallest:
+    if network.series is NATURE:  # what is too small depends on its options
+        what = nature_cnn.side_mistake(options, side)
+        if what is not None:
+            return what
+    elif side < network.series.smallest:
         return f"'{name}' needs images of {network.series.smallest} px or more, not {side}"
     if side % network.multiple:
         return f"'{name}' needs a side that is a multiple of {network.multiple} px, not {side}"

@@ -5,7 +5,7 @@ Plain records, so that listing networks and checking settings need no torch.
 
 from dataclasses import dataclass, field
 
-Default = bool | int | float | None
+Default = bool | int | float | str | None
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,47 @@ SMALL = Series(
     None,
     "",
     "Three stages of plain 3x3 convolutions, for images of 8 to 64 px",
+    {"width": 32, "dropout": 0.1},
     smallest=4,
+)
+NATURE = Series(
+    "nature",
+    None,
+    "",
+    "Five blocks of convolution, activation and pooling, each part of them an option",
+    {
+        "filters": 32,
+        "organisation": "const",
+        "kernel_size": 3,
+        "activation": "ReLU",
+        "dropout": 0.3,
+        "batch_norm": False,
+        "pool_size": 2,
+        "image_size": 224,
+    },
+    smallest=32,  # with the options as they are; nature_cnn.smallest_side knows the others
+)
+BIRDS = Series(
+    "alexnet",
+    None,
+    "",
+    "AlexNet with batch norm after every layer, trained from scratch on kinds of birds",
+    {"dropout": 0.1},
+    smallest=63,
+)
+CIFAR_RES = Series(
+    "resnet",
+    2015,
+    "He et al., arXiv:1512.03385",
+    "ResNet that begins with one 3x3 convolution and no pooling, for images of 32 px",
+)
+AIRBENCH = Series(
+    "airbench",
+    2024,
+    "Jordan, arXiv:2404.00498",
+    "Three short blocks behind patches whitened by the training images: CIFAR-10 in seconds",
+    {"width": 64, "scale": 1 / 9, "norm_momentum": 0.4},
+    smallest=9,
 )
 ALEX = Series(
     "alexnet",

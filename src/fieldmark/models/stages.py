@@ -1,9 +1,9 @@
 """A network as stages from input to head: which of them are trained, how, and at which rate."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -20,6 +20,7 @@ __all__ = [
     "set_training",
     "split",
     "stages",
+    "weight_names",
 ]
 HEAD, RESIZER, ALL, LAST = "head", "resizer", "all", "last:"
 FEWEST = 3  # stages before the head, where the network can be taken apart into so many
@@ -246,21 +247,69 @@ def _set_modes(module: nn.Module, modes: dict[nn.Module, bool]) -> bool:
     return module.training
 
 
+def weight_names(network: nn.Module) -> frozenset[str]:
+    """The parameters that are weights: no biases, nothing of norms, two dimensions or more."""
+    found = set()
+    for path, module in network.named_modules():
+        if "Norm" in type(module).__name__:
+            continue
+        for name, parameter in module.named_parameters(path, recurse=False):
+            if parameter.dim() > 1 and not _is_bias(name):
+                found.add(name)
+    return frozenset(found)
+
+
+def _is_bias(name: str) -> bool:
+    """Also "in_proj_bias" of attention and "relative_position_bias_table"."""
+    return "bias" in name.rpartition(".")[2]
+
+
 def parameter_groups(
-    network: nn.Module, *, lr: float, decay: float = 1.0, head_factor: float = 1.0
+    network: nn.Module,
+    *,
+    lr: float,
+    decay: float = 1.0,
+    head_factor: float = 1.0,
+    decay_on: Literal["all", "weights"] = "all",
+    bias_factor: float = 1.0,
+    weight_decay: float = 0.0,
 ) -> list[dict[str, Any]]:
-    """The trained parameters by stage, from head to input, as an optimiser takes them.
+    """The trained parameters as an optimiser takes them, by stage from head to input.
 
     Each: {"params": [...], "lr": rate, "stage": name}. The rate of the head, and of a learned
     resizer, for both are new, is lr * head_factor; of the stage i places before the head,
-    lr * decay**i. A stage without a trained parameter has no group, but keeps its place.
+    lr * decay**i. A stage without a trained parameter has no group, but keeps its place. Where
+    neither factor is given all stages are one, "all".
+
+    decay_on "weights" takes weight decay from what `weight_names` leaves out. The rate of
+    biases is bias_factor times that of the rest, and their decay as much less: the product,
+    which is what moves them, stays. With either a group has a "weight_decay" of its own, made
+    from the one given, and biases or what has no decay are groups apart.
     """
-    named = dict(network.named_parameters())
+    named, weights = dict(network.named_parameters()), weight_names(network)
+    is_apart = decay_on != "all" or bias_factor != 1
     groups = []
+    for stage, rate in _rates(network, lr, decay, head_factor):
+        kinds: dict[tuple[float, bool], list[nn.Parameter]] = {(1.0, True): []}  # the first group
+        for name in stage.parameters:
+            factor = bias_factor if _is_bias(name) else 1.0
+            has_decay = decay_on == "all" or name in weights
+            if named[name].requires_grad:
+                kinds.setdefault((factor, has_decay), []).append(named[name])
+        for (factor, has_decay), params in kinds.items():
+            own = {"weight_decay": weight_decay / factor if has_decay else 0.0} if is_apart else {}
+            if params:
+                groups.append({"params": params, "lr": rate * factor, "stage": stage.name, **own})
+    return groups
+
+
+def _rates(
+    network: nn.Module, lr: float, decay: float, head_factor: float
+) -> Iterator[tuple[Stage, float]]:
+    """Each stage from head to input with its rate; all as one where the rates are one."""
+    if decay == 1 and head_factor == 1:
+        yield Stage(ALL, tuple(name for name, _ in network.named_parameters())), lr
+        return
     for place, stage in enumerate(reversed(stages(network))):
         is_new = stage.name in (HEAD, RESIZER)
-        params = [named[name] for name in stage.parameters if named[name].requires_grad]
-        rate = lr * (head_factor if is_new else decay**place)
-        if params:
-            groups.append({"params": params, "lr": rate, "stage": stage.name})
-    return groups
+        yield stage, lr * (head_factor if is_new else decay**place)
