@@ -156,7 +156,7 @@ def test_other_features_have_another_place_in_the_cache(photos, tmp_path, change
 
 
 def test_a_view_is_what_training_would_see_in_that_epoch(photos):
-    augmenting = Augmenting(AUGMENTS.build("standard", {}, 16), seed=5)
+    augmenting = Augmenting(AUGMENTS.build("standard", {}, SPEC), seed=5)
     rows = np.array([3, 0, 11])
     views = Views(2, rows, augmenting, "standard")
     how = passing(Body())
@@ -176,7 +176,7 @@ def test_views_are_kept_by_their_augmentation(photos, tmp_path):
     cache, body, rows = Cache(tmp_path / "cache"), Body(), np.arange(8)
 
     def pass_views(name, seed):
-        augmenting = Augmenting(AUGMENTS.build("light", {}, 16), seed)
+        augmenting = Augmenting(AUGMENTS.build("light", {}, SPEC), seed)
         features(passing(body), photos, cache, views=Views(1, rows, augmenting, name))
         return body.batches
 

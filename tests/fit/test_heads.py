@@ -15,9 +15,11 @@ from fieldmark.errors import StoppedError
 from fieldmark.fit import loop, precision
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.heads import Embedded, HeadParts, Trial, fit_heads
+from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.optimizers import adamw, sgd
+from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import cosine, plateau
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
@@ -105,6 +107,8 @@ def by_the_loop(tail, seed, lr, plan, parts):
     """The same training by the loop's own steps; the best weights are taken as it would."""
     state = State(tail, adamw(tail.parameters(), lr=lr))
     state.ema = Ema(tail, parts.ema) if parts.ema else None
+    if parts.lookahead:
+        state.ema = Lookahead(tail, parts.lookahead)
     batches = Batches(
         FeaturesAsImages(TRAIN),
         np.arange(41),
@@ -126,6 +130,7 @@ def by_the_loop(tail, seed, lr, plan, parts):
         device=CPU,
         measure=measure,
         validate=validate,
+        penalty=parts.penalty,
     )
     plan, best = replace(plan, seed=seed), {}
     for _ in range(plan.epochs):
@@ -144,7 +149,14 @@ def by_the_loop(tail, seed, lr, plan, parts):
 
 @pytest.mark.parametrize("build", [linear, deep])
 @pytest.mark.parametrize(
-    "changes", [{}, {"ema": 0.9}, {"sampling": "balanced"}], ids=["plain", "ema", "balanced"]
+    "changes",
+    [
+        {},
+        {"ema": 0.9},
+        {"sampling": "balanced"},
+        {"lookahead": 2, "penalty": Penalty(l1=1e-3, l2=1e-2, on="weights")},
+    ],
+    ids=["plain", "ema", "balanced", "lookahead and penalty"],
 )
 def test_a_trial_is_what_the_loop_makes_of_the_same_head(build, changes):
     plan = replace(PLAN, accumulate=2, clip_norm=0.5)

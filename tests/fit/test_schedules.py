@@ -2,8 +2,11 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from fieldmark.fit.schedules import SCHEDULES, Place
@@ -98,3 +101,28 @@ def test_a_run_of_a_step_or_two_has_a_rate(name, total):
 
 def test_without_a_schedule_the_rate_stays():
     assert set(factors("none")) == {1.0}
+
+
+@pytest.mark.parametrize("peak", [0.01, 0.23, 0.9])
+def test_triangle_is_two_lines_through_start_peak_and_end(peak):
+    total = STEPS * EPOCHS
+    corners = [0, int(peak * total), total], [0.2, 1.0, 0.07]
+    found = factors("triangle", start=0.2, peak=peak, end=0.07)
+    if corners[0][1] == 0:  # there is no way up
+        corners = [0, total], [1.0, 0.07]
+    assert found == pytest.approx(np.interp(range(total), *corners), rel=1e-12)
+
+
+@given(
+    total=st.integers(1, 500),
+    start=st.floats(0, 1),
+    peak=st.floats(0.001, 0.999),
+    end=st.floats(0, 1),
+)
+def test_a_triangle_rises_once_to_the_whole_rate_and_falls_from_there(total, start, peak, end):
+    schedule = SCHEDULES.build("triangle", {"start": start, "peak": peak, "end": end})
+    found = [schedule(Place(step, 1, total)) for step in range(total)]
+    top = found.index(1.0)
+    assert found[: top + 1] == sorted(found[: top + 1])
+    assert found[top:] == sorted(found[top:], reverse=True)
+    assert min(start, end) - 1e-9 <= min(found)

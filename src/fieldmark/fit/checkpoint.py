@@ -17,6 +17,7 @@ from fieldmark.errors import RunError
 from fieldmark.files import write_whole
 
 Tensors = dict[str, torch.Tensor]
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 class Checkpoints:
@@ -80,12 +81,15 @@ def _save(tensors: Tensors, path: Path, about: str) -> None:
 def _take_tensors(value: Any, tensors: Tensors) -> Any:
     """The tree with a name in each tensor's place; the tensors go into `tensors`.
 
-    A dict becomes a list of pairs, for JSON has only texts as keys.
+    A dict becomes a list of pairs, for JSON has only texts as keys; a dtype, which some
+    optimisers keep in their groups, its name.
     """
     if isinstance(value, torch.Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().clone()
         return {"tensor": name}
+    if isinstance(value, torch.dtype):
+        return {"dtype": str(value).removeprefix("torch.")}
     if isinstance(value, dict):
         return {"dict": [[key, _take_tensors(each, tensors)] for key, each in value.items()]}
     if isinstance(value, (list, tuple)):
@@ -97,6 +101,8 @@ def _put_tensors(value: Any, tensors: Tensors) -> Any:
     """The reverse of `_take_tensors`; tuples have become lists."""
     if isinstance(value, dict) and "tensor" in value:
         return tensors[value["tensor"]]
+    if isinstance(value, dict) and "dtype" in value:
+        return DTYPES[value["dtype"]]
     if isinstance(value, dict):
         return {key: _put_tensors(each, tensors) for key, each in value["dict"]}
     if isinstance(value, list):

@@ -18,8 +18,11 @@ class Ema:
         self.decay, self.updates = decay, 0
 
     @torch.no_grad()
-    def update(self, model: nn.Module) -> None:
-        """Move the average towards `model`, after each of the optimiser's steps."""
+    def update(self, model: nn.Module, progress: float = 0.0) -> None:
+        """Move the average towards `model`, after each of the optimiser's steps.
+
+        progress, of the stage, does not count here: a Lookahead in the same place needs it.
+        """
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
         theirs = model.state_dict()

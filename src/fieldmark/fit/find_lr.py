@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fieldmark.data.in_memory import InMemory
 from fieldmark.data.loader import Batch, Batches
 from fieldmark.fit.loop import Parts, Plan, seed_step, step
 from fieldmark.fit.state import Row, State
@@ -110,7 +111,7 @@ def _losses(state: State, plan: Plan, parts: Parts, lr: float, search: Search) -
             done, losses = done + 1, []
 
 
-def _endless(batches: Batches) -> Iterator[tuple[int, int, Batch]]:
+def _endless(batches: Batches | InMemory) -> Iterator[tuple[int, int, Batch]]:
     """(epoch, step, batch), epoch after epoch; nothing where there is no batch."""
     for epoch in itertools.count() if len(batches) else ():
         for step_number, batch in enumerate(batches.epoch(epoch)):

@@ -23,8 +23,10 @@ from fieldmark.fit import loop
 from fieldmark.fit.bank import Bank
 from fieldmark.fit.checkpoint import Tensors
 from fieldmark.fit.ema import Ema
+from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Measure, Parts, Plan, Validate
 from fieldmark.fit.losses import Loss
+from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import Schedule
 from fieldmark.fit.state import Row, State
 
@@ -57,7 +59,11 @@ class Embedded:
 
 @dataclass(frozen=True)
 class HeadParts:
-    """What all trials have in common; see loop.Parts. `ema`: decay of the weights' average."""
+    """What all trials have in common; see loop.Parts.
+
+    ema: decay of the weights' average; lookahead: steps between updates of slow weights. One
+    of them at the most.
+    """
 
     loss: Loss
     schedule: Schedule
@@ -66,6 +72,8 @@ class HeadParts:
     device: torch.device
     sampling: Sampling = "all"
     ema: float | None = None
+    lookahead: int | None = None
+    penalty: Penalty | None = None
     stop_asked: Callable[[], bool] = lambda: False
 
 
@@ -136,7 +144,10 @@ def _begin(
 ) -> _Run:
     tail = copy.deepcopy(trial.tail).to(parts.device).requires_grad_(True)
     state = State(tail, trial.optimizer(list(tail.parameters())), epoch=plan.first)
-    state.ema = Ema(tail, parts.ema) if parts.ema else None
+    if parts.ema:
+        state.ema = Ema(tail, parts.ema)
+    elif parts.lookahead:
+        state.ema = Lookahead(tail, parts.lookahead)
     if begun is not None:
         state.history, state.gains = list(begun.history), list(begun.gains)
         state.best_epoch, state.patient_from = begun.best_epoch, begun.patient_from
@@ -151,7 +162,15 @@ def _begin(
         workers=0,
         sampling=parts.sampling,
     )
-    as_loop = Parts(batches, parts.loss, parts.schedule, nullcontext, parts.device, parts.measure)
+    as_loop = Parts(
+        batches=batches,
+        loss=parts.loss,
+        schedule=parts.schedule,
+        autocast=nullcontext,
+        device=parts.device,
+        measure=parts.measure,
+        penalty=parts.penalty,
+    )
     features = views.flatten(0, 1)
     return _Run(state, replace(plan, seed=trial.seed), as_loop, features)
 
@@ -189,7 +208,7 @@ def _train(runs: Sequence[_Run], val: Embedded | None, parts: HeadParts, bar: Ba
     """Heads of one build, from their start to their end."""
     plan, seeds = runs[0].plan, [run.plan.seed for run in runs]
     bank = Bank([run.state.model for run in runs], seeds)
-    judged = Bank([run.state.judged for run in runs], seeds) if parts.ema else bank
+    judged = Bank([run.state.judged for run in runs], seeds) if runs[0].state.ema else bank
     val_features = None if val is None else val.features.to(parts.device)
     for epoch in range(plan.first, plan.last):
         for run in runs:
@@ -240,7 +259,7 @@ def _step(bank: Bank, runs: Sequence[_Run], features: Tensor, targets: Sequence[
     is_update = state.step + 1 == group_start + group
     for (run, place), loss in zip(live, losses, strict=True):
         if is_update:
-            loop.update(run.state, run.plan)
+            loop.update(run.state, run.plan, run.parts)
         run.state.step += 1
         run.state.running.add(loss.detach(), logits[place], targets[place])
         if run.state.step == steps or run.state.step % plan.steps_every == 0:

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 
 from fieldmark.console import Bar, Console, duration
+from fieldmark.data.in_memory import InMemory
 from fieldmark.data.loader import Batches
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.losses import Loss
+from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.precision import Autocast
 from fieldmark.fit.schedules import Place, Schedule
 from fieldmark.fit.state import Row, Running, State
@@ -28,6 +30,7 @@ SLOW = 4.0  # times the seconds of the epoch before that are worth a word
 
 Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
 Validate = Callable[[torch.nn.Module], tuple[np.ndarray, np.ndarray]]
+Follow = Callable[[list[Row]], None]
 Mix = Callable[[torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -36,7 +39,8 @@ class Plan:
     """How long and how, for one stage of the training.
 
     epochs: of this stage; first: how many came before it. sign: 1 where more of the monitored
-    figure is better, else -1. norm_frozen: batch norm keeps its statistics.
+    figure is better, else -1. norm_frozen: batch norm keeps its statistics. figures: of the
+    validation, told after each epoch beside loss, accuracy and the monitored one.
     """
 
     epochs: int
@@ -49,6 +53,7 @@ class Plan:
     patience: int | None = None
     steps_every: int = 10
     norm_frozen: bool = False
+    figures: tuple[str, ...] = ()
 
     @property
     def last(self) -> int:
@@ -63,9 +68,11 @@ class Parts:
     measure: (logits (N, C), targets (N,)) -> figures by name.
     validate: model -> (logits, targets) of the validation images; None trains without.
     mix: (images, targets, epoch, step) -> images and shares (n, C) of the classes; None: no mixing.
+    penalty: on the weights, once a step of the optimiser; no part of the loss that is told.
+    follow: called after each epoch, when it is on disk, with the whole history.
     """
 
-    batches: Batches
+    batches: Batches | InMemory
     loss: Loss
     schedule: Schedule
     autocast: Autocast
@@ -73,6 +80,8 @@ class Parts:
     measure: Measure
     validate: Validate | None = None
     mix: Mix | None = None
+    penalty: Penalty | None = None
+    follow: Follow | None = None
 
 
 def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console) -> str:
@@ -96,6 +105,8 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
                 keeper.checkpoints.write_best(state.epoch, dict(state.judged.state_dict()))
         keeper.save(state)
         console.say(epoch_line(row, plan, is_best))
+        if parts.follow:
+            parts.follow(state.history)
         before = state.history[-2:-1] if state.epoch > plan.first + 1 else []
         if before and row["seconds"] > SLOW * before[0]["seconds"] + 5:
             console.warn(
@@ -159,16 +170,18 @@ def step(
     scaled = loss / group
     torch.autograd.backward(state.scaler.scale(scaled) if state.scaler else scaled)
     if state.step + 1 == group_start + group:
-        update(state, plan)
+        update(state, plan, parts)
     state.clock.mark("backward")
     return loss.detach(), logits
 
 
-def update(state: State, plan: Plan) -> None:
-    """One step of the optimiser, on gradients that may first be unscaled and clipped."""
+def update(state: State, plan: Plan, parts: Parts) -> None:
+    """One step of the optimiser, on gradients that may be unscaled, penalised and clipped."""
+    if state.scaler and (parts.penalty or plan.clip_norm is not None):
+        state.scaler.unscale_(state.optimizer)
+    if parts.penalty:
+        state.running.penalties.append(parts.penalty.add_gradient(state.model))
     if plan.clip_norm is not None:
-        if state.scaler:
-            state.scaler.unscale_(state.optimizer)
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), plan.clip_norm)
     if state.scaler:
         state.scaler.step(state.optimizer)
@@ -176,7 +189,8 @@ def update(state: State, plan: Plan) -> None:
     else:
         state.optimizer.step()
     if state.ema:
-        state.ema.update(state.model)
+        place = place_of(state, plan, parts)
+        state.ema.update(state.model, (place.step + 1) / place.total)
 
 
 def finish_epoch(state: State, plan: Plan, parts: Parts) -> Row:
@@ -186,6 +200,8 @@ def finish_epoch(state: State, plan: Plan, parts: Parts) -> Row:
     row["train_loss"] = state.running.loss_sum() / len(targets)
     if not math.isfinite(row["train_loss"]):
         raise NotFiniteError(not_finite(state, row["train_loss"]))
+    if state.running.penalised_steps:
+        row["train_penalty"] = state.running.penalty_sum() / state.running.penalised_steps
     train = parts.measure(logits, targets)
     if parts.validate is None:
         return {**row, **{f"train_{name}": value for name, value in train.items()}}
@@ -238,12 +254,16 @@ def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
 
 def set_rate(state: State, plan: Plan, parts: Parts) -> None:
     """Give every group its rate at this place."""
-    steps = math.ceil(len(parts.batches) / plan.accumulate)
-    done = (state.epoch - plan.first) * steps + state.step // plan.accumulate
-    gains = tuple(state.gains[plan.first :])
-    factor = parts.schedule(Place(done, steps, plan.epochs, gains))
+    factor = parts.schedule(place_of(state, plan, parts))
     for group in state.optimizer.param_groups:
         group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
+
+
+def place_of(state: State, plan: Plan, parts: Parts) -> Place:
+    """Where in the stage the optimiser's next step stands."""
+    steps = math.ceil(len(parts.batches) / plan.accumulate)
+    done = (state.epoch - plan.first) * steps + state.step // plan.accumulate
+    return Place(done, steps, plan.epochs, tuple(state.gains[plan.first :]))
 
 
 def rate_of(state: State) -> float:
@@ -283,10 +303,11 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
         f"lr {row['lr']:.2g}",
         f"train loss {row['train_loss']:.4f}",
     ]
+    if "train_penalty" in row:
+        words.append(f"penalty {row['train_penalty']:.4f}")
     if "val_loss" in row:
-        words += [f"val loss {row['val_loss']:.4f}", f"val accuracy {row['val_accuracy']:.4f}"]
-        if plan.monitor != "accuracy":
-            words.append(f"val {plan.monitor} {row[f'val_{plan.monitor}']:.4f}")
+        told = dict.fromkeys(["loss", "accuracy", plan.monitor, *plan.figures])
+        words += [f"val {name} {row[f'val_{name}']:.4f}" for name in told]
     return "  ".join(words) + ("  best" if is_best and "val_loss" in row else "")
 
 

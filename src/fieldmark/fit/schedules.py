@@ -84,6 +84,21 @@ def one_cycle(
     return factor
 
 
+def triangle(*, start: Fraction = 0.2, peak: Share = 0.23, end: Fraction = 0.07) -> Schedule:
+    """In a line from `start` up to the rate, at the share `peak` of all steps, and down to `end`.
+
+    `end` is what comes after the last step. Jordan, "94% on CIFAR-10 in 3.29 Seconds", 2024.
+    """
+
+    def factor(place: Place) -> float:
+        top = int(peak * place.total)
+        if place.step < top:
+            return start + (1 - start) * place.step / top
+        return 1 + (end - 1) * min(1.0, (place.step - top) / (place.total - top))
+
+    return factor
+
+
 def step(*, every: Annotated[int, Field(ge=1)] = 10, gamma: Factor = 0.1) -> Schedule:
     """Times `gamma` after each `every` epochs."""
     return lambda place: float(gamma ** (place.step // place.steps_an_epoch // every))
@@ -112,6 +127,7 @@ SCHEDULES = Catalog(
     {
         "cosine": (cosine, "a warm-up, then down along half a cosine"),
         "one-cycle": (one_cycle, "up and far down again, once"),
+        "triangle": (triangle, "up in a line, then down in a longer one"),
         "step": (step, "times gamma every so many epochs"),
         "plateau": (plateau, "smaller when validation stops getting better"),
         "none": (none, "constant"),

@@ -8,6 +8,7 @@ import torch
 
 from fieldmark.fit.clock import Clock
 from fieldmark.fit.ema import Ema
+from fieldmark.fit.lookahead import Lookahead
 
 Row = dict[str, float]
 PLAIN = (
@@ -29,11 +30,15 @@ PLAIN = (
 class Running:
     """The epoch's training so far: loss, and the logits that the network gave in training mode.
 
-    All stays on the device until it is asked for, so that an accelerator need not wait.
+    All stays on the device until it is asked for, so that an accelerator need not wait. What is
+    "earlier" comes from before the process that goes on.
     """
 
-    earlier_loss: float = 0.0  # summed over images, before the process that goes on
+    earlier_loss: float = 0.0  # summed over images
+    earlier_penalty: float = 0.0  # summed over the optimiser's steps
+    earlier_steps: int = 0  # of the optimiser, with a penalty
     losses: list[torch.Tensor] = field(default_factory=list)
+    penalties: list[torch.Tensor] = field(default_factory=list)  # one a step of the optimiser
     logits: list[torch.Tensor] = field(default_factory=list)
     targets: list[torch.Tensor] = field(default_factory=list)
 
@@ -44,15 +49,28 @@ class Running:
         self.targets.append(targets)
 
     def loss_sum(self) -> float:
-        """Over the images so far. Added up on the processor: not every device has float64."""
-        total = self.earlier_loss
-        for loss in self.losses:
-            total += loss.item()
-        return total
+        """Over the images so far."""
+        return _sum(self.earlier_loss, self.losses)
+
+    def penalty_sum(self) -> float:
+        """Over the optimiser's steps so far."""
+        return _sum(self.earlier_penalty, self.penalties)
+
+    @property
+    def penalised_steps(self) -> int:
+        """How many steps of the optimiser had a penalty."""
+        return self.earlier_steps + len(self.penalties)
 
     def tables(self) -> tuple[torch.Tensor, torch.Tensor]:
         """-> (N, C) float32, (N,) int64, on the processor"""
         return torch.cat(self.logits).cpu(), torch.cat(self.targets).cpu()
+
+
+def _sum(total: float, values: list[torch.Tensor]) -> float:
+    """Added up on the processor: not every device has float64."""
+    for value in values:
+        total += value.item()
+    return total
 
 
 @dataclass
@@ -62,7 +80,7 @@ class State:
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None = None
-    ema: Ema | None = None
+    ema: Ema | Lookahead | None = None
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0  # of this epoch, before the process that goes on
@@ -101,6 +119,8 @@ class State:
             "step": self.step,
             "seconds": self.seconds,
             "loss_sum": self.running.loss_sum(),
+            "penalty_sum": self.running.penalty_sum(),
+            "penalised_steps": self.running.penalised_steps,
             "logits": logits,
             "targets": targets,
             "history": self.history,
@@ -124,7 +144,8 @@ class State:
         if self.ema:
             self.ema.model.load_state_dict(tree["ema"])
             self.ema.updates = tree["ema_updates"]
-        self.running = Running(tree["loss_sum"])
+        penalty = tree.get("penalty_sum", 0.0), tree.get("penalised_steps", 0)
+        self.running = Running(tree["loss_sum"], *penalty)
         if tree["logits"] is not None:
             device = next(self.model.parameters()).device
             self.running.logits = [tree["logits"].to(device)]

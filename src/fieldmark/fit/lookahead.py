@@ -1,0 +1,43 @@
+"""Slow weights, which the trained ones follow a few steps ahead of and then return to."""
+
+import copy
+
+import torch
+from torch import nn
+
+HELD = 0.95  # to the power of the steps between updates: the most of the slow weights that stays
+
+
+class Lookahead:
+    """Holds the slow weights in `model`; stands in the place of an Ema.
+
+    After every `every`th step they move towards the trained ones, which then go on from there.
+    The share of the slow weights that stays is 0.95**every * progress**3, so that they follow at
+    once in the beginning and average at the end; after the stage's last step the trained weights
+    become the slow ones. Zhang et al., "Lookahead Optimizer", 2019, with the shares of Jordan,
+    "94% on CIFAR-10 in 3.29 Seconds", 2024 (airbench94). Statistics of batch norms are averaged
+    too; whole-number buffers are copied.
+    """
+
+    def __init__(self, model: nn.Module, every: int):
+        self.model = copy.deepcopy(model).requires_grad_(False).eval()
+        self.every, self.updates = every, 0  # updates: the optimiser's steps so far
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, progress: float) -> None:
+        """After each of the optimiser's steps; progress: the share of the stage that is done."""
+        self.updates += 1
+        if self.updates % self.every == 0:
+            self._meet(model, HELD**self.every * progress**3)
+        if progress >= 1:
+            self._meet(model, 1.0)
+
+    def _meet(self, model: nn.Module, held: float) -> None:
+        """Move the slow weights, keep the share `held` of them, and give them to `model`."""
+        theirs = model.state_dict()
+        for name, mine in self.model.state_dict().items():
+            if mine.is_floating_point():
+                mine.lerp_(theirs[name], 1 - held)
+                theirs[name].copy_(mine)
+            else:
+                mine.copy_(theirs[name])

@@ -1,0 +1,58 @@
+"""L1 and L2 penalties: what weights cost by themselves, so that they stay small."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from fieldmark.models.stages import weight_names
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """l1 * sum |p| + l2 / 2 * sum p^2 over the trained parameters.
+
+    on: all of them, or "weights" alone, which are no biases and nothing of norms.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    on: Literal["all", "weights"] = "all"
+
+    def covered(self, model: nn.Module) -> list[nn.Parameter]:
+        """The parameters that it is on."""
+        if self.on == "all":
+            return [parameter for parameter in model.parameters() if parameter.requires_grad]
+        named, weights = model.named_parameters(), weight_names(model)
+        return [
+            parameter for name, parameter in named if parameter.requires_grad and name in weights
+        ]
+
+    @torch.no_grad()
+    def add_gradient(self, model: nn.Module) -> Tensor:
+        """Add its gradient, l1 * sign(p) + l2 * p, to the one that is there. -> the penalty ()
+
+        The gradients must not be scaled any more. That of |p| at 0 is 0, as torch has it.
+        """
+        parameters = self.covered(model)
+        found = torch.zeros((), device=next(model.parameters()).device)
+        if not parameters or not (self.l1 or self.l2):
+            return found
+        values: list[Tensor] = list(parameters)
+        gradients = [_gradient(parameter) for parameter in parameters]
+        if self.l1:
+            found += self.l1 * torch.stack(torch._foreach_norm(values, 1)).sum()
+            torch._foreach_add_(gradients, torch._foreach_sign(values), alpha=self.l1)
+        if self.l2:
+            norms = torch.stack(torch._foreach_norm(values, 2))
+            found += self.l2 / 2 * norms.square().sum()
+            torch._foreach_add_(gradients, values, alpha=self.l2)
+        return found
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    """The parameter's gradient; zeros, in place, where the loss gave it none."""
+    if parameter.grad is None:
+        parameter.grad = torch.zeros_like(parameter)
+    return parameter.grad
