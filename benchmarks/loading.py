@@ -56,7 +56,7 @@ def ours(folder, cache, workers):
     def epoch(number):
         if not batches:
             stored = store(samples, SPEC.form, cache, lambda _: None)
-            change = Augmenting(AUGMENTS.build("light", {}, SPEC.size), seed=0)
+            change = Augmenting(AUGMENTS.build("light", {}, SPEC), seed=0)
             images = Images(samples, samples.classes, SPEC, change, stored=stored)
             rows = np.arange(len(samples))
             batches.append(Batches(images, rows, batch_size=BATCH, seed=0, workers=workers))

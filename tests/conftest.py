@@ -1,4 +1,8 @@
+import os
+
 import pytest
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks a server for its version
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -235,7 +235,7 @@ def test_the_input_comes_back_from_json_as_it_was():
     [
         ("shorter:256", ("shorter", 256), ("shorter", 256)),
         ("square:8", ("square", 8), ("square", 8)),
-        ("original", ("original", 224), ("shorter", 224)),
+        ("original", ("original", 224), ("shorter", 256)),
     ],
 )
 def test_the_stored_form_is_a_word_and_a_side(stored, form, evaluated):

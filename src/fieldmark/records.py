@@ -191,7 +191,7 @@ class InputSpec:
     """How an image becomes a network's input: stored form, then a centre crop, then normalised.
 
     stored: `square:N` (both sides N, the shape is not kept), `shorter:N` (the shorter side N)
-            or `original` (resized only after augmentation; evaluated as `shorter:size`);
+            or `original` (resized only after augmentation; evaluated as `shorter:around`);
             bilinear, or with `:bicubic` behind it bicubic.
     size:   side of the square that the network sees, pixels.
     mean, std: of RGB in 0..1, a number a channel.
@@ -210,9 +210,14 @@ class InputSpec:
         return (word, pixels, smooth) if smooth else (word, pixels)
 
     @property
+    def around(self) -> int:
+        """The shorter side that a centre crop of `size` is usually taken from: 256 for 224."""
+        return round(self.size * 8 / 7)
+
+    @property
     def evaluated_form(self) -> tuple[str, int] | tuple[str, int, str]:
         """The form of an image that is not augmented, before its centre crop."""
-        return ("shorter", self.size) if self.stored == "original" else self.form
+        return ("shorter", self.around) if self.stored == "original" else self.form
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import inf
@@ -21,6 +22,7 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
+TRACKERS = ("tensorboard", "wandb")  # folders that trackers write in, also after the run is done
 
 
 def source_name(source: str) -> str:
@@ -57,6 +59,11 @@ class RunDir:
     def predictions(self) -> Path:
         """The Predictions table of val and test."""
         return self.path / "predictions.parquet"
+
+    @property
+    def flipped(self) -> Path:
+        """The same with each image's mirror image averaged in."""
+        return self.path / "predictions-flip.parquet"
 
     @property
     def metrics(self) -> Path:
@@ -104,6 +111,16 @@ class RunDir:
         return self.path / "manifest.json"
 
     @property
+    def tracking(self) -> Path:
+        """What trackers know the run by."""
+        return self.path / "tracking.json"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The folder of TensorBoard's event files."""
+        return self.path / "tensorboard"
+
+    @property
     def evaluations(self) -> Path:
         """The folder of evaluations on other data."""
         return self.path / "evaluations"
@@ -118,6 +135,21 @@ class RunDir:
         """Whether the run came to its end."""
         return self.manifest.is_file()
 
+    def tracking_id(self, *, anew: bool = False) -> str:
+        """Twelve letters and digits that trackers know the run by, kept in the run folder.
+
+        anew: other ones than before. Raises RunError where the file cannot be read, DiskError.
+        """
+        if anew or not self.tracking.is_file():
+            write_json(self.tracking, {"id": uuid.uuid4().hex[:12]})
+        return str(self._read_json(self.tracking).get("id"))
+
+    def results(self) -> list[Path]:
+        """Every file of the run but checkpoints, drafts and what trackers keep here."""
+        inside = [p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith(".")]
+        others = {self.checkpoint.name, *TRACKERS}
+        return sorted(p for p in inside if p.relative_to(self.path).parts[0] not in others)
+
     def clear_drafts(self) -> None:
         """Take away files that a kill left half written; their names end in .part."""
         for draft in self.path.rglob(".*.part"):
@@ -125,7 +157,7 @@ class RunDir:
 
     def write_manifest(self, about: dict[str, Any]) -> None:
         """Say that the run is done, with the size of every file of it."""
-        files = sorted(p for p in self.path.rglob("*") if p.is_file() and not _own(p))
+        files = sorted(p for p in self.path.rglob("*") if p.is_file() and not self._own(p))
         sizes = {p.relative_to(self.path).as_posix(): p.stat().st_size for p in files}
         write_json(self.manifest, {**about, "files": sizes})
 
@@ -156,6 +188,11 @@ class RunDir:
                 "put the number back that was fitted, or 1 for none"
             )
         return float(found)
+
+    def _own(self, path: Path) -> bool:
+        """Files that are not a result: the manifest itself, the lock, and what trackers write."""
+        inside = path.relative_to(self.path).parts
+        return path.name in ("manifest.json", ".lock") or inside[0] in TRACKERS
 
     def _read_json(self, path: Path) -> dict[str, Any]:
         try:
@@ -191,11 +228,6 @@ class RunDir:
             except OSError:  # a file system without locks: unguarded, as on Windows
                 pass
             yield
-
-
-def _own(path: Path) -> bool:
-    """Files that are not a result: the manifest itself, and the lock."""
-    return path.name in ("manifest.json", ".lock")
 
 
 def refuse_taken(out: str, name: str | None) -> None:

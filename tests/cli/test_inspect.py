@@ -95,7 +95,7 @@ def test_a_page_never_takes_another_files_place_and_nothing_is_looked_at(
     [
         (["nowhere"], "nowhere"),
         ([], "DATA: is missing; name a folder of class folders"),
-        (["digits", "--augment", "strong"], "--augment: there is no augmentation 'strong'"),
+        (["digits", "--augment", "huge"], "--augment: there is no augmentation 'huge'"),
     ],
 )
 def test_a_mistake_is_one_sentence(capsys, tmp_path, words, line):

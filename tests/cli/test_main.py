@@ -108,8 +108,8 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         ),
         (
             ["train", "digits", "input.stored=big"],
-            "input.stored: must be auto, original, shorter:N or square:N (:bicubic behind it), "
-            "not big",
+            "input.stored: must be auto, original, square, shorter:N or square:N (:bicubic behind "
+            "it), not big",
         ),
         (
             ["train", "digits", "input.stored=square:6"],

@@ -39,7 +39,7 @@ def photos(tmp_path):
 
 
 def images(samples, name="light", seed=7, spec=SPEC):
-    augmenting = None if name is None else Augmenting(AUGMENTS.build(name, {}, spec.size), seed)
+    augmenting = None if name is None else Augmenting(AUGMENTS.build(name, {}, spec), seed)
     return Images(samples, samples.classes, spec, augmenting)
 
 
@@ -264,7 +264,7 @@ def test_two_rows_of_the_same_image_are_changed_differently(photos):
     [
         ("shorter:12", ("shorter", 12), ("shorter", 12)),
         ("square:10", ("square", 10), ("square", 10)),
-        ("original", None, ("shorter", 8)),
+        ("original", None, ("shorter", 9)),
     ],
 )
 def test_training_starts_from_the_stored_form_and_evaluation_crops_its_own(

@@ -22,8 +22,9 @@ def test_the_seconds_of_loading_are_those_of_the_processes_that_load(workers, mo
     ticks = iter(range(10_000))  # every look at the time takes a second
     monkeypatch.setattr("fieldmark.data.loader.time.perf_counter", lambda: float(next(ticks)))
     samples = read_source("digits").samples
-    augmenting = Augmenting(AUGMENTS.build("none", {}, 8), 0)
-    images = Images(samples, samples.classes, InputSpec("square:8", 8), augmenting)
+    spec = InputSpec("square:8", 8)
+    augmenting = Augmenting(AUGMENTS.build("none", {}, spec), 0)
+    images = Images(samples, samples.classes, spec, augmenting)
     found = Batches(images, np.arange(12), batch_size=4, seed=0, workers=workers)
     for epoch in (0, 1):
         assert len(list(found.epoch(epoch))) == 3

@@ -44,6 +44,11 @@ def test_settings_as_yaml_hold_every_setting_in_order():
     assert table["optimizer"]["betas"] == [0.9, 0.999]
 
 
+def test_on_is_a_name_where_it_is_a_key():
+    text = "penalty:\n  on: weights\n  l1: yes\n"
+    assert read_yaml(text, "f") == {"penalty": {"on": "weights", "l1": True}}
+
+
 @pytest.mark.parametrize(
     ("text", "line", "key"),
     [

@@ -44,16 +44,19 @@ def command(
     batch_size: Annotated[Text, typer.Option(metavar="N", help="Images a step.")] = None,
     lr: Annotated[Text, typer.Option(metavar="RATE", help="Learning rate.")] = None,
     optimizer: Annotated[
-        Text, typer.Option(metavar="NAME", help="adamw, adam, sgd, adadelta, rmsprop.")
+        Text,
+        typer.Option(metavar="NAME", help="adamw, adam, sgd, adadelta, rmsprop, lion, timm/NAME."),
     ] = None,
     loss: Annotated[Text, typer.Option(metavar="NAME", help="cross_entropy, focal.")] = None,
     schedule: Annotated[
-        Text, typer.Option(metavar="NAME", help="cosine, one-cycle, step, plateau, none.")
+        Text, typer.Option(metavar="NAME", help="cosine, one-cycle, triangle, step, plateau, none.")
     ] = None,
     image_size: Annotated[
         Text, typer.Option(metavar="PX", help="Side of what the network sees, px.")
     ] = None,
-    augment: Annotated[Text, typer.Option(metavar="NAME", help="none, light, standard.")] = None,
+    augment: Annotated[
+        Text, typer.Option(metavar="NAME", help="none, light, standard, strong, ... or a file.")
+    ] = None,
     seed: Annotated[
         Text, typer.Option(metavar="N", help="Decides weights, order, augmentation.")
     ] = None,
@@ -62,6 +65,9 @@ def command(
     ] = None,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Compile the network first.")
+    ] = None,
+    track: Annotated[
+        Text, typer.Option(metavar="NAMES", help="tensorboard, wandb, mlflow; commas between.")
     ] = None,
     workers: Annotated[Text, typer.Option(metavar="N", help="Processes that load images.")] = None,
     device: Annotated[Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")] = None,

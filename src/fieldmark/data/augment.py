@@ -1,47 +1,111 @@
 """What happens to an image in training: a function of the image and an addressed generator.
 
-A preset takes the side of the square that the network sees, and its options, and gives a
-function (C, H, W) uint8, numpy Generator -> (C, size, size) uint8. All it draws comes from
-that generator, whose seed is (seed, epoch, row, draw); the kernels are torchvision's and
-deterministic.
+A preset takes how images become a network's input, and its options, and gives a function
+(C, H, W) uint8, numpy Generator -> (C, size, size). It gives uint8; or float32 on the same scale
+of 0 to 255, not clipped, where it works on normalised values: 255 * (mean + std * value). Which
+of the two depends on the options alone. All it draws comes from that generator, whose seed is
+(seed, epoch, row, draw); the kernels are torchvision's and deterministic. data.batch_augment has
+some of the presets for many small images at once.
 """
 
-from collections.abc import Callable
 from functools import partial
-from math import exp, log, sqrt
-from typing import Annotated
 
 import numpy as np
 import torch
-from pydantic import Field
 from torchvision.transforms.v2 import functional as kernels
 
 from fieldmark.catalog import Catalog
+from fieldmark.data.changes import (
+    Area,
+    Augment,
+    Degrees,
+    Padding,
+    Pixels,
+    Shift,
+    Strength,
+    centre_crop,
+    crop_beside_centre,
+    cut_hole,
+    means_of,
+    mirror,
+    resized_crop,
+    rotate,
+    shift_channels,
+)
+from fieldmark.data.pipelines import is_pipeline_file, read_pipeline
+from fieldmark.errors import Mistake, SettingsError
+from fieldmark.records import InputSpec
 
-Augment = Callable[[torch.Tensor, np.random.Generator], torch.Tensor]
-Strength = Annotated[float, Field(ge=0, le=1)]
-Area = Annotated[float, Field(gt=0, le=1)]
+__all__ = ["AUGMENTS", "Augment", "centre_crop", "is_pipeline_file", "read_pipeline"]
 
 
-def none(size: int) -> Augment:
+def none(seen: InputSpec) -> Augment:
     """The image as evaluation sees it."""
-    return partial(_crop_centre, size=size)
+    return partial(_crop_centre, size=seen.size)
 
 
-def light(size: int, *, shift: Strength = 0.1, flip: bool = True) -> Augment:
+def light(seen: InputSpec, *, shift: Strength = 0.1, flip: bool = True) -> Augment:
     """Moved by up to `shift` of the side (at least a pixel), edges repeated; mirrored by half."""
-    return partial(_move, size=size, most=max(1, round(shift * size)) if shift else 0, flip=flip)
+    most = max(1, round(shift * seen.size)) if shift else 0
+    return partial(_move, size=seen.size, most=most, flip=flip)
 
 
 def standard(
-    size: int, *, least_area: Area = 0.35, flip: bool = True, colour: Strength = 0.2
+    seen: InputSpec, *, least_area: Area = 0.35, flip: bool = True, colour: Strength = 0.2
 ) -> Augment:
     """A random resized crop, mirrored by half; brightness, contrast and saturation varied.
 
-    The crop has `least_area` to all of the image's area, and a shape of 3:4 to 4:3 (Szegedy
-    et al., "Going deeper with convolutions", 2014).
+    The crop has `least_area` to all of the image's area, and a shape of 3:4 to 4:3.
     """
-    return partial(_crop_and_vary, size=size, least_area=least_area, flip=flip, colour=colour)
+    return partial(_crop_and_vary, size=seen.size, least_area=least_area, flip=flip, colour=colour)
+
+
+def crop(
+    seen: InputSpec,
+    *,
+    pad: Pixels = 4,
+    padding: Padding = "reflect",
+    flip: bool = True,
+    alternate: bool = False,
+    hole: Pixels = 0,
+) -> Augment:
+    """Moved by up to `pad` pixels, the rest mirrored in (or edge, or zero: black); mirrored.
+
+    hole: side of a square of the channels' mean, in every image, wholly inside it; the image is
+    float32 then. alternate: mirrored or not at random in the first epoch, the other way in every
+    second one (Jordan, arXiv 2404.00498); one image does not know of its epochs, so that this is
+    for `augment.by=batch` alone: raises SettingsError.
+    """
+    if alternate:
+        what = "an image by itself does not know its epochs, so this needs augment.by=batch"
+        raise SettingsError([Mistake("augment.alternate", what)])
+    return partial(_crop_and_cut, seen=seen, pad=pad, padding=padding, flip=flip, hole=hole)
+
+
+def cifar(
+    seen: InputSpec,
+    *,
+    angle: Degrees = 10.0,
+    shift: Shift = 20.0,
+    hole: Pixels = 16,
+    flip: bool = True,
+) -> Augment:
+    """Turned by up to `angle`, mirrored, each channel shifted by up to `shift` of 255, a hole.
+
+    Each with a chance of 0.5, in this order; what is turned in from outside is black. hole: side
+    of a square of the channels' mean, which is 0 once normalised, wholly inside the image, which
+    is float32 then (uint8 where hole is 0).
+    """
+    return partial(_turn_and_cut, seen=seen, angle=angle, shift=shift, hole=hole, flip=flip)
+
+
+def contrast(seen: InputSpec, *, flip: bool = True, limit: Strength = 0.2) -> Augment:
+    """Mirrored by half; for half of the images one of contrast, gamma or brightness is varied.
+
+    Contrast multiplies by 1 - limit to 1 + limit (about black, as Albumentations does), gamma
+    raises to a power of the same range, brightness adds -limit to limit of the full scale.
+    """
+    return partial(_vary_one, size=seen.size, flip=flip, limit=limit)
 
 
 AUGMENTS = Catalog(
@@ -50,13 +114,39 @@ AUGMENTS = Catalog(
         "none": (none, "the image as evaluation sees it"),
         "light": (light, "moved by a few pixels, mirrored where that makes sense"),
         "standard": (standard, "random resized crop, mirrored, colours varied"),
+        "crop": (crop, "moved over a mirrored edge, mirrored; a hole if wanted"),
+        "cifar": (cifar, "turned a little, mirrored, channels shifted, a hole"),
+        "contrast": (contrast, "mirrored; contrast, gamma or brightness varied"),
+        "nature": (
+            "fieldmark.data.augment_nature:nature",
+            "mirrored, turned any way, cropped, a box of noise",
+        ),
+        "strong": (
+            "fieldmark.data.augment_policies:strong",
+            "random resized crop, mirrored, randaugment, a box of noise",
+        ),
+        "randaugment": (
+            "fieldmark.data.augment_policies:randaugment",
+            "random resized crop, mirrored, two drawn changes of one strength",
+        ),
+        "trivialaugment": (
+            "fieldmark.data.augment_policies:trivialaugment",
+            "random resized crop, mirrored, one drawn change of any strength",
+        ),
+        "cifar-albumentations": (
+            "fieldmark.data.augment_albumentations:cifar_albumentations",
+            "cifar, made by Albumentations",
+        ),
+        "contrast-albumentations": (
+            "fieldmark.data.augment_albumentations:contrast_albumentations",
+            "contrast, made by Albumentations",
+        ),
+        "albumentations": (
+            "fieldmark.data.augment_albumentations:own_pipeline",
+            "a pipeline of your own: augment=FILE.yaml, as Albumentations saved it",
+        ),
     },
 )
-
-
-def centre_crop(image: torch.Tensor, size: int) -> torch.Tensor:
-    """(C, H, W) uint8 -> (C, size, size), as evaluation sees it; small sides are repeated out."""
-    return _crop_beside_centre(image, size, 0, 0)
 
 
 def _crop_centre(image: torch.Tensor, draw: np.random.Generator, *, size: int) -> torch.Tensor:
@@ -66,8 +156,18 @@ def _crop_centre(image: torch.Tensor, draw: np.random.Generator, *, size: int) -
 def _move(
     image: torch.Tensor, draw: np.random.Generator, *, size: int, most: int, flip: bool
 ) -> torch.Tensor:
+    return mirror(_moved(image, draw, size, most), draw, flip)
+
+
+def _moved(
+    image: torch.Tensor,
+    draw: np.random.Generator,
+    size: int,
+    most: int,
+    padding: Padding = "edge",
+) -> torch.Tensor:
     down, right = (int(move) for move in draw.integers(-most, most + 1, size=2))
-    return _mirror(_crop_beside_centre(image, size, down, right), draw, flip)
+    return crop_beside_centre(image, size, down, right, padding=padding)
 
 
 def _crop_and_vary(
@@ -79,39 +179,8 @@ def _crop_and_vary(
     flip: bool,
     colour: float,
 ) -> torch.Tensor:
-    top, left, height, width = _crop_box(image.shape[-2], image.shape[-1], least_area, draw)
-    image = kernels.resized_crop(image, top, left, height, width, [size, size], antialias=True)
-    return _vary_colour(_mirror(image, draw, flip), colour, draw)
-
-
-def _crop_beside_centre(image: torch.Tensor, size: int, down: int, right: int) -> torch.Tensor:
-    height, width = image.shape[-2:]
-    top, left = (height - size) // 2 + down, (width - size) // 2 + right
-    before = (max(0, -left), max(0, -top))
-    after = (max(0, left + size - width), max(0, top + size - height))
-    if any((*before, *after)):
-        image = kernels.pad(image, [*before, *after], padding_mode="edge")
-    top, left = top + before[1], left + before[0]
-    return image[..., top : top + size, left : left + size]
-
-
-def _mirror(image: torch.Tensor, draw: np.random.Generator, flip: bool) -> torch.Tensor:
-    return image.flip(-1) if flip and draw.random() < 0.5 else image
-
-
-def _crop_box(
-    height: int, width: int, least_area: float, draw: np.random.Generator
-) -> tuple[int, int, int, int]:
-    """Top, left, height, width of a crop; the largest centred one where ten draws do not fit."""
-    for _ in range(10):
-        area = height * width * draw.uniform(least_area, 1.0)
-        shape = exp(draw.uniform(log(3 / 4), log(4 / 3)))
-        wide, high = round(sqrt(area * shape)), round(sqrt(area / shape))
-        if 0 < wide <= width and 0 < high <= height:
-            top = int(draw.integers(0, height - high + 1))
-            return top, int(draw.integers(0, width - wide + 1)), high, wide
-    side = min(height, width)
-    return (height - side) // 2, (width - side) // 2, side, side
+    image = mirror(resized_crop(image, size, least_area, draw), draw, flip)
+    return _vary_colour(image, colour, draw)
 
 
 def _vary_colour(image: torch.Tensor, strength: float, draw: np.random.Generator) -> torch.Tensor:
@@ -121,4 +190,55 @@ def _vary_colour(image: torch.Tensor, strength: float, draw: np.random.Generator
     image = kernels.adjust_brightness(image, float(brightness))
     image = kernels.adjust_contrast(image, float(contrast))
     varied: torch.Tensor = kernels.adjust_saturation(image, float(saturation))
+    return varied
+
+
+def _crop_and_cut(
+    image: torch.Tensor,
+    draw: np.random.Generator,
+    *,
+    seen: InputSpec,
+    pad: int,
+    padding: Padding,
+    flip: bool,
+    hole: int,
+) -> torch.Tensor:
+    image = mirror(_moved(image, draw, seen.size, pad, padding), draw, flip)
+    return cut_hole(image, hole, means_of(seen), draw) if hole else image
+
+
+def _turn_and_cut(
+    image: torch.Tensor,
+    draw: np.random.Generator,
+    *,
+    seen: InputSpec,
+    angle: float,
+    shift: float,
+    hole: int,
+    flip: bool,
+) -> torch.Tensor:
+    image = centre_crop(image, seen.size)
+    if draw.random() < 0.5 and angle:
+        image = rotate(image, float(draw.uniform(-angle, angle)))
+    image = mirror(image, draw, flip)
+    if draw.random() < 0.5 and shift:
+        image = shift_channels(image, draw.uniform(-shift, shift, size=3))
+    if not hole:
+        return image
+    return cut_hole(image, hole, means_of(seen), draw) if draw.random() < 0.5 else image.float()
+
+
+def _vary_one(
+    image: torch.Tensor, draw: np.random.Generator, *, size: int, flip: bool, limit: float
+) -> torch.Tensor:
+    image = mirror(centre_crop(image, size), draw, flip)
+    if draw.random() >= 0.5:
+        return image
+    one, change = draw.integers(3), float(draw.uniform(-limit, limit))
+    if one == 0:
+        varied: torch.Tensor = kernels.adjust_brightness(image, 1 + change)  # x * factor
+    elif one == 1:
+        varied = kernels.adjust_gamma(image, 1 + change)
+    else:
+        varied = shift_channels(image, np.full(3, 255 * change))
     return varied

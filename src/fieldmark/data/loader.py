@@ -26,7 +26,8 @@ from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec, Samples
 
 # One stream of random numbers for each purpose, so that no two share draws. 3 seeds steps
-# (fit.loop), 4 new heads (models.heads), 6 mixes images (fit.mixing).
+# (fit.loop), 4 new heads (models.heads), 6 mixes images (fit.mixing), 7 and 8 change images a
+# batch at a time (data.batch_augment).
 ORDER, AUGMENT, SAMPLING = 1, 2, 5
 
 Sampling = Literal["all", "balanced"]
@@ -115,7 +116,7 @@ class Batches:
         if seed is None and sampling == "balanced":
             raise ValueError("balanced sampling draws rows, so it needs a seed")
         classes = images.targets[rows] if sampling == "balanced" else None
-        self._keys = _Keys(rows, batch_size, seed, classes)
+        self._keys = Keys(rows, batch_size, seed, classes)
         self._tally = Tally(workers)
         self._loader = DataLoader(
             _Telling(images, self._tally),
@@ -155,8 +156,8 @@ class Batches:
         return self._tally.spent()
 
 
-class _Keys:
-    """The loader's sampler: lists of (epoch, row, draw), a list a step."""
+class Keys:
+    """The order of images: as the loader's sampler, lists of (epoch, row, draw), one a step."""
 
     def __init__(
         self, rows: np.ndarray, batch_size: int, seed: int | None, classes: np.ndarray | None
@@ -168,11 +169,14 @@ class _Keys:
 
     def __iter__(self) -> Iterator[list[Key]]:
         """The steps of `epoch` from `start` on, both as they are now and not at the first step."""
-        epoch = self.epoch
+        steps = self.steps(self.epoch, self.start)
+        return ([(epoch, row, draw) for epoch, row, draw in step.tolist()] for step in steps)
+
+    def steps(self, epoch: int, start: int) -> list[np.ndarray]:
+        """The steps of an epoch from `start` on: (n, 3) int64 of epoch, row, draw each."""
         rows = self._order(epoch)
         keys = np.stack([np.full(len(rows), epoch), rows, _draws(rows)], axis=1)
-        steps = np.split(keys, np.cumsum(self.sizes))[self.start : len(self)]
-        return ([(epoch, row, draw) for epoch, row, draw in step.tolist()] for step in steps)
+        return np.split(keys, np.cumsum(self.sizes))[start : len(self)]
 
     def __len__(self) -> int:
         return len(self.sizes)

@@ -34,17 +34,17 @@ class Curve:
     words: str
 
 
-def curves(history: Rows, monitor: str, best_epoch: int | None) -> list[Curve]:
-    """Loss, the monitored metric and the learning rate; what the history lacks is left out."""
+def curves(
+    history: Rows, monitor: str, best_epoch: int | None, more: Sequence[str] = ()
+) -> list[Curve]:
+    """Loss, the monitored metric, `more` metrics and the learning rate; what the history lacks
+    is left out."""
     if not history:
         return []
     metric = monitored(history, monitor)
+    metrics = dict.fromkeys(["loss", *([metric] if metric else []), *more])
     with drawing():
-        wanted = [
-            _compared(history, "loss", best_epoch),
-            _compared(history, metric, best_epoch) if metric else None,
-            _rate(history),
-        ]
+        wanted = [*(_compared(history, name, best_epoch) for name in metrics), _rate(history)]
     return [curve for curve in wanted if curve]
 
 

@@ -50,6 +50,8 @@ class RunPage:
     findings: tuple[Note, ...] | None = None  # of the health check; None where none was made
     split_words: tuple[str, ...] = ()  # sentences on how the split was made
     timing: Timing | None = None
+    drawn: tuple[str, ...] = ()  # figures to draw by epoch, beside loss and the monitored one
+    flipped: dict[str, Any] | None = None  # "test_flip" of metrics.json
 
 
 def render(page: RunPage) -> str:
@@ -59,10 +61,11 @@ def render(page: RunPage) -> str:
     values = {
         "page": page,
         **measured(page.classes, page.figures, split),
+        "flipped": (page.flipped or {}).get(split or ""),
         "headline": words.headline(split, figures),
         "facts": _facts(page),
         "totals": _totals(page.counts),
-        "curves": curves(page.history, page.monitor, page.best_epoch),
+        "curves": curves(page.history, page.monitor, page.best_epoch, page.drawn),
         "stage_changes": stage_changes(page.history),
         "monitor": words.metric_words(page.monitor.removeprefix("val_")),
         "calibrated": calibration_part(page.figures, page.calibration, page.answers),

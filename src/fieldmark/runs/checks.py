@@ -7,9 +7,9 @@ from typing import Any
 import torch
 
 from fieldmark.catalog import Catalog
-from fieldmark.data.augment import AUGMENTS
+from fieldmark.data.augment import AUGMENTS, is_pipeline_file, read_pipeline
 from fieldmark.data.sources import BUILT_IN
-from fieldmark.errors import Mistake, WeightsError, listed, nearest
+from fieldmark.errors import Mistake, SettingsError, WeightsError, listed, nearest
 from fieldmark.fit import precision
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
@@ -19,6 +19,8 @@ from fieldmark.judge.metrics import METRICS
 from fieldmark.models import published
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.heads import HEADS
+from fieldmark.models.initialise import INITS
+from fieldmark.runs.trackers import check_trackers
 from fieldmark.settings.tree import Choice, sections
 
 Sections = dict[str, dict[str, Any]]
@@ -52,6 +54,8 @@ def check(raw: Sections, *, weights: bool = True) -> list[Mistake]:
     if monitor not in MONITORS:
         hint = nearest(str(monitor), MONITORS) or f"; there are {listed(MONITORS, most=20)}"
         mistakes.append(Mistake("train.monitor", f"there is no figure '{monitor}'{hint}"))
+    mistakes += _check_figures(raw["train"].get("figures", ())) + _check_init(raw["model"])
+    mistakes += check_trackers(_as_list(raw.get("track", {}).get("to", ())))
     return mistakes + _check_training(raw) + _check_device(raw["run"])
 
 
@@ -65,9 +69,40 @@ def settle(choice: Choice, catalog: Catalog) -> dict[str, Any]:
     return {**fixed, **defaults, **values}
 
 
+def _check_figures(wanted: Any) -> list[Mistake]:
+    """Names that are no figure of an epoch."""
+    names = _as_list(wanted)
+    return [
+        Mistake("train.figures", f"there is no figure '{name}'{hint}")
+        for name in names
+        if name not in METRICS
+        for hint in (nearest(name, METRICS) or f"; there are {listed(METRICS, most=20)}",)
+    ]
+
+
+def _check_init(model: Mapping[str, Any]) -> list[Mistake]:
+    """A way to draw weights that there is not, or that would draw over others."""
+    name, weights = str(model.get("init", "pytorch")), str(model.get("weights", "auto"))
+    _, mistakes = INITS.read(name, {})
+    found = [Mistake("model.init", each.what) for each in mistakes]
+    if not found and name != "pytorch" and weights not in ("auto", "none"):
+        what = "draws random weights, and model.weights gives others; leave one of them out"
+        found.append(Mistake("model.init", what))
+    return found
+
+
+def _as_list(value: Any) -> list[str]:
+    """Names in a list, or in a text with commas between."""
+    if isinstance(value, str):
+        value = [part.strip() for part in value.strip("[]").split(",")]
+    return [str(each) for each in value if each] if isinstance(value, (list, tuple)) else []
+
+
 def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> list[Mistake]:
     fields = sections()[section].model_fields
     name = str(values.get("name", fields["name"].default))
+    if section == "augment" and is_pipeline_file(name):
+        return _check_pipeline(name)
     options = {key: value for key, value in values.items() if key not in fields}
     if name == "auto":  # known only when the images are: checked again then
         taken = {option for each in AUTO[section] for option in catalog[each].options()}
@@ -78,6 +113,14 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
         ]
     _, mistakes = catalog.read(name, options)
     return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
+
+
+def _check_pipeline(name: str) -> list[Mistake]:
+    try:
+        read_pipeline(Path(name))
+    except SettingsError as error:
+        return [Mistake("augment.name", each.what) for each in error.mistakes]
+    return []
 
 
 def _check_source(values: Mapping[str, Any]) -> list[Mistake]:
@@ -106,8 +149,12 @@ def _check_weights(values: Mapping[str, Any]) -> list[Mistake]:
 
 def _check_training(raw: Sections) -> list[Mistake]:
     """What does not go together."""
-    model, features = raw["model"], raw.get("features", {})
+    model, features, train = raw["model"], raw.get("features", {}), raw["train"]
     mistakes = []
+    without = (None, "none", "auto", "null")
+    if train.get("lookahead") not in without and train.get("ema") not in without:
+        what = "keeps slow weights, and train.ema an average; leave one of them out"
+        mistakes.append(Mistake("train.lookahead", what))
     if model.get("freeze") in (True, "true") and model.get("unfreeze"):
         mistakes.append(Mistake("model.unfreeze", "does not go with --freeze; leave one out"))
     heads = features.get("heads") or ()

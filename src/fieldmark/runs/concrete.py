@@ -1,13 +1,18 @@
 """Settings made concrete: no `auto` is left, every option is explicit, every origin is known."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from fieldmark.errors import Mistake, SettingsError, WeightsError
+from fieldmark.data.augment import is_pipeline_file, read_pipeline
+from fieldmark.data.augment_albumentations import normalised_by
+from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.in_memory import fits_in_memory
+from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
 from fieldmark.fit import precision
 from fieldmark.models import published
 from fieldmark.models.catalog import family
@@ -15,6 +20,7 @@ from fieldmark.models.outline import outline
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
+from fieldmark.records import InputSpec
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.intake import Intake
 from fieldmark.runs.stages import HEAD, plan
@@ -74,13 +80,18 @@ def make_concrete(
     fill_model(
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
     )
+    fill_pipeline(filling)
     fill_input(filling, longest)
+    fill_own_size(filling)
     fill_training(filling, given)
+    refuse_new_weights(filling)
+    fill_augmenting(filling, len(intake.samples))
     fill_machine(filling, intake)
     if not intake.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
         filling.fill("augment.flip", False)
     values = filling.values
     mistakes = check(values, weights=load) + check_input(values) + check_features(values, intake)
+    mistakes += check_by(values, len(intake.samples))
     if mistakes:
         raise SettingsError(mistakes)
     for section, catalog in CATALOGS.items():
@@ -136,6 +147,8 @@ def fill_input(filling: Filling, longest: int) -> None:
     own = rule.size if rule else longest if longest <= SMALL else 224
     filling.fill("input.size", LARGE if large else own)
     size = filling.values["input"]["size"] = int(filling.get("input.size"))
+    if filling.get("input.stored") == "square":
+        filling.values["input"]["stored"] = f"square:{size}"
     if large:
         filling.fill("input.stored", f"shorter:{size}")
     elif rule:
@@ -151,6 +164,34 @@ def fill_input(filling: Filling, longest: int) -> None:
     channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
     known = [name for name, each in NORMALIZE.items() if each == channels]
     filling.fill("input.normalize", known[0] if known else (*channels[0], *channels[1]))
+
+
+def fill_pipeline(filling: Filling) -> None:
+    """A pipeline's file becomes a part of the settings, and says how images are normalised."""
+    name = filling.get("augment.name")
+    if not is_pipeline_file(name):
+        return
+    text = read_pipeline(Path(name))
+    filling.put("augment.pipeline", text)
+    filling.put("augment.name", "albumentations")
+    own = normalised_by(text)
+    if own is not None and filling.get("model.weights") == "none":
+        filling.fill("input.normalize", (*own[0], *own[1]))
+
+
+def refuse_new_weights(filling: Filling) -> None:
+    """Weights that were chosen for these images are not drawn over. Raises SettingsError."""
+    if filling.get("model.init") != "pytorch" and filling.get("model.weights") != "none":
+        what = "draws random weights, and this run begins with others; add --weights none"
+        raise SettingsError([Mistake("model.init", what)])
+
+
+def fill_own_size(filling: Filling) -> None:
+    """A network that is built for one size is built for the size of the images."""
+    name = filling.get("model.name")
+    if filling.get("model.weights") == "none" and "image_size" in CATALOGS["model"][name].options():
+        seen = filling.get("model.resizer") or filling.get("input.size")
+        filling.fill("model.image_size", int(seen))
 
 
 def fill_training(filling: Filling, given: Settings) -> None:
@@ -170,7 +211,10 @@ def fill_training(filling: Filling, given: Settings) -> None:
     filling.fill("train.batch_size", 32 if tuned else 64)
     filling.fill("train.layer_decay", 0.9 if tuned else 1.0)
     filling.fill("train.norm_frozen", tuned)
-    for key, value in (("ema", 0.9 if tuned else None), ("patience", 2 if tuned else 10)):
+    for key, value in (
+        ("ema", 0.9 if tuned and not given.train.lookahead else None),
+        ("patience", 2 if tuned else 10),
+    ):
         if filling.get(f"train.{key}") == "auto":  # none is a value of theirs
             filling.put(f"train.{key}", value)
 
@@ -185,6 +229,31 @@ def fill_machine(filling: Filling, intake: Intake) -> None:
     filling.fill("run.workers", workers)
 
 
+def fill_augmenting(filling: Filling, count: int) -> None:
+    """Where images are changed: a batch at a time wherever that can be."""
+    if filling.get("augment.by") == "auto":
+        reason = against_batches(filling.values, count)
+        filling.fill("augment.by", "image" if reason else "batch")
+
+
+def against_batches(values: Mapping[str, Mapping[str, Any]], count: int) -> str | None:
+    """Why these images cannot be changed a batch at a time; None where they can."""
+    name, spec = values["augment"]["name"], values["input"]
+    if name not in BATCH_AUGMENTS:
+        return f"'{name}' works on one image at a time; take image or {listed(BATCH_AUGMENTS)}"
+    if not fits_in_memory(InputSpec(spec["stored"], int(spec["size"])), count):
+        return "only small square images that fit in memory can be changed so; take image"
+    if all(stage["train"] == HEAD for stage in values["train"]["stages"]):
+        return "a head alone is trained on features; leave it out"
+    return None
+
+
+def check_by(values: Mapping[str, Mapping[str, Any]], count: int) -> list[Mistake]:
+    """What stands against changing images a batch at a time."""
+    reason = against_batches(values, count) if values["augment"]["by"] == "batch" else None
+    return [Mistake("augment.by", reason)] if reason else []
+
+
 def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
     """What stands against the stored form with this size and this augmentation."""
     size, stored = values["input"]["size"], values["input"]["stored"]
@@ -192,7 +261,7 @@ def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
     if side and int(side) < size:
         return [Mistake("input.stored", f"{stored} is smaller than the {size} px the network sees")]
     name = values["augment"]["name"]
-    if word == "original" and name in ("none", "light"):
+    if word == "original" and name in ("none", "light", "crop", "cifar", "contrast"):
         return [
             Mistake(
                 "input.stored",
@@ -234,6 +303,8 @@ def check_features(values: dict[str, dict[str, Any]], intake: Intake) -> list[Mi
             "leave it out, or leave --freeze out"
         )
         mistakes.append(Mistake("mix.name", what))
+    if only_head:
+        mistakes += check_head_alone(values)
     asked = [
         name for name in ("views", "rates", "seeds", "heads") if features[name] not in (None, 1)
     ]
@@ -241,6 +312,17 @@ def check_features(values: dict[str, dict[str, Any]], intake: Intake) -> list[Mi
         what = "speaks of a head that is trained alone, and no stage does that; take --freeze"
         mistakes.append(Mistake(f"features.{asked[0]}", what))
     return mistakes
+
+
+def check_head_alone(values: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
+    """What is of training on images, and would change nothing for a head alone."""
+    quiet = {
+        "train.bias_factor": 1,
+        "train.decay_on": "all",
+    }
+    found = {key: values[key.partition(".")[0]][key.partition(".")[2]] for key in quiet}
+    what = "is for training on images, and a head alone is trained on features; leave it out"
+    return [Mistake(key, what) for key, value in quiet.items() if found[key] != value]
 
 
 def absolute(source: str) -> str:

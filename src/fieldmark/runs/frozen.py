@@ -31,7 +31,14 @@ from fieldmark.models.infer import evaluating
 from fieldmark.models.tail import split
 from fieldmark.models.weights import fill
 from fieldmark.runs.checks import settle
-from fieldmark.runs.parts import enter_stage, make_plan, stage_of, stored_images, train_counts
+from fieldmark.runs.parts import (
+    enter_stage,
+    make_plan,
+    penalty_of,
+    stage_of,
+    stored_images,
+    train_counts,
+)
 from fieldmark.runs.prepare import Prepared, bundle_info, design
 from fieldmark.runs.stages import HEAD
 from fieldmark.settings.tree import HeadSettings, Settings
@@ -136,7 +143,7 @@ class Frozen:
         return trained, Embedded(features.plain[torch.from_numpy(val)], targets[val])
 
     def _parts(self, stop_asked: Callable[[], bool]) -> HeadParts:
-        settings = self.prepared.settings
+        settings, train = self.prepared.settings, self.prepared.settings.train
         counts = train_counts(self.prepared)
         return HeadParts(
             loss=LOSSES.build(settings.loss.name, settings.loss.options, counts),
@@ -145,7 +152,10 @@ class Frozen:
             batch_size=int(settings.train.batch_size),
             device=self.prepared.device,
             sampling=settings.train.sampling,
-            ema=settings.train.ema if self._only_head else None,  # else it is for what follows
+            # else an average is for what follows
+            ema=train.ema if self._only_head and not train.lookahead else None,
+            lookahead=train.lookahead if self._only_head else None,
+            penalty=penalty_of(settings.penalty),
             stop_asked=stop_asked,
         )
 
@@ -279,7 +289,7 @@ def views_of(prepared: Prepared) -> Views | None:
     if settings.features.views == 1:
         return None
     name, options = settings.augment.name, settings.augment.options
-    augment = AUGMENTS.build(name, options, prepared.spec.size)
+    augment = AUGMENTS.build(name, options, prepared.spec)
     augmenting = Augmenting(augment, settings.run.seed)
     rows = prepared.samples.rows("train")
     return Views(settings.features.views, rows, augmenting, repr((name, sorted(options.items()))))

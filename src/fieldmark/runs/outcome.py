@@ -1,7 +1,7 @@
-"""What comes after training: predictions, calibration, figures, report, and the manifest last."""
+"""What comes after training: predictions, calibration, figures, and the report."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -20,11 +20,20 @@ from fieldmark.records import Predictions
 from fieldmark.report.page import render
 from fieldmark.rundir import RunDir
 from fieldmark.runs.evaluated import curve_of
+from fieldmark.runs.flipped import flipped_figures, with_mirror_images
 from fieldmark.runs.machine import machine, versions
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.run_page import Ending, run_page, timing
 from fieldmark.runs.timing import rounded, time_line
-from fieldmark.runs.words import figure_lines
+from fieldmark.runs.words import figure_lines, flip_line
+
+
+@dataclass(frozen=True)
+class Views:
+    """A split -> (n, C) logits: of its images, and of their mirror images where these count."""
+
+    plain: Callable[[str], np.ndarray]
+    mirrored: Callable[[str], np.ndarray] | None = None
 
 
 def conclude(
@@ -32,33 +41,49 @@ def conclude(
     prepared: Prepared,
     state: State,
     ending: Ending,
-    predict: Callable[[str], np.ndarray],
+    views: Views,
     console: Console,
-) -> None:
-    """Predict, calibrate, measure and report, in this order; a whole run has a manifest then.
+) -> dict[str, Any]:
+    """Predict, calibrate, measure and report, in this order. -> metrics.json
 
     What is chosen, temperature and abstention, is chosen on validation, before the test images
     are looked at; and those only where the run is whole, for one that was stopped may go on.
     """
     sides = ("val", "test") if ending.whole else ("val",)
     with state.clock("predicting"):
-        tables = {"val": predict_side(run, prepared, "val", predict)}
+        tables = {"val": predict_side(run, prepared, "val", views.plain)}
     info = calibrated(prepared.info, tables["val"])
     bundle.write_info(run.path, info)
     if ending.whole:
         with state.clock("predicting"):
-            tables["test"] = predict_side(run, prepared, "test", predict)
+            tables["test"] = predict_side(run, prepared, "test", views.plain)
     predictions = Predictions(pl.concat([tables[side].frame for side in sides]))
     write_whole(run.predictions, predictions.frame.write_parquet)
     with state.clock("figures"):
         found = measured(tables, prepared, info)
+    if views.mirrored is not None:
+        found["test_flip"] = with_flips(run, state, tables, views.mirrored)
     found["about"] = about(prepared, state, ending)
     write_json(run.metrics, found)
     page = run_page(run, replace(prepared, info=info), state, ending, predictions, found)
     write_text(run.report, render(page))
     tell(run, prepared, state, ending, found, console)
-    if ending.whole:
-        run.write_manifest({"epochs": prepared.settings.train.epochs, **found["about"]})
+    return found
+
+
+def with_flips(
+    run: RunDir,
+    state: State,
+    tables: dict[str, Predictions],
+    mirrored: Callable[[str], np.ndarray],
+) -> dict[str, Any]:
+    """The figures with mirror images averaged in, whose table is written beside the other."""
+    with state.clock("predicting"):
+        both = with_mirror_images(tables, mirrored)
+    whole = Predictions(pl.concat([table.frame for table in both.values()]))
+    write_whole(run.flipped, whole.frame.write_parquet)
+    with state.clock("figures"):
+        return flipped_figures(both)
 
 
 def predict_side(
@@ -136,6 +161,8 @@ def tell(
     side = "test" if "test" in found else "val"
     if side in found:
         console.say("\n".join(figure_lines(side, found[side], found.get("calibration"))))
+        if side in found.get("test_flip", {}):
+            console.say(flip_line(found["test_flip"][side]))
     elif ending.whole:
         console.say("no images were kept for a test")
     console.say()

@@ -1,6 +1,7 @@
 """What the loop is handed, made from a prepared run: state, plan, batches, functions."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -9,16 +10,20 @@ import torch
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
+from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.in_memory import InMemory, read_all
 from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.data.stored import Stored, store
 from fieldmark.fit import precision
 from fieldmark.fit.clock import Clock
 from fieldmark.fit.ema import Ema
+from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES, addressed
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
@@ -27,7 +32,9 @@ from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.runs.checks import MONITORS
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.stages import HEAD, HEAD_PATIENCE
-from fieldmark.settings.tree import Settings, StageSettings
+from fieldmark.settings.tree import PenaltySettings, Settings, StageSettings, TrainSettings
+
+PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
 
 
 def stage_of(settings: Settings, index: int) -> StageSettings:
@@ -57,18 +64,37 @@ def enter_stage(state: State, prepared: Prepared) -> None:
     settings, stage = prepared.settings, stage_of(prepared.settings, state.stage)
     network = prepared.model.network
     set_trained(network, chosen(network, stage.train))
-    decay, factor = settings.train.layer_decay, settings.train.head_factor
-    trained: Any = [p for p in network.parameters() if p.requires_grad]  # one group is fastest
-    if decay != 1 or factor != 1:
-        trained = parameter_groups(network, lr=stage.lr or 0, decay=decay, head_factor=factor)
     options = {**settings.optimizer.options, "lr": stage.lr}
+    trained = grouped(network, settings.train, options)
     state.optimizer = OPTIMIZERS.build(settings.optimizer.name, options, trained)
     mixed = settings.run.precision == "16-mixed"
     state.planned = stage.epochs
     state.scaler = torch.amp.GradScaler(prepared.device.type) if mixed else None
-    state.ema = Ema(state.model, settings.train.ema) if settings.train.ema else None
+    state.ema = average(state.model, settings.train)
     if settings.run.compile and not is_on_features(settings, state.stage):
         state.compiled = torch.compile(state.model, dynamic=False)
+
+
+def grouped(network: torch.nn.Module, train: TrainSettings, options: dict[str, Any]) -> Any:
+    """The trained parameters in groups by rate and decay; in one, the fastest, where all have
+    the same."""
+    wanted: dict[str, Any] = {
+        "decay": train.layer_decay,
+        "head_factor": train.head_factor,
+        "decay_on": train.decay_on,
+        "bias_factor": train.bias_factor,
+    }
+    if wanted == PLAIN_GROUPS:
+        return [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decay = float(options.get("weight_decay", 0.0))
+    return parameter_groups(network, lr=options["lr"] or 0, weight_decay=decay, **wanted)
+
+
+def average(model: torch.nn.Module, train: TrainSettings) -> Ema | Lookahead | None:
+    """The average of the weights that is kept in place of the last ones; None for none."""
+    if train.lookahead:
+        return Lookahead(model, train.lookahead)
+    return Ema(model, train.ema) if train.ema else None
 
 
 def make_plan(prepared: Prepared, state: State) -> Plan:
@@ -88,6 +114,7 @@ def make_plan(prepared: Prepared, state: State) -> Plan:
         patience=patience,
         steps_every=train.steps_every,
         norm_frozen=train.norm_frozen,
+        figures=train.figures,
     )
 
 
@@ -103,30 +130,49 @@ def stored_images(prepared: Prepared, console: Console) -> Stored | None:
 def make_parts(prepared: Prepared, stored: Stored | None, predict: "Predicting") -> Parts:
     """The batches and functions that the loop works with."""
     settings, samples = prepared.settings, prepared.samples
-    augment = AUGMENTS.build(settings.augment.name, settings.augment.options, prepared.spec.size)
-    augmenting = Augmenting(augment, settings.run.seed)
-    images = Images(samples, prepared.classes, prepared.spec, augmenting, stored=stored)
-    batches = Batches(
-        images,
-        samples.rows("train"),
-        batch_size=settings.train.batch_size,
-        seed=settings.run.seed,
-        workers=int(settings.run.workers),
-        sampling=settings.train.sampling,
-    )
     mix = MIXES.build(settings.mix.name, settings.mix.options)
     classes = len(prepared.classes)
     targets = samples.targets(prepared.classes)[samples.rows("val")]
     return Parts(
-        batches=batches,
+        batches=training_batches(prepared, stored, predict.pixels),
         loss=LOSSES.build(settings.loss.name, settings.loss.options, train_counts(prepared)),
         schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
         autocast=precision.autocast(settings.run.precision, prepared.device),
         device=prepared.device,
         measure=measure,
         validate=(lambda model: (predict("val", model), targets)) if len(targets) else None,
+        penalty=penalty_of(settings.penalty),
         mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
     )
+
+
+def penalty_of(given: PenaltySettings) -> Penalty | None:
+    """What is added to the loss; None where nothing is."""
+    if not (given.l1 or given.l2):
+        return None
+    return Penalty(l1=given.l1, l2=given.l2, on=given.on)
+
+
+def training_batches(
+    prepared: Prepared, stored: Stored | None, pixels: torch.Tensor | None
+) -> Batches | InMemory:
+    """The training images, augmented: one at a time by workers, or a batch at a time where the
+    images' `pixels` lie in memory."""
+    settings, samples, spec = prepared.settings, prepared.samples, prepared.spec
+    name, options = settings.augment.name, settings.augment.options
+    how: Any = {
+        "batch_size": settings.train.batch_size,
+        "seed": settings.run.seed,
+        "sampling": settings.train.sampling,
+    }
+    rows = samples.rows("train")
+    if pixels is not None:
+        augment = BATCH_AUGMENTS[name](spec, **options)
+        targets = samples.targets(prepared.classes)
+        return InMemory(pixels, targets, rows, augment=augment, **how)
+    augmenting = Augmenting(AUGMENTS.build(name, options, spec), settings.run.seed)
+    images = Images(samples, prepared.classes, spec, augmenting, stored=stored)
+    return Batches(images, rows, workers=int(settings.run.workers), **how)
 
 
 def train_counts(prepared: Prepared) -> np.ndarray:
@@ -141,27 +187,48 @@ class Predicting:
 
     def __init__(self, prepared: Prepared, stored: Stored | None, console: Console):
         self._prepared, self._stored, self._console = prepared, stored, console
-        self._batches: dict[str, Batches] = {}
+        self._batches: dict[str, Batches | InMemory] = {}
 
-    def __call__(self, side: str, model: torch.nn.Module | None = None) -> np.ndarray:
-        """-> (n, C) float32, in the order of the split's rows"""
+    @cached_property
+    def pixels(self) -> torch.Tensor | None:
+        """All images on the device, where they are small enough to be changed in batches."""
+        prepared = self._prepared
+        if prepared.settings.augment.by != "batch":
+            return None
+        pixels = read_all(prepared.samples, prepared.spec, self._stored)
+        return pixels.to(prepared.device)
+
+    def __call__(
+        self, side: str, model: torch.nn.Module | None = None, *, mirrored: bool = False
+    ) -> np.ndarray:
+        """-> (n, C) float32, in the order of the split's rows. mirrored: of the mirror images"""
         prepared, run = self._prepared, self._prepared.settings.run
-        if side not in self._batches:
-            self._batches[side] = Batches(
-                Images(prepared.samples, prepared.classes, prepared.spec, stored=self._stored),
-                prepared.samples.rows(side),
-                batch_size=prepared.settings.train.batch_size,
-                seed=None,
-                workers=int(run.workers),
-            )
+        batches = self._side(side)
         with self._console.bar(f"predicting {side}", len(prepared.samples.rows(side))) as bar:
             return infer(
                 model or prepared.model,
-                self._batches[side],
+                ((images.flip(-1), each) for images, each in batches) if mirrored else batches,
                 device=prepared.device,
                 autocast=precision.autocast(run.precision, prepared.device),
                 advance=bar.advance,
             )
+
+    def _side(self, side: str) -> Batches | InMemory:
+        """The batches of a split, made once."""
+        if side not in self._batches:
+            prepared, rows = self._prepared, self._prepared.samples.rows(side)
+            how: Any = {"batch_size": prepared.settings.train.batch_size, "seed": None}
+            if self.pixels is not None:
+                targets = prepared.samples.targets(prepared.classes)
+                plain = BATCH_AUGMENTS["none"](prepared.spec)
+                self._batches[side] = InMemory(self.pixels, targets, rows, augment=plain, **how)
+            else:
+                images = Images(
+                    prepared.samples, prepared.classes, prepared.spec, stored=self._stored
+                )
+                workers = int(prepared.settings.run.workers)
+                self._batches[side] = Batches(images, rows, workers=workers, **how)
+        return self._batches[side]
 
 
 def network_weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:

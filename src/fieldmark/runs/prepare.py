@@ -6,12 +6,24 @@ Nothing here writes a file, so that every mistake is found before a run folder e
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from fieldmark.console import Console
-from fieldmark.errors import Mistake, SettingsError, UserError, WeightsError, listed
+from fieldmark.data.augment import AUGMENTS, centre_crop
+from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.channels import channels_of
+from fieldmark.data.sources import read_pixels
+from fieldmark.errors import (
+    Mistake,
+    SettingsError,
+    UserError,
+    WeightsError,
+    counted,
+    listed,
+)
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.judge.metrics import TOP
@@ -21,6 +33,7 @@ from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.catalog import side_mistake
 from fieldmark.models.design import Design
 from fieldmark.models.heads import head_of
+from fieldmark.models.initialise import INITS
 from fieldmark.models.memory import available, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import chosen
@@ -35,6 +48,9 @@ from fieldmark.runs.stages import HEAD
 from fieldmark.runs.told import NOTHING, Told
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
+
+LOOKED_AT = 5000  # images that a first layer is made from, at the most
+Three = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
@@ -80,9 +96,14 @@ def prepare(
     samples = intake.samples
     concrete, origins = make_concrete(resolved, intake, load=load)
     check_optimizer(concrete)
+    if concrete.input.normalize == "dataset":
+        concrete, origins = with_own_channels(concrete, origins, samples, console)
     spec = input_spec(concrete)
+    check_augmenting(concrete, spec)
     device = torch.device(concrete.run.device)
     model, weight_notes = build(concrete, samples.classes, spec, load=load)
+    if load and concrete.model.weights == "none":
+        learn_from_images(model, samples)
     check_stages(concrete, model.network)
     check_batch(concrete, model)
     check_loss(concrete, samples)
@@ -100,6 +121,15 @@ def check_optimizer(settings: Settings) -> None:
         OPTIMIZERS.build(chosen.name, chosen.options, [torch.nn.Parameter(torch.zeros(1))])
     except ValueError as error:
         raise SettingsError([Mistake(f"optimizer {chosen.name}", str(error))]) from error
+
+
+def check_augmenting(settings: Settings, spec: InputSpec) -> None:
+    """Let the augmentation refuse what it cannot do, or lacks. Raises SettingsError."""
+    augment = settings.augment
+    if augment.by == "image":
+        AUGMENTS.build(augment.name, augment.options, spec)
+    else:
+        BATCH_AUGMENTS[augment.name](spec, **augment.options)
 
 
 def check_batch(settings: Settings, model: torch.nn.Module) -> None:
@@ -146,8 +176,49 @@ def check_monitor(settings: Settings, samples: Samples) -> None:
 def input_spec(settings: Settings) -> InputSpec:
     """What the network sees."""
     given = settings.input.normalize
-    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
+    mean, std = channels_as(given) if isinstance(given, str) else (given[:3], given[3:])
     return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
+
+
+def channels_as(name: str) -> tuple[Three, Three]:
+    """Mean and standard deviation of the channels by name; any will do to read pixels with."""
+    return NORMALIZE.get(name, NORMALIZE["imagenet"])
+
+
+def with_own_channels(
+    settings: Settings, origins: dict[str, str], samples: Samples, console: Console
+) -> tuple[Settings, dict[str, str]]:
+    """The settings with the mean and standard deviation of the training images' channels.
+
+    They are numbers in the settings from here on, so that a run that goes on has the same.
+    """
+    rows, spec = samples.rows("train"), input_spec(settings)
+    with console.bar("measuring channels", len(rows)) as bar:
+        mean, std = channels_of(samples, rows, spec, bar.advance)
+    numbers = tuple(float(f"{value:.6g}") for value in (*mean, *std))
+    if min(numbers[3:]) <= 0:
+        what = "the training images are of one colour in a channel; take half or imagenet"
+        raise SettingsError([Mistake("input.normalize", what)])
+    read = settings.input.model_copy(update={"normalize": numbers})
+    where = {"input.normalize": f"the channels of the {counted(len(rows), 'training image')}"}
+    return settings.model_copy(update={"input": read}), {**origins, **where}
+
+
+def learn_from_images(model: Classifier, samples: Samples) -> None:
+    """Let a network whose first layer is made from images, and not trained, see training images.
+
+    At most LOOKED_AT of them, evenly over the training rows; no other split's.
+    """
+    layers: list[Any] = list(model.network.modules())
+    learn = next((layer.learn_from for layer in layers if hasattr(layer, "learn_from")), None)
+    if learn is None:
+        return
+    rows, places, spec = samples.rows("train"), samples.places(), model.spec
+    seen = [places[row] for row in rows[:: -(-len(rows) // LOOKED_AT)].tolist()]
+    pixels = (read_pixels(samples.root, path, at, spec.evaluated_form) for path, at in seen)
+    images = [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in pixels]
+    batch = torch.stack([centre_crop(image, spec.size) for image in images])
+    learn(model.prepare(batch))
 
 
 def design(settings: Settings) -> Design:
@@ -168,7 +239,9 @@ def build(
     refuse_large_network(model.name, model.options, available())
     torch.manual_seed(settings.run.seed)
     if model.weights == "none" or not load:
-        return Classifier(assemble(design(settings), len(classes)), spec), []
+        network = assemble(design(settings), len(classes))
+        INITS.build(model.init, {})(network)
+        return Classifier(network, spec), []
     path = Path(model.weights)
     if not path.is_file():
         frozen = bool(model.freeze or model.unfreeze)

@@ -1,6 +1,8 @@
 """The story of one run: prepare, train, predict, measure, report. Each stage is told in order."""
 
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -22,7 +24,7 @@ from fieldmark.models import bundle
 from fieldmark.rundir import RunDir
 from fieldmark.runs.frozen import Frozen
 from fieldmark.runs.guard import guarded
-from fieldmark.runs.outcome import conclude
+from fieldmark.runs.outcome import Views, conclude
 from fieldmark.runs.parts import (
     Predicting,
     enter_stage,
@@ -36,6 +38,7 @@ from fieldmark.runs.prepare import Prepared, prepare
 from fieldmark.runs.run_page import Ending
 from fieldmark.runs.stop import listening
 from fieldmark.runs.tell import tell_resume, tell_stage, tell_start
+from fieldmark.runs.trackers import Trackers
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.texts import to_yaml
 
@@ -56,7 +59,8 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     """Train a run that is prepared in a folder of its own."""
     where = prepared.settings.run
     refuse_full_disk(prepared)
-    stem = f"{rundir.source_name(prepared.settings.data.source)}-{prepared.settings.model.name}"
+    source, model = rundir.source_name(prepared.settings.data.source), prepared.settings.model.name
+    stem = "-".join([source, model, *([where.tag] if where.tag else [])])
     run = rundir.create(where.out, where.name, stem)
     try:
         with guarded(run, prepared.settings.train), run.locked():
@@ -100,44 +104,54 @@ def go(
     frozen = Frozen(prepared, console)
     predict = Predicting(prepared, frozen.stored, console)
     ended: FieldmarkError | None = None
-    with listening() as stop:
-        keeper = Keeper(
-            Checkpoints(run.checkpoint),
-            history=run.history,
-            steps=run.steps,
-            every_seconds=60 * settings.train.checkpoint_minutes,
-            stop_asked=stop.is_asked,
-        )
-        if again:
-            run.manifest.unlink(missing_ok=True)
-        state, found = begin(prepared, frozen, keeper, again=again)
-        parts = make_parts(prepared, frozen.stored, predict)
-        if found:
-            in_last = state.stage == len(settings.train.stages) - 1
-            plan = make_plan(prepared, state)
-            tell_resume(state, plan, parts, console, changed=changed and in_last)
-        if found and run.is_done:  # patience counts from here, and the run is not done any more
-            state.patient_from = state.epoch
-            keeper.save(state)
-            run.manifest.unlink()
-        try:
-            reason = train_stages(state, prepared, parts, frozen, keeper, console)
-        except (StoppedError, NotFiniteError) as error:
-            ended, reason = error, str(error)
-        except DiskError as error:
-            if not run.checkpoint.is_dir():
-                raise
-            raise DiskError(f"{error}: fieldmark train --resume {run.path}") from error
-    if state.best_epoch is not None:
-        best = keeper.checkpoints.read_best(state.best_epoch)
-        prepared = frozen.prepared  # with the head that was found to be the best
-        bundle.save(run.path, network_weights(best), prepared.info)
-        prepared.model.load_state_dict(best)
-        seconds = sum(row["seconds"] for row in state.history)
-        ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
-        best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
-        said = frozen.predict if is_on_features(settings, best_stage) else predict
-        conclude(run, prepared, state, ending, said, console)
+    with Trackers(run, settings, console) as trackers:
+        with listening() as stop:
+            keeper = Keeper(
+                Checkpoints(run.checkpoint),
+                history=run.history,
+                steps=run.steps,
+                every_seconds=60 * settings.train.checkpoint_minutes,
+                stop_asked=stop.is_asked,
+            )
+            if again:
+                run.manifest.unlink(missing_ok=True)
+            state, found = begin(prepared, frozen, keeper, again=again)
+            parts = make_parts(prepared, frozen.stored, predict)
+            parts = replace(parts, follow=trackers.catch_up)
+            if found:
+                in_last = state.stage == len(settings.train.stages) - 1
+                plan = make_plan(prepared, state)
+                tell_resume(state, plan, parts, console, changed=changed and in_last)
+            if found and run.is_done:  # patience counts from here, and the run is not done any more
+                state.patient_from = state.epoch
+                keeper.save(state)
+                run.manifest.unlink()
+            trackers.start(anew=again)
+            trackers.catch_up(state.history)
+            try:
+                reason = train_stages(state, prepared, parts, frozen, keeper, console)
+            except (StoppedError, NotFiniteError) as error:
+                ended, reason = error, str(error)
+            except DiskError as error:
+                if not run.checkpoint.is_dir():
+                    raise
+                raise DiskError(f"{error}: fieldmark train --resume {run.path}") from error
+        trackers.catch_up(state.history)  # a stage on features has no epochs to follow
+        if state.best_epoch is not None:
+            best = keeper.checkpoints.read_best(state.best_epoch)
+            prepared = frozen.prepared  # with the head that was found to be the best
+            bundle.save(run.path, network_weights(best), prepared.info)
+            prepared.model.load_state_dict(best)
+            seconds = sum(row["seconds"] for row in state.history)
+            ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
+            best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
+            said = frozen.predict if is_on_features(settings, best_stage) else predict
+            mirrored = partial(predict, mirrored=True) if settings.train.test_flip else None
+            views = Views(said, mirrored)
+            metrics = conclude(run, prepared, state, ending, views, console)
+            if ending.whole:
+                trackers.finish(metrics)
+                run.write_manifest({"epochs": settings.train.epochs, **metrics["about"]})
     if isinstance(ended, StoppedError):
         raise StoppedError(f"{ended}; go on with: fieldmark train --resume {run.path}")
     if isinstance(ended, NotFiniteError):
@@ -190,7 +204,8 @@ def refuse_full_disk(prepared: Prepared) -> None:
     while not where.exists():
         where = where.parent
     weights = sum(t.nbytes for t in prepared.model.state_dict().values())
-    need = (11 if prepared.settings.train.ema else 9) * weights + 2_000_000
+    train = prepared.settings.train
+    need = (11 if train.ema or train.lookahead else 9) * weights + 2_000_000
     free = shutil.disk_usage(where).free
     if free < need:
         raise DiskError(

@@ -81,6 +81,8 @@ def run_page(
         split_words=prepared.told.split,
         timing=timing(prepared, about["times"]),
         trials=tuple(state.trials),
+        drawn=settings.train.figures,
+        flipped=found.get("test_flip"),
     )
 
 

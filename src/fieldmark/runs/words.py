@@ -50,6 +50,17 @@ def figure_lines(
     return lines
 
 
+def flip_line(found: dict[str, Any]) -> str:
+    """A split's accuracy and log loss with mirror images averaged in, in a line."""
+    low, high = found.get("intervals", {}).get("accuracy", (None, None))
+    between = "" if low is None or high is None else f" ({low:.4f} to {high:.4f})"
+    accuracy, loss = found["accuracy"], found["log_loss"]
+    numbers = f"accuracy {accuracy:.4f}{between}" + (
+        "" if loss is None else f", log loss {loss:.4f}"
+    )
+    return f"  with mirror images averaged in, apart: {numbers}"
+
+
 def _uncounted_lines(found: dict[str, Any]) -> list[str]:
     """Images that got no guess, and those that the figures are not of; none where all count."""
     no_guess, unknown = found.get("no_guess"), found.get("unknown")

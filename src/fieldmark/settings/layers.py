@@ -18,6 +18,8 @@ from fieldmark.settings.tree import Choice, Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
 LISTS = {
+    "track.to": "a list of tensorboard, wandb and mlflow such as [tensorboard]",
+    "train.figures": "a list of figures such as [macro_recall, roc_auc]",
     "train.stages": "auto, or a list such as [{train: head, epochs: 10}, {train: all}]",
     "features.rates": "a list of rates above 0 such as [1e-3, 1e-2]",
     "features.seeds": "a list of whole numbers such as [0, 1, 2]",

@@ -19,6 +19,7 @@ OPTIONS = {
     "seed": "run.seed",
     "precision": "run.precision",
     "compile": "run.compile",
+    "track": "track.to",
     "workers": "run.workers",
     "device": "run.device",
     "out": "run.out",

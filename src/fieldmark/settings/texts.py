@@ -13,12 +13,17 @@ from fieldmark.settings.tree import Settings
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses a key written twice, which would hide the first value."""
+    """Safe YAML that refuses a key written twice, which would hide the first value.
+
+    YAML takes `on` for true; as a key it is a name here.
+    """
 
     def compose_mapping_node(self, anchor: Any) -> Any:
         node = super().compose_mapping_node(anchor)
         seen = set()
         for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.tag == "tag:yaml.org,2002:bool":
+                key.tag = "tag:yaml.org,2002:str"  # a key is a name, also "on"
             if key.value in seen:
                 raise yaml.MarkedYAMLError(
                     problem=f"'{key.value}' stands twice", problem_mark=key.start_mark
@@ -28,7 +33,15 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_yaml(text: str, name: str) -> dict[str, Any]:
-    """A YAML text's table; `name` is what an error text calls it. Raises SettingsError."""
+    """A YAML text's settings; `name` is what an error text calls it. Raises SettingsError.
+
+    `aliases:` stand beside the settings and are none: `settings.aliases` reads them.
+    """
+    return {key: value for key, value in read_table(text, name).items() if key != "aliases"}
+
+
+def read_table(text: str, name: str) -> dict[str, Any]:
+    """All that a YAML text holds, aliases too. Raises SettingsError."""
     try:
         values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that there is not
@@ -45,13 +58,17 @@ def read_yaml(text: str, name: str) -> dict[str, Any]:
 
 def read_file(path: str | Path) -> Layer:
     """The layer of a settings file that `--config` names. Raises SettingsError."""
+    return layer(f"file {path}", read_yaml(config_text(path), str(path)), prefix=f"{path}: ")
+
+
+def config_text(path: str | Path) -> str:
+    """A settings file as it is written. Raises SettingsError."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         what = f"cannot be read: {reason}; check the path"
         raise SettingsError([Mistake(f"--config {path}", what)]) from error
-    return layer(f"file {path}", read_yaml(text, str(path)), prefix=f"{path}: ")
 
 
 def split_words(words: Iterable[str]) -> dict[str, str]:

@@ -16,9 +16,10 @@ Channels = tuple[float, float, float, Rate, Rate, Rate]
 
 
 def _stored_form(value: str) -> str:
-    if not re.fullmatch(r"auto|original|(shorter|square):[1-9][0-9]*(:bicubic)?", value):
+    if not re.fullmatch(r"auto|original|square|(shorter|square):[1-9][0-9]*(:bicubic)?", value):
         raise ValueError(
-            f"must be auto, original, shorter:N or square:N (:bicubic behind it), not {value}"
+            "must be auto, original, square, shorter:N or square:N (:bicubic behind it), "
+            f"not {value}"
         )
     return value
 
@@ -118,12 +119,14 @@ class InputSettings(Section):
     )
     stored: Annotated[str, AfterValidator(_stored_form)] = Field(
         "auto",
-        description="auto, shorter:N, square:N or original: the form that augmentation starts from",
+        description="auto, shorter:N, square:N, square (of the size) or original: the form that "
+        "augmentation starts from",
     )
-    normalize: Literal["auto", "imagenet", "half"] | Channels = Field(
+    normalize: Literal["auto", "imagenet", "half", "dataset"] | Channels = Field(
         "auto",
         description="the channels' mean and standard deviation: auto (the weights' own, else "
-        "imagenet), imagenet, half, or [mean, mean, mean, std, std, std]",
+        "imagenet), imagenet, half, dataset (the training images' own), or [mean, mean, mean, "
+        "std, std, std]",
     )
 
 
@@ -135,6 +138,10 @@ class ModelSettings(Choice):
         "auto",
         description="none (random), default (the hub's best), a version's name, a .safetensors or "
         ".pth file; auto: default for images of more than 64 px where the hub has any, else none",
+    )
+    init: str = Field(
+        "pytorch",
+        description="how random weights are drawn: pytorch (the network's own) or kaiming",
     )
     weights_partial: bool = Field(False, description="take a file that fits only in part")
     freeze: bool = Field(False, description="train the head only; every image passes the rest once")
@@ -178,19 +185,27 @@ class FeaturesSettings(Section):
 class AugmentSettings(Choice):
     """What happens to an image in training."""
 
-    name: str = Field("auto", description="none, light or standard")
+    name: str = Field(
+        "auto",
+        description="a name of the table below, or a .yaml or .json file that Albumentations saved",
+    )
+    by: Literal["auto", "image", "batch"] = Field(
+        "auto",
+        description="image: each by itself, in the loading processes; batch: small images lie in "
+        "memory and are changed a batch at a time on the device; auto: batch where that can be",
+    )
 
 
 class OptimizerSettings(Choice):
     """The optimiser; its options (optimizer.lr, optimizer.weight_decay, ...) stand beside it."""
 
-    name: str = Field("adamw", description="adamw, adam, sgd, adadelta or rmsprop")
+    name: str = Field("adamw", description="a name of the table below, or timm/NAME")
 
 
 class ScheduleSettings(Choice):
     """How the learning rate moves."""
 
-    name: str = Field("cosine", description="cosine, one-cycle, step, plateau or none")
+    name: str = Field("cosine", description="cosine, one-cycle, triangle, step, plateau or none")
 
 
 class LossSettings(Choice):
@@ -203,6 +218,16 @@ class MixSettings(Choice):
     """Images of a batch that are put into one another, with their labels."""
 
     name: str = Field("none", description="none, mixup, cutmix or either")
+
+
+class PenaltySettings(Section):
+    """What is added to the loss so that weights stay small; told apart from the loss."""
+
+    l1: Annotated[float, Field(ge=0)] = Field(0.0, description="times the sum of |weight|")
+    l2: Annotated[float, Field(ge=0)] = Field(0.0, description="times half the sum of weight^2")
+    on: Literal["all", "weights"] = Field(
+        "all", description="all trained parameters, or weights: no biases and nothing of norms"
+    )
 
 
 class StageSettings(Section):
@@ -262,6 +287,17 @@ class TrainSettings(Section):
         "auto: 0.9 where weights are tuned, else 1",
     )
     head_factor: Rate = Field(1.0, description="the head's rate over that of the other layers")
+    bias_factor: Rate = Field(
+        1.0, description="the rate of biases over that of the other parameters; their decay stays"
+    )
+    decay_on: Literal["all", "weights"] = Field(
+        "all", description="what weight decay covers: all, or weights: no biases, nothing of norms"
+    )
+    lookahead: Count | None = Field(
+        None,
+        description="steps between two updates of slow weights, which training goes on from and "
+        "which are kept; in place of ema",
+    )
     norm_frozen: AutoBool = Field(
         AUTO,
         description="batch norm keeps the statistics that came with the weights; auto: where "
@@ -275,6 +311,15 @@ class TrainSettings(Section):
         AUTO,
         description="stop after so many epochs without a better figure; none: never; auto: 10, "
         "where weights are tuned 2; a head that other stages follow has 10 or more",
+    )
+    figures: Annotated[tuple[str, ...], Listed] = Field(
+        (),
+        description="figures printed after each epoch and drawn in the report, beside loss, "
+        "accuracy and the monitored one",
+    )
+    test_flip: bool = Field(
+        False,
+        description="tell also, apart, the figures of images averaged with their mirror images",
     )
     checkpoint_minutes: Annotated[float, Field(gt=0)] = Field(
         10.0, description="minutes between checkpoints inside a long epoch"
@@ -301,6 +346,17 @@ class RunSettings(Section):
     compile: bool = Field(False, description="compile the network for training (torch.compile)")
     out: str = Field("runs", description="the folder that run folders are made in")
     name: str | None = Field(None, description="the run folder's name")
+    tag: str | None = Field(None, description="a word in the name of a run that is given none")
+
+
+class TrackSettings(Section):
+    """Where figures are sent besides the run folder."""
+
+    to: Annotated[tuple[Literal["tensorboard", "wandb", "mlflow"], ...], Listed] = Field(
+        (), description="tensorboard, wandb, mlflow, with commas between"
+    )
+    project: str = Field("fieldmark", description="the project, or MLflow's experiment")
+    entity: str | None = Field(None, description="the team or user, of wandb")
 
 
 class Settings(Section):
@@ -316,7 +372,9 @@ class Settings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     loss: LossSettings = LossSettings()
     mix: MixSettings = MixSettings()
+    penalty: PenaltySettings = PenaltySettings()
     train: TrainSettings = TrainSettings()
+    track: TrackSettings = TrackSettings()
     run: RunSettings = RunSettings()
 
 

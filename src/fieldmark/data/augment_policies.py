@@ -1,0 +1,175 @@
+"""Augmentations that draw which change is made: RandAugment, TrivialAugment, and a strong mix.
+
+The changes and the strengths are torchvision's own, the kernels too; what is drawn comes from
+the addressed generator.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from math import atan, degrees
+from typing import Annotated
+
+import numpy as np
+import torch
+from pydantic import Field
+from torchvision.transforms.v2 import InterpolationMode
+from torchvision.transforms.v2 import functional as kernels
+
+from fieldmark.data.changes import Area, Augment, Chance, erase, mirror, resized_crop, rotate
+from fieldmark.records import InputSpec
+
+STEPS = 30  # the highest magnitude; 0 is the lowest
+
+Ops = Annotated[int, Field(ge=0, le=14)]
+Magnitude = Annotated[int, Field(ge=0, le=STEPS)]
+
+
+def randaugment(
+    seen: InputSpec,
+    *,
+    ops: Ops = 2,
+    magnitude: Magnitude = 9,
+    least_area: Area = 0.35,
+    flip: bool = True,
+) -> Augment:
+    """A random resized crop, mirrored by half; then `ops` drawn changes of magnitude / 30.
+
+    Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search
+    space", 2019.
+    """
+    return partial(
+        _change, seen=seen, ops=ops, magnitude=magnitude, least_area=least_area, flip=flip
+    )
+
+
+def trivialaugment(seen: InputSpec, *, least_area: Area = 0.35, flip: bool = True) -> Augment:
+    """A random resized crop, mirrored by half; then one drawn change of any magnitude.
+
+    Its changes reach further than those of RandAugment. Mueller and Hutter, "TrivialAugment:
+    Tuning-free Yet State-of-the-Art Data Augmentation", 2021.
+    """
+    return partial(_change, seen=seen, ops=1, magnitude=None, least_area=least_area, flip=flip)
+
+
+def strong(
+    seen: InputSpec,
+    *,
+    least_area: Area = 0.2,
+    flip: bool = True,
+    ops: Ops = 2,
+    magnitude: Magnitude = 9,
+    erasing: Chance = 0.25,
+) -> Augment:
+    """A random resized crop, mirrored by half, RandAugment, and by chance a box of noise.
+
+    For long training, or large networks on few images. -> float32, or uint8 where the chance
+    `erasing` is 0
+    """
+    return partial(
+        _change,
+        seen=seen,
+        ops=ops,
+        magnitude=magnitude,
+        least_area=least_area,
+        flip=flip,
+        erasing=erasing,
+    )
+
+
+def _change(
+    image: torch.Tensor,
+    draw: np.random.Generator,
+    *,
+    seen: InputSpec,
+    ops: int,
+    magnitude: int | None,
+    least_area: float,
+    flip: bool,
+    erasing: float = 0.0,
+) -> torch.Tensor:
+    """magnitude: None draws one for each change, from the wider ranges of TrivialAugment."""
+    image = mirror(resized_crop(image, seen.size, least_area, draw), draw, flip)
+    for _ in range(ops):
+        name = CHANGES[int(draw.integers(len(CHANGES)))]
+        step = int(draw.integers(STEPS + 1)) if magnitude is None else magnitude
+        sign = -1 if draw.random() < 0.5 else 1
+        image = changed(image, name, strength(name, step, seen.size, magnitude is None), sign)
+    if not erasing:
+        return image
+    return erase(image, seen, draw) if draw.random() < erasing else image.float()
+
+
+def strength(name: str, step: int, size: int, wide: bool) -> float:
+    """How much a change does at a step of 0 to 30 on an image of that side; 0 where it has none.
+
+    A shear as a slope, a move in pixels, an angle in degrees, bits, the bound of solarize as a
+    share of the full scale, the others as what is added to a factor of 1.
+    """
+    share = step / STEPS
+    if name == "posterize":
+        return round(8 - share * (6 if wide else 4))
+    if name == "solarize":
+        return 1 - share
+    if name in ("move_right", "move_down"):
+        return share * (32 if wide else 150 / 331 * size)
+    if name == "rotate":
+        return share * (135 if wide else 30)
+    if name in ("shear_right", "shear_down"):
+        return share * (0.99 if wide else 0.3)
+    return share * (0.99 if wide else 0.9) if name in FACTORS else 0.0
+
+
+def changed(image: torch.Tensor, name: str, value: float, sign: int) -> torch.Tensor:
+    """uint8 (C, H, W) after one change; `sign` turns those that have two directions."""
+    if name in FACTORS:
+        return FACTORS[name](image, 1 + sign * value)
+    if name in MOVES:
+        return MOVES[name](image, sign * value)
+    return OTHERS[name](image, value)
+
+
+def _sheared(image: torch.Tensor, slope: float, *, across: bool) -> torch.Tensor:
+    angle = degrees(atan(slope))
+    return _affine(image, [angle, 0.0] if across else [0.0, angle], [0, 0], [0.0, 0.0])
+
+
+def _moved(image: torch.Tensor, pixels: float, *, across: bool) -> torch.Tensor:
+    return _affine(image, [0.0, 0.0], [int(pixels), 0] if across else [0, int(pixels)], None)
+
+
+def _affine(
+    image: torch.Tensor, shear: list[float], move: list[int], centre: list[float] | None
+) -> torch.Tensor:
+    found: torch.Tensor = kernels.affine(
+        image,
+        angle=0.0,
+        translate=[float(each) for each in move],
+        scale=1.0,
+        shear=shear,
+        interpolation=InterpolationMode.BILINEAR,
+        center=centre,
+    )
+    return found
+
+
+FACTORS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "brightness": kernels.adjust_brightness,
+    "saturation": kernels.adjust_saturation,
+    "contrast": kernels.adjust_contrast,
+    "sharpness": kernels.adjust_sharpness,
+}
+MOVES: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "shear_right": partial(_sheared, across=True),
+    "shear_down": partial(_sheared, across=False),
+    "move_right": partial(_moved, across=True),
+    "move_down": partial(_moved, across=False),
+    "rotate": rotate,
+}
+OTHERS: dict[str, Callable[[torch.Tensor, float], torch.Tensor]] = {
+    "identity": lambda image, _: image,
+    "posterize": lambda image, bits: kernels.posterize(image, int(bits)),
+    "solarize": lambda image, bound: kernels.solarize(image, 255 * bound),
+    "autocontrast": lambda image, _: kernels.autocontrast(image),
+    "equalize": lambda image, _: kernels.equalize(image),
+}
+CHANGES = (*OTHERS, *MOVES, *FACTORS)

@@ -1,0 +1,171 @@
+"""What happens to images in training, a whole batch at a time, on whatever device they lie.
+
+A preset takes the InputSpec and the options of data.augment's preset of the same name, and
+gives a function (n, 3, H, W) uint8, Draws -> (n, 3, size, size), uint8, or float32 on the same
+scale of 0 to 255. Each image is changed as data.augment would at the same parameters; only the
+numbers that are drawn for it are others. There is no loop over images, so that small images
+come as fast as an accelerator takes them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fieldmark.data import batch_changes as changes
+from fieldmark.data.changes import Degrees, Padding, Pixels, Shift, Strength, centre_crop, means_of
+from fieldmark.records import InputSpec
+
+BATCH, FIXED = 7, 8  # streams of random numbers; data.loader lists the others
+WIDTH = 16  # numbers that an image has at most in one stream
+CHANCE = 0.5
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers of a batch's images: a function of (seed, epoch, row, draw) alone.
+
+    rows, draws: (n,) int64, as data.loader.Keys gives them. Asked twice, the same numbers come.
+    """
+
+    seed: int
+    epoch: int
+    rows: np.ndarray
+    draws: np.ndarray
+
+    def uniform(self, count: int) -> np.ndarray:
+        """The first `count` numbers of each image. -> (n, count) float64 in [0, 1)"""
+        return self._numbers([self.seed, BATCH, self.epoch], count)
+
+    def fixed(self, count: int) -> np.ndarray:
+        """Numbers of each image that are the same in every epoch. -> (n, count) float64"""
+        return self._numbers([self.seed, FIXED], count)
+
+    def _numbers(self, words: list[int], count: int) -> np.ndarray:
+        if count > WIDTH:
+            raise ValueError(f"an image has {WIDTH} numbers, not {count}")
+        key = np.random.SeedSequence(words).generate_state(1, np.uint64)
+        first = (self.draws.astype(np.uint64) << 40) + self.rows.astype(np.uint64) * WIDTH
+        places = first[:, None] + np.arange(count, dtype=np.uint64)
+        return (split_mix(key, places) >> 11) * 2.0**-53
+
+
+BatchAugment = Callable[[torch.Tensor, Draws], torch.Tensor]
+
+
+def split_mix(key: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Outputs of SplitMix64 seeded with `key`, by their place in its stream, from 0. -> uint64
+
+    Any place costs the same, so no generator is made for an image. Steele, Lea and Flood,
+    "Fast Splittable Pseudorandom Number Generators", 2014.
+    """
+    state = key + (places + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> 30)) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> 27)) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> 31)  # type: ignore[no-any-return]
+
+
+def none(seen: InputSpec) -> BatchAugment:
+    """The images as evaluation sees them."""
+    return lambda images, _: centre_crop(images, seen.size)
+
+
+def light(seen: InputSpec, *, shift: Strength = 0.1, flip: bool = True) -> BatchAugment:
+    """Moved by up to `shift` of the side (at least a pixel), edges repeated; mirrored by half."""
+    most = max(1, round(shift * seen.size)) if shift else 0
+
+    def change(images: torch.Tensor, draws: Draws) -> torch.Tensor:
+        drawn = draws.uniform(3)
+        mirrored = drawn[:, 2] < CHANCE if flip else None
+        moves = _whole(drawn[:, :2], -most, most)
+        return changes.crop_beside_centre(images, seen.size, moves, mirrored=mirrored)
+
+    return change
+
+
+def crop(
+    seen: InputSpec,
+    *,
+    pad: Pixels = 4,
+    padding: Padding = "reflect",
+    flip: bool = True,
+    alternate: bool = False,
+    hole: Pixels = 0,
+) -> BatchAugment:
+    """A square of the image padded by `pad`, mirrored by half; a hole in it.
+
+    alternate: in the first epoch a half of the images is mirrored, then all change sides each
+    epoch, so that two epochs show each image both ways (Jordan, arXiv 2404.00498).
+    """
+    values = means_of(seen)
+
+    def change(images: torch.Tensor, draws: Draws) -> torch.Tensor:
+        drawn = draws.uniform(5)
+        mirrored = drawn[:, 2] < CHANCE if flip else None
+        if flip and alternate:
+            mirrored = (draws.fixed(1)[:, 0] < CHANCE) ^ (draws.epoch % 2 == 1)
+        moves = _whole(drawn[:, :2], -pad, pad)
+        images = changes.crop_beside_centre(
+            images, seen.size, moves, mirrored=mirrored, padding=padding
+        )
+        return _cut(images, drawn[:, 3:], np.full(len(images), hole), values) if hole else images
+
+    return change
+
+
+def cifar(
+    seen: InputSpec,
+    *,
+    angle: Degrees = 10.0,
+    shift: Shift = 20.0,
+    hole: Pixels = 16,
+    flip: bool = True,
+) -> BatchAugment:
+    """Turned, mirrored, channels shifted, a hole cut: each with a chance of one half."""
+    values = means_of(seen)
+
+    def change(images: torch.Tensor, draws: Draws) -> torch.Tensor:
+        images, drawn = centre_crop(images, seen.size), draws.uniform(10)
+        turned, mirrored, moved, holed = (drawn[:, at] < CHANCE for at in (0, 2, 3, 7))
+        if angle:
+            images = changes.rotate(images, _between(drawn[:, 1], angle) * turned)
+        if flip:
+            images = changes.mirror(images, mirrored)
+        if shift:
+            shifts = _between(drawn[:, 4:7], shift) * moved[:, None]
+            images = changes.shift_channels(images, shifts)
+        return _cut(images, drawn[:, 8:], hole * holed, values) if hole else images
+
+    return change
+
+
+BATCH_AUGMENTS: dict[str, Callable[..., BatchAugment]] = {
+    "none": none,
+    "light": light,
+    "crop": crop,
+    "cifar": cifar,
+}
+
+
+def _whole(drawn: np.ndarray, low: int, high: int | np.ndarray) -> np.ndarray:
+    """Numbers in [0, 1) as whole ones from `low` to `high`, both included. -> int64"""
+    steps: np.ndarray = np.floor(drawn * (high - low + 1)).astype(np.int64)
+    return low + steps
+
+
+def _between(drawn: np.ndarray, most: float) -> np.ndarray:
+    """Numbers in [0, 1) as ones from -most to most."""
+    return most * (2 * drawn - 1)
+
+
+def _cut(
+    images: torch.Tensor, drawn: np.ndarray, holes: np.ndarray, values: torch.Tensor
+) -> torch.Tensor:
+    """A hole of side `holes` (n,) in each image, anywhere that all of it lies inside. -> float32
+
+    One that is larger than the image covers all of it; 0 is none.
+    """
+    lengths = np.array(images.shape[-2:])
+    sides = np.minimum(holes, lengths.min())
+    return changes.fill_holes(images, _whole(drawn, 0, lengths - sides[:, None]), sides, values)

@@ -1,0 +1,142 @@
+"""Foreign names for settings: a recipe brings them, and words are rewritten before parsing.
+
+`aliases:` of a recipe or of a settings file is a table of flags and the settings that they mean,
+or the name of the recipe that has it. Each flag takes a value. Where a flag means several
+settings, the first has the value and the others are fixed:
+
+    aliases:
+      -bn: model.batch_norm
+      -wp: [track.project, track.to=wandb]
+
+A name that does not begin with "-" is one for `name=value` words.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from fieldmark import recipes
+from fieldmark.errors import Mistake, SettingsError
+from fieldmark.settings.options import OPTIONS, flag
+from fieldmark.settings.texts import config_text, read_table
+
+Aliases = dict[str, tuple[str, ...]]
+FLAGS = {flag(option): key for option, key in OPTIONS.items()}  # fieldmark's own
+
+
+@dataclass(frozen=True)
+class Rewritten:
+    """Words without aliases, and for each setting the flag that it was typed as."""
+
+    words: list[str]
+    typed: dict[str, str] = field(default_factory=dict)
+
+    def as_typed(self, error: SettingsError) -> SettingsError:
+        """The same mistakes, told under the flags as they were typed."""
+        return SettingsError(
+            Mistake(self.typed.get(each.where, each.where), each.what) for each in error.mistakes
+        )
+
+
+def rewrite(words: Sequence[str]) -> Rewritten:
+    """The words of `train` with each alias as `key=value`, where --recipe or --config has any.
+
+    "-bn true" and "-bn=true" become "model.batch_norm=true". Of two for one setting the last
+    holds. What is no alias stays as it is. Raises SettingsError for a recipe or file that cannot
+    be read, for a flag without a value, and beside an option of fieldmark's own that sets the same.
+    """
+    aliases: Aliases = {}
+    for option, read in (("--recipe", of_recipe), ("--config", of_config)):
+        named = _value_of(words, option)
+        aliases |= read(named) if named else {}
+    return _rewrite(words, aliases) if aliases else Rewritten([*words])
+
+
+def of_recipe(name: str) -> Aliases:
+    """A recipe's aliases. Raises SettingsError where there is no such recipe."""
+    return _read(recipes.text(name), f"recipe {name}")
+
+
+def of_config(path: str) -> Aliases:
+    """A settings file's aliases. Raises SettingsError."""
+    return _read(config_text(path), path)
+
+
+def recipe_with(alias: str) -> str | None:
+    """The first recipe that knows this flag."""
+    return next((name for name in recipes.names() if alias in of_recipe(name)), None)
+
+
+def _read(text: str, name: str) -> Aliases:
+    table = read_table(text, name).get("aliases") or {}
+    if isinstance(table, str):
+        return of_recipe(table)
+    targets = {str(alias): _targets(each) for alias, each in _items(table)}
+    wrong = [alias for alias, each in targets.items() if not _is_right(each)]
+    if wrong or not isinstance(table, Mapping):
+        what = "must be a flag and its setting, such as -e: train.epochs"
+        raise SettingsError([Mistake(f"{name}: aliases{f', {wrong[0]}' if wrong else ''}", what)])
+    return targets
+
+
+def _items(table: Any) -> Iterable[tuple[Any, Any]]:
+    return table.items() if isinstance(table, Mapping) else ()
+
+
+def _targets(meaning: Any) -> tuple[str, ...]:
+    return tuple(map(str, meaning)) if isinstance(meaning, list) else (str(meaning),)
+
+
+def _is_right(targets: tuple[str, ...]) -> bool:
+    """One setting that has the value, then only settings with values of their own."""
+    return bool(targets) and "=" not in targets[0] and all("=" in each for each in targets[1:])
+
+
+def _value_of(words: Sequence[str], option: str) -> str | None:
+    """The last value of one of fieldmark's own options, as the parser will find it."""
+    found = None
+    for word, following in zip(words, [*words[1:], None], strict=True):
+        name, equals, value = word.partition("=")
+        if word == "--":
+            break
+        if name == option:
+            found = value if equals else following
+    return found
+
+
+def _rewrite(words: Sequence[str], aliases: Aliases) -> Rewritten:
+    done = Rewritten([])
+    rest = iter(words)
+    for word in rest:
+        alias, equals, value = word.partition("=")
+        if word == "--":
+            done.words.extend([word, *rest])
+        elif alias not in aliases or not (equals or alias.startswith("-")):
+            done.words.append(word)
+            done.typed.pop(OPTIONS.get(alias, alias), None)  # a word of the user's own, later
+        else:
+            _put(done, alias, value if equals else next(rest, ""), aliases[alias])
+    _refuse_twice(done)
+    return done
+
+
+def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> None:
+    """Add the words that an alias with its value means. Raises SettingsError without a value."""
+    if not value or re.match(r"-[^0-9.]", value):  # no value of ours begins as a flag does
+        raise SettingsError([Mistake(alias, f"needs a value, as in {alias} VALUE")])
+    for word in (f"{targets[0]}={value}", *targets[1:]):
+        done.words.append(word)
+        key = word.partition("=")[0]
+        done.typed[OPTIONS.get(key, key)] = alias
+
+
+def _refuse_twice(done: Rewritten) -> None:
+    """An option of fieldmark's own beside an alias for the same setting: which holds is unclear."""
+    options = {FLAGS.get(name := word.partition("=")[0]): name for word in done.words}
+    both = [key for key in done.typed if key in options]
+    if both:
+        raise SettingsError(
+            Mistake(done.typed[key], f"sets {key}, and so does {options[key]}; leave one out")
+            for key in both
+        )

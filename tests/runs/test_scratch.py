@@ -1,0 +1,214 @@
+"""Training from scratch: images in memory, own channels, drawn weights, mirror images."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from PIL import Image
+from smallruns import (
+    QUIET,
+    draw_photos,
+    history,
+    in_process,
+    predictions,
+    resume,
+    same_results,
+    train,
+    train_and_die,
+)
+
+from fieldmark.data.images import read_file
+from fieldmark.errors import SettingsError
+from fieldmark.models.bundle import load
+from fieldmark.rundir import RunDir
+from fieldmark.runs.begin import gather
+from fieldmark.runs.prepare import prepare
+from fieldmark.settings.texts import read_yaml
+
+STEP = "fieldmark.fit.loop:step"
+FAST = (
+    "model.name=cifar_fast",
+    "model.width=8",
+    "augment.name=crop",
+    "augment.alternate=true",
+    "augment.hole=4",
+    "train.lookahead=2",
+    "train.bias_factor=8",
+    "penalty.l1=1e-5",
+    "schedule.name=one-cycle",
+)
+
+
+def settled(data, *words):
+    return prepare(gather(str(data), words, {}), QUIET)
+
+
+def refused(data, *words):
+    with pytest.raises(SettingsError) as error:
+        settled(data, *words)
+    return str(error.value)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "large", each=6, side=80)
+
+
+def test_small_images_are_changed_a_batch_at_a_time_and_others_one_by_one(photos, large):
+    assert settled(photos).settings.augment.by == "batch"
+    assert settled(photos, "augment.name=standard").settings.augment.by == "image"
+    assert settled(large, "model.weights=none").settings.augment.by == "image"
+
+
+def test_a_square_is_of_the_size_that_the_network_sees(large):
+    words = ("model.weights=none", "input.stored=square", "input.size=72")
+    assert settled(large, *words).settings.input.stored == "square:72"
+
+
+def test_what_cannot_be_changed_in_batches_is_told(photos, large):
+    found = refused(photos, "augment.by=batch", "augment.name=standard")
+    assert "'standard' works on one image at a time; take image or 'none', 'light'" in found
+    found = refused(
+        large, "model.weights=none", "augment.by=batch", "augment.name=light", "input.size=72"
+    )
+    assert "only small square images that fit in memory can be changed so; take image" in found
+
+
+def test_own_channels_are_those_of_the_training_images_and_stay_with_the_run(photos, tmp_path):
+    run = train(photos, tmp_path, "own", "input.normalize=dataset", epochs="1")
+    samples = pl.read_parquet(run.samples).filter(pl.col("split") == "train")
+    pixels = np.concatenate(
+        [np.asarray(Image.open(photos / path)).reshape(-1, 3) for path in samples["path"]]
+    )
+    spec = json.loads((run.path / "model.json").read_text())["spec"]
+    assert np.allclose(spec["mean"], pixels.mean(0) / 255, atol=1e-5)
+    assert np.allclose(spec["std"], pixels.std(0) / 255, atol=1e-5)
+    again = (
+        train(run.settings, tmp_path, "again", config=str(run.settings), epochs="1") if 0 else run
+    )
+    numbers = read_yaml(again.settings.read_text(), "settings")["input"]["normalize"]
+    assert numbers == [*spec["mean"], *spec["std"]]
+
+
+def test_own_channels_never_see_the_test(tmp_path):
+    photos = draw_photos(tmp_path / "photos", each=20)
+    for name in ("blue", "green", "red"):
+        (photos / "train" / name).mkdir(parents=True)
+        (photos / "test" / name).mkdir(parents=True)
+        for number, file in enumerate(sorted((photos / name).iterdir())):
+            file.rename(photos / ("test" if number >= 16 else "train") / name / file.name)
+        (photos / name).rmdir()
+    before = settled(photos, "input.normalize=dataset").spec
+    for file in (photos / "test").rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    assert settled(photos, "input.normalize=dataset").spec == before
+
+
+def test_channels_of_one_colour_are_refused(tmp_path):
+    photos = draw_photos(tmp_path / "photos", each=8)
+    for file in photos.rglob("*.png"):
+        pixels = np.array(Image.open(file))
+        pixels[..., 0] = 7
+        Image.fromarray(pixels).save(file)
+    found = refused(photos, "input.normalize=dataset")
+    assert "the training images are of one colour in a channel; take half or imagenet" in found
+
+
+def test_weights_are_drawn_by_name(photos):
+    plain = settled(photos, "model.name=small_cnn").model.network.state_dict()
+    drawn = settled(photos, "model.name=small_cnn", "model.init=kaiming").model.network
+    head = [layer for layer in drawn.modules() if isinstance(layer, torch.nn.Linear)][-1]
+    assert not torch.equal(plain["stage1.0.weight"], drawn.state_dict()["stage1.0.weight"])
+    assert head.weight.std().item() == pytest.approx(0.01, rel=0.2)
+
+
+def test_drawn_weights_do_not_go_with_others(photos):
+    found = refused(photos, "model.init=kaimin")
+    assert "there is no initialisation 'kaimin'; did you mean 'kaiming'?" in found
+    found = refused(photos, "model.init=kaiming", "model.weights=default")
+    assert "draws random weights, and model.weights gives others" in found
+
+
+def test_a_network_built_for_a_size_is_built_for_that_of_the_images(photos):
+    model = settled(photos, "model.name=nature_cnn", "input.size=64", "model.weights=none")
+    assert model.settings.model.options["image_size"] == 64
+    found = refused(photos, "model.name=nature_cnn", "input.size=31", "model.weights=none")
+    assert "needs images of 32 px or more, not 31" in found
+
+
+def test_the_first_layer_is_made_from_training_images_alone(photos):
+    one = settled(photos, *FAST[:2]).model.network.state_dict()
+    other = settled(photos, *FAST[:2], "data.split_seed=1").model.network.state_dict()
+    made = [name for name in one if not torch.equal(one[name], other[name])]
+    assert len(made) == 1
+
+
+def test_what_changes_no_head_is_refused_for_one(large):
+    words = ["model.freeze=true", "model.name=resnet18", "model.weights=default"]
+    with pytest.raises(SettingsError, match="a head alone is trained on features") as error:
+        prepare(
+            gather(str(large), [*words, "train.bias_factor=2", "train.decay_on=weights"], {}),
+            QUIET,
+            load=False,
+        )
+    assert str(error.value).count("leave it out") == 2
+
+
+def test_only_one_average_of_the_weights_is_kept(photos):
+    found = refused(photos, "train.ema=0.9", "train.lookahead=3")
+    assert "train.lookahead: keeps slow weights, and train.ema an average; leave one" in found
+
+
+def test_a_misspelt_figure_is_named(photos):
+    found = refused(photos, "train.figures=macro_recal")
+    assert "there is no figure 'macro_recal'; did you mean 'macro_recall'?" in found
+
+
+@pytest.mark.parametrize("count", [2, 9])
+def test_a_killed_run_with_images_in_memory_goes_on_to_the_same_bits(photos, tmp_path, count):
+    whole = train(photos, tmp_path, "whole", *FAST)
+    words = [*FAST, "train.checkpoint_minutes=1e-9"]
+    assert in_process(train_and_die, STEP, count, photos, tmp_path, "killed", words) == -9
+    resumed = resume(RunDir(tmp_path / "killed"))
+    assert same_results(whole, resumed)
+
+
+def test_images_in_memory_give_what_the_loader_gives_without_augmentation(photos, tmp_path):
+    words = ("augment.name=none",)
+    batch = train(photos, tmp_path, "batch", *words)
+    image = train(photos, tmp_path, "image", *words, "augment.by=image")
+    assert same_results(batch, image)
+
+
+def test_mirror_images_are_averaged_and_told_apart(photos, tmp_path):
+    plain = train(photos, tmp_path, "plain")
+    flipped = train(photos, tmp_path, "flipped", "train.test_flip=true")
+    assert history(plain).equals(history(flipped))
+    assert predictions(plain).equals(predictions(flipped))
+    told = json.loads(flipped.metrics.read_text())
+    assert "test_flip" not in json.loads(plain.metrics.read_text())
+    test = told["test_flip"]["test"]
+    assert test["n"] == told["test"]["n"]
+    assert len(test["intervals"]["accuracy"]) == 2
+    assert "mirror image" in flipped.report.read_text()
+    table = pl.read_parquet(flipped.path / "predictions-flip.parquet")
+
+    model, _ = load(flipped.path)
+    row = table.row(0, named=True)
+    image = torch.from_numpy(read_file(photos / row["path"]).copy()).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        both = (model.eval()(image) + model(image.flip(-1))) / 2
+    found = [row[f"logit:{name}"] for name in ("blue", "green", "red")]
+    assert np.allclose(found, both[0].numpy(), atol=1e-4)
+
+
+def test_a_tag_stands_in_the_name_of_the_run(photos, tmp_path):
+    run = train(photos, tmp_path, None, "run.tag=q3", epochs="1")
+    assert run.name == "photos-small_cnn-q3-1"

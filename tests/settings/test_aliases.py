@@ -1,0 +1,180 @@
+import pytest
+import yaml
+
+from fieldmark import recipes
+from fieldmark.cli import main
+from fieldmark.cli.typed import WORDS, command_line
+from fieldmark.errors import Mistake, SettingsError
+from fieldmark.settings.aliases import of_config, of_recipe, recipe_with, rewrite
+from fieldmark.settings.layers import layer, read
+from fieldmark.settings.texts import read_file, read_words, split_words
+
+TABLE = """
+data: photos
+aliases:
+  -bn: model.batch_norm
+  -e: train.epochs
+  --epochs: train.epochs
+  -wp: [track.project, track.to=wandb]
+  rate: optimizer.lr
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(TABLE)
+    return str(path)
+
+
+def after(config, *words):
+    """The words that stand behind --config once they are rewritten."""
+    return rewrite(["train", "--config", config, *words]).words[3:]
+
+
+def refused(config, *words):
+    with pytest.raises(SettingsError) as caught:
+        rewrite(["train", "--config", config, *words])
+    return str(caught.value)
+
+
+def test_a_flag_and_its_value_become_a_setting(config):
+    assert after(config, "-bn", "true", "x", "-e=5") == [
+        *("model.batch_norm=true", "x", "train.epochs=5")
+    ]
+
+
+def test_a_value_may_hold_an_equals_sign_and_be_negative(config):
+    assert after(config, "-bn", "a=b", "-e", "-5") == ["model.batch_norm=a=b", "train.epochs=-5"]
+
+
+def test_a_flag_may_mean_several_settings_of_which_the_first_has_the_value(config):
+    assert after(config, "-wp", "birds") == ["track.project=birds", "track.to=wandb"]
+
+
+def test_a_name_without_a_dash_is_one_for_name_and_value_words(config):
+    assert after(config, "rate=0.1", "rate") == ["optimizer.lr=0.1", "rate"]
+
+
+def test_of_two_words_for_one_setting_the_last_holds(config):
+    words = after(config, "-e", "5", "--epochs", "7")
+    assert split_words(words) == {"train.epochs": "7"}
+
+
+def test_words_behind_two_dashes_stay(config):
+    assert after(config, "--", "-e", "5") == ["--", "-e", "5"]
+
+
+def test_without_a_recipe_or_a_file_all_words_stay():
+    words = ["train", "photos", "-e", "5", "--epochs", "3"]
+    assert rewrite(words).words == words
+
+
+@pytest.mark.parametrize("spelling", [["--recipe", "nature-cnn"], ["--recipe=nature-cnn"]])
+def test_the_recipe_is_found_wherever_it_stands(spelling):
+    for words in (["-e", "5", *spelling], [*spelling, "-e", "5"]):
+        assert "train.epochs=5" in rewrite(["train", *words]).words
+
+
+def test_a_copied_recipe_brings_its_flags(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(recipes.text("nature-cnn-published"))
+    assert of_config(str(path)) == of_recipe("nature-cnn")
+    assert read_file(path).values.keys().isdisjoint({"aliases", "aliases.-e", "aliases.name"})
+
+
+@pytest.mark.parametrize("words", [["-e"], ["-e="], ["-e", "-bn", "true"], ["-e", "--dry-run"]])
+def test_a_flag_without_a_value_is_refused(config, words):
+    assert refused(config, *words) == "-e: needs a value, as in -e VALUE"
+
+
+def test_an_option_for_the_same_setting_beside_a_flag_is_refused(config):
+    for option in (["--track", "mlflow"], ["--track=mlflow"]):
+        told = "-wp: sets track.to, and so does --track; leave one out"
+        assert refused(config, "-wp", "birds", *option) == told
+
+
+def test_an_alias_that_is_spelt_as_an_option_stands_beside_another_alias(config):
+    assert after(config, "--epochs", "7", "-e", "5") == ["train.epochs=7", "train.epochs=5"]
+
+
+@pytest.mark.parametrize(
+    ("aliases", "where"),
+    [
+        ("{-e: [train.epochs, track.to]}", ", -e"),
+        ("{-e: train.epochs=5}", ", -e"),
+        ("{-e: []}", ", -e"),
+        ("[-e, train.epochs]", ""),
+    ],
+)
+def test_a_table_of_aliases_that_makes_no_sense_is_refused(tmp_path, aliases, where):
+    path = tmp_path / "f.yaml"
+    path.write_text(f"aliases: {aliases}\n")
+    with pytest.raises(SettingsError) as caught:
+        of_config(str(path))
+    what = "must be a flag and its setting, such as -e: train.epochs"
+    assert str(caught.value) == f"{path}: aliases{where}: {what}"
+
+
+def test_mistakes_are_told_under_the_flag_as_typed(config):
+    rewritten = rewrite(["train", "--config", config, "-bn", "7", "-e=x", "rate=y", "run.seed=z"])
+    words = [word for word in rewritten.words if "=" in word]
+    with pytest.raises(SettingsError) as caught:
+        read([layer("x", yaml.safe_load("data: d")), read_words(words, {}, None)])
+    told = [each.where for each in rewritten.as_typed(caught.value).mistakes]
+    assert sorted(told) == ["-e", "run.seed"]
+    both = SettingsError([Mistake("model.batch_norm", "a"), Mistake("optimizer.lr", "b")])
+    assert str(rewritten.as_typed(both)) == "-bn: a\nrate: b"
+
+
+def test_a_setting_that_is_typed_by_its_own_name_later_is_told_by_that(config):
+    error = SettingsError([Mistake("train.epochs", "a")])
+    later = rewrite(["train", "--config", config, "-e", "5", "train.epochs=x"])
+    assert str(later.as_typed(error)) == "train.epochs: a"
+    earlier = rewrite(["train", "--config", config, "train.epochs=x", "-e", "5"])
+    assert str(earlier.as_typed(error)) == "-e: a"
+
+
+def test_a_flag_for_the_images_outdoes_the_images_beside_it():
+    words = rewrite(["train", "photos", "--recipe", "nature-cnn", "-p", "other"]).words
+    assert words[1] == "photos"
+    assert read([read_words(words[4:], {}, "photos")]).settings.data.source == "other"
+
+
+def test_the_recipe_that_knows_a_flag_is_found():
+    assert recipe_with("-nf") == "nature-cnn"
+    assert recipe_with("-zz") is None
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["-nf", "64"], "there is no option -nf except with --recipe nature-cnn"),
+        (["--num_filters=64"], "there is no option --num_filters except with --recipe nature-cnn"),
+        (["--batch_size", "8"], "there is no option --batch_size; did you mean --batch-size?"),
+        (["-zz", "8"], "there is no option -z; `fieldmark train --help` lists them"),
+        (["--recipe", "nature-cn", "-nf", "8"], "--recipe: there is no recipe 'nature-cn'; did"),
+        (["--recipe", "digits", "-nf", "8"], "there is no option -nf except with --recipe"),
+    ],
+)
+def test_a_flag_of_a_recipe_works_with_that_recipe_only(words, told, capsys):
+    assert main.run(["train", "photos", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"fieldmark: {told}")
+
+
+def test_the_command_that_is_kept_is_the_one_that_was_typed(monkeypatch):
+    monkeypatch.setattr(main, "app", lambda words, **_: seen.extend(words))
+    seen: list[str] = []
+    words = ["train", "--recipe", "nature-cnn", "-p", "a b", "-bn", "true"]
+    assert main.run(words) == 0
+    assert seen == ["train", "--recipe", "nature-cnn", "data.source=a b", "model.batch_norm=true"]
+    assert WORDS.get() == tuple(words)
+    assert command_line() == "fieldmark train --recipe nature-cnn -p 'a b' -bn true"
+
+
+def test_other_verbs_and_help_look_at_no_aliases(monkeypatch):
+    monkeypatch.setattr(main, "app", lambda words, **_: seen.append(words))
+    seen: list[list[str]] = []
+    for words in (["recipes", "cat", "--recipe=x"], ["train", "--recipe", "x", "--help"]):
+        assert main.run(words) == 0
+        assert seen.pop() == words
