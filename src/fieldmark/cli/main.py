@@ -11,7 +11,7 @@ import typer
 
 from fieldmark.cli import compare, evaluate, inspect, models, predict, recipes, train
 from fieldmark.cli.typed import WORDS
-from fieldmark.errors import FieldmarkError
+from fieldmark.errors import FieldmarkError, SettingsError
 
 VERBS = ("inspect", "train", "evaluate", "compare", "predict", "models", "recipes")
 
@@ -66,7 +66,7 @@ def run(words: list[str]) -> int:
         words = [*words, "--help"]
     WORDS.set(tuple(words))
     try:
-        code = int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
+        code = _call(words)
         return _tell("stopped", 130) if code == 130 else code  # Typer's word for Ctrl-C
     except typer.Exit as ending:
         return ending.exit_code
@@ -93,14 +93,43 @@ def run(words: list[str]) -> int:
         return _tell(f"unexpected: {what}; run it again with --debug and report what it shows", 1)
 
 
+def _call(words: list[str]) -> int:
+    """Call the verb, with a recipe's aliases rewritten. -> exit code"""
+    has_aliases = any(word.startswith(("--recipe", "--config")) for word in words)
+    if words[0] != "train" or not has_aliases or "--help" in words:
+        return int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
+    from fieldmark.settings.aliases import rewrite
+
+    rewritten = rewrite(words)
+    try:
+        return int(app(rewritten.words, prog_name="fieldmark", standalone_mode=False) or 0)
+    except SettingsError as error:
+        raise rewritten.as_typed(error) from error
+
+
 def _in_words(message: str, words: list[str]) -> str:
     """The command line parser's message as a sentence that says what to do."""
     verb = f"{words[0]} " if words and words[0] in VERBS else ""
     unknown = re.match(r"No such option: (\S+)(?: \(Possible options: ([^,)]+))?", message)
     if unknown is None:
         return f"{message.rstrip('.')}; `fieldmark {verb}--help` shows how"
+    alike = unknown[2] == unknown[1].replace("_", "-")
+    if verb == "train " and not alike and (found := _of_a_recipe(words, unknown[1])):
+        alias, recipe = found
+        return f"there is no option {alias} except with --recipe {recipe}"
     hint = f"did you mean {unknown[2]}?" if unknown[2] else f"`fieldmark {verb}--help` lists them"
     return f"there is no option {unknown[1]}; {hint}"
+
+
+def _of_a_recipe(words: list[str], unknown: str) -> tuple[str, str] | None:
+    """The flag that the parser stumbled over, and a recipe that knows it.
+
+    Of "-nf" the parser says that there is no option -n.
+    """
+    from fieldmark.settings.aliases import recipe_with
+
+    flags = [word.partition("=")[0] for word in words if word.startswith(unknown)]
+    return next(((each, name) for each in flags if (name := recipe_with(each))), None)
 
 
 def _tell(text: str, code: int) -> int:
