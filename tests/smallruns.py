@@ -42,6 +42,18 @@ def train(data: object, out: Path, name: str, *words: str, **options: object) ->
     return train_run(gather(str(data), [*SMALL, *words], given), QUIET, "a test")
 
 
+def train_recipe(recipe: str, data: object, out: Path, name: str, *words: str) -> RunDir:
+    """A run of a recipe on images of its own, in this process, to its end."""
+    given = {"out": str(out), "name": name}
+    return train_run(gather(str(data), words, given, recipe=recipe), QUIET, "a test")
+
+
+def recipe_and_die(point: str, count: int, recipe: str, data: Path, out: Path, name, words) -> None:
+    """Train a recipe, and be killed as `train_and_die` is."""
+    die_at(point, count)
+    train_recipe(recipe, data, out, name, *words)
+
+
 def resume(run: RunDir, **options: object) -> RunDir:
     """Go on with a run, in this process."""
     return go_on(str(run.path), [], options, QUIET)

@@ -9,7 +9,14 @@ from smallruns import draw_photos, same_results
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.rundir import RunDir
 
-FAST = ("model.width=4", "train.batch_size=16", "--epochs", "2", "augment=light")
+FAST = (
+    "model.width=4",
+    "train.batch_size=16",
+    "--epochs",
+    "2",
+    "augment=light",
+    "augment.by=image",
+)
 
 
 @pytest.fixture(scope="module")

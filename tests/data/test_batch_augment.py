@@ -10,6 +10,7 @@ from scipy.stats import ks_2samp
 from fieldmark.data import batch_changes, changes
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS, WIDTH, Draws, split_mix
+from fieldmark.errors import SettingsError
 from fieldmark.records import InputSpec
 
 FEW = settings(max_examples=30, deadline=None)
@@ -337,6 +338,6 @@ def test_mirrors_that_do_not_alternate_are_drawn_anew_each_epoch():
     assert (sides(0) == sides(1)).mean() == pytest.approx(0.5, abs=0.08)
 
 
-def test_without_mirrors_none_alternate():
-    assert not sides(0, alternate=True, flip=False).any()
-    assert not sides(1, alternate=True, flip=False).any()
+def test_mirrors_that_alternate_need_mirrors():
+    with pytest.raises(SettingsError, match="augment.flip=false never does; leave one out"):
+        BATCH_AUGMENTS["crop"](InputSpec("square:32", 32), alternate=True, flip=False)

@@ -25,6 +25,7 @@ from fieldmark.models.bundle import load
 from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import gather
 from fieldmark.runs.prepare import prepare
+from fieldmark.runs.trackers import KINDS
 from fieldmark.settings.texts import read_yaml
 
 STEP = "fieldmark.fit.loop:step"
@@ -166,6 +167,29 @@ def test_only_one_average_of_the_weights_is_kept(photos):
     assert "train.lookahead: keeps slow weights, and train.ema an average; leave one" in found
 
 
+def test_slow_weights_that_would_never_move_are_refused(photos):
+    found = refused(photos, "train.lookahead=99", "train.epochs=2")
+    assert "train.lookahead: 99 is more than the 2 steps of the run, so nothing would be" in found
+
+
+def test_another_augmentation_is_not_held_to_the_way_of_the_old_one(photos, tmp_path):
+    run = train(photos, tmp_path, "run", epochs="1")
+    assert "by: batch" in run.settings.read_text()
+    again = gather(None, ["augment=standard", "run.name=b"], {}, config=str(run.settings))
+    assert prepare(again, QUIET).settings.augment.by == "image"
+
+
+def test_a_run_goes_on_without_a_tracker_that_is_not_there(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("fieldmark.runs.trackers._is_installed", lambda package: True)
+    monkeypatch.setitem(KINDS, "mlflow", ("fieldmark.no_such_module", "None"))
+    run = train(photos, tmp_path, "run", "track.to=mlflow", epochs="1")
+    monkeypatch.setattr("fieldmark.runs.trackers._is_installed", lambda package: False)
+    with pytest.raises(SettingsError, match="'mlflow' is not installed; install it with: pip"):
+        settled(photos, "track.to=mlflow")
+    assert resume(run, epochs="2").is_done
+    assert run.log.read_text().count("mlflow") == 2  # one note a process
+
+
 def test_a_misspelt_figure_is_named(photos):
     found = refused(photos, "train.figures=macro_recal")
     assert "there is no figure 'macro_recal'; did you mean 'macro_recall'?" in found
@@ -207,6 +231,13 @@ def test_mirror_images_are_averaged_and_told_apart(photos, tmp_path):
         both = (model.eval()(image) + model(image.flip(-1))) / 2
     found = [row[f"logit:{name}"] for name in ("blue", "green", "red")]
     assert np.allclose(found, both[0].numpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("words", [("data.val=none",), ("data.test=none", "data.val=none")])
+def test_mirror_images_need_no_validation_and_no_test(photos, tmp_path, words):
+    run = train(photos, tmp_path, "run", "train.test_flip=true", *words, epochs="1")
+    told = json.loads(run.metrics.read_text())
+    assert ("test" in told) == ("test" in told.get("test_flip", {}))
 
 
 def test_a_tag_stands_in_the_name_of_the_run(photos, tmp_path):

@@ -184,7 +184,7 @@ def test_metrics_keep_thousandths_of_a_second():
     assert rounded({"forward": 1.23456, "whole": 2}) == {"forward": 1.235, "whole": 2}
 
 
-WORDS = ("augment=light", "train.checkpoint_minutes=1e-9")
+WORDS = ("augment=light", "augment.by=image", "train.checkpoint_minutes=1e-9")
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli import compare, evaluate, inspect, models, predict, recipes, train
+from fieldmark.cli import compare, evaluate, inspect, models, options, predict, recipes, train
 from fieldmark.cli.typed import WORDS
 from fieldmark.errors import FieldmarkError, SettingsError
 
-VERBS = ("inspect", "train", "evaluate", "compare", "predict", "models", "recipes")
+VERBS = ("inspect", "train", "evaluate", "compare", "predict", "models", "options", "recipes")
 
 app = typer.Typer(
     name="fieldmark",
@@ -28,6 +28,7 @@ app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("predict")(predict.command)
 app.command("models")(models.command)
+app.command("options")(options.command)
 app.add_typer(recipes.app, name="recipes")
 
 

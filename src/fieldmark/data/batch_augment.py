@@ -15,6 +15,7 @@ import torch
 
 from fieldmark.data import batch_changes as changes
 from fieldmark.data.changes import Degrees, Padding, Pixels, Shift, Strength, centre_crop, means_of
+from fieldmark.errors import Mistake, SettingsError
 from fieldmark.records import InputSpec
 
 BATCH, FIXED = 7, 8  # streams of random numbers; data.loader lists the others
@@ -96,14 +97,18 @@ def crop(
     """A square of the image padded by `pad`, mirrored by half; a hole in it.
 
     alternate: in the first epoch a half of the images is mirrored, then all change sides each
-    epoch, so that two epochs show each image both ways (Jordan, arXiv 2404.00498).
+    epoch, so that two epochs show each image both ways (Jordan, arXiv 2404.00498). Raises
+    SettingsError where nothing is to be mirrored.
     """
     values = means_of(seen)
+    if alternate and not flip:
+        what = "mirrors every second epoch, and augment.flip=false never does; leave one out"
+        raise SettingsError([Mistake("augment.alternate", what)])
 
     def change(images: torch.Tensor, draws: Draws) -> torch.Tensor:
         drawn = draws.uniform(5)
         mirrored = drawn[:, 2] < CHANCE if flip else None
-        if flip and alternate:
+        if alternate:
             mirrored = (draws.fixed(1)[:, 0] < CHANCE) ^ (draws.epoch % 2 == 1)
         moves = _whole(drawn[:, :2], -pad, pad)
         images = changes.crop_beside_centre(

@@ -41,10 +41,11 @@ NO_WEIGHTS = (
 MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
 
 
-def check(raw: Sections, *, weights: bool = True) -> list[Mistake]:
+def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list[Mistake]:
     """What the catalogs, the disk and the machine say against raw settings, nothing read yet.
 
     weights: whether the weights to begin with must be there; a checkpoint has its own.
+    trackers: whether they must be installed; a run that goes on does without, and says so.
     """
     mistakes = _check_source(raw["data"])
     mistakes += _check_weights(raw["model"]) if weights else []
@@ -55,7 +56,8 @@ def check(raw: Sections, *, weights: bool = True) -> list[Mistake]:
         hint = nearest(str(monitor), MONITORS) or f"; there are {listed(MONITORS, most=20)}"
         mistakes.append(Mistake("train.monitor", f"there is no figure '{monitor}'{hint}"))
     mistakes += _check_figures(raw["train"].get("figures", ())) + _check_init(raw["model"])
-    mistakes += check_trackers(_as_list(raw.get("track", {}).get("to", ())))
+    if trackers:
+        mistakes += check_trackers(_as_list(raw.get("track", {}).get("to", ())))
     return mistakes + _check_training(raw) + _check_device(raw["run"])
 
 

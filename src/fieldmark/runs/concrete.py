@@ -35,6 +35,15 @@ NORMALIZE = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
+NO_RESIZE = (  # augmentations that take the stored form as it is
+    "none",
+    "light",
+    "crop",
+    "cifar",
+    "contrast",
+    "cifar-albumentations",
+    "contrast-albumentations",
+)
 CHOSEN = "chosen for this data and machine"
 
 
@@ -90,7 +99,11 @@ def make_concrete(
     if not intake.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
         filling.fill("augment.flip", False)
     values = filling.values
-    mistakes = check(values, weights=load) + check_input(values) + check_features(values, intake)
+    mistakes = (
+        check(values, weights=load, trackers=False)
+        + check_input(values)
+        + check_features(values, intake)
+    )
     mistakes += check_by(values, len(intake.samples))
     if mistakes:
         raise SettingsError(mistakes)
@@ -157,7 +170,7 @@ def fill_input(filling: Filling, longest: int) -> None:
             "input.stored", ":".join([word, str(round(int(side) * size / rule.size)), *smooth])
         )
     else:
-        small = size <= SMALL
+        small = max(size, longest) <= SMALL
         filling.fill(
             "input.stored", f"square:{size}" if small else f"shorter:{round(size * 8 / 7)}"
         )
@@ -225,7 +238,8 @@ def fill_machine(filling: Filling, intake: Intake) -> None:
     filling.fill("run.device", str(device))
     filling.fill("run.precision", precision.choose(device, family(filling.get("model.name"))))
     filling.fill("run.threads", 1 if filling.get("input.size") <= TINY else THREADS)
-    workers = 0 if intake.embedded else max(1, min(4, (os.cpu_count() or 2) - 1))
+    in_memory = intake.embedded or filling.get("augment.by") == "batch"
+    workers = 0 if in_memory else max(1, min(4, (os.cpu_count() or 2) - 1))
     filling.fill("run.workers", workers)
 
 
@@ -261,7 +275,7 @@ def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
     if side and int(side) < size:
         return [Mistake("input.stored", f"{stored} is smaller than the {size} px the network sees")]
     name = values["augment"]["name"]
-    if word == "original" and name in ("none", "light", "crop", "cifar", "contrast"):
+    if word == "original" and name in NO_RESIZE:
         return [
             Mistake(
                 "input.stored",

@@ -61,7 +61,7 @@ def conclude(
     write_whole(run.predictions, predictions.frame.write_parquet)
     with state.clock("figures"):
         found = measured(tables, prepared, info)
-    if views.mirrored is not None:
+    if views.mirrored is not None and len(predictions):
         found["test_flip"] = with_flips(run, state, tables, views.mirrored)
     found["about"] = about(prepared, state, ending)
     write_json(run.metrics, found)

@@ -15,6 +15,7 @@ from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS, centre_crop
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.channels import channels_of
+from fieldmark.data.loader import step_sizes
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import (
     Mistake,
@@ -50,6 +51,7 @@ from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 
 LOOKED_AT = 5000  # images that a first layer is made from, at the most
+PIXELS = 20_000_000  # of them all together: 240 MB as float32
 Three = tuple[float, float, float]
 
 
@@ -107,7 +109,8 @@ def prepare(
     check_stages(concrete, model.network)
     check_batch(concrete, model)
     check_loss(concrete, samples)
-    check_monitor(concrete, samples)
+    check_figures(concrete, samples)
+    check_lookahead(concrete, samples)
     said = dict.fromkeys([*intake.told.notes, *lacking_notes(samples), *weight_notes])
     told = replace(intake.told, notes=tuple(said))
     info = bundle_info(concrete, samples, spec)
@@ -126,9 +129,9 @@ def check_optimizer(settings: Settings) -> None:
 def check_augmenting(settings: Settings, spec: InputSpec) -> None:
     """Let the augmentation refuse what it cannot do, or lacks. Raises SettingsError."""
     augment = settings.augment
-    if augment.by == "image":
+    if augment.by == "image" or settings.features.views > 1:
         AUGMENTS.build(augment.name, augment.options, spec)
-    else:
+    if augment.by == "batch":
         BATCH_AUGMENTS[augment.name](spec, **augment.options)
 
 
@@ -166,11 +169,27 @@ def check_loss(settings: Settings, samples: Samples) -> None:
     LOSSES.build(settings.loss.name, settings.loss.options, np.ones(len(samples.classes)))
 
 
-def check_monitor(settings: Settings, samples: Samples) -> None:
+def check_figures(settings: Settings, samples: Samples) -> None:
     """Top-5 accuracy says nothing of so few classes. Raises SettingsError."""
-    if settings.train.monitor == "top5_accuracy" and len(samples.classes) <= TOP:
-        what = f"top5_accuracy is not defined for {len(samples.classes)} classes; take accuracy"
-        raise SettingsError([Mistake("train.monitor", what)])
+    train = settings.train
+    asked = {"train.monitor": (train.monitor,), "train.figures": train.figures}
+    what = f"top5_accuracy is not defined for {len(samples.classes)} classes; take accuracy"
+    mistakes = [Mistake(key, what) for key, names in asked.items() if "top5_accuracy" in names]
+    if mistakes and len(samples.classes) <= TOP:
+        raise SettingsError(mistakes)
+
+
+def check_lookahead(settings: Settings, samples: Samples) -> None:
+    """Slow weights that nothing moves stay what they were at first. Raises SettingsError."""
+    train = settings.train
+    batches = len(step_sizes(len(samples.rows("train")), train.batch_size))
+    steps = -(-batches // train.accumulate) * train.epochs
+    if train.lookahead and train.lookahead > steps:
+        what = (
+            f"{train.lookahead} is more than the {counted(steps, 'step')} of the run, so nothing "
+            "would be learned; take a smaller one, or a smaller --batch-size"
+        )
+        raise SettingsError([Mistake("train.lookahead", what)])
 
 
 def input_spec(settings: Settings) -> InputSpec:
@@ -207,14 +226,16 @@ def with_own_channels(
 def learn_from_images(model: Classifier, samples: Samples) -> None:
     """Let a network whose first layer is made from images, and not trained, see training images.
 
-    At most LOOKED_AT of them, evenly over the training rows; no other split's.
+    At most LOOKED_AT of them, fewer of large ones, evenly over the training rows; no other
+    split's.
     """
     layers: list[Any] = list(model.network.modules())
     learn = next((layer.learn_from for layer in layers if hasattr(layer, "learn_from")), None)
     if learn is None:
         return
     rows, places, spec = samples.rows("train"), samples.places(), model.spec
-    seen = [places[row] for row in rows[:: -(-len(rows) // LOOKED_AT)].tolist()]
+    most = min(LOOKED_AT, max(1, PIXELS // spec.size**2))
+    seen = [places[row] for row in rows[:: -(-len(rows) // most)].tolist()]
     pixels = (read_pixels(samples.root, path, at, spec.evaluated_form) for path, at in seen)
     images = [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in pixels]
     batch = torch.stack([centre_crop(image, spec.size) for image in images])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 import torch
 
 from fieldmark.console import Console
+from fieldmark.errors import counted
 from fieldmark.fit import precision
 from fieldmark.fit.clock import WHOLE
 from fieldmark.models import bundle
@@ -121,9 +122,9 @@ def speed_lines(times: Mapping[str, float], trained: int, workers: int) -> list[
             f"augmenting {beside['augmenting']:.2f} s"
         )
     if trained and loading and computing:
-        where = f"{workers} workers" if workers != 1 else "1 worker"
+        where = f"with {counted(workers, 'worker')}" if workers else "without workers"
         lines.append(
-            f"the loader gives {trained / loading:,.0f} images/s with {where}; "
+            f"the loader gives {trained / loading:,.0f} images/s {where}; "
             f"the network takes {trained / computing:,.0f} images/s"
         )
     return lines

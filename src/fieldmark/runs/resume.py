@@ -86,7 +86,7 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
     command = first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
-    checks = partial(check, weights=not Checkpoints(run.checkpoint).is_there)
+    checks = partial(check, weights=not Checkpoints(run.checkpoint).is_there, trackers=False)
     return read(layers, [checks]), command or f"fieldmark train --config {run.settings}"
 
 

@@ -88,8 +88,9 @@ def run_page(
 
 def timing(prepared: Prepared, times: dict[str, float]) -> Timing:
     """Where the time of the run went, and what to do about it."""
-    run = prepared.settings.run
-    return where_time_went(times, workers=int(run.workers), device=run.device)
+    run, by = prepared.settings.run, prepared.settings.augment.by
+    workers = None if by == "batch" else int(run.workers)
+    return where_time_went(times, workers=workers, device=run.device)
 
 
 def model_facts(prepared: Prepared, state: State) -> dict[str, Any]:

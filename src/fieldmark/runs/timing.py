@@ -65,11 +65,12 @@ NO_TROUBLE = ("network", "predicting", "figures")  # told only where nothing els
 
 
 def where_time_went(
-    times: Mapping[str, float], *, workers: int, device: str, cores: int | None = None
+    times: Mapping[str, float], *, workers: int | None, device: str, cores: int | None = None
 ) -> Timing:
     """The parts of a run's seconds, which add up to all of them, and a sentence or two.
 
-    times: of a Clock. workers: loader processes. device: the type of the one that computes.
+    times: of a Clock. workers: loader processes; None where images lie in memory. device: the
+    type of the one that computes.
     What workers do happens beside training, so only waiting for them is a part. Without
     workers, reading and augmenting are parts, as far as training had to wait for them.
     """
@@ -111,12 +112,14 @@ def parts_of(times: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
     return (*found, (ELSE, max(0.0, rest)))
 
 
-def loading_advice(times: Mapping[str, float], workers: int, cores: int) -> str:
+def loading_advice(times: Mapping[str, float], workers: int | None, cores: int) -> str:
     """What to do where training waits for images."""
     reading = times.get("reading", 0.0) + times.get("workers_reading", 0.0)
     augmenting = times.get("augmenting", 0.0) + times.get("workers_augmenting", 0.0)
     remedies = []
-    if workers < cores:
+    if workers is None:
+        reading = 0.0
+    elif workers < cores:
         remedies.append(f"more --workers (now {workers}; there are {cores} cores)")
     if reading >= augmenting:
         remedies.append("a larger cache (FIELDMARK_CACHE_GB), which keeps photos decoded")

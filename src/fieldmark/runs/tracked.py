@@ -96,7 +96,8 @@ def _name(key: str) -> str:
 
 def end_of(found: Mapping[str, Any], epochs: int) -> End:
     """The end of a run from its metrics.json."""
-    tested = {side: each for side, each in found.items() if _is_tested(side, each)}
+    views = {"test": found.get("test"), "test_flip": found.get("test_flip", {}).get("test")}
+    tested = {name: each for name, each in views.items() if each is not None}
     values = {
         f"{side}/{name}": value for side, each in tested.items() for name, value in _flat(each)
     }
@@ -108,11 +109,6 @@ def end_of(found: Mapping[str, Any], epochs: int) -> End:
     lines.append(f"confusion of {shown}: rows truth, columns guess, in the order {order}")
     counts = np.array(found[shown]["confusion"])
     return End(epochs, values, "\n".join(lines), on_white(picture(counts)))
-
-
-def _is_tested(side: str, figures: Any) -> bool:
-    """Whether these are figures of test images, in whatever way those were predicted."""
-    return side.startswith("test") and isinstance(figures, Mapping) and "n" in figures
 
 
 def _flat(figures: Mapping[str, Any]) -> list[tuple[str, float]]:

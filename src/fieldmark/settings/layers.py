@@ -99,7 +99,8 @@ def _name_so_far(values: dict[str, Any], section: str) -> Any:
 
 
 def _forget_options(values: dict[str, Any], section: str) -> None:
-    fixed = sections()[section].model_fields
+    part = sections()[section]
+    fixed = set(part.model_fields) - set(getattr(part, "with_choice", ()))
     for key in [k for k in values if k.startswith(f"{section}.")]:
         if key.partition(".")[2] not in fixed:
             del values[key]

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import types
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -62,6 +62,7 @@ class Choice(Section):
     """A line of a catalog, by name, with that line's own options beside the name."""
 
     model_config = ConfigDict(extra="allow")
+    with_choice: ClassVar[tuple[str, ...]] = ()  # fields that are for the chosen line alone
 
     name: str
 
@@ -189,6 +190,8 @@ class AugmentSettings(Choice):
         "auto",
         description="a name of the table below, or a .yaml or .json file that Albumentations saved",
     )
+    with_choice = ("by",)
+
     by: Literal["auto", "image", "batch"] = Field(
         "auto",
         description="image: each by itself, in the loading processes; batch: small images lie in "
@@ -223,8 +226,12 @@ class MixSettings(Choice):
 class PenaltySettings(Section):
     """What is added to the loss so that weights stay small; told apart from the loss."""
 
-    l1: Annotated[float, Field(ge=0)] = Field(0.0, description="times the sum of |weight|")
-    l2: Annotated[float, Field(ge=0)] = Field(0.0, description="times half the sum of weight^2")
+    l1: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="times the sum of all absolute weights"
+    )
+    l2: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="times half the sum of their squares"
+    )
     on: Literal["all", "weights"] = Field(
         "all", description="all trained parameters, or weights: no biases and nothing of norms"
     )
