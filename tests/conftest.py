@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests share two cores
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks a server for its version
 
 

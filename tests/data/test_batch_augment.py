@@ -339,5 +339,5 @@ def test_mirrors_that_do_not_alternate_are_drawn_anew_each_epoch():
 
 
 def test_mirrors_that_alternate_need_mirrors():
-    with pytest.raises(SettingsError, match="augment.flip=false never does; leave one out"):
+    with pytest.raises(SettingsError, match=r"augment\.flip=false never does; leave one out"):
         BATCH_AUGMENTS["crop"](InputSpec("square:32", 32), alternate=True, flip=False)

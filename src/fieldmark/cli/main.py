@@ -111,26 +111,21 @@ def _call(words: list[str]) -> int:
 def _in_words(message: str, words: list[str]) -> str:
     """The command line parser's message as a sentence that says what to do."""
     verb = f"{words[0]} " if words and words[0] in VERBS else ""
-    unknown = re.match(r"No such option: (\S+)(?: \(Possible options: ([^,)]+))?", message)
-    if unknown is None:
+    found = re.match(r"No such option: (\S+)(?: \(Possible options: ([^,)]+))?", message)
+    if found is None:
         return f"{message.rstrip('.')}; `fieldmark {verb}--help` shows how"
-    alike = unknown[2] == unknown[1].replace("_", "-")
-    if verb == "train " and not alike and (found := _of_a_recipe(words, unknown[1])):
-        alias, recipe = found
-        return f"there is no option {alias} except with --recipe {recipe}"
-    hint = f"did you mean {unknown[2]}?" if unknown[2] else f"`fieldmark {verb}--help` lists them"
-    return f"there is no option {unknown[1]}; {hint}"
+    near, hint = found[2], ""
+    # of "-nf" the parser says that there is no option -n
+    typed = (word.partition("=")[0] for word in words if word.startswith(found[1]))
+    flag = found[1] if found[1].startswith("--") else next(typed, found[1])
+    if verb == "train " and near != flag.replace("_", "-"):
+        from fieldmark.settings import aliases
 
-
-def _of_a_recipe(words: list[str], unknown: str) -> tuple[str, str] | None:
-    """The flag that the parser stumbled over, and a recipe that knows it.
-
-    Of "-nf" the parser says that there is no option -n.
-    """
-    from fieldmark.settings.aliases import recipe_with
-
-    flags = [word.partition("=")[0] for word in words if word.startswith(unknown)]
-    return next(((each, name) for each in flags if (name := recipe_with(each))), None)
+        hint = aliases.hint(words, flag, near)
+        if not hint and (recipe := aliases.recipe_with(flag)):
+            return f"there is no option {flag} except with --recipe {recipe}"
+    hint = hint or (f"did you mean {near}?" if near else f"`fieldmark {verb}--help` lists them")
+    return f"there is no option {flag}; {hint}"
 
 
 def _tell(text: str, code: int) -> int:

@@ -55,7 +55,7 @@ def print_sections(catalogs: Mapping[str, Catalog]) -> None:
         many = f"{len(catalog)} networks and those of timm: `fieldmark models` lists them"
         print_wrapped(many if section == "model" else ", ".join(names), f"{section:<{wide}}")
     print_wrapped(
-        "`fieldmark options SECTION` shows what they take, `... SECTION NAME` one of them"
+        "what they take: `fieldmark options SECTION`; one: `fieldmark options SECTION NAME`"
     )
 
 
@@ -78,12 +78,12 @@ def print_timm_optimizers(pattern: str) -> None:
     from fieldmark.fit import timm_optimizers
 
     part = pattern.removeprefix(TIMM).casefold()
-    found = [TIMM + bare for bare in timm_optimizers.names() if part in bare]
+    found = {TIMM + bare for bare in timm_optimizers.names() if part in bare}
     refusal = timm_optimizers.refusal(pattern)
     if refusal is not None and (not found or pattern in found):
         raise SettingsError([Mistake("NAME", refusal)])
-    refusals = {name: what for name in found if (what := timm_optimizers.refusal(name))}
-    chosen = sorted(set(found) - set(refusals), key=lambda name: (name != pattern, name))
+    refusals = {name: what for name in sorted(found) if (what := timm_optimizers.refusal(name))}
+    chosen = sorted(found - refusals.keys(), key=lambda name: (name != pattern, name))
     print_choices("optimizer", map(timm_optimizers.entry, chosen))
     if refusals:
         what = f"{counted(len(refusals), 'optimizer')} of timm left out"
@@ -107,8 +107,10 @@ def _reasons(refusals: Mapping[str, str]) -> list[str]:
     for name, refusal in refusals.items():
         reason = refusal.removeprefix(f"'{name}' ").partition(";")[0]
         names.setdefault(reason, []).append(name)
-    more = {reason: f" (and {len(of) - 1} more)" if of[1:] else "" for reason, of in names.items()}
-    return [f"{of[0]}{more[reason]} {reason}" for reason, of in names.items()]
+    return [
+        f"{first} {reason}{f' ({len(others)} more, too)' if others else ''}"
+        for reason, (first, *others) in names.items()
+    ]
 
 
 def _typed(value: Any) -> str:

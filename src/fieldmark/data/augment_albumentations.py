@@ -24,7 +24,7 @@ from fieldmark.data.changes import (
     centre_crop,
     to_pixels,
 )
-from fieldmark.data.pipelines import albumentations, leaves, opened
+from fieldmark.data.pipelines import albumentations, check_text, leaves, opened
 from fieldmark.errors import DataError, Mistake, SettingsError
 from fieldmark.records import InputSpec
 
@@ -79,12 +79,13 @@ def own_pipeline(seen: InputSpec, *, pipeline: str = "") -> Augment:
     the size that the network sees. A Normalize in it must have the run's own mean and standard
     deviation, and is undone, since every network's input is normalised in one place.
 
-    Raises SettingsError where there is no pipeline, where it fails on a plain image, or where
-    what it gives is none.
+    Raises SettingsError where there is no pipeline, where `read_pipeline` would refuse it, where
+    it fails on a plain image, or where what it gives is none.
     """
     if not pipeline:
         what = "is not given; name the file that Albumentations saved: augment=FILE.yaml"
         _refuse(what)
+    check_text(pipeline)
     change = partial(_run, text=pipeline, seen=seen, cropped=False)
     word, side = seen.form[:2]
     height = side if word != "original" else 2 * seen.size
@@ -152,8 +153,10 @@ def _check_given(given: Sequence[torch.Tensor]) -> None:
 def normalised_by(pipeline: str) -> tuple[Three, Three] | None:
     """Mean and standard deviation in 0..1 that a pipeline normalises with.
 
-    None where it does not, or otherwise than by one Normalize with these numbers.
+    None where it does not, or otherwise than by one Normalize with these numbers. Raises
+    SettingsError for what is no pipeline.
     """
+    check_text(pipeline)
     transforms = list(leaves(opened(pipeline)))
     names = [type(transform).__name__ for transform in transforms]
     if names.count("Normalize") != 1 or "ToFloat" in names:

@@ -32,7 +32,7 @@ ORDER, AUGMENT, SAMPLING = 1, 2, 5
 
 Sampling = Literal["all", "balanced"]
 Key = tuple[int, int, int]  # epoch, row, draw
-Batch = tuple[torch.Tensor, torch.Tensor]  # (n, 3, size, size) uint8, (n,) int64
+Batch = tuple[torch.Tensor, torch.Tensor]  # (n, 3, size, size), (n,) int64; see Images
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ class Augmenting:
 class Images(Dataset[Batch]):
     """Images of a Samples table by (epoch, row, draw): read, in stored form, then augmented.
 
-    Without an augmentation epoch and draw change nothing, and the image is cropped.
+    Without an augmentation epoch and draw change nothing, and the image is cropped. Values are
+    uint8, or float32 on the same scale of 0 to 255 where the augmentation gives that.
     reading: seconds that this process has spent so far on having the pixels in stored form.
     """
 

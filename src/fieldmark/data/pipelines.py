@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import yaml
 
@@ -35,23 +35,41 @@ def read_pipeline(path: Path) -> str:
     cannot be read or is no pipeline, an unknown transform or argument, another version, and for
     what needs boxes, key points, masks or other images.
     """
-    values = _read(path)
-    if not isinstance(values, dict) or not isinstance(values.get("transform"), dict):
-        _refuse(path, f"is not a pipeline of Albumentations; {SAVE}")
-    version = values.get("__version__", SERIES)
-    if not str(version).startswith(SERIES):
-        _refuse(path, f"was saved by Albumentations {version}, and this is 2.0; {SAVE} there")
-    _check(path, values["transform"])
     try:
-        return json.dumps(values)
-    except TypeError:
-        _refuse(path, f"is not a pipeline of Albumentations; {SAVE}")
+        text = path.read_text(encoding="utf-8")
+        if path.suffix.lower() == ".json":
+            return json.dumps(_checked(json.loads(text)))
+        return json.dumps(_checked(yaml.safe_load(text)))
+    except OSError as error:
+        what = f"cannot be read ({error.strerror or error})"
+    except _UnfitError as error:
+        what = str(error)
+    except (ValueError, TypeError, yaml.YAMLError) as error:  # TypeError: a date, say
+        kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
+        what = _unreadable(kind, error)
+    raise SettingsError([Mistake("augment.name", f"{path}: {what}")])
+
+
+def check_text(text: str) -> None:
+    """Refuse a JSON text that `read_pipeline` could not have given. Raises SettingsError.
+
+    It may come from a settings file, which anyone can have changed.
+    """
+    try:
+        _checked(json.loads(text))
+    except _UnfitError as error:
+        what = str(error)
+    except ValueError as error:
+        what = f"{_unreadable('JSON', error)}, and name it: augment=FILE.yaml"
+    else:
+        return
+    raise SettingsError([Mistake("augment.pipeline", what)])
 
 
 def albumentations() -> Any:
     """The package. Raises SettingsError where it is not there."""
     if find_spec("albumentations") is None:
-        what = "this needs Albumentations; install it: pip install fieldmark[albumentations]"
+        what = "this needs Albumentations; install it: pip install 'fieldmark[albumentations]'"
         raise SettingsError([Mistake("augment.name", what)])
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask a server for newer versions
     package = importlib.import_module("albumentations")
@@ -76,39 +94,47 @@ def leaves(pipeline: Any) -> Iterator[Any]:
         yield from leaves(transform) if hasattr(transform, "transforms") else (transform,)
 
 
-def _read(path: Path) -> Any:
-    try:
-        text = path.read_text(encoding="utf-8")
-        return json.loads(text) if path.suffix.lower() == ".json" else yaml.safe_load(text)
-    except OSError as error:
-        _refuse(path, f"cannot be read ({error.strerror or error})")
-    except (ValueError, yaml.YAMLError) as error:
-        kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
-        reason = str(error).partition("\n")[0]
-        _refuse(path, f"cannot be read as {kind} ({reason}); {SAVE}")
+class _UnfitError(Exception):
+    """What stands against a pipeline, as the end of a sentence."""
 
 
-def _check(path: Path, node: Any) -> None:
-    """Refuse the first transform, in the order of the file, that cannot be had."""
+def _unreadable(kind: str, error: Exception) -> str:
+    reason = str(error).partition("\n")[0]
+    return f"cannot be read as {kind} ({reason}); {SAVE}"
+
+
+def _checked(values: Any) -> Any:
+    """The same values, which are a pipeline for images alone. Raises _UnfitError."""
+    if not isinstance(values, dict) or not isinstance(values.get("transform"), dict):
+        raise _UnfitError(f"is not a pipeline of Albumentations; {SAVE}")
+    version = values.get("__version__", SERIES)
+    if not str(version).startswith(SERIES):
+        raise _UnfitError(f"was saved by Albumentations {version}, and this is 2.0; {SAVE} there")
+    _check(values["transform"])
+    return values
+
+
+def _check(node: Any) -> None:
+    """Refuse the first transform, in the order of the pipeline, that cannot be had."""
     package = albumentations()
     known = importlib.import_module("albumentations.core.serialization")
     full = str(node.get("__class_fullname__", "")) if isinstance(node, dict) else ""
     name = full.rpartition(".")[2]
     if name in known.NON_SERIALIZABLE_REGISTRY:
-        _refuse(path, f"'{name}' holds code, which a file cannot; leave it out")
+        raise _UnfitError(f"'{name}' holds code, which a file cannot; leave it out")
     if name not in known.SERIALIZABLE_REGISTRY:
         hint = nearest(name, known.SERIALIZABLE_REGISTRY) or "; is it of another version?"
-        _refuse(path, f"there is no transform '{name}'{hint}")
+        raise _UnfitError(f"there is no transform '{name}'{hint}")
     if any(node.get(key) for key in NEEDS):
-        _refuse(path, "the pipeline is for boxes or key points; save it without them")
+        raise _UnfitError("the pipeline is for boxes or key points; save it without them")
     if "transforms" in node:
         for inner in node["transforms"]:
-            _check(path, inner)
+            _check(inner)
         return
-    _check_leaf(path, name, _built(path, package, name, node))
+    _check_leaf(name, _built(package, name, node))
 
 
-def _built(path: Path, package: Any, name: str, node: dict[str, Any]) -> Any:
+def _built(package: Any, name: str, node: dict[str, Any]) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -116,16 +142,14 @@ def _built(path: Path, package: Any, name: str, node: dict[str, Any]) -> Any:
     except Exception as error:
         lines = [line.partition("[")[0].strip() for line in str(error).splitlines()]
         reason = ": ".join(lines[1:3]) if len(lines) > 2 else "".join(lines[:1])
-        _refuse(path, f"'{name}' cannot be made ({reason}); mend it in the file")
+        raise _UnfitError(f"'{name}' cannot be made ({reason}); mend it there") from error
 
 
-def _check_leaf(path: Path, name: str, transform: Any) -> None:
+def _check_leaf(name: str, transform: Any) -> None:
     strange = set(transform.invalid_args) - set(transform.get_transform_init_args())
     if strange:
-        _refuse(path, f"'{name}' takes no argument '{min(strange)}'; leave it out")
+        raise _UnfitError(f"'{name}' takes no argument '{min(strange)}'; leave it out")
     if "BBox" in name or transform.targets_as_params:
-        _refuse(path, f"'{name}' needs more than an image (boxes, masks, others); leave it out")
-
-
-def _refuse(path: Path, what: str) -> NoReturn:
-    raise SettingsError([Mistake("augment.name", f"{path}: {what}")])
+        raise _UnfitError(
+            f"'{name}' needs more than an image (boxes, masks, others); leave it out"
+        )

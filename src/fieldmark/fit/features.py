@@ -200,7 +200,7 @@ def _batches(passing: Pass, job: _Job) -> Iterator[Tensor]:
 
 
 class _Model:
-    """The body as a function of uint8 images."""
+    """The body as a function of images as the loader gives them."""
 
     def __init__(self, passing: Pass):
         self.classifier = Classifier(passing.body, passing.spec).to(passing.device)
@@ -208,7 +208,7 @@ class _Model:
         self._autocast = precision.autocast(passing.precision, passing.device)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """At most a batch of images, uint8 -> features of a whole batch, on the device."""
+        """At most a batch, (n, 3, H, W) of 0 to 255 -> features of a whole batch, on the device."""
         short = self._size - len(images)
         whole = torch.cat([images, images[-1:].expand(short, -1, -1, -1)])
         whole = whole.to(self._device, memory_format=torch.channels_last, non_blocking=True)
@@ -237,7 +237,8 @@ class _Embedded(Images):
 def _origin(passing: Pass) -> str:
     """The address of all that makes features, besides the image."""
     body, device = passing.body, passing.device
-    spec = json.dumps(passing.spec.to_json())
+    # how images are evaluated follows from the spec, by a rule that may change
+    spec = json.dumps([passing.spec.to_json(), passing.spec.evaluated_form])
     decoding = (stored_images.VERSION, PIL.__version__)
     computing = (passing.precision, passing.batch_size)
     machine = (

@@ -306,6 +306,6 @@ def _trained(run: _Run) -> Trained:
         steps=run.steps,
         best_epoch=state.best_epoch,
         weights=run.weights,
-        ended=run.ended or f"all {run.plan.last} epochs are done",
+        ended=run.ended or loop.all_done(run.plan.last),
         error=run.error,
     )

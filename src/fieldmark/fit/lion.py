@@ -1,12 +1,11 @@
 """Lion, an optimiser that moves every weight by the same amount, up or down."""
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn, optim
+from torch import Tensor, optim
 
-Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]
+from fieldmark.fit.ranges import Parameters
 
 
 class Lion(optim.Optimizer):
@@ -31,17 +30,15 @@ class Lion(optim.Optimizer):
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
         """One step on the gradients that there are; a closure is not called, for none is needed."""
         for group in self.param_groups:
-            params: list[Tensor] = [p for p in group["params"] if p.grad is not None]
-            if not params:
-                continue
-            grads = [p.grad for p in params if p.grad is not None]
-            momenta = [self._momentum(p) for p in params]
             first, second = group["betas"]
-            moves = torch._foreach_lerp(momenta, grads, 1 - first)
-            torch._foreach_sign_(moves)
-            torch._foreach_mul_(params, 1 - group["lr"] * group["weight_decay"])
-            torch._foreach_add_(params, moves, alpha=-group["lr"])
-            torch._foreach_lerp_(momenta, grads, 1 - second)
+            shrink = 1 - group["lr"] * group["weight_decay"]
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                momentum = self._momentum(parameter)
+                move = momentum.lerp(parameter.grad, 1 - first).sign_()
+                parameter.mul_(shrink).add_(move, alpha=-group["lr"])
+                momentum.lerp_(parameter.grad, 1 - second)
 
     def _momentum(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]

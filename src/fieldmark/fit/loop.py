@@ -115,7 +115,12 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
             )
         if keeper.stop_asked():
             raise StoppedError(f"stopped after epoch {state.epoch} of {plan.last}")
-    return f"all {plan.last} epochs are done"
+    return all_done(plan.last)
+
+
+def all_done(epochs: int) -> str:
+    """That nothing is left to train, in words."""
+    return "the 1 epoch is done" if epochs == 1 else f"all {epochs} epochs are done"
 
 
 def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console) -> None:
@@ -180,7 +185,9 @@ def update(state: State, plan: Plan, parts: Parts) -> None:
     if state.scaler and (parts.penalty or plan.clip_norm is not None):
         state.scaler.unscale_(state.optimizer)
     if parts.penalty:
-        state.running.penalties.append(parts.penalty.add_gradient(state.model))
+        if state.penalised is None:
+            state.penalised = parts.penalty.covered(state.model)
+        state.running.penalties.append(parts.penalty.add_gradient(state.penalised))
     if plan.clip_norm is not None:
         torch.nn.utils.clip_grad_norm_(state.model.parameters(), plan.clip_norm)
     if state.scaler:

@@ -11,8 +11,9 @@ from torch import optim
 from fieldmark.catalog import Catalog, Entry
 from fieldmark.errors import Mistake
 from fieldmark.fit import timm_optimizers
-from fieldmark.fit.lion import Lion, Parameters
-from fieldmark.fit.timm_optimizers import PREFIX, Decay, Fraction, Rate
+from fieldmark.fit.lion import Lion
+from fieldmark.fit.ranges import Decay, Fraction, Parameters, Rate
+from fieldmark.fit.timm_optimizers import PREFIX
 
 
 def adamw(

@@ -1,5 +1,6 @@
 """L1 and L2 penalties: what weights cost by themselves, so that they stay small."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -21,7 +22,7 @@ class Penalty:
     on: Literal["all", "weights"] = "all"
 
     def covered(self, model: nn.Module) -> list[nn.Parameter]:
-        """The parameters that it is on."""
+        """The parameters that it is on, of those that are trained now."""
         if self.on == "all":
             return [parameter for parameter in model.parameters() if parameter.requires_grad]
         named, weights = model.named_parameters(), weight_names(model)
@@ -30,24 +31,20 @@ class Penalty:
         ]
 
     @torch.no_grad()
-    def add_gradient(self, model: nn.Module) -> Tensor:
+    def add_gradient(self, covered: Sequence[nn.Parameter]) -> Tensor:
         """Add its gradient, l1 * sign(p) + l2 * p, to the one that is there. -> the penalty ()
 
-        The gradients must not be scaled any more. That of |p| at 0 is 0, as torch has it.
+        covered: of `covered`. The gradients must not be scaled any more. That of |p| at 0 is 0,
+        as torch has it.
         """
-        parameters = self.covered(model)
-        found = torch.zeros((), device=next(model.parameters()).device)
-        if not parameters or not (self.l1 or self.l2):
-            return found
-        values: list[Tensor] = list(parameters)
-        gradients = [_gradient(parameter) for parameter in parameters]
-        if self.l1:
-            found += self.l1 * torch.stack(torch._foreach_norm(values, 1)).sum()
-            torch._foreach_add_(gradients, torch._foreach_sign(values), alpha=self.l1)
-        if self.l2:
-            norms = torch.stack(torch._foreach_norm(values, 2))
-            found += self.l2 / 2 * norms.square().sum()
-            torch._foreach_add_(gradients, values, alpha=self.l2)
+        found = torch.zeros((), device=covered[0].device if covered else None)
+        for parameter in covered:
+            if self.l1:
+                found += self.l1 * torch.linalg.vector_norm(parameter, 1)
+                _gradient(parameter).add_(parameter.sign(), alpha=self.l1)
+            if self.l2:
+                found += self.l2 / 2 * torch.linalg.vector_norm(parameter).square()
+                _gradient(parameter).add_(parameter, alpha=self.l2)
         return found
 
 

@@ -81,6 +81,7 @@ class State:
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None = None
     ema: Ema | Lookahead | None = None
+    penalised: list[torch.nn.Parameter] | None = None  # None: not yet known in this stage
     epoch: int = 0
     step: int = 0
     seconds: float = 0.0  # of this epoch, before the process that goes on

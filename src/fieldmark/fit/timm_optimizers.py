@@ -5,19 +5,16 @@ from collections.abc import Callable
 from functools import cache, reduce
 from operator import or_
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Any, Union, get_args, get_origin
 
 import torch
-from pydantic import Field
 from torch import nn, optim
 
 from fieldmark.catalog import Entry
 from fieldmark.errors import nearest
+from fieldmark.fit.ranges import Decay, Fraction, Rate
 
 PREFIX = "timm/"
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
 NUMBERS = (Rate, Decay, Fraction, float)
 KNOWN: dict[str, Any] = {"lr": Rate, "weight_decay": Decay, "momentum": Fraction}
 PLAIN = (bool, int, float, str, tuple, NoneType)  # what settings.yaml can hold

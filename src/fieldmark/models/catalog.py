@@ -20,7 +20,7 @@ MOST_COUNTED = 20  # timm's networks have no table of numbers: each must be buil
 
 OWN = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
-    "nature_cnn": Network(NATURE, "32 filters in each", 1_606_888, 198_458_624),
+    "nature_cnn": Network(NATURE, "32 filters in each block", 1_606_888, 198_458_624),
     "birds_alexnet": Network(BIRDS, "9 layers", 59_634_216, 712_701_632),
     "cifar_resnet18": Network(CIFAR_RES, "18 layers", 11_681_832, 555_929_600, 32),
     "cifar_fast": Network(AIRBENCH, "64 channels, then 256", 2_224_792, 118_400_800, 32),

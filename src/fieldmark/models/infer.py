@@ -19,8 +19,9 @@ def infer(
 ) -> np.ndarray:
     """Logits of all batches, in their order. -> (N, C) float32; (0, 0) without a batch.
 
-    batches: uint8 (n, 3, H, W) tensors, or tuples that begin with one. The model must be on
-    `device`; it runs in eval mode, and every part of it has its own mode again afterwards.
+    batches: (n, 3, H, W) tensors, uint8 or float32 of 0 to 255, or tuples that begin with one.
+    The model must be on `device`; it runs in eval mode, and every part of it has its own mode
+    again afterwards.
     advance: called after each batch with its number of images.
     """
     found = list(infer_batches(model, batches, device=device, autocast=autocast, advance=advance))

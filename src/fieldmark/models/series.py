@@ -59,7 +59,7 @@ NATURE = Series(
     "nature",
     None,
     "",
-    "Five blocks of convolution, activation and pooling, each part of them an option",
+    "Five blocks of convolution, activation and pooling, their parts set by options",
     {
         "filters": 32,
         "organisation": "const",

@@ -109,12 +109,27 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
     if name == "auto":  # known only when the images are: checked again then
         taken = {option for each in AUTO[section] for option in catalog[each].options()}
         return [
-            Mistake(f"{section}.{key}", f"no {catalog.kind} that may be chosen takes this option")
+            Mistake(f"{section}.{key}", _never_chosen(section, catalog, key, taken))
             for key in options
             if key not in taken
         ]
+    if section == "augment" and name not in catalog:
+        every = listed(["auto", *catalog], most=len(catalog) + 1)
+        hint = nearest(name, catalog) or f"; there are {every}, and a .yaml or .json file"
+        more = "" if nearest(name, catalog) else " that Albumentations saved"
+        return [Mistake("augment.name", f"there is no {catalog.kind} '{name}'{hint}{more}")]
     _, mistakes = catalog.read(name, options)
     return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
+
+
+def _never_chosen(section: str, catalog: Catalog, option: str, taken: set[str]) -> str:
+    """What to do about an option that none of the choices takes that "auto" has."""
+    what = f"no {catalog.kind} that may be chosen takes this option"
+    others = [name for name in catalog if option in catalog[name].options()]
+    if not others:
+        return what + nearest(option, taken)
+    do = "does" if len(others) == 1 else "do"
+    return f"{what}; {listed(others, most=4)} {do}: add --{section} {others[0]}"
 
 
 def _check_pipeline(name: str) -> list[Mistake]:
@@ -129,7 +144,7 @@ def _check_source(values: Mapping[str, Any]) -> list[Mistake]:
     source = values.get("source")
     if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
         return []
-    there = f", and no built-in set of that name (there is {listed(BUILT_IN)})"
+    there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
     hint = nearest(source, BUILT_IN) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
 

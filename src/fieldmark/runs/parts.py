@@ -71,6 +71,7 @@ def enter_stage(state: State, prepared: Prepared) -> None:
     state.planned = stage.epochs
     state.scaler = torch.amp.GradScaler(prepared.device.type) if mixed else None
     state.ema = average(state.model, settings.train)
+    state.penalised = None
     if settings.run.compile and not is_on_features(settings, state.stage):
         state.compiled = torch.compile(state.model, dynamic=False)
 

@@ -4,12 +4,13 @@ from typing import Any
 
 from fieldmark.errors import Mistake, SettingsError
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.timm_optimizers import PREFIX
 from fieldmark.settings.tree import Settings, StageSettings
 
 EPOCHS = {"random": 20, "head": 30, "tuned": 5}
 HEAD_PATIENCE = 10  # at least, where other stages follow: epochs on features cost next to nothing
-ADAM = ("adamw", "adam")
 HEAD_RATE = 1e-2  # of Adam, on features: 3e-3 and less fall short of their best in 30 epochs
+HEAD = 10.0  # that rate over Adam's usual one
 # 1e-4 and more undid in the first epoch much of what the head had learned, seen on 10 classes of
 # 50 photos and on 60 classes of 10; 3e-5 undid little
 TUNED_RATES = {"adamw": 3e-5, "adam": 3e-5, "sgd": 1e-2, "rmsprop": 3e-5, "adadelta": 0.1}

@@ -35,13 +35,15 @@ REASON = 200  # letters of an error that a warning repeats
 
 
 def check_trackers(names: Iterable[str]) -> list[Mistake]:
-    """What `track.to` names and is not installed. Nothing is imported."""
+    """What `track.to` names and is not installed, of the names that there are.
+
+    Nothing is imported. A name that there is not is told by the settings' own reading.
+    """
+    what = "'{0}' is not installed; install it with: pip install 'fieldmark[{0}]'"
     return [
-        Mistake(
-            "track.to", f"'{name}' is not installed; install it with: pip install fieldmark[{name}]"
-        )
+        Mistake("track.to", what.format(name))
         for name in names
-        if not all(map(_is_installed, ("accelerate", name)))
+        if name in KINDS and not all(map(_is_installed, ("accelerate", name)))
     ]
 
 

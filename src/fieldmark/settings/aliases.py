@@ -17,40 +17,73 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fieldmark import recipes
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, SettingsError, nearest
+from fieldmark.settings.layers import layer
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.texts import config_text, read_table
 
 Aliases = dict[str, tuple[str, ...]]
 FLAGS = {flag(option): key for option, key in OPTIONS.items()}  # fieldmark's own
+IMAGES = "data.source"
 
 
 @dataclass(frozen=True)
 class Rewritten:
-    """Words without aliases, and for each setting the flag that it was typed as."""
+    """Words without aliases, and for each setting the flag that it was typed as.
+
+    images: how the images are named, where those of the recipe are not there.
+    """
 
     words: list[str]
     typed: dict[str, str] = field(default_factory=dict)
+    images: str = "DATA"
 
     def as_typed(self, error: SettingsError) -> SettingsError:
         """The same mistakes, told under the flags as they were typed."""
-        return SettingsError(
-            Mistake(self.typed.get(each.where, each.where), each.what) for each in error.mistakes
-        )
+        return SettingsError(map(self._as_typed, error.mistakes))
+
+    def _as_typed(self, mistake: Mistake) -> Mistake:
+        where, what = mistake.where, mistake.what
+        if where.endswith(f": {IMAGES}"):  # the recipe's or the file's, which nobody typed
+            return Mistake(where, f"{what}; name your images as {self.images}")
+        return Mistake(self.typed.get(where, where), what)
 
 
 def rewrite(words: Sequence[str]) -> Rewritten:
     """The words of `train` with each alias as `key=value`, where --recipe or --config has any.
 
-    "-bn true" and "-bn=true" become "model.batch_norm=true". Of two for one setting the last
-    holds. What is no alias stays as it is. Raises SettingsError for a recipe or file that cannot
-    be read, for a flag without a value, and beside an option of fieldmark's own that sets the same.
+    "-bn true" and "-bn=true" become "model.batch_norm=true". Of two aliases for one setting the
+    last holds, but images are named once. What is no alias stays as it is. Raises SettingsError
+    for a recipe or file that cannot be read, for a flag without a value, and beside an option or
+    a `key=value` word that sets the same.
     """
+    aliases = _of_words(words)
+    return _rewrite(words, aliases) if aliases else Rewritten([*words])
+
+
+def hint(words: Sequence[str], unknown: str, alike: str | None) -> str:
+    """What to do about a flag that there is not, where --recipe or --config has aliases; or "".
+
+    alike: the option of fieldmark's own that is nearest to it.
+    """
+    aliases = _of_words(words)
+    if not aliases:
+        return ""
+    recipe, config = (_value_of(words, option) for option in ("--recipe", "--config"))
+    lists = f"`fieldmark recipes cat {recipe}`" if recipe and of_recipe(recipe) else str(config)
+    near = nearest(unknown, filter(None, [*aliases, alike])).removeprefix("; ").replace("'", "")
+    if near:
+        return f"{near} {lists} lists the recipe's own"
+    return f"`fieldmark train --help` and {lists} list them"
+
+
+def _of_words(words: Sequence[str]) -> Aliases:
+    """The aliases of the recipe and of the file that are named. Raises SettingsError."""
     aliases: Aliases = {}
     for option, read in (("--recipe", of_recipe), ("--config", of_config)):
         named = _value_of(words, option)
         aliases |= read(named) if named else {}
-    return _rewrite(words, aliases) if aliases else Rewritten([*words])
+    return aliases
 
 
 def of_recipe(name: str) -> Aliases:
@@ -106,19 +139,31 @@ def _value_of(words: Sequence[str], option: str) -> str | None:
 
 
 def _rewrite(words: Sequence[str], aliases: Aliases) -> Rewritten:
-    done = Rewritten([])
+    naming = [alias for alias, targets in aliases.items() if targets[0] == IMAGES]
+    done = Rewritten([], images=" or with ".join(["DATA", *naming[:1]]))
+    own: dict[str, str] = {}  # what words of the user's own set
     rest = iter(words)
     for word in rest:
         alias, equals, value = word.partition("=")
         if word == "--":
-            done.words.extend([word, *rest])
+            behind = [*rest]
+            done.words.extend([word, *behind])
+            own |= {key: each for other in behind for key, each in _set_by(other).items()}
         elif alias not in aliases or not (equals or alias.startswith("-")):
             done.words.append(word)
-            done.typed.pop(OPTIONS.get(alias, alias), None)  # a word of the user's own, later
+            own |= _set_by(word)
         else:
             _put(done, alias, value if equals else next(rest, ""), aliases[alias])
-    _refuse_twice(done)
+    _refuse_twice(done, own)
     return done
+
+
+def _set_by(word: str) -> dict[str, Any]:
+    """The setting that an option or a `key=value` word sets, and how that is told; or none."""
+    name, equals, _ = word.partition("=")
+    if name in FLAGS:
+        return {FLAGS[name]: name}
+    return layer("", {OPTIONS.get(name, name): word}).values if name and equals else {}
 
 
 def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> None:
@@ -128,15 +173,16 @@ def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> N
     for word in (f"{targets[0]}={value}", *targets[1:]):
         done.words.append(word)
         key = word.partition("=")[0]
+        if key == IMAGES and key in done.typed:
+            raise SettingsError([Mistake(alias, "names the images a second time; leave one out")])
         done.typed[OPTIONS.get(key, key)] = alias
 
 
-def _refuse_twice(done: Rewritten) -> None:
-    """An option of fieldmark's own beside an alias for the same setting: which holds is unclear."""
-    options = {FLAGS.get(name := word.partition("=")[0]): name for word in done.words}
-    both = [key for key in done.typed if key in options]
+def _refuse_twice(done: Rewritten, own: Mapping[str, str]) -> None:
+    """A word of the user's own beside an alias for the same setting: which holds is unclear."""
+    both = [key for key in done.typed if key in own]
     if both:
         raise SettingsError(
-            Mistake(done.typed[key], f"sets {key}, and so does {options[key]}; leave one out")
+            Mistake(done.typed[key], f"sets {key}, and so does {own[key]}; leave one out")
             for key in both
         )

@@ -18,13 +18,17 @@ from fieldmark.settings.tree import Choice, Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
 LISTS = {
-    "track.to": "a list of tensorboard, wandb and mlflow such as [tensorboard]",
+    "input.normalize": "auto, imagenet, half, dataset, or six numbers [mean, mean, mean, std, "
+    "std, std], each std above 0",
+    "track.to": "tensorboard, wandb, mlflow, or several with commas between such as "
+    "tensorboard,mlflow",
     "train.figures": "a list of figures such as [macro_recall, roc_auc]",
     "train.stages": "auto, or a list such as [{train: head, epochs: 10}, {train: all}]",
     "features.rates": "a list of rates above 0 such as [1e-3, 1e-2]",
     "features.seeds": "a list of whole numbers such as [0, 1, 2]",
     "features.heads": "a list of heads such as [linear, mlp]",
 }
+NORMALIZE = ("auto", "imagenet", "half", "dataset")
 Check = Callable[[dict[str, dict[str, Any]]], list[Mistake]]
 
 
@@ -154,6 +158,7 @@ def _mistakes(problems: Iterable[Mapping[str, Any]], where: dict[str, str]) -> l
         found.setdefault(key, []).append(_in_list(key, problem) or in_words(problem))
     for key in set(found) & set(LISTS):  # the most exact of what is found is enough
         found[key] = [max(found[key], key=lambda words: words.startswith("stage"))]
+    where = {"data.source": "DATA", **where}  # where nobody has set it, it is missing
     return [Mistake(where.get(key, key), _either(words)) for key, words in found.items()]
 
 
@@ -169,7 +174,9 @@ def _in_list(key: str, problem: Mapping[str, Any]) -> str | None:
         if field in ("train", "epochs", "lr") and problem["type"] != "missing":
             return f"stage {inside[0] + 1}, {field}: {in_words(problem)}"
         return f"stage {inside[0] + 1}: say what it trains, as in {{train: head, epochs: 10}}"
-    return f"must be {LISTS[key]}"
+    given = problem["input"]
+    near = nearest(given, NORMALIZE) if key == "input.normalize" and type(given) is str else ""
+    return f"must be {LISTS[key]}{near}"
 
 
 def _either(words: list[str]) -> str:
@@ -177,6 +184,6 @@ def _either(words: list[str]) -> str:
 
     That a setting may be 'auto' is known to nobody who set it, and helps no one.
     """
-    *others, last = [each for each in words if not each.startswith("must be 'auto'")] or words
+    *others, last = [each for each in words if not each.startswith("must be 'auto', not")] or words
     starts = [each.rpartition(", not ")[0] or each for each in others]
     return " or ".join([*starts, last.removeprefix("must be ") if starts else last])

@@ -86,14 +86,20 @@ def split_words(words: Iterable[str]) -> dict[str, str]:
 def read_given(
     given: Mapping[str, Any], options: Mapping[str, Any], data: str | None = None
 ) -> Layer:
-    """The user's own layer: settings by dotted name over options over the data's name."""
+    """The user's own layer: settings by dotted name over options, and the data's name.
+
+    Raises SettingsError where the images are named both ways.
+    """
     values: dict[str, Any] = {} if data is None else {"data.source": data}
-    where = {"data.source": "DATA"}  # also where it is missing
+    where = dict.fromkeys(values, "DATA")
     for option, value in options.items():
         if value is not None:
             values[OPTIONS[option]] = value
             where[OPTIONS[option]] = flag(option)
     named = layer("command line", {OPTIONS.get(key, key): each for key, each in given.items()})
+    if data is not None and "data.source" in named.values:
+        what = "names the images, and so does DATA; leave one out"
+        raise SettingsError([Mistake("data.source", what)])
     return Layer("command line", {**values, **named.values}, {**where, **named.where})
 
 
