@@ -80,7 +80,7 @@ def tell_pairs(folders, epochs):
                 page = best.parent / "compare.html"
                 said = fieldmark("compare", other, best, "--page", page, "--json")
                 print(f"seed {seed}, nature-cnn-best against {name.replace('E ', f'{epochs} ')}:")
-                print(f"  {json.loads(said)['verdicts'][0]['sentence']}")
+                print(f"  {json.loads(said)['comparisons'][0]['sentence']}")
 
 
 def main(given):

@@ -39,6 +39,7 @@ FILTERS: dict[str, Any] = {
     "interval": words.interval,
     "is_share": words.is_share,
     "metric_name": words.metric_name,
+    "metric_words": words.metric_words,
     "percent": words.percent,
     "quoted": words.quoted,
     "rate": "{:g}".format,
