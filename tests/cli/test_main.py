@@ -128,6 +128,46 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
             ["train", "digits", "optimizer.betas=0.9"],
             "optimizer.betas: must be a list such as [0.9, 0.99], not 0.9",
         ),
+        (
+            ["train", "digits", "augment.alternate=true"],
+            "augment.alternate: no augmentation that may be chosen takes this option; "
+            "'crop' does: add --augment crop",
+        ),
+        (
+            ["train", "digits", "augment.hole=3"],
+            "augment.hole: no augmentation that may be chosen takes this option; "
+            "'crop', 'cifar' and 'cifar-albumentations' do: add --augment crop",
+        ),
+        (
+            ["train", "digits", "model.filters=3"],
+            "model.filters: no model that may be chosen takes this option; "
+            "'nature_cnn' does: add --model nature_cnn",
+        ),
+        (
+            ["train", "digits", "model.xyzzy=3"],
+            "model.xyzzy: no model that may be chosen takes this option",
+        ),
+        (
+            ["train", "digits", "--augment", "huge"],
+            "--augment: there is no augmentation 'huge'; there are 'none', 'light', 'standard', "
+            "'crop', 'cifar', 'contrast', 'nature', 'strong', 'randaugment', 'trivialaugment', "
+            "'cifar-albumentations', 'contrast-albumentations' and 'albumentations', and .yaml or "
+            ".json files that Albumentations saved",
+        ),
+        (
+            ["train", "digits", "--track", "neptune"],
+            "--track: must be tensorboard, wandb, mlflow, or several with commas between such as "
+            "tensorboard,mlflow",
+        ),
+        (
+            ["train", "photos"],
+            "DATA: there is no folder or file 'photos', and no built-in set of that name "
+            "(there are 'digits' and 'cifar10')",
+        ),
+        (
+            ["train", "digits", "data=photos"],
+            "data.source: names the images, and so does DATA; leave one out",
+        ),
         (["evaluate", "."], ".: is no run (it has no settings.yaml); name a run's folder"),
         (
             ["models", "nonsense"],
@@ -151,7 +191,7 @@ def test_an_option_that_no_network_takes_is_told_with_the_others(capsys):
         ["train", "digits", "--epochs", "0", "model.widht=3"],
         2,
         "--epochs: must be at least 1, not 0",
-        "model.widht: no model that may be chosen takes this option",
+        "model.widht: no model that may be chosen takes this option; did you mean 'width'?",
     )
 
 
@@ -191,6 +231,7 @@ def test_train_says_what_it_did(capsys, photos, tmp_path):
     assert "photos: 24 images in 3 classes (18 train, 3 val, 3 test)" in said
     assert "small_cnn: " in said
     assert "epoch 1/1" in said
+    assert "the 1 epoch is done; training took" in said
     assert "test, 3 images                95 % interval" in said
     assert said.splitlines()[-2:] == ["run     runs/b", "report  runs/b/report.html"]
     first = (tmp_path / "runs" / "b" / "settings.yaml").read_text().splitlines()[0]

@@ -99,6 +99,29 @@ def test_what_is_no_pipeline_for_images_is_told_in_a_sentence(tmp_path, transfor
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("garbage", "cannot be read as JSON (Expecting value: line 1 column 1 (char 0)); save"),
+        ("[3]", "is not a pipeline of Albumentations"),
+        (json.dumps({"transform": node("Nope")}), "there is no transform 'Nope'"),
+        (json.dumps({"transform": node("Lambda", __name__="a")}), "'Lambda' holds code"),
+        (json.dumps({"transform": node("Compose", transforms=3)}), "'Compose' holds no list"),
+        (json.dumps({"__version__": "1.3.1", "transform": {}}), "saved by Albumentations 1.3.1"),
+    ],
+)
+def test_a_text_in_the_settings_is_held_to_what_a_file_is(text, said):
+    for ask in (
+        normalised_by,
+        lambda text: AUGMENTS.build("albumentations", {"pipeline": text}, SEEN),
+    ):
+        with pytest.raises(SettingsError) as caught:
+            ask(text)
+        assert [mistake.where for mistake in caught.value.mistakes] == ["augment.pipeline"]
+        assert said in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("a.json", "{", "cannot be read as JSON"),
@@ -120,7 +143,7 @@ def test_a_file_that_is_none_is_told_in_a_sentence(tmp_path, name, text, said):
 
 def test_a_missing_package_is_told_with_how_to_install_it(monkeypatch):
     monkeypatch.setattr(pipelines, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"pip install fieldmark\[albumentations\]"):
+    with pytest.raises(SettingsError, match=r"pip install 'fieldmark\[albumentations\]'"):
         AUGMENTS.build("cifar-albumentations", {}, SEEN)
 
 

@@ -155,6 +155,18 @@ def test_other_features_have_another_place_in_the_cache(photos, tmp_path, change
     assert body.batches == 3
 
 
+def test_a_change_in_how_images_are_evaluated_leaves_old_features_unused(
+    photos, tmp_path, monkeypatch
+):
+    cache, body = Cache(tmp_path / "cache"), Body()
+    how = passing(body, spec=InputSpec("original", 14))
+    features(how, photos, cache)
+    assert body.batches == 3
+    monkeypatch.setattr(InputSpec, "around", property(lambda self: self.size + 1))
+    features(how, photos, cache)
+    assert body.batches == 6
+
+
 def test_a_view_is_what_training_would_see_in_that_epoch(photos):
     augmenting = Augmenting(AUGMENTS.build("standard", {}, SPEC), seed=5)
     rows = np.array([3, 0, 11])

@@ -100,15 +100,30 @@ def test_what_is_not_trained_has_no_penalty_and_what_the_loss_leaves_out_has():
     state.model[0].requires_grad_(False)
     with torch.no_grad():
         wanted = by_hand(state.model, Penalty(l2=2.0)).item()
-    assert Penalty(l2=2.0).add_gradient(state.model).item() == pytest.approx(wanted)
+    penalty = Penalty(l2=2.0)
+    covered = penalty.covered(state.model)
+    assert penalty.add_gradient(covered).item() == pytest.approx(wanted)
     assert state.model[0].weight.grad is None
     torch.testing.assert_close(state.model[3].weight.grad, 2.0 * state.model[3].weight.detach())
 
 
 def test_a_penalty_of_nothing_is_nothing():
     state = begun()
-    assert Penalty().add_gradient(state.model).item() == 0
+    assert Penalty().add_gradient(list(state.model.parameters())).item() == 0
     assert state.model[3].weight.grad is None
+
+
+def test_where_nothing_is_covered_there_is_no_penalty():
+    assert Penalty(l1=1.0).add_gradient([]).item() == 0
+
+
+def test_what_is_covered_is_worked_out_once_a_stage(monkeypatch):
+    state, asked, covered = begun(), [], Penalty.covered
+    monkeypatch.setattr(Penalty, "covered", lambda *args: asked.append(1) or covered(*args))
+    for place in range(2):
+        state.step = place
+        step(state, Plan(1, 0), parts([8, 8], Penalty(l1=0.02, on="weights")), IMAGES, TARGETS)
+    assert len(asked) == 1
 
 
 def test_history_tells_the_penalty_apart_and_only_where_there_is_one():

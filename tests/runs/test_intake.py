@@ -41,6 +41,20 @@ def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_p
     assert any("so the figures flatter" in note for note in kept.told.notes)
 
 
+def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):
+    split = tmp_path / "split"
+    for side, numbers in (("train", range(8)), ("test", range(8, 12))):
+        for name in ("blue", "green", "red"):
+            (split / side / name).mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+    with_val = take_in(DataSettings(source=str(split)), QUIET).told.notes
+    without = take_in(DataSettings(source=str(split), val="none"), QUIET).told.notes
+    note = "the folder 'test' is the test set"
+    assert with_val == (f"{note}; validation images are taken out of train",)
+    assert without == (note,)
+
+
 def test_near_copies_are_on_one_side(photos):
     from PIL import Image
 

@@ -1,6 +1,9 @@
 """Training from scratch: images in memory, own channels, drawn weights, mirror images."""
 
 import json
+import os
+import shutil
+import signal
 
 import numpy as np
 import polars as pl
@@ -9,6 +12,7 @@ import torch
 from PIL import Image
 from smallruns import (
     QUIET,
+    SMALL,
     draw_photos,
     history,
     in_process,
@@ -19,14 +23,16 @@ from smallruns import (
     train_and_die,
 )
 
+from fieldmark.console import Console
 from fieldmark.data.images import read_file
-from fieldmark.errors import SettingsError
+from fieldmark.errors import DataError, SettingsError, StoppedError
+from fieldmark.fit.keeper import Keeper
 from fieldmark.models.bundle import load
 from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import gather
 from fieldmark.runs.prepare import prepare
+from fieldmark.runs.preview import show
 from fieldmark.runs.trackers import KINDS
-from fieldmark.settings.texts import read_yaml
 
 STEP = "fieldmark.fit.loop:step"
 FAST = (
@@ -55,6 +61,30 @@ def refused(data, *words):
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
+
+
+@pytest.fixture
+def parted(tmp_path):
+    """Photos with a split that is given."""
+    return draw_parted(tmp_path / "parted")
+
+
+def draw_parted(root):
+    photos = draw_photos(root, each=16)
+    for file in sorted(photos.rglob("*.png")):
+        side = {0: "test", 1: "val"}.get(int(file.stem) % 4, "train")
+        place = photos / side / file.parent.name
+        place.mkdir(parents=True, exist_ok=True)
+        file.rename(place / file.name)
+    for name in ("blue", "green", "red"):
+        (photos / name).rmdir()
+    return photos
+
+
+def negative(folder):
+    """Change every pixel of every image in a folder."""
+    for file in folder.rglob("*.png"):
+        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
 
 
 @pytest.fixture(scope="module")
@@ -91,25 +121,30 @@ def test_own_channels_are_those_of_the_training_images_and_stay_with_the_run(pho
     spec = json.loads((run.path / "model.json").read_text())["spec"]
     assert np.allclose(spec["mean"], pixels.mean(0) / 255, atol=1e-5)
     assert np.allclose(spec["std"], pixels.std(0) / 255, atol=1e-5)
-    again = (
-        train(run.settings, tmp_path, "again", config=str(run.settings), epochs="1") if 0 else run
-    )
-    numbers = read_yaml(again.settings.read_text(), "settings")["input"]["normalize"]
-    assert numbers == [*spec["mean"], *spec["std"]]
+
+    fewer = shutil.copytree(photos, tmp_path / "fewer")
+    for path in samples["path"][:8]:
+        (fewer / path).unlink()
+    assert settled(fewer, "input.normalize=dataset").spec.mean != tuple(spec["mean"])
+    words = [f"data.source={fewer}", "run.name=again"]
+    again = prepare(gather(None, words, {}, config=str(run.settings)), QUIET).spec
+    assert [*again.mean, *again.std] == [*spec["mean"], *spec["std"]]
 
 
-def test_own_channels_never_see_the_test(tmp_path):
-    photos = draw_photos(tmp_path / "photos", each=20)
-    for name in ("blue", "green", "red"):
-        (photos / "train" / name).mkdir(parents=True)
-        (photos / "test" / name).mkdir(parents=True)
-        for number, file in enumerate(sorted((photos / name).iterdir())):
-            file.rename(photos / ("test" if number >= 16 else "train") / name / file.name)
-        (photos / name).rmdir()
-    before = settled(photos, "input.normalize=dataset").spec
-    for file in (photos / "test").rglob("*.png"):
-        Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
-    assert settled(photos, "input.normalize=dataset").spec == before
+def test_a_run_does_not_go_on_with_a_training_image_that_was_changed(parted, tmp_path):
+    run = train(parted, tmp_path, "run", "input.normalize=dataset", epochs="1")
+    negative(parted / "train" / "red")
+    with pytest.raises(DataError, match="8 images changed or vanished since the run began"):
+        resume(run, epochs="2")
+
+
+def test_own_channels_never_see_validation_and_test(parted):
+    before = settled(parted, "input.normalize=dataset").spec
+    negative(parted / "val")
+    negative(parted / "test")
+    assert settled(parted, "input.normalize=dataset").spec == before
+    negative(parted / "train" / "red")
+    assert settled(parted, "input.normalize=dataset").spec != before
 
 
 def test_channels_of_one_colour_are_refused(tmp_path):
@@ -144,11 +179,17 @@ def test_a_network_built_for_a_size_is_built_for_that_of_the_images(photos):
     assert "needs images of 32 px or more, not 31" in found
 
 
-def test_the_first_layer_is_made_from_training_images_alone(photos):
-    one = settled(photos, *FAST[:2]).model.network.state_dict()
-    other = settled(photos, *FAST[:2], "data.split_seed=1").model.network.state_dict()
-    made = [name for name in one if not torch.equal(one[name], other[name])]
-    assert len(made) == 1
+def test_the_first_layer_is_made_from_training_images_alone(parted):
+    def layers():
+        return settled(parted, *FAST[:2]).model.network.state_dict()
+
+    before = layers()
+    negative(parted / "val")
+    negative(parted / "test")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in layers().items())
+    negative(parted / "train" / "red")
+    changed = [name for name, tensor in layers().items() if not torch.equal(tensor, before[name])]
+    assert len(changed) == 1
 
 
 def test_what_changes_no_head_is_refused_for_one(large):
@@ -195,11 +236,11 @@ def test_a_misspelt_figure_is_named(photos):
     assert "there is no figure 'macro_recal'; did you mean 'macro_recall'?" in found
 
 
-@pytest.mark.parametrize("count", [2, 9])
-def test_a_killed_run_with_images_in_memory_goes_on_to_the_same_bits(photos, tmp_path, count):
+def test_a_killed_run_with_images_in_memory_goes_on_to_the_same_bits(photos, tmp_path):
     whole = train(photos, tmp_path, "whole", *FAST)
     words = [*FAST, "train.checkpoint_minutes=1e-9"]
-    assert in_process(train_and_die, STEP, count, photos, tmp_path, "killed", words) == -9
+    # in the second epoch, and between two updates of the slow weights
+    assert in_process(train_and_die, STEP, 6, photos, tmp_path, "killed", words) == -9
     resumed = resume(RunDir(tmp_path / "killed"))
     assert same_results(whole, resumed)
 
@@ -238,6 +279,42 @@ def test_mirror_images_need_no_validation_and_no_test(photos, tmp_path, words):
     run = train(photos, tmp_path, "run", "train.test_flip=true", *words, epochs="1")
     told = json.loads(run.metrics.read_text())
     assert ("test" in told) == ("test" in told.get("test_flip", {}))
+
+
+def test_a_run_with_mirror_images_and_no_validation_can_be_stopped(photos, tmp_path, monkeypatch):
+    save = Keeper.save
+
+    def stop_after_an_epoch(self, state):
+        save(self, state)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Keeper, "save", stop_after_an_epoch)
+    words = ("train.test_flip=true", "data.val=none")
+    said = "stopped after epoch 1 of 3; go on with: fieldmark train --resume .*run$"
+    with pytest.raises(StoppedError, match=said):
+        train(photos, tmp_path, "run", *words)
+    run = RunDir(tmp_path / "run")
+    assert run.has_bundle
+    assert "test_flip" not in run.read_metrics()
+
+
+def test_each_stage_has_its_penalty_on_what_it_trains(photos, tmp_path):
+    stages = "train.stages=[{train: 'last:1', epochs: 1, lr: 1e-9}, {train: all}]"
+    words = (stages, "optimizer.lr=1e-9", "penalty.l1=1", "model.name=small_cnn")
+    run = train(photos, tmp_path, "run", *words, epochs="1")
+    network = settled(photos, *SMALL[:1], "model.name=small_cnn").model.network
+    sizes = {name: p.detach().abs().sum().item() for name, p in network.named_parameters()}
+    last = sum(size for name, size in sizes.items() if name.startswith(("stage3", "head")))
+    found = history(run)["train_penalty"].to_list()
+    assert found == pytest.approx([last, sum(sizes.values())], rel=1e-4)
+
+
+def test_a_preview_shows_of_a_long_value_the_start(photos, capsys):
+    name = "n" * 120
+    show(settled(photos, f"run.name={name}"), Console())
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "run.name" in line)
+    assert f" {name[:96]} ...  command line" in line
+    assert name not in line
 
 
 def test_a_tag_stands_in_the_name_of_the_run(photos, tmp_path):

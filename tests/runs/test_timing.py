@@ -1,6 +1,7 @@
 """Parts that add up, and what a person is told to do."""
 
 import signal
+import time
 
 import pytest
 from smallruns import in_process, resume, train, train_and_die
@@ -8,10 +9,14 @@ from smallruns import in_process, resume, train, train_and_die
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.rundir import RunDir
 from fieldmark.runs.timing import ELSE, parts_of, rounded, time_line, where_time_went
+from fieldmark.runs.trackers import KINDS
+
+PAUSE = 0.02  # seconds
 
 
-def advice(workers=1, device="cpu", cores=4, **times):
-    timing = where_time_went({"whole": 100.0, **times}, workers=workers, device=device, cores=cores)
+def advice(workers=1, device="cpu", cores=4, has_weights=True, **times):
+    machine = {"workers": workers, "device": device, "cores": cores}
+    timing = where_time_went({"whole": 100.0, **times}, **machine, has_weights=has_weights)
     assert sum(seconds for _, seconds in timing.parts) == pytest.approx(max(100, sum_of(times)))
     return timing.advice
 
@@ -59,7 +64,7 @@ def test_loading_beside_a_busy_gpu_counts_only_as_far_as_it_waited():
 
 
 def test_a_run_of_no_time_has_one_part_without_seconds():
-    timing = where_time_went({}, workers=0, device="cpu")
+    timing = where_time_went({}, workers=0, device="cpu", has_weights=True)
     assert timing.parts == ((ELSE, 0.0),)
     assert timing.advice == "0.0 s in all: there is little to gain."
     assert time_line(timing) == "time    0.0 s in all: there is little to gain"
@@ -100,6 +105,13 @@ def test_where_the_network_takes_the_time_a_smaller_one_is_advised(device, times
     )
 
 
+def test_random_weights_are_not_to_be_frozen():
+    assert advice(has_weights=False, forward=30, backward=54).endswith(
+        "a smaller --model or --image-size, or a GPU."
+    )
+    assert advice(has_weights=False, device="cuda", forward=80).endswith("--image-size.")
+
+
 @pytest.mark.parametrize(
     ("name", "line"),
     [
@@ -133,6 +145,11 @@ def test_where_the_network_takes_the_time_a_smaller_one_is_advised(device, times
             "went into the last predictions, which are made once, however long the training is",
         ),
         (
+            "trackers",
+            "went into trackers, most of it into their start, "
+            "which is the same however long the training is",
+        ),
+        (
             "figures",
             "went into the figures and their intervals, which are made once, "
             "however long the training is",
@@ -158,7 +175,8 @@ def test_where_no_part_took_most_of_the_time_that_is_said():
 
 
 def test_a_short_run_has_little_to_gain():
-    timing = where_time_went({"waiting": 9, "whole": 10}, workers=0, device="cpu")
+    times = {"waiting": 9, "whole": 10}
+    timing = where_time_went(times, workers=0, device="cpu", has_weights=True)
     assert timing.advice == "10 s in all: there is little to gain."
 
 
@@ -171,7 +189,7 @@ def test_the_line_for_the_terminal_names_the_largest_parts_first():
         "decoding": 1,
         "whole": 100,
     }
-    timing = where_time_went(times, workers=4, device="cuda", cores=4)
+    timing = where_time_went(times, workers=4, device="cuda", has_weights=True, cores=4)
     assert time_line(timing) == (
         "time    backward and step 50 %, waiting for images 25 %, forward 20 %, writing 3 %; "
         "70 % of the time was the network's own work: a smaller --model or --image-size, or "
@@ -199,6 +217,33 @@ def test_a_run_tells_its_parts_and_they_add_up(photos, tmp_path, workers):
     assert times[f"{place}augmenting"] > 0
     assert sum(seconds for _, seconds in parts_of(times)) == pytest.approx(times["whole"])
     assert "forward" not in run.history.read_text()
+
+
+def test_what_trackers_take_is_a_part(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("fieldmark.runs.trackers._is_installed", lambda package: True)
+    monkeypatch.setitem(KINDS, "mlflow", (__name__, "Slow"))
+    run = train(photos, tmp_path, "run", "track.to=mlflow", epochs="2")
+    times = run.read_metrics()["about"]["times"]
+    assert times["trackers"] >= 3 * PAUSE  # the start and two epochs
+    assert ("trackers", times["trackers"]) in parts_of(times)
+
+
+class Slow:
+    """A tracker that takes its time."""
+
+    place = "nowhere"
+
+    def __init__(self, subject):
+        time.sleep(PAUSE)
+
+    def log(self, rows):
+        time.sleep(PAUSE * len(rows))
+
+    def finish(self, end):
+        pass
+
+    def close(self, *, whole):
+        pass
 
 
 def test_a_head_on_features_has_parts_of_its_own(photos, weights, tmp_path):

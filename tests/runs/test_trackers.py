@@ -117,9 +117,14 @@ def test_without_trackers_nothing_is_imported_and_nothing_written(tmp_path, monk
 def test_a_tracker_that_is_not_installed_is_told_with_its_extra(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()  # such as the folder 'wandb' that W&B leaves behind
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(KINDS, "elsewhere", ("fieldmark.runs.nowhere", "None"))
     (mistake,) = check_trackers(["elsewhere"])
     assert mistake.where == "track.to"
-    assert "pip install fieldmark[elsewhere]" in mistake.what
+    assert "pip install 'fieldmark[elsewhere]'" in mistake.what
+
+
+def test_of_a_tracker_that_there_is_not_nothing_is_said_of_how_to_install_it():
+    assert check_trackers(["neptune"]) == []
 
 
 def test_every_epoch_is_sent_once_and_the_end_once(tmp_path, fakes):
@@ -193,9 +198,12 @@ def test_wandb_is_offline_unless_the_user_is_logged_in_or_chose(tmp_path, monkey
     assert mode() == "disabled"
 
 
-def test_tensorboard_has_each_epoch_once_also_of_a_run_trained_further(photos, tmp_path, fakes):
+def test_tensorboard_has_each_epoch_once_also_of_a_run_trained_further(
+    photos, tmp_path, fakes, monkeypatch
+):
     pytest.importorskip("accelerate")
     pytest.importorskip("tensorboard")
+    monkeypatch.setattr(trackers, "_is_installed", lambda package: True)  # 'wandb' is a fake
     trackers.KINDS["tensorboard"] = ("fieldmark.runs.tracking_tensorboard", "ToTensorBoard")
     fakes["wandb"].raises = "log"
     run = train(photos, tmp_path, "run", "track.to=tensorboard,wandb", epochs="2")

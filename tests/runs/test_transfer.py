@@ -51,6 +51,30 @@ def test_a_frozen_network_trains_the_head_alone_at_a_rate_of_its_own(photos, wei
     assert set(rates.values()) == {0.02}
 
 
+@pytest.mark.parametrize(
+    ("name", "head", "rest"),
+    [
+        ("adamw", 1e-2, 3e-5),
+        ("lion", 1e-3, 3e-6),
+        ("rmsprop", 1e-2, 3e-5),
+        ("sgd", 0.05, 0.01),
+        ("timm/sgd", 0.05, 0.01),
+        ("timm/lamb", 1e-2, 3e-5),
+        ("timm/lion", 1e-3, 3e-6),
+        ("timm/rmsprop", 1e-2, 3e-5),
+    ],
+)
+def test_a_head_and_tuned_weights_have_rates_in_proportion_to_the_optimizers_own(
+    photos, weights, name, head, rest
+):
+    words = ["model.width=4", *weights, f"optimizer.name={name}"]
+    settings = prepare(gather(str(photos), words, {}), QUIET).settings
+    assert settings.train.stages[0].lr == pytest.approx(head)
+    assert settings.optimizer.options["lr"] == pytest.approx(rest)
+    frozen = prepare(gather(str(photos), words, {"freeze": "true"}), QUIET).settings
+    assert frozen.optimizer.options["lr"] == pytest.approx(head)
+
+
 def test_with_weights_the_head_comes_first_and_then_all_with_falling_rates(photos, weights):
     run = prepare(gather(str(photos), ["model.width=4", *weights], {}), QUIET)
     (head, _), (whole, epochs) = stages_of(photos, *weights)

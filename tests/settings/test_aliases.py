@@ -94,6 +94,49 @@ def test_an_option_for_the_same_setting_beside_a_flag_is_refused(config):
         assert refused(config, "-wp", "birds", *option) == told
 
 
+def test_a_word_for_the_same_setting_beside_a_flag_is_refused(config):
+    for word in ("train.epochs=3", "epochs=3"):
+        told = f"-e: sets train.epochs, and so does {word}; leave one out"
+        for words in (["-e", "5", word], [word, "-e", "5"], ["-e", "5", "--", word]):
+            assert refused(config, *words) == told
+    told = "rate: sets optimizer.lr, and so does --lr; leave one out"
+    assert refused(config, "rate=1", "--lr", "2") == told
+    told = "-wp: sets track.to, and so does track.to=mlflow; leave one out"
+    assert refused(config, "-wp", "birds", "track.to=mlflow") == told
+
+
+def test_images_are_named_once(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        rewrite(["train", "--recipe", "nature-cnn", "-p", "a", "--parent_dir", "b"])
+    assert str(caught.value) == "--parent_dir: names the images a second time; leave one out"
+    with pytest.raises(SettingsError) as caught:
+        rewrite(["train", "--recipe", "nature-cnn", "data=b", "-p", "a"])
+    assert str(caught.value) == "-p: sets data.source, and so does data=b; leave one out"
+
+
+@pytest.mark.parametrize(
+    "words", [["photos", "-p", "other"], ["-p", "other", "photos"], ["-p=other", "--", "photos"]]
+)
+def test_a_flag_for_the_images_beside_the_images_is_refused(words, capsys):
+    assert main.run(["train", "--recipe", "nature-cnn", *words]) == 2
+    told = "fieldmark: -p: names the images, and so does DATA; leave one out\n"
+    assert capsys.readouterr().err == told
+
+
+def test_images_that_are_not_where_the_recipe_has_them_are_told_as_its_own(
+    capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    what = "there is no folder or file 'nature_12K', and no built-in set of that name "
+    what += "(there are 'digits' and 'cifar10'); name your images as DATA"
+    assert main.run(["train", "--recipe", "nature-cnn"]) == 2
+    told = f"recipe nature-cnn: data.source: {what} or with -p"
+    assert capsys.readouterr().err == f"fieldmark: {told}\n"
+    (tmp_path / "mine.yaml").write_text("data: nature_12K\n")
+    assert main.run(["train", "--config", "mine.yaml"]) == 2
+    assert capsys.readouterr().err == f"fieldmark: mine.yaml: data.source: {what}\n"
+
+
 def test_an_alias_that_is_spelt_as_an_option_stands_beside_another_alias(config):
     assert after(config, "--epochs", "7", "-e", "5") == ["train.epochs=7", "train.epochs=5"]
 
@@ -127,18 +170,11 @@ def test_mistakes_are_told_under_the_flag_as_typed(config):
     assert str(rewritten.as_typed(both)) == "-bn: a\nrate: b"
 
 
-def test_a_setting_that_is_typed_by_its_own_name_later_is_told_by_that(config):
+def test_of_two_flags_for_one_setting_a_mistake_is_told_under_the_last(config):
     error = SettingsError([Mistake("train.epochs", "a")])
-    later = rewrite(["train", "--config", config, "-e", "5", "train.epochs=x"])
-    assert str(later.as_typed(error)) == "train.epochs: a"
-    earlier = rewrite(["train", "--config", config, "train.epochs=x", "-e", "5"])
-    assert str(earlier.as_typed(error)) == "-e: a"
-
-
-def test_a_flag_for_the_images_outdoes_the_images_beside_it():
-    words = rewrite(["train", "photos", "--recipe", "nature-cnn", "-p", "other"]).words
-    assert words[1] == "photos"
-    assert read([read_words(words[4:], {}, "photos")]).settings.data.source == "other"
+    for first, last in (("-e", "--epochs"), ("--epochs", "-e")):
+        rewritten = rewrite(["train", "--config", config, first, "5", last, "x"])
+        assert str(rewritten.as_typed(error)) == f"{last}: a"
 
 
 def test_the_recipe_that_knows_a_flag_is_found():
@@ -152,7 +188,9 @@ def test_the_recipe_that_knows_a_flag_is_found():
         (["-nf", "64"], "there is no option -nf except with --recipe nature-cnn"),
         (["--num_filters=64"], "there is no option --num_filters except with --recipe nature-cnn"),
         (["--batch_size", "8"], "there is no option --batch_size; did you mean --batch-size?"),
-        (["-zz", "8"], "there is no option -z; `fieldmark train --help` lists them"),
+        (["-zz", "8"], "there is no option -zz; `fieldmark train --help` lists them\n"),
+        (["--trac", "wandb"], "there is no option --trac; did you mean --track?\n"),
+        (["--epoch", "8"], "there is no option --epoch; did you mean --epochs?\n"),
         (["--recipe", "nature-cn", "-nf", "8"], "--recipe: there is no recipe 'nature-cn'; did"),
         (["--recipe", "digits", "-nf", "8"], "there is no option -nf except with --recipe"),
     ],
@@ -160,6 +198,27 @@ def test_the_recipe_that_knows_a_flag_is_found():
 def test_a_flag_of_a_recipe_works_with_that_recipe_only(words, told, capsys):
     assert main.run(["train", "photos", *words]) == 2
     assert capsys.readouterr().err.startswith(f"fieldmark: {told}")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["-nff", "8"], "-nff; did you mean -nf? `fieldmark recipes cat nature-cnn` lists them"),
+        (["-nf", "8", "-nff", "8"], "-nff; did you mean -nf? `fieldmark recipes cat"),
+        (["--batch_siz=8"], "--batch_siz; did you mean --batch_size? `fieldmark recipes cat"),
+        (["--trac", "wandb"], "--trac; did you mean --track? `fieldmark recipes cat nature-cnn`"),
+        (["-zz", "8"], "-zz; `fieldmark train --help` and `fieldmark recipes cat nature-cnn` list"),
+    ],
+)
+def test_a_flag_that_a_recipe_does_not_know_is_told_the_nearest_of_its_own(words, hint, capsys):
+    assert main.run(["train", "photos", "--recipe", "nature-cnn", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"fieldmark: there is no option {hint}")
+
+
+def test_a_flag_that_a_file_does_not_know_is_told_the_nearest_of_its_own(config, capsys):
+    assert main.run(["train", "photos", "--config", config, "-bnn", "true"]) == 2
+    told = f"there is no option -bnn; did you mean -bn? {config} lists them"
+    assert capsys.readouterr().err == f"fieldmark: {told}\n"
 
 
 def test_the_command_that_is_kept_is_the_one_that_was_typed(monkeypatch):

@@ -5,6 +5,15 @@ from fieldmark.settings.layers import Layer, layer, read
 
 DATA = layer("command line", {"data": "digits"})
 
+NORMALIZE = (
+    "input.normalize: must be auto, imagenet, half, dataset, or six numbers "
+    "[mean, mean, mean, std, std, std], each std above 0"
+)
+TRACK = (
+    "track.to: must be tensorboard, wandb, mlflow, or several with commas between such as "
+    "tensorboard,mlflow"
+)
+
 
 def mistakes_of(nested, prefix=""):
     with pytest.raises(SettingsError) as caught:
@@ -104,6 +113,12 @@ def test_dotted_and_nested_keys_are_the_same():
         ({"model": {"freeze": "perhaps"}}, "model.freeze: must be true or false, not perhaps"),
         ({"run": {"workers": 65}}, "run.workers: must be at most 64, not 65"),
         ({"run": {"workers": -1}}, "run.workers: must be at least 0, not -1"),
+        ({"input": {"normalize": "datasets"}}, f"{NORMALIZE}; did you mean 'dataset'?"),
+        ({"input": {"normalize": "imagenette"}}, f"{NORMALIZE}; did you mean 'imagenet'?"),
+        ({"input": {"normalize": [0.5, 0.5, 0.5, 1, 1]}}, NORMALIZE),
+        ({"input": {"normalize": "[0.5, 0.5, 0.5, 1, 1, 0]"}}, NORMALIZE),
+        ({"track": {"to": "neptune"}}, TRACK),
+        ({"track": {"to": "wandb,neptune"}}, TRACK),
         ({"input": {"size": "big"}}, "input.size: must be a whole number, not big"),
         (
             {"data": {"val_fraction": 0.6, "test_fraction": 0.4}},
@@ -133,11 +148,20 @@ def test_an_unknown_key_is_told_the_nearest(key, hint):
     assert mistakes_of({key: 1}) == f"{key}: there is no such setting{hint}"
 
 
+def test_channels_and_trackers_are_read_as_they_are_offered():
+    six = (0.5, 0.5, 0.5, 1, 1, 1)
+    for given, wanted in (("dataset", "dataset"), (str(list(six)), six)):
+        words = layer("x", {"input.normalize": given, "track.to": "tensorboard,mlflow"})
+        settings = read([DATA, words]).settings
+        assert settings.input.normalize == wanted
+        assert settings.track.to == ("tensorboard", "mlflow")
+
+
 def test_without_images_there_is_no_run():
     with pytest.raises(SettingsError) as caught:
         read([])
     assert str(caught.value) == (
-        "data.source: is missing; name a folder of class folders, or a built-in set such as digits"
+        "DATA: is missing; name a folder of class folders, or a built-in set such as digits"
     )
 
 

@@ -120,8 +120,13 @@ def test_words_outdo_options():
     assert (settings.train.epochs, settings.train.batch_size) == (7, 16)
 
 
-def test_the_words_data_outdo_the_images_beside_them():
-    assert words_of("data=photos").data.source == "photos"
+def test_images_that_are_named_by_a_word_and_beside_it_are_refused():
+    for word in ("data=photos", "data.source=photos"):
+        assert words_of(word, data=None).data.source == "photos"
+        with pytest.raises(SettingsError) as caught:
+            words_of(word)
+        what = "names the images, and so does DATA; leave one out"
+        assert str(caught.value) == f"data.source: {what}"
 
 
 def test_every_option_is_a_setting_or_an_option_of_a_choice():

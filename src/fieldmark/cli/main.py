@@ -11,7 +11,7 @@ import typer
 
 from fieldmark.cli import compare, evaluate, inspect, models, options, predict, recipes, train
 from fieldmark.cli.typed import WORDS
-from fieldmark.errors import FieldmarkError, SettingsError
+from fieldmark.errors import FieldmarkError, SettingsError, nearest
 
 VERBS = ("inspect", "train", "evaluate", "compare", "predict", "models", "options", "recipes")
 
@@ -111,21 +111,21 @@ def _call(words: list[str]) -> int:
 def _in_words(message: str, words: list[str]) -> str:
     """The command line parser's message as a sentence that says what to do."""
     verb = f"{words[0]} " if words and words[0] in VERBS else ""
-    found = re.match(r"No such option: (\S+)(?: \(Possible options: ([^,)]+))?", message)
+    found = re.match(r"No such option: (\S+)(?: \(Possible options: (.+)\))?", message)
     if found is None:
         return f"{message.rstrip('.')}; `fieldmark {verb}--help` shows how"
-    near, hint = found[2], ""
-    # of "-nf" the parser says that there is no option -n
-    typed = (word.partition("=")[0] for word in words if word.startswith(found[1]))
-    flag = found[1] if found[1].startswith("--") else next(typed, found[1])
-    if verb == "train " and near != flag.replace("_", "-"):
+    flag, alike = found[1], found[2].split(", ") if found[2] else []
+    if verb == "train ":
         from fieldmark.settings import aliases
 
-        hint = aliases.hint(words, flag, near)
-        if not hint and (recipe := aliases.recipe_with(flag)):
+        flag = aliases.unknown(words, flag)
+        if hint := aliases.hint(words, flag, alike):
+            return f"there is no option {flag}; {hint}"
+        recipe = aliases.recipe_with(flag)
+        if recipe and flag.replace("_", "-") not in alike:
             return f"there is no option {flag} except with --recipe {recipe}"
-    hint = hint or (f"did you mean {near}?" if near else f"`fieldmark {verb}--help` lists them")
-    return f"there is no option {flag}; {hint}"
+    hint = nearest(flag, alike).replace("'", "") or f"; `fieldmark {verb}--help` lists them"
+    return f"there is no option {flag}{hint}"
 
 
 def _tell(text: str, code: int) -> int:

@@ -8,7 +8,9 @@ of the two depends on the options alone. All it draws comes from that generator,
 some of the presets for many small images at once.
 """
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +35,7 @@ from fieldmark.data.changes import (
     shift_channels,
 )
 from fieldmark.data.pipelines import is_pipeline_file, read_pipeline
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.records import InputSpec
 
 __all__ = ["AUGMENTS", "Augment", "centre_crop", "is_pipeline_file", "read_pipeline"]
@@ -108,7 +110,21 @@ def contrast(seen: InputSpec, *, flip: bool = True, limit: Strength = 0.2) -> Au
     return partial(_vary_one, size=seen.size, flip=flip, limit=limit)
 
 
-AUGMENTS = Catalog(
+class Augments(Catalog):
+    """The catalog's own lines; a user's own pipeline has no name but that of its file."""
+
+    def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
+        """As every catalog's, with all names to choose from where one is not there."""
+        if name in self or nearest(name, self):
+            return super().read(name, options)
+        what = (
+            f"there is no {self.kind} '{name}'; there are {listed(self, most=len(self))}, and "
+            ".yaml or .json files that Albumentations saved"
+        )
+        return {}, [Mistake("", what)]
+
+
+AUGMENTS = Augments(
     "augmentation",
     {
         "none": (none, "the image as evaluation sees it"),

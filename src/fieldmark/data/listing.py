@@ -52,10 +52,11 @@ def split_of(name: str | None) -> str | None:
     return SPLIT_NAMES.get(name.strip().casefold()) if name else None
 
 
-def with_roles(listing: Listing, test: str) -> Listing:
+def with_roles(listing: Listing, test: str, *, validated: bool = True) -> Listing:
     """Decide what the splits of a source are for, and say it.
 
-    `test` is auto, none, or names a test set of its own. With train and one other split, that
+    `test` is auto, none, or names a test set of its own. validated: whether there will be
+    validation. With train and one other split, that
     other is the test set, whatever its name, and validation is taken out of train later: a score
     on the images that chose the epoch would flatter. With `none` there is no test set, and val
     is the validation set.
@@ -71,8 +72,10 @@ def with_roles(listing: Listing, test: str) -> Listing:
     if test == "auto":
         if len(others) != 1:
             return listing
-        note = f"{_called(listing, others[0])} is the test set; validation images are taken out of"
-        note += " train" + (" (data.test=none: it is for validation)" if others == ["val"] else "")
+        note = f"{_called(listing, others[0])} is the test set"
+        if validated:
+            note += "; validation images are taken out of train"
+            note += " (data.test=none: it is for validation)" if others == ["val"] else ""
         return _with_splits(listing, ["test" if s in others else s for s in splits], [note])
     return _without_test(listing, others, test)
 

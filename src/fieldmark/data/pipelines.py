@@ -128,6 +128,8 @@ def _check(node: Any) -> None:
     if any(node.get(key) for key in NEEDS):
         raise _UnfitError("the pipeline is for boxes or key points; save it without them")
     if "transforms" in node:
+        if not isinstance(node["transforms"], list):
+            raise _UnfitError(f"'{name}' holds no list of transforms; mend it there")
         for inner in node["transforms"]:
             _check(inner)
         return
@@ -150,6 +152,4 @@ def _check_leaf(name: str, transform: Any) -> None:
     if strange:
         raise _UnfitError(f"'{name}' takes no argument '{min(strange)}'; leave it out")
     if "BBox" in name or transform.targets_as_params:
-        raise _UnfitError(
-            f"'{name}' needs more than an image (boxes, masks, others); leave it out"
-        )
+        raise _UnfitError(f"'{name}' needs more than an image (boxes, masks, others); leave it out")

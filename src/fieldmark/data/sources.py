@@ -50,6 +50,7 @@ def read_listing(
     images: str | None = None,
     data_dir: str | None = None,
     labelled: bool = True,
+    validated: bool = True,
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
@@ -61,10 +62,11 @@ def read_listing(
     images:   the folder that a table's images lie in.
     data_dir: where a built-in data set lies.
     labelled: False lists images without labels too.
+    validated: False where there will be no validation, so that no note speaks of it.
     """
     given = columns or Columns()
     listing = _read(source, given, images, data_dir, labelled)
-    listing = with_roles(listing, test)
+    listing = with_roles(listing, test, validated=validated)
     if test not in ("auto", "none"):
         if not Path(test).exists():
             raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")

@@ -1,10 +1,11 @@
 """Where the time goes: seconds added up by name. What it finds decides nothing.
 
 The names: decoding (photos into the cache), embedding and heads (training on features); waiting
-(for the loader), forward, backward (with the optimiser's step), validation, writing; predicting
-and figures, after training; and whole, all seconds of the run. Beside these, from the loader:
-reading and augmenting, where the training's own process loads, which is a part of waiting; and
-workers_reading and workers_augmenting, a sum over workers that load beside training.
+(for the loader), forward, backward (with the optimiser's step), validation, writing, trackers
+(their start, and what they are told of each epoch); predicting and figures, after training; and
+whole, all seconds of the run. Beside these, from the loader: reading and augmenting, where the
+training's own process loads, which is a part of waiting; and workers_reading and
+workers_augmenting, a sum over workers that load beside training.
 
 On a processor everything is done when a call returns, and a look at the time before and after is
 all. On a CUDA GPU it is not: calls only queue work. There steps are marked by events in the GPU's

@@ -113,11 +113,6 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
             for key in options
             if key not in taken
         ]
-    if section == "augment" and name not in catalog:
-        every = listed(["auto", *catalog], most=len(catalog) + 1)
-        hint = nearest(name, catalog) or f"; there are {every}, and a .yaml or .json file"
-        more = "" if nearest(name, catalog) else " that Albumentations saved"
-        return [Mistake("augment.name", f"there is no {catalog.kind} '{name}'{hint}{more}")]
     _, mistakes = catalog.read(name, options)
     return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
 

@@ -1,7 +1,6 @@
 """Settings made concrete: no `auto` is left, every option is explicit, every origin is known."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,7 @@ import torch
 
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
-from fieldmark.data.batch_augment import BATCH_AUGMENTS
-from fieldmark.data.in_memory import fits_in_memory
-from fieldmark.errors import Mistake, SettingsError, WeightsError, listed
+from fieldmark.errors import Mistake, SettingsError, WeightsError
 from fieldmark.fit import precision
 from fieldmark.models import published
 from fieldmark.models.catalog import family
@@ -20,7 +17,7 @@ from fieldmark.models.outline import outline
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
-from fieldmark.records import InputSpec
+from fieldmark.runs.against import against_batches, check_by, check_features, check_input
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.intake import Intake
 from fieldmark.runs.stages import HEAD, plan
@@ -35,15 +32,6 @@ NORMALIZE = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
-NO_RESIZE = (  # augmentations that take the stored form as it is
-    "none",
-    "light",
-    "crop",
-    "cifar",
-    "contrast",
-    "cifar-albumentations",
-    "contrast-albumentations",
-)
 CHOSEN = "chosen for this data and machine"
 
 
@@ -248,95 +236,6 @@ def fill_augmenting(filling: Filling, count: int) -> None:
     if filling.get("augment.by") == "auto":
         reason = against_batches(filling.values, count)
         filling.fill("augment.by", "image" if reason else "batch")
-
-
-def against_batches(values: Mapping[str, Mapping[str, Any]], count: int) -> str | None:
-    """Why these images cannot be changed a batch at a time; None where they can."""
-    name, spec = values["augment"]["name"], values["input"]
-    if name not in BATCH_AUGMENTS:
-        return f"'{name}' works on one image at a time; take image or {listed(BATCH_AUGMENTS)}"
-    if not fits_in_memory(InputSpec(spec["stored"], int(spec["size"])), count):
-        return "only small square images that fit in memory can be changed so; take image"
-    if all(stage["train"] == HEAD for stage in values["train"]["stages"]):
-        return "a head alone is trained on features; leave it out"
-    return None
-
-
-def check_by(values: Mapping[str, Mapping[str, Any]], count: int) -> list[Mistake]:
-    """What stands against changing images a batch at a time."""
-    reason = against_batches(values, count) if values["augment"]["by"] == "batch" else None
-    return [Mistake("augment.by", reason)] if reason else []
-
-
-def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
-    """What stands against the stored form with this size and this augmentation."""
-    size, stored = values["input"]["size"], values["input"]["stored"]
-    word, side = [*stored.split(":"), ""][:2]
-    if side and int(side) < size:
-        return [Mistake("input.stored", f"{stored} is smaller than the {size} px the network sees")]
-    name = values["augment"]["name"]
-    if word == "original" and name in NO_RESIZE:
-        return [
-            Mistake(
-                "input.stored",
-                f"original needs an augmentation that resizes, which '{name}' does not; "
-                f"take shorter:{size}, or --augment standard",
-            )
-        ]
-    return []
-
-
-def check_features(values: dict[str, dict[str, Any]], intake: Intake) -> list[Mistake]:
-    """What stands against training a head on features with these settings."""
-    mistakes, features = [], values["features"]
-    several = any(len(features[name] or ()) > 1 for name in ("rates", "seeds", "heads"))
-    if several and not len(intake.samples.rows("val")):
-        what = (
-            "to choose among several heads needs validation images; "
-            "leave data.val=none out, or name one rate, seed and head"
-        )
-        mistakes.append(Mistake("features", what))
-    trained = [stage["train"] for stage in values["train"]["stages"]]
-    only_head = all(names == HEAD for names in trained)
-    if only_head and values["model"]["resizer"]:
-        what = "a resizer has to be trained, and --freeze does not; leave one of them out"
-        mistakes.append(Mistake("model.resizer", what))
-    plain = values["augment"]["name"] == "none"
-    if only_head and features["views"] == 1 and not plain:
-        what = (
-            "changes nothing where each image is seen once, as evaluation sees it; "
-            "give features.views=10, or leave --freeze or this out"
-        )
-        mistakes.append(Mistake("augment.name", what))
-    if features["views"] > 1 and plain:
-        what = "all views of an image are the same without augmentation; give --augment standard"
-        mistakes.append(Mistake("features.views", what))
-    if values["mix"]["name"] != "none" and only_head:
-        what = (
-            "mixes pictures, and a head alone is trained on features; "
-            "leave it out, or leave --freeze out"
-        )
-        mistakes.append(Mistake("mix.name", what))
-    if only_head:
-        mistakes += check_head_alone(values)
-    asked = [
-        name for name in ("views", "rates", "seeds", "heads") if features[name] not in (None, 1)
-    ]
-    if asked and HEAD not in trained:
-        what = "speaks of a head that is trained alone, and no stage does that; take --freeze"
-        mistakes.append(Mistake(f"features.{asked[0]}", what))
-    return mistakes
-
-
-def check_head_alone(values: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
-    """What is of training on images, and would change nothing for a head alone."""
-    quiet = {
-        "train.bias_factor": 1,
-        "train.decay_on": "all",
-    }
-    found = {key: values[key.partition(".")[0]][key.partition(".")[2]] for key in quiet}
-    what = "is for training on images, and a head alone is trained on features; leave it out"
-    return [Mistake(key, what) for key, value in quiet.items() if found[key] != value]
 
 
 def absolute(source: str) -> str:

@@ -42,6 +42,7 @@ def list_images(data: DataSettings, *, labelled: bool = True) -> Listing:
         images=data.images,
         data_dir=data.data_dir,
         labelled=labelled,
+        validated=data.val != "none",
     )
 
 

@@ -8,44 +8,43 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from fieldmark.console import Console
-from fieldmark.data.augment import AUGMENTS, centre_crop
-from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.augment import centre_crop
 from fieldmark.data.channels import channels_of
-from fieldmark.data.loader import step_sizes
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import (
     Mistake,
     SettingsError,
-    UserError,
     WeightsError,
     counted,
     listed,
 )
-from fieldmark.fit.losses import LOSSES
-from fieldmark.fit.optimizers import OPTIMIZERS
-from fieldmark.judge.metrics import TOP
 from fieldmark.models import published
 from fieldmark.models.assemble import assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
-from fieldmark.models.catalog import side_mistake
 from fieldmark.models.design import Design
 from fieldmark.models.heads import head_of
 from fieldmark.models.initialise import INITS
 from fieldmark.models.memory import available, refuse_large_network
 from fieldmark.models.recognise import recognise
-from fieldmark.models.stages import chosen
-from fieldmark.models.tail import split
 from fieldmark.models.weights import read_weights
 from fieldmark.records import SPLITS, InputSpec, Samples
 from fieldmark.rundir import refuse_taken
+from fieldmark.runs.against import (
+    check_augmenting,
+    check_batch,
+    check_figures,
+    check_lookahead,
+    check_loss,
+    check_optimizer,
+    check_stages,
+    try_size,
+)
 from fieldmark.runs.concrete import NORMALIZE, make_concrete
 from fieldmark.runs.intake import Intake, take_in
 from fieldmark.runs.machine import versions
-from fieldmark.runs.stages import HEAD
 from fieldmark.runs.told import NOTHING, Told
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
@@ -115,81 +114,6 @@ def prepare(
     told = replace(intake.told, notes=tuple(said))
     info = bundle_info(concrete, samples, spec)
     return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, told)
-
-
-def check_optimizer(settings: Settings) -> None:
-    """Let the optimiser itself refuse options that do not go together. Raises SettingsError."""
-    chosen = settings.optimizer
-    try:
-        OPTIMIZERS.build(chosen.name, chosen.options, [torch.nn.Parameter(torch.zeros(1))])
-    except ValueError as error:
-        raise SettingsError([Mistake(f"optimizer {chosen.name}", str(error))]) from error
-
-
-def check_augmenting(settings: Settings, spec: InputSpec) -> None:
-    """Let the augmentation refuse what it cannot do, or lacks. Raises SettingsError."""
-    augment = settings.augment
-    if augment.by == "image" or settings.features.views > 1:
-        AUGMENTS.build(augment.name, augment.options, spec)
-    if augment.by == "batch":
-        BATCH_AUGMENTS[augment.name](spec, **augment.options)
-
-
-def check_batch(settings: Settings, model: torch.nn.Module) -> None:
-    """Batch norm that is trained has no variance over one image. Raises SettingsError."""
-    norms = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
-    train = settings.train
-    if train.batch_size > 1:
-        return
-    head = head_of(model)[1]
-    only_new = train.norm_frozen or all(stage.train == HEAD for stage in train.stages)
-    layers = list(head.modules()) if only_new else list(model.modules())
-    if any(isinstance(module, norms) for module in layers):
-        what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
-        raise SettingsError([Mistake("--batch-size", what)])
-
-
-def check_stages(settings: Settings, network: torch.nn.Module) -> None:
-    """Let the network say which of the wanted layers it does not have. Raises SettingsError."""
-    mistakes = []
-    for stage in settings.train.stages:
-        try:
-            chosen(network, stage.train)
-        except UserError as error:
-            where = "--unfreeze" if settings.model.unfreeze else "train.stages"
-            mistakes.append(Mistake(where, str(error)))
-    if mistakes:
-        raise SettingsError(mistakes)
-    if any(stage.train == HEAD for stage in settings.train.stages):
-        split(network, int(settings.input.size))
-
-
-def check_loss(settings: Settings, samples: Samples) -> None:
-    """Let the loss refuse options that do not go with these classes. Raises SettingsError."""
-    LOSSES.build(settings.loss.name, settings.loss.options, np.ones(len(samples.classes)))
-
-
-def check_figures(settings: Settings, samples: Samples) -> None:
-    """Top-5 accuracy says nothing of so few classes. Raises SettingsError."""
-    train = settings.train
-    asked = {"train.monitor": (train.monitor,), "train.figures": train.figures}
-    what = f"top5_accuracy is not defined for {len(samples.classes)} classes; take accuracy"
-    mistakes = [Mistake(key, what) for key, names in asked.items() if "top5_accuracy" in names]
-    if mistakes and len(samples.classes) <= TOP:
-        raise SettingsError(mistakes)
-
-
-def check_lookahead(settings: Settings, samples: Samples) -> None:
-    """Slow weights that nothing moves stay what they were at first. Raises SettingsError."""
-    train = settings.train
-    batches = len(step_sizes(len(samples.rows("train")), train.batch_size))
-    steps = -(-batches // train.accumulate) * train.epochs
-    if train.lookahead and train.lookahead > steps:
-        what = (
-            f"{train.lookahead} is more than the {counted(steps, 'step')} of the run, so nothing "
-            "would be learned; take a smaller one, or a smaller --batch-size"
-        )
-        raise SettingsError([Mistake("train.lookahead", what)])
 
 
 def input_spec(settings: Settings) -> InputSpec:
@@ -293,13 +217,6 @@ def other_network(tensors: Mapping[str, torch.Tensor], name: str) -> str | None:
     if found == name:
         return None
     return f"these are weights of {found}, not of {name}; take --model {found}, or leave it out"
-
-
-def try_size(settings: Settings, size: int) -> None:
-    """Refuse an image size that the network cannot take, without computing anything."""
-    what = side_mistake(settings.model.name, settings.model.options, size)
-    if what is not None:
-        raise SettingsError([Mistake("--image-size", what)])
 
 
 def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> BundleInfo:

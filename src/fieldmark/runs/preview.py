@@ -21,6 +21,7 @@ from fieldmark.settings.texts import with_origins
 
 TRIED = 48  # images that pass a frozen network for its estimate
 TIMED = 3  # steps, after one that is not counted
+WIDEST = 100  # letters of a value; settings.yaml has it whole
 
 
 def show(prepared: Prepared, console: Console) -> None:
@@ -28,7 +29,7 @@ def show(prepared: Prepared, console: Console) -> None:
     torch.set_num_threads(int(prepared.settings.run.threads))
     rows = with_origins(Resolved(prepared.settings, prepared.origins))
     console.say("settings")
-    console.say(aligned(rows))
+    console.say(aligned([(key, shortened(value), origin) for key, value, origin in rows]))
     counts = prepared.samples.counts()
     console.say("\nimages")
     table: list[tuple[str, ...]] = [("class", *SPLITS)]
@@ -42,6 +43,11 @@ def show(prepared: Prepared, console: Console) -> None:
     console.say(text(summarise(prepared.model.network, prepared.spec.size)))
     console.say(f"\n{estimate(prepared, console)}")
     console.say("nothing was trained; leave --dry-run out to train")
+
+
+def shortened(value: str) -> str:
+    """A value as far as it is quickly read, such as the start of a pipeline."""
+    return value if len(value) <= WIDEST else f"{value[: WIDEST - 4]} ..."
 
 
 def aligned(rows: Sequence[tuple[str, ...]]) -> str:

@@ -104,7 +104,7 @@ def go(
     frozen = Frozen(prepared, console)
     predict = Predicting(prepared, frozen.stored, console)
     ended: FieldmarkError | None = None
-    with Trackers(run, settings, console) as trackers:
+    with Trackers(run, settings, console, clock=frozen.clock) as trackers:
         with listening() as stop:
             keeper = Keeper(
                 Checkpoints(run.checkpoint),

@@ -88,9 +88,13 @@ def run_page(
 
 def timing(prepared: Prepared, times: dict[str, float]) -> Timing:
     """Where the time of the run went, and what to do about it."""
-    run, by = prepared.settings.run, prepared.settings.augment.by
-    workers = None if by == "batch" else int(run.workers)
-    return where_time_went(times, workers=workers, device=run.device)
+    settings = prepared.settings
+    return where_time_went(
+        times,
+        workers=None if settings.augment.by == "batch" else int(settings.run.workers),
+        device=settings.run.device,
+        has_weights=settings.model.weights != "none",
+    )
 
 
 def model_facts(prepared: Prepared, state: State) -> dict[str, Any]:

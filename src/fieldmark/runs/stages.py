@@ -10,11 +10,12 @@ from fieldmark.settings.tree import Settings, StageSettings
 EPOCHS = {"random": 20, "head": 30, "tuned": 5}
 HEAD_PATIENCE = 10  # at least, where other stages follow: epochs on features cost next to nothing
 HEAD_RATE = 1e-2  # of Adam, on features: 3e-3 and less fall short of their best in 30 epochs
-HEAD = 10.0  # that rate over Adam's usual one
+RAISED = 10.0  # that rate over Adam's usual one
 # 1e-4 and more undid in the first epoch much of what the head had learned, seen on 10 classes of
 # 50 photos and on 60 classes of 10; 3e-5 undid little
 TUNED_RATES = {"adamw": 3e-5, "adam": 3e-5, "sgd": 1e-2, "rmsprop": 3e-5, "adadelta": 0.1}
 TUNED = 0.03  # times its usual rate, for an optimiser that TUNED_RATES does not name
+DESCENT = 0.05  # usual rate of plain descent, under whatever name: it is tuned as sgd is
 GRADUAL_SPAN = 10.0  # the first rate of gradual unfreezing over the last one
 HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
 
@@ -95,12 +96,13 @@ def default_rate(stage: StageSettings, settings: Settings, last: float, way: flo
 
 def usual_rate(optimizer: str, kind: str) -> float:
     """The rate that is known to be safe for this optimiser and this kind of training."""
+    usual = float(OPTIMIZERS[optimizer].options()["lr"].default)
     if kind == "tuned":
-        usual = float(OPTIMIZERS[optimizer].options()["lr"].default)
-        return TUNED_RATES.get(optimizer, usual * TUNED)
-    if kind == "head" and optimizer in ADAM:
-        return HEAD_RATE
-    return float(OPTIMIZERS[optimizer].options()["lr"].default)
+        name = "sgd" if usual == DESCENT else optimizer.removeprefix(PREFIX)
+        return TUNED_RATES.get(name, usual * TUNED)
+    if kind == "head":  # raised as Adam's is, but not above that
+        return max(usual, min(RAISED * usual, HEAD_RATE))
+    return usual
 
 
 def one_of(where: str, whole: Any, own: Any) -> Any:

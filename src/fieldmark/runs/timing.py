@@ -25,6 +25,7 @@ PARTS = (
     ("predicting", ("predicting",)),
     ("figures", ("figures",)),
     ("writing", ("writing",)),
+    ("trackers", ("trackers",)),
 )
 ELSE = "everything else"
 
@@ -60,17 +61,27 @@ ADVICE = {
         "of the time went into writing: an --out on a faster disk, or, where epochs are long, "
         "a larger train.checkpoint_minutes"
     ),
+    "trackers": (
+        "of the time went into trackers, most of it into their start, which is the same however "
+        "long the training is"
+    ),
 }
-NO_TROUBLE = ("network", "predicting", "figures")  # told only where nothing else took more
+# told only where nothing else took more
+NO_TROUBLE = ("network", "predicting", "figures", "trackers")
 
 
 def where_time_went(
-    times: Mapping[str, float], *, workers: int | None, device: str, cores: int | None = None
+    times: Mapping[str, float],
+    *,
+    workers: int | None,
+    device: str,
+    has_weights: bool,
+    cores: int | None = None,
 ) -> Timing:
     """The parts of a run's seconds, which add up to all of them, and a sentence or two.
 
     times: of a Clock. workers: loader processes; None where images lie in memory. device: the
-    type of the one that computes.
+    type of the one that computes. has_weights: the run began with weights that were trained.
     What workers do happens beside training, so only waiting for them is a part. Without
     workers, reading and augmenting are parts, as far as training had to wait for them.
     """
@@ -92,7 +103,7 @@ def where_time_went(
     if groups[second] >= ALSO and second not in NO_TROUBLE:
         told.append(second)
     loading = loading_advice(times, workers, cores or os.cpu_count() or 1)
-    advice = {"loading": loading, "network": network_advice(device), **ADVICE}
+    advice = {"loading": loading, "network": network_advice(device, has_weights), **ADVICE}
     return Timing(parts, " ".join(f"{percent(groups[name])} {advice[name]}." for name in told))
 
 
@@ -128,13 +139,12 @@ def loading_advice(times: Mapping[str, float], workers: int | None, cores: int) 
     return f"of the time went into waiting for images: {', or '.join(remedies)}"
 
 
-def network_advice(device: str) -> str:
-    """What to do where the network is what takes the time."""
-    gpu = ", or a GPU" if device == "cpu" else ""
-    return (
-        "of the time was the network's own work: "
-        f"a smaller --model or --image-size, or --freeze{gpu}"
-    )
+def network_advice(device: str, has_weights: bool) -> str:
+    """What to do where the network is what takes the time; random weights are not frozen."""
+    remedies = ["a smaller --model or --image-size"]
+    remedies += ["--freeze"] if has_weights else []
+    remedies += ["a GPU"] if device == "cpu" else []
+    return f"of the time was the network's own work: {', or '.join(remedies)}"
 
 
 def time_line(timing: Timing) -> str:

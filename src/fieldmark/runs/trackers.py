@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from fieldmark.console import Console
 from fieldmark.errors import Mistake
+from fieldmark.fit.clock import Clock
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
 
@@ -54,10 +55,16 @@ def _is_installed(package: str) -> bool:
 
 
 class Trackers:
-    """All trackers of one run. Without any, nothing is imported and nothing is done."""
+    """All trackers of one run. Without any, nothing is imported and nothing is done.
 
-    def __init__(self, run: RunDir, settings: Settings, told: Console):
+    clock: the run's, in which their seconds count as "trackers".
+    """
+
+    def __init__(
+        self, run: RunDir, settings: Settings, told: Console, *, clock: Clock | None = None
+    ):
         self._run, self._settings, self._told = run, settings, told
+        self._clock = clock or Clock()
         self._working: dict[str, Any] = {}  # by name, a tracked.Tracker
         self._sent = 0  # epochs of the history that this process has sent
         self._whole = False
@@ -132,7 +139,7 @@ class Trackers:
     def _surviving(self, name: str) -> Iterator[None]:
         """Give a tracker up that raises, with one warning; the run goes on."""
         try:
-            with quiet():
+            with quiet(), self._clock("trackers"):
                 yield
         except Exception as error:  # others' code may raise anything
             given_up = self._working.pop(name, None)

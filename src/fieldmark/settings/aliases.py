@@ -61,19 +61,26 @@ def rewrite(words: Sequence[str]) -> Rewritten:
     return _rewrite(words, aliases) if aliases else Rewritten([*words])
 
 
-def hint(words: Sequence[str], unknown: str, alike: str | None) -> str:
+def unknown(words: Sequence[str], told: str) -> str:
+    """The flag that the parser does not know: of "-nf" it tells no more than "-n"."""
+    aliases = _of_words(words)
+    flags = [word.partition("=")[0] for word in words if word.startswith(told)]
+    return next((each for each in flags if each not in aliases), told)
+
+
+def hint(words: Sequence[str], strange: str, alike: Iterable[str] = ()) -> str:
     """What to do about a flag that there is not, where --recipe or --config has aliases; or "".
 
-    alike: the option of fieldmark's own that is nearest to it.
+    alike: options of fieldmark's own that may have been meant.
     """
     aliases = _of_words(words)
     if not aliases:
         return ""
     recipe, config = (_value_of(words, option) for option in ("--recipe", "--config"))
     lists = f"`fieldmark recipes cat {recipe}`" if recipe and of_recipe(recipe) else str(config)
-    near = nearest(unknown, filter(None, [*aliases, alike])).removeprefix("; ").replace("'", "")
+    near = nearest(strange, [*aliases, *alike]).removeprefix("; ").replace("'", "")
     if near:
-        return f"{near} {lists} lists the recipe's own"
+        return f"{near} {lists} lists them"
     return f"`fieldmark train --help` and {lists} list them"
 
 
