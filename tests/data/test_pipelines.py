@@ -85,6 +85,15 @@ def test_text_that_was_read_is_read_again_to_the_same(tmp_path):
         ("nothing", "is not a pipeline of Albumentations; save one with"),
         (node("Compose", transforms=[3]), "there is no transform ''"),
         (node("Compose", transforms=[node("Nope")]), "there is no transform 'Nope'"),
+        (node("OneOf", transforms=[]), "'OneOf' holds no transform"),
+        (
+            node("Compose", transforms=[node("HorizontalFlip")], speed=3),
+            "'Compose' cannot be made",
+        ),
+        (
+            node("OneOf", transforms=[node("HorizontalFlip", p=0.0)]),
+            "'OneOf' cannot be made",
+        ),
     ],
 )
 def test_what_is_no_pipeline_for_images_is_told_in_a_sentence(tmp_path, transform, said):

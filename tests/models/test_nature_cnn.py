@@ -83,7 +83,7 @@ def test_the_smallest_side_in_the_table_is_that_of_the_defaults():
 def test_a_size_that_it_was_not_built_for_is_refused():
     assert side_mistake("nature_cnn", {}, 224) is None
     said = side_mistake("nature_cnn", {}, 112)
-    assert said == "'nature_cnn' is built for 224 px, not 112; set its image_size to 112"
+    assert said == "'nature_cnn' is built for 224 px, not 112; set model.image_size=112"
 
 
 def test_a_block_is_convolution_activation_pooling_dropout_and_norm_in_this_order():

@@ -213,6 +213,12 @@ def test_slow_weights_that_would_never_move_are_refused(photos):
     assert "train.lookahead: 99 is more than the 2 steps of the run, so nothing would be" in found
 
 
+def test_each_stage_is_long_enough_for_slow_weights(photos):
+    stages = "train.stages=[{train: all, epochs: 1, lr: 0.05}, {train: all}]"
+    found = refused(photos, stages, "train.epochs=9", "train.lookahead=3")
+    assert "train.lookahead: 3 is more than the 1 step of a stage" in found
+
+
 def test_another_augmentation_is_not_held_to_the_way_of_the_old_one(photos, tmp_path):
     run = train(photos, tmp_path, "run", epochs="1")
     assert "by: batch" in run.settings.read_text()

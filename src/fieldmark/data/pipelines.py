@@ -132,6 +132,9 @@ def _check(node: Any) -> None:
             raise _UnfitError(f"'{name}' holds no list of transforms; mend it there")
         for inner in node["transforms"]:
             _check(inner)
+        if not node["transforms"]:
+            raise _UnfitError(f"'{name}' holds no transform; leave it out")
+        _built(package, name, node)
         return
     _check_leaf(name, _built(package, name, node))
 

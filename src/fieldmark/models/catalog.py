@@ -134,7 +134,7 @@ def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None
         return f"'{name}' needs a side that is a multiple of {network.multiple} px, not {side}"
     built = options.get("image_size", network.defaults().get("image_size", side))
     if side != built:
-        return f"'{name}' is built for {built} px, not {side}; set its image_size to {side}"
+        return f"'{name}' is built for {built} px, not {side}; set model.image_size={side}"
     return None
 
 

@@ -190,13 +190,21 @@ def check_figures(settings: Settings, samples: Samples) -> None:
 
 
 def check_lookahead(settings: Settings, samples: Samples) -> None:
-    """Slow weights that nothing moves stay what they were at first. Raises SettingsError."""
+    """Slow weights that nothing moves stay what they were at first. Raises SettingsError.
+
+    Of a head that other stages follow there are none.
+    """
     train = settings.train
     batches = len(step_sizes(len(samples.rows("train")), train.batch_size))
-    steps = -(-batches // train.accumulate) * train.epochs
+    only_head = all(stage.train == HEAD for stage in train.stages)
+    epochs = [
+        stage.epochs or train.epochs for stage in train.stages if only_head or stage.train != HEAD
+    ]
+    steps = -(-batches // train.accumulate) * min(epochs)
     if train.lookahead and train.lookahead > steps:
+        of_what = "the run" if len(train.stages) == 1 else "a stage"
         what = (
-            f"{train.lookahead} is more than the {counted(steps, 'step')} of the run, so nothing "
+            f"{train.lookahead} is more than the {counted(steps, 'step')} of {of_what}, so nothing "
             "would be learned; take a smaller one, or a smaller --batch-size"
         )
         raise SettingsError([Mistake("train.lookahead", what)])

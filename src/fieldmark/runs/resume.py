@@ -9,6 +9,7 @@ from fieldmark.data.sources import content_hashes
 from fieldmark.errors import (
     DataError,
     RunError,
+    counted,
 )
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
@@ -112,7 +113,7 @@ def already_done(run: RunDir, reached: int) -> str:
             f"same way; without that: fieldmark train --config {run.settings} train.patience=none"
         )
     return (
-        f"{run.path} is done after {epochs_reached(run)} epochs; "
+        f"{run.path} is done after {counted(epochs_reached(run), 'epoch')}; "
         f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
     )
 
