@@ -32,15 +32,6 @@ PICTURE = torch.from_numpy(
 GRAY = torch.full((3, 32, 32), 100, dtype=torch.uint8)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the loader augments: two threads on a busy machine take many times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def theirs(step, picture=PICTURE):
     found = step(image=np.ascontiguousarray(picture.permute(1, 2, 0).numpy()))["image"]
     return torch.from_numpy(found).permute(2, 0, 1)

@@ -8,15 +8,6 @@ from fieldmark.data.changes import Padding, crop_beside_centre
 from fieldmark.records import InputSpec
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """As the loader augments: two threads on a busy machine take many times as long."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def image(height, width, seed=0):
     values = np.random.default_rng(seed).integers(0, 256, size=(3, height, width), dtype=np.uint8)
     return torch.from_numpy(values)

@@ -5,35 +5,13 @@ import math
 import numpy as np
 import pytest
 import torch
+from loopparts import CPU, parts
 
 from fieldmark.fit import precision
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.keeper import as_csv
-from fieldmark.fit.loop import Parts, Plan, note_epoch, out_of_patience, seed_step, step
-from fieldmark.fit.losses import cross_entropy
-from fieldmark.fit.schedules import none
+from fieldmark.fit.loop import Plan, note_epoch, out_of_patience, seed_step, step
 from fieldmark.fit.state import State
-
-CPU = torch.device("cpu")
-
-
-class _Batches:
-    def __init__(self, sizes):
-        self.sizes = sizes
-
-    def __len__(self):
-        return len(self.sizes)
-
-
-def parts(sizes):
-    return Parts(
-        batches=_Batches(sizes),
-        loss=cross_entropy(np.ones(3)),
-        schedule=none(),
-        autocast=precision.autocast("float32", CPU),
-        device=CPU,
-        measure=lambda logits, targets: {},
-    )
 
 
 def linear_state(seed=0, rate=0.5):

@@ -3,38 +3,15 @@
 import numpy as np
 import pytest
 import torch
+from loopparts import parts
 
-from fieldmark.fit import precision
-from fieldmark.fit.loop import Parts, Plan, finish_epoch, step
-from fieldmark.fit.losses import cross_entropy
+from fieldmark.fit.loop import Plan, finish_epoch, step
 from fieldmark.fit.penalty import Penalty
-from fieldmark.fit.schedules import none
 from fieldmark.fit.state import State
 
-CPU = torch.device("cpu")
 RATE = 0.5
 IMAGES = torch.randn(8, 3, 2, 2, generator=torch.Generator().manual_seed(3))
 TARGETS = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])
-
-
-class _Batches:
-    def __init__(self, sizes):
-        self.sizes = sizes
-
-    def __len__(self):
-        return len(self.sizes)
-
-
-def parts(sizes, penalty):
-    return Parts(
-        batches=_Batches(sizes),
-        loss=cross_entropy(np.ones(3)),
-        schedule=none(),
-        autocast=precision.autocast("float32", CPU),
-        device=CPU,
-        measure=lambda logits, targets: {},
-        penalty=penalty,
-    )
 
 
 def begun(seed=0):

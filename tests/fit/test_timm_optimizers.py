@@ -101,19 +101,18 @@ def test_what_timm_refuses_is_a_value_error_before_training(name, options):
 
 @pytest.mark.parametrize("name", FEW)
 def test_a_few_of_timm_learn_and_go_on_exactly(name, tmp_path):
-    learns_and_goes_on(name, tmp_path)
+    assert learns_and_goes_on(name, tmp_path)
 
 
 @pytest.mark.slow
 def test_all_others_of_timm_learn_and_go_on_exactly_too(tmp_path):
     names = taken()
     assert len(names) > 70
-    for name in names:
-        learns_and_goes_on(name, tmp_path / name)
+    assert [name for name in names if not learns_and_goes_on(name, tmp_path / name)] == []
 
 
 def learns_and_goes_on(name, folder):
-    """Twenty steps, and from a checkpoint after ten of them the other ten again."""
+    """Whether twenty steps, of which ten are done again from a checkpoint, come to the same."""
     folder.mkdir(parents=True, exist_ok=True)
     options = defaults(name)
     texts = yaml.safe_load(yaml.safe_dump({k: str(_listed(v)) for k, v in options.items()}))
@@ -124,9 +123,9 @@ def learns_and_goes_on(name, folder):
     losses += [one_step(whole, step) for step in range(10, 20)]
     assert losses[-1] < losses[0]
     gone_on.restore(checkpoints.read())
-    assert [one_step(gone_on, step) for step in range(10, 20)] == losses[10:]
+    again = [one_step(gone_on, step) for step in range(10, 20)]
     pairs = zip(whole.model.parameters(), gone_on.model.parameters(), strict=True)
-    assert all(torch.equal(one, other) for one, other in pairs)
+    return again == losses[10:] and all(torch.equal(one, other) for one, other in pairs)
 
 
 def _listed(value):

@@ -102,12 +102,17 @@ def evaluate_new(
     metrics = metrics_of(found, info)
     folder = keep(run, found, metrics)
     tell(found, [("test", found.name)], console)
+    tell_places(found, folder, asked, console)
+    return metrics
+
+
+def tell_places(found: Evaluated, folder: RunDir, asked: Asked, console: Console) -> None:
+    """Where everything lies; the page that was asked for is written."""
     console.say(f"kept    {folder.path}")
     console.say(f"report  {folder.report}")
     if asked.page is not None:
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
-    return metrics
 
 
 def circumstances(asked: Asked, predictor: Predictor, *, seconds: float) -> dict[str, Any]:

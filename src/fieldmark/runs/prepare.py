@@ -119,13 +119,8 @@ def prepare(
 def input_spec(settings: Settings) -> InputSpec:
     """What the network sees."""
     given = settings.input.normalize
-    mean, std = channels_as(given) if isinstance(given, str) else (given[:3], given[3:])
+    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
     return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
-
-
-def channels_as(name: str) -> tuple[Three, Three]:
-    """Mean and standard deviation of the channels by name; any will do to read pixels with."""
-    return NORMALIZE.get(name, NORMALIZE["imagenet"])
 
 
 def with_own_channels(
@@ -135,7 +130,8 @@ def with_own_channels(
 
     They are numbers in the settings from here on, so that a run that goes on has the same.
     """
-    rows, spec = samples.rows("train"), input_spec(settings)
+    rows = samples.rows("train")
+    spec = InputSpec(settings.input.stored, int(settings.input.size))  # as they are before that
     with console.bar("measuring channels", len(rows)) as bar:
         mean, std = channels_of(samples, rows, spec, bar.advance)
     numbers = tuple(float(f"{value:.6g}") for value in (*mean, *std))

@@ -41,6 +41,7 @@ from fieldmark.runs.tell import tell_resume, tell_stage, tell_start
 from fieldmark.runs.trackers import Trackers
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.texts import to_yaml
+from fieldmark.settings.tree import Settings
 
 COMMAND = "# repeat: "  # the first line of settings.yaml
 
@@ -144,10 +145,7 @@ def go(
             prepared.model.load_state_dict(best)
             seconds = sum(row["seconds"] for row in state.history)
             ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
-            best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
-            said = frozen.predict if is_on_features(settings, best_stage) else predict
-            mirrored = partial(predict, mirrored=True) if settings.train.test_flip else None
-            views = Views(said, mirrored)
+            views = views_of(state, settings, frozen, predict)
             metrics = conclude(run, prepared, state, ending, views, console)
             if ending.whole:
                 trackers.finish(metrics)
@@ -156,6 +154,13 @@ def go(
         raise StoppedError(f"{ended}; go on with: fieldmark train --resume {run.path}")
     if isinstance(ended, NotFiniteError):
         raise NotFiniteError(f"{ended}; they are in {run.path}" if run.has_bundle else str(ended))
+
+
+def views_of(state: State, settings: Settings, frozen: Frozen, predict: Predicting) -> Views:
+    """How the best weights see images: on features where their stage was on features."""
+    best_stage = int(state.history[(state.best_epoch or 1) - 1]["stage"]) - 1
+    plain = frozen.predict if is_on_features(settings, best_stage) else predict
+    return Views(plain, partial(predict, mirrored=True) if settings.train.test_flip else None)
 
 
 def begin(prepared: Prepared, frozen: Frozen, keeper: Keeper, *, again: bool) -> tuple[State, bool]:
