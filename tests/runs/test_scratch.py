@@ -165,11 +165,18 @@ def test_weights_are_drawn_by_name(photos):
     assert head.weight.std().item() == pytest.approx(0.01, rel=0.2)
 
 
+def test_weights_that_are_drawn_by_name_are_not_replaced_by_others(photos):
+    found = settled(photos, "model.name=mobilenet_v2", "input.stored=square", "model.init=kaiming")
+    assert found.settings.model.weights == "none"
+    found = refused(photos, "model.name=mobilenet_v2", "model.init=kaiming", "model.freeze=true")
+    assert "--freeze: " in found
+
+
 def test_drawn_weights_do_not_go_with_others(photos):
     found = refused(photos, "model.init=kaimin")
     assert "there is no initialisation 'kaimin'; did you mean 'kaiming'?" in found
     found = refused(photos, "model.init=kaiming", "model.weights=default")
-    assert "draws random weights, and model.weights gives others" in found
+    assert "draws random weights, and this run begins with others; add --weights none" in found
 
 
 def test_a_network_built_for_a_size_is_built_for_that_of_the_images(photos):

@@ -88,7 +88,7 @@ def _check_init(model: Mapping[str, Any]) -> list[Mistake]:
     _, mistakes = INITS.read(name, {})
     found = [Mistake("model.init", each.what) for each in mistakes]
     if not found and name != "pytorch" and weights not in ("auto", "none"):
-        what = "draws random weights, and model.weights gives others; leave one of them out"
+        what = "draws random weights, and this run begins with others; add --weights none"
         found.append(Mistake("model.init", what))
     return found
 
@@ -169,9 +169,7 @@ def _check_training(raw: Sections) -> list[Mistake]:
         mistakes.append(Mistake("train.lookahead", what))
     if model.get("freeze") in (True, "true") and model.get("unfreeze"):
         mistakes.append(Mistake("model.unfreeze", "does not go with --freeze; leave one out"))
-    heads = features.get("heads") or ()
-    if isinstance(heads, str):
-        heads = [name.strip() for name in heads.strip("[]").split(",")]
+    heads = _as_list(features.get("heads"))
     for head in heads:
         _, found = HEADS.read(str(head), {})
         mistakes += [Mistake("features.heads", each.what) for each in found]

@@ -81,7 +81,6 @@ def make_concrete(
     fill_input(filling, longest)
     fill_own_size(filling)
     fill_training(filling, given)
-    refuse_new_weights(filling)
     fill_augmenting(filling, len(intake.samples))
     fill_machine(filling, intake)
     if not intake.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
@@ -121,7 +120,8 @@ def fill_model(filling: Filling, *, small: bool) -> None:
         name = "small_cnn" if small and random else "mobilenet_v2"
     filling.fill("model.name", name)
     if weights == "auto":
-        there = published.versions(name) and (frozen or not small)
+        drawn = filling.get("model.init") != "pytorch"
+        there = published.versions(name) and (frozen or not small) and not drawn
         filling.fill("model.weights", "default" if there else "none")
     version = published.version_of(name, filling.get("model.weights"))
     if version is not None:
@@ -178,13 +178,6 @@ def fill_pipeline(filling: Filling) -> None:
     own = normalised_by(text)
     if own is not None and filling.get("model.weights") == "none":
         filling.fill("input.normalize", (*own[0], *own[1]))
-
-
-def refuse_new_weights(filling: Filling) -> None:
-    """Weights that were chosen for these images are not drawn over. Raises SettingsError."""
-    if filling.get("model.init") != "pytorch" and filling.get("model.weights") != "none":
-        what = "draws random weights, and this run begins with others; add --weights none"
-        raise SettingsError([Mistake("model.init", what)])
 
 
 def fill_own_size(filling: Filling) -> None:
