@@ -145,7 +145,8 @@ def go(
             prepared.model.load_state_dict(best)
             seconds = sum(row["seconds"] for row in state.history)
             ending = Ending(reason, whole=ended is None, seconds=seconds, command=command)
-            views = views_of(state, settings, frozen, predict)
+            best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
+            views = views_of(best_stage, settings, frozen, predict)
             metrics = conclude(run, prepared, state, ending, views, console)
             if ending.whole:
                 trackers.finish(metrics)
@@ -156,10 +157,9 @@ def go(
         raise NotFiniteError(f"{ended}; they are in {run.path}" if run.has_bundle else str(ended))
 
 
-def views_of(state: State, settings: Settings, frozen: Frozen, predict: Predicting) -> Views:
-    """How the best weights see images: on features where their stage was on features."""
-    best_stage = int(state.history[(state.best_epoch or 1) - 1]["stage"]) - 1
-    plain = frozen.predict if is_on_features(settings, best_stage) else predict
+def views_of(stage: int, settings: Settings, frozen: Frozen, predict: Predicting) -> Views:
+    """How the weights of a stage see images: on features where it was on features."""
+    plain = frozen.predict if is_on_features(settings, stage) else predict
     return Views(plain, partial(predict, mirrored=True) if settings.train.test_flip else None)
 
 
