@@ -36,9 +36,9 @@ import fieldmark
 from fieldmark.judge.areas import class_areas
 from fieldmark.judge.metrics import Evidence
 from fieldmark.records import Predictions, Samples
+from fieldmark.reviews.compare import compare, pair
+from fieldmark.reviews.contender import Contender
 from fieldmark.rundir import RunDir, plain, remove
-from fieldmark.runs.compare import compare, pair
-from fieldmark.runs.contender import Contender
 
 IMAGES = 200
 METRICS = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss")

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fieldmark.runs.machine import processor, versions
+from fieldmark.machine import processor, versions
 
 PHOTO_RUNS = {  # name -> recipe, further words; E is --epochs
     "nature-cnn": ("nature-cnn", []),

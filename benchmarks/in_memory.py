@@ -27,11 +27,11 @@ from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import read_listing
 from fieldmark.data.stored import store
-from fieldmark.fit import precision
+from fieldmark.machine import machine
+from fieldmark.models import precision
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.catalog import MODELS, family
 from fieldmark.records import InputSpec
-from fieldmark.runs.machine import machine
 
 SPEC, BATCH, PRESETS = InputSpec("square:32", 32), 512, ("light", "crop", "cifar")
 

@@ -25,8 +25,8 @@ from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import read_listing
 from fieldmark.data.stored import store
+from fieldmark.machine import processor, versions
 from fieldmark.records import InputSpec
-from fieldmark.runs.machine import processor, versions
 
 SPEC, BATCH, WORKERS = InputSpec("shorter:256", 224), 32, 2
 

@@ -34,14 +34,14 @@ from torchvision import datasets, transforms
 from fieldmark.fit.loop import Parts, Plan, seed_step, set_rate, step
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
-from fieldmark.fit.precision import autocast, has_fast_bf16
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import State
+from fieldmark.machine import processor, versions
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.heads import head_of
+from fieldmark.models.precision import autocast, has_fast_bf16
 from fieldmark.models.weights import load_into, read_weights
 from fieldmark.records import InputSpec
-from fieldmark.runs.machine import processor, versions
 
 SPEC, BATCH, RATE = InputSpec("shorter:256", 224), 32, 1e-4
 PLAIN, BY_HAND, OURS, COMPILED = "plain float32", "bf16 by hand", "Fieldmark", "  --compile"

@@ -22,8 +22,8 @@ from fieldmark.cache import Cache
 from fieldmark.data.copies import copy_groups, near_pairs
 from fieldmark.data.images import SUFFIXES, read_file
 from fieldmark.data.scan import scan
+from fieldmark.machine import processor, versions
 from fieldmark.records import Samples
-from fieldmark.runs.machine import processor, versions
 
 RUNS = 5
 SIDE = 256

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 
-from fieldmark.runs.machine import processor, versions
+from fieldmark.machine import processor, versions
 
 COMMANDS = {
     "fieldmark --help": ["-m", "fieldmark", "--help"],

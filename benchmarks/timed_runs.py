@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from fieldmark.machine import processor, versions
 from fieldmark.records import Predictions
-from fieldmark.runs.machine import processor, versions
 
 IMPORT = "import time:"  # how each line of -X importtime begins
 

@@ -3,10 +3,10 @@
 import numpy as np
 import torch
 
-from fieldmark.fit import precision
 from fieldmark.fit.loop import Parts
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.schedules import none
+from fieldmark.models import precision
 
 CPU = torch.device("cpu")
 

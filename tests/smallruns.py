@@ -12,10 +12,10 @@ import polars as pl
 from PIL import Image
 
 from fieldmark.console import Console
+from fieldmark.reviews.evaluate import evaluate_new
+from fieldmark.reviews.evaluated import Asked
 from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import gather, go_on
-from fieldmark.runs.evaluate import evaluate_new
-from fieldmark.runs.evaluated import Asked
 from fieldmark.runs.run import train_run
 from fieldmark.settings.tree import DataSettings
 

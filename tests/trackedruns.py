@@ -8,7 +8,7 @@ import polars as pl
 import smallruns
 
 from fieldmark.rundir import RunDir
-from fieldmark.runs.trackers import quiet
+from fieldmark.track.trackers import quiet
 
 BLOCK, HEADER = 32768, 7  # of a .wandb file, which is a log of LevelDB's format
 FIRST, LAST = (1, 2), (1, 4)  # types of a record's parts: whole, first, middle, last

@@ -107,7 +107,7 @@ def test_a_page_never_takes_another_files_place_and_nothing_is_looked_at(
     capsys, a_run, tmp_path, monkeypatch, name
 ):
     (tmp_path / name).write_text("mine")
-    monkeypatch.setattr("fieldmark.runs.stored.evaluate_stored", None)
+    monkeypatch.setattr("fieldmark.reviews.stored.evaluate_stored", None)
     code, _, errors = evaluate(capsys, a_run, "--page", name)
     assert code == 2
     assert len(errors.splitlines()) == 1

@@ -81,7 +81,7 @@ def test_a_page_never_takes_another_files_place_and_nothing_is_looked_at(
     capsys, photos, tmp_path, monkeypatch, words
 ):
     (tmp_path / "inspect-photos.html").write_text("mine")
-    monkeypatch.setattr("fieldmark.runs.inspect.look", None)
+    monkeypatch.setattr("fieldmark.reviews.inspect.look", None)
     assert fieldmark(["inspect", str(photos), *words]) == 2
     assert capsys.readouterr().err == (
         "fieldmark: --page inspect-photos.html: is no page of Fieldmark's, so it stays; choose "

@@ -16,8 +16,8 @@ from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Images
 from fieldmark.data.sources import read_source
 from fieldmark.errors import DataError, StoppedError
-from fieldmark.fit import precision
 from fieldmark.fit.features import Pass, Views, embed
+from fieldmark.models import precision
 from fieldmark.models.bundle import Classifier
 from fieldmark.records import InputSpec, Samples
 

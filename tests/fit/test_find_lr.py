@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from fieldmark.fit import precision
 from fieldmark.fit.find_lr import Search, find_lr, suggest
 from fieldmark.fit.loop import Parts, Plan, seed_step, step
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.schedules import none
 from fieldmark.fit.state import State
+from fieldmark.models import precision
 
 CPU = torch.device("cpu")
 SEARCH = Search(first=1e-5, last=10.0, steps=40)

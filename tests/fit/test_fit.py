@@ -9,7 +9,6 @@ import torch
 
 from fieldmark.console import Console
 from fieldmark.errors import StoppedError
-from fieldmark.fit import precision
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.keeper import Keeper, as_csv
@@ -20,6 +19,7 @@ from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import one_cycle
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import METRICS, measure
+from fieldmark.models import precision
 
 CPU = torch.device("cpu")
 PLAN = Plan(3, seed=0, accumulate=2, clip_norm=1.0, monitor="accuracy", steps_every=1)

@@ -12,7 +12,7 @@ from torch import nn
 from fieldmark.console import Console
 from fieldmark.data.loader import Batches, Images
 from fieldmark.errors import StoppedError
-from fieldmark.fit import loop, precision
+from fieldmark.fit import loop
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.heads import Embedded, HeadParts, Trial, fit_heads
 from fieldmark.fit.lookahead import Lookahead
@@ -23,6 +23,7 @@ from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import cosine, plateau
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
+from fieldmark.models import precision
 from fieldmark.models.heads import Linear32
 
 CPU = torch.device("cpu")

@@ -7,11 +7,11 @@ import pytest
 import torch
 from loopparts import CPU, parts
 
-from fieldmark.fit import precision
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.keeper import as_csv
 from fieldmark.fit.loop import Plan, note_epoch, out_of_patience, seed_step, step
 from fieldmark.fit.state import State
+from fieldmark.models import precision
 
 
 def linear_state(seed=0, rate=0.5):

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from fieldmark.insight.pictures import Picture
 from fieldmark.report.page import RunPage
-from fieldmark.report.thumbs import Picture
 
 
 def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:

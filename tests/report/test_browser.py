@@ -13,10 +13,10 @@ from report.conftest import calibrated, figures_of, picture_of, run_page_of
 from report.test_inspect_page import note, page_of, sheet, shot
 
 from fieldmark.cli.main import run as fieldmark
+from fieldmark.insight.pictures import PairShown
 from fieldmark.report import compare_page, evaluate_page, inspect_page, page
 from fieldmark.report.findings import Note
 from fieldmark.report.page import Timing
-from fieldmark.report.thumbs import PairShown
 
 CHROMIUM = shutil.which("chromium")
 PHONE, DESK = 390, 1200  # px

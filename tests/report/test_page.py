@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from report.conftest import calibrated, picture_of
 
+from fieldmark.insight.pictures import PairShown, encoded
 from fieldmark.report.findings import Note
 from fieldmark.report.page import RunPage, Timing, render
-from fieldmark.report.thumbs import PairShown
-from fieldmark.runs.pictures import encoded
 
 DASH = "\N{EN DASH}"
 

@@ -11,8 +11,8 @@ from fieldmark.data.sources import read_source
 from fieldmark.data.splits import split
 from fieldmark.errors import DataError, NotFiniteError, OutOfMemoryError, SettingsError
 from fieldmark.fit import loop
-from fieldmark.fit.precision import has_fast_bf16
 from fieldmark.models import bundle
+from fieldmark.models.precision import has_fast_bf16
 from fieldmark.records import Samples
 from fieldmark.runs.begin import gather
 from fieldmark.runs.prepare import prepare

@@ -9,7 +9,7 @@ from smallruns import in_process, resume, train, train_and_die
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.rundir import RunDir
 from fieldmark.runs.timing import ELSE, parts_of, rounded, time_line, where_time_went
-from fieldmark.runs.trackers import KINDS
+from fieldmark.track.trackers import KINDS
 
 PAUSE = 0.02  # seconds
 
@@ -220,7 +220,7 @@ def test_a_run_tells_its_parts_and_they_add_up(photos, tmp_path, workers):
 
 
 def test_what_trackers_take_is_a_part(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("fieldmark.runs.trackers._is_installed", lambda package: True)
+    monkeypatch.setattr("fieldmark.track.trackers._is_installed", lambda package: True)
     monkeypatch.setitem(KINDS, "mlflow", (__name__, "Slow"))
     run = train(photos, tmp_path, "run", "track.to=mlflow", epochs="2")
     times = run.read_metrics()["about"]["times"]

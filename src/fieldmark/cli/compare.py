@@ -34,10 +34,10 @@ def command(
 
     from fieldmark.console import Console
     from fieldmark.files import check_page
-    from fieldmark.runs import long_table
-    from fieldmark.runs.compare import as_json as in_json
-    from fieldmark.runs.compare import as_lines, compare
-    from fieldmark.runs.comparison_page import write_page
+    from fieldmark.reviews import long_table
+    from fieldmark.reviews.compare import as_json as in_json
+    from fieldmark.reviews.compare import as_lines, compare
+    from fieldmark.reviews.comparison_page import write_page
 
     check_page(page)
     console = Console(stream=sys.stderr if as_json else None)

@@ -41,7 +41,7 @@ def command(
     from fieldmark.cli.train import split_words
     from fieldmark.console import Console
     from fieldmark.files import check_page
-    from fieldmark.runs.evaluated import Asked
+    from fieldmark.reviews.evaluated import Asked
 
     if page is not None:
         check_page(page)
@@ -50,12 +50,12 @@ def command(
     data, rest = split_words(words or [])
     if data is None:
         refuse_without_data({"--images": images, "--data-dir": data_dir}, rest, device)
-        from fieldmark.runs.stored import evaluate_stored
+        from fieldmark.reviews.stored import evaluate_stored
 
         found = evaluate_stored(run, asked, console)
     else:
+        from fieldmark.reviews.evaluate import evaluate_new
         from fieldmark.runs.begin_inspect import data_settings
-        from fieldmark.runs.evaluate import evaluate_new
 
         refuse_other_settings(rest)
         settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})

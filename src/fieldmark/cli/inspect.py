@@ -38,9 +38,9 @@ def command(
     from fieldmark.cli.train import split_words
     from fieldmark.console import Console
     from fieldmark.files import check_page
+    from fieldmark.reviews.inspect import as_json as in_json
+    from fieldmark.reviews.inspect import as_lines, look, write_page
     from fieldmark.runs.begin_inspect import data_settings
-    from fieldmark.runs.inspect import as_json as in_json
-    from fieldmark.runs.inspect import as_lines, look, write_page
 
     data, rest = split_words(words or [])
     settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
@@ -50,7 +50,7 @@ def command(
     seen = look(settings, console)
     sheets: tuple[Any, ...] = ()
     if augment is not None:
-        from fieldmark.runs.augmented import augmented_sheets
+        from fieldmark.reviews.augmented import augmented_sheets
 
         sheets = augmented_sheets(seen.listing, seen.facts, augment)
     write_page(seen, path, command_line(), sheets)

@@ -26,8 +26,8 @@ from fieldmark.console import Bar, Console
 from fieldmark.data import stored as stored_images
 from fieldmark.data.loader import Augmenting, Batch, Batches, Images, Key
 from fieldmark.errors import StoppedError
-from fieldmark.fit import precision
 from fieldmark.fit.feature_cache import FeatureCache
+from fieldmark.models import precision
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
 from fieldmark.records import InputSpec, Samples

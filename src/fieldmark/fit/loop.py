@@ -20,9 +20,9 @@ from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.losses import Loss
 from fieldmark.fit.penalty import Penalty
-from fieldmark.fit.precision import Autocast
 from fieldmark.fit.schedules import Place, Schedule
 from fieldmark.fit.state import Row, Running, State
+from fieldmark.models.precision import Autocast
 from fieldmark.models.stages import set_training
 
 STEP = 3  # the stream of random numbers that seeds steps; data.loader lists the others

@@ -8,10 +8,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from fieldmark.judge.metrics import Evidence
+from fieldmark.records import Predictions
+
+Curve = tuple[tuple[float, int, int], ...]  # rows of `answer_curve`
 
 MOST_ROWS = 200
 # Shares right that somebody may ask for: of these no row is lost.
 TARGETS = np.array([*range(500, 900, 10), *range(900, 1000, 5), 998, 999, 1000]) / 1000
+
+
+def curve_of(predictions: Predictions, temperature: float, *, most: int | None = None) -> Curve:
+    """What is answered and right by score, of the images whose class is known; () without any.
+
+    most: rows; None for a row a score, so that what holds at any score can be read off.
+    """
+    known = predictions.targets >= 0
+    if not known.any():
+        return ()
+    logits, targets = predictions.logits[known], predictions.targets[known]
+    evidence = Evidence.of(logits, targets, temperature=temperature)
+    return tuple(answer_curve(evidence, most=len(targets) if most is None else most))
 
 
 def answer_curve(evidence: Evidence, *, most: int = MOST_ROWS) -> list[tuple[float, int, int]]:

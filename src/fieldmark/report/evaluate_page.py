@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from fieldmark.insight.pictures import PairShown, Picture
 from fieldmark.report import words
 from fieldmark.report.measures import WIDE_NAME, measured
 from fieldmark.report.reliability import Curves, calibration_part
 from fieldmark.report.skeleton import about_words, render_page
-from fieldmark.report.thumbs import PairShown, Picture, framed
+from fieldmark.report.thumbs import framed
 
 OF_TRAINING = {"finished": "Trained", "seconds": "Training"}
 NEW, KNOWN = "new", "labelled"  # what images are called that are not, or partly, the run's own

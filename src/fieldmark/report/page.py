@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from fieldmark.insight.pictures import PairShown, Picture
 from fieldmark.report import words
 from fieldmark.report.curves import curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.measures import measured
 from fieldmark.report.reliability import Curves, calibration_part
 from fieldmark.report.skeleton import about_words, render_page
-from fieldmark.report.thumbs import PairShown, Picture, framed
+from fieldmark.report.thumbs import framed
 
 
 @dataclass(frozen=True)

@@ -4,39 +4,10 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fieldmark.insight.pictures import SMALL, Picture
 from fieldmark.report.confusion import data_address
 
-SMALL = 64  # pixels; an image below this is enlarged with hard edges
 RATIOS = (0.4, 3.0)  # a thumbnail's shape on the page; what is longer lies in a frame of this shape
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An image that was classified, for a gallery; scores are in 0..1."""
-
-    content: bytes  # an encoded image, of the type `mime`
-    mime: str
-    caption: str
-    truth: str
-    guess: str
-    score: float  # of the guess
-    truth_score: float
-
-
-@dataclass(frozen=True)
-class PairShown:
-    """Two classes side by side.
-
-    count: images of `truth` that were taken for `guess`, among the `support` that `truth` has.
-    taken: some of these. typical: images of `guess` that were recognised.
-    """
-
-    truth: str
-    guess: str
-    count: int
-    support: int
-    taken: tuple[Picture, ...]
-    typical: tuple[Picture, ...]
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import torch
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.in_memory import fits_in_memory
+from fieldmark.data.intake import Intake
 from fieldmark.data.loader import step_sizes
 from fieldmark.errors import Mistake, SettingsError, UserError, counted, listed
 from fieldmark.fit.losses import LOSSES
@@ -23,7 +24,6 @@ from fieldmark.models.heads import head_of
 from fieldmark.models.stages import chosen
 from fieldmark.models.tail import split
 from fieldmark.records import InputSpec, Samples
-from fieldmark.runs.intake import Intake
 from fieldmark.runs.stages import HEAD
 from fieldmark.settings.tree import Settings
 

@@ -10,18 +10,17 @@ from fieldmark.catalog import Catalog
 from fieldmark.data.augment import AUGMENTS, is_pipeline_file, read_pipeline
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.errors import Mistake, SettingsError, WeightsError, listed, nearest
-from fieldmark.fit import precision
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS
-from fieldmark.models import published
+from fieldmark.models import precision, published
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.heads import HEADS
 from fieldmark.models.initialise import INITS
-from fieldmark.runs.trackers import check_trackers
 from fieldmark.settings.tree import Choice, sections
+from fieldmark.track.trackers import check_trackers
 
 Sections = dict[str, dict[str, Any]]
 

@@ -9,9 +9,9 @@ import torch
 
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
+from fieldmark.data.intake import Intake
 from fieldmark.errors import Mistake, SettingsError, WeightsError
-from fieldmark.fit import precision
-from fieldmark.models import published
+from fieldmark.models import precision, published
 from fieldmark.models.catalog import family
 from fieldmark.models.outline import outline
 from fieldmark.models.recognise import recognise
@@ -19,7 +19,6 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.runs.against import against_batches, check_by, check_features, check_input
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
-from fieldmark.runs.intake import Intake
 from fieldmark.runs.stages import HEAD, plan
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings

@@ -13,19 +13,18 @@ from fieldmark.files import write_json, write_text, write_whole
 from fieldmark.fit.state import State
 from fieldmark.judge.calibrate import before_and_after, fit_temperature
 from fieldmark.judge.figures import figures
-from fieldmark.judge.selective import MOST_ROWS
+from fieldmark.judge.selective import MOST_ROWS, curve_of
+from fieldmark.machine import machine, versions
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import Predictions
+from fieldmark.report.figure_words import figure_lines, flip_line
 from fieldmark.report.page import render
 from fieldmark.rundir import RunDir
-from fieldmark.runs.evaluated import curve_of
 from fieldmark.runs.flipped import flipped_figures, with_mirror_images
-from fieldmark.runs.machine import machine, versions
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.run_page import Ending, run_page, timing
 from fieldmark.runs.timing import rounded, time_line
-from fieldmark.runs.words import figure_lines, flip_line
 
 
 @dataclass(frozen=True)

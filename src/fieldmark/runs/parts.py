@@ -15,7 +15,6 @@ from fieldmark.data.in_memory import InMemory, read_all
 from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.data.stored import Stored, store
-from fieldmark.fit import precision
 from fieldmark.fit.clock import Clock
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.lookahead import Lookahead
@@ -27,6 +26,7 @@ from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
+from fieldmark.models import precision
 from fieldmark.models.infer import infer
 from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.runs.checks import MONITORS

@@ -13,7 +13,9 @@ import torch
 from fieldmark.console import Console
 from fieldmark.data.augment import centre_crop
 from fieldmark.data.channels import channels_of
+from fieldmark.data.intake import Intake, take_in
 from fieldmark.data.sources import read_pixels
+from fieldmark.data.told import NOTHING, Told
 from fieldmark.errors import (
     Mistake,
     SettingsError,
@@ -21,6 +23,7 @@ from fieldmark.errors import (
     counted,
     listed,
 )
+from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
@@ -43,9 +46,6 @@ from fieldmark.runs.against import (
     try_size,
 )
 from fieldmark.runs.concrete import NORMALIZE, make_concrete
-from fieldmark.runs.intake import Intake, take_in
-from fieldmark.runs.machine import versions
-from fieldmark.runs.told import NOTHING, Told
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 

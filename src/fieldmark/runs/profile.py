@@ -12,9 +12,8 @@ import torch
 
 from fieldmark.console import Console
 from fieldmark.errors import counted
-from fieldmark.fit import precision
 from fieldmark.fit.clock import WHOLE
-from fieldmark.models import bundle
+from fieldmark.models import bundle, precision
 from fieldmark.models.layer_times import layer_times
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir

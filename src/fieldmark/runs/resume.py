@@ -6,6 +6,7 @@ from functools import partial
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.sources import content_hashes
+from fieldmark.data.told import Told
 from fieldmark.errors import (
     DataError,
     RunError,
@@ -21,7 +22,6 @@ from fieldmark.runs.parts import (
 )
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.run import COMMAND, go, write_run_settings
-from fieldmark.runs.told import Told
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings

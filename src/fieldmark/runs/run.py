@@ -38,10 +38,10 @@ from fieldmark.runs.prepare import Prepared, prepare
 from fieldmark.runs.run_page import Ending
 from fieldmark.runs.stop import listening
 from fieldmark.runs.tell import tell_resume, tell_stage, tell_start
-from fieldmark.runs.trackers import Trackers
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.texts import to_yaml
 from fieldmark.settings.tree import Settings
+from fieldmark.track.trackers import Trackers
 
 COMMAND = "# repeat: "  # the first line of settings.yaml
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.fit.state import State
+from fieldmark.insight.pictures import galleries
+from fieldmark.judge.selective import curve_of
 from fieldmark.models.stages import chosen
 from fieldmark.records import Predictions
 from fieldmark.report.findings import Note
 from fieldmark.report.page import RunPage, Timing
 from fieldmark.rundir import RunDir
-from fieldmark.runs.evaluated import curve_of
-from fieldmark.runs.pictures import galleries
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.timing import where_time_went
 from fieldmark.settings.texts import to_yaml

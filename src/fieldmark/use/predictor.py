@@ -12,8 +12,7 @@ import torch
 from fieldmark.data.augment import centre_crop
 from fieldmark.data.images import read_file
 from fieldmark.errors import DataError, Mistake, RunError, SettingsError
-from fieldmark.fit import precision
-from fieldmark.models import bundle
+from fieldmark.models import bundle, precision
 from fieldmark.models.bundle_info import read_info
 from fieldmark.models.catalog import family
 from fieldmark.models.infer import infer

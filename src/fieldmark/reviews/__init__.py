@@ -1,0 +1,1 @@
+"""Runs and data looked at from outside: evaluated, compared, inspected."""

@@ -1,0 +1,87 @@
+"""How an augmentation changes images: a row of pictures an image, the first as it is evaluated."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import torch
+
+from fieldmark.data.augment import (
+    AUGMENTS,
+    Augment,
+    centre_crop,
+    is_pipeline_file,
+    read_pipeline,
+)
+from fieldmark.data.augment_albumentations import normalised_by
+from fieldmark.data.listing import Listing
+from fieldmark.data.sources import place_name, read_pixels
+from fieldmark.errors import Mistake, SettingsError
+from fieldmark.insight.pictures import encoded
+from fieldmark.records import InputSpec
+from fieldmark.report.findings import Shot
+from fieldmark.report.inspect_page import Sheet
+
+IMAGES, DRAWS = 6, 5
+SMALL, SIDE = 64, 112  # px: images of up to SMALL are shown whole, of larger ones SIDE
+
+
+def augmented_sheets(listing: Listing, facts: pl.DataFrame, name: str) -> tuple[Sheet, ...]:
+    """A sheet an image, of `IMAGES` that stand apart in the list. Raises SettingsError.
+
+    name: of an augmentation with its defaults, or a file that Albumentations saved.
+    """
+    good = facts.with_row_index("at").filter(pl.col("problem").is_null())
+    largest = int(good.select("width", "height").max().to_numpy().max())
+    try:
+        seen = _seen(largest, name)
+        change = _change(name, seen, mirrored=listing.mirrored)
+    except SettingsError as error:
+        raise SettingsError([Mistake("--augment", error.mistakes[0].what)]) from error
+    places = listing.samples.places()
+    rows: list[int] = good["at"].gather_every(max(1, good.height // IMAGES)).to_list()[:IMAGES]
+    sheets = []
+    for row in rows:
+        pixels = read_pixels(listing.samples.root, *places[row], seen.form)
+        shots = tuple(_shots(torch.from_numpy(pixels.copy()).permute(2, 0, 1), row, change, seen))
+        sheets.append(Sheet(place_name(*places[row]), len(shots), shots))
+    return tuple(sheets)
+
+
+def _seen(largest: int, name: str) -> InputSpec:
+    """What a network would see of images of which the longest side is `largest` pixels."""
+    size = min(largest, SIDE)
+    around = round(size * 8 / 7)
+    seen = InputSpec(f"square:{size}" if largest <= SMALL else f"shorter:{around}", size)
+    known = normalised_by(read_pipeline(Path(name))) if is_pipeline_file(name) else None
+    return replace(seen, mean=known[0], std=known[1]) if known else seen
+
+
+def _change(name: str, seen: InputSpec, *, mirrored: bool) -> Augment:
+    """mirrored: whether images of this source may be."""
+    options: dict[str, object] = {}
+    if is_pipeline_file(name):
+        name, options = "albumentations", {"pipeline": read_pipeline(Path(name))}
+    _, mistakes = AUGMENTS.read(name, options)
+    if mistakes:
+        raise SettingsError(mistakes)
+    if not mirrored and "flip" in AUGMENTS[name].options():
+        options["flip"] = False
+    change: Augment = AUGMENTS.build(name, options, seen)
+    return change
+
+
+def _shots(image: torch.Tensor, row: int, change: Augment, seen: InputSpec) -> Iterator[Shot]:
+    yield _shot("as evaluated", centre_crop(image, seen.size))
+    for draw in range(DRAWS):
+        changed = change(image, np.random.default_rng([0, row, draw]))
+        yield _shot(f"draw {draw + 1}", changed)
+
+
+def _shot(words: str, picture: torch.Tensor) -> Shot:
+    """Values beside 0 to 255, which noise has, are shown as the nearest of them."""
+    whole = picture.float().round().clamp(0, 255).to(torch.uint8)
+    pixels = whole.permute(1, 2, 0).contiguous().numpy()
+    return *encoded(pixels), words

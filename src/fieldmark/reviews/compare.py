@@ -1,0 +1,271 @@
+"""Runs side by side, and each against the first on the same images. No torch, no model."""
+
+import math
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from fieldmark.errors import Mistake, SettingsError, listed, nearest
+from fieldmark.judge.metrics import METRICS
+from fieldmark.judge.paired import PAIRED, Difference, differences
+from fieldmark.report.verdicts import metric_words, sentence, unpaired_sentence
+from fieldmark.report.words import decimal, interval, is_share, percent
+from fieldmark.reviews.contender import Contender, read_contenders, shared_groups
+
+HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss")
+AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
+PACKAGES = ("fieldmark", "numpy", "polars")
+UNPAIRED = {"ece": "chance alone makes it larger where images are few"}
+SEEDS = (
+    "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
+    "of these models; the same settings with another seed would make other models."
+)
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """One run against the first. differences: by metric; None where `refusal` says why.
+
+    grouping: what to know of the groups, where the two runs have not the same.
+    """
+
+    first: str
+    second: str
+    images: int
+    groups: int | None
+    differences: dict[str, Difference] | None
+    refusal: str
+    grouping: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is known of runs that are compared, the first with each of the others."""
+
+    metric: str
+    contenders: tuple[Contender, ...]
+    pairings: tuple[Pairing, ...]
+    seed: int = 0  # of the draws that the intervals are made of
+
+    def sentences(self) -> list[str]:
+        """A sentence for each pairing, by the metric that was asked for."""
+        return [self.sentence(pairing) for pairing in self.pairings]
+
+    def sentence(self, pairing: Pairing) -> str:
+        """One pairing's sentence."""
+        if pairing.differences is None:
+            return unpaired_sentence(pairing.first, pairing.second, pairing.refusal)
+        difference = pairing.differences[self.metric]
+        names = (pairing.first, pairing.second)
+        return sentence(difference, names, images=pairing.images, groups=pairing.groups)
+
+    def notes(self) -> list[str]:
+        """What one must know to read the figures rightly."""
+        notes = [_validation_note(self.contenders)]
+        notes += [
+            f"{pairing.second} and {pairing.first}: {pairing.grouping}"
+            for pairing in self.pairings
+            if pairing.grouping
+        ]
+        made = sum(pairing.differences is not None for pairing in self.pairings)
+        if made > 1:
+            notes.append(
+                f"{made} comparisons, each with {self.contenders[0].name}: of runs that are "
+                "equal, each looks different in up to 5 of 100 cases"
+            )
+        return [*filter(None, notes), *([SEEDS] if made else [])]
+
+
+def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) -> Comparison:
+    """Read the runs, or evaluations of runs, and compare each with the first.
+
+    Raises SettingsError for a metric that is not known, RunError for what is no run, is not
+    done, or is named twice. Runs that saw other images are not paired, which is no error.
+    """
+    if metric not in PAIRED:
+        raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric))])
+    first, *others = found = read_contenders(paths, seed)
+    return Comparison(metric, found, tuple(pair(first, other, seed) for other in others), seed)
+
+
+def _unknown(metric: str) -> str:
+    """Why a metric cannot be asked for, and those that are meant or that there are."""
+    every = f"; there are {listed(PAIRED, most=len(PAIRED))}"
+    if metric in METRICS:
+        return f"has no paired interval, since {UNPAIRED[metric]}{every}"
+    short = metric.casefold()
+    begun = [name for name in PAIRED if name.startswith(short)]
+    meant = begun or [name for name in PAIRED if short in name.split("_")]
+    if len(meant) == 1:
+        return f"is not known; did you mean '{meant[0]}'?"
+    hint = f"; there are {listed(meant)}" if meant else nearest(metric, PAIRED)
+    return f"is not known{hint or every}"
+
+
+def pair(first: Contender, other: Contender, seed: int = 0) -> Pairing:
+    """The differences of two runs on the same images, or why there are none."""
+    place = {key: row for row, key in enumerate(other.keys())}
+    keys = first.keys()
+    refusal = _refusal(first, other, keys, place)
+    if refusal:
+        return Pairing(first.name, other.name, 0, None, None, refusal)
+    known = np.flatnonzero(first.shown.targets >= 0)
+    order = np.array([place[keys[row]] for row in known], dtype=np.int64)
+    classes = first.predictions.classes
+    groups, grouping = shared_groups((first, known), (other, order))
+    found = differences(
+        first.evidence(classes, known), other.evidence(classes, order), groups=groups, seed=seed
+    )
+    numbers = (len(known), None if groups is None else int(groups.max()) + 1)
+    return Pairing(first.name, other.name, *numbers, found, "", grouping)
+
+
+def _refusal(first: Contender, other: Contender, keys: list[Any], place: dict[Any, int]) -> str:
+    """Why two runs are not paired, "" where they are."""
+    ours, theirs = set(first.predictions.classes), set(other.predictions.classes)
+    if ours != theirs:
+        only = listed(sorted(ours ^ theirs), most=3)
+        what = f"only one of them knows {only}" if ours & theirs else "they share no class"
+        return f"{what}: not paired; compare models of the same classes"
+    if first.split != other.split:
+        tested, untested = (first, other) if first.split == "test" else (other, first)
+        return (
+            f"{tested.name} has test images and {untested.name} only validation images, which "
+            f"chose its epoch: not paired; {AGAIN}"
+        )
+    shared, word = sum(key in place for key in keys), _split_word(first.split)
+    if shared == len(keys) == len(place):
+        return ""
+    images = {(key[0], key[1]) for key in place}
+    relabelled = sum((key[0], key[1]) in images for key in keys) - shared
+    if relabelled > 0 and shared + relabelled == len(keys) == len(place):
+        return f"{relabelled} of {len(keys)} {word} images have other labels there: not paired"
+    of = f"{len(keys)}" if len(keys) == len(place) else f"{len(keys)} and {len(place)}"
+    return f"{shared} of {of} {word} images are shared: not paired; {AGAIN}"
+
+
+def _split_word(split: str) -> str:
+    return {"val": "validation"}.get(split, split)
+
+
+def _validation_note(contenders: Sequence[Contender]) -> str:
+    """Said where a run is shown by images that chose its epoch."""
+    by_val = [each.name for each in contenders if each.split == "val"]
+    if not by_val:
+        return ""
+    *others, last = by_val
+    names = f"{', '.join(others)} and {last} have" if others else f"{last} has"
+    lacks = "no run has" if len(by_val) == len(contenders) else f"{names} no"
+    return f"{lacks} test images: shown are validation images, which chose the epoch and so flatter"
+
+
+def columns(metric: str) -> tuple[str, ...]:
+    """The figures of the table: the headline's, and the one that was asked for."""
+    return HEADLINE if metric in HEADLINE else (metric, *HEADLINE)
+
+
+def as_lines(found: Comparison) -> list[str]:
+    """The comparison as lines for a terminal."""
+    shown = columns(found.metric)
+    head = ["run", "model", "images", *(_head(name, found.metric) for name in shown)]
+    rows = [head] + [_row(each, shown, found.metric) for each in found.contenders]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
+    table = [
+        "  ".join(
+            cell.rjust(width) if k == 2 else cell.ljust(width)
+            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return [*table, "", *found.sentences(), *(f"note: {note}" for note in found.notes())]
+
+
+def _head(name: str, metric: str) -> str:
+    """A figure's column; that of the metric that was asked for has intervals."""
+    return f"{metric_words(name)} (95 % interval)" if name == metric else metric_words(name)
+
+
+def _row(each: Contender, shown: Sequence[str], metric: str) -> list[str]:
+    figures, cells = each.figures, []
+    for name in shown:
+        bounds = interval(figures["intervals"].get(name), name).removesuffix(" %")
+        cell = figure_words(figures[name], name)
+        cells.append(f"{cell} ({bounds})" if name == metric and bounds else cell)
+    return [each.name, str(each.setting("model.name") or "?"), str(figures["n"]), *cells]
+
+
+def figure_words(value: float | None, metric: str) -> str:
+    """A figure as the table has it."""
+    if value is None:
+        return "none"
+    return percent(value) if is_share(metric) else decimal(value)
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that a comparison comes from; it needs no torch."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def machine() -> dict[str, str]:
+    """What the comparison was made on, in words."""
+    system = f"{platform.system()} {platform.machine()}"
+    return {"system": system, "cores": str(os.cpu_count())}
+
+
+def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
+    """The comparison as plain values; null for what is not defined. command: that made it."""
+    return {
+        "metric": found.metric,
+        "runs": [
+            {
+                "run": each.name,
+                "path": str(each.folder.path),
+                "model": each.setting("model.name"),
+                "split": each.split,
+                "temperature": each.temperature,
+                "n": each.figures["n"],
+                "groups": each.figures.get("groups"),
+                **{name: each.figures[name] for name in METRICS},
+                "intervals": each.figures["intervals"],
+            }
+            for each in found.contenders
+        ],
+        "comparisons": [
+            {
+                "first": pairing.first,
+                "second": pairing.second,
+                "paired": pairing.differences is not None,
+                "images": pairing.images,
+                "groups": pairing.groups,
+                "sentence": found.sentence(pairing),
+                "differences": {
+                    name: _plain(each) for name, each in (pairing.differences or {}).items()
+                },
+            }
+            for pairing in found.pairings
+        ],
+        "notes": found.notes(),
+        "about": {
+            "seed": found.seed,
+            "command": command,
+            "versions": versions(),
+            "machine": machine(),
+        },
+    }
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    values = {
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "chance": difference.chance,
+        "needed_for_0.01": difference.needed(0.01),
+    }
+    plain = {name: None if math.isnan(value) else value for name, value in values.items()}
+    return {**plain, "clear": difference.is_clear}

@@ -1,0 +1,259 @@
+"""A run's figures on new labelled images, kept in a folder of their own."""
+
+import os
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fieldmark import rundir
+from fieldmark.cache import open_cache
+from fieldmark.console import Console
+from fieldmark.data.intake import left_out_notes, list_images, scanning
+from fieldmark.data.loader import Batches, Images
+from fieldmark.data.scan import scan, with_facts
+from fieldmark.data.sources import open_files
+from fieldmark.errors import DataError, RunError, counted, listed, nearest
+from fieldmark.files import write_json, write_whole
+from fieldmark.judge.by import figures_by, values_by_column
+from fieldmark.judge.calibrate import before_and_after
+from fieldmark.judge.figures import figures
+from fieldmark.machine import machine, versions
+from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.models.infer import infer
+from fieldmark.records import Predictions, Samples
+from fieldmark.reviews.evaluated import (
+    Asked,
+    Evaluated,
+    Unknown,
+    tell,
+    training_sentence,
+    unknown_classes,
+    write_page,
+)
+from fieldmark.rundir import INFO, RunDir
+from fieldmark.settings.texts import read_file
+from fieldmark.settings.tree import DataSettings
+from fieldmark.use.predictor import Predictor
+
+SEED = 0  # of the draws that the intervals are made of
+BATCH = 64
+OF_THE_RUN = ("temperature", "fitted_on", "n")  # what a calibration keeps on other images
+MANY = 512  # images; from here on processes that load them pay for their start
+
+
+def evaluate_new(
+    path: str, data: DataSettings, asked: Asked, console: Console, *, device: str = "auto"
+) -> dict[str, Any]:
+    """A run's figures on other labelled images. -> what its metrics.json holds
+
+    The network looks at all of them; classes are matched by name. Images of classes that it
+    does not know are told, and left out of the figures. Raises any UserError before the network
+    is loaded; the results appear in a new folder of the run's evaluations, its manifest last.
+    """
+    begun = time.monotonic()
+    run = rundir.open_run(path)
+    if not run.has_bundle:
+        raise RunError(
+            f"{path}: has no trained model yet; go on with it: fieldmark train --resume {path}"
+        )
+    info = read_info(run.path / INFO)
+    samples, notes = take_in(data, info, console)
+    values = values_by_column(samples, asked.by, group_column=data.group_column)
+    predictor = Predictor(run.path, device=device, batch_size=BATCH)
+    predictions = look(predictor, samples, run.name, console)
+    unknown = unknown_classes(samples, predictions)
+    known = trained_on(run, samples)
+    its = run.read_metrics() if run.metrics.is_file() else {}
+    temperature = info.temperature
+    own = figures(predictions, temperature=temperature, with_intervals=True, seed=SEED)
+    found = Evaluated(
+        title=run.name,
+        data=data.source,
+        side="test",
+        name=Path(data.source).resolve().name,
+        figures={"test": own, **({"val": its["val"]} if "val" in its else {})},
+        predictions=predictions,
+        samples=samples,
+        temperature=temperature,
+        calibration=calibration(its.get("calibration"), predictions, temperature),
+        answers=info.answers,
+        by=figures_by(predictions, samples, values, temperature=temperature),
+        about={
+            **circumstances(asked, predictor, seconds=time.monotonic() - begun),
+            "run": run.name,
+            "data": data.model_dump(exclude_defaults=True),
+            "samples_hash": samples.hash(),
+            "trained_on": info.samples_hash,
+            "took_part_in_training": known,
+        },
+        command=asked.command,
+        unknown=unknown,
+        banner=training_sentence(known, len(samples)),
+        notes=(
+            *notes,
+            *group_sentence(run, data, samples),
+            *unknown_sentence(unknown, samples, info.classes),
+        ),
+    )
+    metrics = metrics_of(found, info)
+    folder = keep(run, found, metrics)
+    tell(found, [("test", found.name)], console)
+    tell_places(found, folder, asked, console)
+    return metrics
+
+
+def tell_places(found: Evaluated, folder: RunDir, asked: Asked, console: Console) -> None:
+    """Where everything lies; the page that was asked for is written."""
+    console.say(f"kept    {folder.path}")
+    console.say(f"report  {folder.report}")
+    if asked.page is not None:
+        write_page(found, asked.page)
+        console.say(f"page    {asked.page}")
+
+
+def circumstances(asked: Asked, predictor: Predictor, *, seconds: float) -> dict[str, Any]:
+    """When, how and on what the figures came about."""
+    return {
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(seconds, 1),
+        "seed": SEED,
+        "command": asked.command,
+        "versions": versions(),
+        "machine": machine(predictor.device),
+    }
+
+
+def group_sentence(run: RunDir, data: DataSettings, samples: Samples) -> list[str]:
+    """What to say where the run had groups by a column that these images have too, unused."""
+    if data.group_column is not None or not run.settings.is_file():
+        return []
+    column = read_file(run.settings).values.get("data.group_column")
+    if column is None or column not in samples.frame.columns:
+        return []
+    return [
+        f"the run's images were grouped by '{column}', and these have that column too; with "
+        f"data.group_column={column} the intervals go by its groups"
+    ]
+
+
+def take_in(
+    data: DataSettings, info: BundleInfo, console: Console
+) -> tuple[Samples, tuple[str, ...]]:
+    """The images that can be read, all as a test, and what is to be said of them.
+
+    Raises DataError where none is of a class that the model knows, or one has several labels.
+    """
+    listing = list_images(data)
+    with scanning(console) as advance:
+        facts = scan(listing.samples, open_cache(), advance)
+    samples, unread = with_facts(listing.samples, facts)
+    left_out = {**listing.left_out, **unread}
+    if left_out and data.on_bad == "error":
+        name, reason = next(iter(left_out.items()))
+        raise DataError(
+            f"{data.source}: {counted(len(left_out), 'image')} cannot be used and "
+            f"data.on_bad=error; '{name}' is one: {reason}"
+        )
+    several = int((samples.frame["labels"].list.n_unique() > 1).sum())
+    if several:
+        have = "has" if several == 1 else "have"
+        raise DataError(
+            f"{data.source}: {counted(several, 'image')} {have} several labels, and the model "
+            "gives one; keep one label an image"
+        )
+    if not set(samples.classes) & set(info.classes):
+        raise DataError(
+            f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "
+            f"model, which has {listed(info.classes)}; name the classes as it does"
+        )
+    return samples.with_splits(["test"] * len(samples)), tuple(left_out_notes(left_out))
+
+
+def look(predictor: Predictor, samples: Samples, model: str, console: Console) -> Predictions:
+    """What the network says of each image, with its own classes in its own order."""
+    rows = samples.rows("test")
+    open_files(samples)
+    workers = max(1, min(4, (os.cpu_count() or 2) - 1)) if len(rows) >= MANY else 0
+    images = Images(samples, predictor.classes, predictor.info.spec)
+    batches = Batches(images, rows, batch_size=BATCH, seed=None, workers=workers)
+    with console.bar("predicting", len(rows)) as bar:
+        logits = infer(
+            predictor.model,
+            batches,
+            device=predictor.device,
+            autocast=predictor.autocast,
+            advance=bar.advance,
+        )
+    return Predictions.of(samples, rows, logits, classes=predictor.classes, model=model)
+
+
+def trained_on(run: RunDir, samples: Samples) -> int:
+    """How many of the images the run was trained or validated on, by content."""
+    if not run.samples.is_file():
+        return 0
+    own = Samples.read(run.samples).frame.filter(pl.col("split").is_in(["train", "val"]))
+    return samples.frame.filter(pl.col("hash").is_in(own["hash"].to_list())).height
+
+
+def calibration(
+    its: dict[str, Any] | None, predictions: Predictions, temperature: float
+) -> dict[str, Any] | None:
+    """What the run's temperature does to the scores of these images; None where it has none."""
+    if not its:
+        return None
+    of_the_run = {key: value for key, value in its.items() if key in OF_THE_RUN}
+    return {**of_the_run, "test": before_and_after(predictions, temperature)}
+
+
+def unknown_sentence(
+    unknown: Sequence[Unknown], samples: Samples, classes: Sequence[str]
+) -> list[str]:
+    """What to say of images whose class the model does not know, and of a name that is near.
+
+    "12 images of 'violet' (7) and 'mauve' (5), which the model does not know, are out"
+    """
+    if not unknown:
+        return []
+    images = sum(each.images for each in unknown)
+    names = listed(each.name for each in unknown)
+    for each in unknown if len(unknown) > 1 else ():
+        names = names.replace(f"'{each.name}'", f"'{each.name}' ({each.images})")
+    absent = [name for name in classes if name not in samples.classes]
+    hints = [nearest(each.name, absent).replace("?", f" by '{each.name}'?") for each in unknown]
+    return [
+        f"{counted(images, 'image')} of {names}, which the model does not know, "
+        f"{'is' if images == 1 else 'are'} out{next(filter(None, hints), '')}"
+    ]
+
+
+def metrics_of(found: Evaluated, info: BundleInfo) -> dict[str, Any]:
+    """What metrics.json holds: as a run's, with the new images under "test"."""
+    return {
+        "task": info.task,
+        "classes": list(info.classes),
+        "test": found.figures["test"],
+        **({"calibration": found.calibration} if found.calibration else {}),
+        "unknown_classes": {each.name: each.images for each in found.unknown},
+        **({"by": found.by} if found.by else {}),
+        "about": found.about,
+    }
+
+
+def keep(run: RunDir, found: Evaluated, metrics: dict[str, Any]) -> RunDir:
+    """Everything in a new folder of the run's evaluations, the manifest last. -> the folder"""
+    folder = rundir.create(str(run.evaluations), None, found.name)
+    try:
+        about = {"notes": list(found.notes)}
+        write_whole(folder.samples, lambda draft: found.samples.write(draft, about))
+        write_whole(folder.predictions, found.predictions.frame.write_parquet)
+        write_json(folder.metrics, metrics)
+        write_page(found, folder.report)
+        folder.write_manifest({"evaluation_of": run.name, **found.about})
+    except BaseException:
+        rundir.remove(folder)
+        raise
+    return folder

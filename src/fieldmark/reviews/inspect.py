@@ -1,0 +1,184 @@
+"""The first look at somebody's images: counts, findings, and a page. No torch, no network."""
+
+import platform
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fieldmark.cache import open_cache
+from fieldmark.console import Console
+from fieldmark.data.finding import SEVERITIES, Finding
+from fieldmark.data.health import findings
+from fieldmark.data.intake import list_images, scanning
+from fieldmark.data.listing import Listing
+from fieldmark.data.scan import scan
+from fieldmark.data.sources import place_name, read_pixels
+from fieldmark.errors import DataError, counted
+from fieldmark.files import write_text
+from fieldmark.insight.pictures import encoded
+from fieldmark.records import SPLITS
+from fieldmark.report.findings import Note, Shot
+from fieldmark.report.inspect_page import InspectPage, Sheet, render
+from fieldmark.settings.tree import DataSettings
+
+SIDE = 192  # pixels of a picture's shorter side
+A_CLASS = 6  # pictures shown of a class
+A_FINDING = 6  # pictures shown of a finding
+CLASSES = 60  # classes that are shown as pictures
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen. facts: a row an image; none where only a table was looked at."""
+
+    listing: Listing
+    facts: pl.DataFrame
+    found: list[Finding]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was found that `--strict` fails for."""
+        return not [each for each in self.found if each.severity == "error"]
+
+
+def look(data: DataSettings, console: Console) -> Look:
+    """List and scan; a table whose images are not there is looked at as a table."""
+    listing = list_images(data, labelled=False)
+    with scanning(console) as advance:
+        facts = scan(listing.samples, open_cache(), advance)
+    return Look(listing, facts, findings(listing.samples, facts))
+
+
+def as_json(seen: Look) -> dict[str, Any]:
+    """What was seen as plain values: counts, notes, and each finding with all its files."""
+    return {
+        "images": len(seen.listing.samples),
+        "classes": counts(seen),
+        "notes": list(seen.listing.notes),
+        "left_out": seen.listing.left_out,
+        "findings": [
+            {
+                "kind": each.kind,
+                "severity": each.severity,
+                "sentence": each.sentence,
+                "files": list(each.files),
+                "groups": [list(group) for group in each.groups],
+            }
+            for each in seen.found
+        ],
+    }
+
+
+def as_lines(seen: Look) -> list[str]:
+    """What was seen as lines for a terminal."""
+    table = counts(seen)
+    sides = list(next(iter(table.values()), {}))
+    width = max([len(name) for name in table] + [5])
+    lines = [f"{'class':<{width}}" + "".join(f"{side:>8}" for side in sides)]
+    lines += [
+        f"{name:<{width}}" + "".join(f"{by_side[side]:>8,}" for side in sides)
+        for name, by_side in table.items()
+    ]
+    totals = [sum(by_side[side] for by_side in table.values()) for side in sides]
+    lines.append(f"{'all':<{width}}" + "".join(f"{total:>8,}" for total in totals))
+    lines += ["", *(f"note: {note}" for note in seen.listing.notes)]
+    lines += [f"left out: {name}: {reason}" for name, reason in seen.listing.left_out.items()][:20]
+    lines += [f"{each.severity:<8} {each.kind}: {each.sentence}" for each in seen.found]
+    return [*lines, "", verdict(seen)]
+
+
+def verdict(seen: Look) -> str:
+    """One sentence: how many images, and how much is to be mended."""
+    number = len(seen.listing.samples)
+    head = f"{counted(number, 'image')} in {counted(len(seen.listing.samples.classes), 'class')}"
+    by_severity = Counter(each.severity for each in seen.found)
+    words = [
+        counted(by_severity[severity], severity) for severity in SEVERITIES if by_severity[severity]
+    ]
+    return f"{head}: {', '.join(words)}" if words else f"{head}: nothing to mend was found"
+
+
+def counts(seen: Look) -> dict[str, dict[str, int]]:
+    """Images that can be read, by class and split; by "all" where the layout has no splits."""
+    samples = seen.listing.samples
+    good = samples.frame.filter(seen.facts["problem"].is_null().to_numpy())
+    split = pl.col("split").fill_null("all")
+    grouped = good.explode("labels").group_by("labels", split).len()
+    found = {(label, side): number for label, side, number in grouped.iter_rows()}
+    sides = [side for side in (*SPLITS, "all") if side in {key[1] for key in found}]
+    return {name: {side: found.get((name, side), 0) for side in sides} for name in samples.classes}
+
+
+def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...] = ()) -> None:
+    """The page, one file of HTML, whole or not at all."""
+    good = seen.facts.filter(pl.col("problem").is_null())
+    sizes = good.group_by("width", "height").len().sort("len", descending=True)
+    formats = good.drop_nulls("format")["format"].value_counts()
+    page = InspectPage(
+        title=Path(seen.listing.samples.root).name,
+        data=seen.listing.samples.root,
+        verdict=verdict(seen),
+        counts=counts(seen),
+        sizes=list(sizes.iter_rows()),
+        formats=dict(formats.iter_rows()),
+        megabytes=float(seen.facts["bytes"].sum() or 0) / 1e6,
+        notes=tuple(note(seen, each) for each in seen.found),
+        sheets=tuple(sheets(seen)),
+        augmented=augmented,
+        about={"python": platform.python_version(), **layout(seen)},
+        command=command,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, render(page))
+
+
+def layout(seen: Look) -> dict[str, str]:
+    """How the source was understood."""
+    notes = seen.listing.notes
+    return {f"layout {number}": text for number, text in enumerate(notes, 1)}
+
+
+def note(seen: Look, finding: Finding) -> Note:
+    """A finding with some of its pictures; copies stand in pairs."""
+    pairs = [group[:2] for group in finding.groups][: A_FINDING // 2]
+    names = [name for pair in pairs for name in pair] or list(finding.files[:A_FINDING])
+    shown = tuple(shots(seen, names))
+    paired = bool(pairs) and len(shown) == 2 * len(pairs)
+    return Note(finding.kind, finding.severity, finding.sentence, finding.files, shown, paired)
+
+
+def sheets(seen: Look) -> Iterable[Sheet]:
+    """Some images of each class, evenly taken from its list."""
+    samples = seen.listing.samples
+    names = names_of(seen)
+    good = seen.facts["problem"].is_null().to_list()
+    rows: dict[str, list[str]] = {name: [] for name in samples.classes}
+    for name, labels, is_good in zip(names, samples.frame["labels"].to_list(), good, strict=True):
+        for label in labels or ():
+            if is_good:
+                rows[label].append(name)
+    for label, found in list(rows.items())[:CLASSES]:
+        places = np.unique(np.linspace(0, len(found) - 1, A_CLASS).round().astype(int))
+        chosen = [found[place] for place in places] if found else []
+        yield Sheet(label, len(found), tuple(shots(seen, chosen)))
+
+
+def shots(seen: Look, names: Iterable[str]) -> Iterable[Shot]:
+    """Thumbnails of images by name; those that cannot be read are passed over."""
+    places = dict(zip(names_of(seen), seen.listing.samples.places(), strict=True))
+    for name in names:
+        try:
+            pixels = read_pixels(seen.listing.samples.root, *places[name], None)
+        except (KeyError, DataError):
+            continue
+        yield *encoded(pixels, SIDE), name
+
+
+def names_of(seen: Look) -> list[str]:
+    """Each image as sentences call it."""
+    return [place_name(*place) for place in seen.listing.samples.places()]

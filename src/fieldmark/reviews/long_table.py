@@ -1,0 +1,119 @@
+"""Every figure of some runs as one tidy table: a row a run, epoch, split and metric."""
+
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fieldmark.errors import Mistake, RunError, SettingsError
+from fieldmark.files import write_whole
+from fieldmark.judge.figures import figures
+from fieldmark.judge.metrics import METRICS
+from fieldmark.reviews.contender import Contender
+
+SCHEMA = {
+    "run": pl.String,
+    "model": pl.String,
+    "optimizer": pl.String,
+    "learning_rate": pl.Float64,
+    "epoch": pl.Int64,
+    "split": pl.String,
+    "metric": pl.String,
+    "temperature": pl.Float64,
+    "value": pl.Float64,
+}
+KINDS = (".csv", ".parquet")
+OF_SCORES = ("roc_auc", "mean_average_precision", "log_loss", "ece")  # a temperature moves them
+
+
+def refuse_taken(path: Path, *, overwrite: bool) -> None:
+    """Raise SettingsError where a table may not be written, before any work."""
+    what = ""
+    if path.suffix.casefold() not in KINDS:
+        what = "is no table; name a .csv or .parquet file"
+    elif path.is_dir():
+        what = "is a folder; name a file in it"
+    elif path.exists() and not overwrite:
+        what = "exists already; choose another name, or add --overwrite"
+    if what:
+        raise SettingsError([Mistake(f"--out {path}", what)])
+
+
+def long_table(contenders: Sequence[Contender]) -> pl.DataFrame:
+    """SCHEMA's columns, the runs in their order, epoch by epoch. Figures that are nan are left out.
+
+    split: train, val or test. learning_rate: the one that the epoch's stage began with, not what
+    the schedule made of it; of a stage in which several were tried, that of the head that was
+    kept. temperature: what logits were divided by. It is fitted after the last epoch, so that
+    the epochs have 1. The figures of the predictions that were kept stand at the epoch whose
+    weights were kept, at the fitted temperature: all of the test, and of validation whatever the
+    history has no row of, and OF_SCORES once more. An evaluation is a run of its own. Raises
+    RunError where a rate in the settings is no number.
+    """
+    rows = [row for each in contenders for row in _rows(each)]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def write(path: Path, table: pl.DataFrame) -> None:
+    """As its name says, .csv or .parquet, whole or not at all. Raises DiskError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    is_csv = path.suffix.casefold() == ".csv"
+    write_whole(path, table.write_csv if is_csv else table.write_parquet)
+
+
+def _rows(each: Contender) -> Iterator[tuple[Any, ...]]:
+    about = (each.name, each.setting("model.name"), each.setting("optimizer.name"))
+    stages: dict[int | None, int]
+    stages = {int(row["epoch"]): int(row.get("stage", 1)) for row in each.epochs}
+    last = max(stages.values(), default=1)
+    rates = {stage: _rate(each, stage) for stage in {*stages.values(), last}}
+    seen = set()
+    for epoch, split, metric, temperature, value in (*_epochs(each), *_final(each)):
+        own = temperature if metric in OF_SCORES else None
+        if math.isfinite(value) and (epoch, split, metric, own) not in seen:
+            seen.add((epoch, split, metric, own))
+            rate = rates[stages.get(epoch, last)]
+            yield *about, rate, epoch, split, metric, temperature, value
+
+
+def _rate(each: Contender, stage: int) -> float | None:
+    """The rate that a stage, counted from 1, was trained with; None where none is known."""
+    stages = each.setting("train.stages")
+    known = isinstance(stages, list) and 0 < stage <= len(stages)
+    own = stages[stage - 1] if known and isinstance(stages[stage - 1], dict) else {}
+    where, rate = "optimizer.lr", each.setting("optimizer.lr")
+    if own.get("lr") is not None:
+        where, rate = f"train.stages, stage {stage}: lr", own["lr"]
+    tried = each.setting("features.rates")
+    if tried and own.get("train") == ["head"]:
+        kept = [row["lr"] for row in each.about.get("heads_tried") or () if row.get("kept")]
+        where, rate = "features.rates", (*kept, *tried)[0]
+    try:
+        return None if rate is None else float(rate)
+    except (TypeError, ValueError) as error:
+        raise RunError(
+            f"{each.run.settings}: {where} is '{rate}', and not a number; "
+            "put back the rate that the run was trained with"
+        ) from error
+
+
+def _epochs(each: Contender) -> Iterator[tuple[int, str, str, float, float]]:
+    """The training and validation figures of every epoch."""
+    for row in each.history:
+        for column, value in row.items():
+            split, _, metric = column.partition("_")
+            if split in ("train", "val") and metric:
+                yield int(row["epoch"]), split, metric, 1.0, value
+
+
+def _final(each: Contender) -> Iterator[tuple[int | None, str, str, float, float]]:
+    """The figures of the predictions that were kept."""
+    epoch, temperature = each.about.get("best_epoch"), each.temperature
+    for split in ("val", "test"):
+        table = each.predictions.of_split(split)
+        found = figures(table, temperature=temperature) if len(table) else {}
+        for metric in METRICS:
+            value = found.get(metric)
+            yield epoch, split, metric, temperature, math.nan if value is None else value

@@ -1,0 +1,88 @@
+"""A run's figures on its own splits, from its predictions table. No torch, no model."""
+
+from typing import Any
+
+from fieldmark import rundir
+from fieldmark.cache import open_cache
+from fieldmark.console import Console
+from fieldmark.data.scan import scan
+from fieldmark.errors import DataError, RunError, counted
+from fieldmark.judge.by import figures_by, values_by_column
+from fieldmark.judge.figures import figures
+from fieldmark.models.bundle_info import read_info
+from fieldmark.records import Predictions, Samples
+from fieldmark.reviews.evaluated import Asked, Evaluated, settings_of, tell, write_page
+from fieldmark.rundir import INFO
+
+
+def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]:
+    """A run's figures on its own splits, computed anew from its predictions. No model runs.
+
+    -> {split: figures}, and under "by" those of the test (of validation, where there is no
+    test) by each column that was asked for. Scores are at the run's temperature. Raises RunError
+    where there are no predictions or none of an image, DataError for a column that there is not.
+    """
+    run = rundir.open_run(path)
+    if not run.predictions.is_file():
+        raise RunError(
+            f"{path}: has no predictions yet; go on with it: fieldmark train --resume {path}"
+        )
+    predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
+    temperature, data = run.read_temperature(), settings_of(run)
+    values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
+    sides = [each for each in ("val", "test") if len(predictions.of_split(each))]
+    if not sides:
+        raise RunError(
+            f"{path}: kept no images for validation or test, so it has no figures; "
+            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
+        )
+    side = sides[-1]
+    shown = predictions.of_split(side)
+    if not (shown.targets >= 0).any():
+        raise DataError(f"{run.predictions}: no image's class is known; evaluate it on others")
+    kept = run.read_metrics() if run.metrics.is_file() else {}
+    found = Evaluated(
+        title=run.name,
+        data=str(data.get("source", samples.root)),
+        side=side,
+        name=side,
+        figures={
+            each: figures(
+                predictions.of_split(each),
+                temperature=temperature,
+                with_intervals=each == "test",
+            )
+            for each in sides
+        },
+        predictions=shown,
+        samples=samples,
+        temperature=temperature,
+        calibration=kept.get("calibration"),
+        answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
+        by=figures_by(shown, samples, values, temperature=temperature),
+        about=kept.get("about") or {},
+        command=asked.command,
+        notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
+    )
+    tell(found, [(each, each) for each in sides], console)
+    if asked.page is not None:
+        write_page(found, asked.page)
+        console.say(f"page    {asked.page}")
+    return {**found.figures, **({"by": found.by} if asked.by else {})}
+
+
+NO_TEST = "the test images have not been looked at: the run is not done, or has none"
+
+
+def changed_since(run: rundir.RunDir) -> list[str]:
+    """What became of the run's images, where they are not those that it saw."""
+    samples = Samples.read(run.samples)
+    now = scan(samples, open_cache())["hash"].to_list()
+    before, paths = samples.frame["hash"].to_list(), samples.frame["path"].to_list()
+    changed = [p for p, was, seen in zip(paths, before, now, strict=True) if was != seen]
+    if not changed:
+        return []
+    return [
+        f"{counted(len(changed), 'image')} of {len(paths)} in {samples.root} changed or vanished "
+        f"since the run ('{changed[0]}' is one); these figures are of what it saw then"
+    ]

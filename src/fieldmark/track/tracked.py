@@ -1,0 +1,133 @@
+"""What a tracker is told of a run: which one it is, its settings, a row an epoch, and its end."""
+
+import base64
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from fieldmark.report.confusion import picture
+from fieldmark.report.figure_words import figure_lines
+from fieldmark.rundir import RunDir
+from fieldmark.settings.tree import Settings
+
+Values = dict[str, float]
+Rows = Sequence[tuple[int, Values]]  # epoch from 1, and its figures by name
+Parameters = dict[str, bool | int | float | str]
+SIDES = ("train_", "val_")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The run as trackers know it. id: letters and digits, kept in the run folder."""
+
+    run: RunDir
+    id: str
+    project: str
+    entity: str | None
+    parameters: Parameters
+
+
+@dataclass(frozen=True)
+class End:
+    """How a run came out.
+
+    epochs: of all stages. values: the test's figures, with both ends of their intervals.
+    words: the same to read. confusion: (H, W, 3) uint8, None where nothing was predicted.
+    """
+
+    epochs: int
+    values: Values
+    words: str
+    confusion: np.ndarray | None
+
+
+class Tracker(Protocol):
+    """One place that figures are sent to. Making it begins, or goes on with, the run there.
+
+    Every method may raise anything; it is not called again then, but for `close`.
+    """
+
+    place: str  # where the figures are to be seen, in words
+
+    def log(self, rows: Rows) -> None:
+        """Take finished epochs in order; those that are there from an earlier process stay."""
+
+    def finish(self, end: End) -> None:
+        """Take the final figures, the report and the files of the run."""
+
+    def close(self, *, whole: bool) -> None:
+        """Send what is left and let go of it; whole: the run came to its end."""
+
+
+def parameters(settings: Settings) -> Parameters:
+    """Every setting by its dotted name; what is no plain value as JSON, None as "none"."""
+    return {
+        f"{section}.{name}": _plain(value)
+        for section, values in settings.model_dump().items()
+        for name, value in values.items()
+    }
+
+
+def _plain(value: Any) -> bool | int | float | str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, bool | int | float | str) else json.dumps(value)
+
+
+def row_of(row: Mapping[str, float]) -> tuple[int, Values]:
+    """An epoch of the history: `train_loss` is called train/loss; what is not finite is left out.
+
+    Not every tracker can hold a nan, and none draws one.
+    """
+    named = {_name(key): float(value) for key, value in row.items() if key != "epoch"}
+    return int(row["epoch"]), {key: each for key, each in named.items() if math.isfinite(each)}
+
+
+def _name(key: str) -> str:
+    side = next((side for side in SIDES if key.startswith(side)), "")
+    return key.replace("_", "/", 1) if side else key
+
+
+def end_of(found: Mapping[str, Any], epochs: int) -> End:
+    """The end of a run from its metrics.json."""
+    views = {"test": found.get("test"), "test_flip": found.get("test_flip", {}).get("test")}
+    tested = {name: each for name, each in views.items() if each is not None}
+    values = {
+        f"{side}/{name}": value for side, each in tested.items() for name, value in _flat(each)
+    }
+    shown = next((side for side in ("test", "val") if side in found), None)
+    if shown is None:
+        return End(epochs, values, "no image was kept for a test", None)
+    lines = figure_lines(shown, found[shown], found.get("calibration"))
+    order = ", ".join(found["classes"])
+    lines.append(f"confusion of {shown}: rows truth, columns guess, in the order {order}")
+    counts = np.array(found[shown]["confusion"])
+    return End(epochs, values, "\n".join(lines), on_white(picture(counts)))
+
+
+def _flat(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """Numbers by name, and the ends of their intervals as NAME_low and NAME_high."""
+    flat = dict(figures)
+    for name, (low, high) in (figures.get("intervals") or {}).items():
+        flat |= {f"{name}_low": low, f"{name}_high": high}
+    return [(name, value) for name, value in flat.items() if isinstance(value, int | float)]
+
+
+def on_white(address: str) -> np.ndarray:
+    """A see-through `data:` PNG on white ground. -> (H, W, 3) uint8"""
+    from PIL import Image
+
+    drawn = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGBA")
+    ground = Image.new("RGBA", drawn.size, "white")
+    return np.asarray(Image.alpha_composite(ground, drawn).convert("RGB"))
+
+
+def files_of(run: RunDir) -> list[tuple[Path, str]]:
+    """What is kept elsewhere too: every file of a run but its checkpoints. -> path, name inside"""
+    return [(path, path.relative_to(run.path).as_posix()) for path in run.results()]

@@ -1,0 +1,117 @@
+"""From a source to a split: nothing leaks, nothing vanishes in silence."""
+
+import csv
+import shutil
+from pathlib import Path
+
+import polars as pl
+import pytest
+from smallruns import QUIET, draw_photos, train
+
+from fieldmark.cache import Cache
+from fieldmark.data.intake import list_images, take_in
+from fieldmark.data.scan import scan, with_facts
+from fieldmark.errors import DataError
+from fieldmark.records import Samples
+from fieldmark.settings.tree import DataSettings
+from fieldmark.use.predictor import Failure, Predictor
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return draw_photos(tmp_path / "photos", each=12, side=80)
+
+
+def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_path):
+    split = tmp_path / "split"
+    for side, numbers in (("train", range(8)), ("val", range(8, 12))):
+        for name in ("blue", "green", "red"):
+            (split / side / name).mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+    shutil.copy(split / "val" / "red" / "08.png", split / "train" / "red" / "copy.png")
+    intake = take_in(DataSettings(source=str(split)), QUIET)
+    assert "train/red/copy.png" not in intake.samples.frame["path"].to_list()
+    assert (
+        "1 image taken out of training or validation, being copies of images that are judged: "
+        "'train/red/copy.png = val/red/08.png'"
+    ) in intake.told.notes
+    kept = take_in(DataSettings(source=str(split), test_copies="keep"), QUIET)
+    assert "train/red/copy.png" in kept.samples.frame["path"].to_list()
+    assert any("so the figures flatter" in note for note in kept.told.notes)
+
+
+def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):
+    split = tmp_path / "split"
+    for side, numbers in (("train", range(8)), ("test", range(8, 12))):
+        for name in ("blue", "green", "red"):
+            (split / side / name).mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+    with_val = take_in(DataSettings(source=str(split)), QUIET).told.notes
+    without = take_in(DataSettings(source=str(split), val="none"), QUIET).told.notes
+    note = "the folder 'test' is the test set"
+    assert with_val == (f"{note}; validation images are taken out of train",)
+    assert without == (note,)
+
+
+def test_near_copies_are_on_one_side(photos):
+    from PIL import Image
+
+    for number in range(12):  # saved again, smaller: other bytes, the same picture
+        with Image.open(photos / "red" / f"{number:02}.png") as image:
+            image.resize((72, 72)).save(photos / "red" / f"again-{number:02}.jpg", quality=90)
+    frame = take_in(DataSettings(source=str(photos)), QUIET).samples.frame
+    sides = dict(frame.select("path", "split").iter_rows())
+    for number in range(12):
+        assert sides[f"red/{number:02}.png"] == sides[f"red/again-{number:02}.jpg"]
+
+
+def test_bad_files_stop_the_run_where_that_is_asked(photos):
+    (photos / "red" / "zero.png").touch()
+    with pytest.raises(DataError, match=r"1 image cannot be used and data.on_bad=error; 'red/zero"):
+        take_in(DataSettings(source=str(photos), on_bad="error"), QUIET)
+
+
+def test_a_table_with_groups_is_trained_on_and_goes_on(photos, tmp_path):
+    rows = [
+        {"file": f"{name}/{k:02}.png", "label": name, "site": f"s{k // 2}", "note": f"n{k}"}
+        for name in ("red", "blue")
+        for k in range(12)
+    ]
+    pl.DataFrame(rows).write_csv(photos / "labels.csv")
+    words = ("data.group_column=site", "input.size=16")
+    options = {"epochs": "1", "model": "small_cnn"}
+    run = train(photos / "labels.csv", tmp_path, "run", *words, **options)
+    samples = Samples.read(run.samples)
+    assert samples.frame["note"].to_list() == [row["note"] for row in rows]
+    sides = samples.frame.group_by("group").agg(pl.col("split").n_unique())
+    assert sides["split"].to_list() == [1] * 6
+    assert samples.classes == ("blue", "red")
+
+
+def test_several_labels_an_image_are_refused_with_a_sentence(photos):
+    rows = [{"file": f"red/{k:02}.png", "labels": "red|big"} for k in range(6)]
+    pl.DataFrame(rows).write_csv(photos / "labels.csv")
+    with pytest.raises(DataError, match="6 images have several labels, which cannot be trained"):
+        take_in(DataSettings(source=str(photos / "labels.csv")), QUIET)
+
+
+def test_odd_files_are_refused_alike_by_training_and_prediction(photos, tmp_path):
+    odd = Path(__file__).parents[2].parent / "shared" / "data" / "odd_files"
+    if not odd.is_dir():
+        pytest.skip("the corpus of odd files does not lie beside the checkout")
+    with (odd / "MANIFEST.csv").open(encoding="utf-8") as stream:
+        expected = {row["file"]: row["expected"] for row in csv.DictReader(stream)}
+    shown = {name for name in expected if not name.startswith(".")}  # hidden files are passed over
+    for name in shown:
+        shutil.copy(odd / name, photos / "red")
+    listing = list_images(DataSettings(source=str(photos)))
+    samples, unread = with_facts(listing.samples, scan(listing.samples, Cache(None)))
+    used = {Path(path).name for path in samples.frame["path"]} & shown
+    assert used == {name for name in shown if expected[name] == "ok"}
+    assert {Path(name).name for name in {**listing.left_out, **unread}} <= shown - used
+    run = train(photos, tmp_path, "run", "input.size=16", model="small_cnn", epochs="1")
+    answers = Predictor(run.path).stream(photos / "red" / name for name in sorted(shown))
+    failed = {Path(answer.image).name for answer in answers if isinstance(answer, Failure)}
+    assert failed == shown - used
