@@ -297,7 +297,8 @@ def test_images_are_turned_as_they_are_one_by_one():
     found = [angles(change("cifar", ramp(2000), **options)) for change in (one_by_one, at_once)]
     for each in found:
         turned = each[np.abs(each) > 0.05]
-        assert len(turned) / 2000 == pytest.approx(0.5, abs=0.05)
+        # a half, but for what is turned by less than about a degree, which moves no value
+        assert len(turned) / 2000 == pytest.approx(0.455, abs=0.04)
         assert turned.min() == pytest.approx(-10, abs=0.3)
         assert turned.max() == pytest.approx(10, abs=0.3)
     assert ks_2samp(*(np.round(each, 1) for each in found)).pvalue > 0.001

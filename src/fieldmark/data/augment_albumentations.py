@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import functional as kernels
 
+from fieldmark import streams
 from fieldmark.data.changes import (
     Augment,
     Degrees,
@@ -27,6 +28,7 @@ from fieldmark.data.changes import (
 from fieldmark.data.pipelines import albumentations, check_text, leaves, opened
 from fieldmark.errors import DataError, Mistake, SettingsError
 from fieldmark.records import InputSpec
+from fieldmark.streams import Stream
 
 Three = tuple[float, float, float]
 PROBES = 20  # calls on a plain image that a pipeline must survive
@@ -134,7 +136,7 @@ def _call(image: torch.Tensor, draw: np.random.Generator, text: str) -> torch.Te
 
 def _probed(blank: torch.Tensor, seed: int, text: str) -> torch.Tensor:
     try:
-        return _call(blank, np.random.default_rng(seed), text)
+        return _call(blank, streams.draw(Stream.PROBE, seed), text)
     except DataError as error:
         raise SettingsError([Mistake("augment.pipeline", f"{error}; mend the file")]) from error
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fieldmark import streams
 from fieldmark.data import batch_changes as changes
 from fieldmark.data.changes import Degrees, Padding, Pixels, Shift, Strength, centre_crop, means_of
 from fieldmark.errors import Mistake, SettingsError
 from fieldmark.records import InputSpec
+from fieldmark.streams import Stream
 
-BATCH, FIXED = 7, 8  # streams of random numbers; data.loader lists the others
 WIDTH = 16  # numbers that an image has at most in one stream
 CHANCE = 0.5
 
@@ -37,16 +38,16 @@ class Draws:
 
     def uniform(self, count: int) -> np.ndarray:
         """The first `count` numbers of each image. -> (n, count) float64 in [0, 1)"""
-        return self._numbers([self.seed, BATCH, self.epoch], count)
+        return self._numbers(streams.key(Stream.BATCH, self.seed, self.epoch), count)
 
     def fixed(self, count: int) -> np.ndarray:
         """Numbers of each image that are the same in every epoch. -> (n, count) float64"""
-        return self._numbers([self.seed, FIXED], count)
+        return self._numbers(streams.key(Stream.FIXED, self.seed), count)
 
-    def _numbers(self, words: list[int], count: int) -> np.ndarray:
+    def _numbers(self, address: np.random.SeedSequence, count: int) -> np.ndarray:
         if count > WIDTH:
             raise ValueError(f"an image has {WIDTH} numbers, not {count}")
-        key = np.random.SeedSequence(words).generate_state(1, np.uint64)
+        key = address.generate_state(1, np.uint64)
         first = (self.draws.astype(np.uint64) << 40) + self.rows.astype(np.uint64) * WIDTH
         places = first[:, None] + np.arange(count, dtype=np.uint64)
         return (split_mix(key, places) >> 11) * 2.0**-53

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fieldmark import streams
 from fieldmark.data.splits import refuse_one_class
 from fieldmark.data.stratify import Unit, stratified, units_of
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
+from fieldmark.streams import Stream
 
 
 def folds(samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = None) -> np.ndarray:
@@ -23,7 +25,8 @@ def folds(samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = No
     units = units_of(samples, copies, rows)
     _refuse_number(samples, k, units)
     found = np.full(len(samples), -1, dtype=np.int64)
-    for unit, fold in zip(units, stratified(units, [1 / k] * k, seed=seed), strict=True):
+    dealt = stratified(units, [1 / k] * k, streams.draw(Stream.FOLDS, seed))
+    for unit, fold in zip(units, dealt, strict=True):
         found[unit.rows] = fold
     return found
 

@@ -18,17 +18,14 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from fieldmark import streams
 from fieldmark.data.augment import Augment, centre_crop
 from fieldmark.data.sources import read_pixels
 from fieldmark.data.stored import Stored
 from fieldmark.data.tally import Tally
 from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec, Samples
-
-# One stream of random numbers for each purpose, so that no two share draws. 3 seeds steps
-# (fit.loop), 4 new heads (models.heads), 6 mixes images (fit.mixing), 7 and 8 change images a
-# batch at a time (data.batch_augment).
-ORDER, AUGMENT, SAMPLING = 1, 2, 5
+from fieldmark.streams import Stream
 
 Sampling = Literal["all", "balanced"]
 Key = tuple[int, int, int]  # epoch, row, draw
@@ -87,7 +84,7 @@ class Images(Dataset[Batch]):
         image = torch.from_numpy(pixels).permute(2, 0, 1)
         if self._augmenting is None:
             return centre_crop(image, self._size)
-        generator = np.random.default_rng([self._augmenting.seed, AUGMENT, epoch, row, draw])
+        generator = streams.draw(Stream.AUGMENT, self._augmenting.seed, epoch, row, draw)
         return self._augmenting.function(image, generator)
 
     def _pixels(self, row: int) -> np.ndarray:
@@ -187,9 +184,9 @@ class Keys:
         if self._seed is None:
             return self._rows
         if self._classes is not None:
-            draw = np.random.default_rng([self._seed, SAMPLING, epoch])
+            draw = streams.draw(Stream.SAMPLING, self._seed, epoch)
             return _balanced(self._rows, self._classes, draw)
-        draw = np.random.default_rng([self._seed, ORDER, epoch])
+        draw = streams.draw(Stream.ORDER, self._seed, epoch)
         shuffled: np.ndarray = draw.permutation(self._rows)
         return shuffled
 

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fieldmark import streams
 from fieldmark.data.stratify import Unit, stratified, units_of
 from fieldmark.errors import DataError, listed
 from fieldmark.records import SPLITS, Samples
+from fieldmark.streams import Stream
 
 DEALT = ("train", "test", "val")  # of few images one trains first, then one is tested
 
@@ -106,7 +108,8 @@ def _deal_units(units: Sequence[Unit], wanted: dict[str, float], seed: int) -> l
     """A side for each unit, where images have several labels or units several images."""
     shares = {"train": 1.0 - sum(wanted.values()), **wanted}
     names = [side for side in DEALT if shares[side] or side == "train"]
-    dealt = stratified(units, [shares[side] for side in names], seed=seed, training_first=True)
+    draw = streams.draw(Stream.SPLIT, seed, 0)
+    dealt = stratified(units, [shares[side] for side in names], draw, training_first=True)
     return [names[side] for side in dealt]
 
 
@@ -121,7 +124,7 @@ def _deal_single_images(units: Sequence[Unit], wanted: dict[str, float], seed: i
             of_label[label].append(number)
     dealt = ["train"] * len(units)
     for label, numbers in of_label.items():
-        order = np.random.default_rng([seed, label]).permutation(len(numbers))
+        order = streams.draw(Stream.SPLIT, seed, label).permutation(len(numbers))
         clear = [numbers[k] for k in order if units[numbers[k]].clear]
         for side, place in _deal(len(numbers), len(clear), wanted):
             dealt[clear[place]] = side

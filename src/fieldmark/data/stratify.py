@@ -69,7 +69,11 @@ def joined(*numberings: Sequence[int | str]) -> list[int]:
 
 
 def stratified(
-    units: Sequence[Unit], shares: Sequence[float], *, seed: int, training_first: bool = False
+    units: Sequence[Unit],
+    shares: Sequence[float],
+    draw: np.random.Generator,
+    *,
+    training_first: bool = False,
 ) -> list[int]:
     """A side for each unit, so that each side has its share of every label. -> numbers of sides
 
@@ -79,7 +83,7 @@ def stratified(
     one image (but for training, where a label of few images must be on every side).
     """
     dealing = Dealing(units, shares, training_first)
-    order = [int(number) for number in np.random.default_rng(seed).permutation(len(units))]
+    order = [int(number) for number in draw.permutation(len(units))]
     if training_first:
         for number in order:
             if not units[number].clear:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fieldmark.fit.loop import STEP
+from fieldmark import streams
+from fieldmark.streams import Stream
 
 AT_ONCE = 2**25  # numbers that pass the heads at once in a prediction: 128 MB
 Place = tuple[int, int]  # epoch, step
@@ -221,5 +221,4 @@ def _drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[
 
 def _generator(seed: int, place: Place) -> torch.Generator:
     """The generator of one head's step, seeded as `fit.loop.seed_step` seeds torch's own."""
-    words = np.random.SeedSequence([seed, STEP, *place, 0]).generate_state(1)
-    return torch.Generator().manual_seed(int(words[0]))
+    return torch.Generator().manual_seed(streams.word(Stream.STEP, seed, *place))

@@ -33,6 +33,7 @@ from fieldmark.models.infer import evaluating
 from fieldmark.records import InputSpec, Samples
 
 VERSION = 1  # of how features are made: a change makes every old one unused
+VIEWS = 2  # of how views are drawn: the same for them alone
 PACK = 4096  # most images in a file, which is what a kill may cost
 
 
@@ -135,7 +136,8 @@ def _view_job(
     augmenting, contents = views.augmenting, _contents(samples)
     images = Images(samples, samples.classes, passing.spec, augmenting, stored=stored)
     seed = augmenting.seed
-    keys = [address(contents[row], views.name, seed, view, row) for row in views.rows.tolist()]
+    name = f"{VIEWS} {views.name}"
+    keys = [address(contents[row], name, seed, view, row) for row in views.rows.tolist()]
     return _Job(images, view, views.rows, keys)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fieldmark import streams
 from fieldmark.console import Bar, Console, duration
 from fieldmark.data.in_memory import InMemory
 from fieldmark.data.loader import Batches
@@ -24,8 +25,8 @@ from fieldmark.fit.schedules import Place, Schedule
 from fieldmark.fit.state import Row, Running, State
 from fieldmark.models.precision import Autocast
 from fieldmark.models.stages import set_training
+from fieldmark.streams import Stream
 
-STEP = 3  # the stream of random numbers that seeds steps; data.loader lists the others
 SLOW = 4.0  # times the seconds of the epoch before that are worth a word
 
 Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
@@ -253,7 +254,7 @@ def out_of_patience(state: State, plan: Plan) -> bool:
 
 def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
     """Seed every global generator from the place alone."""
-    words = np.random.SeedSequence([seed, STEP, epoch, step, rank]).generate_state(3)
+    words = streams.key(Stream.STEP, seed, epoch, step, rank).generate_state(3)
     torch.manual_seed(int(words[0]))
     np.random.seed(int(words[1]))  # noqa: NPY002 (others' code may draw from it)
     random.seed(int(words[2]))

@@ -17,9 +17,9 @@ import torch
 from pydantic import Field
 from torch.nn import functional
 
+from fieldmark import streams
 from fieldmark.catalog import Catalog
-
-MIX = 6  # the stream of random numbers that mixes; data.loader lists the others
+from fieldmark.streams import Stream
 
 Mixed = tuple[torch.Tensor, torch.Tensor]
 Mix = Callable[[torch.Tensor, torch.Tensor, int, np.random.Generator], Mixed]
@@ -82,7 +82,7 @@ def addressed(
     """The mix as a function of (images, targets, epoch, step): all it draws follows from them."""
 
     def mixed(images: torch.Tensor, targets: torch.Tensor, epoch: int, step: int) -> Mixed:
-        draw = np.random.default_rng([seed, MIX, epoch, step])
+        draw = streams.draw(Stream.MIX, seed, epoch, step)
         return mix(images, targets, classes, draw)
 
     return mixed

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fieldmark import streams
 from fieldmark.judge.jackknife import (
     Spread,
     Units,
@@ -44,6 +45,7 @@ from fieldmark.judge.trials import (
     trials_of_mean,
     wilson,
 )
+from fieldmark.streams import Stream
 
 PLAIN = ("accuracy", "micro_precision", "micro_recall", "micro_f1", "weighted_recall")
 MEANS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
@@ -253,7 +255,7 @@ def _of_calibration(
     gaps, spreads = _gaps(evidence, units)
     if figure < 1e-12:
         return _bounds(0.0, units.trials(np.arange(len(evidence.targets))))
-    rng = np.random.default_rng(seed)
+    rng = streams.draw(Stream.GAPS, seed)
     chance = rng.multivariate_normal(
         np.zeros(BINS), spreads, size=draws, method="eigh", check_valid="ignore"
     )

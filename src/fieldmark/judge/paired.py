@@ -35,10 +35,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fieldmark import streams
 from fieldmark.judge.exchange import Areas, Pair, count_differences
 from fieldmark.judge.mcnemar import mcnemar, tango
 from fieldmark.judge.metrics import METRICS, Evidence, Margins, overall
 from fieldmark.judge.trials import NORMAL_QUANTILE, trials_of_mean
+from fieldmark.streams import Stream
 
 PROPORTIONS: Mapping[str, Callable[[Evidence], np.ndarray]] = {
     "accuracy": lambda evidence: evidence.right,
@@ -125,7 +127,7 @@ def differences(
     same_shape = first.scores.shape == second.scores.shape
     if not same_shape or not np.array_equal(first.targets, second.targets):
         raise ValueError("the two are not of the same images and classes; align them first")
-    pair, rng = Pair(first, second), np.random.default_rng(seed)
+    pair, rng = Pair(first, second), streams.draw(Stream.PAIRED, seed)
     of = np.arange(len(first.targets)) if groups is None else groups
     units = int(of.max(initial=-1)) + 1
     drawn, exchanged = _drawn_anew(pair, of, draws, rng), _exchanged(pair, of, draws, rng)

@@ -5,16 +5,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, Literal
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+from fieldmark import streams
 from fieldmark.catalog import Catalog
 from fieldmark.errors import UserError
+from fieldmark.streams import Stream
 
-STREAM = 4  # of random numbers; data.loader and fit.loop have those before it
 Share = Annotated[float, Field(ge=0, lt=1)]
 Sizes = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
 DRAWN = (nn.Linear, nn.Conv2d, nn.BatchNorm1d)  # the layers of heads that have weights
@@ -113,7 +113,7 @@ def make_head(
     name: str, options: Mapping[str, Any], features: int, classes: int, seed: int
 ) -> nn.Module:
     """A new head, its weights drawn from `seed` alone; the global generators stay as they are."""
-    with drawn_from(seed, STREAM):
+    with drawn_from(Stream.HEAD, seed):
         head: nn.Module = HEADS.build(name, options, features, classes)
     return head
 
@@ -124,7 +124,7 @@ def redrawn(module: nn.Module, seed: int) -> nn.Module:
     For a head of `make_head` it is what `make_head` would give with this seed, bit for bit.
     """
     fresh = copy.deepcopy(module)
-    with drawn_from(seed, STREAM):
+    with drawn_from(Stream.HEAD, seed):
         for layer in fresh.modules():
             if isinstance(layer, DRAWN):
                 layer.reset_parameters()
@@ -132,9 +132,9 @@ def redrawn(module: nn.Module, seed: int) -> nn.Module:
 
 
 @contextmanager
-def drawn_from(*address: int) -> Iterator[None]:
-    """Inside, torch draws from this address on the processor; afterwards it goes on as before."""
-    word = int(np.random.SeedSequence(address).generate_state(1)[0])
+def drawn_from(stream: Stream, seed: int) -> Iterator[None]:
+    """Inside, torch draws from this stream on the processor; afterwards it goes on as before."""
+    word = streams.word(stream, seed)
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(torch.Generator().manual_seed(word).get_state())
         yield

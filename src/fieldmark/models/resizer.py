@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fieldmark.models.heads import drawn_from
+from fieldmark.streams import Stream
 
 SLOPE = 0.2  # of the leaky ReLU below zero
-STREAM = (4, 1)  # of random numbers: beside that of a new head
 
 
 class Block(nn.Module):
@@ -79,5 +79,5 @@ class Resized(nn.Module):
 
 def make_resizer(size: int, seed: int) -> Resizer:
     """A new resizer, drawn from `seed` alone; the global generators stay as they are."""
-    with drawn_from(seed, *STREAM):
+    with drawn_from(Stream.RESIZER, seed):
         return Resizer(size)

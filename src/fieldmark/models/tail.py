@@ -6,9 +6,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from fieldmark import streams
 from fieldmark.errors import UserError
 from fieldmark.models.heads import head_dropouts, head_of
 from fieldmark.models.infer import evaluating
+from fieldmark.streams import Stream
 
 CLOSE = 1e-3  # of the largest logit, by which body and tail may differ from the network
 
@@ -90,7 +92,7 @@ def split(network: nn.Module, size: int | None = None) -> tuple[nn.Module, nn.Se
     body = Body(network, tail)
     if size is not None:
         weight = next(tail.parameters())
-        drawn = torch.Generator().manual_seed(0)
+        drawn = torch.Generator().manual_seed(streams.word(Stream.PROBE, 0))
         image = torch.rand(1, 3, size, size, generator=drawn).to(weight.device, weight.dtype)
         with torch.no_grad():
             body(image)

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import torch
 
+from fieldmark import streams
 from fieldmark.data.augment import (
     AUGMENTS,
     Augment,
@@ -23,6 +23,7 @@ from fieldmark.insight.pictures import encoded
 from fieldmark.records import InputSpec
 from fieldmark.report.findings import Shot
 from fieldmark.report.inspect_page import Sheet
+from fieldmark.streams import Stream
 
 IMAGES, DRAWS = 6, 5
 SMALL, SIDE = 64, 112  # px: images of up to SMALL are shown whole, of larger ones SIDE
@@ -76,7 +77,7 @@ def _change(name: str, seen: InputSpec, *, mirrored: bool) -> Augment:
 def _shots(image: torch.Tensor, row: int, change: Augment, seen: InputSpec) -> Iterator[Shot]:
     yield _shot("as evaluated", centre_crop(image, seen.size))
     for draw in range(DRAWS):
-        changed = change(image, np.random.default_rng([0, row, draw]))
+        changed = change(image, streams.draw(Stream.SHOWN, 0, row, draw))
         yield _shot(f"draw {draw + 1}", changed)
 
 

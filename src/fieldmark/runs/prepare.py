@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from fieldmark import streams
 from fieldmark.console import Console
 from fieldmark.data.augment import centre_crop
 from fieldmark.data.channels import channels_of
@@ -48,6 +49,7 @@ from fieldmark.runs.against import (
 from fieldmark.runs.concrete import NORMALIZE, make_concrete
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
+from fieldmark.streams import Stream
 
 LOOKED_AT = 5000  # images that a first layer is made from, at the most
 PIXELS = 20_000_000  # of them all together: 240 MB as float32
@@ -178,7 +180,7 @@ def build(
     model = settings.model
     try_size(settings, model.resizer or spec.size)
     refuse_large_network(model.name, model.options, available())
-    torch.manual_seed(settings.run.seed)
+    torch.manual_seed(streams.word(Stream.WEIGHTS, settings.run.seed))
     if model.weights == "none" or not load:
         network = assemble(design(settings), len(classes))
         INITS.build(model.init, {})(network)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
+from fieldmark import streams
 from fieldmark.console import Console
 from fieldmark.errors import counted
 from fieldmark.fit.clock import WHOLE
@@ -22,6 +23,7 @@ from fieldmark.runs.resume import read_run
 from fieldmark.runs.timing import parts_of, percent
 from fieldmark.settings.layers import Layer
 from fieldmark.settings.tree import Settings
+from fieldmark.streams import Stream
 
 LAYERS = 8  # how many of the slowest are told
 
@@ -148,7 +150,7 @@ def layer_lines(run: RunDir, settings: Settings) -> list[str]:
     device, size = torch.device(settings.run.device), settings.train.batch_size
     model, info = bundle.load(run.path)
     model = model.to(device).to(memory_format=torch.channels_last)
-    generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(streams.word(Stream.PROBE, 0))
     pixels = torch.randint(
         256, (size, 3, info.spec.size, info.spec.size), generator=generator, dtype=torch.uint8
     )

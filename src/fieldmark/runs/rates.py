@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from fieldmark import rundir
+from fieldmark import rundir, streams
 from fieldmark.console import Console
-from fieldmark.data.loader import ORDER, step_sizes
+from fieldmark.data.loader import step_sizes
 from fieldmark.errors import NotFiniteError
 from fieldmark.files import write_text
 from fieldmark.fit.find_lr import Search, find_lr, suggest
@@ -30,6 +30,7 @@ from fieldmark.runs.parts import (
     stage_of,
 )
 from fieldmark.runs.prepare import Prepared
+from fieldmark.streams import Stream
 
 
 def find_rates(prepared: Prepared, console: Console) -> Path:
@@ -104,7 +105,7 @@ class FeatureBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(n, ...) features and (n,) targets of each step from `start` on."""
-        draw = np.random.default_rng([self._seed, ORDER, epoch])
+        draw = streams.draw(Stream.ORDER, self._seed, epoch)
         order = torch.from_numpy(draw.permutation(len(self._features)))
         for places in torch.split(order, step_sizes(len(order), self._size))[start:]:
             yield self._features[places], self._targets[places]
