@@ -2,6 +2,8 @@
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,6 +29,17 @@ def machine(device: torch.device) -> dict[str, str]:
     if device.type == "cuda":
         about["accelerator"] = torch.cuda.get_device_name(device)
     return about
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """So many processor threads compute inside; afterwards, whatever happens, as many as before."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def processor() -> str:

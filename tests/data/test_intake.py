@@ -4,12 +4,23 @@ import csv
 import shutil
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from smallruns import QUIET, draw_photos, train
 
 from fieldmark.cache import Cache
-from fieldmark.data.intake import list_images, take_in
+from fieldmark.data.finding import Finding
+from fieldmark.data.intake import (
+    FILES,
+    Dataset,
+    changed_images,
+    few_groups_note,
+    group_note,
+    list_images,
+    split_notes,
+    take_in,
+)
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
@@ -35,10 +46,10 @@ def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_p
     assert (
         "1 image taken out of training or validation, being copies of images that are judged: "
         "'train/red/copy.png = val/red/08.png'"
-    ) in intake.told.notes
+    ) in intake.notes
     kept = take_in(DataSettings(source=str(split), test_copies="keep"), QUIET)
     assert "train/red/copy.png" in kept.samples.frame["path"].to_list()
-    assert any("so the figures flatter" in note for note in kept.told.notes)
+    assert any("so the figures flatter" in note for note in kept.notes)
 
 
 def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):
@@ -48,8 +59,8 @@ def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):
             (split / side / name).mkdir(parents=True)
             for number in numbers:
                 shutil.copy(photos / name / f"{number:02}.png", split / side / name)
-    with_val = take_in(DataSettings(source=str(split)), QUIET).told.notes
-    without = take_in(DataSettings(source=str(split), val="none"), QUIET).told.notes
+    with_val = take_in(DataSettings(source=str(split)), QUIET).notes
+    without = take_in(DataSettings(source=str(split), val="none"), QUIET).notes
     note = "the folder 'test' is the test set"
     assert with_val == (f"{note}; validation images are taken out of train",)
     assert without == (note,)
@@ -93,7 +104,7 @@ def test_a_table_with_groups_is_trained_on_and_goes_on(photos, tmp_path):
 def test_several_labels_an_image_are_refused_with_a_sentence(photos):
     rows = [{"file": f"red/{k:02}.png", "labels": "red|big"} for k in range(6)]
     pl.DataFrame(rows).write_csv(photos / "labels.csv")
-    with pytest.raises(DataError, match="6 images have several labels, which cannot be trained"):
+    with pytest.raises(DataError, match="6 images have several labels, and a model gives one; "):
         take_in(DataSettings(source=str(photos / "labels.csv")), QUIET)
 
 
@@ -115,3 +126,107 @@ def test_odd_files_are_refused_alike_by_training_and_prediction(photos, tmp_path
     answers = Predictor(run.path).stream(photos / "red" / name for name in sorted(shown))
     failed = {Path(answer.image).name for answer in answers if isinstance(answer, Failure)}
     assert failed == shown - used
+
+
+def test_images_that_changed_or_vanished_are_named(photos):
+    data = take_in(DataSettings(source=str(photos)), QUIET)
+    assert changed_images(data.samples) == []
+    draw_photos(photos / "other", each=1, seed=9)
+    shutil.copy(photos / "other" / "red" / "00.png", photos / "blue" / "03.png")
+    (photos / "green" / "05.png").unlink()
+    assert changed_images(data.samples) == ["blue/03.png", "green/05.png"]
+    digits = take_in(DataSettings(source="digits"), QUIET)
+    assert changed_images(digits.samples) == []
+
+
+def samples(sides, groups=None):
+    columns = {"path": [f"{k}.png" for k in range(len(sides))], "split": sides}
+    return Samples.from_columns(columns | ({"group": groups} if groups else {}))
+
+
+def words(sides, *, listed=None, groups=None, copies=None, **data):
+    table = samples(sides, groups)
+    numbers = np.arange(len(sides)) if copies is None else np.array(copies)
+    settings = DataSettings(source="photos", **data)
+    return list(split_notes(settings, listed or [None] * len(sides), table, numbers))
+
+
+def test_a_drawn_split_says_shares_and_seed():
+    assert words(["train", "val", "test"], split_seed=3) == [
+        "Shares of the images were drawn, 0.15 for validation and 0.15 for test, of each class "
+        "alike, by data.split_seed 3; --seed does not move them."
+    ]
+
+
+def test_a_given_split_says_what_was_given_and_what_was_drawn():
+    sides = ["train", "val", "test"]
+    assert words(sides, listed=["train", "train", "test"]) == [
+        "The source says which images are for training and test.",
+        "Shares of the training images were drawn, 0.15 for validation, of each class alike, by "
+        "data.split_seed 0; --seed does not move them.",
+    ]
+    assert words(sides, listed=sides) == [
+        "The source says which images are for training, validation and test."
+    ]
+
+
+def test_no_validation_and_no_test_are_said():
+    assert words(["train"], val="none", test="none") == [
+        "There is no validation (data.val=none): its images were trained on.",
+        "There is no test (data.test=none).",
+    ]
+
+
+def test_copies_and_whole_groups_are_counted():
+    said = words(["train", "train", "test"], copies=[0, 0, 2], groups=["a", "a", "b"])
+    assert said[1:] == [
+        "1 picture stands there more than once, also saved again; copies share a side.",
+        "2 groups: none is on two sides.",
+    ]
+
+
+def test_groups_that_a_given_split_parts_are_told_twice():
+    sides, groups = ["train", "test", "test"], ["a", "a", "b"]
+    said = words(sides, listed=sides, groups=groups, group_column="site")
+    assert said[-1] == "2 groups (site): 1 on more than one side."
+    assert group_note(samples(sides, groups)) == [
+        "1 group stands on more than one side of the given split ('a'), so the figures may "
+        "flatter; give no split, and whole groups are drawn"
+    ]
+    assert group_note(samples(sides)) == []
+
+
+def test_what_is_told_comes_back_from_the_samples_table(tmp_path):
+    files = tuple(f"{k}.png" for k in range(FILES + 9))
+    finding = Finding("blurred", "warning", "many look blurred", files, (files[:2],))
+    told = ("a note",), (finding,), ("a sentence",)
+    Dataset(samples(["train"]), *told, mirrored=False, embedded=True).write(tmp_path / "s.parquet")
+    back = Dataset.read(tmp_path / "s.parquet")
+    assert (back.notes, back.split_notes) == (("a note",), ("a sentence",))
+    assert (back.mirrored, back.embedded) == (False, True)
+    assert back.samples.frame.equals(samples(["train"]).frame)
+    assert back.findings[0].sentence == "many look blurred"
+    assert back.findings[0].files == files[:FILES]
+
+
+def test_samples_of_an_older_run_tell_nothing(tmp_path):
+    samples(["train"]).frame.write_parquet(tmp_path / "samples.parquet", metadata={"root": "."})
+    back = Dataset.read(tmp_path / "samples.parquet")
+    assert (back.notes, back.findings, back.split_notes) == ((), (), ())
+
+
+def test_files_that_are_left_out_are_among_the_findings(photos):
+    (photos / "red" / "empty.png").touch()
+    told = take_in(DataSettings(source=str(photos)), QUIET)
+    assert [each.kind for each in told.findings if each.severity == "error"] == ["zero-byte"]
+    assert "drawn" in told.split_notes[0]
+
+
+def test_a_test_of_few_groups_is_told():
+    many = samples(["test"] * 3, ["a", "b", "c"])
+    assert few_groups_note(many) == []
+    assert few_groups_note(samples(["train", "test"], ["a", "b"])) == [
+        "the test images are of 1 group only ('b'), so the figures say little of other groups; "
+        "gather more groups, or raise data.test_fraction"
+    ]
+    assert few_groups_note(samples(["train", "test"])) == []

@@ -8,7 +8,6 @@ from sklearn.datasets import load_digits
 
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.sources import (
-    content_hashes,
     content_of,
     place_name,
     raw_pixels,
@@ -95,18 +94,6 @@ def test_size_and_content_are_noted(root):
     assert frame["hash"].n_unique() == 4
     copies = frame.filter(frame["hash"] == frame["hash"][row])["path"].to_list()
     assert copies == ["cat/3.png", "dog/copy.png"]
-
-
-def test_the_hashes_of_the_content_now_tell_what_changed(root):
-    samples = read_source(str(root)).samples
-    assert content_hashes(samples) == samples.frame["hash"].to_list()
-    draw(root / "cat" / "1.png", seed=5)
-    (root / "cat" / "2.png").unlink()
-    now = content_hashes(samples)
-    assert now[0] not in (None, samples.frame["hash"][0])
-    assert now[1:] == [None, samples.frame["hash"][2]]
-    digits = read_source("digits").samples
-    assert content_hashes(digits) == digits.frame["hash"].to_list()
 
 
 def test_progress_is_told_to_the_end(root):

@@ -7,6 +7,7 @@ import torch
 import yaml
 from smallruns import QUIET, SMALL, draw_photos, history, predictions, same_results, train
 
+from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_source
 from fieldmark.data.splits import split
 from fieldmark.errors import DataError, NotFiniteError, OutOfMemoryError, SettingsError
@@ -90,7 +91,7 @@ def test_labels_of_the_test_change_the_test_figures_alone(photos, tmp_path):
 def _train_on(samples, out, name):
     options = {"out": str(out), "name": name, "epochs": "2"}
     resolved = gather(samples.root, SMALL, options)
-    return start(prepare(resolved, QUIET, samples), QUIET, "a test")
+    return train_run(resolved, QUIET, "a test", Dataset(samples))
 
 
 def _with_other_test_labels(samples):
@@ -125,7 +126,7 @@ def test_shuffled_labels_score_chance_and_the_interval_says_so(tmp_path):
     words = ("model.width=8", "train.batch_size=64", "augment=none")
     options = {"out": str(tmp_path), "name": "run", "epochs": "6"}
     resolved = gather("digits", words, options)
-    run = start(prepare(resolved, QUIET, shuffled), QUIET, "a test")
+    run = train_run(resolved, QUIET, "a test", Dataset(shuffled))
     found = run.read_metrics()["test"]
     low, high = found["intervals"]["accuracy"]
     assert low < 0.1 < high

@@ -1,10 +1,13 @@
-"""From a source to images that can be trained on: listed, scanned, checked, split."""
+"""From a source to images that can be trained on: listed, scanned, checked, split, told of."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
@@ -16,20 +19,64 @@ from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
 from fieldmark.data.splits import drop_copies_of_test, merge_val_into_train, split
-from fieldmark.data.told import NOTHING, Told, few_groups_note, group_note, split_words
 from fieldmark.errors import DataError, counted, listed
-from fieldmark.records import Samples
+from fieldmark.files import write_whole
+from fieldmark.records import SPLITS, Samples
 from fieldmark.settings.tree import DataSettings
+
+FEW = 3  # groups; fewer tell nearly nothing
+FILES = 50  # of a finding, that are kept with a run
 
 
 @dataclass(frozen=True)
-class Intake:
-    """Images with their splits, and what is told of them."""
+class Dataset:
+    """Images with their splits, and what was learned of them; taken in once, kept with a run.
+
+    notes: sentences that the reader must know. findings: of the health check. split_notes: how
+    the images came to their sides. mirrored: whether an image and its mirror image mean the
+    same (not so for digits). embedded: the pixels come with an installed package.
+    """
 
     samples: Samples
-    told: Told = NOTHING
+    notes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    split_notes: tuple[str, ...] = ()
     mirrored: bool = True
     embedded: bool = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Every label, in order."""
+        return self.samples.classes
+
+    def write(self, path: Path) -> None:
+        """All of it in one file, whole or not at all; of a finding's many files some."""
+        short = [replace(each, files=each.files[:FILES], groups=()) for each in self.findings]
+        about = {
+            "notes": list(self.notes),
+            "findings": [asdict(each) for each in short],
+            "split": list(self.split_notes),
+            "mirrored": self.mirrored,
+            "embedded": self.embedded,
+        }
+        write_whole(path, lambda draft: self.samples.write(draft, about))
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """What `write` wrote; of a table of samples alone, these."""
+        about = Samples.read_about(path)
+        findings = [
+            Finding(**{**each, "files": tuple(each["files"]), "groups": ()})
+            for each in about.get("findings", ())
+        ]
+        return cls(
+            Samples.read(path),
+            tuple(about.get("notes", ())),
+            tuple(findings),
+            tuple(about.get("split", ())),
+            mirrored=about.get("mirrored", True),
+            embedded=about.get("embedded", False),
+        )
 
 
 def list_images(data: DataSettings, *, labelled: bool = True) -> Listing:
@@ -46,13 +93,31 @@ def list_images(data: DataSettings, *, labelled: bool = True) -> Listing:
     )
 
 
-def take_in(data: DataSettings, console: Console) -> Intake:
-    """List, scan and split. Raises DataError where the images cannot be trained on."""
-    listing = list_images(data)
-    with scanning(console) as advance:
-        facts = scan(listing.samples, open_cache(), advance)
+def list_and_scan(
+    data: DataSettings, console: Console, *, labelled: bool = True
+) -> tuple[Listing, pl.DataFrame]:
+    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError."""
+    listing = list_images(data, labelled=labelled)
+    with console.bar("reading images", 1) as bar:
+        seen = 0
+
+        def advance(done: int, total: int) -> None:
+            nonlocal seen
+            bar.resize(total)
+            bar.advance(done - seen)
+            seen = done
+
+        return listing, scan(listing.samples, open_cache(), advance)
+
+
+def readable(
+    data: DataSettings, listing: Listing, facts: pl.DataFrame
+) -> tuple[Samples, dict[str, str]]:
+    """The images that can be used, and of the others {name: reason}.
+
+    Raises DataError where there are others and may be none, or an image has several labels.
+    """
     samples, unread = with_facts(listing.samples, facts)
-    refuse_several_labels(samples)
     left_out = {**listing.left_out, **unread}
     if left_out and data.on_bad == "error":
         name, reason = next(iter(left_out.items()))
@@ -60,6 +125,20 @@ def take_in(data: DataSettings, console: Console) -> Intake:
             f"{data.source}: {counted(len(left_out), 'image')} cannot be used and "
             f"data.on_bad=error; '{name}' is one: {reason}"
         )
+    several = int((samples.frame["labels"].list.n_unique() > 1).sum())
+    if several:
+        have = "has" if several == 1 else "have"
+        raise DataError(
+            f"{data.source}: {counted(several, 'image')} {have} several labels, and a model gives "
+            "one; keep one label an image"
+        )
+    return samples, left_out
+
+
+def take_in(data: DataSettings, console: Console) -> Dataset:
+    """List, scan and split. Raises DataError where the images cannot be trained on."""
+    listing, facts = list_and_scan(data, console)
+    samples, left_out = readable(data, listing, facts)
     copies, good = copy_groups(facts), facts["problem"].is_null().to_numpy()
     found = tuple(findings(listing.samples, facts, copies=copies))
     notes = [*listing.notes, *left_out_notes(left_out), *health_notes(found)]
@@ -69,11 +148,22 @@ def take_in(data: DataSettings, console: Console) -> Intake:
     parted = split(samples, val=wanted, test=test, seed=data.split_seed, copies=copies)
     done = merge_val_into_train(parted) if data.val == "none" else parted
     open_files(done)
-    story = split_words(data, listing.samples.frame["split"].to_list(), done, copies)
-    told = Told(
-        (*notes, *taken_out, *group_note(done), *few_groups_note(done)), found, tuple(story)
+    story = split_notes(data, listing.samples.frame["split"].to_list(), done, copies)
+    notes += [*taken_out, *group_note(done), *few_groups_note(done), *lacking_notes(done)]
+    return Dataset(
+        done,
+        tuple(dict.fromkeys(notes)),
+        found,
+        tuple(story),
+        mirrored=listing.mirrored,
+        embedded=listing.embedded,
     )
-    return Intake(done, told, listing.mirrored, listing.embedded)
+
+
+def changed_images(samples: Samples) -> list[str]:
+    """The paths of the images whose content is not what it was, or that are not there."""
+    now, before = scan(samples, open_cache())["hash"], samples.frame["hash"]
+    return samples.frame.filter(now.ne_missing(before))["path"].to_list()
 
 
 def without_copies(
@@ -118,26 +208,95 @@ def health_notes(found: Sequence[Finding]) -> list[str]:
     return [each.sentence for each in found if each.severity == "error" and each.kind not in own]
 
 
-def refuse_several_labels(samples: Samples) -> None:
-    """One label an image is what can be trained today."""
-    several = int((samples.frame["labels"].list.n_unique() > 1).sum())
-    if several:
-        raise DataError(
-            f"{samples.root}: {counted(several, 'image')} have several labels, which cannot be "
-            "trained on yet; keep one label an image, or look with: fieldmark inspect"
+def lacking_notes(samples: Samples) -> list[str]:
+    """Classes that a side has no image of."""
+    notes = []
+    counts = samples.counts()
+    for side in SPLITS:
+        lacking = [name for name, by_side in counts.items() if not by_side[side]]
+        if lacking and len(lacking) < len(counts):
+            words = "have no image" if len(lacking) > 1 else "has no image"
+            notes.append(f"{listed(lacking)} {words} in {side}")
+    return notes
+
+
+def split_notes(
+    data: DataSettings, listed_sides: list[str | None], samples: Samples, copies: np.ndarray
+) -> Iterator[str]:
+    """How the images came to their sides, a sentence each.
+
+    listed_sides: what the source says of each image that was listed. samples, copies (N,): of
+    the images that are used, with their splits; the same number is the same image.
+    """
+    given = [side for side in SPLITS if side in listed_sides]
+    carved = [side for side in SPLITS if side != "train" and side not in given]
+    shares = {"val": data.val_fraction, "test": data.test_fraction}
+    shares = {side: shares[side] for side in carved if getattr(data, side) != "none"}
+    words = {"train": "training", "val": "validation", "test": "test"}
+    if given:
+        sides = listed([words[side] for side in given]).replace("'", "")
+        yield f"The source says which images are for {sides}."
+    drawn = " and ".join(f"{share:.3g} for {words[side]}" for side, share in shares.items())
+    if drawn:
+        of = "the training images" if given else "the images"
+        yield (
+            f"Shares of {of} were drawn, {drawn}, of each class alike, by data.split_seed "
+            f"{data.split_seed}; --seed does not move them."
         )
+    if data.val == "none":
+        yield "There is no validation (data.val=none): its images were trained on."
+    if "test" not in given and data.test == "none":
+        yield "There is no test (data.test=none)."
+    together = [number for number, many in Counter(copies.tolist()).items() if many > 1]
+    if together:
+        pictures = counted(len(together), "picture")
+        stand = "stands" if len(together) == 1 else "stand"
+        yield f"{pictures} {stand} there more than once, also saved again; copies share a side."
+    groups = group_sides(samples)
+    if groups:
+        parted = parted_groups(groups)
+        column = f" ({data.group_column})" if data.group_column else ""
+        told = f"{counted(len(groups), 'group')}{column}: "
+        end = f"{len(parted)} on more than one side." if parted else "none is on two sides."
+        yield told + end
 
 
-@contextmanager
-def scanning(console: Console) -> Iterator[Callable[[int, int], None]]:
-    """A bar for `scan`, whose `advance(done, total)` it gives."""
-    with console.bar("reading images", 1) as bar:
-        seen = 0
+def group_note(samples: Samples) -> list[str]:
+    """What to say where a split that was given parts groups."""
+    parted = parted_groups(group_sides(samples))
+    if not parted:
+        return []
+    stands = "group stands" if len(parted) == 1 else "groups stand"
+    return [
+        f"{len(parted)} {stands} on more than one side of the given split "
+        f"({listed(parted, most=3)}), so the figures may flatter; give no split, and whole groups "
+        "are drawn"
+    ]
 
-        def advance(done: int, total: int) -> None:
-            nonlocal seen
-            bar.resize(total)
-            bar.advance(done - seen)
-            seen = done
 
-        yield advance
+def few_groups_note(samples: Samples) -> list[str]:
+    """What to say where the test, or else the validation, has too few groups to tell anything."""
+    sides = group_sides(samples)
+    for side, words in (("test", "the test images are"), ("val", "the validation images are")):
+        found = [group for group, its in sides.items() if side in its]
+        if found and len(found) < FEW:
+            return [
+                f"{words} of {counted(len(found), 'group')} only ({listed(found)}), so the "
+                "figures say little of other groups; gather more groups, or raise "
+                f"data.{side}_fraction"
+            ]
+    return []
+
+
+def group_sides(samples: Samples) -> dict[str, set[str]]:
+    """The sides that each group is on."""
+    sides: dict[str, set[str]] = {}
+    for group, side in samples.frame.select("group", "split").iter_rows():
+        if group is not None and side is not None:
+            sides.setdefault(group, set()).add(side)
+    return sides
+
+
+def parted_groups(sides: dict[str, set[str]]) -> list[str]:
+    """The groups that are on more than one side."""
+    return [group for group, found in sides.items() if len(found) > 1]

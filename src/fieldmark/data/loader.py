@@ -10,7 +10,6 @@ import sys
 import time
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from fieldmark.data.sources import read_pixels
 from fieldmark.data.stored import Stored
 from fieldmark.data.tally import Tally
 from fieldmark.errors import DataError, WorkError
+from fieldmark.machine import threads
 from fieldmark.records import InputSpec, Samples
 from fieldmark.streams import Stream
 
@@ -71,7 +71,7 @@ class Images(Dataset[Batch]):
 
     def __getitems__(self, keys: list[Key]) -> Batch:
         """A whole batch at once. Raises DataError for an image that cannot be read."""
-        with _one_thread():
+        with threads(1):  # on a busy machine two took 15 times for one image
             # stacked channels last: as pixels lie, and as networks like them best
             images = torch.stack([self._image(*key).permute(1, 2, 0) for key in keys])
         rows = [row for _, row, _ in keys]
@@ -251,17 +251,6 @@ def _without_errors(batches: Iterator[Batch | DataError]) -> Iterator[Batch]:
             raise
         reason = str(error).partition("\n")[0].strip(" .")
         raise WorkError(f"{reason}; it may need more memory, try --workers 0") from error
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Kernels on one image are too small to share: on a busy machine two threads took 15 times."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _end_workers(loader: "DataLoader[Any]") -> None:

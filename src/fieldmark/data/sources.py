@@ -115,19 +115,6 @@ def place_name(path: str, row: int | None) -> str:
     return path if row is None else f"{path}, row {row}"
 
 
-def content_hashes(samples: Samples) -> list[str | None]:
-    """The hash of each image's content as it is now; None where it cannot be read."""
-
-    def one(place: tuple[str, int | None]) -> str | None:
-        try:
-            return content_hash(content_of(samples.root, *place))
-        except DataError:
-            return None
-
-    with ThreadPoolExecutor() as threads:
-        return list(threads.map(one, samples.places()))
-
-
 def read_source(name: str, advance: Callable[[int, int], None] | None = None) -> Source:
     """The images of a source, each opened once: with hash, width and height. Raises DataError.
 

@@ -27,6 +27,7 @@ from fieldmark.data import stored as stored_images
 from fieldmark.data.loader import Augmenting, Batch, Batches, Images, Key
 from fieldmark.errors import StoppedError
 from fieldmark.fit.feature_cache import FeatureCache
+from fieldmark.machine import threads
 from fieldmark.models import precision
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
@@ -228,12 +229,8 @@ class _Embedded(Images):
     def __getitems__(self, keys: list[Key]) -> Batch:
         """-> (batch size, ...) features, of which the first ones count; (n,) targets"""
         images, targets = self._images.__getitems__(keys)
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
+        with threads(1):
             return self._model(images), targets
-        finally:
-            torch.set_num_threads(threads)
 
 
 def _origin(passing: Pass) -> str:

@@ -29,6 +29,7 @@ from fieldmark.fit.losses import Loss
 from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import Schedule
 from fieldmark.fit.state import Row, State
+from fieldmark.machine import threads
 
 SMALL = 20_000_000  # multiplications a step and head, up to which one thread is best
 
@@ -182,13 +183,10 @@ def _threads_for(tail: nn.Module, parts: HeadParts) -> Iterator[None]:
     On a busy machine two threads took 16 times as long. It depends on the head alone, for sums
     may depend on the number of threads.
     """
-    threads = torch.get_num_threads()
     weights = sum(parameter.numel() for parameter in tail.parameters())
-    torch.set_num_threads(1 if weights * parts.batch_size < SMALL else threads)
-    try:
+    is_small = weights * parts.batch_size < SMALL
+    with threads(1 if is_small else torch.get_num_threads()):
         yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 class _Places(Images):

@@ -10,11 +10,9 @@ from typing import Any
 import polars as pl
 
 from fieldmark import rundir
-from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.intake import left_out_notes, list_images, scanning
+from fieldmark.data.intake import left_out_notes, list_and_scan, readable
 from fieldmark.data.loader import Batches, Images
-from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_json, write_whole
@@ -147,24 +145,7 @@ def take_in(
 
     Raises DataError where none is of a class that the model knows, or one has several labels.
     """
-    listing = list_images(data)
-    with scanning(console) as advance:
-        facts = scan(listing.samples, open_cache(), advance)
-    samples, unread = with_facts(listing.samples, facts)
-    left_out = {**listing.left_out, **unread}
-    if left_out and data.on_bad == "error":
-        name, reason = next(iter(left_out.items()))
-        raise DataError(
-            f"{data.source}: {counted(len(left_out), 'image')} cannot be used and "
-            f"data.on_bad=error; '{name}' is one: {reason}"
-        )
-    several = int((samples.frame["labels"].list.n_unique() > 1).sum())
-    if several:
-        have = "has" if several == 1 else "have"
-        raise DataError(
-            f"{data.source}: {counted(several, 'image')} {have} several labels, and the model "
-            "gives one; keep one label an image"
-        )
+    samples, left_out = readable(data, *list_and_scan(data, console))
     if not set(samples.classes) & set(info.classes):
         raise DataError(
             f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "

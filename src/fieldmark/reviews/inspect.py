@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.finding import SEVERITIES, Finding
 from fieldmark.data.health import findings
-from fieldmark.data.intake import list_images, scanning
+from fieldmark.data.intake import list_and_scan
 from fieldmark.data.listing import Listing
-from fieldmark.data.scan import scan
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
@@ -48,9 +46,7 @@ class Look:
 
 def look(data: DataSettings, console: Console) -> Look:
     """List and scan; a table whose images are not there is looked at as a table."""
-    listing = list_images(data, labelled=False)
-    with scanning(console) as advance:
-        facts = scan(listing.samples, open_cache(), advance)
+    listing, facts = list_and_scan(data, console, labelled=False)
     return Look(listing, facts, findings(listing.samples, facts))
 
 

@@ -3,9 +3,8 @@
 from typing import Any
 
 from fieldmark import rundir
-from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.scan import scan
+from fieldmark.data.intake import changed_images
 from fieldmark.errors import DataError, RunError, counted
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.figures import figures
@@ -77,12 +76,10 @@ NO_TEST = "the test images have not been looked at: the run is not done, or has 
 def changed_since(run: rundir.RunDir) -> list[str]:
     """What became of the run's images, where they are not those that it saw."""
     samples = Samples.read(run.samples)
-    now = scan(samples, open_cache())["hash"].to_list()
-    before, paths = samples.frame["hash"].to_list(), samples.frame["path"].to_list()
-    changed = [p for p, was, seen in zip(paths, before, now, strict=True) if was != seen]
+    changed = changed_images(samples)
     if not changed:
         return []
     return [
-        f"{counted(len(changed), 'image')} of {len(paths)} in {samples.root} changed or vanished "
+        f"{counted(len(changed), 'image')} of {len(samples)} in {samples.root} changed or vanished "
         f"since the run ('{changed[0]}' is one); these figures are of what it saw then"
     ]

@@ -13,7 +13,7 @@ import torch
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.in_memory import fits_in_memory
-from fieldmark.data.intake import Intake
+from fieldmark.data.intake import Dataset
 from fieldmark.data.loader import step_sizes
 from fieldmark.errors import Mistake, SettingsError, UserError, counted, listed
 from fieldmark.fit.losses import LOSSES
@@ -74,11 +74,11 @@ def check_input(values: dict[str, dict[str, Any]]) -> list[Mistake]:
     return []
 
 
-def check_features(values: dict[str, dict[str, Any]], intake: Intake) -> list[Mistake]:
+def check_features(values: dict[str, dict[str, Any]], data: Dataset) -> list[Mistake]:
     """What stands against training a head on features with these settings."""
     mistakes, features = [], values["features"]
     several = any(len(features[name] or ()) > 1 for name in ("rates", "seeds", "heads"))
-    if several and not len(intake.samples.rows("val")):
+    if several and not len(data.samples.rows("val")):
         what = (
             "to choose among several heads needs validation images; "
             "leave data.val=none out, or name one rate, seed and head"

@@ -6,7 +6,8 @@ from typing import Any
 
 from fieldmark import recipes
 from fieldmark.console import Console
-from fieldmark.rundir import RunDir
+from fieldmark.machine import threads
+from fieldmark.rundir import RunDir, refuse_taken
 from fieldmark.runs.checks import check
 from fieldmark.runs.prepare import prepare
 from fieldmark.runs.preview import show
@@ -24,7 +25,8 @@ def gather(
     recipe: str | None = None,
     config: str | None = None,
 ) -> Resolved:
-    """Defaults < recipe < config < options and what is given by name. Raises SettingsError.
+    """Defaults < recipe < config < options and what is given by name. Raises SettingsError, and
+    RunError where the run folder is taken.
 
     given: `key=value` words, or a table of values by dotted name.
     """
@@ -36,7 +38,9 @@ def gather(
         layers.append(read_file(config))
     named = given if isinstance(given, Mapping) else split_words(given)
     layers.append(read_given(named, options, data))
-    return read(layers, [check])
+    resolved = read(layers, [check])
+    refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
+    return resolved
 
 
 def go_on(path: str, words: Iterable[str], options: Mapping[str, Any], console: Console) -> RunDir:
@@ -46,9 +50,13 @@ def go_on(path: str, words: Iterable[str], options: Mapping[str, Any], console: 
 
 def try_rates(resolved: Resolved, console: Console) -> Path:
     """Try rising learning rates for the last stage. -> the folder of the table and the chart"""
-    return find_rates(prepare(resolved, console), console)
+    prepared = prepare(resolved, console)
+    with threads(int(prepared.settings.run.threads)):
+        return find_rates(prepared, console)
 
 
 def preview(resolved: Resolved, console: Console) -> None:
     """Show what a run would be, and train nothing."""
-    show(prepare(resolved, console), console)
+    prepared = prepare(resolved, console)
+    with threads(int(prepared.settings.run.threads)):
+        show(prepared, console)

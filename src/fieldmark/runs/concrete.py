@@ -9,7 +9,7 @@ import torch
 
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
-from fieldmark.data.intake import Intake
+from fieldmark.data.intake import Dataset
 from fieldmark.errors import Mistake, SettingsError, WeightsError
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import family
@@ -61,7 +61,7 @@ class Filling:
 
 
 def make_concrete(
-    resolved: Resolved, intake: Intake, *, load: bool = True
+    resolved: Resolved, data: Dataset, *, load: bool = True
 ) -> tuple[Settings, dict[str, str]]:
     """Settings without any `auto` and with every option explicit, and where each came from.
 
@@ -72,7 +72,7 @@ def make_concrete(
     given = resolved.settings
     filling = Filling(given.model_dump(), dict(resolved.origins))
     make_paths_absolute(filling)
-    longest = int(intake.samples.frame.select("width", "height").max().to_numpy().max())
+    longest = int(data.samples.frame.select("width", "height").max().to_numpy().max())
     fill_model(
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
     )
@@ -80,17 +80,17 @@ def make_concrete(
     fill_input(filling, longest)
     fill_own_size(filling)
     fill_training(filling, given)
-    fill_augmenting(filling, len(intake.samples))
-    fill_machine(filling, intake)
-    if not intake.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
+    fill_augmenting(filling, len(data.samples))
+    fill_machine(filling, data)
+    if not data.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
         filling.fill("augment.flip", False)
     values = filling.values
     mistakes = (
         check(values, weights=load, trackers=False)
         + check_input(values)
-        + check_features(values, intake)
+        + check_features(values, data)
     )
-    mistakes += check_by(values, len(intake.samples))
+    mistakes += check_by(values, len(data.samples))
     if mistakes:
         raise SettingsError(mistakes)
     for section, catalog in CATALOGS.items():
@@ -212,13 +212,13 @@ def fill_training(filling: Filling, given: Settings) -> None:
             filling.put(f"train.{key}", value)
 
 
-def fill_machine(filling: Filling, intake: Intake) -> None:
+def fill_machine(filling: Filling, data: Dataset) -> None:
     """What the machine decides: none of it changes what is trained, but for the last bits."""
     device = precision.pick_device(filling.get("run.device"))
     filling.fill("run.device", str(device))
     filling.fill("run.precision", precision.choose(device, family(filling.get("model.name"))))
     filling.fill("run.threads", 1 if filling.get("input.size") <= TINY else THREADS)
-    in_memory = intake.embedded or filling.get("augment.by") == "batch"
+    in_memory = data.embedded or filling.get("augment.by") == "batch"
     workers = 0 if in_memory else max(1, min(4, (os.cpu_count() or 2) - 1))
     filling.fill("run.workers", workers)
 

@@ -14,9 +14,8 @@ from fieldmark import streams
 from fieldmark.console import Console
 from fieldmark.data.augment import centre_crop
 from fieldmark.data.channels import channels_of
-from fieldmark.data.intake import Intake, take_in
+from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.sources import read_pixels
-from fieldmark.data.told import NOTHING, Told
 from fieldmark.errors import (
     Mistake,
     SettingsError,
@@ -34,8 +33,7 @@ from fieldmark.models.initialise import INITS
 from fieldmark.models.memory import available, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.weights import read_weights
-from fieldmark.records import SPLITS, InputSpec, Samples
-from fieldmark.rundir import refuse_taken
+from fieldmark.records import InputSpec, Samples
 from fieldmark.runs.against import (
     check_augmenting,
     check_batch,
@@ -62,42 +60,39 @@ class Prepared:
 
     settings: Settings
     origins: dict[str, str]
-    samples: Samples
-    classes: tuple[str, ...]
+    data: Dataset
     spec: InputSpec
     model: Classifier
     info: BundleInfo
     device: torch.device
-    told: Told
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """Sentences that the reader must know."""
-        return self.told.notes
+    def samples(self) -> Samples:
+        """The images with their splits."""
+        return self.data.samples
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the network tells apart, in order."""
+        return self.data.classes
 
 
 def prepare(
     resolved: Resolved,
     console: Console,
-    samples: Samples | None = None,
+    data: Dataset | None = None,
     *,
-    told: Told = NOTHING,
     load: bool = True,
 ) -> Prepared:
     """From settings to a run that is ready to start.
 
-    `samples` with their splits, and what is `told` of them, take the place of reading
-    `data.source`: a run that goes on. `load`: whether the weights to begin with are read; a
-    checkpoint has its own. Raises DataError, RunError, SettingsError, WeightsError.
+    data: taken in already, in place of reading `data.source`. load: whether the weights to
+    begin with are read; a checkpoint has its own. Raises DataError, SettingsError, WeightsError.
     """
-    settings = resolved.settings
-    if samples is None:
-        refuse_taken(settings.run.out, settings.run.name)
-        intake = take_in(settings.data, console)
-    else:
-        intake = Intake(samples, told)
-    samples = intake.samples
-    concrete, origins = make_concrete(resolved, intake, load=load)
+    if data is None:
+        data = take_in(resolved.settings.data, console)
+    samples = data.samples
+    concrete, origins = make_concrete(resolved, data, load=load)
     check_optimizer(concrete)
     if concrete.input.normalize == "dataset":
         concrete, origins = with_own_channels(concrete, origins, samples, console)
@@ -112,10 +107,9 @@ def prepare(
     check_loss(concrete, samples)
     check_figures(concrete, samples)
     check_lookahead(concrete, samples)
-    said = dict.fromkeys([*intake.told.notes, *lacking_notes(samples), *weight_notes])
-    told = replace(intake.told, notes=tuple(said))
+    data = replace(data, notes=tuple(dict.fromkeys([*data.notes, *weight_notes])))
     info = bundle_info(concrete, samples, spec)
-    return Prepared(concrete, origins, samples, samples.classes, spec, model, info, device, told)
+    return Prepared(concrete, origins, data, spec, model, info, device)
 
 
 def input_spec(settings: Settings) -> InputSpec:
@@ -234,15 +228,3 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         samples_hash=samples.hash(),
         precision=settings.run.precision,
     )
-
-
-def lacking_notes(samples: Samples) -> list[str]:
-    """Classes that a side has no image of."""
-    notes = []
-    counts = samples.counts()
-    for side in SPLITS:
-        lacking = [name for name, by_side in counts.items() if not by_side[side]]
-        if lacking and len(lacking) < len(counts):
-            words = "have no image" if len(lacking) > 1 else "has no image"
-            notes.append(f"{listed(lacking)} {words} in {side}")
-    return notes

@@ -4,8 +4,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
 from fieldmark.cache import Cache
 from fieldmark.console import Console, duration
 from fieldmark.fit.features import embed
@@ -26,7 +24,6 @@ WIDEST = 100  # letters of a value; settings.yaml has it whole
 
 def show(prepared: Prepared, console: Console) -> None:
     """Print all of it. Nothing is written and nothing is trained that is kept."""
-    torch.set_num_threads(int(prepared.settings.run.threads))
     rows = with_origins(Resolved(prepared.settings, prepared.origins))
     console.say("settings")
     console.say(aligned([(key, shortened(value), origin) for key, value, origin in rows]))
@@ -36,7 +33,7 @@ def show(prepared: Prepared, console: Console) -> None:
     table += [(name, *(str(sides[side]) for side in SPLITS)) for name, sides in counts.items()]
     totals = [str(sum(sides[side] for sides in counts.values())) for side in SPLITS]
     console.say(aligned([*table, ("all", *totals)]))
-    for note in prepared.notes:
+    for note in prepared.data.notes:
         console.warn(note)
     console.say(f"\nmodel {prepared.settings.model.name}")
     new_state(prepared, len(prepared.settings.train.stages) - 1)  # what is trained at last

@@ -14,6 +14,7 @@ from fieldmark import streams
 from fieldmark.console import Console
 from fieldmark.errors import counted
 from fieldmark.fit.clock import WHOLE
+from fieldmark.machine import threads
 from fieldmark.models import bundle, precision
 from fieldmark.models.layer_times import layer_times
 from fieldmark.records import Samples
@@ -155,14 +156,10 @@ def layer_lines(run: RunDir, settings: Settings) -> list[str]:
         256, (size, 3, info.spec.size, info.spec.size), generator=generator, dtype=torch.uint8
     )
     images = model.prepare(pixels.to(device)).contiguous(memory_format=torch.channels_last)
-    threads = torch.get_num_threads()
-    torch.set_num_threads(int(settings.run.threads))
-    try:
+    with threads(int(settings.run.threads)):
         whole, layers = layer_times(
             model.network, images, precision.autocast(settings.run.precision, device)
         )
-    finally:
-        torch.set_num_threads(threads)
     title = f"slowest layers of a forward pass of {size} images"
     lines = [f"{title:<52}{1000 * whole:>10.2f} ms"]
     for layer in layers[:LAYERS]:

@@ -40,8 +40,7 @@ def find_rates(prepared: Prepared, console: Console) -> Path:
     it was afterwards, and nothing is trained that is kept. Raises any FieldmarkError.
     """
     settings = prepared.settings
-    torch.set_num_threads(int(settings.run.threads))
-    for note in prepared.notes:
+    for note in prepared.data.notes:
         console.warn(note)
     frozen = Frozen(prepared, console)
     last = len(settings.train.stages) - 1

@@ -5,8 +5,7 @@ from functools import partial
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.sources import content_hashes
-from fieldmark.data.told import Told
+from fieldmark.data.intake import Dataset, changed_images
 from fieldmark.errors import (
     DataError,
     RunError,
@@ -56,13 +55,12 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             )
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
-        samples = Samples.read(run.samples)
-        refuse_changed(samples)
-        told = Told.read(run.samples)
+        data = Dataset.read(run.samples)
+        refuse_changed(data.samples)
         # the head 'after' is as wide as the layer in the file that it keeps
         keeps = resolved.settings.head.name == "after"
         load = again or keeps or not Checkpoints(run.checkpoint).is_there
-        prepared = prepare(resolved, console, samples, told=told, load=load)
+        prepared = prepare(resolved, console, data, load=load)
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):
             command += further
@@ -134,10 +132,7 @@ def epochs_reached(run: RunDir, stage: int | None = None) -> int:
 
 def refuse_changed(samples: Samples) -> None:
     """A run goes on only with the images that it began with."""
-    now = content_hashes(samples)
-    before = samples.frame["hash"].to_list()
-    paths = samples.frame["path"].to_list()
-    changed = [p for p, was, seen in zip(paths, before, now, strict=True) if was != seen]
+    changed = changed_images(samples)
     if changed:
         raise DataError(
             f"{samples.root}: {len(changed)} images changed or vanished since the run began "

@@ -9,13 +9,13 @@ import torch
 
 from fieldmark import rundir
 from fieldmark.console import Console
+from fieldmark.data.intake import Dataset
 from fieldmark.errors import (
     DiskError,
     FieldmarkError,
     NotFiniteError,
     StoppedError,
 )
-from fieldmark.files import write_whole
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.loop import Parts, fit
@@ -46,13 +46,16 @@ from fieldmark.track.trackers import Trackers
 COMMAND = "# repeat: "  # the first line of settings.yaml
 
 
-def train_run(resolved: Resolved, console: Console, command: str) -> RunDir:
+def train_run(
+    resolved: Resolved, console: Console, command: str, data: Dataset | None = None
+) -> RunDir:
     """Train a new run from settings, to its end. -> its folder
 
-    `command` is what the user typed, for the report. Raises any FieldmarkError; what was
-    reached by then is in the run folder, and nothing is left where nothing was reached.
+    command: what the user typed, for the report. data: taken in already, as a study has it.
+    Raises any FieldmarkError; what was reached by then is in the run folder, and nothing is left
+    where nothing was reached.
     """
-    prepared = prepare(resolved, console)
+    prepared = prepare(resolved, console, data)
     return start(prepared, console, command)
 
 
@@ -65,7 +68,7 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     run = rundir.create(where.out, where.name, stem)
     try:
         with guarded(run, prepared.settings.train), run.locked():
-            write_whole(run.samples, lambda p: prepared.samples.write(p, prepared.told.to_json()))
+            prepared.data.write(run.samples)
             write_run_settings(run, prepared, command)
             go(run, prepared, console, command)
     except BaseException as error:
@@ -99,7 +102,7 @@ def go(
     console.log_to(run.log)
     settings = prepared.settings
     torch.set_num_threads(int(settings.run.threads))
-    for note in prepared.notes:
+    for note in prepared.data.notes:
         console.warn(note)
     tell_start(prepared, console)
     frozen = Frozen(prepared, console)

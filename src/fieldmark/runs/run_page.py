@@ -73,12 +73,12 @@ def run_page(
             "precision": settings.run.precision,
             **about["versions"],
         },
-        notes=(*prepared.notes, *pictures.notes),
+        notes=(*prepared.data.notes, *pictures.notes),
         findings=tuple(
             Note(each.kind, each.severity, each.sentence, each.files)
-            for each in prepared.told.findings
+            for each in prepared.data.findings
         ),
-        split_words=prepared.told.split,
+        split_words=prepared.data.split_notes,
         timing=timing(prepared, about["times"]),
         trials=tuple(state.trials),
         drawn=settings.train.figures,
