@@ -1,5 +1,6 @@
 """Which files a prediction looks at, and what is said of the others."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -18,7 +19,7 @@ def test_pictures_are_found_at_any_depth_and_what_is_passed_over_is_told(tmp_pat
     touch(tmp_path, "b/2.jpg", "b/c/3.PNG", "a.png", "b/.hidden.png", "b/notes.txt")
     touch(tmp_path, "1.heic", "b/2.HEIC")
     found = find_images([tmp_path])
-    names = [path.relative_to(tmp_path).as_posix() for path in found.paths]
+    names = [path.relative_to(tmp_path).as_posix() for path in found.images]
     assert names == ["a.png", "b/2.jpg", "b/c/3.PNG"]
     assert found.notes == (
         f"{tmp_path}: 2 pictures passed over, for .heic is not read: save as JPEG or PNG",
@@ -29,13 +30,13 @@ def test_pictures_are_found_at_any_depth_and_what_is_passed_over_is_told(tmp_pat
 
 def test_a_picture_without_a_suffix_is_found_as_in_training(tmp_path):
     Image.new("RGB", (4, 4)).save(tmp_path / "scan", "PNG")
-    assert find_images([tmp_path]).paths == (tmp_path / "scan",)
+    assert find_images([tmp_path]).images == (tmp_path / "scan",)
 
 
 def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
     touch(tmp_path, "b.txt", "a.png")
     found = find_images([tmp_path / "b.txt", str(tmp_path / "a.png")])
-    assert found.paths == (tmp_path / "b.txt", tmp_path / "a.png")
+    assert found.images == (tmp_path / "b.txt", tmp_path / "a.png")
     assert found.notes == ()
 
 
@@ -52,7 +53,7 @@ def test_a_folder_without_pictures_is_told_and_alone_refused(tmp_path):
     touch(tmp_path, "full/a.png", "empty/b.heic")
     full, empty = tmp_path / "full", tmp_path / "empty"
     found = find_images([full, empty])
-    assert found.paths == (full / "a.png",)
+    assert found.images == (full / "a.png",)
     heic = "1 picture passed over, for .heic is not read: save as JPEG or PNG"
     kinds = ".png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .gif"
     assert found.notes == (f"{empty}: {heic}", f"{empty}: holds no pictures ({kinds})")
@@ -61,3 +62,16 @@ def test_a_folder_without_pictures_is_told_and_alone_refused(tmp_path):
     assert str(caught.value) == (
         f"'{empty}': {heic}; holds no pictures ({kinds}); name pictures, or their folder"
     )
+
+
+def test_where_nothing_is_named_that_is_said():
+    with pytest.raises(DataError) as caught:
+        find_images([])
+    assert str(caught.value) == "there is nothing to look at; name pictures, or their folder"
+
+
+def test_what_is_no_path_is_taken_as_it_is_between_files(tmp_path):
+    touch(tmp_path, "a.png")
+    grey = np.zeros((4, 4), np.uint8)
+    found = find_images([b"content", str(tmp_path / "a.png"), grey])
+    assert found.images == (b"content", tmp_path / "a.png", grey)

@@ -83,7 +83,7 @@ def test_an_image_whose_scores_are_not_finite_has_no_answer_and_a_reason(
         logits[1, 0] = number
         return logits
 
-    monkeypatch.setattr("fieldmark.use.predictor.infer", some_broken)
+    monkeypatch.setattr("fieldmark.use.opened.infer", some_broken)
     paths = [photos / "red" / f"0{row}.png" for row in range(3)]
     answers = list(Predictor(run.path).stream(paths))
     assert [type(answer).__name__ for answer in answers] == ["Prediction", "Failure", "Prediction"]

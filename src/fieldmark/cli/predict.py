@@ -46,7 +46,7 @@ def command(
     found = find_images(inputs)
     predictor = Predictor(run, device=device, batch_size=batch_size, abstain=abstain)
     tally = _Tally()
-    answers = tally.watch(predictor.stream(found.paths))
+    answers = tally.watch(predictor.stream(found.images))
     first = next(answers, None)
     if first is not None:  # else there is nothing to make a table of
         write_table(out or sys.stdout, chain([first], answers), predictor.classes, scores=scores)

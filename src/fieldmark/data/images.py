@@ -1,7 +1,8 @@
 """One way from file to pixels: any picture file becomes upright RGB, then the stored form.
 
 Pillow and NumPy only. Training, evaluation, prediction, export and serving all come through
-`decode` and `to_form`; the scan of a data set through `examine`, which decodes in the same way.
+`decode` and `to_form`, and what is not augmented through `centre_crop`; `seen` is all of it. The
+scan of a data set goes through `examine`, which decodes in the same way.
 """
 
 import contextlib
@@ -18,9 +19,11 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from fieldmark.errors import DataError
+from fieldmark.records import InputSpec
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+Content = bytes | np.ndarray | Image.Image  # a file's, or pixels that are decoded already
 Form = tuple[str, int] | tuple[str, int, str]  # word, pixels, and the filter if not bilinear
 MOST_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
@@ -55,6 +58,45 @@ class Picture:
     width: int
     height: int
     gray: np.ndarray
+
+
+def seen(content: Content, spec: InputSpec, name: str) -> np.ndarray:
+    """What a network sees of an image that is not augmented. -> (size, size, 3) uint8, its own
+
+    content: of a picture file; (H, W) or (H, W, 3) uint8; or one of Pillow's images, which is
+    made upright RGB as a file is (of its JPEGs a large one is decoded whole here, so that last
+    bits may differ from the file's). Raises PictureError with `name` and the reason.
+    """
+    form = spec.evaluated_form
+    if isinstance(content, bytes):
+        pixels = decode(content, name, form)
+    elif isinstance(content, np.ndarray):
+        is_image = content.ndim > 1 and content.shape[2:] in ((), (3,)) and content.size
+        if content.dtype != np.uint8 or not is_image:
+            raise PictureError(
+                f"{name}: is an array of shape {content.shape} and {content.dtype}; "
+                "give (height, width) or (height, width, 3) of uint8"
+            )
+        pixels = from_array(content, form)
+    else:
+        with _told(b"", name):
+            _refuse_unfit(content, name, form)
+            pixels = np.asarray(to_form(_to_rgb(ImageOps.exif_transpose(content)), form))
+    return centre_crop(pixels, spec.size).copy()
+
+
+def centre_crop(pixels: np.ndarray, size: int) -> np.ndarray:
+    """(H, W, C) -> (size, size, C), as evaluation sees it; small sides are repeated out.
+
+    A view where the image is large enough.
+    """
+    for axis, side in enumerate(pixels.shape[:2]):
+        start = (side - size) // 2
+        if start >= 0:
+            pixels = pixels[start : start + size] if axis == 0 else pixels[:, start : start + size]
+        else:
+            pixels = pixels.take(np.arange(start, start + size), axis, mode="clip")
+    return pixels
 
 
 def read_file(path: Path, form: Form | None = None) -> np.ndarray:
@@ -146,11 +188,20 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
     """The picture with its header read; whatever goes wrong with it becomes a PictureError."""
     if not content:
         raise PictureError(f"{name}: is empty (0 bytes); copy it anew or take it out", "zero-byte")
+    with (
+        _told(content, name),
+        Image.open(io.BytesIO(content), formats=FORMATS) as image,
+    ):
+        yield image
+
+
+@contextlib.contextmanager
+def _told(content: bytes, name: str) -> Iterator[None]:
+    """Whatever goes wrong inside with a picture of this content becomes a PictureError."""
     if QUIET not in warnings.filters:  # what Pillow warns of is answered here; threads share this
         warnings.filterwarnings("ignore", module=PILLOW)
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            yield image
+        yield
     except UnidentifiedImageError as error:
         raise PictureError(
             f"{name}: is not a picture that can be read ({', '.join(FORMATS)}); take it out"

@@ -18,7 +18,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from fieldmark import streams
-from fieldmark.data.augment import Augment, centre_crop
+from fieldmark.data.augment import Augment
+from fieldmark.data.images import centre_crop
 from fieldmark.data.sources import read_pixels
 from fieldmark.data.stored import Stored
 from fieldmark.data.tally import Tally
@@ -81,9 +82,9 @@ class Images(Dataset[Batch]):
         begun = time.perf_counter()
         pixels = self._pixels(row)
         self.reading += time.perf_counter() - begun
-        image = torch.from_numpy(pixels).permute(2, 0, 1)
         if self._augmenting is None:
-            return centre_crop(image, self._size)
+            return torch.from_numpy(centre_crop(pixels, self._size)).permute(2, 0, 1)
+        image = torch.from_numpy(pixels).permute(2, 0, 1)
         generator = streams.draw(Stream.AUGMENT, self._augmenting.seed, epoch, row, draw)
         return self._augmenting.function(image, generator)
 

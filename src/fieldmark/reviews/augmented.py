@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import torch
 
@@ -11,11 +12,11 @@ from fieldmark import streams
 from fieldmark.data.augment import (
     AUGMENTS,
     Augment,
-    centre_crop,
     is_pipeline_file,
     read_pipeline,
 )
 from fieldmark.data.augment_albumentations import normalised_by
+from fieldmark.data.images import centre_crop
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import Mistake, SettingsError
@@ -46,7 +47,7 @@ def augmented_sheets(listing: Listing, facts: pl.DataFrame, name: str) -> tuple[
     sheets = []
     for row in rows:
         pixels = read_pixels(listing.samples.root, *places[row], seen.form)
-        shots = tuple(_shots(torch.from_numpy(pixels.copy()).permute(2, 0, 1), row, change, seen))
+        shots = tuple(_shots(pixels, row, change, seen))
         sheets.append(Sheet(place_name(*places[row]), len(shots), shots))
     return tuple(sheets)
 
@@ -74,8 +75,9 @@ def _change(name: str, seen: InputSpec, *, mirrored: bool) -> Augment:
     return change
 
 
-def _shots(image: torch.Tensor, row: int, change: Augment, seen: InputSpec) -> Iterator[Shot]:
-    yield _shot("as evaluated", centre_crop(image, seen.size))
+def _shots(pixels: np.ndarray, row: int, change: Augment, seen: InputSpec) -> Iterator[Shot]:
+    yield *encoded(centre_crop(pixels, seen.size)), "as evaluated"
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
     for draw in range(DRAWS):
         changed = change(image, streams.draw(Stream.SHOWN, 0, row, draw))
         yield _shot(f"draw {draw + 1}", changed)

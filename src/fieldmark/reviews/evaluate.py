@@ -21,7 +21,6 @@ from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import figures
 from fieldmark.machine import machine, versions
 from fieldmark.models.bundle_info import BundleInfo, read_info
-from fieldmark.models.infer import infer
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import (
     Asked,
@@ -35,7 +34,7 @@ from fieldmark.reviews.evaluated import (
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import DataSettings
-from fieldmark.use.predictor import Predictor
+from fieldmark.use.opened import Opened, open_bundle
 
 SEED = 0  # of the draws that the intervals are made of
 BATCH = 64
@@ -61,8 +60,8 @@ def evaluate_new(
     info = read_info(run.path / INFO)
     samples, notes = take_in(data, info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
-    predictor = Predictor(run.path, device=device, batch_size=BATCH)
-    predictions = look(predictor, samples, run.name, console)
+    opened = open_bundle(run.path, device)
+    predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
     known = trained_on(run, samples)
     its = run.read_metrics() if run.metrics.is_file() else {}
@@ -81,7 +80,7 @@ def evaluate_new(
         answers=info.answers,
         by=figures_by(predictions, samples, values, temperature=temperature),
         about={
-            **circumstances(asked, predictor, seconds=time.monotonic() - begun),
+            **circumstances(asked, opened, seconds=time.monotonic() - begun),
             "run": run.name,
             "data": data.model_dump(exclude_defaults=True),
             "samples_hash": samples.hash(),
@@ -113,7 +112,7 @@ def tell_places(found: Evaluated, folder: RunDir, asked: Asked, console: Console
         console.say(f"page    {asked.page}")
 
 
-def circumstances(asked: Asked, predictor: Predictor, *, seconds: float) -> dict[str, Any]:
+def circumstances(asked: Asked, opened: Opened, *, seconds: float) -> dict[str, Any]:
     """When, how and on what the figures came about."""
     return {
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -121,7 +120,7 @@ def circumstances(asked: Asked, predictor: Predictor, *, seconds: float) -> dict
         "seed": SEED,
         "command": asked.command,
         "versions": versions(),
-        "machine": machine(predictor.device),
+        "machine": machine(opened.device),
     }
 
 
@@ -154,22 +153,16 @@ def take_in(
     return samples.with_splits(["test"] * len(samples)), tuple(left_out_notes(left_out))
 
 
-def look(predictor: Predictor, samples: Samples, model: str, console: Console) -> Predictions:
+def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:
     """What the network says of each image, with its own classes in its own order."""
     rows = samples.rows("test")
     open_files(samples)
     workers = max(1, min(4, (os.cpu_count() or 2) - 1)) if len(rows) >= MANY else 0
-    images = Images(samples, predictor.classes, predictor.info.spec)
+    images = Images(samples, opened.info.classes, opened.info.spec)
     batches = Batches(images, rows, batch_size=BATCH, seed=None, workers=workers)
     with console.bar("predicting", len(rows)) as bar:
-        logits = infer(
-            predictor.model,
-            batches,
-            device=predictor.device,
-            autocast=predictor.autocast,
-            advance=bar.advance,
-        )
-    return Predictions.of(samples, rows, logits, classes=predictor.classes, model=model)
+        logits = opened.logits(batches, bar.advance)
+    return Predictions.of(samples, rows, logits, classes=opened.info.classes, model=model)
 
 
 def trained_on(run: RunDir, samples: Samples) -> int:

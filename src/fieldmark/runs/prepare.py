@@ -12,8 +12,8 @@ import torch
 
 from fieldmark import streams
 from fieldmark.console import Console
-from fieldmark.data.augment import centre_crop
 from fieldmark.data.channels import channels_of
+from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import (
@@ -153,8 +153,8 @@ def learn_from_images(model: Classifier, samples: Samples) -> None:
     most = min(LOOKED_AT, max(1, PIXELS // spec.size**2))
     seen = [places[row] for row in rows[:: -(-len(rows) // most)].tolist()]
     pixels = (read_pixels(samples.root, path, at, spec.evaluated_form) for path, at in seen)
-    images = [torch.from_numpy(image.copy()).permute(2, 0, 1) for image in pixels]
-    batch = torch.stack([centre_crop(image, spec.size) for image in images])
+    crops = [torch.from_numpy(centre_crop(image, spec.size).copy()) for image in pixels]
+    batch = torch.stack([crop.permute(2, 0, 1) for crop in crops])
     learn(model.prepare(batch))
 
 

@@ -1,49 +1,56 @@
-"""Which files are to be looked at: those that are named, and the pictures of folders."""
+"""What is to be looked at: files that are named, the pictures of folders, and pixels."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fieldmark.data.images import SUFFIXES
+from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.listing import shown
 from fieldmark.data.tree import Tree, walk
 from fieldmark.errors import DataError, counted, listed
 
+Given = str | Path | Content
+
 
 @dataclass(frozen=True)
 class Found:
-    """The files to look at, in order, and a sentence for each kind of thing passed over."""
+    """What to look at, in order, and a sentence for each kind of thing passed over."""
 
-    paths: tuple[Path, ...]
+    images: tuple[Path | Content, ...]
     notes: tuple[str, ...]
 
 
-def find_images(inputs: Iterable[str | Path]) -> Found:
+def find_images(inputs: Iterable[Given]) -> Found:
     """Files as they are named, and the pictures of folders: of each folder its own first.
 
-    Pictures are told as in training: by their suffix, or by how they begin. Raises DataError
-    for a path that does not exist, and where there is no picture at all.
+    Pictures are told as in training: by their suffix, or by how they begin. What is no path is
+    taken as it is. Raises DataError for a path that does not exist, and where there is no
+    picture at all.
     """
-    given = [Path(each) for each in inputs]
-    paths: list[Path] = []
+    given = [Path(each) if isinstance(each, str) else each for each in inputs]
+    if not given:
+        raise DataError("there is nothing to look at; name pictures, or their folder")
+    images: list[Path | Content] = []
     notes: list[tuple[Path, str]] = []
     for each in given:
-        if each.is_dir():
+        if not isinstance(each, Path):
+            images.append(each)
+        elif each.is_dir():
             tree = walk(each)
-            paths += [each / name for name in tree.below("")]
+            images += [each / name for name in tree.below("")]
             notes += [(each, note) for note in _passed_over(tree)]
             if not tree.pictures:
                 notes.append((each, f"holds no pictures ({', '.join(SUFFIXES)})"))
         elif each.exists():
-            paths.append(each)
+            images.append(each)
         else:
             raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
-    if not paths:
+    if not images:
         where = listed(shown(str(each)) for each in given)
         seen = "; ".join(note for _, note in notes)
         raise DataError(f"{where}: {seen}; name pictures, or their folder")
-    return Found(tuple(paths), tuple(f"{shown(str(folder))}: {note}" for folder, note in notes))
+    return Found(tuple(images), tuple(f"{shown(str(folder))}: {note}" for folder, note in notes))
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:

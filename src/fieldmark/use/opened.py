@@ -1,0 +1,94 @@
+"""An opened bundle: the network on its device, and how an image becomes what it looks at."""
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from fieldmark.data.images import Content, read_bytes, seen
+from fieldmark.errors import DataError, Mistake, RunError, SettingsError
+from fieldmark.models import bundle, precision
+from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.models.catalog import family
+from fieldmark.models.infer import infer
+from fieldmark.rundir import INFO
+
+Read = tuple[str, torch.Tensor | str]  # an image's name; what is seen, or why it cannot be read
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bundle that is ready to look at images.
+
+    autocast: a context, made anew for each use, in the precision that it was measured in.
+    """
+
+    network: bundle.Classifier
+    info: BundleInfo
+    device: torch.device
+    autocast: precision.Autocast
+
+    def read(self, image: Path | Content, name: str) -> torch.Tensor:
+        """A picture file, its bytes or pixels -> (3, size, size) uint8. Raises DataError."""
+        content = read_bytes(image) if isinstance(image, Path) else image
+        return torch.from_numpy(seen(content, self.info.spec, name)).permute(2, 0, 1)
+
+    def batches(self, images: Iterable[Path | Content], size: int) -> Iterator[list[Read]]:
+        """Images as threads read them, `size` at a time; one batch is in memory.
+
+        An image is called by its path, or "image 3" where it is the third and has none.
+        """
+        pending = enumerate(images, 1)
+        with ThreadPoolExecutor() as threads:
+            while batch := list(islice(pending, size)):
+                yield list(threads.map(self._read, batch))
+
+    def logits(
+        self, batches: Iterable[Any], advance: Callable[[int], None] | None = None
+    ) -> np.ndarray:
+        """-> (N, C) float32 of batches as `infer` takes them."""
+        return infer(
+            self.network, batches, device=self.device, autocast=self.autocast, advance=advance
+        )
+
+    def _read(self, numbered: tuple[int, Path | Content]) -> Read:
+        number, image = numbered
+        name = str(image) if isinstance(image, Path) else f"image {number}"
+        try:
+            return name, self.read(image, name)
+        except DataError as error:
+            return name, str(error)
+
+
+def open_bundle(path: str | Path, device: str = "auto") -> Opened:
+    """The bundle in a folder (a run's, or one that holds its two files), opened on a device.
+
+    Raises RunError where there is none, WeightsError where it is damaged, SettingsError for a
+    device that there is not.
+    """
+    info_of(path)
+    if mistakes := precision.check_device(device):
+        raise SettingsError([Mistake("--device", mistakes[0].what)])
+    network, info = bundle.load(Path(path))
+    place = precision.pick_device(device)
+    network.to(place).to(memory_format=torch.channels_last)
+    measured = info.precision
+    if precision.check(measured, place):  # this device does not have it
+        measured = precision.choose(place, family(info.model))
+    return Opened(network, info, place, precision.autocast(measured, place))
+
+
+def info_of(path: str | Path) -> BundleInfo:
+    """What the bundle in a folder is for; its weights are not read. Raises as `open_bundle`."""
+    file = Path(path) / INFO
+    if not file.is_file():
+        raise RunError(
+            f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
+            "with one that was stopped: fieldmark train --resume RUN"
+        )
+    return read_info(file)
