@@ -1,3 +1,4 @@
+import math
 import random
 from dataclasses import replace
 
@@ -7,7 +8,7 @@ import torch
 
 from fieldmark.fit.find_lr import Search, find_lr, suggest
 from fieldmark.fit.loop import Parts, Plan, seed_step, step
-from fieldmark.fit.losses import cross_entropy
+from fieldmark.fit.losses import Loss, cross_entropy
 from fieldmark.fit.schedules import none
 from fieldmark.fit.state import State
 from fieldmark.models import precision
@@ -160,6 +161,17 @@ def test_a_rate_has_as_many_batches_as_a_step_of_the_optimiser():
     assert [row["loss"] for row in rows] == pytest.approx(wanted, abs=0.01)
 
 
+def test_the_loss_of_a_rate_is_the_mean_over_the_images_of_its_batches():
+    losses = iter([2.0, 8.0])
+    own = parts(loss=Loss(lambda logits, targets: logits.sum() * 0 + next(losses, math.nan)))
+    own.batches.sizes = [7, 3]
+    own.batches.epoch = lambda _: iter(
+        [(torch.ones(n, 3, 2, 2), torch.zeros(n, dtype=int)) for n in (7, 3)]
+    )
+    rows = find_lr(new_state(), Plan(1, 0, accumulate=2), own, lr=0.01, search=SEARCH)
+    assert [row["loss"] for row in rows] == [pytest.approx((7 * 2.0 + 3 * 8.0) / 10)]
+
+
 def test_it_ends_where_the_loss_runs_away():
     state = new_state(torch.optim.SGD)
     search = replace(SEARCH, last=1e9, smoothing=0.5)
@@ -172,7 +184,7 @@ def test_it_ends_where_the_loss_runs_away():
 
 def test_it_ends_before_a_loss_that_is_not_finite():
     losses = iter([2.0, 1.0, float("nan"), 0.5])
-    own = parts(loss=lambda logits, targets: logits.sum() * 0 + next(losses))
+    own = parts(loss=Loss(lambda logits, targets: logits.sum() * 0 + next(losses)))
     rows = find_lr(new_state(), Plan(1, 0), own, lr=0.01, search=SEARCH)
     assert [row["loss"] for row in rows] == [2.0, 1.0]
 

@@ -1,5 +1,6 @@
 """Trials side by side: each is what it would be alone, and what the loop would make of it."""
 
+import copy
 import math
 import random
 from dataclasses import replace
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 from fieldmark.console import Console
 from fieldmark.data.loader import Batches, Images
@@ -20,7 +22,7 @@ from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.optimizers import adamw, sgd
 from fieldmark.fit.penalty import Penalty
-from fieldmark.fit.schedules import cosine, plateau
+from fieldmark.fit.schedules import cosine, none, plateau
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
 from fieldmark.models import precision
@@ -171,6 +173,23 @@ def test_a_trial_is_what_the_loop_makes_of_the_same_head(build, changes):
             assert row == pytest.approx(
                 {k: v for k, v in wanted.items() if k != "seconds"}, rel=1e-3, abs=1e-4, nan_ok=True
             )
+
+
+@pytest.mark.parametrize("weights", [None, (1.0, 2.0, 0.5)])
+def test_a_group_of_batches_has_the_gradient_of_all_its_images(weights):
+    """41 images in batches of 8, 8, 8, 8 and 9: one group, so an epoch is one step on all."""
+    loss = cross_entropy(np.bincount(TRAIN.targets), class_weights=weights)
+    tail = nn.Sequential(nn.Flatten(), Linear32(D, CLASSES))
+    one = Trial(tail, 3, lambda parameters: sgd(parameters, lr=0.5, momentum=0.0, weight_decay=0.0))
+    plan = replace(PLAN, epochs=1, accumulate=5)
+    (found,) = trained([one, one], plan=plan, loss=loss, schedule=none())[:1]
+    by_hand = copy.deepcopy(tail)
+    weight = None if weights is None else torch.tensor(weights)
+    functional.cross_entropy(
+        by_hand(TRAIN.features), torch.from_numpy(TRAIN.targets), weight=weight
+    ).backward()
+    for name, parameter in by_hand.named_parameters():
+        torch.testing.assert_close(found.weights[name], parameter.detach() - 0.5 * parameter.grad)
 
 
 def test_trials_side_by_side_are_what_each_is_alone():

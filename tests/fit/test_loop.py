@@ -1,15 +1,18 @@
 """The loop's own steps against brute force."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from loopparts import CPU, parts
+from torch.nn import functional
 
 from fieldmark.fit.ema import Ema
 from fieldmark.fit.keeper import as_csv
 from fieldmark.fit.loop import Plan, note_epoch, out_of_patience, seed_step, step
+from fieldmark.fit.losses import cross_entropy, focal
 from fieldmark.fit.state import State
 from fieldmark.models import precision
 
@@ -31,6 +34,48 @@ def test_accumulated_batches_step_like_one_batch():
         step(pieces, plan, parts([4, 4]), images[4 * place :][:4], targets[4 * place :][:4])
     for one, other in zip(whole.model.parameters(), pieces.model.parameters(), strict=True):
         torch.testing.assert_close(one, other)
+
+
+GROUPS = [[8, 2], [16, 16, 8], [5, 1, 4]]
+LOSSES = {
+    "plain": cross_entropy(np.ones(3)),
+    "smooth": cross_entropy(np.ones(3), label_smoothing=0.1),
+    "weighted": cross_entropy(np.array([9, 3, 1]), class_weights="balanced"),
+    "focal": focal(np.array([9, 3, 1]), class_weights=(1.0, 2.0, 0.5), label_smoothing=0.1),
+}
+
+
+def gradients(model):
+    return [parameter.grad for parameter in model.parameters()]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("mixed", [False, True])
+@pytest.mark.parametrize("sizes", GROUPS)
+def test_a_group_of_unequal_batches_has_the_gradient_of_all_its_images(sizes, mixed, loss):
+    count = sum(sizes)
+    images, targets = torch.randn(count, 3, 2, 2), torch.arange(count) % 3
+    wanted = torch.rand(count, 3).softmax(dim=1) if mixed else targets
+    whole, pieces = linear_state(), linear_state()
+    LOSSES[loss](whole.model(images), wanted).backward()
+    plan = Plan(1, 0, accumulate=len(sizes))
+    found = replace(parts(sizes), loss=LOSSES[loss])
+    cuts = [images.split(sizes), targets.split(sizes), wanted.split(sizes)]
+    for place, (some, own, mix) in enumerate(zip(*cuts, strict=True)):
+        pieces.step = place
+        mixing = replace(found, mix=lambda images, *_, mix=mix: (images, mix)) if mixed else found
+        step(pieces, plan, mixing, some, own)
+    torch.testing.assert_close(gradients(pieces.model), gradients(whole.model))
+
+
+def test_plain_torch_agrees_on_weights_over_a_group():
+    images, targets = torch.randn(10, 3, 2, 2), torch.arange(10) % 3
+    weights, state, plain = (1.0, 2.0, 0.5), linear_state(), linear_state().model
+    functional.cross_entropy(plain(images), targets, weight=torch.tensor(weights)).backward()
+    found = replace(parts([8, 2]), loss=cross_entropy(np.ones(3), class_weights=weights))
+    for state.step, rows in enumerate((slice(0, 8), slice(8, 10))):
+        step(state, Plan(1, 0, accumulate=2), found, images[rows], targets[rows])
+    torch.testing.assert_close(gradients(state.model), gradients(plain))
 
 
 def test_a_last_group_that_is_short_is_the_mean_of_its_own_batches():

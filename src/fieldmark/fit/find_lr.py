@@ -18,7 +18,7 @@ import torch
 
 from fieldmark.data.in_memory import InMemory
 from fieldmark.data.loader import Batch, Batches
-from fieldmark.fit.loop import Parts, Plan, seed_step, step
+from fieldmark.fit.loop import Parts, Plan, group_of, seed_step, step
 from fieldmark.fit.state import Row, State
 
 RUN_AWAY = 4.0  # times the least smoothed loss: there is nothing to see any more
@@ -96,19 +96,20 @@ def suggest(rows: list[Row]) -> float | None:
 
 
 def _losses(state: State, plan: Plan, parts: Parts, lr: float, search: Search) -> Iterator[float]:
-    """The loss of each of the optimiser's steps, the mean over its batches, at rising rates."""
+    """The loss of each of the optimiser's steps, the mean over its images, at rising rates."""
     groups = state.optimizer.param_groups
     multiples = [group.get("base_lr", group["lr"]) / lr for group in groups]
-    done, losses = 0, list[float]()
+    done, total, count = 0, 0.0, 0
     for state.epoch, state.step, (images, targets) in _endless(parts.batches):
         for group, multiple in zip(groups, multiples, strict=True):
             group["lr"] = search.rate(done) * multiple
         seed_step(plan.seed, state.epoch, state.step)
         targets = targets.to(parts.device, non_blocking=True)
-        losses.append(step(state, plan, parts, images, targets)[0].item())
-        if (state.step + 1) % plan.accumulate == 0 or state.step + 1 == len(parts.batches):
-            yield sum(losses) / len(losses)
-            done, losses = done + 1, []
+        total += step(state, plan, parts, images, targets)[0].item() * len(targets)
+        count += len(targets)
+        if state.step + 1 == group_of(state, plan, parts).stop:
+            yield total / count
+            done, total, count = done + 1, 0.0, 0
 
 
 def _endless(batches: Batches | InMemory) -> Iterator[tuple[int, int, Batch]]:

@@ -245,16 +245,19 @@ def _step(bank: Bank, runs: Sequence[_Run], features: Tensor, targets: Sequence[
     """As loop.step, for all heads at once: the gradient of the losses' sum is each one's own."""
     live = [(run, place) for place, run in enumerate(runs) if not run.ended]
     state, plan, steps = live[0][0].state, live[0][0].plan, len(live[0][0].parts.batches)
-    group_start = state.step - state.step % plan.accumulate
-    group = min(plan.accumulate, steps - group_start)
-    if state.step == group_start:
+    group = loop.group_of(state, plan, live[0][0].parts)
+    if state.step == group.start:
         bank.zero_grad()
     for run, _ in live:
         loop.set_rate(run.state, run.plan, run.parts)
     logits = bank(features, (state.epoch, state.step))
     losses = [run.parts.loss(logits[place], targets[place]) for run, place in live]
-    torch.autograd.backward(torch.stack(losses).sum() / group)
-    is_update = state.step + 1 == group_start + group
+    shares = [
+        loop.share_of(loss, targets[place], run.state, run.plan, run.parts)
+        for (run, place), loss in zip(live, losses, strict=True)
+    ]
+    torch.autograd.backward(torch.stack(shares).sum())
+    is_update = state.step + 1 == group.stop
     for (run, place), loss in zip(live, losses, strict=True):
         if is_update:
             loop.update(run.state, run.plan, run.parts)

@@ -158,10 +158,8 @@ def step(
     state: State, plan: Plan, parts: Parts, images: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits"""
-    steps = len(parts.batches)
-    group_start = state.step - state.step % plan.accumulate
-    group = min(plan.accumulate, steps - group_start)
-    if state.step == group_start:
+    group = group_of(state, plan, parts)
+    if state.step == group.start:
         state.optimizer.zero_grad(set_to_none=True)
     images = images.to(parts.device, non_blocking=True)
     if images.dim() == 4:  # pictures, not features
@@ -173,16 +171,47 @@ def step(
         logits = state.forward(images)
     loss = parts.loss(logits, wanted)
     state.clock.mark("forward")
-    scaled = loss / group
-    torch.autograd.backward(state.scaler.scale(scaled) if state.scaler else scaled)
-    if state.step + 1 == group_start + group:
+    share = share_of(loss, wanted, state, plan, parts)
+    torch.autograd.backward(state.scaler.scale(share) if state.scaler else share)
+    if state.step + 1 == group.stop:
         update(state, plan, parts)
     state.clock.mark("backward")
     return loss.detach(), logits
 
 
+def group_of(state: State, plan: Plan, parts: Parts) -> range:
+    """The steps of the epoch that add up their gradients to the optimiser's next step."""
+    start = state.step - state.step % plan.accumulate
+    return range(start, min(start + plan.accumulate, len(parts.batches)))
+
+
+def share_of(
+    loss: torch.Tensor, targets: torch.Tensor, state: State, plan: Plan, parts: Parts
+) -> torch.Tensor:
+    """A batch's loss as its share of its group's, which is the mean over all images of the group.
+
+    Weights of classes are not known before the last batch; `update` divides by them.
+    """
+    group = group_of(state, plan, parts)
+    if len(group) == 1:
+        return loss
+    weight = parts.loss.weight(targets)
+    state.group_weight = weight + (state.group_weight if state.step > group.start else 0)
+    return loss * weight / images_in(group, parts)
+
+
+def images_in(group: range, parts: Parts) -> int:
+    """How many images a group of batches has."""
+    return sum(parts.batches.sizes[group.start : group.stop])
+
+
 def update(state: State, plan: Plan, parts: Parts) -> None:
     """One step of the optimiser, on gradients that may be unscaled, penalised and clipped."""
+    group = group_of(state, plan, parts)
+    if len(group) > 1 and parts.loss.weights is not None:
+        for parameter in state.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad *= images_in(group, parts) / state.group_weight
     if state.scaler and (parts.penalty or plan.clip_norm is not None):
         state.scaler.unscale_(state.optimizer)
     if parts.penalty:

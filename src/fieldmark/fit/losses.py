@@ -1,4 +1,4 @@
-"""What training makes small: logits (n, C) and targets -> a scalar, the batch's mean.
+"""What training makes small: logits (n, C) and targets -> a scalar, the mean over the images.
 
 Targets are classes, (n,) int64, or float shares of the classes, (n, C), as mixed images have
 them; a class and a share of 1 of it give the same. A loss is made from the training images a
@@ -8,6 +8,7 @@ float32 whatever the network computed in.
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,7 +19,23 @@ from torch.nn import functional
 from fieldmark.catalog import Catalog
 from fieldmark.errors import Mistake, SettingsError
 
-Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+@dataclass(frozen=True)
+class Loss:
+    """mean: (logits, targets) -> (). weights: (C,) of classes in that mean; None: all the same."""
+
+    mean: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    weights: torch.Tensor | None = None
+
+    def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """The mean."""
+        return self.mean(logits, targets)
+
+    def weight(self, targets: torch.Tensor) -> torch.Tensor | int:
+        """What the mean of these images is divided by: their number, or the sum of weights ()."""
+        if self.weights is None:
+            return len(targets)
+        return _weight(targets, self.weights.to(targets.device))
 
 
 def _read_weights(value: Any) -> Any:
@@ -76,7 +93,7 @@ def cross_entropy(
         )
         return losses.sum() / _weight(targets, each)
 
-    return loss
+    return Loss(loss, weights)
 
 
 def focal(
@@ -109,7 +126,7 @@ def focal(
         each = weights.to(logs.device)
         return (terms * each).sum() / _weight(shares, each)
 
-    return loss
+    return Loss(loss, weights)
 
 
 LOSSES = Catalog(

@@ -94,6 +94,7 @@ class State:
     stage_begun: int = 0  # epochs that were done before it
     planned: int | None = None  # epochs of the stage
     trials: list[dict[str, Any]] = field(default_factory=list)  # heads that were tried
+    group_weight: torch.Tensor | int = 0  # of the batches that wait for the optimiser's step
     compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
     clock: Clock = field(default_factory=Clock)  # tells where the time went, and decides nothing
 
