@@ -8,11 +8,12 @@ from safetensors.torch import save_file
 
 from fieldmark.errors import DiskError, WeightsError
 from fieldmark.models.assemble import assemble
-from fieldmark.models.bundle import BundleInfo, Classifier, load, read_info, save
+from fieldmark.models.bundle import BundleInfo, Classifier, load, read_info, save, write_info
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.design import Design
 from fieldmark.models.heads import Linear32
 from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.weights import read_weights as open_weights
 from fieldmark.records import InputSpec
 
 SPEC = InputSpec("square:8", 8, mean=(0.1, 0.2, 0.3), std=(0.4, 0.5, 0.6))
@@ -271,3 +272,63 @@ def test_a_full_disk_leaves_the_last_good_bundle(folder, monkeypatch):
     assert load(folder)[1] == INFO
     assert torch.equal(load(folder)[0].network.head.weight, trained().head.weight)
     assert set(contents(folder)) == {"model.json", "model.safetensors"}
+
+
+def zeros_within(path, count=512):
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + count] = bytes(count)
+    path.write_bytes(content)
+
+
+def test_weights_that_were_damaged_are_refused_by_every_reader(folder):
+    path = folder / "model.safetensors"
+    zeros_within(path)
+    sentence = (
+        f"{path}: does not belong to the model.json beside it, or was damaged (its SHA-256 is "
+        "another); copy the bundle again, both files"
+    )
+    for read in (lambda: load(folder), lambda: open_weights(path)):
+        with pytest.raises(WeightsError) as caught:
+            read()
+        assert str(caught.value) == sentence
+
+
+def test_a_bundle_of_before_there_was_a_hash_still_opens(folder):
+    values = json.loads((folder / "model.json").read_text())
+    del values["weights_sha256"]
+    (folder / "model.json").write_text(json.dumps(values))
+    zeros_within(folder / "model.safetensors")
+    assert load(folder)[1] == INFO
+    assert open_weights(folder / "model.safetensors")
+
+
+def test_weights_beside_somebody_elses_model_json_are_read(folder):
+    for content in ("no json", '{"format": "layers-model"}'):
+        (folder / "model.json").write_text(content)
+        assert open_weights(folder / "model.safetensors")
+
+
+def test_model_json_written_alone_still_knows_its_weights(folder):
+    write_info(folder, replace(INFO, temperature=2.5))
+    assert load(folder)[1].temperature == 2.5
+    zeros_within(folder / "model.safetensors")
+    with pytest.raises(WeightsError, match="was damaged"):
+        load(folder)
+
+
+@pytest.mark.parametrize("dies_at", ["write_weights", "_write"])
+def test_a_kill_between_the_two_files_leaves_no_half_of_each(folder, monkeypatch, dies_at):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    if dies_at == "_write":
+        monkeypatch.setattr("fieldmark.models.bundle._write", killed)
+    else:
+        monkeypatch.setattr("pathlib.Path.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        save(folder, small_cnn(3, width=8).state_dict(), INFO)
+    assert "model.json" not in contents(folder)  # "go on with fieldmark train --resume"
+    monkeypatch.undo()
+    save(folder, trained().state_dict(), INFO)
+    assert load(folder)[1] == INFO

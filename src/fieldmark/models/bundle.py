@@ -1,6 +1,9 @@
 """A bundle: model.safetensors and model.json, enough to predict anywhere."""
 
+import hashlib
+import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,7 +13,7 @@ from torch import Tensor, nn
 from fieldmark.errors import WeightsError
 from fieldmark.files import write_json, write_whole
 from fieldmark.models.assemble import KEPT, assemble, kept_outputs
-from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.models.bundle_info import BundleInfo, read_info, refuse_damaged
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.design import Design
 from fieldmark.models.heads import HEADS
@@ -49,22 +52,35 @@ class Classifier(nn.Module):
 
 
 def save(folder: Path, network_state: Mapping[str, Tensor], info: BundleInfo) -> None:
-    """Write the two files into `folder`, each whole or not at all, model.json last.
+    """Write the two files into `folder`, model.json last, with the hash of the weights.
 
-    network_state: of the bare network, not of a Classifier. Raises DiskError where there is
-    no room or no permission.
+    A kill leaves the old pair, no model.json, or the new pair: never half of each. network_state:
+    of the bare network, not of a Classifier. Raises DiskError where there is no room or no
+    permission.
     """
     # a copy each: safetensors takes neither views of one memory nor channels_last
     tensors = {
         name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
         for name, tensor in network_state.items()
     }
-    write_whole(folder / WEIGHTS, lambda draft: draft.write_bytes(serialised(tensors)))
-    write_info(folder, info)
+    content = serialised(tensors)
+
+    def write_weights(draft: Path) -> None:
+        with draft.open("wb") as stream:
+            stream.write(content)
+            os.fsync(stream.fileno())
+        (folder / INFO).unlink(missing_ok=True)  # it is not of the weights that come now
+
+    write_whole(folder / WEIGHTS, write_weights)
+    _write(folder, replace(info, weights_sha256=hashlib.sha256(content).hexdigest()))
 
 
 def write_info(folder: Path, info: BundleInfo) -> None:
     """Write model.json alone, over the one that is there, beside the same weights."""
+    _write(folder, replace(info, weights_sha256=read_info(folder / INFO).weights_sha256))
+
+
+def _write(folder: Path, info: BundleInfo) -> None:
     write_json(folder / INFO, info.to_json())
 
 
@@ -80,6 +96,7 @@ def load(folder: Path) -> tuple[Classifier, BundleInfo]:
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; copy the bundle again, both files")
     tensors = read_safetensors(path)
+    refuse_damaged(path)
     network = _build(design, len(info.classes), tensors)
     own = {name: tensor.shape for name, tensor in network.state_dict().items()}
     given = {name: tensor.shape for name, tensor in tensors.items()}

@@ -1,5 +1,6 @@
 """model.json, the half of a bundle that is read without torch: what the weights are for."""
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +25,8 @@ class BundleInfo:
     several labels an image. temperature: what logits are divided by to become scores. answers:
     of validation, for scores from high to low, how many images have at least that score and how
     many of them are guessed right. weights: where training began. samples_hash: of the table that
-    it was trained on. precision: what it was trained and measured in.
+    it was trained on. precision: what it was trained and measured in. weights_sha256: of the file
+    of weights beside it, whoever wrote it; None of a bundle by an older Fieldmark.
     """
 
     model: str
@@ -43,6 +45,7 @@ class BundleInfo:
     head: str = "linear"
     head_options: dict[str, Any] = field(default_factory=dict)
     resizer: int | None = None
+    weights_sha256: str | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""
@@ -80,3 +83,21 @@ def read_info(path: Path) -> BundleInfo:
         raise WeightsError(
             f"{path}: is damaged ('{where}': {first['msg'].lower()}); copy the bundle again"
         ) from error
+
+
+def refuse_damaged(weights: Path) -> None:
+    """Raise WeightsError where the model.json beside these weights was written with others.
+
+    A file without a bundle's model.json beside it, or with one that knows no hash, passes.
+    """
+    try:
+        wanted = read_info(weights.with_name(INFO)).weights_sha256
+        with weights.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest() if wanted else None
+    except (OSError, WeightsError):  # reading it will say
+        return
+    if found != wanted:
+        raise WeightsError(
+            f"{weights}: does not belong to the {INFO} beside it, or was damaged (its SHA-256 is "
+            "another); copy the bundle again, both files"
+        )

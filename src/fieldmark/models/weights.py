@@ -17,8 +17,10 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from fieldmark.errors import WeightsError
+from fieldmark.models.bundle_info import refuse_damaged
 from fieldmark.models.heads import head_of
 from fieldmark.models.memory import available, refuse_large_file
+from fieldmark.rundir import WEIGHTS
 
 PICKLES = (".pth", ".pt", ".bin")
 TABLES = ("state_dict", "model_state_dict", "model")  # where checkpoints keep their tensors
@@ -51,7 +53,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
 
     A table inside a checkpoint is found, wrappers' prefixes are taken off the names, half
     precision becomes float32, integers stay. Raises WeightsError where the file is missing,
-    damaged, no table of tensors, too large for the memory, or could run code.
+    damaged (which the model.json of a bundle tells, too), no table of tensors, too large for the
+    memory, or could run code.
     """
     if not path.is_file():
         raise WeightsError(f"{path}: there is no such file; check the path")
@@ -62,6 +65,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         )
     refuse_large_file(path, path.stat().st_size, available())
     table = read_safetensors(path) if suffix == ".safetensors" else _read_pickle(path)
+    if path.name == WEIGHTS:
+        refuse_damaged(path)
     while inner := _inner_table(table):
         table = inner
     if not isinstance(table, Mapping) or not _all_tensors(table):
