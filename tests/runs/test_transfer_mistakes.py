@@ -103,6 +103,14 @@ def test_what_does_not_go_together_is_told_in_one_sentence(photos, weights, word
     assert str(caught.value) == sentence
 
 
+def test_all_that_stands_against_these_images_is_told_at_once(photos):
+    words = ["train.monitor=top5_accuracy", "train.lookahead=99", "train.epochs=2", "loss=focal"]
+    with pytest.raises(SettingsError) as caught:
+        prepare(gather(str(photos), [*words, "loss.class_weights=[1, 2]"], {}), QUIET)
+    told = [mistake.where for mistake in caught.value.mistakes]
+    assert told == ["train.monitor", "train.lookahead", "loss.class_weights"]
+
+
 def test_weights_of_another_known_network_are_named(photos, tmp_path):
     path = tmp_path / "weights.safetensors"
     save_file(MODELS.build("squeezenet1_1", {}, 1000).state_dict(), path)

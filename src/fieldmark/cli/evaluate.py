@@ -55,10 +55,12 @@ def command(
         found = evaluate_stored(run, asked, console)
     else:
         from fieldmark.reviews.evaluate import evaluate_new
-        from fieldmark.runs.begin_inspect import data_settings
+        from fieldmark.settings.layers import read
+        from fieldmark.settings.texts import read_words
 
         refuse_other_settings(rest)
-        settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
+        options = {"images": images, "data_dir": data_dir}
+        settings = read([read_words(rest, options, data)]).settings.data
         found = evaluate_new(run, settings, asked, console, device=device)
     if as_json:
         print(json.dumps(found, indent=2, ensure_ascii=False))

@@ -40,10 +40,12 @@ def command(
     from fieldmark.files import check_page
     from fieldmark.reviews.inspect import as_json as in_json
     from fieldmark.reviews.inspect import as_lines, look, write_page
-    from fieldmark.runs.begin_inspect import data_settings
+    from fieldmark.settings.layers import read
+    from fieldmark.settings.texts import read_words
 
     data, rest = split_words(words or [])
-    settings = data_settings(data, rest, {"images": images, "data_dir": data_dir})
+    options = {"images": images, "data_dir": data_dir}
+    settings = read([read_words(rest, options, data)]).settings.data
     path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")
     check_page(path)
     console = Console(quiet=as_json)

@@ -55,7 +55,7 @@ def augmented_sheets(listing: Listing, facts: pl.DataFrame, name: str) -> tuple[
 def _seen(largest: int, name: str) -> InputSpec:
     """What a network would see of images of which the longest side is `largest` pixels."""
     size = min(largest, SIDE)
-    around = round(size * 8 / 7)
+    around = InputSpec("original", size).around
     seen = InputSpec(f"square:{size}" if largest <= SMALL else f"shorter:{around}", size)
     known = normalised_by(read_pipeline(Path(name))) if is_pipeline_file(name) else None
     return replace(seen, mean=known[0], std=known[1]) if known else seen

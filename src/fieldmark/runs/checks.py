@@ -1,25 +1,44 @@
-"""Settings against the catalogs: every mistake at once, then every value made explicit."""
+"""What stands against settings, each asked once and before any work: with the catalogs, the disk
+and the machine (`check`), with the images (`check_images`), with the network (`check_network`).
+"""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fieldmark.catalog import Catalog
 from fieldmark.data.augment import AUGMENTS, is_pipeline_file, read_pipeline
+from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.in_memory import fits_in_memory
+from fieldmark.data.intake import Dataset
+from fieldmark.data.loader import step_sizes
 from fieldmark.data.sources import BUILT_IN
-from fieldmark.errors import Mistake, SettingsError, WeightsError, listed, nearest
+from fieldmark.errors import (
+    Mistake,
+    SettingsError,
+    UserError,
+    WeightsError,
+    counted,
+    listed,
+    nearest,
+)
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
-from fieldmark.judge.metrics import METRICS
-from fieldmark.models import precision, published
-from fieldmark.models.catalog import MODELS
-from fieldmark.models.heads import HEADS
+from fieldmark.judge.metrics import METRICS, TOP
+from fieldmark.models import precision as precisions
+from fieldmark.models import published
+from fieldmark.models.catalog import MODELS, side_mistake
+from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.initialise import INITS
-from fieldmark.settings.tree import Choice, sections
+from fieldmark.models.stages import chosen
+from fieldmark.models.tail import split
+from fieldmark.records import InputSpec
+from fieldmark.settings.tree import Settings, sections
 from fieldmark.track.trackers import check_trackers
 
 Sections = dict[str, dict[str, Any]]
@@ -37,6 +56,15 @@ AUTO = {"model": ("small_cnn", "mobilenet_v2"), "augment": ("light", "standard")
 NO_WEIGHTS = (
     "needs weights that were trained before; leave --weights none out, or give --weights FILE"
 )
+NO_RESIZE = (  # augmentations that take the stored form as it is
+    "none",
+    "light",
+    "crop",
+    "cifar",
+    "contrast",
+    "cifar-albumentations",
+    "contrast-albumentations",
+)
 MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
 
 
@@ -46,47 +74,239 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     weights: whether the weights to begin with must be there; a checkpoint has its own.
     trackers: whether they must be installed; a run that goes on does without, and says so.
     """
-    mistakes = _check_source(raw["data"])
-    mistakes += _check_weights(raw["model"]) if weights else []
-    for section, catalog in CATALOGS.items():
-        mistakes += _check_choice(section, catalog, raw[section])
-    monitor = raw["train"].get("monitor", "macro_f1")
-    if monitor not in MONITORS:
-        hint = nearest(str(monitor), MONITORS) or f"; there are {listed(MONITORS, most=20)}"
-        mistakes.append(Mistake("train.monitor", f"there is no figure '{monitor}'{hint}"))
-    mistakes += _check_figures(raw["train"].get("figures", ())) + _check_init(raw["model"])
-    if trackers:
-        mistakes += check_trackers(_as_list(raw.get("track", {}).get("to", ())))
-    return mistakes + _check_training(raw) + _check_device(raw["run"])
-
-
-def settle(choice: Choice, catalog: Catalog) -> dict[str, Any]:
-    """A section as plain values, each option of the chosen builder explicit and of its type."""
-    values, _ = catalog.read(choice.name, choice.options)
-    defaults = {
-        option: parameter.default for option, parameter in catalog[choice.name].options().items()
+    whole = {
+        name: {key: field.default for key, field in part.model_fields.items()} | raw.get(name, {})
+        for name, part in sections().items()
     }
-    fixed = {name: getattr(choice, name) for name in type(choice).model_fields}
-    return {**fixed, **defaults, **values}
+    mistakes = _check_source(raw["data"].get("source"))
+    mistakes += check_weights(**_named(whole["model"], "name", "weights")) if weights else []
+    for section, catalog in CATALOGS.items():
+        mistakes += _check_choice(section, catalog, whole[section])
+    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], MONITORS)
+    mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
+    mistakes += _check_init(**_named(whole["model"], "init", "weights"))
+    mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
+    mistakes += _check_training(whole)
+    return mistakes + _check_device(**_named(whole["run"], "device", "precision"))
 
 
-def _check_figures(wanted: Any) -> list[Mistake]:
+def check_weights(name: str, weights: str) -> list[Mistake]:
+    """Whether the weights to begin with are there, or are published."""
+    if weights in ("auto", "none", "default") or Path(weights).is_file():
+        return []
+    if name not in MODELS and name != "auto":
+        return []  # the name's own mistake is told
+    try:
+        if published.version_of("mobilenet_v2" if name == "auto" else name, weights) is not None:
+            return []
+        what = f"there is no file '{weights}'; name a .safetensors or .pth file"
+    except WeightsError as error:
+        what = str(error)
+    return [Mistake("model.weights", what)]
+
+
+def settle(values: Mapping[str, Mapping[str, Any]]) -> Settings:
+    """The tree, each option of a chosen builder explicit and of its type.
+
+    Raises SettingsError with what stands against options of a choice that was only made now.
+    """
+    settled, mistakes = {}, []
+    for section, catalog in CATALOGS.items():
+        name, own = values[section]["name"], sections()[section].model_fields
+        options = {key: value for key, value in values[section].items() if key not in own}
+        read, found = catalog.read(name, options)
+        mistakes += [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in found]
+        if not found:
+            defaults = {key: each.default for key, each in catalog[name].options().items()}
+            settled[section] = {**values[section], **defaults, **read}
+    if mistakes:
+        raise SettingsError(mistakes)
+    return Settings.model_validate({**values, **settled})
+
+
+def check_images(settings: Settings, data: Dataset) -> None:
+    """All that stands against concrete settings with these images. Raises SettingsError."""
+    mistakes = [
+        *_against_input(settings),
+        *_against_features(settings, data),
+        *_against_figures(settings, data),
+        *_against_lookahead(settings, data),
+    ]
+    reason = against_batches(settings, len(data.samples)) if settings.augment.by == "batch" else ""
+    mistakes += [Mistake("augment.by", reason)] if reason else []
+    optimizer, loss = settings.optimizer, settings.loss
+    parameters = [torch.nn.Parameter(torch.zeros(1))]
+    try:
+        OPTIMIZERS.build(optimizer.name, optimizer.options, parameters)
+    except ValueError as error:
+        mistakes.append(Mistake(f"optimizer {optimizer.name}", str(error)))
+    try:
+        LOSSES.build(loss.name, loss.options, np.ones(len(data.classes)))
+    except SettingsError as error:
+        mistakes += error.mistakes
+    if mistakes:
+        raise SettingsError(mistakes)
+
+
+def check_augmenting(settings: Settings, spec: InputSpec) -> None:
+    """Let the augmentation refuse what it cannot do, or lacks. Raises SettingsError."""
+    augment = settings.augment
+    if augment.by == "image" or settings.features.views > 1:
+        AUGMENTS.build(augment.name, augment.options, spec)
+    if augment.by == "batch":
+        BATCH_AUGMENTS[augment.name](spec, **augment.options)
+
+
+def check_network(settings: Settings, network: torch.nn.Module) -> None:
+    """What stands against settings with this network. Raises SettingsError."""
+    mistakes, train = [], settings.train
+    for stage in train.stages:
+        try:
+            chosen(network, stage.train)
+        except UserError as error:
+            where = "--unfreeze" if settings.model.unfreeze else "train.stages"
+            mistakes.append(Mistake(where, str(error)))
+    norms = (torch.nn.BatchNorm1d, torch.nn.BatchNorm2d)
+    part = head_of(network)[1] if train.norm_frozen or train.head_alone else network
+    if train.batch_size == 1 and any(isinstance(module, norms) for module in part.modules()):
+        what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
+        mistakes.append(Mistake("--batch-size", what))
+    if mistakes:
+        raise SettingsError(mistakes)
+    if any(stage.head_alone for stage in train.stages):
+        split(network, int(settings.input.size))
+
+
+def against_batches(settings: Settings, count: int) -> str:
+    """Why these images cannot be changed a batch at a time; "" where they can."""
+    name, seen = settings.augment.name, settings.input
+    if name not in BATCH_AUGMENTS:
+        return f"'{name}' works on one image at a time; take image or {listed(BATCH_AUGMENTS)}"
+    if not fits_in_memory(InputSpec(seen.stored, int(seen.size)), count):
+        return "only small square images that fit in memory can be changed so; take image"
+    if settings.train.head_alone:
+        return "a head alone is trained on features; leave it out"
+    return ""
+
+
+def _against_input(settings: Settings) -> Iterator[Mistake]:
+    """The stored form and the network with this size, and this augmentation."""
+    model, seen, augment = settings.model, settings.input, settings.augment.name
+    word, side = [*seen.stored.split(":"), ""][:2]
+    if side and int(side) < int(seen.size):
+        what = f"{seen.stored} is smaller than the {seen.size} px the network sees"
+        yield Mistake("input.stored", what)
+    elif word == "original" and augment in NO_RESIZE:
+        yield Mistake(
+            "input.stored",
+            f"original needs an augmentation that resizes, which '{augment}' does not; "
+            f"take shorter:{seen.size}, or --augment standard",
+        )
+    unseen = side_mistake(model.name, model.options, model.resizer or int(seen.size))
+    if unseen is not None:
+        yield Mistake("--image-size", unseen)
+
+
+def _against_features(settings: Settings, data: Dataset) -> Iterator[Mistake]:
+    """Training a head on features."""
+    features, train = settings.features, settings.train
+    tried = {"rates": features.rates, "seeds": features.seeds, "heads": features.heads}
+    several = any(len(values or ()) > 1 for values in tried.values())
+    if several and not len(data.samples.rows("val")):
+        what = (
+            "to choose among several heads needs validation images; "
+            "leave data.val=none out, or name one rate, seed and head"
+        )
+        yield Mistake("features", what)
+    plain = settings.augment.name == "none"
+    if features.views > 1 and plain:
+        what = "all views of an image are the same without augmentation; give --augment standard"
+        yield Mistake("features.views", what)
+    asked = [name for name, values in tried.items() if values is not None]
+    asked = ["views", *asked] if features.views > 1 else asked
+    if asked and not any(stage.head_alone for stage in train.stages):
+        what = "speaks of a head that is trained alone, and no stage does that; take --freeze"
+        yield Mistake(f"features.{asked[0]}", what)
+    if train.head_alone:
+        yield from _against_head_alone(settings)
+
+
+def _against_head_alone(settings: Settings) -> Iterator[Mistake]:
+    """What is of training on images, and would change nothing where only a head is trained."""
+    if settings.model.resizer:
+        what = "a resizer has to be trained, and --freeze does not; leave one of them out"
+        yield Mistake("model.resizer", what)
+    if settings.features.views == 1 and settings.augment.name != "none":
+        what = (
+            "changes nothing where each image is seen once, as evaluation sees it; "
+            "give features.views=10, or leave --freeze or this out"
+        )
+        yield Mistake("augment.name", what)
+    if settings.mix.name != "none":
+        what = (
+            "mixes pictures, and a head alone is trained on features; "
+            "leave it out, or leave --freeze out"
+        )
+        yield Mistake("mix.name", what)
+    for key in ("bias_factor", "decay_on"):
+        if getattr(settings.train, key) != type(settings.train).model_fields[key].default:
+            what = "is for training on images, and a head alone is trained on features"
+            yield Mistake(f"train.{key}", f"{what}; leave it out")
+
+
+def _against_figures(settings: Settings, data: Dataset) -> Iterator[Mistake]:
+    """Top-5 accuracy says nothing of few classes."""
+    asked = {"train.monitor": (settings.train.monitor,), "train.figures": settings.train.figures}
+    for key, names in asked.items():
+        if "top5_accuracy" in names and len(data.classes) <= TOP:
+            what = f"top5_accuracy is not defined for {len(data.classes)} classes; take accuracy"
+            yield Mistake(key, what)
+
+
+def _against_lookahead(settings: Settings, data: Dataset) -> Iterator[Mistake]:
+    """Slow weights that nothing moves stay what they were; a head that others follow has none."""
+    train = settings.train
+    batches = len(step_sizes(len(data.samples.rows("train")), train.batch_size))
+    stages = [stage for stage in train.stages if train.head_alone or not stage.head_alone]
+    epochs = min(stage.epochs or train.epochs for stage in stages)
+    steps = -(-batches // train.accumulate) * epochs
+    if train.lookahead and train.lookahead > steps:
+        of_what = "the run" if len(train.stages) == 1 else "a stage"
+        what = (
+            f"{train.lookahead} is more than the {counted(steps, 'step')} of {of_what}, so nothing "
+            "would be learned; take a smaller one, or a smaller --batch-size"
+        )
+        yield Mistake("train.lookahead", what)
+
+
+def _named(values: Mapping[str, Any], *names: str) -> dict[str, str]:
+    """Some of a section's values as texts."""
+    return {name: str(values[name]) for name in names}
+
+
+def _check_source(source: Any) -> list[Mistake]:
+    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
+        return []
+    there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
+    hint = nearest(source, BUILT_IN) or there
+    return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
+
+
+def _check_figures(key: str, wanted: Any, known: Mapping[str, Any]) -> list[Mistake]:
     """Names that are no figure of an epoch."""
-    names = _as_list(wanted)
     return [
-        Mistake("train.figures", f"there is no figure '{name}'{hint}")
-        for name in names
-        if name not in METRICS
-        for hint in (nearest(name, METRICS) or f"; there are {listed(METRICS, most=20)}",)
+        Mistake(key, f"there is no figure '{name}'{hint}")
+        for name in _as_list(wanted)
+        if name not in known
+        for hint in (nearest(name, known) or f"; there are {listed(known, most=20)}",)
     ]
 
 
-def _check_init(model: Mapping[str, Any]) -> list[Mistake]:
+def _check_init(init: str, weights: str) -> list[Mistake]:
     """A way to draw weights that there is not, or that would draw over others."""
-    name, weights = str(model.get("init", "pytorch")), str(model.get("weights", "auto"))
-    _, mistakes = INITS.read(name, {})
+    _, mistakes = INITS.read(init, {})
     found = [Mistake("model.init", each.what) for each in mistakes]
-    if not found and name != "pytorch" and weights not in ("auto", "none"):
+    if not found and init != "pytorch" and weights not in ("auto", "none"):
         what = "draws random weights, and this run begins with others; add --weights none"
         found.append(Mistake("model.init", what))
     return found
@@ -100,12 +320,16 @@ def _as_list(value: Any) -> list[str]:
 
 
 def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> list[Mistake]:
-    fields = sections()[section].model_fields
-    name = str(values.get("name", fields["name"].default))
+    name = str(values["name"])
     if section == "augment" and is_pipeline_file(name):
-        return _check_pipeline(name)
-    options = {key: value for key, value in values.items() if key not in fields}
-    if name == "auto":  # known only when the images are: checked again then
+        try:
+            read_pipeline(Path(name))
+        except SettingsError as error:
+            return [Mistake("augment.name", each.what) for each in error.mistakes]
+        return []
+    own = sections()[section].model_fields
+    options = {key: value for key, value in values.items() if key not in own}
+    if name == "auto":  # known only when the images are; `settle` refuses what it does not take
         taken = {option for each in AUTO[section] for option in catalog[each].options()}
         return [
             Mistake(f"{section}.{key}", _never_chosen(section, catalog, key, taken))
@@ -126,66 +350,32 @@ def _never_chosen(section: str, catalog: Catalog, option: str, taken: set[str]) 
     return f"{what}; {listed(others, most=4)} {do}: add --{section} {others[0]}"
 
 
-def _check_pipeline(name: str) -> list[Mistake]:
-    try:
-        read_pipeline(Path(name))
-    except SettingsError as error:
-        return [Mistake("augment.name", each.what) for each in error.mistakes]
-    return []
-
-
-def _check_source(values: Mapping[str, Any]) -> list[Mistake]:
-    source = values.get("source")
-    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
-        return []
-    there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
-    hint = nearest(source, BUILT_IN) or there
-    return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
-
-
-def _check_weights(values: Mapping[str, Any]) -> list[Mistake]:
-    name, weights = str(values.get("name", "auto")), str(values.get("weights", "auto"))
-    if weights in ("auto", "none", "default") or Path(weights).is_file():
-        return []
-    if name not in MODELS and name != "auto":
-        return []  # the name's own mistake is told
-    try:
-        if published.version_of("mobilenet_v2" if name == "auto" else name, weights) is not None:
-            return []
-        what = f"there is no file '{weights}'; name a .safetensors or .pth file"
-    except WeightsError as error:
-        what = str(error)
-    return [Mistake("model.weights", what)]
-
-
-def _check_training(raw: Sections) -> list[Mistake]:
+def _check_training(whole: Sections) -> list[Mistake]:
     """What does not go together."""
-    model, features, train = raw["model"], raw.get("features", {}), raw["train"]
+    model, train = whole["model"], whole["train"]
     mistakes = []
     without = (None, "none", "auto", "null")
-    if train.get("lookahead") not in without and train.get("ema") not in without:
+    if train["lookahead"] not in without and train["ema"] not in without:
         what = "keeps slow weights, and train.ema an average; leave one of them out"
         mistakes.append(Mistake("train.lookahead", what))
-    if model.get("freeze") in (True, "true") and model.get("unfreeze"):
+    if model["freeze"] in (True, "true") and model["unfreeze"]:
         mistakes.append(Mistake("model.unfreeze", "does not go with --freeze; leave one out"))
-    heads = _as_list(features.get("heads"))
+    heads, own = _as_list(whole["features"]["heads"]), whole["head"]["name"]
     for head in heads:
-        _, found = HEADS.read(str(head), {})
+        _, found = HEADS.read(head, {})
         mistakes += [Mistake("features.heads", each.what) for each in found]
-    own = raw.get("head", {}).get("name", "linear")
     if heads and "after" in (*heads, own) and set(heads) != {own}:
         what = "'after' works on other features; train it by itself with --head after"
         mistakes.append(Mistake("features.heads", what))
     return mistakes
 
 
-def _check_device(values: Mapping[str, Any]) -> list[Mistake]:
-    wanted = str(values.get("device", "auto"))
-    mistakes = precision.check_device(wanted)
+def _check_device(device: str, precision: str) -> list[Mistake]:
+    mistakes = precisions.check_device(device)
     if mistakes:  # a device of no known form is told by the settings' own reading
         return [each for each in mistakes if not each.what.startswith("must be")]
     try:
-        device = precision.pick_device(wanted)
+        found = precisions.pick_device(device)
     except RuntimeError:
         return []
-    return precision.check(str(values.get("precision", "auto")), torch.device(device))
+    return precisions.check(precision, torch.device(found))

@@ -1,34 +1,44 @@
 """Settings made concrete: no `auto` is left, every option is explicit, every origin is known."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from fieldmark.console import Console
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
+from fieldmark.data.channels import channels_of
 from fieldmark.data.intake import Dataset
-from fieldmark.errors import Mistake, SettingsError, WeightsError
+from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import family
 from fieldmark.models.outline import outline
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
-from fieldmark.runs.against import against_batches, check_by, check_features, check_input
-from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
-from fieldmark.runs.stages import HEAD, plan
+from fieldmark.records import InputSpec, Samples
+from fieldmark.runs.checks import (
+    CATALOGS,
+    NO_WEIGHTS,
+    against_batches,
+    check_augmenting,
+    check_images,
+    settle,
+)
+from fieldmark.runs.stages import plan
 from fieldmark.settings.layers import Resolved
-from fieldmark.settings.tree import Settings
+from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
 SMALL = 64  # pixels: images up to here are small, and seen at their own size
 TINY = 16  # pixels: up to here a second thread costs more than it gives
 LARGE = 512  # pixels a side that a learned resizer takes
 NORMALIZE = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "imagenet": (InputSpec.mean, InputSpec.std),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 CHOSEN = "chosen for this data and machine"
@@ -60,12 +70,9 @@ class Filling:
             self.put(key, value)
 
 
-def make_concrete(
-    resolved: Resolved, data: Dataset, *, load: bool = True
-) -> tuple[Settings, dict[str, str]]:
+def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolved:
     """Settings without any `auto` and with every option explicit, and where each came from.
 
-    load: whether the weights to begin with will be read, and so must be there.
     Raises SettingsError with what only the images and the names that they decide can tell, and
     WeightsError for a file that has to say which network it is of and cannot.
     """
@@ -80,23 +87,46 @@ def make_concrete(
     fill_input(filling, longest)
     fill_own_size(filling)
     fill_training(filling, given)
-    fill_augmenting(filling, len(data.samples))
-    fill_machine(filling, data)
     if not data.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
         filling.fill("augment.flip", False)
-    values = filling.values
-    mistakes = (
-        check(values, weights=load, trackers=False)
-        + check_input(values)
-        + check_features(values, data)
-    )
-    mistakes += check_by(values, len(data.samples))
-    if mistakes:
-        raise SettingsError(mistakes)
-    for section, catalog in CATALOGS.items():
-        choice = type(getattr(given, section)).model_validate(values[section])
-        values[section] = settle(choice, catalog)
-    return Settings.model_validate(values), filling.origins
+    settings = settle(filling.values)
+    if settings.augment.by == "auto":
+        reason = against_batches(settings, len(data.samples))
+        filling.fill("augment.by", "image" if reason else "batch")
+    fill_machine(filling, data)
+    settings = settle(filling.values)
+    check_images(settings, data)
+    if settings.input.normalize == "dataset":
+        with console.bar("measuring channels", len(data.samples.rows("train"))) as bar:
+            filling.put("input.normalize", own_channels(settings, data.samples, bar.advance))
+        images = counted(len(data.samples.rows("train")), "training image")
+        filling.origins["input.normalize"] = f"the channels of the {images}"
+        settings = settle(filling.values)
+    check_augmenting(settings, input_spec(settings))
+    return Resolved(settings, filling.origins)
+
+
+def input_spec(settings: Settings) -> InputSpec:
+    """What the network sees."""
+    given = settings.input.normalize
+    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
+    return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
+
+
+def own_channels(
+    settings: Settings, samples: Samples, advance: Callable[[int], None]
+) -> tuple[float, ...]:
+    """The mean and standard deviation of the training images' channels, six numbers.
+
+    They are numbers in the settings from here on, so that a run that goes on has the same.
+    """
+    spec = InputSpec(settings.input.stored, int(settings.input.size))  # as they are before that
+    mean, std = channels_of(samples, samples.rows("train"), spec, advance)
+    numbers = tuple(float(f"{value:.6g}") for value in (*mean, *std))
+    if min(numbers[3:]) <= 0:
+        what = "the training images are of one colour in a channel; take half or imagenet"
+        raise SettingsError([Mistake("input.normalize", what)])
+    return numbers
 
 
 def make_paths_absolute(filling: Filling) -> None:
@@ -159,7 +189,8 @@ def fill_input(filling: Filling, longest: int) -> None:
     else:
         small = max(size, longest) <= SMALL
         filling.fill(
-            "input.stored", f"square:{size}" if small else f"shorter:{round(size * 8 / 7)}"
+            "input.stored",
+            f"square:{size}" if small else f"shorter:{InputSpec('original', size).around}",
         )
     channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
     known = [name for name, each in NORMALIZE.items() if each == channels]
@@ -194,13 +225,14 @@ def fill_training(filling: Filling, given: Settings) -> None:
     if given.model.unfreeze == "gradual":
         layers = len(stages(outline(filling.get("model.name"), 2))) - 1
     planned = plan(given, has_weights=has_weights, layers=layers)
-    once = given.features.views == 1 and all(s["train"] == HEAD for s in planned["stages"])
+    stages_of = TrainSettings(stages=planned["stages"])
+    once = given.features.views == 1 and stages_of.head_alone
     seen = "light" if filling.get("input.size") <= SMALL else "standard"
     filling.fill("augment.name", "none" if once else seen)
     filling.put("train.stages", planned["stages"])
     filling.fill("train.epochs", planned["epochs"])
     filling.fill("optimizer.lr", planned["lr"])
-    tuned = has_weights and any(stage["train"] != HEAD for stage in planned["stages"])
+    tuned = has_weights and not stages_of.head_alone
     filling.fill("train.batch_size", 32 if tuned else 64)
     filling.fill("train.layer_decay", 0.9 if tuned else 1.0)
     filling.fill("train.norm_frozen", tuned)
@@ -221,13 +253,6 @@ def fill_machine(filling: Filling, data: Dataset) -> None:
     in_memory = data.embedded or filling.get("augment.by") == "batch"
     workers = 0 if in_memory else max(1, min(4, (os.cpu_count() or 2) - 1))
     filling.fill("run.workers", workers)
-
-
-def fill_augmenting(filling: Filling, count: int) -> None:
-    """Where images are changed: a batch at a time wherever that can be."""
-    if filling.get("augment.by") == "auto":
-        reason = against_batches(filling.values, count)
-        filling.fill("augment.by", "image" if reason else "batch")
 
 
 def absolute(source: str) -> str:

@@ -26,7 +26,7 @@ from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
 from fieldmark.judge.metrics import measure
 from fieldmark.models.assemble import assemble
-from fieldmark.models.heads import HEADS, head_of, redrawn
+from fieldmark.models.heads import head_of, redrawn
 from fieldmark.models.infer import evaluating
 from fieldmark.models.tail import split
 from fieldmark.models.weights import fill
@@ -40,8 +40,7 @@ from fieldmark.runs.parts import (
     train_counts,
 )
 from fieldmark.runs.prepare import Prepared, bundle_info, design
-from fieldmark.runs.stages import HEAD
-from fieldmark.settings.tree import HeadSettings, Settings
+from fieldmark.settings.tree import Settings
 
 
 class Frozen:
@@ -55,7 +54,7 @@ class Frozen:
         self.prepared, self._console = prepared, console
         self.clock = Clock(prepared.device.type)
         self._known: tuple[str, Features] | None = None  # of the body with this hash
-        self._only_head = all(s.train == HEAD for s in prepared.settings.train.stages)
+        self._only_head = prepared.settings.train.head_alone
         no_pixels = self._only_head and prepared.settings.features.views == 1
         with self.clock("decoding"):
             self.stored = None if no_pixels else stored_images(prepared, console)
@@ -268,9 +267,7 @@ def optimizer(
 
 def with_head(prepared: Prepared, head: str) -> Prepared:
     """The run with another kind of head, new, on the same body."""
-    values = prepared.settings.model_dump()
-    values["head"] = settle(HeadSettings(name=head), HEADS)
-    settings = Settings.model_validate(values)
+    settings = settle({**prepared.settings.model_dump(), "head": {"name": head}})
     network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
     place = head_of(prepared.model.network)[0]
     own = {n: t.shape for n, t in network.state_dict().items() if not n.startswith(f"{place}.")}

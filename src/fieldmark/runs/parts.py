@@ -31,7 +31,7 @@ from fieldmark.models.infer import infer
 from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.runs.checks import MONITORS
 from fieldmark.runs.prepare import Prepared
-from fieldmark.runs.stages import HEAD, HEAD_PATIENCE
+from fieldmark.runs.stages import HEAD_PATIENCE
 from fieldmark.settings.tree import PenaltySettings, Settings, StageSettings, TrainSettings
 
 PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
@@ -47,7 +47,7 @@ def stage_of(settings: Settings, index: int) -> StageSettings:
 
 def is_on_features(settings: Settings, index: int) -> bool:
     """Whether a stage trains the head alone, on what the rest of the network gives."""
-    return bool(settings.train.stages[index].train == HEAD)
+    return settings.train.stages[index].head_alone
 
 
 def new_state(prepared: Prepared, index: int, clock: Clock | None = None) -> State:

@@ -12,15 +12,11 @@ import torch
 
 from fieldmark import streams
 from fieldmark.console import Console
-from fieldmark.data.channels import channels_of
 from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import (
-    Mistake,
-    SettingsError,
     WeightsError,
-    counted,
     listed,
 )
 from fieldmark.machine import versions
@@ -34,17 +30,8 @@ from fieldmark.models.memory import available, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
-from fieldmark.runs.against import (
-    check_augmenting,
-    check_batch,
-    check_figures,
-    check_lookahead,
-    check_loss,
-    check_optimizer,
-    check_stages,
-    try_size,
-)
-from fieldmark.runs.concrete import NORMALIZE, make_concrete
+from fieldmark.runs.checks import check_network
+from fieldmark.runs.concrete import input_spec, make_concrete
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
@@ -91,52 +78,16 @@ def prepare(
     """
     if data is None:
         data = take_in(resolved.settings.data, console)
-    samples = data.samples
-    concrete, origins = make_concrete(resolved, data, load=load)
-    check_optimizer(concrete)
-    if concrete.input.normalize == "dataset":
-        concrete, origins = with_own_channels(concrete, origins, samples, console)
-    spec = input_spec(concrete)
-    check_augmenting(concrete, spec)
-    device = torch.device(concrete.run.device)
-    model, weight_notes = build(concrete, samples.classes, spec, load=load)
-    if load and concrete.model.weights == "none":
-        learn_from_images(model, samples)
-    check_stages(concrete, model.network)
-    check_batch(concrete, model)
-    check_loss(concrete, samples)
-    check_figures(concrete, samples)
-    check_lookahead(concrete, samples)
+    concrete = make_concrete(resolved, data, console)
+    settings = concrete.settings
+    spec = input_spec(settings)
+    model, weight_notes = build(settings, data.classes, spec, load=load)
+    if load and settings.model.weights == "none":
+        learn_from_images(model, data.samples)
     data = replace(data, notes=tuple(dict.fromkeys([*data.notes, *weight_notes])))
-    info = bundle_info(concrete, samples, spec)
-    return Prepared(concrete, origins, data, spec, model, info, device)
-
-
-def input_spec(settings: Settings) -> InputSpec:
-    """What the network sees."""
-    given = settings.input.normalize
-    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
-    return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
-
-
-def with_own_channels(
-    settings: Settings, origins: dict[str, str], samples: Samples, console: Console
-) -> tuple[Settings, dict[str, str]]:
-    """The settings with the mean and standard deviation of the training images' channels.
-
-    They are numbers in the settings from here on, so that a run that goes on has the same.
-    """
-    rows = samples.rows("train")
-    spec = InputSpec(settings.input.stored, int(settings.input.size))  # as they are before that
-    with console.bar("measuring channels", len(rows)) as bar:
-        mean, std = channels_of(samples, rows, spec, bar.advance)
-    numbers = tuple(float(f"{value:.6g}") for value in (*mean, *std))
-    if min(numbers[3:]) <= 0:
-        what = "the training images are of one colour in a channel; take half or imagenet"
-        raise SettingsError([Mistake("input.normalize", what)])
-    read = settings.input.model_copy(update={"normalize": numbers})
-    where = {"input.normalize": f"the channels of the {counted(len(rows), 'training image')}"}
-    return settings.model_copy(update={"input": read}), {**origins, **where}
+    info = bundle_info(settings, data.samples, spec)
+    device = torch.device(settings.run.device)
+    return Prepared(settings, concrete.origins, data, spec, model, info, device)
 
 
 def learn_from_images(model: Classifier, samples: Samples) -> None:
@@ -172,12 +123,12 @@ def build(
     load: False leaves random weights, for a run whose checkpoint brings its own.
     """
     model = settings.model
-    try_size(settings, model.resizer or spec.size)
     refuse_large_network(model.name, model.options, available())
     torch.manual_seed(streams.word(Stream.WEIGHTS, settings.run.seed))
     if model.weights == "none" or not load:
         network = assemble(design(settings), len(classes))
         INITS.build(model.init, {})(network)
+        check_network(settings, network)
         return Classifier(network, spec), []
     path = Path(model.weights)
     if not path.is_file():
@@ -190,6 +141,7 @@ def build(
         )
     except WeightsError as error:
         raise WeightsError(f"{path}: {other_network(tensors, model.name) or error}") from error
+    check_network(settings, network)
     head = f"{head_of(network)[0]}."
     left = [*report.skipped, *report.missing, *report.unexpected]
     other = [name for name in left if not name.startswith(head)]

@@ -9,12 +9,13 @@ from fieldmark.data.intake import Dataset, changed_images
 from fieldmark.errors import (
     DataError,
     RunError,
+    SettingsError,
     counted,
 )
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
-from fieldmark.runs.checks import check
+from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.guard import guarded
 from fieldmark.runs.parts import (
     is_on_features,
@@ -60,6 +61,10 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         # the head 'after' is as wide as the layer in the file that it keeps
         keeps = resolved.settings.head.name == "after"
         load = again or keeps or not Checkpoints(run.checkpoint).is_there
+        model = resolved.settings.model
+        mistakes = check_weights(model.name, model.weights) if load else []
+        if mistakes:
+            raise SettingsError(mistakes)
         prepared = prepare(resolved, console, data, load=load)
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):
@@ -85,7 +90,7 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
     command = first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
-    checks = partial(check, weights=not Checkpoints(run.checkpoint).is_there, trackers=False)
+    checks = partial(check, weights=False, trackers=False)
     return read(layers, [checks]), command or f"fieldmark train --config {run.settings}"
 
 

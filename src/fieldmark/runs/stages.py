@@ -31,7 +31,7 @@ def plan(settings: Settings, *, has_weights: bool, layers: int) -> dict[str, Any
     *before, last = wanted
     epochs = one_of("train.epochs", settings.train.epochs, last.epochs)
     lr = one_of("optimizer.lr", settings.optimizer.options.get("lr"), last.lr)
-    kind = "head" if last.train == HEAD else "tuned" if has_weights else "random"
+    kind = "head" if last.head_alone else "tuned" if has_weights else "random"
     epochs = epochs or (1 if settings.model.unfreeze == "gradual" else EPOCHS[kind])
     lr = float(lr) if lr is not None else usual_rate(settings.optimizer.name, kind)
     stages = [
@@ -77,7 +77,7 @@ def implied(settings: Settings, has_weights: bool, layers: int) -> list[tuple[st
 
 def default_epochs(stage: StageSettings, settings: Settings, last: int) -> int:
     """Epochs of a stage that is not the last and does not say them."""
-    if stage.train == HEAD:
+    if stage.head_alone:
         return EPOCHS["head"]
     return 1 if settings.model.unfreeze == "gradual" else last
 
@@ -87,7 +87,7 @@ def default_rate(stage: StageSettings, settings: Settings, last: float, way: flo
 
     With gradual unfreezing it falls from stage to stage.
     """
-    if stage.train == HEAD:
+    if stage.head_alone:
         return usual_rate(settings.optimizer.name, "head")
     if stage.train == RESIZER:  # it is new, as random weights are
         return usual_rate(settings.optimizer.name, "random")

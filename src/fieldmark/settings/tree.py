@@ -244,6 +244,11 @@ class StageSettings(Section):
     epochs: Count | None = None
     lr: Rate | None = None
 
+    @property
+    def head_alone(self) -> bool:
+        """Whether it trains the head alone, and so may do it on features."""
+        return self.train == ("head",)
+
 
 Stages = Annotated[tuple[StageSettings, ...], Field(min_length=1)]
 if TYPE_CHECKING:  # what these are once a run is concrete; before, they may be "auto"
@@ -332,6 +337,11 @@ class TrainSettings(Section):
         10.0, description="minutes between checkpoints inside a long epoch"
     )
     steps_every: Count = Field(10, description="steps between rows of steps.csv")
+
+    @property
+    def head_alone(self) -> bool:
+        """Whether nothing but the head is trained; of stages that are concrete."""
+        return all(stage.head_alone for stage in self.stages)
 
 
 class RunSettings(Section):
