@@ -34,17 +34,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fieldmark.judge.areas import placements
+from fieldmark.judge.evidence import Evidence, Margins, mean_of_present, placements
 from fieldmark.judge.intervals import intervals
-from fieldmark.judge.metrics import (
-    METRICS,
-    Evidence,
-    Margins,
-    averages,
-    mean_of_present,
-    overall,
-    per_class,
-)
+from fieldmark.judge.metrics import METRICS, averages, overall, per_class
 
 SIZES = (50, 200, 1000)
 RIGHT = (0.65, 0.8, 0.9, 0.97)

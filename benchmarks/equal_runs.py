@@ -33,8 +33,7 @@ from typing import NamedTuple
 import numpy as np
 
 import fieldmark
-from fieldmark.judge.areas import class_areas
-from fieldmark.judge.metrics import Evidence
+from fieldmark.judge.evidence import Evidence, class_areas
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.compare import compare, pair
 from fieldmark.reviews.contender import Contender

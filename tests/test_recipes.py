@@ -124,7 +124,7 @@ def _plain(value):
 def metrics_table():
     rows = ["| name | meaning | better |", "|---|---|---|"]
     words = {"max": "more", "min": "less"}
-    rows += [f"| `{name}` | {what} | {words[way]} |" for name, (what, way) in METRICS.items()]
+    rows += [f"| `{name}` | {row.meaning} | {words[row.better]} |" for name, row in METRICS.items()]
     return "\n".join(rows)
 
 

@@ -7,15 +7,10 @@ import polars as pl
 import pytest
 
 from fieldmark.errors import DataError
-from fieldmark.judge.by import (
-    NONE,
-    figures_by,
-    table_lines,
-    values_by_column,
-    warnings,
-)
+from fieldmark.judge.by import NONE, figures_by, values_by_column
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions, Samples
+from fieldmark.report.figure_words import by_lines, by_warnings
 
 CLASSES = ("cat", "dog")
 
@@ -133,7 +128,7 @@ def test_of_a_column_that_is_the_group_a_values_intervals_go_by_its_images_and_i
     assert 0 < low < high < 1
     assert high - low < 0.5
     assert all(its["within_group"] for its in found.values())
-    assert table_lines("group", "test", found)[-1] == (
+    assert by_lines("group", "test", found)[-1] == (
         "  each value is one group: its interval is of other images of that group"
     )
 
@@ -147,7 +142,7 @@ def test_a_value_of_another_column_that_is_of_one_group_is_one_trial():
     low, high = found["A"]["intervals"]["accuracy"]
     assert high - low > 0.7
     assert not any("within_group" in its for its in found.values())
-    assert table_lines("site", "test", found)[-1] == (
+    assert by_lines("site", "test", found)[-1] == (
         "  of one or two groups, which tell nearly nothing: 'A'"
     )
 
@@ -164,8 +159,8 @@ def test_images_of_unknown_classes_are_counted_by_value():
     changed = Predictions(predictions.frame.with_columns(truth.alias("truth")))
     found = by(samples, changed, "site")["site"]
     assert (found["B"]["n"], found["B"]["unknown"], found["B"]["accuracy"]) == (0, 20, None)
-    assert "none" in table_lines("site", "test", found)[2]
-    assert warnings({"site": found}, 0.9) == warnings({"site": {"A": found["A"]}}, 0.9)
+    assert "none" in by_lines("site", "test", found)[2]
+    assert by_warnings({"site": found}, 0.9) == by_warnings({"site": {"A": found["A"]}}, 0.9)
 
 
 @pytest.mark.parametrize(
@@ -204,37 +199,3 @@ def test_a_column_to_go_by_that_cannot_be_is_one_sentence(columns, asked, senten
 def test_a_hundred_texts_are_a_table():
     samples, _ = a_table(100, note=[f"image {k}" for k in range(100)])
     assert len(set(values_by_column(samples, ["note"])["note"].names)) == 100
-
-
-def of(accuracy: float, low: float, high: float, n: int = 54) -> dict:
-    return {
-        "n": n,
-        "accuracy": accuracy,
-        "balanced_accuracy": None,
-        "macro_f1": accuracy,
-        "intervals": {"accuracy": [low, high]},
-    }
-
-
-def test_a_value_that_lies_wholly_below_all_images_is_a_warning():
-    by_value = {"A": of(0.9, 0.8, 0.95), "B": of(0.61, 0.48, 0.73), "C": of(0.7, 0.5, 0.85)}
-    assert warnings({"site": by_value}, 0.85) == [
-        "site B: 61 % (48 to 73 %) of 54 images, below the 85 % overall"
-    ]
-    assert warnings({"site": by_value}, None) == []
-
-
-def test_of_many_such_values_the_worst_are_named_and_the_others_counted():
-    by_value = {f"s{k}": of(k / 100, 0, 0.5) for k in range(8)}
-    said = warnings({"site": by_value}, 0.8)
-    assert [each.split(":")[0] for each in said[:5]] == [f"site s{k}" for k in range(5)]
-    assert said[5:] == ["site: 3 values more, below the 80 % overall"]
-
-
-def test_the_table_of_a_terminal():
-    by_value = {"north": of(0.9, 0.8, 0.95, 1234), NONE: of(0.5, 0.25, 0.75, 8)}
-    assert table_lines("site", "test", by_value) == [
-        "test by site   images  accuracy  95 % interval     balanced  macro F1",
-        "  north         1,234  0.9000    0.8000 to 0.9500  none      0.9000",
-        "  (none)            8  0.5000    0.2500 to 0.7500  none      0.5000",
-    ]

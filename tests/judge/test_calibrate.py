@@ -8,7 +8,8 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
 from fieldmark.judge.calibrate import before_and_after, fit_temperature, reliability
-from fieldmark.judge.metrics import Evidence, guesses, measure
+from fieldmark.judge.evidence import Evidence, guesses
+from fieldmark.judge.metrics import overall
 from fieldmark.records import Predictions, Samples, softmax
 
 CLASSES = ("auk", "bat", "cat")
@@ -140,7 +141,7 @@ def test_before_and_after_are_the_measures_at_both_temperatures():
     targets[:7] = -1
     found = before_and_after(of(logits, targets), 6.0)
     for side, temperature in (("before", 1.0), ("after", 6.0)):
-        expected = measure(logits[7:], targets[7:], scores=softmax(logits[7:], temperature))
+        expected = overall(Evidence.of(logits[7:], targets[7:], temperature=temperature))
         assert found[side] == {name: expected[name] for name in ("log_loss", "ece")}
     assert found["after"]["ece"] < found["before"]["ece"]
 
@@ -162,7 +163,7 @@ def test_reliability_is_scikit_learns_curve_and_what_ece_is_made_of():
     assert sum(row["n"] for row in rows) == 500
     assert all(row["low"] < row["confidence"] <= row["high"] for row in rows)
     ece = sum(row["n"] * abs(row["confidence"] - row["accuracy"]) for row in rows) / 500
-    assert ece == pytest.approx(measure(logits, targets)["ece"])
+    assert ece == pytest.approx(overall(evidence)["ece"])
 
 
 def test_images_without_a_guess_are_in_no_bin():

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from fieldmark.judge.areas import placements
+from fieldmark.judge.evidence import Evidence, placements
 from fieldmark.judge.exchange import Areas, Pair, count_differences
-from fieldmark.judge.metrics import Evidence, overall
+from fieldmark.judge.metrics import overall
 
 
 def logits_of(n, classes, seed, targets):

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures
 from fieldmark.judge.intervals import Intervals, intervals
-from fieldmark.judge.metrics import METRICS, Evidence, measure
+from fieldmark.judge.metrics import METRICS, measure
 from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions, Samples, softmax
 

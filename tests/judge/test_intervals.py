@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from fieldmark.judge.intervals import PER_CLASS, intervals
+from fieldmark.judge.evidence import Evidence
+from fieldmark.judge.intervals import intervals
 from fieldmark.judge.jackknife import Units, spread
-from fieldmark.judge.metrics import METRICS, Evidence, measure, overall, per_class
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, measure, overall, per_class
 from fieldmark.judge.trials import student_quantile, trials_of_mean, wilson
 
 PLAIN = {"accuracy", "micro_precision", "micro_recall", "micro_f1", "weighted_recall"}
@@ -90,7 +91,7 @@ def test_groups_of_one_image_are_images_but_for_students_quantile():
     plain = intervals(evidence)
     for name in METRICS.keys() - {"top5_accuracy", "ece"}:
         assert single.overall[name] == pytest.approx(plain.overall[name], abs=2e-3), name
-    for name in PER_CLASS:
+    for name in CLASS_METRICS:
         np.testing.assert_allclose(single.per_class[name], plain.per_class[name], atol=0.07)
 
 
@@ -193,7 +194,7 @@ def test_where_all_is_right_no_interval_claims_to_be_certain():
         assert 0.85 < ours.overall[name][0] <= low
     for name in ("recall", "precision"):
         assert ours.per_class[name][2] == pytest.approx(share_interval(1.0, 20))
-    for name in PER_CLASS:
+    for name in CLASS_METRICS:
         assert ours.per_class[name][2][1] == 1
         assert 0.8 < ours.per_class[name][2][0] < 0.95
 
@@ -302,7 +303,7 @@ def test_one_image_leaves_shares_wide_and_log_loss_unknown():
 def test_without_images_there_is_no_interval(groups):
     ours = intervals(Evidence.of(np.empty((0, 3)), np.empty(0, int)), draws=20, groups=groups)
     assert list(ours.overall) == list(METRICS)
-    assert list(ours.per_class) == list(PER_CLASS)
+    assert list(ours.per_class) == list(CLASS_METRICS)
     assert np.isnan(list(ours.overall.values())).all()
     assert all(np.isnan(bounds).all() for bounds in ours.per_class.values())
 
@@ -325,7 +326,7 @@ def test_nan_scores_leave_the_figures_from_counts_their_intervals(groups):
     ours = intervals(evidence, draws=100, groups=groups)
     held = {name for name, bounds in ours.overall.items() if np.isfinite(bounds).all()}
     assert held == FROM_COUNTS
-    for name in PER_CLASS:
+    for name in CLASS_METRICS:
         assert np.isfinite(ours.per_class[name]).all() == (name in ("precision", "recall", "f1"))
 
 

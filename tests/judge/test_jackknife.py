@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fieldmark.judge import jackknife as module
-from fieldmark.judge.areas import class_areas
+from fieldmark.judge.evidence import Evidence, class_areas
 from fieldmark.judge.jackknife import (
     Units,
     areas_without,
@@ -10,7 +10,7 @@ from fieldmark.judge.jackknife import (
     spread,
     spreads_of_counts,
 )
-from fieldmark.judge.metrics import Evidence, averages
+from fieldmark.judge.metrics import averages
 
 
 def drawn(seed, n=80, shares=(0.5, 0.3, 0.15, 0.05), tied=False):
@@ -22,13 +22,13 @@ def drawn(seed, n=80, shares=(0.5, 0.3, 0.15, 0.05), tied=False):
     if not tied:
         return evidence
     scores = np.round(evidence.scores, 1)
-    return Evidence(scores, targets, evidence.guesses, evidence.in_top5)
+    return Evidence.of(logits, targets, scores=scores)
 
 
 def kept(evidence, rows):
     """The same evidence of some images."""
-    parts = (evidence.scores, evidence.targets, evidence.guesses, evidence.in_top5)
-    return Evidence(*(part[rows] for part in parts))
+    known = {name: getattr(evidence, name)[rows] for name in ("scores", "guesses", "in_top5")}
+    return Evidence(evidence.targets[rows], evidence.classes, known=known)
 
 
 def areas_by_leaving_out(evidence, units):

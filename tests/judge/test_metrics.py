@@ -4,16 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from fieldmark.judge.areas import class_areas, placements
-from fieldmark.judge.metrics import (
-    METRICS,
-    Evidence,
-    bins_of,
-    calibration_error,
-    guesses,
-    measure,
-    per_class,
-)
+from fieldmark.judge.calibrate import bins_of
+from fieldmark.judge.evidence import Evidence, class_areas, guesses, placements
+from fieldmark.judge.metrics import METRICS, measure, overall, per_class
 from fieldmark.records import softmax
 
 KINDS = ("precision", "recall", "f1")
@@ -223,7 +216,7 @@ def test_average_precision_is_that_of_scikit_learn_also_where_scores_tie(case):
     ours = class_areas(scores, targets)[1]
     np.testing.assert_allclose(ours[present], theirs, atol=1e-12)
     assert np.isnan(np.delete(ours, present)).all()
-    found = measure(logits, targets, scores=scores)["mean_average_precision"]
+    found = overall(Evidence.of(logits, targets, scores=scores))["mean_average_precision"]
     assert found == pytest.approx(np.mean(theirs))
 
 
@@ -301,16 +294,6 @@ def test_a_bin_of_ece_holds_its_upper_edge():
     assert bins_of(np.nextafter(edges[1:-1], 2)).tolist() == list(range(1, 15))
 
 
-def test_weights_of_ece_are_how_often_an_image_counts():
-    rng = np.random.default_rng(1)
-    confidence, right = rng.random(50), rng.random(50) < 0.6
-    weights = rng.integers(3, size=(2, 50))
-    repeated = [ece_by_hand(confidence.repeat(row), right.repeat(row)) for row in weights]
-    np.testing.assert_allclose(calibration_error(confidence, right, weights), repeated)
-    confidence[3] = np.nan
-    assert np.isnan(calibration_error(confidence, right, weights)).tolist() == [True, True]
-
-
 def test_confidence_is_the_score_of_the_guess():
     logits, targets = drawn(14)
     logits[4] = np.inf
@@ -323,7 +306,7 @@ def test_confidence_is_the_score_of_the_guess():
 
 def test_scores_at_hand_are_used():
     logits, targets = drawn(8)
-    ours = measure(logits, targets, scores=softmax(logits, 3.0))
+    ours = overall(Evidence.of(logits, targets, scores=softmax(logits, 3.0)))
     assert ours["log_loss"] == pytest.approx(
         reference.log_loss(targets, softmax(logits, 3.0)), abs=1e-12
     )
@@ -332,5 +315,5 @@ def test_scores_at_hand_are_used():
 
 def test_every_figure_of_the_table_is_measured_and_only_two_are_better_when_small():
     assert list(measure(*drawn(9))) == list(METRICS)
-    assert [name for name, (_, goal) in METRICS.items() if goal == "min"] == ["log_loss", "ece"]
-    assert all(about and goal in ("max", "min") for about, goal in METRICS.values())
+    assert [n for n, row in METRICS.items() if row.better == "min"] == ["log_loss", "ece"]
+    assert all(row.words and row.meaning for row in METRICS.values())

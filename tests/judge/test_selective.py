@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fieldmark.judge.metrics import Evidence
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.selective import answer_curve, threshold_for
 
 

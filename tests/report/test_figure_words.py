@@ -1,6 +1,6 @@
 """Figures as lines of text: short, and none that there is not."""
 
-from fieldmark.report.figure_words import figure_lines
+from fieldmark.report.figure_words import by_lines, by_warnings, figure_lines
 
 
 def found(**changed) -> dict:
@@ -42,7 +42,7 @@ def test_without_intervals_there_is_no_word_of_them():
 
 def test_the_first_five_have_a_line_only_where_they_can_be_missed():
     lines = figure_lines("test", found(per_class=dict.fromkeys("abcdefghijk")))
-    assert lines[2] == "  top-5 accuracy     0.9900"
+    assert lines[3] == "  top-5 accuracy     0.9900"
     assert not [line for line in figure_lines("test", found()) if "top-5" in line]
 
 
@@ -84,3 +84,41 @@ def test_images_without_a_guess_and_without_a_known_class_are_told():
     one = figure_lines("test", found(no_guess=1, unknown=0))[-1]
     assert one == "  1 image got no guess, since the scores are not finite, and counts as wrong"
     assert figure_lines("test", found(no_guess=0, unknown=0)) == figure_lines("test", found())
+
+
+def of_value(accuracy: float, low: float, high: float, n: int = 54) -> dict:
+    return {
+        "n": n,
+        "accuracy": accuracy,
+        "balanced_accuracy": None,
+        "macro_f1": accuracy,
+        "intervals": {"accuracy": [low, high]},
+    }
+
+
+def test_a_value_that_lies_wholly_below_all_images_is_a_warning():
+    by_value = {
+        "A": of_value(0.9, 0.8, 0.95),
+        "B": of_value(0.61, 0.48, 0.73),
+        "C": of_value(0.7, 0.5, 0.85),
+    }
+    assert by_warnings({"site": by_value}, 0.85) == [
+        "site B: 61 % (48 to 73 %) of 54 images, below the 85 % overall"
+    ]
+    assert by_warnings({"site": by_value}, None) == []
+
+
+def test_of_many_such_values_the_worst_are_named_and_the_others_counted():
+    by_value = {f"s{k}": of_value(k / 100, 0, 0.5) for k in range(8)}
+    said = by_warnings({"site": by_value}, 0.8)
+    assert [each.split(":")[0] for each in said[:5]] == [f"site s{k}" for k in range(5)]
+    assert said[5:] == ["site: 3 values more, below the 80 % overall"]
+
+
+def test_the_table_of_a_terminal():
+    by_value = {"north": of_value(0.9, 0.8, 0.95, 1234), "(none)": of_value(0.5, 0.25, 0.75, 8)}
+    assert by_lines("site", "test", by_value) == [
+        "test by site   images  accuracy  95 % interval     balanced accuracy  macro F1",
+        "  north         1,234  0.9000    0.8000 to 0.9500  none               0.9000",
+        "  (none)            8  0.5000    0.2500 to 0.7500  none               0.5000",
+    ]

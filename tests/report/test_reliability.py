@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from fieldmark.judge.metrics import Evidence
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.selective import answer_curve
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec

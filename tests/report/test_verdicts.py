@@ -5,7 +5,8 @@ import math
 import pytest
 
 from fieldmark.judge.paired import Difference
-from fieldmark.report.verdicts import about, metric_words, sentence
+from fieldmark.report.verdicts import about, sentence
+from fieldmark.report.words import metric_words
 
 NAMES = ("A", "B")
 

@@ -57,7 +57,7 @@ def test_an_interval_names_its_unit_once_and_an_undefined_one_is_nothing():
     ("metric", "name"),
     [
         ("macro_f1", "Macro F1"),
-        ("roc_auc", "ROC AUC"),
+        ("roc_auc", "ROC-AUC"),
         ("accuracy", "Accuracy"),
         ("top5_accuracy", "Top-5 accuracy"),
         ("mcc", "Matthews correlation"),

@@ -8,9 +8,9 @@ import pytest
 from comparedruns import CLASSES, table_of, write_evaluation, write_run
 
 from fieldmark.errors import RunError, SettingsError
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures
-from fieldmark.judge.metrics import Evidence
-from fieldmark.judge.paired import PAIRED, differences
+from fieldmark.judge.paired import differences, paired_metrics
 from fieldmark.records import Predictions
 from fieldmark.reviews.compare import as_json, as_lines, compare
 
@@ -361,7 +361,7 @@ def test_a_metric_like_no_other_is_answered_by_all_names(pair_of):
     runs = pair_of(table_of(20), table_of(20, seed=1))
     with pytest.raises(SettingsError) as caught:
         compared(*runs, metric="xyz")
-    assert all(f"'{name}'" in str(caught.value) for name in PAIRED)
+    assert all(f"'{name}'" in str(caught.value) for name in paired_metrics())
 
 
 def test_average_precision_is_compared_image_by_image(pair_of):

@@ -9,7 +9,7 @@ from smallruns import draw_photos, train
 
 import fieldmark
 from fieldmark.errors import RunError, SettingsError
-from fieldmark.judge.metrics import Evidence
+from fieldmark.judge.evidence import Evidence
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Predictions
 from fieldmark.use.abstention import Abstention, abstention

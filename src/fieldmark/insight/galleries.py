@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldmark.judge.confused import Pair, pairs
-from fieldmark.judge.metrics import NO_GUESS, Evidence
+from fieldmark.judge.evidence import NO_GUESS, Evidence
 from fieldmark.records import Predictions
 
 

@@ -8,15 +8,13 @@ import numpy as np
 import polars as pl
 
 from fieldmark.data.cells import texts_in
-from fieldmark.errors import DataError, counted, listed, nearest
+from fieldmark.errors import DataError, listed, nearest
 from fieldmark.judge.figures import figures
 from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
 
 NONE = "(none)"  # the value of an empty cell
 FEW_NUMBERS = 12  # different numbers that are values of their own; more are cut into quarters
 MOST_TEXTS = 100  # different texts that a table is made of
-FEW_GROUPS = 2  # whose differences tell nearly nothing of what other groups would give
-MOST_WARNINGS = 5  # values that are named; the others are counted
 OF_THE_IMAGE = ("group", "caption", "width", "height")  # of SAMPLE_COLUMNS, where filled
 LONG = ("confusion", "reliability", "answers")  # figures that a value goes without
 PLACE = ["path", "row", "split"]
@@ -91,46 +89,6 @@ def figures_by(
     return found
 
 
-def warnings(by: By, accuracy: float | None) -> list[str]:
-    """A sentence for each value whose accuracy's whole interval lies below that of all images.
-
-    The worst comes first, and after MOST_WARNINGS of a column the rest are counted. Of many
-    values one in forty would stand here by chance.
-    """
-    return [each for column in by for each in _warnings(column, by[column], accuracy or 0.0)]
-
-
-def table_lines(column: str, side: str, by_value: dict[str, dict[str, Any]]) -> list[str]:
-    """The table of one column for a terminal: value, images, accuracy, balanced accuracy, F1.
-
-    A line below says what the intervals go by, where that is not plain.
-    """
-    head = f"{side} by {column}"
-    width = max([len(head), *(len(name) + 2 for name in by_value)])
-    lines = [f"{head:<{width}}   images  accuracy  95 % interval     balanced  macro F1"]
-    for name, found in by_value.items():
-        low, high = found["intervals"]["accuracy"]
-        between = "" if low is None or high is None else f"{low:.4f} to {high:.4f}"
-        keys = ("accuracy", "balanced_accuracy", "macro_f1")
-        numbers = ["none" if found[key] is None else f"{found[key]:.4f}" for key in keys]
-        lines.append(
-            f"{'  ' + name:<{width}}  {found['n']:>7,}  {numbers[0]:<8}  {between:<16}  "
-            f"{numbers[1]:<8}  {numbers[2]}"
-        )
-    return lines + _group_lines(by_value)
-
-
-def _group_lines(by_value: dict[str, dict[str, Any]]) -> list[str]:
-    """What the intervals go by where it is not plain: images of one group, or too few groups."""
-    lines = []
-    if any(found.get("within_group") for found in by_value.values()):
-        lines.append("  each value is one group: its interval is of other images of that group")
-    few = [name for name, found in by_value.items() if 0 < (found.get("groups") or 0) <= FEW_GROUPS]
-    if few:
-        lines.append(f"  of one or two groups, which tell nearly nothing: {listed(few)}")
-    return lines
-
-
 def _figures(frame: pl.DataFrame, temperature: float, *, are_groups: bool) -> dict[str, Any]:
     """The figures of the rows of one value, by images if that is a group; see `figures_by`."""
     groups = frame["group"].unique() if are_groups and "group" in frame.columns else None
@@ -140,29 +98,6 @@ def _figures(frame: pl.DataFrame, temperature: float, *, are_groups: bool) -> di
     found = figures(Predictions(frame), temperature=temperature, with_intervals=True)
     kept = {name: value for name, value in found.items() if name not in LONG}
     return {**kept, "within_group": True} if is_group else kept
-
-
-def _warnings(column: str, by_value: dict[str, dict[str, Any]], overall: float) -> list[str]:
-    highs = {name: found["intervals"]["accuracy"][1] for name, found in by_value.items()}
-    below = [name for name, high in highs.items() if high is not None and high < overall]
-    below.sort(key=lambda name: float(by_value[name]["accuracy"]))
-    said = []
-    for name in below[:MOST_WARNINGS]:
-        found = by_value[name]
-        low, high = found["intervals"]["accuracy"]
-        said.append(
-            f"{column} {name}: {_percent(found['accuracy'])} ({100 * low:.0f} to "
-            f"{_percent(high)}) of {counted(found['n'], 'image')}, below the "
-            f"{_percent(overall)} overall"
-        )
-    if len(below) > MOST_WARNINGS:
-        more = counted(len(below) - MOST_WARNINGS, "value")
-        said.append(f"{column}: {more} more, below the {_percent(overall)} overall")
-    return said
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
 
 
 def _values(column: pl.Series, name: str) -> Values:

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from fieldmark.judge.metrics import BINS, EDGES, Evidence, bins_of, calibration_error
+from fieldmark.judge.evidence import Evidence, ratio
 from fieldmark.records import Predictions
 
 COLDEST, HOTTEST = 1e-3, 1e3
 PRIOR = 3.0  # as many images speak for a temperature of 1
+BINS = 15  # of the guess's score, equally wide; each holds its upper edge
+EDGES = np.linspace(0, 1, BINS + 1)
 
 
 def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
@@ -78,9 +80,25 @@ def before_and_after(predictions: Predictions, temperature: float) -> dict[str, 
 
 def _fit_of(evidence: Evidence) -> dict[str, float | None]:
     loss = evidence.losses.mean() if len(evidence.losses) else math.nan
-    ece = calibration_error(evidence.confidence, evidence.right)
-    values = {"log_loss": float(loss), "ece": float(ece)}
+    values = {"log_loss": float(loss), "ece": calibration_error(evidence)}
     return {name: None if math.isnan(value) else value for name, value in values.items()}
+
+
+def calibration_error(evidence: Evidence) -> float:
+    """Expected calibration error: the mean gap of score and share right, over bins of scores.
+
+    nan without images, and where any confidence is nan.
+    C. Guo and others, On calibration of modern neural networks, 2017.
+    """
+    if np.isnan(evidence.confidence).any():
+        return math.nan
+    bins, gaps = bins_of(evidence.confidence), evidence.right - evidence.confidence
+    return float(ratio(np.abs(np.bincount(bins, gaps, BINS)).sum(), np.asarray(len(gaps))))
+
+
+def bins_of(confidence: np.ndarray) -> np.ndarray:
+    """The bin of each score, (EDGES[bin], EDGES[bin + 1]]; 0 is in the first. (N,) -> (N,) int"""
+    return np.asarray(np.searchsorted(EDGES[1:-1], confidence, "left"))
 
 
 def reliability(evidence: Evidence) -> list[dict[str, Any]]:

@@ -9,15 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
-from fieldmark.judge.areas import placements
-from fieldmark.judge.metrics import (
-    NO_GUESS,
-    TOP,
-    Evidence,
-    Margins,
-    averages,
-    mean_of_present,
-)
+from fieldmark.judge.evidence import Evidence, Margins, mean_of_present, placements
+from fieldmark.judge.metrics import METRICS, OfImages, averages
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,22 +37,18 @@ class Pair:
 
     @cached_property
     def gains(self) -> dict[str, np.ndarray]:
-        """By how much the second is ahead at each image, for figures that are means. -> (N,) each
-
-        nan throughout where one of the two figures is nan.
-        """
-        first, second = self.first, self.second
-        better = second.in_top5.astype(np.float64) - first.in_top5
+        """By how much the second is ahead at each image, for means over images. -> (N,) each"""
+        means = {
+            name: row.of.value for name, row in METRICS.items() if isinstance(row.of, OfImages)
+        }
         return {
-            "top5_accuracy": better
-            if first.scores.shape[1] > TOP
-            else np.full(len(better), np.nan),
-            "log_loss": second.losses - first.losses,
+            name: value(self.second).astype(np.float64) - value(self.first)
+            for name, value in means.items()
         }
 
 
 def count_differences(pair: Pair, kept: np.ndarray, swapped: np.ndarray) -> dict[str, np.ndarray]:
-    """Second less first for every figure of a confusion table. -> (B,) each"""
+    """Second less first for every metric of counts. -> (B,) each"""
     first = _added(_margins(kept, pair.first), _margins(swapped, pair.second))
     second = _added(_margins(kept, pair.second), _margins(swapped, pair.first))
     theirs, ours = averages(second), averages(first)
@@ -72,13 +61,8 @@ def _added(one: Margins, other: Margins) -> Margins:
 
 def _margins(weights: np.ndarray, evidence: Evidence) -> Margins:
     """Margins of each draw, an image counting as often as its weight. (B, N) -> (B, C) each"""
-    classes, right = evidence.scores.shape[1], evidence.right
-    guesses = np.where(evidence.guesses == NO_GUESS, classes, evidence.guesses)
-    targets = evidence.targets
     return Margins(
-        _sums(weights[:, right], targets[right], classes),
-        _sums(weights, targets, classes),
-        _sums(weights, guesses, classes + 1)[:, :classes],
+        *(_sums(weights[:, images], of, evidence.classes) for images, of in evidence.cells)
     )
 
 

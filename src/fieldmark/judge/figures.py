@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from fieldmark.judge.calibrate import reliability
+from fieldmark.judge.evidence import NO_GUESS, Evidence
 from fieldmark.judge.intervals import Intervals, intervals
-from fieldmark.judge.metrics import NO_GUESS, Evidence, overall, per_class
+from fieldmark.judge.metrics import overall, per_class
 from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions
 

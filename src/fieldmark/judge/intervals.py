@@ -30,7 +30,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldmark import streams
+from fieldmark.judge.calibrate import BINS, bins_of
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.jackknife import (
+    Areas,
     Spread,
     Units,
     areas_without,
@@ -38,7 +41,15 @@ from fieldmark.judge.jackknife import (
     spread,
     spreads_of_counts,
 )
-from fieldmark.judge.metrics import BINS, METRICS, TOP, Evidence, bins_of, overall, per_class
+from fieldmark.judge.metrics import (
+    CLASS_METRICS,
+    METRICS,
+    OfAreas,
+    OfCounts,
+    OfImages,
+    overall,
+    per_class,
+)
 from fieldmark.judge.trials import (
     effective_trials,
     student_quantile,
@@ -47,19 +58,14 @@ from fieldmark.judge.trials import (
 )
 from fieldmark.streams import Stream
 
-PLAIN = ("accuracy", "micro_precision", "micro_recall", "micro_f1", "weighted_recall")
-MEANS = ("balanced_accuracy", "macro_precision", "macro_recall", "macro_f1")
-WEIGHTED = ("weighted_precision", "weighted_f1")
-PER_CLASS = ("precision", "recall", "f1", "roc_auc", "average_precision")
 TAILS = (0.025, 0.975)
-LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
 Bounds = tuple[float, float]
 NOTHING: Bounds = (float("nan"), float("nan"))
 
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """95 % intervals, low and high: of METRICS by name, and (C, 2) of PER_CLASS by name."""
+    """95 % intervals, low and high: of METRICS by name, and (C, 2) of CLASS_METRICS by name."""
 
     overall: dict[str, Bounds]
     per_class: dict[str, np.ndarray]
@@ -77,23 +83,30 @@ def intervals(
     (nan, nan) for a figure that is nan. An interval always takes in the figure itself. Only that
     of ece is drawn, `draws` times from `seed`: the same seed gives the same intervals.
     """
-    figures, classes = overall(evidence), per_class(evidence)
+    classes, nothing = per_class(evidence), np.full((evidence.classes, 2), np.nan)
     if not len(evidence.targets):
-        nothing = np.full((evidence.scores.shape[1], 2), np.nan)
-        return Intervals(dict.fromkeys(METRICS, NOTHING), dict.fromkeys(PER_CLASS, nothing))
+        return Intervals(dict.fromkeys(METRICS, NOTHING), dict.fromkeys(CLASS_METRICS, nothing))
     units = Units.by(len(evidence.targets), groups)
     areas, by_class = _of_areas(evidence, units, classes)
-    found = {
-        **_of_counts(evidence, units, figures),
-        "top5_accuracy": _of_top5(evidence, units, figures["top5_accuracy"]),
-        **areas,
-        "log_loss": _of_loss(evidence, units, figures["log_loss"]),
-        "ece": _of_calibration(evidence, units, figures["ece"], draws=draws, seed=seed),
-    }
+    counts = _of_counts(evidence, units)
+    found = {}
+    for name, figure in overall(evidence).items():
+        of = METRICS[name].of
+        if np.isnan(figure):
+            found[name] = NOTHING
+        elif isinstance(of, OfCounts):
+            found[name] = counts[name]
+        elif isinstance(of, OfAreas):
+            found[name] = areas[of.area]
+        elif isinstance(of, OfImages):
+            found[name] = _of_images(of, evidence, units, figure)
+        else:
+            drawing = {"draws": draws, "seed": seed}
+            found[name] = (
+                _of_calibration(evidence, units, figure, **drawing) if of.is_gap else NOTHING
+            )
     by_class |= _of_class_shares(evidence, units, classes)
-    return Intervals(
-        {name: found[name] for name in METRICS}, {name: by_class[name] for name in PER_CLASS}
-    )
+    return Intervals(found, {name: by_class.get(name, nothing) for name in CLASS_METRICS})
 
 
 def _bounds(share: float, trials: float) -> Bounds:
@@ -101,42 +114,35 @@ def _bounds(share: float, trials: float) -> Bounds:
     return float(low), float(high)
 
 
-def _of_counts(evidence: Evidence, units: Units, figures: dict[str, float]) -> dict[str, Bounds]:
-    """The intervals of the figures of `averages`."""
+def _of_counts(evidence: Evidence, units: Units) -> dict[str, Bounds]:
+    """The intervals of the metrics of counts."""
     images = units.trials(np.arange(len(evidence.targets)))
-    spreads = spreads_of_counts(evidence, units)
-    found = {}
-    for name, trials in _trials_of_plain(evidence).items():
-        if units.grouped:
-            trials = min(trials, effective_trials(figures[name], spreads[name], images))
-        found[name] = _bounds(figures[name], trials)
-    # Single images: an error of counts is as well known as their share, and Wilson allows for it.
-    known = {
-        name: one if units.grouped else one._replace(freedom=np.inf)
-        for name, one in spreads.items()
-    }
     mean = trials_of_mean(_trials_by_class(evidence, units)[0])
-    for name in MEANS + WEIGHTED:
-        otherwise = mean if name in MEANS else images
-        trials = effective_trials(figures[name], known[name], otherwise)
-        found[name] = _bounds(figures[name], trials)
-    share, half = (1 + figures["mcc"]) / 2, known["mcc"]._replace(error=known["mcc"].error / 2)
-    low, high = _bounds(share, effective_trials(share, half, mean))
-    return {**found, "mcc": (min(2 * low - 1, figures["mcc"]), max(2 * high - 1, figures["mcc"]))}
-
-
-def _trials_of_plain(evidence: Evidence) -> dict[str, float]:
-    """Of how many images, or guesses, each figure of PLAIN is a share."""
-    images, made = len(evidence.targets), int(evidence.margins.guessed.sum())
-    found = dict.fromkeys(PLAIN, float(images))
-    return {**found, "micro_precision": float(made), "micro_f1": (images + made) / 2}
+    found = {}
+    for name, known in spreads_of_counts(evidence, units).items():
+        of, figure = METRICS[name].of, METRICS[name].figure(evidence)
+        assert isinstance(of, OfCounts)
+        if of.whole is not None:
+            trials = of.whole(evidence.margins)
+            if units.grouped:
+                trials = min(trials, effective_trials(figure, known, images))
+            found[name] = _bounds(figure, trials)
+            continue
+        # Single images: an error of counts is as well known as their share, and Wilson allows
+        # for it.
+        freedom, size = known.freedom if units.grouped else np.inf, 1 - of.least
+        share, known = (figure - of.least) / size, Spread(known.error / size, freedom)
+        trials = effective_trials(share, known, mean if of.by_class else images)
+        low, high = (end * size + of.least for end in _bounds(share, trials))
+        found[name] = (min(low, figure), max(high, figure))
+    return found
 
 
 def _trials_by_class(evidence: Evidence, units: Units) -> np.ndarray:
     """The trials of each class's images, and of all others. -> (2, C)"""
-    found = np.empty((2, evidence.scores.shape[1]))
+    found = np.empty((2, evidence.classes))
     for index in range(found.shape[1]):
-        is_mine = evidence.targets == index
+        is_mine = evidence.is_of(index)
         found[:, index] = [units.trials(np.flatnonzero(side)) for side in (is_mine, ~is_mine)]
     return found
 
@@ -150,21 +156,20 @@ def _trials_of_share(units: Units, images: np.ndarray, is_hit: np.ndarray) -> fl
     return min(float(len(images)), effective_trials(is_hit.mean(), known, alike))
 
 
-def _of_top5(evidence: Evidence, units: Units, figure: float) -> Bounds:
-    if evidence.scores.shape[1] <= TOP:
-        return NOTHING
-    return _bounds(
-        figure, _trials_of_share(units, np.arange(len(evidence.targets)), evidence.in_top5)
-    )
+def _of_images(of: OfImages, evidence: Evidence, units: Units, figure: float) -> Bounds:
+    every, values = np.arange(len(evidence.targets)), of.value(evidence)
+    if of.largest is None:
+        return _bounds(figure, _trials_of_share(units, every, values))
+    return _of_loss(values, units, figure, of.largest)
 
 
 def _of_class_shares(
     evidence: Evidence, units: Units, classes: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
     """The intervals of each class's precision, recall and f1. -> (C, 2) each"""
-    trials = np.zeros((3, evidence.scores.shape[1]))
+    trials = np.zeros((3, evidence.classes))
     for index in range(trials.shape[1]):
-        is_mine, is_taken = evidence.targets == index, evidence.guesses == index
+        is_mine, is_taken = evidence.is_of(index), evidence.is_taken_for(index)
         for row, chosen in enumerate((is_taken, is_mine, is_mine | is_taken)):
             images = np.flatnonzero(chosen)
             hits = (is_mine & is_taken)[images]
@@ -180,14 +185,13 @@ def _of_class_shares(
 def _of_areas(
     evidence: Evidence, units: Units, classes: dict[str, np.ndarray]
 ) -> tuple[dict[str, Bounds], dict[str, np.ndarray]]:
-    """The intervals of roc_auc and mean_average_precision, and of each class's areas (C, 2)."""
-    names = {"roc_auc": "roc_auc", "mean_average_precision": "average_precision"}
+    """The intervals of the mean of each area over classes, and of each class's areas (C, 2)."""
     sides = _trials_by_class(evidence, units).min(axis=0)
-    by_class = {name: np.full((len(sides), 2), np.nan) for name in names.values()}
-    sums, counts = np.zeros((2, 2, units.count))
+    by_class = {name: np.full((len(sides), 2), np.nan) for name in Areas._fields}
+    sums, counts = np.zeros((2, len(by_class), units.count))
     for index in np.flatnonzero(~np.isnan(classes["average_precision"])):
         without = areas_without(evidence, units, int(index))
-        for place, name in enumerate(names.values()):
+        for place, name in enumerate(by_class):
             exists = ~np.isnan(without[place])
             sums[place, exists] += without[place][exists]
             counts[place] += exists
@@ -196,14 +200,11 @@ def _of_areas(
     # Two classes have one area between them, so that they count once.
     together = trials_of_mean(sides) / (2 if (sides > 0).sum() == 2 else 1)
     found = {}
-    for place, (name, of_class) in enumerate(names.items()):
-        present = ~np.isnan(classes[of_class])
-        if not present.any():
-            found[name] = NOTHING
-            continue
-        means = np.where(counts[place] > 0, sums[place] / np.maximum(counts[place], 1), np.nan)
-        figure = float(classes[of_class][present].mean())
-        found[name] = _of_area(figure, spread(means), together)
+    for place, name in enumerate(by_class):
+        present = classes[name][~np.isnan(classes[name])]
+        if len(present):
+            means = np.where(counts[place] > 0, sums[place] / np.maximum(counts[place], 1), np.nan)
+            found[name] = _of_area(float(present.mean()), spread(means), together)
     return found, by_class
 
 
@@ -219,18 +220,18 @@ def _of_area(figure: float, known: Spread, trials: float) -> Bounds:
     )
 
 
-def _of_loss(evidence: Evidence, units: Units, figure: float) -> Bounds:
-    """Log loss: Student's interval of its logarithm; nan where all losses are alike.
+def _of_loss(losses: np.ndarray, units: Units, figure: float, largest: float) -> Bounds:
+    """A mean of losses (N,): Student's interval of its logarithm; nan where all are alike.
 
     nan also where images, or groups, are so few or so unequal that it would reach past the
     largest loss there is.
     """
-    every = np.arange(len(evidence.losses))
-    known = spread(mean_without(units.sums(every, evidence.losses), units.sums(every)))
+    every = np.arange(len(losses))
+    known = spread(mean_without(units.sums(every, losses), units.sums(every)))
     if not known.error > 1e-12:
         return NOTHING
     reach = student_quantile(known.freedom) * known.error / figure
-    if reach > np.log(LARGEST_LOSS / figure):
+    if reach > np.log(largest / figure):
         return NOTHING
     factor = np.exp(reach)
     return float(figure / factor), float(figure * factor)
@@ -248,8 +249,6 @@ def _of_calibration(
     of a test: J. Neyman, 1937; for no gap at all it is the resampling of J. Broecker and L. A.
     Smith, Increasing the reliability of reliability diagrams, 2007).
     """
-    if np.isnan(figure):
-        return NOTHING
     if units.grouped and units.count < 2:
         return 0.0, 1.0
     gaps, spreads = _gaps(evidence, units)

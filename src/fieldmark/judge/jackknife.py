@@ -14,7 +14,8 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from fieldmark.judge.metrics import Evidence, Margins, averages
+from fieldmark.judge.evidence import Evidence, Margins
+from fieldmark.judge.metrics import averages
 
 CHUNK = 1_000_000  # numbers of one array in memory at once (8 MB)
 
@@ -86,40 +87,38 @@ def spread(without: np.ndarray, many: np.ndarray | None = None) -> Spread:
 
 
 def spreads_of_counts(evidence: Evidence, units: Units) -> dict[str, Spread]:
-    """The spread of each figure of `averages`.
+    """The spread of each metric of counts.
 
-    Images of one truth and one guess are alike to these figures: where each is a unit, one of a
-    kind is left out for all.
+    Images of one kind are alike to these: where each is a unit, one of a kind is left out for
+    all.
     """
-    kinds = evidence.targets * evidence.counts.shape[1] + evidence.guesses
     if units.grouped:
-        images, unit = np.arange(len(kinds)), units.of
-        many = np.ones(units.count, np.int64)
+        unit, many = units.of, np.ones(units.count, np.int64)
     else:
-        _, images, many = np.unique(kinds, return_index=True, return_counts=True)
-        unit = np.arange(len(images))
-    parts = [averages(margins) for margins in _margins_without(evidence, images, unit)]
+        _, first, kind, many = np.unique(
+            evidence.kinds, return_index=True, return_inverse=True, return_counts=True
+        )
+        unit = np.full(len(kind), -1)
+        unit[first] = np.arange(len(first))
+    parts = [averages(margins) for margins in _margins_without(evidence, unit, len(many))]
     return {name: spread(np.concatenate([part[name] for part in parts]), many) for name in parts[0]}
 
 
-def _margins_without(evidence: Evidence, images: np.ndarray, unit: np.ndarray) -> Iterator[Margins]:
-    """Margins without the images of each unit, some units at a time. -> (some, C) each"""
-    order = np.argsort(unit, kind="stable")
-    images, unit = images[order], unit[order]
-    classes = len(evidence.counts)
-    some = max(1, CHUNK // classes)
-    for start in range(0, int(unit[-1]) + 1, some):
-        stop = min(start + some, int(unit[-1]) + 1)
-        part = slice(*np.searchsorted(unit, [start, stop]))
-        rows, chosen = unit[part] - start, images[part]
-        truth, guess = evidence.targets[chosen], evidence.guesses[chosen]
-        picked = (truth == guess, np.ones(len(rows), bool), guess >= 0)
-        columns = (truth, truth, guess)
+def _margins_without(evidence: Evidence, unit: np.ndarray, count: int) -> Iterator[Margins]:
+    """Margins without the images of each of `count` units, some units at a time.
+
+    unit: (N,) int, -1 for an image that is never left out. -> (some, C) each
+    """
+    some, parts = max(1, CHUNK // evidence.classes), evidence.cells
+    for start in range(0, count, some):
+        stop = min(start + some, count)
         left = []
-        for whole, column, counts in zip(evidence.margins, columns, picked, strict=True):
-            cells = (rows * classes + column)[counts]
-            taken = np.bincount(cells, minlength=(stop - start) * classes)
-            left.append(whole - taken.reshape(stop - start, classes))
+        for whole, (images, classes) in zip(evidence.margins, parts, strict=True):
+            rows = unit[images]
+            here = (rows >= start) & (rows < stop)
+            cells = (rows[here] - start) * evidence.classes + classes[here]
+            taken = np.bincount(cells, minlength=(stop - start) * evidence.classes)
+            left.append(whole - taken.reshape(stop - start, evidence.classes))
         yield Margins(*left)
 
 
@@ -141,7 +140,7 @@ def areas_without(evidence: Evidence, units: Units, index: int) -> Areas:
     next one weighs is neglected. All comes from one sort of the scores of the class's images,
     and from where the other images fall among them.
     """
-    is_mine = evidence.targets == index
+    is_mine = evidence.is_of(index)
     order = np.argsort(evidence.scores[is_mine, index])
     mine, others = np.flatnonzero(is_mine)[order], np.flatnonzero(~is_mine)
     ranked = evidence.scores[mine, index]

@@ -1,231 +1,184 @@
-"""How good the guesses are: logits and truth to figures, in scikit-learn's names and meaning.
+"""How good the guesses are: one table of metrics, in scikit-learn's names and meaning.
 
-An image's guess is the class of its largest logit. An image whose largest logit is nan or
-infinite has no guess: it counts as wrong and is in no column of the confusion table, and since
-the scores of such a row are nan throughout, every figure of scores is nan. No warning is ever
-given: a figure that does not exist is nan, and whoever shows it must say so.
+A row of METRICS says how a metric is called, what it means, which way is better and what it is
+made of. From that follow its value, its interval, how two classifiers are compared by it, and
+every place that shows it. No warning is ever given: what does not exist is nan, and whoever shows
+it must say so.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Literal, NamedTuple, Self
+from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 
-from fieldmark.judge.areas import class_areas
-from fieldmark.records import softmax
+from fieldmark.judge.calibrate import calibration_error
+from fieldmark.judge.evidence import TOP, Evidence, Margins, mean_of_present, ratio
 
-NO_GUESS = -1
-METRICS: Mapping[str, tuple[str, Literal["max", "min"]]] = {
-    "accuracy": ("share of the images that are guessed right", "max"),
-    "balanced_accuracy": ("mean recall of the classes, each counting the same", "max"),
-    "top5_accuracy": ("share of the images whose class is among the five likeliest", "max"),
-    "macro_precision": ("mean precision of the classes, each counting the same", "max"),
-    "macro_recall": ("mean recall of the classes, each counting the same", "max"),
-    "macro_f1": ("mean F1 of the classes, each counting the same", "max"),
-    "micro_precision": ("share of all guesses that are right", "max"),
-    "micro_recall": ("share of all images that are found", "max"),
-    "micro_f1": ("harmonic mean of micro precision and micro recall", "max"),
-    "weighted_precision": ("mean precision of the classes by their number of images", "max"),
-    "weighted_recall": ("mean recall of the classes by their number of images", "max"),
-    "weighted_f1": ("mean F1 of the classes by their number of images", "max"),
-    "mcc": ("Matthews correlation of guess and truth; 0 is chance", "max"),
-    "roc_auc": ("mean area under the ROC curve of each class against the rest", "max"),
-    "mean_average_precision": ("mean average precision of each class against the rest", "max"),
-    "log_loss": ("mean negative natural logarithm of the true class's score", "min"),
-    "ece": ("mean distance of the guess's score from the share right, in 15 bins", "min"),
-}
-TOP = 5
-BINS = 15  # of the guess's score, equally wide; each holds its upper edge
-EDGES = np.linspace(0, 1, BINS + 1)
+LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
 
 
-class Margins(NamedTuple):
-    """What every figure of a confusion table is made of: three arrays (..., C) of counts."""
+class Shown(IntEnum):
+    """How far to the front a metric stands; each place also has what the later ones have."""
 
-    hits: np.ndarray  # images of the class that were guessed right
-    support: np.ndarray  # images of the class
-    guessed: np.ndarray  # images that were taken for the class
+    TABLE = 0  # the page's table of all, the history, `compare --out`
+    LINE = 1  # a line on the screen
+    KEY = 2  # large on the page, a column of `compare`
+    COLUMN = 3  # a column of `evaluate --by`
 
 
-@dataclass(frozen=True, eq=False)
-class Evidence:
-    """What the figures of one set of images are made of.
+@dataclass(frozen=True)
+class OfCounts:
+    """Made of the margins of a confusion table, like accuracy and macro F1.
 
-    scores:  (N, C) float64, rows sum to 1, or are nan
-    targets: (N,) int, 0..C-1
-    guesses: (N,) int, or NO_GUESS
-    in_top5: (N,) bool, whether fewer than five classes are likelier; as a guess is the first
-             of equals, so an equal that stands before the true class takes a place. False
-             without a guess.
+    value:    margins of (..., C) -> (...)
+    whole:    of how many images, or guesses, it is plainly a share; None where it is not
+    hits:     which images (N,) bool it is the share of, where `whole` is all of them
+    by_class: a mean over classes, so that small ones make it less sure
+    least:    its value at the worst; at the best it is 1
     """
 
-    scores: np.ndarray
-    targets: np.ndarray
-    guesses: np.ndarray
-    in_top5: np.ndarray
+    value: Callable[[Margins], np.ndarray]
+    whole: Callable[[Margins], float] | None = None
+    hits: Callable[[Evidence], np.ndarray] | None = None
+    by_class: bool = True
+    least: float = 0.0
 
-    @classmethod
-    def of(
-        cls,
-        logits: np.ndarray,
-        targets: np.ndarray,
-        *,
-        temperature: float = 1.0,
-        scores: np.ndarray | None = None,
-    ) -> Self:
-        """From logits (N, C) and targets (N,); `scores` are their softmax, where it is at hand."""
-        if scores is None:
-            scores = softmax(logits, temperature)
-        found = guesses(logits)
-        _refuse_unknown(targets, logits.shape[1])
-        return cls(scores, targets, found, _places(logits, targets, found) < TOP)
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(self.value(evidence.margins))
 
-    @cached_property
-    def counts(self) -> np.ndarray:
-        """Images by truth (rows) and guess; the last column are those without. -> (C, C + 1) int"""
-        classes = self.scores.shape[1]
-        columns = np.where(self.guesses == NO_GUESS, classes, self.guesses)
-        cells = self.targets * (classes + 1) + columns
-        counts = np.bincount(cells, minlength=classes * (classes + 1))
-        return counts.reshape(classes, classes + 1)
+
+@dataclass(frozen=True)
+class OfImages:
+    """A mean over images: of hits, or of losses from 0 to `largest`."""
+
+    value: Callable[[Evidence], np.ndarray]  # -> (N,) bool, or float where there is a largest
+    largest: float | None = None
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(ratio(self.value(evidence).sum(), np.asarray(len(evidence.targets))))
+
+
+@dataclass(frozen=True)
+class OfAreas:
+    """A mean over the classes that have it of one of the areas that judge.jackknife knows."""
+
+    value: Callable[[Evidence], np.ndarray]  # -> (C,), nan for a class without
+    area: str  # as the class's figure is called
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(mean_of_present(self.value(evidence)))
+
+
+@dataclass(frozen=True)
+class OfScores:
+    """Anything else: it has no interval but that of the calibration error, and is not paired."""
+
+    value: Callable[[Evidence], float]
+    unpaired: str  # why two classifiers are not compared by it
+    is_gap: bool = False  # the calibration error
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(self.value(evidence))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of METRICS. words: its name in a sentence. among: of how many likeliest classes.
+
+    Where there are no more than `among` classes it is nan, for it could not be missed.
+    """
+
+    words: str
+    meaning: str
+    of: OfCounts | OfImages | OfAreas | OfScores
+    better: Literal["max", "min"] = "max"
+    is_share: bool = True  # written as a percentage
+    shown: Shown = Shown.TABLE
+    among: int = 0
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value, nan where it does not exist."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.of.figure(evidence) if evidence.classes > self.among else np.nan
 
     @property
-    def margins(self) -> Margins:
-        """Hits, images and guesses of each class. -> three (C,) int"""
-        counts = self.counts
-        return Margins(np.diagonal(counts), counts.sum(axis=1), counts[:, :-1].sum(axis=0))
-
-    @cached_property
-    def right(self) -> np.ndarray:
-        """Whether each image's guess is its class. -> (N,) bool"""
-        return np.asarray(self.guesses == self.targets)
-
-    @cached_property
-    def confidence(self) -> np.ndarray:
-        """The score of each image's guess, nan without one. -> (N,)"""
-        best = self.scores[np.arange(len(self.guesses)), self.guesses]
-        return np.where(self.guesses == NO_GUESS, np.nan, best)
-
-    @property
-    def aucs(self) -> np.ndarray:
-        """Each class's area under the ROC curve against the rest. -> (C,)"""
-        return self._areas[0]
-
-    @property
-    def average_precisions(self) -> np.ndarray:
-        """Each class's average precision against the rest. -> (C,)"""
-        return self._areas[1]
-
-    @cached_property
-    def _areas(self) -> tuple[np.ndarray, np.ndarray]:
-        return class_areas(self.scores, self.targets)
-
-    @cached_property
-    def losses(self) -> np.ndarray:
-        """Each image's -ln(score of its true class), clipped as scikit-learn does. -> (N,)"""
-        tiny = np.finfo(np.float64).eps
-        true = self.scores[np.arange(len(self.targets)), self.targets]
-        return np.asarray(-np.log(np.clip(true, tiny, 1 - tiny)))
+    def of_scores(self) -> bool:
+        """Whether it changes with the temperature: what is made of guesses and ranks does not."""
+        of = self.of
+        return not isinstance(of, OfCounts) and getattr(of, "largest", of) is not None
 
 
-def measure(
-    logits: np.ndarray, targets: np.ndarray, *, scores: np.ndarray | None = None
-) -> dict[str, float]:
-    """Every figure of METRICS. logits (N, C), targets (N,) int in 0..C-1.
+@dataclass(frozen=True)
+class ClassMetric:
+    """A figure of each class against the rest: a row of CLASS_METRICS."""
 
-    `scores` are the softmax of the logits, for whoever has them already. Without images every
-    figure is nan. See `overall` for what the averages run over.
+    words: str
+    meaning: str
+    value: Callable[[Evidence], np.ndarray]  # -> (C,), nan for a class without
+    is_share: bool = True
+
+
+def accuracy(margins: Margins) -> np.ndarray:
+    """The share of the images that are guessed right. Margins of (..., C) -> (...)"""
+    return ratio(margins.hits.sum(axis=-1), margins.support.sum(axis=-1))
+
+
+def precision(margins: Margins) -> np.ndarray:
+    """Of each class the share of its guesses that is right. Margins of (..., C) -> (..., C)
+
+    A class without a true image has none, and no recall or F1 either: nan, not 0, so that whoever
+    averages must say what became of it. A class that is there and never guessed has 0.
     """
-    return overall(Evidence.of(logits, targets, scores=scores))
+    found = ratio(margins.hits, np.maximum(margins.guessed, 1))
+    return np.where(margins.support > 0, found, np.nan)
 
 
-def overall(evidence: Evidence) -> dict[str, float]:
-    """Every figure of METRICS, in that order: those of `averages`, and those of scores.
-
-    roc_auc and mean_average_precision are means over the classes that have them: for roc_auc
-    an image and a rest to be told from, so that it is nan where only one class is present; for
-    mean_average_precision an image. top5_accuracy is nan with five classes or fewer, where it
-    could not be missed.
-    """
-    images = np.asarray(len(evidence.targets))
-    has_top5 = evidence.scores.shape[1] > TOP
-    found = {
-        **averages(evidence.margins),
-        "top5_accuracy": _share(evidence.in_top5.sum(), images) if has_top5 else np.nan,
-        "roc_auc": mean_of_present(evidence.aucs),
-        "mean_average_precision": mean_of_present(evidence.average_precisions),
-        "log_loss": _share(evidence.losses.sum(), images),
-        "ece": calibration_error(evidence.confidence, evidence.right),
-    }
-    return {name: float(found[name]) for name in METRICS}
+def recall(margins: Margins) -> np.ndarray:
+    """Of each class the share of its images that is found. Margins of (..., C) -> (..., C)"""
+    return ratio(margins.hits, margins.support)
 
 
-def per_class(evidence: Evidence) -> dict[str, np.ndarray]:
-    """Figures of each class (C,): precision, recall, f1, roc_auc, average_precision, and support.
-
-    support, the images of each class, is int. The others are nan where a class has no image
-    here, and roc_auc also where every image is of one class.
-    """
-    return {
-        **rates(evidence.margins),
-        "roc_auc": evidence.aucs,
-        "average_precision": evidence.average_precisions,
-        "support": evidence.margins.support,
-    }
-
-
-def guesses(logits: np.ndarray) -> np.ndarray:
-    """The class of each row's largest logit, the first of equals. (N, C) -> (N,) int.
-
-    NO_GUESS (-1) where that logit is nan or infinite: numpy's argmax would name a class there.
-    """
-    best = logits.argmax(axis=1)
-    largest = logits[np.arange(len(logits)), best]
-    return np.where(np.isfinite(largest), best, NO_GUESS)
-
-
-def rates(margins: Margins) -> dict[str, np.ndarray]:
-    """precision, recall and f1 of each class. Margins of (..., C) -> (..., C) each.
-
-    A class without a true image has none of them: nan, not 0, so that whoever averages must say
-    what became of it. A class that has images and is never guessed has precision 0 and f1 0.
-    """
+def f1(margins: Margins) -> np.ndarray:
+    """Of each class the harmonic mean of precision and recall. Margins of (..., C) -> (..., C)"""
     hits, support, guessed = margins
-    precision = _share(hits, np.maximum(guessed, 1))
-    return {
-        "precision": np.where(support > 0, precision, np.nan),
-        "recall": _share(hits, support),
-        "f1": np.where(support > 0, _share(2 * hits, support + guessed), np.nan),
-    }
+    return np.where(support > 0, ratio(2 * hits, support + guessed), np.nan)
 
 
-def averages(margins: Margins) -> dict[str, np.ndarray]:
-    """The figures that a confusion table gives. Margins of (..., C) -> (...) each.
+def macro(of_class: Callable[[Margins], np.ndarray]) -> Callable[[Margins], np.ndarray]:
+    """The mean over the classes that have a true image.
 
-    Macro figures and balanced_accuracy are means over the classes that have a true image.
     scikit-learn's macro figures also count, as 0, a class that was guessed though it has no true
     image here; its balanced_accuracy, its micro and its weighted figures are the same as these.
-    Micro figures equal accuracy wherever every image has a guess. mcc: see `correlation`.
     """
-    found = rates(margins)
+    return lambda margins: mean_of_present(of_class(margins))
+
+
+def weighted(of_class: Callable[[Margins], np.ndarray]) -> Callable[[Margins], np.ndarray]:
+    """The mean over classes, each counting as often as it has images."""
+
+    def value(margins: Margins) -> np.ndarray:
+        summed = (np.nan_to_num(of_class(margins)) * margins.support).sum(axis=-1)
+        return ratio(summed, margins.support.sum(axis=-1))
+
+    return value
+
+
+def micro_precision(margins: Margins) -> np.ndarray:
+    """The share of all guesses that are right; less sure than accuracy where some have none."""
     right, images, made = (part.sum(axis=-1) for part in margins)
-    macro = {name: mean_of_present(values) for name, values in found.items()}
-    weighted = {
-        name: _share((np.nan_to_num(values) * margins.support).sum(axis=-1), images)
-        for name, values in found.items()
-    }
-    return {
-        "accuracy": _share(right, images),
-        "balanced_accuracy": macro["recall"],
-        **{f"macro_{name}": value for name, value in macro.items()},
-        "micro_precision": np.where(images > 0, _share(right, np.maximum(made, 1)), np.nan),
-        "micro_recall": _share(right, images),
-        "micro_f1": _share(2 * right, images + made),
-        **{f"weighted_{name}": value for name, value in weighted.items()},
-        "mcc": correlation(margins),
-    }
+    return np.where(images > 0, ratio(right, np.maximum(made, 1)), np.nan)
+
+
+def micro_f1(margins: Margins) -> np.ndarray:
+    """The harmonic mean of micro precision and accuracy, and accuracy where all have a guess."""
+    right, images, made = (part.sum(axis=-1) for part in margins)
+    return ratio(2 * right, images + made)
 
 
 def correlation(margins: Margins) -> np.ndarray:
@@ -246,56 +199,190 @@ def correlation(margins: Margins) -> np.ndarray:
     return np.where(of_truth > 0, found, np.nan)
 
 
-def calibration_error(
-    confidence: np.ndarray, right: np.ndarray, weights: np.ndarray | None = None
-) -> np.ndarray:
-    """Expected calibration error: the mean gap of score and share right, over bins of scores.
+def _images(margins: Margins) -> float:
+    return float(margins.support.sum())
 
-    confidence (N,), right (N,) bool -> one number; with `weights` (..., N), how often each
-    image counts -> (...). nan without images, and where any confidence is nan.
-    C. Guo and others, On calibration of modern neural networks, 2017.
+
+def _guesses(margins: Margins) -> float:
+    return float(margins.guessed.sum())
+
+
+def _right(evidence: Evidence) -> np.ndarray:
+    return evidence.right
+
+
+METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric(
+        "accuracy",
+        "share of the images that are guessed right",
+        OfCounts(accuracy, _images, _right),
+        shown=Shown.COLUMN,
+    ),
+    "balanced_accuracy": Metric(
+        "balanced accuracy",
+        "mean recall of the classes, each counting the same",
+        OfCounts(macro(recall)),
+        shown=Shown.COLUMN,
+    ),
+    "top5_accuracy": Metric(
+        "top-5 accuracy",
+        "share of the images whose class is among the five likeliest",
+        OfImages(lambda evidence: evidence.in_top5),
+        shown=Shown.LINE,
+        among=TOP,
+    ),
+    "macro_precision": Metric(
+        "macro precision",
+        "mean precision of the classes, each counting the same",
+        OfCounts(macro(precision)),
+    ),
+    "macro_recall": Metric(
+        "macro recall",
+        "mean recall of the classes, each counting the same",
+        OfCounts(macro(recall)),
+    ),
+    "macro_f1": Metric(
+        "macro F1",
+        "mean F1 of the classes, each counting the same",
+        OfCounts(macro(f1)),
+        shown=Shown.COLUMN,
+    ),
+    "micro_precision": Metric(
+        "micro precision",
+        "share of all guesses that are right",
+        OfCounts(micro_precision, _guesses),
+    ),
+    "micro_recall": Metric(
+        "micro recall",
+        "share of all images that are found",
+        OfCounts(accuracy, _images, _right),
+    ),
+    "micro_f1": Metric(
+        "micro F1",
+        "harmonic mean of micro precision and micro recall",
+        OfCounts(micro_f1, lambda margins: (_images(margins) + _guesses(margins)) / 2),
+    ),
+    "weighted_precision": Metric(
+        "weighted precision",
+        "mean precision of the classes by their number of images",
+        OfCounts(weighted(precision), by_class=False),
+    ),
+    "weighted_recall": Metric(
+        "weighted recall",
+        "mean recall of the classes by their number of images",
+        OfCounts(weighted(recall), _images, _right),
+    ),
+    "weighted_f1": Metric(
+        "weighted F1",
+        "mean F1 of the classes by their number of images",
+        OfCounts(weighted(f1), by_class=False),
+    ),
+    "mcc": Metric(
+        "Matthews correlation",
+        "Matthews correlation of guess and truth; 0 is chance",
+        OfCounts(correlation, least=-1.0),
+        is_share=False,
+    ),
+    "roc_auc": Metric(
+        "ROC-AUC",
+        "mean area under the ROC curve of each class against the rest; 0.5 is chance",
+        OfAreas(lambda evidence: evidence.aucs, "roc_auc"),
+        is_share=False,
+        shown=Shown.KEY,
+    ),
+    "mean_average_precision": Metric(
+        "mean average precision",
+        "mean average precision of each class against the rest",
+        OfAreas(lambda evidence: evidence.average_precisions, "average_precision"),
+    ),
+    "log_loss": Metric(
+        "log loss",
+        "mean negative natural logarithm of the true class's score; 0 is perfect",
+        OfImages(lambda evidence: evidence.losses, LARGEST_LOSS),
+        "min",
+        is_share=False,
+        shown=Shown.KEY,
+    ),
+    "ece": Metric(
+        "calibration error",
+        "mean distance of the guess's score from the share right, in 15 bins",
+        OfScores(
+            calibration_error, "chance alone makes it larger where images are few", is_gap=True
+        ),
+        "min",
+        shown=Shown.LINE,
+    ),
+}
+
+CLASS_METRICS: Mapping[str, ClassMetric] = {
+    "precision": ClassMetric(
+        "precision",
+        "share of what is called by the class's name that is right",
+        lambda evidence: precision(evidence.margins),
+    ),
+    "recall": ClassMetric(
+        "recall",
+        "share of the class's images that are found",
+        lambda evidence: recall(evidence.margins),
+    ),
+    "f1": ClassMetric(
+        "F1", "harmonic mean of precision and recall", lambda evidence: f1(evidence.margins)
+    ),
+    "roc_auc": ClassMetric(
+        "ROC-AUC",
+        "how well the class's score tells it from the rest; 0.5 is chance",
+        lambda evidence: evidence.aucs,
+        is_share=False,
+    ),
+    "average_precision": ClassMetric(
+        "average precision",
+        "area under the curve of precision by recall",
+        lambda evidence: evidence.average_precisions,
+    ),
+}
+
+
+def prominent(least: Shown) -> dict[str, Metric]:
+    """The metrics that stand so far to the front, in the order of the table."""
+    return {name: metric for name, metric in METRICS.items() if metric.shown >= least}
+
+
+def monitors() -> dict[str, int]:
+    """What may choose an epoch: every metric and the loss, 1 where more is better, else -1."""
+    signs = {name: 1 if metric.better == "max" else -1 for name, metric in METRICS.items()}
+    return {**signs, "loss": -1}
+
+
+def measure(
+    logits: np.ndarray, targets: np.ndarray, names: Iterable[str] | None = None
+) -> dict[str, float]:
+    """The named metrics, or all. logits (N, C), targets (N,) int in 0..C-1."""
+    return overall(Evidence.of(logits, targets), names)
+
+
+def overall(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, float]:
+    """The named metrics, or all, in the order of METRICS; without images each is nan.
+
+    roc_auc and mean_average_precision are means over the classes that have them: for roc_auc
+    an image and a rest to be told from, so that it is nan where only one class is present; for
+    mean_average_precision an image.
     """
-    if np.isnan(confidence).any():
-        return np.full(() if weights is None else weights.shape[:-1], np.nan)
-    bins, gaps = bins_of(confidence), right - confidence
-    if weights is None:
-        return _share(np.abs(np.bincount(bins, gaps, BINS)).sum(), np.asarray(len(gaps)))
-    by_bin = np.zeros((len(gaps), BINS))
-    by_bin[np.arange(len(gaps)), bins] = gaps
-    return _share(np.abs(weights @ by_bin).sum(axis=-1), weights.sum(axis=-1))
+    wanted = set(METRICS if names is None else names)
+    return {name: each.figure(evidence) for name, each in METRICS.items() if name in wanted}
 
 
-def bins_of(confidence: np.ndarray) -> np.ndarray:
-    """The bin of each score, (EDGES[bin], EDGES[bin + 1]]; 0 is in the first. (N,) -> (N,) int"""
-    return np.asarray(np.searchsorted(EDGES[1:-1], confidence, "left"))
+def per_class(evidence: Evidence) -> dict[str, np.ndarray]:
+    """Every metric of CLASS_METRICS, and `support`, the images of each class. -> (C,) each
+
+    support is int. The others are nan where a class has no image here, and roc_auc also where
+    every image is of one class.
+    """
+    found = {name: row.value(evidence) for name, row in CLASS_METRICS.items()}
+    return {**found, "support": evidence.margins.support}
 
 
-def mean_of_present(values: np.ndarray) -> np.ndarray:
-    """The mean of what is not nan along the last axis; nan where all is. (..., C) -> (...)"""
-    present = ~np.isnan(values)
-    return _share(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))
-
-
-def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """part / whole; nan where there is no whole."""
+def averages(margins: Margins) -> dict[str, np.ndarray]:
+    """Every metric of counts. Margins of (..., C) -> (...) each."""
+    rows = {name: each.of for name, each in METRICS.items()}
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
-
-
-def _places(logits: np.ndarray, targets: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """How many classes come before the true one; all of them without a guess. -> (N,) int"""
-    true = logits[np.arange(len(targets)), targets][:, None]
-    earlier = np.arange(logits.shape[1]) < targets[:, None]
-    ahead = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
-    return np.asarray(np.where(found == NO_GUESS, max(TOP, logits.shape[1]), ahead))
-
-
-def _refuse_unknown(targets: np.ndarray, classes: int) -> None:
-    """Raise ValueError for a truth outside 0..C-1."""
-    known = (targets >= 0) & (targets < classes)
-    if not known.all():
-        row = int(known.argmin())
-        raise ValueError(
-            f"row {row}: truth {targets[row]} is outside 0..{classes - 1}; "
-            "leave out the rows whose class is not known"
-        )
+        return {name: of.value(margins) for name, of in rows.items() if isinstance(of, OfCounts)}

@@ -29,29 +29,20 @@ nothing of what another seed would have made of either.
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from fieldmark import streams
+from fieldmark.judge.evidence import Evidence, Margins
 from fieldmark.judge.exchange import Areas, Pair, count_differences
 from fieldmark.judge.mcnemar import mcnemar, tango
-from fieldmark.judge.metrics import METRICS, Evidence, Margins, overall
+from fieldmark.judge.metrics import METRICS, Metric, OfAreas, OfCounts, OfImages, OfScores, overall
 from fieldmark.judge.trials import NORMAL_QUANTILE, trials_of_mean
 from fieldmark.streams import Stream
 
-PROPORTIONS: Mapping[str, Callable[[Evidence], np.ndarray]] = {
-    "accuracy": lambda evidence: evidence.right,
-    "micro_recall": lambda evidence: evidence.right,
-    "weighted_recall": lambda evidence: evidence.right,
-    "top5_accuracy": lambda evidence: evidence.in_top5,
-}
-NOT_PAIRED = ("ece",)
-PAIRED = tuple(name for name in METRICS if name not in NOT_PAIRED)
-AREAS = ("roc_auc", "mean_average_precision")
-AREAS_AND_LOSSES = ("roc_auc", "mean_average_precision", "mcc", "log_loss")
 POWER_QUANTILE = 0.8416212335729143  # 80 % of a standard normal distribution lies below
 COINS = 2  # images, or groups, that are added to each draw
 TAILS = (2.5, 97.5)  # percentiles
@@ -104,7 +95,7 @@ class Difference:
         however few of them were so here. nan where the spread is not known.
         """
         variance = self.spread**2
-        if self.metric not in AREAS_AND_LOSSES:
+        if _is_of_answers(METRICS[self.metric]):
             variance = max(variance, abs(difference) - difference**2)
         if not variance > 0 or not difference:
             return math.nan
@@ -119,34 +110,53 @@ def differences(
     draws: int = 1000,
     seed: int = 0,
 ) -> dict[str, Difference]:
-    """The difference of each figure of PAIRED, by name; the same seed gives the same intervals.
+    """The difference of each metric that is paired; the same seed gives the same intervals.
 
     Both are evidence on the same images in the same order; groups (N,) int from 0 are drawn in
     place of images. Raises ValueError where the two differ in truth or in classes.
     """
-    same_shape = first.scores.shape == second.scores.shape
-    if not same_shape or not np.array_equal(first.targets, second.targets):
+    if first.classes != second.classes or not np.array_equal(first.targets, second.targets):
         raise ValueError("the two are not of the same images and classes; align them first")
     pair, rng = Pair(first, second), streams.draw(Stream.PAIRED, seed)
     of = np.arange(len(first.targets)) if groups is None else groups
     units = int(of.max(initial=-1)) + 1
     drawn, exchanged = _drawn_anew(pair, of, draws, rng), _exchanged(pair, of, draws, rng)
-    still = {"mean_average_precision": float(pair.precisions.shares.sum())}
     one, two = overall(first), overall(second)
     found = {}
-    for name in PAIRED:
-        value = two[name] - one[name]
+    for name in paired_metrics():
+        value, made = two[name] - one[name], METRICS[name].of
+        hits = _hits(METRICS[name]) if groups is None else None
         if math.isnan(value):
             bounds = Bounds(math.nan, math.nan, math.nan, math.nan)
-        elif groups is None and name in PROPORTIONS:
-            bounds = _of_proportions(*(PROPORTIONS[name](each) for each in (first, second)))
+        elif hits is not None:
+            bounds = _of_proportions(hits(first), hits(second))
         else:
-            flat = _flat_width(name, first.margins, units)
-            as_far = _chance(still.get(name, value), exchanged[name])
-            bounds = _of_draws(value, drawn[name], as_far, flat)
+            is_precision = isinstance(made, OfAreas) and made.area == "average_precision"
+            still = float(pair.precisions.shares.sum()) if is_precision else value
+            flat = _flat_width(METRICS[name], first.margins, units)
+            bounds = _of_draws(value, drawn[name], _chance(still, exchanged[name]), flat)
             bounds = bounds._replace(spread=bounds.spread * math.sqrt(units))
         found[name] = Difference(name, one[name], two[name], units, *_with_zero(bounds))
     return found
+
+
+def paired_metrics() -> list[str]:
+    """The metrics that two classifiers are compared by, in the order of METRICS."""
+    return [name for name, row in METRICS.items() if not isinstance(row.of, OfScores)]
+
+
+def _hits(metric: Metric) -> Callable[[Evidence], np.ndarray] | None:
+    """Of a share of the images, which are hits; None for any other metric."""
+    of = metric.of
+    if isinstance(of, OfCounts):
+        return of.hits
+    return of.value if isinstance(of, OfImages) and of.largest is None else None
+
+
+def _is_of_answers(metric: Metric) -> bool:
+    """Whether it is a share that changes only where images are answered differently."""
+    of = metric.of
+    return of.least == 0 if isinstance(of, OfCounts) else _hits(metric) is not None
 
 
 def _of_proportions(first: np.ndarray, second: np.ndarray) -> Bounds:
@@ -187,17 +197,20 @@ def _with_zero(bounds: Bounds) -> Bounds:
     return bounds._replace(low=min(bounds.low, 0.0), high=max(bounds.high, 0.0))
 
 
-def _flat_width(name: str, margins: Margins, units: int) -> float:
+def _flat_width(metric: Metric, margins: Margins, units: int) -> float:
     """Half the width of Tango's interval of as many images as the figure is sure as, all alike.
 
     A mean over classes is as uncertain as fewer images (see `trials_of_mean`), an area as the
-    smaller of its two sides, and grouped images are no more than there are groups. log_loss has
+    smaller of its two sides, and grouped images are no more than there are groups. A loss has
     none: only with the very same scores all draws give the same.
     """
+    if isinstance(metric.of, OfImages) and metric.of.largest is not None:
+        return 0.0
     support = margins.support
-    sides = np.minimum(support, support.sum() - support) if name in AREAS else support
+    of_areas = isinstance(metric.of, OfAreas)
+    sides = np.minimum(support, support.sum() - support) if of_areas else support
     square = NORMAL_QUANTILE**2
-    return 0.0 if name == "log_loss" else square / (min(trials_of_mean(sides), units) + square)
+    return square / (min(trials_of_mean(sides), units) + square)
 
 
 def _drawn_anew(
@@ -250,7 +263,8 @@ def _exchanged(
 
 
 def _areas(pair: Pair) -> dict[str, Areas]:
-    return dict(zip(AREAS, (pair.areas, pair.precisions), strict=True))
+    known = {"roc_auc": pair.areas, "average_precision": pair.precisions}
+    return {n: known[row.of.area] for n, row in METRICS.items() if isinstance(row.of, OfAreas)}
 
 
 def _chunks(draws: int, images: int) -> Iterator[int]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fieldmark.judge.metrics import Evidence
+from fieldmark.judge.evidence import Evidence
 from fieldmark.records import Predictions
 
 Curve = tuple[tuple[float, int, int], ...]  # rows of `answer_curve`

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from fieldmark.insight.pictures import PairShown, Picture
+from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.report import words
 from fieldmark.report.measures import WIDE_NAME, measured
 from fieldmark.report.reliability import Curves, calibration_part
@@ -85,8 +86,10 @@ def by_part(
 ) -> dict[str, Any]:
     """What by.html draws of one column: a row a value, those wholly below `overall` marked."""
     accuracy = overall.get("accuracy")
+    others = {name: row for name, row in prominent(Shown.COLUMN).items() if name != "accuracy"}
     return {
         "column": column,
+        "metrics": others,
         "rows": [
             {"name": name, "below": _is_below(found, accuracy), **found}
             for name, found in by_value.items()

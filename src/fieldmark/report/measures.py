@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from fieldmark.judge.confused import pairs
-from fieldmark.judge.metrics import METRICS
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, Metric, OfAreas, Shown, prominent
 from fieldmark.report.confusion import cells, picture
 from fieldmark.report.dots import Dots, dots
 from fieldmark.report.thumbs import Thumb
@@ -14,20 +14,6 @@ from fieldmark.report.words import defined
 
 TABLE_MOST = 30  # classes; above, the confusion matrix is a picture
 WIDE_NAME = 12  # letters; longer names wrap, and their column stays in sight on a phone
-KEY_FIGURES = {
-    "accuracy": "share of the images that are classified rightly",
-    "balanced_accuracy": "mean recall of the classes; each class counts the same",
-    "macro_f1": "mean F1 of the classes; misses and false alarms both lower it",
-    "roc_auc": "how well the scores rank the right class; 0.5 is chance, 1 perfect",
-    "log_loss": "how far the scores are from the truth; 0 is perfect",
-}
-CLASS_FIGURES = {  # each with what it means, beside its name in the table of classes
-    "precision": "share of what is called by the class's name that is right",
-    "recall": "share of the class's images that are found",
-    "f1": "harmonic mean of precision and recall",
-    "average_precision": "area under the curve of precision by recall",
-    "roc_auc": "how well the class's score tells it from the rest; 0.5 is chance",
-}
 Figures = Mapping[str, Mapping[str, Any]]  # by split, as metrics.json holds them
 
 
@@ -36,15 +22,15 @@ def measured(classes: Sequence[str], figures: Figures, split: str | None) -> dic
 
     split: "test" or "val", None where nothing was measured. Beside the test stands validation.
     """
-    shown = figures[split] if split else {}
+    its = figures[split] if split else {}
     return {
         "split": split,
-        "figures": shown,
-        "dots": dots_of(shown),
-        "key_figures": list(_key_figures(figures, split, KEY_FIGURES)),
+        "figures": its,
+        "dots": dots_of(its),
+        "key_figures": list(_key_figures(figures, split, prominent(Shown.KEY))),
         "all_figures": list(_all_figures(figures, split)),
-        "class_figures": _class_figures(shown),
-        "confusion": _confusion(classes, shown),
+        "class_figures": _class_figures(its),
+        "confusion": _confusion(classes, its),
         "wide_names": max(map(len, classes), default=0) > WIDE_NAME,
     }
 
@@ -59,28 +45,28 @@ def dots_of(figures: Mapping[str, Any]) -> Dots | None:
 
 
 def _key_figures(
-    figures: Figures, split: str | None, wanted: Mapping[str, str]
+    figures: Figures, split: str | None, wanted: Mapping[str, Metric]
 ) -> Iterator[dict[str, Any]]:
     """Value and interval of the shown split, validation beside the test."""
     if split is None:
         return
-    shown = figures[split]
+    its = figures[split]
     beside = figures.get("val", {}) if split == "test" else {}
-    for metric, meaning in wanted.items():
-        if metric in shown:
+    for metric, row in wanted.items():
+        if metric in its:
             yield {
                 "metric": metric,
-                "meaning": meaning,
-                "value": shown[metric],
-                "interval": (shown.get("intervals") or {}).get(metric),
+                "meaning": row.meaning,
+                "is_bar": row.is_share or isinstance(row.of, OfAreas),  # from 0 to 1
+                "value": its[metric],
+                "interval": (its.get("intervals") or {}).get(metric),
                 "val": beside.get(metric),
             }
 
 
 def _all_figures(figures: Figures, split: str | None) -> Iterator[dict[str, Any]]:
     """Every figure that there is, for the folded table."""
-    meanings = {metric: meaning for metric, (meaning, _) in METRICS.items()}
-    for item in _key_figures(figures, split, meanings):
+    for item in _key_figures(figures, split, METRICS):
         if defined(item["value"]):
             yield item
 
@@ -89,8 +75,8 @@ def _class_figures(figures: Mapping[str, Any]) -> dict[str, str]:
     """The columns of the table of classes; areas under curves only where a class has one."""
     rows = (figures.get("per_class") or {}).values()
     return {
-        name: meaning
-        for name, meaning in CLASS_FIGURES.items()
+        name: row.meaning
+        for name, row in CLASS_METRICS.items()
         if name in ("precision", "recall", "f1") or any(defined(row.get(name)) for row in rows)
     }
 

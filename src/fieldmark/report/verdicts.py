@@ -5,18 +5,10 @@ import math
 from fieldmark.errors import counted
 from fieldmark.judge.metrics import METRICS
 from fieldmark.judge.paired import Difference
-from fieldmark.report import figure_words as words
-from fieldmark.report import words as report_words
-from fieldmark.report.words import count, is_share
+from fieldmark.report.words import count, is_share, metric_words
 
 FINE = 0.0005  # a share that would be written as 0.0 points
 A_POINT = 0.01  # the difference that most people ask for
-
-
-def metric_words(metric: str) -> str:
-    """ "macro_f1" -> "macro F1", as the figures of a run are called everywhere."""
-    known = dict(words.HEADLINE)
-    return known.get(metric) or report_words.metric_words(metric)
 
 
 def sentence(
@@ -48,7 +40,7 @@ def unpaired_sentence(first: str, second: str, refusal: str) -> str:
 
 def direction(difference: Difference) -> str:
     """ "better" or "worse", whichever way the figure runs."""
-    rises = METRICS[difference.metric][1] == "max"
+    rises = METRICS[difference.metric].better == "max"
     return "better" if (difference.value > 0) == rises else "worse"
 
 

@@ -5,17 +5,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
+
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
-ABBREVIATIONS = {
-    "f1": "F1",
-    "roc": "ROC",
-    "auc": "AUC",
-    "ece": "calibration error",
-    "mcc": "Matthews correlation",
-    "top5": "top-5",
-}
-NO_SHARE = ("loss", "auc", "mcc")  # metrics that are not read as percentages
 
 
 def defined(value: Any) -> TypeGuard[float]:
@@ -45,7 +38,8 @@ def decimal(value: float | None, places: int = 3) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is read as a percentage ("macro_f1"), not as a plain number ("log_loss")."""
-    return not metric.endswith(NO_SHARE)
+    row = _row(metric)
+    return row is not None and row.is_share
 
 
 def figure(value: float | None, metric: str) -> str:
@@ -74,8 +68,13 @@ def images(n: int, split: str = "") -> str:
 
 
 def metric_words(metric: str) -> str:
-    """ "macro_f1" -> "macro F1", "roc_auc" -> "ROC AUC"."""
-    return " ".join(ABBREVIATIONS.get(word, word) for word in metric.split("_"))
+    """ "macro_f1" -> "macro F1", "roc_auc" -> "ROC-AUC"."""
+    row = _row(metric)
+    return row.words if row else metric.replace("_", " ")
+
+
+def _row(metric: str) -> Metric | ClassMetric | None:
+    return METRICS.get(metric) or CLASS_METRICS.get(metric)
 
 
 def capital(text: str) -> str:

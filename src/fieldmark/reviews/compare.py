@@ -11,16 +11,14 @@ from typing import Any
 import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
-from fieldmark.judge.metrics import METRICS
-from fieldmark.judge.paired import PAIRED, Difference, differences
-from fieldmark.report.verdicts import metric_words, sentence, unpaired_sentence
-from fieldmark.report.words import decimal, interval, is_share, percent
+from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
+from fieldmark.judge.paired import Difference, differences, paired_metrics
+from fieldmark.report.verdicts import sentence, unpaired_sentence
+from fieldmark.report.words import figure, interval, metric_words
 from fieldmark.reviews.contender import Contender, read_contenders, shared_groups
 
-HEADLINE = ("accuracy", "balanced_accuracy", "macro_f1", "roc_auc", "log_loss")
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
-UNPAIRED = {"ece": "chance alone makes it larger where images are few"}
 SEEDS = (
     "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
     "of these models; the same settings with another seed would make other models."
@@ -87,7 +85,7 @@ def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) ->
     Raises SettingsError for a metric that is not known, RunError for what is no run, is not
     done, or is named twice. Runs that saw other images are not paired, which is no error.
     """
-    if metric not in PAIRED:
+    if metric not in paired_metrics():
         raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric))])
     first, *others = found = read_contenders(paths, seed)
     return Comparison(metric, found, tuple(pair(first, other, seed) for other in others), seed)
@@ -95,15 +93,16 @@ def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) ->
 
 def _unknown(metric: str) -> str:
     """Why a metric cannot be asked for, and those that are meant or that there are."""
-    every = f"; there are {listed(PAIRED, most=len(PAIRED))}"
-    if metric in METRICS:
-        return f"has no paired interval, since {UNPAIRED[metric]}{every}"
+    known = paired_metrics()
+    every = f"; there are {listed(known, most=len(known))}"
+    if metric in METRICS and isinstance(of := METRICS[metric].of, OfScores):
+        return f"has no paired interval, since {of.unpaired}{every}"
     short = metric.casefold()
-    begun = [name for name in PAIRED if name.startswith(short)]
-    meant = begun or [name for name in PAIRED if short in name.split("_")]
+    begun = [name for name in known if name.startswith(short)]
+    meant = begun or [name for name in known if short in name.split("_")]
     if len(meant) == 1:
         return f"is not known; did you mean '{meant[0]}'?"
-    hint = f"; there are {listed(meant)}" if meant else nearest(metric, PAIRED)
+    hint = f"; there are {listed(meant)}" if meant else nearest(metric, known)
     return f"is not known{hint or every}"
 
 
@@ -166,7 +165,8 @@ def _validation_note(contenders: Sequence[Contender]) -> str:
 
 def columns(metric: str) -> tuple[str, ...]:
     """The figures of the table: the headline's, and the one that was asked for."""
-    return HEADLINE if metric in HEADLINE else (metric, *HEADLINE)
+    key = tuple(prominent(Shown.KEY))
+    return key if metric in key else (metric, *key)
 
 
 def as_lines(found: Comparison) -> list[str]:
@@ -194,16 +194,9 @@ def _row(each: Contender, shown: Sequence[str], metric: str) -> list[str]:
     figures, cells = each.figures, []
     for name in shown:
         bounds = interval(figures["intervals"].get(name), name).removesuffix(" %")
-        cell = figure_words(figures[name], name)
+        cell = "none" if figures[name] is None else figure(figures[name], name)
         cells.append(f"{cell} ({bounds})" if name == metric and bounds else cell)
     return [each.name, str(each.setting("model.name") or "?"), str(figures["n"]), *cells]
-
-
-def figure_words(value: float | None, metric: str) -> str:
-    """A figure as the table has it."""
-    if value is None:
-        return "none"
-    return percent(value) if is_share(metric) else decimal(value)
 
 
 def versions() -> dict[str, str]:

@@ -13,8 +13,8 @@ import polars as pl
 
 from fieldmark import rundir
 from fieldmark.errors import DataError, RunError
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures
-from fieldmark.judge.metrics import Evidence
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.rundir import RunDir
 from fieldmark.settings.texts import read_yaml

@@ -10,11 +10,11 @@ import numpy as np
 from fieldmark.console import Console
 from fieldmark.errors import RunError, SettingsError, counted, writing
 from fieldmark.files import write_text
-from fieldmark.judge.by import By, table_lines, warnings
-from fieldmark.judge.metrics import guesses
+from fieldmark.judge.by import By
+from fieldmark.judge.evidence import guesses
 from fieldmark.judge.selective import Curve
 from fieldmark.records import Predictions, Samples
-from fieldmark.report.figure_words import figure_lines
+from fieldmark.report.figure_words import by_lines, by_warnings, figure_lines
 from fieldmark.rundir import RunDir
 from fieldmark.settings.texts import read_yaml
 
@@ -79,7 +79,7 @@ class Evaluated:
     @property
     def warnings(self) -> list[str]:
         """Values of a column that lie wholly below all images."""
-        return warnings(self.by, self.shown.get("accuracy"))
+        return by_warnings(self.by, self.shown.get("accuracy"))
 
 
 def tell(found: Evaluated, sides: Sequence[tuple[str, str]], console: Console) -> None:
@@ -88,7 +88,7 @@ def tell(found: Evaluated, sides: Sequence[tuple[str, str]], console: Console) -
         lines = figure_lines(side, found.figures[side], found.calibration, name=name)
         console.say("\n".join(lines))
     for column, by_value in found.by.items():
-        console.say("\n".join(["", *table_lines(column, found.name, by_value)]))
+        console.say("\n".join(["", *by_lines(column, found.name, by_value)]))
     if found.by:
         console.say()
     for sentence in filter(None, (*found.warnings, found.banner, *found.notes)):

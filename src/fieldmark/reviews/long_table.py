@@ -25,7 +25,6 @@ SCHEMA = {
     "value": pl.Float64,
 }
 KINDS = (".csv", ".parquet")
-OF_SCORES = ("roc_auc", "mean_average_precision", "log_loss", "ece")  # a temperature moves them
 
 
 def refuse_taken(path: Path, *, overwrite: bool) -> None:
@@ -49,7 +48,7 @@ def long_table(contenders: Sequence[Contender]) -> pl.DataFrame:
     kept. temperature: what logits were divided by. It is fitted after the last epoch, so that
     the epochs have 1. The figures of the predictions that were kept stand at the epoch whose
     weights were kept, at the fitted temperature: all of the test, and of validation whatever the
-    history has no row of, and OF_SCORES once more. An evaluation is a run of its own. Raises
+    history has no row of, and those of scores once more. An evaluation is a run of its own. Raises
     RunError where a rate in the settings is no number.
     """
     rows = [row for each in contenders for row in _rows(each)]
@@ -71,7 +70,8 @@ def _rows(each: Contender) -> Iterator[tuple[Any, ...]]:
     rates = {stage: _rate(each, stage) for stage in {*stages.values(), last}}
     seen = set()
     for epoch, split, metric, temperature, value in (*_epochs(each), *_final(each)):
-        own = temperature if metric in OF_SCORES else None
+        row = METRICS.get(metric)
+        own = temperature if row and row.of_scores else None
         if math.isfinite(value) and (epoch, split, metric, own) not in seen:
             seen.add((epoch, split, metric, own))
             rate = rates[stages.get(epoch, last)]

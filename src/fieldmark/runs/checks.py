@@ -29,7 +29,7 @@ from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
-from fieldmark.judge.metrics import METRICS, TOP
+from fieldmark.judge.metrics import METRICS, monitors
 from fieldmark.models import precision as precisions
 from fieldmark.models import published
 from fieldmark.models.catalog import MODELS, side_mistake
@@ -65,7 +65,6 @@ NO_RESIZE = (  # augmentations that take the stored form as it is
     "cifar-albumentations",
     "contrast-albumentations",
 )
-MONITORS = {**{name: way for name, (_, way) in METRICS.items()}, "loss": "min"}
 
 
 def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list[Mistake]:
@@ -82,7 +81,7 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += check_weights(**_named(whole["model"], "name", "weights")) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
-    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], MONITORS)
+    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], monitors())
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
     mistakes += _check_init(**_named(whole["model"], "init", "weights"))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
@@ -257,9 +256,9 @@ def _against_head_alone(settings: Settings) -> Iterator[Mistake]:
 def _against_figures(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     """Top-5 accuracy says nothing of few classes."""
     asked = {"train.monitor": (settings.train.monitor,), "train.figures": settings.train.figures}
-    for key, names in asked.items():
-        if "top5_accuracy" in names and len(data.classes) <= TOP:
-            what = f"top5_accuracy is not defined for {len(data.classes)} classes; take accuracy"
+    for key, name in ((key, name) for key, names in asked.items() for name in names):
+        if name in METRICS and len(data.classes) <= METRICS[name].among:
+            what = f"{name} is not defined for {len(data.classes)} classes; take accuracy"
             yield Mistake(key, what)
 
 

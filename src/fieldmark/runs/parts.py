@@ -25,11 +25,10 @@ from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import State
-from fieldmark.judge.metrics import measure
+from fieldmark.judge.metrics import measure, monitors
 from fieldmark.models import precision
 from fieldmark.models.infer import infer
 from fieldmark.models.stages import chosen, parameter_groups, set_trained
-from fieldmark.runs.checks import MONITORS
 from fieldmark.runs.prepare import Prepared
 from fieldmark.runs.stages import HEAD_PATIENCE
 from fieldmark.settings.tree import PenaltySettings, Settings, StageSettings, TrainSettings
@@ -111,7 +110,7 @@ def make_plan(prepared: Prepared, state: State) -> Plan:
         accumulate=train.accumulate,
         clip_norm=train.clip_norm,
         monitor=train.monitor,
-        sign=1 if MONITORS[train.monitor] == "max" else -1,
+        sign=monitors()[train.monitor],
         patience=patience,
         steps_every=train.steps_every,
         norm_frozen=train.norm_frozen,

@@ -1,0 +1,240 @@
+"""What every figure of a set of images is made of: guesses, counts of them, scores and areas.
+
+An image's guess is the class of its largest logit. An image whose largest logit is nan or
+infinite has no guess: it counts as wrong and is in no column of the confusion table, and since
+the scores of such a row are nan throughout, every figure of scores is nan.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+
+from fieldmark.records import softmax
+
+NO_GUESS = -1
+TOP = 5
+
+
+class Margins(NamedTuple):
+    """What every figure of a confusion table is made of: three arrays (..., C) of counts."""
+
+    hits: np.ndarray  # images of the class that were guessed right
+    support: np.ndarray  # images of the class
+    guessed: np.ndarray  # images that were taken for the class
+
+
+class Cells(NamedTuple):
+    """Images (n,) and the classes (n,) that each is, or is taken for."""
+
+    images: np.ndarray
+    classes: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What the figures of one set of images are made of, each part when it is asked for.
+
+    targets: (N,) int, 0..C-1
+    classes: C
+    logits:  (N, C); None where `known` has what is needed of them
+    known:   parts that are at hand already, by their names
+    """
+
+    targets: np.ndarray
+    classes: int
+    logits: np.ndarray | None = None
+    temperature: float = 1.0
+    known: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        vars(self).update(self.known)  # where a cached property looks first
+
+    @classmethod
+    def of(
+        cls,
+        logits: np.ndarray,
+        targets: np.ndarray,
+        *,
+        temperature: float = 1.0,
+        scores: np.ndarray | None = None,
+    ) -> Self:
+        """From logits (N, C) and targets (N,); `scores` are their softmax, where it is at hand.
+
+        Raises ValueError for a truth outside 0..C-1.
+        """
+        _refuse_unknown(targets, logits.shape[1])
+        known = {} if scores is None else {"scores": scores}
+        return cls(targets, logits.shape[1], logits, temperature, known)
+
+    @cached_property
+    def guesses(self) -> np.ndarray:
+        """The class of each image's largest logit, or NO_GUESS. -> (N,) int"""
+        return guesses(self._logits)
+
+    @cached_property
+    def scores(self) -> np.ndarray:
+        """-> (N, C) float64, rows sum to 1, or are nan"""
+        return softmax(self._logits, self.temperature)
+
+    @cached_property
+    def in_top5(self) -> np.ndarray:
+        """Whether fewer than five classes are likelier than the true one. -> (N,) bool
+
+        As a guess is the first of equals, an equal that stands before the true class takes a
+        place. False without a guess.
+        """
+        logits = self._logits
+        true = logits[np.arange(len(self.targets)), self.targets][:, None]
+        earlier = np.arange(logits.shape[1]) < self.targets[:, None]
+        ahead = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
+        return np.asarray((ahead < TOP) & (self.guesses != NO_GUESS))
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Images by truth (rows) and guess; the last column are those without. -> (C, C + 1) int"""
+        columns = np.where(self.guesses == NO_GUESS, self.classes, self.guesses)
+        cells = self.targets * (self.classes + 1) + columns
+        counts = np.bincount(cells, minlength=self.classes * (self.classes + 1))
+        return counts.reshape(self.classes, self.classes + 1)
+
+    @property
+    def kinds(self) -> np.ndarray:
+        """A number for each image; those of one are alike to every metric of counts. -> (N,) int"""
+        return np.asarray(self.targets * (self.classes + 1) + self.guesses)
+
+    @property
+    def cells(self) -> tuple[Cells, Cells, Cells]:
+        """Of hits, of support and of guesses: which images, and of which classes."""
+        images, made = np.arange(len(self.targets)), np.flatnonzero(self.guesses != NO_GUESS)
+        right = np.flatnonzero(self.right)
+        return (
+            Cells(right, self.targets[right]),
+            Cells(images, self.targets),
+            Cells(made, self.guesses[made]),
+        )
+
+    @cached_property
+    def margins(self) -> Margins:
+        """Hits, images and guesses of each class. -> three (C,) int"""
+        return Margins(*(np.bincount(of, minlength=self.classes) for _, of in self.cells))
+
+    def is_of(self, index: int) -> np.ndarray:
+        """Whether each image is of the class. -> (N,) bool"""
+        return np.asarray(self.targets == index)
+
+    def is_taken_for(self, index: int) -> np.ndarray:
+        """Whether each image is taken for the class. -> (N,) bool"""
+        return np.asarray(self.guesses == index)
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether each image's guess is its class. -> (N,) bool"""
+        return np.asarray(self.guesses == self.targets)
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """The score of each image's guess, nan without one. -> (N,)"""
+        best = self.scores[np.arange(len(self.guesses)), self.guesses]
+        return np.where(self.guesses == NO_GUESS, np.nan, best)
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """Each image's -ln(score of its true class), clipped as scikit-learn does. -> (N,)"""
+        tiny = np.finfo(np.float64).eps
+        true = self.scores[np.arange(len(self.targets)), self.targets]
+        return np.asarray(-np.log(np.clip(true, tiny, 1 - tiny)))
+
+    @property
+    def aucs(self) -> np.ndarray:
+        """Each class's area under the ROC curve against the rest. -> (C,)"""
+        return self._areas[0]
+
+    @property
+    def average_precisions(self) -> np.ndarray:
+        """Each class's average precision against the rest. -> (C,)"""
+        return self._areas[1]
+
+    @cached_property
+    def _areas(self) -> tuple[np.ndarray, np.ndarray]:
+        return class_areas(self.scores, self.targets)
+
+    @property
+    def _logits(self) -> np.ndarray:
+        assert self.logits is not None, "what is asked for was not kept"
+        return self.logits
+
+
+def guesses(logits: np.ndarray) -> np.ndarray:
+    """The class of each row's largest logit, the first of equals. (N, C) -> (N,) int.
+
+    NO_GUESS (-1) where that logit is nan or infinite: numpy's argmax would name a class there.
+    """
+    best = logits.argmax(axis=1)
+    largest = logits[np.arange(len(logits)), best]
+    return np.where(np.isfinite(largest), best, NO_GUESS)
+
+
+def class_areas(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each class's ROC area and average precision against the rest. (N, C), (N,) -> (C,) twice.
+
+    The area is the chance that an image of the class has a higher score than one of another, a
+    tie being half: Mann and Whitney's U over its greatest value. Average precision is the mean,
+    over the images of the class, of the precision among the images that score at least as high:
+    scikit-learn's, with its handling of ties. nan for a class without an image, the area also
+    without a rest, and for all where any score is nan. One sort a class.
+    """
+    aucs, precisions = np.full((2, scores.shape[1]), np.nan)
+    if np.isnan(scores).any():
+        return aucs, precisions
+    for index in np.unique(targets):
+        is_mine, column = targets == index, scores[:, index]
+        mine, others = np.sort(column[is_mine]), column[~is_mine]
+        below, up_to = _ranks(mine, others)
+        if len(others):
+            aucs[index] = ((below + up_to) / (2 * len(others))).mean()
+        found = len(mine) - np.searchsorted(mine, mine, "left")
+        precisions[index] = (found / (found + len(others) - below)).mean()
+    return aucs, precisions
+
+
+def placements(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """The share of `others` (M,) that is below each of `values` (N,), a tie being half. -> (N,)"""
+    below, up_to = _ranks(values, others)
+    return np.asarray((below + up_to) / (2 * len(others)))
+
+
+def _ranks(values: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How many of `others` are below each of `values`, and below or equal. (N,), (M,) -> (N,) twice
+
+    Only those of `others` that lie among `values` are sorted: few, where a class is told well.
+    """
+    low = others < values.min(initial=np.inf)
+    among = np.sort(others[~low & (others <= values.max(initial=-np.inf))])
+    below, up_to = (np.searchsorted(among, values, side) for side in ("left", "right"))
+    return below + low.sum(), up_to + low.sum()
+
+
+def mean_of_present(values: np.ndarray) -> np.ndarray:
+    """The mean of what is not nan along the last axis; nan where all is. (..., C) -> (...)"""
+    present = ~np.isnan(values)
+    return ratio(np.where(present, values, 0).sum(axis=-1), present.sum(axis=-1))
+
+
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """part / whole; nan where there is no whole."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, part / whole, np.nan)
+
+
+def _refuse_unknown(targets: np.ndarray, classes: int) -> None:
+    """Raise ValueError for a truth outside 0..C-1."""
+    known = (targets >= 0) & (targets < classes)
+    if not known.all():
+        row = int(known.argmin())
+        raise ValueError(
+            f"row {row}: truth {targets[row]} is outside 0..{classes - 1}; "
+            "leave out the rows whose class is not known"
+        )
