@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from fieldmark.errors import DiskError, RunError
+from fieldmark.fit.averages import Ema
 from fieldmark.fit.checkpoint import Checkpoints
-from fieldmark.fit.ema import Ema
 from fieldmark.fit.state import State
 
 

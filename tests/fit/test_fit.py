@@ -9,10 +9,9 @@ import torch
 
 from fieldmark.console import Console
 from fieldmark.errors import StoppedError
+from fieldmark.fit.averages import Ema, Lookahead
 from fieldmark.fit.checkpoint import Checkpoints
-from fieldmark.fit.ema import Ema
 from fieldmark.fit.keeper import Keeper, as_csv
-from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Parts, Plan, epoch_line, fit
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.penalty import Penalty

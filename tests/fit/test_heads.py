@@ -15,9 +15,8 @@ from fieldmark.console import Console
 from fieldmark.data.loader import Batches, Images
 from fieldmark.errors import StoppedError
 from fieldmark.fit import loop
-from fieldmark.fit.ema import Ema
+from fieldmark.fit.averages import Ema, Lookahead
 from fieldmark.fit.heads import Embedded, HeadParts, Trial, fit_heads
-from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.optimizers import adamw, sgd

@@ -9,7 +9,7 @@ import torch
 from loopparts import CPU, parts
 from torch.nn import functional
 
-from fieldmark.fit.ema import Ema
+from fieldmark.fit.averages import Ema
 from fieldmark.fit.keeper import as_csv
 from fieldmark.fit.loop import Plan, note_epoch, out_of_patience, seed_step, step
 from fieldmark.fit.losses import cross_entropy, focal

@@ -20,10 +20,9 @@ from fieldmark.console import Bar, Console
 from fieldmark.data.loader import Batch, Batches, Images, Key, Sampling
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit import loop
+from fieldmark.fit.averages import Ema, Lookahead
 from fieldmark.fit.bank import Bank
 from fieldmark.fit.checkpoint import Tensors
-from fieldmark.fit.ema import Ema
-from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Measure, Parts, Plan, Validate
 from fieldmark.fit.losses import Loss
 from fieldmark.fit.penalty import Penalty

@@ -6,9 +6,8 @@ from typing import Any
 
 import torch
 
+from fieldmark.fit.averages import Average
 from fieldmark.fit.clock import Clock
-from fieldmark.fit.ema import Ema
-from fieldmark.fit.lookahead import Lookahead
 
 Row = dict[str, float]
 PLAIN = (
@@ -80,7 +79,7 @@ class State:
     model: torch.nn.Module
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler | None = None
-    ema: Ema | Lookahead | None = None
+    ema: Average | None = None
     penalised: list[torch.nn.Parameter] | None = None  # None: not yet known in this stage
     epoch: int = 0
     step: int = 0

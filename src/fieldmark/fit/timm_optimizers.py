@@ -1,18 +1,24 @@
 """timm's optimisers as timm/NAME: looked up in timm itself, which is imported only then."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, reduce
 from operator import or_
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import torch
+from pydantic import Field
 from torch import nn, optim
 
 from fieldmark.catalog import Entry
 from fieldmark.errors import nearest
-from fieldmark.fit.ranges import Decay, Fraction, Rate
+
+# what every optimiser is given, and the ranges that its options lie in
+Parameters = Iterable[nn.Parameter] | Iterable[dict[str, Any]]  # or groups with their own rates
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Decay = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 PREFIX = "timm/"
 NUMBERS = (Rate, Decay, Fraction, float)

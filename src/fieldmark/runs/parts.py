@@ -15,9 +15,8 @@ from fieldmark.data.in_memory import InMemory, read_all
 from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.data.stored import Stored, store
+from fieldmark.fit.averages import Average, Ema, Lookahead
 from fieldmark.fit.clock import Clock
-from fieldmark.fit.ema import Ema
-from fieldmark.fit.lookahead import Lookahead
 from fieldmark.fit.loop import Parts, Plan
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES, addressed
@@ -90,7 +89,7 @@ def grouped(network: torch.nn.Module, train: TrainSettings, options: dict[str, A
     return parameter_groups(network, lr=options["lr"] or 0, weight_decay=decay, **wanted)
 
 
-def average(model: torch.nn.Module, train: TrainSettings) -> Ema | Lookahead | None:
+def average(model: torch.nn.Module, train: TrainSettings) -> Average | None:
     """The average of the weights that is kept in place of the last ones; None for none."""
     if train.lookahead:
         return Lookahead(model, train.lookahead)

@@ -4,7 +4,7 @@ import copy
 
 import torch
 
-from fieldmark.fit.lookahead import Lookahead
+from fieldmark.fit.averages import Lookahead
 from fieldmark.fit.state import State
 
 
