@@ -9,9 +9,9 @@ when first asked for.
 
 import importlib
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -37,8 +37,22 @@ class Entry:
 
     def options(self) -> dict[str, inspect.Parameter]:
         """The keyword-only parameters: what the settings may say."""
-        parameters = inspect.signature(self.builder()).parameters
+        parameters = inspect.signature(self.builder(), eval_str=True).parameters
         return {n: p for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def with_options(
+    build: Callable[..., Any], name: str, about: str, options: Iterable[inspect.Parameter]
+) -> Callable[..., Any]:
+    """`build`, which takes what it is given, with the options that a catalog may give it.
+
+    For networks and optimisers of other libraries, whose options are read off their constructors.
+    """
+    first = inspect.Parameter("given", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    signature = inspect.Signature([first, *options])
+    build.__name__, build.__qualname__, build.__doc__ = name, name, about
+    build.__signature__ = signature  # type: ignore[attr-defined]
+    return build
 
 
 class Catalog(Mapping[str, Entry]):
@@ -66,7 +80,6 @@ class Catalog(Mapping[str, Entry]):
             hint = nearest(name, self) or f"; there are {listed(self, most=12)}"
             return {}, [Mistake("", f"there is no {self.kind} '{name}'{hint}")]
         known, values, mistakes = self[name].options(), {}, []
-        hints = get_type_hints(self[name].builder(), include_extras=True)
         for option, value in options.items():
             if option not in known:
                 hint = nearest(option, known) or f"; it takes {listed(known) or 'no options'}"
@@ -75,7 +88,7 @@ class Catalog(Mapping[str, Entry]):
                 )
                 continue
             try:
-                values[option] = _convert(value, hints.get(option, Any))
+                values[option] = _convert(value, known[option].annotation)
             except ValidationError as error:
                 mistakes.append(Mistake(option, in_words(error.errors()[0])))
         return values, mistakes
@@ -87,7 +100,7 @@ class Catalog(Mapping[str, Entry]):
 
 def _convert(value: Any, annotation: Any) -> Any:
     """A value, or its text as a command line gives it, as the annotation's type."""
-    adapter = TypeAdapter(annotation)
+    adapter = TypeAdapter(Any if annotation is inspect.Parameter.empty else annotation)
     try:
         return adapter.validate_python(value)
     except ValidationError as error:

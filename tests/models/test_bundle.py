@@ -7,12 +7,11 @@ import torch
 from safetensors.torch import save_file
 
 from fieldmark.errors import DiskError, WeightsError
-from fieldmark.models.assemble import assemble
+from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle import BundleInfo, Classifier, load, read_info, save, write_info
 from fieldmark.models.catalog import MODELS
-from fieldmark.models.design import Design
 from fieldmark.models.heads import Linear32
-from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.own_networks import small_cnn
 from fieldmark.models.weights import read_weights as open_weights
 from fieldmark.records import InputSpec
 

@@ -7,9 +7,8 @@ import torch
 import torchvision.models
 from torch import nn
 
-from fieldmark.models.catalog import MODELS, NETWORKS, OWN, family, rows, side_mistake
+from fieldmark.models.catalog import MODELS, NETWORKS, OWN, family, outline, rows, side_mistake
 from fieldmark.models.heads import head_of
-from fieldmark.models.outline import outline
 from fieldmark.models.summary import summarise
 
 SMALLEST = {

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fieldmark.errors import UserError
-from fieldmark.models.catalog import MODELS, NETWORKS, OWN
+from fieldmark.models.catalog import MODELS, NETWORKS, OWN, outline
 from fieldmark.models.heads import (
     HEADS,
     Head,
@@ -15,7 +15,6 @@ from fieldmark.models.heads import (
     make_head,
     redrawn,
 )
-from fieldmark.models.outline import outline
 from fieldmark.models.stages import chosen, set_trained, set_training
 
 ONE_A_FAMILY = {

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fieldmark.models.infer import infer, infer_batches
-from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.own_networks import small_cnn
 
 
 class Mean(nn.Module):

@@ -10,8 +10,8 @@ import torch
 import torchvision.models
 from torch import nn
 
-from fieldmark.models.catalog import MODELS, NETWORKS, OWN
-from fieldmark.models.outline import _TensorsOnMeta, outline
+from fieldmark.models.catalog import MODELS, NETWORKS, OWN, outline
+from fieldmark.models.meta import _TensorsOnMeta
 
 OURS_TO_SET = {"num_classes", "aux_logits", "dropout_aux", "init_weights"}
 FROM_ELSEWHERE = {"image_size", "width_mult", "reduced_tail", "dilated"}  # taken by the builders

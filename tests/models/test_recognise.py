@@ -8,8 +8,7 @@ import torch
 
 from fieldmark.errors import UserError, WeightsError
 from fieldmark.models import recognise as module
-from fieldmark.models.catalog import MODELS
-from fieldmark.models.outline import outline
+from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.recognise import TABLE, identify, make, recognise, write_table
 from fieldmark.models.weights import read_weights
 

@@ -2,8 +2,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from fieldmark.models.own_networks import small_cnn
 from fieldmark.models.resizer import Resized, Resizer, make_resizer
-from fieldmark.models.small_cnn import small_cnn
 from fieldmark.models.stages import chosen, set_trained, set_training
 
 

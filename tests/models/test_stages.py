@@ -6,10 +6,11 @@ from torch import nn
 
 from fieldmark.errors import UserError
 from fieldmark.models.bundle import Classifier
+from fieldmark.models.catalog import outline
 from fieldmark.models.heads import make_head
-from fieldmark.models.outline import on_meta, outline
+from fieldmark.models.meta import on_meta
+from fieldmark.models.own_networks import small_cnn
 from fieldmark.models.resizer import Resized, Resizer
-from fieldmark.models.small_cnn import small_cnn
 from fieldmark.models.stages import (
     chosen,
     parameter_groups,

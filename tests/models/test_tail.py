@@ -5,14 +5,12 @@ import torch
 from torch import nn
 
 from fieldmark.errors import UserError
-from fieldmark.models.assemble import assemble
+from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle import Classifier
-from fieldmark.models.catalog import MODELS
-from fieldmark.models.design import Design
+from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import head_of, redrawn
-from fieldmark.models.outline import outline
-from fieldmark.models.small_cnn import small_cnn
-from fieldmark.models.stages import split
+from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.tail import body_and_tail
 from fieldmark.records import InputSpec
 
 SHAPES = {  # of one image's features, by 224 px
@@ -42,14 +40,14 @@ SMALL = ("small_cnn", "cifar_fast", "squeezenet1_1", "mobilenet_v3_small", "shuf
 def assert_same_logits(network, size, count=2):
     network.eval()
     images = torch.rand(count, 3, size, size)
-    body, tail = split(network)
+    body, tail = body_and_tail(network)
     with torch.no_grad():
         torch.testing.assert_close(tail(body(images)), network(images), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_features_are_what_enters_the_head(name):
-    body, tail = split(outline(name, 7), 224)
+    body, tail = body_and_tail(outline(name, 7), 224)
     features = body(torch.rand(2, 3, 224, 224, device="meta"))
     assert features.shape == (2, *SHAPES[name])
     assert tail(features).shape == (2, 7)
@@ -93,21 +91,21 @@ def test_networks_with_other_heads_are_parted_too(design):
 
 
 def test_the_features_before_a_layer_that_is_kept_are_its_outputs():
-    body, tail = split(assemble(Design("small_cnn", head="after"), 3))
+    body, tail = body_and_tail(assemble(Design("small_cnn", head="after"), 3))
     assert body(torch.rand(2, 3, 8, 8)).shape == (2, 1000)
     assert [type(layer).__name__ for layer in tail] == ["Head"]
 
 
 def test_the_tail_is_the_networks_own_head_and_dropout():
     network = small_cnn(3)
-    _, tail = split(network)
+    _, tail = body_and_tail(network)
     assert list(tail) == [network.dropout, network.head]
 
 
 def test_training_the_tail_trains_the_network():
     torch.manual_seed(0)
     network = small_cnn(3)
-    body, tail = split(network, 8)
+    body, tail = body_and_tail(network, 8)
     images, before = torch.rand(2, 3, 8, 8), copy.deepcopy(network)
     with torch.no_grad():
         features = body(images)
@@ -118,7 +116,7 @@ def test_training_the_tail_trains_the_network():
 
 def test_the_body_shares_the_networks_parameters_but_has_no_head():
     network = small_cnn(3)
-    body, _ = split(network)
+    body, _ = body_and_tail(network)
     own = {id(weight) for weight in network.parameters()}
     inside = {id(weight) for weight in body.parameters()}
     assert own - inside == {id(network.head.weight), id(network.head.bias)}
@@ -133,7 +131,7 @@ def test_parting_leaves_the_network_as_it_was():
     state = copy.deepcopy(network.state_dict())
     modes = [module.training for module in network.modules()]
     head, generators = network.head, torch.get_rng_state()
-    body, _ = split(network, 8)
+    body, _ = body_and_tail(network, 8)
     body(torch.rand(2, 3, 8, 8, generator=torch.Generator()))
     assert network.head is head
     assert [module.training for module in network.modules()] == modes
@@ -145,7 +143,7 @@ def test_parting_leaves_the_network_as_it_was():
 def test_the_features_are_those_of_eval_mode_whatever_the_mode():
     network = small_cnn(3, dropout=0.5)
     network(torch.rand(4, 3, 8, 8))
-    body, _ = split(network)
+    body, _ = body_and_tail(network)
     images = torch.rand(2, 3, 8, 8)
     evaluated = body(images)
     network.train()
@@ -154,14 +152,14 @@ def test_the_features_are_those_of_eval_mode_whatever_the_mode():
 
 def test_a_classifier_is_parted_too():
     classifier = Classifier(small_cnn(3), InputSpec("square:8", 8))
-    body, tail = split(classifier, 8)
+    body, tail = body_and_tail(classifier, 8)
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     assert torch.equal(tail.eval()(body(images)), classifier.eval()(images))
 
 
 def test_a_tail_drawn_again_is_another_head_over_the_same_features():
     network = assemble(Design("squeezenet1_1"), 3)
-    body, tail = split(network, 64)
+    body, tail = body_and_tail(network, 64)
     features = body(torch.rand(2, 3, 64, 64))
     first, again, other = (redrawn(tail, seed).eval() for seed in (1, 1, 2))
     assert torch.equal(first(features), again(features))
@@ -205,12 +203,12 @@ class Unused(nn.Module):
 @pytest.mark.parametrize("kind", [Scaled, Averaged, Unused])
 def test_a_network_that_does_not_end_in_its_head_is_told(kind):
     with pytest.raises(UserError, match=f"{kind.__name__} does not end in one head, so its head"):
-        split(kind(), 2)
-    body, _ = split(kind())
+        body_and_tail(kind(), 2)
+    body, _ = body_and_tail(kind())
     with pytest.raises(UserError, match="cannot be trained on features"):
         body(torch.rand(1, 3, 2, 2))
 
 
 def test_a_layer_alone_has_no_body():
     with pytest.raises(UserError, match="Linear does not end in one head"):
-        split(nn.Linear(3, 2))
+        body_and_tail(nn.Linear(3, 2))

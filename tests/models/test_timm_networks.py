@@ -8,9 +8,8 @@ import torch
 from timm.models import get_pretrained_cfg
 
 from fieldmark.models import timm_networks
-from fieldmark.models.catalog import MODELS, MOST_COUNTED, family, rows, side_mistake
+from fieldmark.models.catalog import MODELS, MOST_COUNTED, family, outline, rows, side_mistake
 from fieldmark.models.heads import head_of
-from fieldmark.models.outline import outline
 
 
 def test_every_network_of_timm_is_in_the_catalog_but_not_in_its_list():

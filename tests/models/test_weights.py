@@ -10,10 +10,9 @@ from torch import nn
 from torchvision.models import get_model
 
 from fieldmark.errors import WeightsError
-from fieldmark.models.catalog import MODELS
+from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import head_of
-from fieldmark.models.outline import outline
-from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.own_networks import small_cnn
 from fieldmark.models.weights import load_into, read_weights
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "weights"

@@ -11,7 +11,7 @@ from fieldmark.data.loader import Images
 from fieldmark.errors import DataError, RunError, SettingsError
 from fieldmark.models.bundle import save
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.models.small_cnn import small_cnn
+from fieldmark.models.own_networks import small_cnn
 from fieldmark.records import InputSpec, Samples
 from fieldmark.use.opened import open_bundle
 from fieldmark.use.predictor import Predictor

@@ -75,7 +75,7 @@ def print_summary(name: str, num_classes: int, image_size: int) -> None:
     what = side_mistake(name, options, image_size)
     if what is not None:
         raise SettingsError([Mistake("--image-size", what)])
-    from fieldmark.models.outline import outline
+    from fieldmark.models.catalog import outline
     from fieldmark.models.summary import summarise, text
 
     print(text(summarise(outline(name, num_classes, options), image_size)))

@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import nn, optim
 
-from fieldmark.catalog import Entry
+from fieldmark.catalog import Entry, with_options
 from fieldmark.errors import nearest
 
 # what every optimiser is given, and the ranges that its options lie in
@@ -86,12 +86,7 @@ def builder(bare: str) -> Callable[..., Any]:
 
     found = [o for p in inspect.signature(kind).parameters.values() if (o := _option(p, bare))]
     defaults = {option.name: option.default for option in found}
-    first = inspect.Parameter("parameters", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    signature = inspect.Signature([first.replace(annotation=Any), *found])
-    build.__name__, build.__qualname__, build.__doc__ = bare, bare, _info(bare).description
-    build.__annotations__ = {n: p.annotation for n, p in signature.parameters.items()}
-    build.__signature__ = signature  # type: ignore[attr-defined]
-    return build
+    return with_options(build, bare, _info(bare).description, found)
 
 
 def _step_once(kind: Callable[..., optim.Optimizer], options: dict[str, Any]) -> None:

@@ -1,18 +1,34 @@
 """A network from its design: the catalog's network, the head, the learned resizer, weights."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import Tensor, nn
 
+from fieldmark.catalog import Catalog
 from fieldmark.errors import WeightsError
-from fieldmark.models.catalog import MODELS
-from fieldmark.models.design import Design
+from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import Head, Linear32, head_dropouts, head_of, make_head, redrawn
-from fieldmark.models.outline import outline
 from fieldmark.models.resizer import Resized, Resizer, make_resizer
 from fieldmark.models.timm_networks import PREFIX, adapted
 from fieldmark.models.weights import WeightsReport, fill, load_into, plain_name
+
+
+@dataclass(frozen=True)
+class Design:
+    """A network of the catalog, its head, and maybe a learned resizer before it.
+
+    model, options: as MODELS.read gives them. head, head_options: as HEADS.read gives them.
+    resizer: the side in pixels of what a learned resizer gives to the network; None is without.
+    """
+
+    model: str
+    options: dict[str, Any] = field(default_factory=dict)
+    head: str = "linear"
+    head_options: dict[str, Any] = field(default_factory=dict)
+    resizer: int | None = None
+
 
 AFTER = "after"
 KEPT = 1000  # outputs of the layer that the head "after" keeps, where no file says otherwise
@@ -189,3 +205,51 @@ def _fill_resizer(
         return replace(report, unexpected=(*report.unexpected, *tensors))
     fill(inner, given)
     return replace(report, loaded=(*report.loaded, *tensors))
+
+
+# how random weights begin, by name: a function that draws them anew, in place
+Initialise = Callable[[nn.Module], None]
+NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+LINEAR_STD = 0.01
+
+
+def pytorch() -> Initialise:
+    """Nothing is changed: each weight is as the network's own builder drew it."""
+    return lambda network: None
+
+
+def kaiming() -> Initialise:
+    """The start that He et al., "Delving Deep into Rectifiers", 2015, gives convolutions.
+
+    Convolutions: normal with variance 2 / (outputs x kernel), bias 0. Norms (batch, group and
+    layer): weight 1, bias 0. Linear layers: normal with standard deviation 0.01, bias 0. All is
+    drawn from torch's global generator, in the order of the modules.
+
+    What is none of these stays as it was: transposed convolutions, the joint projection inside
+    nn.MultiheadAttention, tokens and position embeddings, layer scales, a PReLU's slope, and
+    every buffer (running statistics, the whitening layer of cifar_fast). A start that a network
+    gives its convolutions otherwise (cifar_fast's identities) is lost.
+    """
+    return _kaiming
+
+
+def _kaiming(network: nn.Module) -> None:
+    for layer in network.modules():
+        if isinstance(layer, CONVOLUTIONS):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        elif isinstance(layer, nn.Linear):
+            nn.init.normal_(layer.weight, std=LINEAR_STD)
+        elif isinstance(layer, NORMS) and isinstance(layer.weight, nn.Parameter):
+            nn.init.ones_(layer.weight)
+        if isinstance(layer, (*CONVOLUTIONS, nn.Linear, *NORMS)) and layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+INITS = Catalog(
+    "initialisation",
+    {
+        "pytorch": (pytorch, "as the network's own builder draws its weights"),
+        "kaiming": (kaiming, "Kaiming normal for convolutions, small normal for linear layers"),
+    },
+)

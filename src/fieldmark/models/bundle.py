@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 from fieldmark.errors import WeightsError
 from fieldmark.files import write_json, write_whole
-from fieldmark.models.assemble import KEPT, assemble, kept_outputs
+from fieldmark.models.assemble import KEPT, Design, assemble, kept_outputs
 from fieldmark.models.bundle_info import BundleInfo, read_info, refuse_damaged
 from fieldmark.models.catalog import MODELS
-from fieldmark.models.design import Design
 from fieldmark.models.heads import HEADS
 from fieldmark.models.weights import fill, plain_name, read_safetensors
 from fieldmark.records import InputSpec

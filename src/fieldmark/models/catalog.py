@@ -30,11 +30,11 @@ NETWORKS = {
     **torchvision_networks.NETWORKS,
 }
 BUILDERS: dict[str, Callable[..., Any] | str] = {
-    "small_cnn": "fieldmark.models.small_cnn:small_cnn",
+    "small_cnn": "fieldmark.models.own_networks:small_cnn",
     "nature_cnn": nature_cnn.nature_cnn,  # its options can be read without torch
-    "birds_alexnet": "fieldmark.models.birds_alexnet:birds_alexnet",
-    "cifar_resnet18": "fieldmark.models.cifar_resnet18:cifar_resnet18",
-    "cifar_fast": "fieldmark.models.cifar_fast:cifar_fast",
+    "birds_alexnet": "fieldmark.models.own_networks:birds_alexnet",
+    "cifar_resnet18": "fieldmark.models.own_networks:cifar_resnet18",
+    "cifar_fast": "fieldmark.models.own_networks:cifar_fast",
     **{name: torchvision_networks.builder(name) for name in torchvision_networks.NETWORKS},
 }
 
@@ -69,6 +69,16 @@ class Networks(Catalog):
 MODELS = Networks(
     "model", {name: (build, NETWORKS[name].about) for name, build in BUILDERS.items()}
 )
+
+
+def outline(name: str, num_classes: int = 1000, options: Mapping[str, Any] | None = None) -> Any:
+    """The network on the meta device: shapes and counts, no memory, no random numbers drawn.
+
+    It takes images on the meta device, too, and gives logits of the right shape.
+    """
+    from fieldmark.models.meta import on_meta
+
+    return on_meta(lambda: MODELS.build(name, options or {}, num_classes))
 
 
 @dataclass(frozen=True)

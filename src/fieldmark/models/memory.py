@@ -28,7 +28,7 @@ def refuse_large_file(path: Path, size: int, free: int | None) -> None:
 
 def refuse_large_network(name: str, options: Mapping[str, Any], free: int | None) -> None:
     """Raise WeightsError where the network's float32 weights alone are larger than `free` bytes."""
-    from fieldmark.models.outline import outline
+    from fieldmark.models.catalog import outline
 
     if free is None:
         return

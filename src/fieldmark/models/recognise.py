@@ -16,9 +16,8 @@ from torch import Tensor, nn
 
 from fieldmark.errors import UserError, WeightsError, listed
 from fieldmark.models import timm_networks
-from fieldmark.models.catalog import MODELS
+from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import head_of
-from fieldmark.models.outline import outline
 from fieldmark.models.timm_networks import PREFIX
 from fieldmark.models.weights import SIDE_HEADS, plain_name
 

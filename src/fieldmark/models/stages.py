@@ -10,18 +10,7 @@ from torch import nn
 from fieldmark.errors import UserError, counted, listed, nearest
 from fieldmark.models.heads import Head, head_of
 from fieldmark.models.resizer import Resizer
-from fieldmark.models.tail import split
 
-__all__ = [
-    "Stage",
-    "chosen",
-    "parameter_groups",
-    "set_trained",
-    "set_training",
-    "split",
-    "stages",
-    "weight_names",
-]
 HEAD, RESIZER, ALL, LAST = "head", "resizer", "all", "last:"
 FEWEST = 3  # stages before the head, where the network can be taken apart into so many
 MOST = 0.8  # of the layers before the head that one stage may hold, where it can be taken apart

@@ -77,7 +77,7 @@ class _Kept(nn.Module):
         return features
 
 
-def split(network: nn.Module, size: int | None = None) -> tuple[nn.Module, nn.Sequential]:
+def body_and_tail(network: nn.Module, size: int | None = None) -> tuple[nn.Module, nn.Sequential]:
     """-> body: (n, 3, H, W) float images -> features; tail: features -> (n, classes) logits.
 
     The tail is the head behind the dropout just before it, the network's own modules: training

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from fieldmark.catalog import Entry
+from fieldmark.catalog import Entry, with_options
 from fieldmark.errors import nearest
 
 PREFIX = "timm/"
@@ -63,21 +63,16 @@ def builder(bare: str) -> Callable[..., Any]:
     the side in pixels that a network of fixed size is built for.
     """
 
-    def build(*args: Any, **given: Any) -> Any:
-        return create(bare, **signature.bind(*args, **given).arguments)
+    def build(num_classes: int, **options: Any) -> Any:
+        return create(bare, num_classes, **options)
 
-    classes = inspect.Parameter("num_classes", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     only = inspect.Parameter.KEYWORD_ONLY
     options = [
         inspect.Parameter(name, only, default=None, annotation=OPTIONS[name])
         for name in OPTIONS
         if name in _taken(bare)
     ]
-    signature = inspect.Signature([classes.replace(annotation=int), *options])
-    build.__name__, build.__qualname__, build.__doc__ = bare, bare, about(bare)
-    build.__annotations__ = {n: p.annotation for n, p in signature.parameters.items()}
-    build.__signature__ = signature  # type: ignore[attr-defined]
-    return build
+    return with_options(build, bare, about(bare), options)
 
 
 def about(bare: str) -> str:
@@ -255,6 +250,6 @@ def _output(network: Any, sides: tuple[int, int]) -> tuple[int, ...] | None:
 
 
 def _outlined(bare: str, num_classes: int, options: Mapping[str, Any]) -> Any:
-    from fieldmark.models.outline import on_meta
+    from fieldmark.models.meta import on_meta
 
     return on_meta(lambda: create(bare, num_classes, **options))

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from fieldmark.catalog import with_options
 from fieldmark.models.series import (
     ALEX,
     CONVNEXT,
@@ -154,24 +155,18 @@ def builder(name: str) -> Callable[..., Any]:
     without their auxiliary classifiers, so that they too give one logit a class in training.
     """
     network = NETWORKS[name]
-    options = {option: _option(option, value) for option, value in network.defaults().items()}
-    classes = inspect.Parameter("num_classes", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    signature = inspect.Signature([classes.replace(annotation=int), *options.values()])
 
-    def build(*args: Any, **given: Any) -> Any:
+    def build(num_classes: int, **options: Any) -> Any:
         from torchvision.models import get_model
 
-        taken = signature.bind(*args, **given).arguments
         if network.series in (GOOGLE, INCEPTION):
-            taken |= {"aux_logits": False, "init_weights": True}
-        if network.series is MAXVIT and "image_size" in taken:
-            taken["input_size"] = (taken.pop("image_size"),) * 2
-        return get_model(name, weights=None, **taken)
+            options |= {"aux_logits": False, "init_weights": True}
+        if network.series is MAXVIT and "image_size" in options:
+            options["input_size"] = (options.pop("image_size"),) * 2
+        return get_model(name, weights=None, num_classes=num_classes, **options)
 
-    build.__name__, build.__qualname__, build.__doc__ = name, name, network.series.idea
-    build.__annotations__ = {n: p.annotation for n, p in signature.parameters.items()}
-    build.__signature__ = signature  # type: ignore[attr-defined]
-    return build
+    options = [_option(option, default) for option, default in network.defaults().items()]
+    return with_options(build, name, network.series.idea, options)
 
 
 def _option(name: str, default: Default) -> inspect.Parameter:

@@ -15,8 +15,7 @@ from fieldmark.data.channels import channels_of
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.models import precision, published
-from fieldmark.models.catalog import family
-from fieldmark.models.outline import outline
+from fieldmark.models.catalog import family, outline
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights

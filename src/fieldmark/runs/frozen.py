@@ -28,7 +28,7 @@ from fieldmark.judge.metrics import measure
 from fieldmark.models.assemble import assemble
 from fieldmark.models.heads import head_of, redrawn
 from fieldmark.models.infer import evaluating
-from fieldmark.models.tail import split
+from fieldmark.models.tail import body_and_tail
 from fieldmark.models.weights import fill
 from fieldmark.runs.checks import settle
 from fieldmark.runs.parts import (
@@ -107,7 +107,7 @@ class Frozen:
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
         """Of every image, as the network is now: from the cache, as far as they are there."""
-        body = weights_hash(split(self.prepared.model.network)[0])
+        body = weights_hash(body_and_tail(self.prepared.model.network)[0])
         if self._known is None or self._known[0] != body:
             features = embed(
                 passing(self.prepared, stop_asked),
@@ -123,7 +123,7 @@ class Frozen:
     def predict(self, side: str) -> np.ndarray:
         """Logits of a split's images by the network as it is now. -> (n, C) float32"""
         rows = torch.from_numpy(self.prepared.samples.rows(side))
-        plain, (_, tail) = self.features().plain[rows], split(self.prepared.model.network)
+        plain, (_, tail) = self.features().plain[rows], body_and_tail(self.prepared.model.network)
         with evaluating(tail), torch.inference_mode():
             parts = [
                 tail(part.to(self.prepared.device).float()) for part in torch.split(plain, 4096)
@@ -174,7 +174,7 @@ class Frozen:
             self.adopt(head)
             enter_stage(state, self.prepared)
         if best.weights is not None:
-            split(self.prepared.model.network)[1].load_state_dict(best.weights)
+            body_and_tail(self.prepared.model.network)[1].load_state_dict(best.weights)
 
     def _note(self, state: State, best: Trained, seconds: float, keeper: Keeper) -> None:
         """Close the stage in `state` and on disk."""
@@ -214,7 +214,7 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
     """How images pass the network as it is now."""
     settings = prepared.settings
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-    body, _ = split(model.network, prepared.spec.size)
+    body, _ = body_and_tail(model.network, prepared.spec.size)
     return Pass(
         body,
         name=body_name(settings),
@@ -248,7 +248,7 @@ def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], Trial]]:
         network = prepared.model.network
         if head != settings.head.name:
             network = with_head(prepared, head).model.network
-        tail = split(network)[1]
+        tail = body_and_tail(network)[1]
         for seed, lr in product(seeds, rates):
             begun = tail if seed == settings.run.seed else redrawn(tail, seed)
             about = {"head": head, "lr": lr, "seed": seed}

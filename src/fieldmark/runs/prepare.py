@@ -21,11 +21,9 @@ from fieldmark.errors import (
 )
 from fieldmark.machine import versions
 from fieldmark.models import published
-from fieldmark.models.assemble import assemble, with_weights
+from fieldmark.models.assemble import INITS, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
-from fieldmark.models.design import Design
 from fieldmark.models.heads import head_of
-from fieldmark.models.initialise import INITS
 from fieldmark.models.memory import available, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.weights import read_weights

@@ -16,7 +16,7 @@ from fieldmark.errors import counted
 from fieldmark.fit.clock import WHOLE
 from fieldmark.machine import threads
 from fieldmark.models import bundle, precision
-from fieldmark.models.layer_times import layer_times
+from fieldmark.models.summary import layer_times
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.parts import is_on_features

@@ -18,7 +18,7 @@ from fieldmark.fit.keeper import as_csv
 from fieldmark.fit.loop import Parts
 from fieldmark.fit.state import State
 from fieldmark.models.stages import set_training
-from fieldmark.models.tail import split
+from fieldmark.models.tail import body_and_tail
 from fieldmark.report.rates import in_words, write_chart
 from fieldmark.runs.frozen import Frozen, optimizer
 from fieldmark.runs.parts import (
@@ -80,7 +80,7 @@ def on_features(prepared: Prepared, frozen: Frozen, parts: Parts, lr: float) -> 
     """The head alone as a model of its own, and batches of features for it."""
     settings, samples = prepared.settings, prepared.samples
     features, rows = frozen.features(), samples.rows("train")
-    tail = split(prepared.model.network)[1]
+    tail = body_and_tail(prepared.model.network)[1]
     state = State(tail, optimizer(settings, lr, list(tail.parameters())))
     batches = FeatureBatches(
         features.plain[torch.from_numpy(rows)].float(),

@@ -1,25 +1,13 @@
 """A network's shapes without its memory: on torch's meta device."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from fieldmark.models.catalog import MODELS
-
 INITIALISERS = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_)
-
-
-def outline(
-    name: str, num_classes: int = 1000, options: Mapping[str, Any] | None = None
-) -> nn.Module:
-    """The network on the meta device: shapes and counts, no memory, no random numbers drawn.
-
-    It takes images on the meta device, too, and gives logits of the right shape.
-    """
-    return on_meta(lambda: MODELS.build(name, options or {}, num_classes))
 
 
 def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
