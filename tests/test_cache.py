@@ -82,10 +82,15 @@ def test_the_environment_names_the_store(tmp_path, monkeypatch):
     assert keep(open_cache(), "aa", "x").is_relative_to(tmp_path)
     monkeypatch.setenv("FIELDMARK_CACHE", "off")
     assert keep(open_cache(), "aa", "x") is None
-    monkeypatch.setenv("FIELDMARK_CACHE_GB", "many")
+
+
+@pytest.mark.parametrize("size", ["many", "nan", "-1", "inf", ""])
+def test_what_is_no_size_is_refused(size, monkeypatch):
+    monkeypatch.setenv("FIELDMARK_CACHE_GB", size)
     with pytest.raises(UserError) as caught:
         open_cache()
-    assert str(caught.value) == "FIELDMARK_CACHE_GB: must be a number of gigabytes, not many"
+    said = f"FIELDMARK_CACHE_GB: must be a number of gigabytes, 0 or more, not '{size}'"
+    assert str(caught.value) == said
 
 
 def test_an_address_follows_every_part():

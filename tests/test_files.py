@@ -1,5 +1,7 @@
 import json
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +78,26 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_draft(tmp_path, error):
 def test_an_error_of_the_system_that_a_library_wrapped_is_told_as_such(tmp_path, text, sentence):
     with pytest.raises(DiskError, match=f"a.txt: {sentence}"):
         write_whole(tmp_path / "a.txt", fail(RuntimeError(text)))
+
+
+def test_threads_that_write_one_file_do_not_share_a_draft(tmp_path):
+    together = threading.Barrier(2)
+
+    def write(letter):
+        def slowly(draft):
+            with draft.open("w") as stream:
+                for _ in range(3):
+                    together.wait(timeout=10)
+                    stream.write(letter * 10_000)
+                    stream.flush()
+
+        write_whole(tmp_path / "a", slowly)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(write, "ab"))
+    assert set((tmp_path / "a").read_text()) in ({"a"}, {"b"})
+    assert len((tmp_path / "a").read_text()) == 30_000
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_folder_that_does_not_exist_is_told(tmp_path):

@@ -26,6 +26,36 @@ def test_a_run_in_five_lines(tmp_path):
     assert run.metrics["about"]["command"].startswith("fieldmark.train(")
 
 
+def test_the_command_that_is_recorded_repeats_the_call(tmp_path, monkeypatch):
+    (tmp_path / "mine.yaml").write_text("train:\n  epochs: 3\n")
+    calls = []
+
+    def train_run(resolved, console, command):
+        calls.append((resolved, command))
+        return fieldmark.Run(tmp_path)
+
+    monkeypatch.setattr("fieldmark.runs.run.train_run", train_run)
+    fieldmark.train(
+        recipe="digits",
+        config=tmp_path / "mine.yaml",
+        lr=0.5,
+        name="taken",
+        workers=None,
+        **{"train.patience": None, "run.tag": "a"},
+    )
+    fieldmark.train("digits", **{"run.name": "taken"})
+    assert [command for _, command in calls] == [
+        f"fieldmark.train(recipe='digits', config='{tmp_path / 'mine.yaml'}', lr=0.5, "
+        "**{'train.patience': None, 'run.tag': 'a'})",
+        "fieldmark.train('digits')",
+    ]
+    for resolved, command in calls:
+        eval(command, {"fieldmark": fieldmark})
+        settings = [each.settings.model_dump() for each in (resolved, calls[-1][0])]
+        assert settings[0].pop("run") | {"name": None} == settings[1].pop("run")
+        assert settings[0] == settings[1]
+
+
 def test_mistakes_are_raised_with_every_sentence():
     with pytest.raises(SettingsError) as caught:
         fieldmark.train("nowhere", epochs=0)

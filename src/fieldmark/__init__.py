@@ -5,21 +5,26 @@ run.metrics["test"]["macro_f1"]
 fieldmark.load(run.path).predict("a.jpg")
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # nothing is imported here: signals are not in hand yet (stopping.py)
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from fieldmark.use.predictor import Predictor
 
 __all__ = ["Run", "load", "train"]
 
 
-@dataclass(frozen=True)
 class Run:
-    """A run folder that is done."""
+    """A run folder that is done. path: where it is."""
 
-    path: Path
+    def __init__(self, path: Path):
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
 
     @property
     def metrics(self) -> dict[str, Any]:
@@ -49,6 +54,8 @@ def train(
     settings: the command line's options (`epochs=5`, `batch_size=32`), and others by dotted
     name (`**{"train.patience": None}`). Raises a FieldmarkError, such as SettingsError.
     """
+    from pathlib import Path
+
     from fieldmark.console import Console
     from fieldmark.runs.begin import gather
     from fieldmark.runs.run import train_run
@@ -57,21 +64,25 @@ def train(
     settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
     options = {name: value for name, value in settings.items() if name in OPTIONS}
     named = {name: value for name, value in settings.items() if name not in OPTIONS}
-    resolved = gather(
-        None if data is None else str(data),
-        named,
-        options,
-        recipe=recipe,
-        config=None if config is None else str(config),
-    )
-    plain = [f"{name}={value!r}" for name, value in settings.items() if name.isidentifier()]
-    dotted = {name: value for name, value in settings.items() if not name.isidentifier()}
-    given = [repr(str(data)), *plain, *([f"**{dotted!r}"] if dotted else [])]
-    run = train_run(resolved, Console(quiet=quiet), f"fieldmark.train({', '.join(given)})")
-    return Run(run.path)
+    source, file = (None if each is None else str(each) for each in (data, config))
+    resolved = gather(source, named, options, recipe=recipe, config=file)
+    command = _call(source, {"recipe": recipe, "config": file, **settings})
+    return Run(train_run(resolved, Console(quiet=quiet), command).path)
 
 
-def load(path: str | Path, *, device: str = "auto", abstain: float | None = None) -> "Predictor":
+def _call(data: str | None, given: dict[str, Any]) -> str:
+    """The call that repeats this one: without the run's name, which is taken once."""
+    words = [] if data is None else [repr(data)]
+    words += [
+        f"{name}={value!r}"
+        for name, value in given.items()
+        if name.isidentifier() and name != "name" and value is not None
+    ]
+    dotted = {n: v for n, v in given.items() if not n.isidentifier() and n != "run.name"}
+    return f"fieldmark.train({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
+
+
+def load(path: str | Path, *, device: str = "auto", abstain: float | None = None) -> Predictor:
     """A trained run, or a bundle's folder, ready to predict.
 
     abstain: 0.95 answers only where validation says that 95 % of the answers are right; the

@@ -1,5 +1,15 @@
-"""`python -m fieldmark` is the command `fieldmark`."""
+"""The command `fieldmark`, also as `python -m fieldmark`: signals first, then the rest."""
 
-from fieldmark.cli.main import main
+from fieldmark.stopping import take_over
 
-main()
+
+def main() -> None:
+    """Run the command line on what was typed, and end the process."""
+    take_over()
+    from fieldmark.cli.main import main as run_typed
+
+    run_typed()
+
+
+if __name__ == "__main__":
+    main()

@@ -9,6 +9,7 @@ time.
 
 import contextlib
 import hashlib
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -73,14 +74,19 @@ class Cache:
 def open_cache() -> Cache:
     """The store that the environment names. Raises UserError where it names nonsense."""
     place, size = os.environ.get(PLACE), os.environ.get(SIZE, str(DEFAULT_GB))
-    try:
-        most = float(size) * 1e9
-    except ValueError as error:
-        raise UserError(f"{SIZE}: must be a number of gigabytes, not {size}") from error
+    most = _bytes(size)
     if place is not None and place.casefold() in ("off", "none", ""):
         return Cache(None)
     root = Path(place) if place else Path.home() / ".cache" / "fieldmark"
     return Cache(root, most_bytes=most)
+
+
+def _bytes(size: str) -> float:
+    """Gigabytes in words as bytes. Raises UserError for what is no size, such as nan or -1."""
+    with contextlib.suppress(ValueError):
+        if 0 <= (most := float(size) * 1e9) < math.inf:
+            return most
+    raise UserError(f"{SIZE}: must be a number of gigabytes, 0 or more, not '{size}'")
 
 
 def address(*parts: object) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark.errors import Mistake, SettingsError, disk_error
+from fieldmark.stopping import undoing
 
 OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
 HEAD = 1 << 16  # bytes of a file in which that stands
@@ -17,15 +18,17 @@ HEAD = 1 << 16  # bytes of a file in which that stands
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     """Let `write` fill a new file, then put that in the place of `path` in one step.
 
-    What stood at `path` stays as it was until the new file is complete and on the disk.
+    What stood at `path` stays as it was until the new file is complete and on the disk. The new
+    file's name is drawn, for threads, and machines that share a disk, may have equal numbers.
     Raises DiskError where there is no room or no permission.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
     try:
-        write(draft)
-        with draft.open("rb+") as stream:
-            os.fsync(stream.fileno())
-        draft.replace(path)
+        with undoing(lambda: draft.unlink(missing_ok=True)):
+            write(draft)
+            with draft.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            draft.replace(path)
     except OSError as error:
         raise disk_error(path, error) from error
     except Exception as error:

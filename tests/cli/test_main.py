@@ -1,7 +1,9 @@
 """The command line, in this process: what it says, and the exit codes of law 7."""
 
 import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from smallruns import draw_photos
@@ -408,6 +410,52 @@ def test_what_was_not_foreseen_is_one_line_and_a_traceback_only_with_debug(capsy
         fieldmark(["train", "digits", "--debug"])
 
 
+def test_a_full_disk_behind_the_output_is_one_line():
+    said = "fieldmark: the system refused (No space left on device); free what it lacks, "
+    for words in (["recipes", "ls"], ["--help"]):  # written at the end, for it is short
+        with open("/dev/full", "w") as full:  # noqa: PTH123
+            done = subprocess.run(
+                [sys.executable, "-m", "fieldmark", *words],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        assert (done.returncode, done.stderr.startswith(said)) == (1, True)
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_system_error_without_a_file_is_one_line(capsys, monkeypatch):
+    def fails(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr("fieldmark.runs.begin.gather", fails)
+    check(
+        capsys,
+        ["train", "digits"],
+        1,
+        "the system refused (Cannot allocate memory); free what it lacks, or see with --debug "
+        "where it was lacking",
+    )
+
+
+@pytest.mark.parametrize("more", [["digits"], ["--config", "mine.yaml"]])
+def test_a_long_setting_is_no_path_before_the_data_or_without_any(tmp_path, more):
+    (tmp_path / "mine.yaml").write_text("data: digits\n")
+    long = f"train.stages=[{{train: all}}{' ' * 300}]"
+    assert fieldmark(["train", long, *more, "--epochs", "1", "run.workers=0"]) == 0
+
+
+@pytest.mark.parametrize("kind", [Path.touch, Path.mkdir])
+def test_files_named_as_words_are_change_nothing(tmp_path, kind, capsys):
+    words = ["train", "digits", "--epochs", "1", "run.workers=0", "--model", "auto"]
+    for name in ("auto", "none", "default", "IMAGENET1K_V2"):
+        kind(tmp_path / name)
+    assert fieldmark([*words, "data.test=none", "--weights", "auto"]) == 0
+    said = (tmp_path / "runs" / "digits-small_cnn-1" / "settings.yaml").read_text()
+    assert "test: none" in said
+    assert "weights: none" in said
+
+
 def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -419,6 +467,7 @@ def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
 def test_the_module_is_the_command(monkeypatch, capsys):
     import runpy
 
+    monkeypatch.setattr("fieldmark.stopping.take_over", lambda: None)  # the tests' own process
     monkeypatch.setattr(sys, "argv", ["fieldmark", "--version"])
     with pytest.raises(SystemExit) as ending:
         runpy.run_module("fieldmark", run_name="__main__")

@@ -3,7 +3,6 @@
 import io
 import os
 import re
-import signal
 import sys
 from typing import Annotated
 
@@ -55,7 +54,6 @@ def main(words: list[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name that it cannot show stops nothing
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C
     sys.exit(run(sys.argv[1:] if words is None else words))
 
 
@@ -68,30 +66,47 @@ def run(words: list[str]) -> int:
     WORDS.set(tuple(words))
     try:
         code = _call(words)
+        sys.stdout.flush()  # here, where a full disk can still be told
         return _tell("stopped", 130) if code == 130 else code  # Typer's word for Ctrl-C
-    except typer.Exit as ending:
-        return ending.exit_code
     except typer.TyperException as error:
         return _tell(_in_words(error.format_message(), words), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("stopped", 130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 1
     except FieldmarkError as error:
         if debug:
             raise
         return _tell(str(error), error.exit_code)
     except OSError as error:
-        if debug or error.filename is None:
+        if debug:
             raise
-        return _tell(f"{error.filename}: {error.strerror}; check the path", 2)
+        if error.filename is not None:
+            return _tell(f"{error.filename}: {error.strerror}; check the path", 2)
+        if error.errno is None:
+            return _tell(_unexpected(error), 1)
+        _drop_output()
+        advice = "free what it lacks, or see with --debug where it was lacking"
+        return _tell(f"the system refused ({error.strerror}); {advice}", 1)
     except Exception as error:
         if debug:
             raise
-        reason = str(error).strip().splitlines()
-        what = f"{type(error).__name__}: {reason[0]}" if reason else type(error).__name__
-        return _tell(f"unexpected: {what}; run it again with --debug and report what it shows", 1)
+        return _tell(_unexpected(error), 1)
+
+
+def _unexpected(error: Exception) -> str:
+    reason = str(error).strip().splitlines()
+    what = f"{type(error).__name__}: {reason[0]}" if reason else type(error).__name__
+    return f"unexpected: {what}; run it again with --debug and report what it shows"
+
+
+def _drop_output() -> None:
+    """Let what could not be written go; else Python tries again, and complains, at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _call(words: list[str]) -> int:

@@ -183,7 +183,7 @@ def _fetching(what: str, address: str, place: Path, needed: bool) -> Iterator[No
 
 def _is_path(weights: str) -> bool:
     named = Path(weights)
-    return named.suffix.lower() in SUFFIXES or os.sep in weights or named.exists()
+    return named.suffix.lower() in SUFFIXES or os.sep in weights or named.is_file()
 
 
 def _published(name: str) -> Any:

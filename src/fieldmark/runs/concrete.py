@@ -40,6 +40,7 @@ NORMALIZE = {
     "imagenet": (InputSpec.mean, InputSpec.std),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
+PATHS = {"source": (), "images": (), "data_dir": (), "test": ("auto", "none")}  # or these words
 CHOSEN = "chosen for this data and machine"
 
 
@@ -130,18 +131,24 @@ def own_channels(
 
 def make_paths_absolute(filling: Filling) -> None:
     """So that the run can go on from any folder."""
-    for key in ("source", "images", "data_dir", "test"):
-        value = filling.values["data"][key]
-        if value not in (None, "auto", "none"):
-            filling.values["data"][key] = absolute(value)
-    filling.values["model"]["weights"] = absolute(filling.get("model.weights"))
+    data = filling.values["data"]
+    for key, words in PATHS.items():
+        if data[key] not in (None, *words) and Path(data[key]).exists():
+            data[key] = os.path.realpath(data[key])
+    if is_file(filling.get("model.weights")):
+        filling.values["model"]["weights"] = os.path.realpath(filling.get("model.weights"))
+
+
+def is_file(weights: str) -> bool:
+    """Whether the weights to begin with are those of a file; a word never is one."""
+    return weights not in ("auto", "none", "default") and Path(weights).is_file()
 
 
 def fill_model(filling: Filling, *, small: bool) -> None:
     """The network and the weights that it begins with."""
     weights, name = filling.get("model.weights"), filling.get("model.name")
     frozen = filling.get("model.freeze") or filling.get("model.unfreeze")
-    if name == "auto" and Path(weights).is_file():
+    if name == "auto" and is_file(weights):
         name = recognised(weights)
     elif name == "auto":
         random = weights in ("auto", "none") and not frozen
@@ -252,8 +259,3 @@ def fill_machine(filling: Filling, data: Dataset) -> None:
     in_memory = data.embedded or filling.get("augment.by") == "batch"
     workers = 0 if in_memory else max(1, min(4, (os.cpu_count() or 2) - 1))
     filling.fill("run.workers", workers)
-
-
-def absolute(source: str) -> str:
-    """A file's or folder's full path; any other name as it is."""
-    return os.path.realpath(source) if Path(source).exists() else source

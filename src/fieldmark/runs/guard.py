@@ -5,23 +5,35 @@ from contextlib import contextmanager
 
 import torch
 
+from fieldmark import rundir
 from fieldmark.errors import OutOfMemoryError, StoppedError
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import TrainSettings
+from fieldmark.stopping import undoing
 
 
 @contextmanager
-def guarded(run: RunDir, train: TrainSettings) -> Iterator[None]:
-    """Turn Ctrl-C and a full accelerator into their sentences; give back the threads."""
+def guarded(run: RunDir, train: TrainSettings, *, is_new: bool = False) -> Iterator[None]:
+    """Turn Ctrl-C and a full accelerator into their sentences; give back the threads.
+
+    is_new: the run's folder was made for it, and is taken away where nothing was reached.
+    """
+
+    def stopped() -> str:
+        if run.checkpoint.is_dir():
+            return f"stopped; go on with: fieldmark train --resume {run.path}"
+        if is_new:
+            rundir.remove(run)
+        return "stopped at the start"
+
     threads = torch.get_num_threads()
     try:
-        yield
+        with undoing(stopped):
+            yield
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(no_room(train)) from error
     except KeyboardInterrupt as error:
-        there = run.checkpoint.is_dir()
-        way = f"; go on with: fieldmark train --resume {run.path}" if there else " at the start"
-        raise StoppedError(f"stopped{way}") from error
+        raise StoppedError(stopped()) from error
     finally:
         torch.set_num_threads(threads)
 

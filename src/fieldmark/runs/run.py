@@ -36,11 +36,11 @@ from fieldmark.runs.parts import (
 )
 from fieldmark.runs.prepare import Prepared, prepare
 from fieldmark.runs.run_page import Ending
-from fieldmark.runs.stop import listening
 from fieldmark.runs.tell import tell_resume, tell_stage, tell_start
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.texts import to_yaml
 from fieldmark.settings.tree import Settings
+from fieldmark.stopping import listening
 from fieldmark.track.trackers import Trackers
 
 COMMAND = "# repeat: "  # the first line of settings.yaml
@@ -67,7 +67,7 @@ def start(prepared: Prepared, console: Console, command: str) -> RunDir:
     stem = "-".join([source, model, *([where.tag] if where.tag else [])])
     run = rundir.create(where.out, where.name, stem)
     try:
-        with guarded(run, prepared.settings.train), run.locked():
+        with guarded(run, prepared.settings.train, is_new=True), run.locked():
             prepared.data.write(run.samples)
             write_run_settings(run, prepared, command)
             go(run, prepared, console, command)
@@ -134,6 +134,8 @@ def go(
             trackers.catch_up(state.history)
             try:
                 reason = train_stages(state, prepared, parts, frozen, keeper, console)
+                if stop.asked:
+                    raise StoppedError("stopped after the training")
             except (StoppedError, NotFiniteError) as error:
                 ended, reason = error, str(error)
             except DiskError as error:
