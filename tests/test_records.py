@@ -7,7 +7,8 @@ import torch
 from scipy.special import softmax as scipy_softmax
 
 from fieldmark.errors import DataError
-from fieldmark.records import SAMPLE_COLUMNS, InputSpec, Predictions, Samples, softmax
+from fieldmark.records import SAMPLE_COLUMNS, InputSpec, Predictions, Samples
+from fieldmark.task import softmax
 
 ODD_NAMES = ("a cat", "Été à la mer, 海", "one, two", 'the "dog"', "it's", "logit:x", "", "0")
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from fieldmark.errors import DataError
+from fieldmark.task import ONE_LABEL, Task
 
 SPLITS = ("train", "val", "test")
 SAMPLE_COLUMNS: dict[str, Any] = {
@@ -34,6 +35,7 @@ class Samples:
 
     frame: pl.DataFrame
     root: str = "."
+    task: Task = ONE_LABEL
 
     @classmethod
     def from_columns(cls, columns: dict[str, Any], root: str = ".") -> Self:
@@ -64,10 +66,8 @@ class Samples:
         return np.flatnonzero((self.frame["split"] == split).fill_null(False).to_numpy())
 
     def targets(self, classes: Sequence[str]) -> np.ndarray:
-        """Each row's first label as its position in `classes`. -> (N,) int64; -1 where unknown."""
-        place = {name: index for index, name in enumerate(classes)}
-        firsts = self.frame["labels"].list.first().to_list()
-        return np.array([place.get(label, -1) for label in firsts], dtype=np.int64)
+        """What each row is trained to give: see `Task.targets`."""
+        return self.task.targets(self.frame["labels"].to_list(), classes)
 
     def places(self) -> list[tuple[str, int | None]]:
         """Where each image is, as plain values that a loader's worker may hold."""
@@ -119,6 +119,7 @@ class Predictions:
     """
 
     frame: pl.DataFrame
+    task: Task = ONE_LABEL
 
     @classmethod
     def of(cls, samples: Samples, rows: np.ndarray, logits: np.ndarray, **about: Any) -> Self:
@@ -138,7 +139,8 @@ class Predictions:
             pl.lit(about.get("model"), pl.String).alias("model"),
             pl.col("labels").alias("truth"),
         )
-        return cls(frame.hstack(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float32))))
+        table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float32))
+        return cls(frame.hstack(table), samples.task)
 
     def __len__(self) -> int:
         return self.frame.height
@@ -156,8 +158,13 @@ class Predictions:
 
     @cached_property
     def targets(self) -> np.ndarray:
-        """Each row's first label as its position in `classes`. -> (N,) int64; -1 where unknown."""
-        return Samples(self.frame.rename({"truth": "labels"})).targets(self.classes)
+        """The truth of each row: see `Task.targets`."""
+        return self.task.targets(self.frame["truth"].to_list(), self.classes)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Whether each row's truth is among the classes. -> (N,) bool"""
+        return np.asarray(self.targets >= 0)
 
     @cached_property
     def groups(self) -> np.ndarray | None:
@@ -173,12 +180,12 @@ class Predictions:
         return numbers.astype(np.int64)
 
     def scores(self, temperature: float = 1.0) -> np.ndarray:
-        """Probabilities: the softmax of logits / temperature. -> (N, C) float64, rows sum to 1"""
-        return softmax(self.logits, temperature)
+        """Probabilities: see `Task.scores`. -> (N, C) float64"""
+        return self.task.scores(self.logits, temperature)
 
     def of_split(self, split: str) -> "Predictions":
         """The rows of one split."""
-        return Predictions(self.frame.filter(pl.col("split") == split))
+        return replace(self, frame=self.frame.filter(pl.col("split") == split))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -228,16 +235,6 @@ class InputSpec:
         """The reverse of `to_json`."""
         three = {key: tuple(values[key]) for key in ("mean", "std")}
         return cls(**{**values, **three})
-
-
-def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
-    """(N, C) logits -> (N, C) float64 probabilities; a row with nan or inf is nan throughout."""
-    raised = logits.astype(np.float64) / temperature
-    with np.errstate(invalid="ignore"):  # inf - inf
-        raised -= raised.max(axis=1, keepdims=True)
-    powers = np.exp(raised)
-    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
 
 
 def _read_table(path: Path, needed: Sequence[str] | dict[str, Any]) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Figures by a column: each value's are those of its images alone, and nothing is passed over."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -62,6 +63,20 @@ def test_rows_of_one_file_are_images_of_their_own():
         "a": (3, 1.0),
         "b": (1, 0.0),
     }
+
+
+def test_an_image_that_stands_in_the_table_twice_has_the_value_of_each_row():
+    samples, predictions = a_table(site=["north", "north", "south", "south"] * 15)
+    twice = [f"{k // 4}.jpg" for k in range(60)]  # both once north and once south
+    samples, predictions = (
+        replace(each, frame=each.frame.with_columns(pl.Series("path", twice)))
+        for each in (samples, predictions)
+    )
+    found = by(samples, predictions, "site")["site"]
+    assert {name: its["n"] for name, its in found.items()} == {"north": 30, "south": 30}
+    north = np.flatnonzero(np.arange(60) % 4 < 2)
+    alone = figures(replace(predictions, frame=predictions.frame[north]))
+    assert found["north"]["accuracy"] == alone["accuracy"]
 
 
 def test_empty_cells_are_a_value_that_comes_last():

@@ -8,9 +8,10 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
 from fieldmark.judge.calibrate import before_and_after, fit_temperature, reliability
-from fieldmark.judge.evidence import Evidence, guesses
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.metrics import overall
-from fieldmark.records import Predictions, Samples, softmax
+from fieldmark.records import Predictions, Samples
+from fieldmark.task import likeliest, softmax
 
 CLASSES = ("auk", "bat", "cat")
 
@@ -131,8 +132,8 @@ def test_temperature_changes_no_guess_and_no_figure_of_guesses():
     logits, targets = simulated(8, n=300, factor=5.0)
     found = fit_temperature(logits, targets)
     cooled = Evidence.of(logits, targets, temperature=found)
-    assert cooled.guesses.tolist() == guesses(logits).tolist()
-    assert (cooled.scores.argmax(axis=1) == guesses(logits)).all()
+    assert cooled.guesses.tolist() == likeliest(logits).tolist()
+    assert (cooled.scores.argmax(axis=1) == likeliest(logits)).all()
     assert cooled.in_top5.tolist() == Evidence.of(logits, targets).in_top5.tolist()
 
 

@@ -9,7 +9,8 @@ from fieldmark.judge.figures import figures
 from fieldmark.judge.intervals import Intervals, intervals
 from fieldmark.judge.metrics import METRICS, measure
 from fieldmark.judge.selective import answer_curve
-from fieldmark.records import Predictions, Samples, softmax
+from fieldmark.records import Predictions, Samples
+from fieldmark.task import softmax
 
 CLASSES = ("auk", "bat", "cat")
 

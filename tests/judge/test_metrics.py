@@ -5,9 +5,9 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from fieldmark.judge.calibrate import bins_of
-from fieldmark.judge.evidence import Evidence, class_areas, guesses, placements
+from fieldmark.judge.evidence import Evidence, class_areas, placements
 from fieldmark.judge.metrics import METRICS, measure, overall, per_class
-from fieldmark.records import softmax
+from fieldmark.task import likeliest, softmax
 
 KINDS = ("precision", "recall", "f1")
 
@@ -161,7 +161,7 @@ def test_without_images_every_figure_is_nan():
 def test_a_row_that_is_not_finite_is_no_guess_and_counts_as_wrong(bad):
     logits, targets = drawn(6)
     logits[:30, 1] = bad
-    found = guesses(logits)
+    found = likeliest(logits)
     ours = measure(logits, targets)
     assert (found[:30] == -1).all()
     assert (found[30:] == logits[30:].argmax(axis=1)).all()
@@ -183,7 +183,7 @@ def test_a_model_that_guesses_nothing_has_nothing_right():
 
 def test_minus_infinity_rules_a_class_out_and_leaves_a_guess():
     logits = np.array([[-np.inf, 1.0, 0.0]])
-    assert guesses(logits).tolist() == [1]
+    assert likeliest(logits).tolist() == [1]
     assert measure(logits, np.array([1]))["log_loss"] == pytest.approx(np.log(1 + np.exp(-1)))
 
 
@@ -243,7 +243,7 @@ def test_mcc_of_one_true_class_is_nan_of_one_guessed_class_0_and_of_no_mistake_1
 def test_mcc_takes_images_without_a_guess_for_one_more_class():
     logits, targets = drawn(12)
     logits[::5, 0] = np.nan
-    theirs = reference.matthews_corrcoef(targets, guesses(logits))
+    theirs = reference.matthews_corrcoef(targets, likeliest(logits))
     assert measure(logits, targets)["mcc"] == pytest.approx(theirs, abs=1e-12)
 
 
@@ -301,7 +301,7 @@ def test_confidence_is_the_score_of_the_guess():
     expected = softmax(logits, 2.0).max(axis=1)
     assert np.isnan(expected[4])
     np.testing.assert_array_equal(evidence.confidence, expected)
-    assert evidence.right.tolist() == (guesses(logits) == targets).tolist()
+    assert evidence.right.tolist() == (likeliest(logits) == targets).tolist()
 
 
 def test_scores_at_hand_are_used():

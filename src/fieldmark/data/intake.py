@@ -130,7 +130,7 @@ def readable(
         have = "has" if several == 1 else "have"
         raise DataError(
             f"{data.source}: {counted(several, 'image')} {have} several labels, and a model gives "
-            "one; keep one label an image"
+            f"one; keep {samples.task.words}"
         )
     return samples, left_out
 

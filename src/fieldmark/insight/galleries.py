@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldmark.judge.confused import Pair, pairs
-from fieldmark.judge.evidence import NO_GUESS, Evidence
+from fieldmark.judge.evidence import Evidence
 from fieldmark.records import Predictions
+from fieldmark.task import NO_GUESS
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,6 @@ def confused_pairs(
 
 def _answered(predictions: Predictions, temperature: float) -> _Answered:
     logits, targets = predictions.logits, predictions.targets
-    rows = np.flatnonzero((targets >= 0) & np.isfinite(logits).all(axis=1))
+    rows = np.flatnonzero(predictions.known & np.isfinite(logits).all(axis=1))
     evidence = Evidence.of(logits[rows], targets[rows], temperature=temperature)
     return _Answered(predictions, rows, evidence)

@@ -1,7 +1,7 @@
 """Figures by the values of a column of the user's table: by site, by camera, by year."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ MOST_TEXTS = 100  # different texts that a table is made of
 OF_THE_IMAGE = ("group", "caption", "width", "height")  # of SAMPLE_COLUMNS, where filled
 LONG = ("confusion", "reliability", "answers")  # figures that a value goes without
 PLACE = ["path", "row", "split"]
+AGAIN = "again"  # which of a table's rows of one image a row is
 By = dict[str, dict[str, dict[str, Any]]]  # {column: {value: figures}}
 
 
@@ -71,16 +72,20 @@ def figures_by(
     out. Where the column is the group, a value's intervals go by its images, and its figures say
     "within_group": true. In any other column groups count, even if a value has only one.
     """
-    keyed = samples.frame.select(PLACE).with_columns(
-        pl.Series(f"by:{name}", its.names) for name, its in values.items()
+    named = [pl.Series(f"by:{name}", its.names) for name, its in values.items()]
+    keyed, frame = (
+        table.with_columns(pl.int_range(pl.len()).over(PLACE).alias(AGAIN))
+        for table in (samples.frame.select(PLACE).with_columns(named), predictions.frame)
     )
-    frame = predictions.frame.join(
-        keyed.unique(PLACE), on=PLACE, how="left", nulls_equal=True, maintain_order="left"
-    )
+    on = [*PLACE, AGAIN]
+    frame = frame.join(keyed, on=on, how="left", nulls_equal=True, maintain_order="left")
     found: By = {}
     for column, its in values.items():
         parts = frame.partition_by(f"by:{column}", as_dict=True)
-        of_value = {key[0]: part.select(predictions.frame.columns) for key, part in parts.items()}
+        of_value = {
+            key[0]: replace(predictions, frame=part.select(predictions.frame.columns))
+            for key, part in parts.items()
+        }
         found[column] = {
             value: _figures(of_value[value], temperature, are_groups=its.are_groups)
             for value in its.order
@@ -89,13 +94,14 @@ def figures_by(
     return found
 
 
-def _figures(frame: pl.DataFrame, temperature: float, *, are_groups: bool) -> dict[str, Any]:
+def _figures(its: Predictions, temperature: float, *, are_groups: bool) -> dict[str, Any]:
     """The figures of the rows of one value, by images if that is a group; see `figures_by`."""
+    frame = its.frame
     groups = frame["group"].unique() if are_groups and "group" in frame.columns else None
     is_group = groups is not None and len(groups) == 1 and groups[0] is not None
     if is_group:
         frame = frame.with_columns(pl.lit(None, pl.String).alias("group"))
-    found = figures(Predictions(frame), temperature=temperature, with_intervals=True)
+    found = figures(replace(its, frame=frame), temperature=temperature, with_intervals=True)
     kept = {name: value for name, value in found.items() if name not in LONG}
     return {**kept, "within_group": True} if is_group else kept
 

@@ -69,13 +69,8 @@ def before_and_after(predictions: Predictions, temperature: float) -> dict[str, 
 
     Of the images whose truth is among the classes; None where a figure does not exist.
     """
-    known = predictions.targets >= 0
-    logits, targets = predictions.logits[known], predictions.targets[known]
     sides = {"before": 1.0, "after": temperature}
-    return {
-        side: _fit_of(Evidence.of(logits, targets, temperature=each))
-        for side, each in sides.items()
-    }
+    return {side: _fit_of(Evidence.on(predictions, each)) for side, each in sides.items()}
 
 
 def _fit_of(evidence: Evidence) -> dict[str, float | None]:

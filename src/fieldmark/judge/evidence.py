@@ -12,9 +12,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from fieldmark.records import softmax
+from fieldmark.records import Predictions
+from fieldmark.task import NO_GUESS, ONE_LABEL, Task
 
-NO_GUESS = -1
 TOP = 5
 
 
@@ -47,6 +47,7 @@ class Evidence:
     classes: int
     logits: np.ndarray | None = None
     temperature: float = 1.0
+    task: Task = ONE_LABEL
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -67,17 +68,24 @@ class Evidence:
         """
         _refuse_unknown(targets, logits.shape[1])
         known = {} if scores is None else {"scores": scores}
-        return cls(targets, logits.shape[1], logits, temperature, known)
+        return cls(targets, logits.shape[1], logits, temperature, known=known)
+
+    @classmethod
+    def on(cls, predictions: Predictions, temperature: float = 1.0) -> Self:
+        """From the rows of a table whose truth is known."""
+        known = predictions.known
+        logits, targets = predictions.logits[known], predictions.targets[known]
+        return cls.of(logits, targets, temperature=temperature)
 
     @cached_property
     def guesses(self) -> np.ndarray:
         """The class of each image's largest logit, or NO_GUESS. -> (N,) int"""
-        return guesses(self._logits)
+        return self.task.decide(self._logits, None)
 
     @cached_property
     def scores(self) -> np.ndarray:
         """-> (N, C) float64, rows sum to 1, or are nan"""
-        return softmax(self._logits, self.temperature)
+        return self.task.scores(self._logits, self.temperature)
 
     @cached_property
     def in_top5(self) -> np.ndarray:
@@ -165,16 +173,6 @@ class Evidence:
     def _logits(self) -> np.ndarray:
         assert self.logits is not None, "what is asked for was not kept"
         return self.logits
-
-
-def guesses(logits: np.ndarray) -> np.ndarray:
-    """The class of each row's largest logit, the first of equals. (N, C) -> (N,) int.
-
-    NO_GUESS (-1) where that logit is nan or infinite: numpy's argmax would name a class there.
-    """
-    best = logits.argmax(axis=1)
-    largest = logits[np.arange(len(logits)), best]
-    return np.where(np.isfinite(largest), best, NO_GUESS)
 
 
 def class_areas(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

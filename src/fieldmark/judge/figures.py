@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from fieldmark.judge.calibrate import reliability
-from fieldmark.judge.evidence import NO_GUESS, Evidence
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import Intervals, intervals
 from fieldmark.judge.metrics import overall, per_class
 from fieldmark.judge.selective import answer_curve
 from fieldmark.records import Predictions
+from fieldmark.task import NO_GUESS
 
 
 def figures(
@@ -38,10 +39,7 @@ def figures(
                  `answer_curve`, which are those that a bundle goes by
     groups:      how many groups the intervals go by; None where by images, or without intervals
     """
-    known = predictions.targets >= 0
-    evidence = Evidence.of(
-        predictions.logits[known], predictions.targets[known], temperature=temperature
-    )
+    known, evidence = predictions.known, Evidence.on(predictions, temperature)
     groups = predictions.groups[known] if predictions.groups is not None else None
     found = intervals(evidence, seed=seed, groups=groups) if with_intervals else None
     support, classes = evidence.margins.support, predictions.classes

@@ -15,6 +15,7 @@ import numpy as np
 
 from fieldmark.judge.calibrate import calibration_error
 from fieldmark.judge.evidence import TOP, Evidence, Margins, mean_of_present, ratio
+from fieldmark.task import ONE_LABEL, Task
 
 LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
 
@@ -101,6 +102,7 @@ class Metric:
     is_share: bool = True  # written as a percentage
     shown: Shown = Shown.TABLE
     among: int = 0
+    tasks: tuple[Task, ...] = (ONE_LABEL,)  # that have it
 
     def figure(self, evidence: Evidence) -> float:
         """Its value, nan where it does not exist."""
@@ -347,9 +349,14 @@ def prominent(least: Shown) -> dict[str, Metric]:
     return {name: metric for name, metric in METRICS.items() if metric.shown >= least}
 
 
+def of_task(task: Task = ONE_LABEL) -> dict[str, Metric]:
+    """The metrics that a task has, in the order of the table."""
+    return {name: metric for name, metric in METRICS.items() if task in metric.tasks}
+
+
 def monitors() -> dict[str, int]:
     """What may choose an epoch: every metric and the loss, 1 where more is better, else -1."""
-    signs = {name: 1 if metric.better == "max" else -1 for name, metric in METRICS.items()}
+    signs = {name: 1 if metric.better == "max" else -1 for name, metric in of_task().items()}
     return {**signs, "loss": -1}
 
 
@@ -367,8 +374,9 @@ def overall(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str,
     an image and a rest to be told from, so that it is nan where only one class is present; for
     mean_average_precision an image.
     """
-    wanted = set(METRICS if names is None else names)
-    return {name: each.figure(evidence) for name, each in METRICS.items() if name in wanted}
+    rows = of_task(evidence.task)
+    wanted = rows.keys() if names is None else set(names)
+    return {name: row.figure(evidence) for name, row in rows.items() if name in wanted}
 
 
 def per_class(evidence: Evidence) -> dict[str, np.ndarray]:

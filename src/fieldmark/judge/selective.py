@@ -22,12 +22,9 @@ def curve_of(predictions: Predictions, temperature: float, *, most: int | None =
 
     most: rows; None for a row a score, so that what holds at any score can be read off.
     """
-    known = predictions.targets >= 0
-    if not known.any():
-        return ()
-    logits, targets = predictions.logits[known], predictions.targets[known]
-    evidence = Evidence.of(logits, targets, temperature=temperature)
-    return tuple(answer_curve(evidence, most=len(targets) if most is None else most))
+    evidence = Evidence.on(predictions, temperature)
+    images = len(evidence.targets)
+    return tuple(answer_curve(evidence, most=images if most is None else most)) if images else ()
 
 
 def answer_curve(evidence: Evidence, *, most: int = MOST_ROWS) -> list[tuple[float, int, int]]:

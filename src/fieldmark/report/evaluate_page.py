@@ -115,7 +115,7 @@ def _facts(page: EvaluatePage, figures: dict[str, Any]) -> dict[str, str]:
     temperature = (page.calibration or {}).get("temperature")
     facts = {
         "Model": page.title,
-        "Task": f"{words.capital(words.task(page.classes))}, one label an image",
+        "Task": words.task_fact(page.classes),
         "Looked at": page.data,
         "Images": words.count(figures.get("n", 0)),
         "Classes here": f"{here} of {len(page.classes)}",

@@ -85,7 +85,7 @@ def _facts(page: RunPage) -> dict[str, str]:
     """What a reader asks first, in words; what is not known is left out."""
     model, about = page.model, page.about
     facts = {
-        "Task": f"{words.capital(words.task(page.classes))}, one label an image",
+        "Task": words.task_fact(page.classes),
         "Trained on": page.data,
         "Images": _image_fact(page.counts),
         "Model": _joined(model.get("name"), model.get("weights")),

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, TypeGuard
 
 from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
+from fieldmark.task import ONE_LABEL
 
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -133,16 +134,23 @@ def task(classes: Sequence[str], most: int = 60) -> str:
     return f"tells {count(len(classes))} classes apart"
 
 
+def task_fact(classes: Sequence[str]) -> str:
+    """The same with how many labels an image has, as a page has it among its facts."""
+    return f"{capital(task(classes))}, {ONE_LABEL.words}"
+
+
 def headline(split: str | None, figures: dict[str, Any]) -> tuple[str, str]:
     """The page's first sentence, and its interval in brackets ("" where there is none).
 
     ("Right on 98.5 % of 270 test images", "(95 % interval 96.3 to 99.4 %)")
     """
-    accuracy = figures.get("accuracy")
-    if split is None or not defined(accuracy):
+    metric = ONE_LABEL.metric
+    value = figures.get(metric)
+    if split is None or not defined(value):
         return "How good it is has not been measured", ""
-    bounds = interval((figures.get("intervals") or {}).get("accuracy"))
-    sentence = f"Right on {percent(accuracy)} of {images(figures['n'], split)}"
+    bounds = interval((figures.get("intervals") or {}).get(metric), metric)
+    of = {"value": figure(value, metric), "images": images(figures["n"], split)}
+    sentence = ONE_LABEL.headline.format(**of)
     return sentence, f"(95 % interval {bounds})" if bounds else ""
 
 

@@ -113,7 +113,7 @@ def pair(first: Contender, other: Contender, seed: int = 0) -> Pairing:
     refusal = _refusal(first, other, keys, place)
     if refusal:
         return Pairing(first.name, other.name, 0, None, None, refusal)
-    known = np.flatnonzero(first.shown.targets >= 0)
+    known = np.flatnonzero(first.shown.known)
     order = np.array([place[keys[row]] for row in known], dtype=np.int64)
     classes = first.predictions.classes
     groups, grouping = shared_groups((first, known), (other, order))

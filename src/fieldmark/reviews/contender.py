@@ -203,7 +203,7 @@ def _read(path: str, name: str, seed: int) -> Contender:
             f"{path}: kept no images for validation or test, so there is nothing to compare; "
             f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
         )
-    if not (predictions.of_split(split).targets >= 0).any():
+    if not predictions.of_split(split).known.any():
         raise DataError(f"{folder.predictions}: no image's class is known; evaluate it on others")
     run = run or folder
     return Contender(name, folder, run, split, predictions, folder.read_temperature(), seed)

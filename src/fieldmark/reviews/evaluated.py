@@ -11,7 +11,6 @@ from fieldmark.console import Console
 from fieldmark.errors import RunError, SettingsError, counted, writing
 from fieldmark.files import write_text
 from fieldmark.judge.by import By
-from fieldmark.judge.evidence import guesses
 from fieldmark.judge.selective import Curve
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.figure_words import by_lines, by_warnings, figure_lines
@@ -110,7 +109,7 @@ def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown
     predictions: of the same images.
     """
     truths = predictions.frame["truth"].list.first().to_list()
-    guessed = guesses(predictions.logits)
+    guessed = predictions.task.decide(predictions.logits, None)
     found = []
     for name in [name for name in samples.classes if name not in predictions.classes]:
         rows = np.flatnonzero([truth == name for truth in truths])

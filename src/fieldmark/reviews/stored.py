@@ -37,7 +37,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]
         )
     side = sides[-1]
     shown = predictions.of_split(side)
-    if not (shown.targets >= 0).any():
+    if not shown.known.any():
         raise DataError(f"{run.predictions}: no image's class is known; evaluate it on others")
     kept = run.read_metrics() if run.metrics.is_file() else {}
     found = Evaluated(

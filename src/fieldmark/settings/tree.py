@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_
 import yaml
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from fieldmark.task import ONE_LABEL
+
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
@@ -214,7 +216,7 @@ class ScheduleSettings(Choice):
 class LossSettings(Choice):
     """What is made small."""
 
-    name: str = Field("cross_entropy", description="cross_entropy or focal")
+    name: str = Field(ONE_LABEL.loss, description="cross_entropy or focal")
 
 
 class MixSettings(Choice):
@@ -318,7 +320,9 @@ class TrainSettings(Section):
     sampling: Literal["all", "balanced"] = Field(
         "all", description="all: each image once an epoch; balanced: each class as often"
     )
-    monitor: str = Field("macro_f1", description="the validation figure that chooses the epoch")
+    monitor: str = Field(
+        ONE_LABEL.monitor, description="the validation figure that chooses the epoch"
+    )
     patience: AutoPatience = Field(
         AUTO,
         description="stop after so many epochs without a better figure; none: never; auto: 10, "

@@ -9,7 +9,7 @@ import torch
 
 from fieldmark.data.images import Content
 from fieldmark.errors import DataError
-from fieldmark.records import softmax
+from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
 from fieldmark.use.inputs import Given, find_images
 from fieldmark.use.opened import Read, info_of, open_bundle
@@ -90,17 +90,19 @@ class Predictor:
     def _answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
         images = [image for _, image in batch if isinstance(image, torch.Tensor)]
         logits = self._opened.logits([torch.stack(images)] if images else [])
-        scores = iter(softmax(logits, self._opened.info.temperature) if images else ())
+        info, least = self._opened.info, self.abstention.score if self.abstention else None
+        task = TASKS[info.task]
+        scores = task.scores(logits, info.temperature) if images else np.zeros((0, 1))
+        answers = zip(scores, task.decide(scores, least).tolist(), strict=True)
         for name, image in batch:
             if isinstance(image, str):
                 yield Failure(name, image)
             else:
-                yield self._prediction(name, next(scores))
+                yield self._prediction(name, *next(answers))
 
-    def _prediction(self, name: str, scores: np.ndarray) -> Prediction | Failure:
-        if np.isnan(scores).any():  # numpy's argmax would name a class there
+    def _prediction(self, name: str, scores: np.ndarray, guess: int) -> Prediction | Failure:
+        if np.isnan(scores).any():
             return Failure(name, f"{name}: {NO_SCORES}")
-        best = int(scores.argmax())
-        score, by_class = float(scores[best]), dict(zip(self.classes, scores.tolist(), strict=True))
-        sure = self.abstention is None or score >= self.abstention.score
-        return Prediction(name, self.classes[best] if sure else None, score, by_class)
+        label = None if guess == NO_GUESS else self.classes[guess]
+        by_class = dict(zip(self.classes, scores.tolist(), strict=True))
+        return Prediction(name, label, float(scores.max()), by_class)

@@ -1,0 +1,81 @@
+"""What is asked of an image: which label it has. Later also: which labels.
+
+A task is what data, figures, prediction and pages have to agree on. There is one today.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+NO_GUESS = -1
+
+
+@dataclass(frozen=True)
+class Task:
+    """One kind of question.
+
+    name:     in model.json and metrics.json; judge.metrics has the rows of metrics that it has
+    words:    how many labels an image has
+    loss, monitor: what `loss.name` and `train.monitor` are by default
+    headline: a page's first sentence, of the value of `metric` and the images
+    targets:  labels of each image and the classes -> (N,) int64, -1 where unknown
+    scores:   logits (N, C) and temperature -> (N, C) float64 in 0..1; nan where not finite
+    decide:   scores, or what rises with them (N, C), and the least score of each class (C,), a
+              number for all, or None -> (N,) int, NO_GUESS where there is no answer
+    """
+
+    name: str
+    words: str
+    loss: str
+    monitor: str
+    metric: str
+    headline: str
+    targets: Callable[[Sequence[Sequence[str] | None], Sequence[str]], np.ndarray]
+    scores: Callable[[np.ndarray, float], np.ndarray]
+    decide: Callable[[np.ndarray, np.ndarray | float | None], np.ndarray]
+
+
+def first_label(labels: Sequence[Sequence[str] | None], classes: Sequence[str]) -> np.ndarray:
+    """Each image's first label as its position in `classes`. -> (N,) int64; -1 where unknown."""
+    place = {name: index for index, name in enumerate(classes)}
+    firsts = (place.get(names[0], -1) if names else -1 for names in labels)
+    return np.fromiter(firsts, np.int64, len(labels))
+
+
+def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(N, C) logits -> (N, C) float64 probabilities; a row with nan or inf is nan throughout."""
+    raised = logits.astype(np.float64) / temperature
+    with np.errstate(invalid="ignore"):  # inf - inf
+        raised -= raised.max(axis=1, keepdims=True)
+    powers = np.exp(raised)
+    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def likeliest(scores: np.ndarray, least: np.ndarray | float | None = None) -> np.ndarray:
+    """The class of each row's largest score, the first of equals. (N, C) -> (N,) int.
+
+    NO_GUESS (-1) where that one is nan or infinite, for which numpy's argmax would name a class,
+    or where it is under `least`.
+    """
+    best = scores.argmax(axis=1)
+    largest = scores[np.arange(len(scores)), best]
+    made = np.isfinite(largest)
+    if least is not None:
+        made &= largest >= np.broadcast_to(least, scores.shape[1:])[best]
+    return np.where(made, best, NO_GUESS)
+
+
+ONE_LABEL = Task(
+    name="single-label",
+    words="one label an image",
+    loss="cross_entropy",
+    monitor="macro_f1",
+    metric="accuracy",
+    headline="Right on {value} of {images}",
+    targets=first_label,
+    scores=softmax,
+    decide=likeliest,
+)
+TASKS = {task.name: task for task in (ONE_LABEL,)}
