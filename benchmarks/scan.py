@@ -19,7 +19,7 @@ import PIL
 from PIL import Image
 
 from fieldmark.cache import Cache
-from fieldmark.data.copies import copy_groups, near_pairs
+from fieldmark.data.copies import find_copies
 from fieldmark.data.images import SUFFIXES, read_file
 from fieldmark.data.scan import scan
 from fieldmark.machine import processor, versions
@@ -46,14 +46,14 @@ def scans(folder):
     with tempfile.TemporaryDirectory() as place:
         first, facts = timed(lambda: scan(samples, Cache(Path(place))))
         second, again = timed(lambda: scan(samples, Cache(Path(place))))
-    copies, groups = timed(lambda: copy_groups(facts))
+    copies, found = timed(lambda: find_copies(facts, samples.frame["labels"], Cache(None)))
     assert facts.equals(again)
     megabytes = facts["bytes"].sum() / 1e6
     print(f"{folder}: n = {len(samples)} files, {megabytes:.1f} MB")
     print(f"  first scan   {first:8.2f} s  ({len(samples) / first:,.0f} files/s)")
     print(f"  second scan  {second:8.2f} s")
-    repeated = len(groups) - len(np.unique(groups))
-    print(f"  near copies  {copies:8.2f} s  ({len(near_pairs(facts))} pairs; {repeated} repeated)")
+    repeated = len(samples) - len(np.unique(found.near))
+    print(f"  near copies  {copies:8.2f} s  ({len(found.alike)} pairs; {repeated} repeated)")
 
 
 def plain(path):

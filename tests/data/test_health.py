@@ -6,7 +6,7 @@ import pytest
 from PIL import Image, ImageFilter
 
 from fieldmark.cache import Cache
-from fieldmark.data.copies import copy_groups
+from fieldmark.data.copies import Copies, exact_groups, find_copies
 from fieldmark.data.facts import SCHEMA
 from fieldmark.data.finding import SEVERITIES
 from fieldmark.data.health import KINDS, findings
@@ -18,14 +18,23 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 beside = pytest.mark.skipif(
     not SHARED.is_dir(), reason="the shared photos do not lie beside the checkout"
 )
+NONE = Cache(None)
 PLAIN = {"width": 100, "height": 100, "format": "JPEG", "misnamed": False, "frames": 1}
 PLAIN |= {"mean": 120.0, "contrast": 50.0, "sharpness": 900.0}
 
 
-def told(*rows, **more):
+def told(*rows, near=None, alike=()):
     """The findings about images that are (labels, facts that differ from a plain photo's)."""
     samples, facts = invented(*rows)
-    return {finding.kind: finding for finding in findings(samples, facts, **more)}
+    equal = exact_groups(facts)
+    pairs = np.array(alike, np.int64).reshape(-1, 2)
+    copies = Copies(equal, equal if near is None else near, pairs)
+    return {finding.kind: finding for finding in findings(samples, facts, copies)}
+
+
+def looked_at(samples, facts, cache=NONE):
+    """The findings about images that were scanned."""
+    return findings(samples, facts, find_copies(facts, samples.frame["labels"], cache))
 
 
 def invented(*rows):
@@ -63,7 +72,7 @@ def test_every_kind_has_its_severity_and_the_gravest_come_first():
         *some(20, "dog"),
         *some(1, "dog", problem="truncated", reason="root/21.jpg: is damaged", hash=None),
     )
-    found = findings(samples, facts)
+    found = looked_at(samples, facts)
     assert [finding.kind for finding in found] == [
         "truncated",
         "few-images",
@@ -113,7 +122,7 @@ def test_a_class_with_few_images_is_a_warning_and_with_one_or_none_an_error():
         *some(1, "dog"),
         *some(5, "eel", problem="zero-byte", reason="root/22.jpg: is empty"),
     )
-    found = [each for each in findings(samples, facts) if each.kind == "few-images"]
+    found = [each for each in looked_at(samples, facts) if each.kind == "few-images"]
     assert [(each.severity, each.files) for each in found] == [
         ("error", ("dog", "eel")),
         ("warning", ("bee", "cat")),
@@ -203,21 +212,41 @@ def test_near_copies_are_told_apart_from_exact_ones():
     rows = [*some(7, "cat"), *some(2, "cat", hash="x"), (["cat"], {}), *some(10, "dog")]
     copies = np.arange(20)
     copies[7:10] = 7
-    found = told(*rows, copies=copies)
+    found = told(*rows, near=copies, alike=[(7, 9)])
+    assert list(found) == ["exact-copies", "near-copies"]
     assert found["exact-copies"].groups == (("7.jpg", "8.jpg"),)
     assert found["near-copies"].groups == (("7.jpg", "9.jpg"),)
-    assert found["near-copies"].sentence.startswith("1 scene stands more than once, e.g. '7.jpg' =")
+    assert found["near-copies"].sentence.startswith("1 photo stands more than once, e.g. '7.jpg' =")
 
 
-def test_near_copies_across_labels_and_splits_count_like_exact_ones():
+def test_near_copies_across_splits_are_suspects_and_no_error():
     rows = [
         *some(10, "cat", split="train"),
         *some(10, "dog", split="train"),
         *[(["cat"], {"split": "test"}), (["dog"], {"split": "test"})],
     ]
     copies = np.arange(22)
-    copies[[0, 21]] = 0
-    assert list(told(*rows, copies=copies)) == ["leakage", "conflicting-labels"]
+    copies[[0, 20]] = 0
+    found = told(*rows, near=copies, alike=[(0, 20)])
+    assert [(each.kind, each.severity) for each in found.values()] == [("near-leakage", "warning")]
+    assert found["near-leakage"].groups == (("0.jpg", "20.jpg"),)
+    assert found["near-leakage"].sentence.startswith(
+        "1 photo stands in more than one split, as it seems, saved again, e.g. '0.jpg' (train) = "
+        "'20.jpg' (test); "
+    )
+
+
+def test_look_alikes_that_are_no_copies_are_shown_and_those_of_two_classes_first():
+    rows = [*some(10, "cat"), *some(10, "dog")]
+    found = told(*rows, alike=[(0, 1), (0, 2), (3, 12)])
+    assert [(each.kind, each.severity) for each in found.values()] == [("look-alikes", "warning")]
+    assert found["look-alikes"].groups == (("3.jpg", "12.jpg"), ("0.jpg", "1.jpg"))
+    assert set(found["look-alikes"].files) == {"0.jpg", "1.jpg", "2.jpg", "3.jpg", "12.jpg"}
+    assert found["look-alikes"].sentence.startswith(
+        "5 images look like others and are taken for no copies, e.g. '3.jpg' (cat) and '12.jpg' "
+        "(dog); "
+    )
+    assert told(*rows, alike=[(0, 1)])["look-alikes"].severity == "note"
 
 
 def test_bad_files_are_no_copies_of_one_another():
@@ -277,7 +306,7 @@ def test_black_white_and_blurred_photos_are_found_by_their_pixels(tmp_path):
     Image.fromarray(bright).save(tmp_path / "10.png")
     paths = [f"{number}.png" for number in range(11)]
     samples = Samples.from_columns({"path": paths}, str(tmp_path))
-    found = {each.kind: each.files for each in findings(samples, scan(samples, Cache(None)))}
+    found = {each.kind: each.files for each in looked_at(samples, scan(samples, NONE))}
     assert found == {
         "nearly-black": ("9.png",),
         "nearly-white": ("10.png",),
@@ -333,7 +362,7 @@ def test_a_class_that_a_split_lacks_is_told():
         *some(10, "dog", split="train"),
         *some(1, "dog", split="test", problem="zero-byte", reason="root/50.jpg: is empty"),
     )
-    found = [each for each in findings(samples, facts) if each.kind == "class-missing-in-split"]
+    found = [each for each in looked_at(samples, facts) if each.kind == "class-missing-in-split"]
     assert [(each.severity, each.files) for each in found] == [
         ("error", ("cat",)),
         ("warning", ("bee", "dog")),
@@ -364,18 +393,18 @@ def test_rows_of_a_file_that_holds_many_are_named_with_their_row():
     rows = pl.Series("row", range(21), pl.Int64)
     one_file = pl.lit("train.parquet").alias("path")
     samples = Samples(samples.frame.with_columns(rows, one_file), "root")
-    (found,) = findings(samples, facts.with_columns(rows, one_file))
+    (found,) = looked_at(samples, facts.with_columns(rows, one_file))
     assert found.files == ("train.parquet, row 20",)
 
 
 def test_an_empty_table_has_no_findings():
     samples, facts = invented((["cat"], {}))
-    assert findings(Samples(samples.frame.clear(), "root"), facts.clear()) == []
+    assert looked_at(Samples(samples.frame.clear(), "root"), facts.clear()) == []
 
 
 def test_the_digits_have_no_findings():
     samples = read_listing("digits").samples
-    assert findings(samples, scan(samples, Cache(None))) == []
+    assert looked_at(samples, scan(samples, NONE)) == []
 
 
 @beside
@@ -383,7 +412,7 @@ def test_the_digits_have_no_findings():
 @pytest.mark.parametrize("name", ["imagenette10", "cifar10"])
 def test_good_photos_give_no_finding(name, tmp_path):
     samples = read_listing(str(SHARED / name)).samples
-    assert findings(samples, scan(samples, Cache(tmp_path))) == []
+    assert looked_at(samples, scan(samples, Cache(tmp_path))) == []
 
 
 @beside
@@ -391,16 +420,15 @@ def test_good_photos_give_no_finding(name, tmp_path):
 def test_the_photos_of_captions_give_no_finding_about_images(tmp_path):
     paths = sorted(path.name for path in (SHARED / "captions18" / "images").iterdir())
     samples = Samples.from_columns({"path": paths}, str(SHARED / "captions18" / "images"))
-    assert findings(samples, scan(samples, Cache(tmp_path))) == []
+    assert looked_at(samples, scan(samples, Cache(tmp_path))) == []
 
 
 @beside
 def test_the_monkeys_have_leaks_and_copies_and_nothing_else(tmp_path):
     samples = read_listing(str(SHARED / "monkeys10")).samples
     facts = scan(samples, Cache(tmp_path))
-    found = findings(samples, facts, copies=copy_groups(facts))
+    found = looked_at(samples, facts)
     assert [(each.kind, len(each.groups)) for each in found] == [
-        ("leakage", 10),
         ("exact-copies", 5),
+        ("near-leakage", 10),
     ]
-    assert "the copies in train (10) are taken out" in found[0].sentence

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from PIL import Image
+from scenes import part
+from scenes import seen_by_a_fixed_camera as scene_of_camera
 from smallruns import QUIET, draw_photos, train
 
 from fieldmark.cache import Cache
@@ -26,6 +29,8 @@ from fieldmark.errors import DataError
 from fieldmark.records import Samples
 from fieldmark.settings.tree import DataSettings
 from fieldmark.use.predictor import Failure, Predictor
+
+MONKEYS = Path(__file__).parents[2].parent / "shared" / "data" / "monkeys10"
 
 
 @pytest.fixture
@@ -47,9 +52,67 @@ def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_p
         "1 image taken out of training or validation, being copies of images that are judged: "
         "'train/red/copy.png = val/red/08.png'"
     ) in intake.notes
-    kept = take_in(DataSettings(source=str(split), test_copies="keep"), QUIET)
+    kept = take_in(DataSettings(source=str(split), copies="show"), QUIET)
     assert "train/red/copy.png" in kept.samples.frame["path"].to_list()
     assert any("so the figures flatter" in note for note in kept.notes)
+
+
+def test_photos_saved_again_are_taken_out_of_training_only_where_that_is_asked(photos, tmp_path):
+    split = tmp_path / "split"
+    for side, numbers in (("train", range(8)), ("val", range(8, 12))):
+        for name in ("blue", "green", "red"):
+            (split / side / name).mkdir(parents=True)
+            for number in numbers:
+                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+    with Image.open(split / "val" / "red" / "08.png") as image:
+        image.save(split / "train" / "red" / "copy.jpg", quality=90)
+    paths, notes = {}, {}
+    for what in ("together", "drop", "show"):
+        taken_in = take_in(DataSettings(source=str(split), copies=what), QUIET)
+        paths[what] = taken_in.samples.frame["path"].to_list()
+        notes[what] = [each for each in taken_in.notes if "copy.jpg" in each]
+    assert "train/red/copy.jpg" in paths["together"]
+    assert notes["together"] == [
+        "1 image for training or validation is, as it seems, a copy of one that is judged and "
+        "stays (data.copies=together), so the figures may flatter; look at it, or take it out "
+        "with data.copies=drop: 'train/red/copy.jpg = val/red/08.png'"
+    ]
+    assert "train/red/copy.jpg" not in paths["drop"]
+    assert notes["drop"][0].startswith("1 image taken out of training or validation, ")
+    assert paths["show"] == paths["together"]
+    assert "may flatter" in notes["show"][0]
+
+
+@pytest.mark.parametrize("classes", [1, 2])
+def test_photos_of_one_fixed_camera_or_line_are_split_like_any_others(tmp_path, classes):
+    for number in range(40):
+        label = "even" if number % 2 == 0 else "odd"
+        (tmp_path / label).mkdir(exist_ok=True)
+        picture = part(number, scratched=number % 2) if classes == 2 else scene_of_camera(number)
+        picture.save(tmp_path / label / f"{number:02}.png")
+    taken_in = take_in(DataSettings(source=str(tmp_path)), QUIET)
+    for counts in taken_in.samples.counts().values():
+        assert counts == {"train": 14, "val": 3, "test": 3}
+    assert [each for each in taken_in.findings if each.severity == "error"] == []
+
+
+def test_a_given_split_of_one_fixed_camera_loses_no_image(tmp_path):
+    for number in range(80):
+        side = "train" if number < 60 else "test"
+        folder = tmp_path / side / ("cat" if number % 2 else "dog")
+        folder.mkdir(parents=True, exist_ok=True)
+        part(number, scratched=number % 2).save(folder / f"{number:02}.png")
+    assert len(take_in(DataSettings(source=str(tmp_path)), QUIET).samples) == 80
+    assert len(take_in(DataSettings(source=str(tmp_path), copies="drop"), QUIET).samples) == 80
+
+
+@pytest.mark.skipif(not MONKEYS.is_dir(), reason="the shared photos do not lie beside the checkout")
+def test_the_monkeys_are_split_as_ever_where_their_copies_are_dropped(tmp_path):
+    dropped = take_in(DataSettings(source=str(MONKEYS), copies="drop"), QUIET).samples
+    assert dropped.hash() == "576ca91b50968bad704321f1558e2ac9"
+    kept = take_in(DataSettings(source=str(MONKEYS)), QUIET)
+    assert len(kept.samples) == len(dropped) + 10
+    assert sum("may flatter" in note for note in kept.notes) == 1
 
 
 def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):

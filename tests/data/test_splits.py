@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldmark.data.splits import Taken, drop_copies_of_test, merge_val_into_train, split
+from fieldmark.data.splits import Taken, copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError
 from fieldmark.records import SPLITS, Samples
 
@@ -249,10 +249,8 @@ def test_conflicting_labels_that_leave_a_side_empty_are_refused():
 def taken_out(splits, copies):
     """What stays, by path, and what was taken out."""
     samples = table(["a", "b"] * (len(splits) // 2), splits=splits)
-    reduced, kept, taken = drop_copies_of_test(samples, np.array(copies))
-    numbers = [copies[int(path.removesuffix(".png"))] for path in reduced.frame["path"]]
-    assert kept.tolist() == numbers
-    return reduced.frame["path"].to_list(), taken
+    stays, taken = copies_of_test(samples, np.array(copies))
+    return samples.frame["path"].filter(stays).to_list(), taken
 
 
 def test_copies_of_test_images_are_taken_out_of_training_and_validation():
@@ -289,18 +287,19 @@ def test_rows_inside_files_are_named_with_the_row_that_they_copy():
         },
         root="here",
     )
-    reduced, _, taken = drop_copies_of_test(samples, np.array([0, 1, 1]))
+    _, taken = copies_of_test(samples, np.array([0, 1, 1]))
     assert taken == [("train.parquet", 1, "test.parquet", 8, "test")]
-    assert reduced.root == "here"
 
 
 @FEW
 @given(st.lists(st.tuples(st.integers(0, 9), st.sampled_from((None, *SPLITS))), min_size=1))
 def test_after_copies_are_taken_out_none_straddles_and_the_test_is_whole(rows):
     samples = table(["a"] * len(rows), splits=[side for _, side in rows])
-    reduced, kept, taken = drop_copies_of_test(samples, np.array([number for number, _ in rows]))
+    copies = np.array([number for number, _ in rows])
+    stays, taken = copies_of_test(samples, copies)
+    reduced = Samples(samples.frame.filter(stays))
     where = {}
-    for number, side in zip(kept.tolist(), reduced.frame["split"], strict=True):
+    for number, side in zip(copies[stays].tolist(), reduced.frame["split"], strict=True):
         assert where.setdefault(number, side or "train") == (side or "train")
     assert set(where) == {number for number, _ in rows}
     assert len(reduced.rows("test")) == len(samples.rows("test"))

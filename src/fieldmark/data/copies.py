@@ -1,20 +1,107 @@
-"""Who is a copy of whom: exactly, by a hash of the content, or nearly, by what is seen.
+"""Who is a copy of whom: by a hash of the content, or as it seems, by what is seen.
 
-Two images are near copies where their perceptual hashes differ in at most MOST_BITS of 64 and
-their small gray pictures correlate by at least LEAST_CORRELATION. So the same photo is found
-after it was saved again, resized, made gray or a little brighter; not after it was mirrored, or
-cropped by more than a few per cent. The hash is quick to compare, the correlation makes sure.
+Two images look alike where their perceptual hashes differ in at most MOST_BITS of 64, their small
+colour pictures correlate by at least LEAST_CORRELATION, and no tile of these differs by more than
+MOST_DIFFERENCE (MOST_OF_SPREAD) after the one was made as bright and rich in contrast as the
+other. So a photo is found after it was saved again, resized, made gray or a little brighter; not
+after it was mirrored or cropped by more than a per cent, nor another one of a fixed camera.
+
+What looks alike need not be one photo: parts on a line differ in a scratch. So alike images are
+taken for one photo saved again only where nothing speaks against it (`find_copies`).
 """
+
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import polars as pl
 
-THUMB = 32  # pixels a side of the small gray picture
-MOST_BITS = 8
+from fieldmark.cache import Cache, address
+from fieldmark.data.images import THUMB
+
+VERSION = 1  # of `alike_pairs`: another number makes void what is remembered
+KIND = "alike"
+MOST_BITS = 4
 LEAST_CORRELATION = 0.95
+MOST_DIFFERENCE = 16.0  # levels of a tile, which is a pixel of the small picture
+MOST_OF_SPREAD = 1.5  # and the same in faint pictures, out of their standard deviation
 LEAST_SIDE = 64  # pixels of the shorter side: in smaller images, hashes of strangers agree
-AT_ONCE = 2048  # pictures that are compared in one step: 50 MB
-LEAST_SPREAD = 2.0  # gray levels (standard deviation): flatter pictures agree by chance
+LEAST_SPREAD = 2.0  # levels (standard deviation): flatter pictures agree by chance
+LEAST_COLOUR = 3.0  # levels between the channels, on average; below it a picture is gray
+CROWD = 16  # images that look like one: with more, all are of one fixed scene
+CLASS_SHARE = 4  # and so they are where more than one in four of a class look like one of it
+BANDS = [(0, 11), (11, 11), (22, 11), (33, 11), (44, 10), (54, 10)]  # of a hash: first bit, bits
+WINDOW = 256  # images with two bands in common that are compared with one
+AT_ONCE = 4096  # pairs that are compared in one step: 75 MB
+SHADES = np.array([0.299, 0.587, 0.114], np.float32)  # of gray (ITU-R BT.601)
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Numbers of images (N,): the same number is the same image; the position of its first.
+
+    equal: the same content, byte for byte. near: that, or surely one photo saved again.
+    alike: (n, 2) positions of all that look alike but differ in content, each pair once.
+    """
+
+    equal: np.ndarray
+    near: np.ndarray
+    alike: np.ndarray
+
+
+def find_copies(facts: pl.DataFrame, labels: pl.Series, cache: Cache) -> Copies:
+    """The copies among images. facts: of `scan`, a row an image; labels: a list of texts each.
+
+    Images that look alike are one photo saved again, unless one of them also looks like an image
+    with other labels, or like more than CROWD others, or like more than one in CLASS_SHARE of its
+    class: then their look does not tell them from others. Each of a photo's copies looks like
+    each: where A looks like B and B like C, A and C are not one for that.
+    """
+    equal = exact_groups(facts)
+    alike = alike_pairs(facts, cache)
+    first = np.arange(facts.height)
+    names = pl.Series(["\0".join(sorted(each or ())) for each in labels.to_list()], dtype=pl.String)
+    codes = names.rank("dense").to_numpy().astype(np.int64) * (names != "").to_numpy()
+    for members in _cliques(alike[_is_sure(alike, codes)].tolist()):
+        first[members] = members[0]
+    return Copies(equal, first[equal], alike)
+
+
+def exact_groups(facts: pl.DataFrame) -> np.ndarray:
+    """A number an image, the same where the content is the same, byte for byte. -> (N,) int64
+
+    It is the position of the first of them; a file that cannot be read has its own.
+    """
+    rows = facts.select("hash", "problem").with_row_index("place")
+    place = pl.col("place").cast(pl.Int64)
+    alone = pl.col("hash").is_null() | pl.col("problem").is_not_null()
+    first = pl.when(alone).then(place).otherwise(place.min().over("hash"))
+    numbers: np.ndarray = rows.select(first.alias("first"))["first"].to_numpy()
+    return numbers
+
+
+def alike_pairs(facts: pl.DataFrame, cache: Cache) -> np.ndarray:
+    """Positions of images that look alike and differ in content, in order. -> (n, 2) int64
+
+    Of a content that stands several times, its first. An image that looks like more than CROWD
+    others is in some of its pairs only, and so may be one of more than WINDOW whose hashes have
+    many bits in common: then its pairs are those nearest by their hash.
+    """
+    key = address(VERSION, facts.select("hash", "phash").hash_rows().to_numpy().tobytes())
+    kept = cache.get(KIND, key)
+    if kept is not None:
+        try:
+            return np.load(kept).reshape(-1, 2)  # type: ignore[no-any-return]
+        except (OSError, ValueError):  # deleted this moment, or damaged
+            pass
+    found = _search(facts)
+    stream = io.BytesIO()
+    np.save(stream, found)
+    cache.put(KIND, key, lambda draft: draft.write_bytes(stream.getvalue()))
+    return found
 
 
 def perceptual_hash(thumb: np.ndarray) -> int:
@@ -35,81 +122,140 @@ def _cosines(count: int) -> np.ndarray:
     return np.cos(np.pi * frequency * (2 * place + 1) / (2 * count))
 
 
-COSINES = _cosines(THUMB)
+COSINES = _cosines(32)
 
 
-def copy_groups(facts: pl.DataFrame) -> np.ndarray:
-    """A number an image, the same for all copies of it, exact or near. -> (N,) int64
-
-    The number is the position of the first of them; an image without a copy has its own
-    position, and so has a file that cannot be read. A near copy of a near copy is a copy.
-    """
-    near, _ = _near(facts)
-    return np.take(near, exact_groups(facts))
-
-
-def exact_groups(facts: pl.DataFrame) -> np.ndarray:
-    """As `copy_groups`, for images whose content is the same, byte for byte. -> (N,) int64"""
-    rows = facts.select("hash", "problem").with_row_index("place")
-    place = pl.col("place").cast(pl.Int64)
-    alone = pl.col("hash").is_null() | pl.col("problem").is_not_null()
-    first = pl.when(alone).then(place).otherwise(place.min().over("hash"))
-    numbers: np.ndarray = rows.select(first.alias("first"))["first"].to_numpy()
-    return numbers
+def _is_sure(alike: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Which pairs are one photo saved again. codes (N,): of the labels, 0 without. -> (n,) bool"""
+    one, other = codes[alike].T
+    differ = alike[(one != other) & (one > 0) & (other > 0)]
+    partners = np.bincount(alike.ravel(), minlength=len(codes))
+    most = np.clip(np.bincount(codes)[codes] // CLASS_SHARE, 1, CROWD)
+    fit = partners <= most
+    fit[differ] = False
+    return fit[alike].all(axis=1)  # type: ignore[no-any-return]
 
 
-def near_pairs(facts: pl.DataFrame) -> list[tuple[int, int, float]]:
-    """Positions and correlation of images that are near copies but differ in their bytes.
+def _cliques(pairs: list[list[int]]) -> list[list[int]]:
+    """Groups in which each is paired with each: an image joins the first group that it may."""
+    partners: dict[int, set[int]] = defaultdict(set)
+    for one, other in pairs:
+        partners[one].add(other)
+        partners[other].add(one)
+    group: dict[int, list[int]] = {}
+    for image in sorted(partners):
+        for other in sorted(place for place in partners[image] if place < image):
+            if partners[image].issuperset(group[other]):
+                group[other].append(image)
+                group[image] = group[other]
+                break
+        else:
+            group[image] = [image]
+    return [members for image, members in group.items() if members[0] == image]
 
-    As many pairs as it takes to join them all: of three near copies two pairs, and where one
-    content stands several times, its first. (A burst of 1,000 photos has half a million pairs.)
-    """
-    return _near(facts)[1]
 
-
-def _near(facts: pl.DataFrame) -> tuple[np.ndarray, list[tuple[int, int, float]]]:
-    """-> (N,) the first near copy of each first of its content, and the pairs that join them."""
+def _search(facts: pl.DataFrame) -> np.ndarray:
+    """As `alike_pairs`, which remembers it."""
     first = exact_groups(facts) == np.arange(facts.height)
     rows = np.flatnonzero(first & facts["phash"].is_not_null().to_numpy())
-    hashes = facts["phash"].gather(rows).to_numpy()
-    thumbs = _thumbs(facts["thumb"].gather(rows))
-    group, pairs = np.arange(len(rows)), []
-    for one in range(len(rows)):
-        later = one + 1 + _alike(hashes[one], hashes[one + 1 :])
-        later = later[group[later] != group[one]]
-        if not len(later):
-            continue
-        likeness = _correlations(thumbs[one], thumbs[later])
-        sure = likeness >= LEAST_CORRELATION
-        theirs, firsts = np.unique(group[later[sure]], return_index=True)
-        for other, value in zip(later[sure][firsts], likeness[sure][firsts], strict=True):
-            pairs.append((int(rows[one]), int(rows[other]), float(value)))
-        together = [group[one], *theirs]
-        group[np.isin(group, together)] = min(together)
-    joined = np.arange(facts.height)
-    joined[rows] = rows[group]
-    return joined, pairs
+    thumbs = facts["thumb"]
+    partners = np.zeros(len(rows), np.int64)
+    found = [np.empty((0, 2), np.int64)]
+    for pairs in _close(facts["phash"].gather(rows).to_numpy(), partners):
+        for start in range(0, len(pairs), AT_ONCE):
+            part = pairs[start : start + AT_ONCE]
+            one, other = (_pixels(thumbs.gather(rows[places])) for places in part.T)
+            sure = part[_look_alike(one, other)]
+            np.add.at(partners, sure.ravel(), 1)
+            found.append(rows[sure])
+    every = np.sort(np.concatenate(found), axis=1)
+    return every[np.lexsort((every[:, 1], every[:, 0]))]
 
 
-def _alike(one: np.uint64, others: np.ndarray) -> np.ndarray:
-    """Positions of the hashes (n,) uint64 that differ from `one` in at most MOST_BITS."""
-    return np.flatnonzero(np.bitwise_count(others ^ one) <= MOST_BITS)
+def _close(hashes: np.ndarray, partners: np.ndarray) -> Iterator[np.ndarray]:
+    """Positions of hashes (N,) uint64 that differ in at most MOST_BITS bits, each pair once.
+
+    Of six bands two at least are equal then, so only hashes with two equal bands are compared:
+    sorted by these, each with the next, the next but one, and so on (after Norouzi, Punjani and
+    Fleet, "Fast exact search in Hamming space with multi-index hashing", 2014). partners (N,):
+    how many were found for each so far, which the caller counts; two crowds need no comparing.
+    """
+    if len(hashes) == 0:
+        return
+    for bands in combinations(BANDS, 2):
+        key = np.zeros_like(hashes)
+        for start, count in bands:
+            key = (key << np.uint64(count)) | _band(hashes, start, count)
+        order = np.argsort((key << np.uint64(42)) | (hashes & np.uint64(2**42 - 1)), kind="stable")
+        key, sorted_hashes = key[order], hashes[order]
+        left = np.arange(len(order))
+        for step in range(1, WINDOW + 1):
+            left = left[: np.searchsorted(left, len(order) - step)]
+            left = left[key[left] == key[left + step]]
+            if not len(left):
+                break
+            differ = sorted_hashes[left] ^ sorted_hashes[left + step]
+            is_close = (np.bitwise_count(differ) <= MOST_BITS) & _is_first(differ, bands)
+            pairs = np.stack([order[left], order[left + step]], axis=1)[is_close]
+            yield pairs[(partners[pairs] <= CROWD).any(axis=1)]
 
 
-def _thumbs(column: pl.Series) -> np.ndarray:
-    """The small gray pictures. -> (n, THUMB * THUMB) uint8"""
-    return np.frombuffer(b"".join(column.to_list()), dtype=np.uint8).reshape(-1, THUMB * THUMB)
+def _is_first(differ: np.ndarray, bands: tuple[tuple[int, int], ...]) -> np.ndarray:
+    """Whether no band before the second of the two, but the first, is equal: each pair once."""
+    before = BANDS[: BANDS.index(bands[1])]
+    unequal = [_band(differ, *band) != 0 for band in before if band != bands[0]]
+    return np.logical_and.reduce(unequal) if unequal else np.ones(len(differ), bool)
 
 
-def _correlations(one: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Pearson's correlation of one picture with others, (p,) and (n, p) -> (n,); 0 where flat."""
-    parts = [others[start : start + AT_ONCE] for start in range(0, len(others), AT_ONCE)]
-    return np.concatenate([_correlations_of_part(one, part) for part in parts])
+def _band(hashes: np.ndarray, start: int, count: int) -> np.ndarray:
+    return (hashes >> np.uint64(start)) & np.uint64(2**count - 1)
 
 
-def _correlations_of_part(one: np.ndarray, others: np.ndarray) -> np.ndarray:
-    mine, theirs = one - one.mean(), others - others.mean(axis=1, keepdims=True)
-    spread, spreads = mine.std(), theirs.std(axis=1)
-    flat = np.minimum(spread, spreads) < LEAST_SPREAD
-    likeness = theirs @ mine / (len(one) * np.maximum(spread * spreads, 1e-6))
-    return np.where(flat, 0.0, np.minimum(likeness, 1.0))
+def _pixels(column: pl.Series) -> np.ndarray:
+    """The small pictures. -> (n, THUMB * THUMB, 3) float32"""
+    whole = np.frombuffer(b"".join(column.to_list()), np.uint8)
+    return whole.reshape(-1, THUMB * THUMB, 3).astype(np.float32)
+
+
+def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Whether pictures look alike, pair by pair, both (n, p, 3). -> (n,) bool
+
+    Where one of two is gray, both are compared in gray.
+    """
+    gray = [_colour(each) < LEAST_COLOUR for each in (one, other)]
+    mixed = gray[0] != gray[1]
+    for each in (one, other):
+        each[mixed] = (each[mixed] @ SHADES)[..., None]
+    centred = [each - each.mean(axis=1, keepdims=True) for each in (one, other)]
+    spreads = [each.std(axis=(1, 2)) for each in centred]
+    likeness = (centred[0] * centred[1]).mean(axis=(1, 2)) / np.maximum(spreads[0] * spreads[1], 1)
+    flat = np.minimum(*spreads) < LEAST_SPREAD
+    swapped = (spreads[0] > spreads[1])[:, None, None]
+    low, high = np.where(swapped, other, one), np.where(swapped, one, other)
+    most = np.minimum(MOST_DIFFERENCE, MOST_OF_SPREAD * np.maximum(*spreads))
+    alike: np.ndarray = ~flat & (likeness >= LEAST_CORRELATION) & (_differences(low, high) <= most)
+    return alike
+
+
+def _colour(pixels: np.ndarray) -> np.ndarray:
+    """How far the channels lie apart on average, (n, p, 3) -> (n,) levels."""
+    red, green, blue = np.moveaxis(pixels, 2, 0)
+    highest, lowest = np.maximum(red, green), np.minimum(red, green)
+    return (np.maximum(highest, blue) - np.minimum(lowest, blue)).mean(axis=1)  # type: ignore[no-any-return]
+
+
+def _differences(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """The largest difference of a tile, `low` given the brightness and contrast of `high` first.
+
+    One line for all channels, by least squares on what is neither black nor white in either, for
+    there a picture that was made brighter is cut off. (n, p, 3) -> (n,) levels
+    """
+    inside = (np.minimum(low, high) > 10) & (np.maximum(low, high) < 245)
+    inside |= (inside.mean(axis=(1, 2)) < 0.25)[:, None, None]
+    count = inside.sum(axis=(1, 2), keepdims=True)
+    means = [(each * inside).sum(axis=(1, 2), keepdims=True) / count for each in (low, high)]
+    shifted = (low - means[0]) * inside
+    slope = (shifted * (high - means[1])).sum(axis=(1, 2), keepdims=True)
+    slope /= np.maximum((shifted**2).sum(axis=(1, 2), keepdims=True), 1e-6)
+    made = np.clip(means[1] + slope * (low - means[0]), 0, 255)
+    return np.abs(high - made).max(axis=(1, 2))  # type: ignore[no-any-return]

@@ -1,4 +1,4 @@
-"""What is measured of one image: its content's hash, size and format, and how it looks in gray."""
+"""What is measured of one image: its content's hash, size and format, and how it looks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from fieldmark.data.copies import LEAST_SIDE, THUMB, perceptual_hash
-from fieldmark.data.images import Picture, PictureError, content_hash, examine
+from fieldmark.data.copies import LEAST_SIDE, perceptual_hash
+from fieldmark.data.images import Picture, PictureError, content_hash, examine, thumb_of
 from fieldmark.data.sources import content_of, place_name, raw_pixels
 from fieldmark.errors import DataError
 
-VERSION = 1  # of what is measured and how: another number makes void what is remembered
+VERSION = 2  # of what is measured and how: another number makes void what is remembered
 SCHEMA: dict[str, Any] = {
     "path": pl.String,
     "row": pl.Int64,
@@ -28,7 +28,7 @@ SCHEMA: dict[str, Any] = {
     "misnamed": pl.Boolean,  # the suffix says another format than the content
     "frames": pl.Int64,
     "phash": pl.UInt64,  # null where the shorter side is below LEAST_SIDE
-    "thumb": pl.Binary,  # THUMB x THUMB gray, a byte a pixel
+    "thumb": pl.Binary,  # THUMB x THUMB x 3: red, green, blue
     "mean": pl.Float64,  # of gray, 0 to 255
     "contrast": pl.Float64,  # standard deviation of gray
     "sharpness": pl.Float64,  # of gray, the shorter side at most 256; see `sharpness`
@@ -66,16 +66,15 @@ def facts_of(root: str, place: Facts, known: Callable[[str], Facts | None]) -> F
 
 def measured(picture: Picture) -> Facts:
     """Size, format and how it looks: MEASURED."""
-    small = Image.fromarray(picture.gray).resize((THUMB, THUMB), Image.Resampling.BILINEAR)
-    thumb = np.asarray(small)
+    small = Image.fromarray(picture.gray).resize((32, 32), Image.Resampling.BILINEAR)
     is_large = min(picture.width, picture.height) >= LEAST_SIDE
     return {
         "width": picture.width,
         "height": picture.height,
         "format": picture.format,
         "frames": picture.frames,
-        "phash": perceptual_hash(thumb) if is_large else None,
-        "thumb": thumb.tobytes(),
+        "phash": perceptual_hash(np.asarray(small)) if is_large else None,
+        "thumb": picture.thumb.tobytes(),
         "mean": float(picture.gray.mean()),
         "contrast": float(picture.gray.std()),
         "sharpness": sharpness(picture.gray),
@@ -108,5 +107,6 @@ def _content(root: str, path: str, row: int | None) -> tuple[bytes, np.ndarray |
 
 def _picture(pixels: np.ndarray) -> Picture:
     """Pixels (H, W, 3) uint8 that were never a file."""
-    gray = np.asarray(Image.fromarray(pixels).convert("L"))
-    return Picture(None, 1, pixels.shape[1], pixels.shape[0], gray)
+    image = Image.fromarray(pixels)
+    gray = np.asarray(image.convert("L"))
+    return Picture(None, 1, image.width, image.height, gray, thumb_of(image))

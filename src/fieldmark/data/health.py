@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 
-from fieldmark.data.copies import LEAST_SIDE, copy_groups
+from fieldmark.data.copies import LEAST_SIDE, Copies
 from fieldmark.data.finding import SEVERITIES, Finding, some
 from fieldmark.data.health_classes import class_findings
 from fieldmark.data.health_copies import copy_findings
@@ -32,6 +31,8 @@ KINDS = {
     "conflicting-labels": "error",
     "exact-copies": "warning",
     "near-copies": "warning",
+    "near-leakage": "warning",
+    "look-alikes": "warning or note",
     "one-class": "error",
     "few-images": "error or warning",
     "class-missing-in-split": "error or warning",
@@ -56,26 +57,24 @@ SOFT = 0.05
 TINY = 32  # pixels of the shorter side
 
 
-def findings(
-    samples: Samples, facts: pl.DataFrame, *, copies: np.ndarray | None = None
-) -> list[Finding]:
+def findings(samples: Samples, facts: pl.DataFrame, copies: Copies) -> list[Finding]:
     """What is wrong, the gravest first. `facts`: of `scan`, a row a sample.
 
     samples: every image that was listed, with the splits that its layout gives; those that
              cannot be read are told, and do not count for the rest.
-    copies:  what `copy_groups(facts)` gave, where it is known already.
+    copies:  what `find_copies` gave of the same images.
     """
-    groups = copy_groups(facts) if copies is None else copies
     rows = facts.with_row_index("at").with_columns(
         pl.Series("name", [place_name(*place) for place in samples.places()], pl.String),
-        pl.Series("group", groups),
+        pl.Series("equal", copies.equal),
+        pl.Series("near", copies.near),
         samples.frame["labels"],
         samples.frame["split"],
     )
     good = rows.filter(pl.col("problem").is_null())
     found = [
         *_problems(rows, samples.root),
-        *copy_findings(good),
+        *copy_findings(good, copies.alike),
         *class_findings(rows),
         *_looks(good),
         *_files(good),

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
+import numpy as np
 import polars as pl
 
 from fieldmark.data.finding import Finding, plural
@@ -11,25 +12,36 @@ from fieldmark.records import SPLITS
 Group: TypeAlias = pl.DataFrame  # rows that are the same image: at, name, hash, labels, split
 
 
-def copy_findings(good: pl.DataFrame) -> Iterator[Finding]:
-    """Leakage, conflicting labels, and copies inside a class. Rows with `group`, `name`, ...
+def copy_findings(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
+    """What stands more than once. Rows with `at`, `name`, `equal`, `near` (Copies), ...
 
-    Copies across splits or labels are told as that, and not once more as copies. An image that
-    has no label yet conflicts with none.
+    Only what is equal leaks or conflicts for certain. What seems to be a photo saved again is
+    told apart, and so is what looks alike and is taken for no copy. Copies across splits or
+    labels are told as that, and not once more as copies; an image without a label conflicts
+    with none. alike: of Copies.
     """
     given = good["split"].is_not_null().any()
     side = pl.col("split").fill_null("train") if given else pl.lit("train")
-    several = good.filter(pl.len().over("group") > 1).with_columns(side.alias("split"))
-    groups = several.partition_by("group", maintain_order=True)
-    across = [group for group in groups if group["split"].n_unique() > 1]
-    conflicting = [group for group in groups if _labels(group).n_unique() > 1]
-    told = {group["group"][0] for group in [*across, *conflicting]}
-    inside = [group for group in groups if group["group"][0] not in told]
+    good = good.with_columns(side.alias("split"))
+    equal = _groups(good, "equal")
+    across = [group for group in equal if group["split"].n_unique() > 1]
+    conflicting = [group for group in equal if _labels(group).n_unique() > 1]
+    told = {group["equal"][0] for group in [*across, *conflicting]}
     if across:
         yield _leakage(across)
     if conflicting:
         yield _conflict(conflicting)
-    yield from _inside(inside)
+    yield from _inside([group for group in equal if group["equal"][0] not in told], "exact-copies")
+    near = [group.unique("hash", maintain_order=True) for group in _groups(good, "near")]
+    near = [group for group in near if group.height > 1]
+    yield from _near_leakage([group for group in near if group["split"].n_unique() > 1])
+    yield from _inside([group for group in near if group["split"].n_unique() == 1], "near-copies")
+    yield from _look_alikes(good, alike)
+
+
+def _groups(good: pl.DataFrame, number: str) -> list[Group]:
+    several = good.filter(pl.len().over(number) > 1)
+    return several.partition_by(number, maintain_order=True)
 
 
 def _labels(group: Group) -> pl.Series:
@@ -45,13 +57,27 @@ def _leakage(groups: Sequence[Group]) -> Finding:
         for side in group["split"]:
             taken[side] += side != last
     counts = [f"{side} ({number:,})" for side, number in taken.items() if number]
-    first = groups[0].unique("split", maintain_order=True)
-    shown = " = ".join(f"'{name}' ({side})" for name, side in first.select("name", "split").rows())
     return _finding(
         *("leakage", "error", groups),
-        f"{_many(groups, 'image')} in more than one split, e.g. {shown}; what is learned by heart "
-        f"would count as known: the copies in {' and '.join(counts)} are taken out before training",
+        f"{_many(groups, 'image')} in more than one split, e.g. {_sides(groups[0])}; what is "
+        "learned by heart would count as known: the copies in "
+        f"{' and '.join(counts)} are taken out before training",
     )
+
+
+def _near_leakage(groups: Sequence[Group]) -> Iterator[Finding]:
+    if groups:
+        yield _finding(
+            *("near-leakage", "warning", groups),
+            f"{_many(groups, 'photo')} in more than one split, as it seems, saved again, e.g. "
+            f"{_sides(groups[0])}; look at them: what is learned by heart counts as known, and "
+            "data.copies=drop takes them out of training",
+        )
+
+
+def _sides(group: Group) -> str:
+    first = group.unique("split", maintain_order=True)
+    return " = ".join(f"'{name}' ({side})" for name, side in first.select("name", "split").rows())
 
 
 def _conflict(groups: Sequence[Group]) -> Finding:
@@ -66,23 +92,42 @@ def _conflict(groups: Sequence[Group]) -> Finding:
     )
 
 
-def _inside(groups: Sequence[Group]) -> Iterator[Finding]:
-    exact = [
-        part
-        for group in groups
-        for part in group.partition_by("hash", maintain_order=True)
-        if part.height > 1
-    ]
-    near = [group.unique("hash", maintain_order=True) for group in groups]
-    near = [group for group in near if group.height > 1]
-    for kind, found, word in (("exact-copies", exact, "image"), ("near-copies", near, "scene")):
-        if found:
-            shown = " = ".join(f"'{name}'" for name in found[0]["name"].head(2))
-            yield _finding(
-                *(kind, "warning", found),
-                f"{_many(found, word)} more than once, e.g. {shown}; they weigh more than "
-                "others, and the splits keep them on one side: take out what is too much",
-            )
+def _inside(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
+    if groups:
+        shown = " = ".join(f"'{name}'" for name in groups[0]["name"].head(2))
+        word = "image" if kind == "exact-copies" else "photo"
+        yield _finding(
+            *(kind, "warning", groups),
+            f"{_many(groups, word)} more than once, e.g. {shown}; they weigh more than others, "
+            "and a split that is drawn keeps them on one side: take out what is too much",
+        )
+
+
+def _look_alikes(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
+    """Images that look like one another and are taken for no copies, each with the first such."""
+    about = good.with_columns(pl.col("at").cast(pl.Int64)).filter(pl.col("at").is_in(alike.ravel()))
+    about = about.select("at", "name", "near", labels=pl.col("labels").list.sort().list.join(", "))
+    pairs = pl.DataFrame(alike, {"at": pl.Int64, "other": pl.Int64}, orient="row")
+    pairs = pairs.join(about, on="at").join(about, left_on="other", right_on="at", suffix="_other")
+    pairs = pairs.filter(pl.col("near") != pl.col("near_other"))
+    if not pairs.height:
+        return
+    differ = (pl.col("labels") != pl.col("labels_other")) & (pl.col("labels") != "")
+    pairs = pairs.with_columns(differ=differ & (pl.col("labels_other") != ""))
+    pairs = pairs.sort("differ", descending=True, maintain_order=True)
+    names = [*pairs["name"], *pairs["name_other"]]
+    shown = pairs.unique("at", keep="first", maintain_order=True)
+    one, other, mine, theirs = shown.select("name", "name_other", "labels", "labels_other").row(0)
+    two = f"'{one}' ({mine}) and '{other}' ({theirs})" if mine else f"'{one}' and '{other}'"
+    number = len(set(names))
+    yield Finding(
+        "look-alikes",
+        "warning" if pairs["differ"].any() else "note",
+        f"{number:,} images look like others and are taken for no copies, e.g. {two}; so it is "
+        "with a fixed camera or parts of one kind: where one is the other saved again, take it out",
+        tuple(dict.fromkeys(names)),
+        tuple(shown.select("name", "name_other").rows()),
+    )
 
 
 def _many(groups: Sequence[Group], noun: str) -> str:

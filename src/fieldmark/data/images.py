@@ -31,6 +31,7 @@ PNG_HEAD = 8  # bytes before a PNG's first chunk
 DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 JPEGS = ("JPEG", "MPO")  # a phone's MPO is a JPEG with a second picture behind it
 GRAY_SIDE = 256  # most pixels on the shorter side of the gray picture that `examine` gives
+THUMB = 16  # pixels a side of its small colour picture
 PILLOW = r"PIL\."  # its modules, in the words of a filter of warnings
 warnings.filterwarnings("ignore", module=PILLOW)
 QUIET = warnings.filters[0]
@@ -50,7 +51,7 @@ class Picture:
 
     format: by content, one of FORMATS; None for pixels that were never a file.
     frames: more than 1 where it is animated or has pages. width, height: upright.
-    gray: (h, w) uint8, the shorter side at most GRAY_SIDE.
+    gray: (h, w) uint8, the shorter side at most GRAY_SIDE. thumb: (THUMB, THUMB, 3) uint8.
     """
 
     format: str | None
@@ -58,6 +59,7 @@ class Picture:
     width: int
     height: int
     gray: np.ndarray
+    thumb: np.ndarray
 
 
 def seen(content: Content, spec: InputSpec, name: str) -> np.ndarray:
@@ -148,11 +150,17 @@ def examine(content: bytes, name: str) -> Picture:
         shrunk, turned = image.size != stored, _is_turned(image)
         upright = _loaded(image, content, name)
         width, height = upright.size if not shrunk else stored[::-1] if turned else stored
-        gray = _to_rgb(upright).convert("L")
+        rgb = _to_rgb(upright)
+        gray = rgb.convert("L")
         if min(gray.size) > GRAY_SIDE:
             gray = to_form(gray, ("shorter", GRAY_SIDE))
         kind = "JPEG" if image.format in JPEGS else str(image.format)
-        return Picture(kind, _frames(image), width, height, np.asarray(gray))
+        return Picture(kind, _frames(image), width, height, np.asarray(gray), thumb_of(rgb))
+
+
+def thumb_of(rgb: Image.Image) -> np.ndarray:
+    """A small picture of a whole one, its shape not kept. -> (THUMB, THUMB, 3) uint8"""
+    return np.asarray(rgb.resize((THUMB, THUMB), Image.Resampling.BILINEAR, reducing_gap=3.0))
 
 
 def to_form(image: Image.Image, form: Form) -> Image.Image:

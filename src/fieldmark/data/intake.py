@@ -12,13 +12,13 @@ import polars as pl
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.columns import Columns
-from fieldmark.data.copies import copy_groups
+from fieldmark.data.copies import Copies, find_copies
 from fieldmark.data.finding import Finding
 from fieldmark.data.health import findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
-from fieldmark.data.splits import drop_copies_of_test, merge_val_into_train, split
+from fieldmark.data.splits import Taken, copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_whole
 from fieldmark.records import SPLITS, Samples
@@ -139,10 +139,11 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     """List, scan and split. Raises DataError where the images cannot be trained on."""
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
-    copies, good = copy_groups(facts), facts["problem"].is_null().to_numpy()
-    found = tuple(findings(listing.samples, facts, copies=copies))
+    all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
+    found = tuple(findings(listing.samples, facts, all_copies))
     notes = [*listing.notes, *left_out_notes(left_out), *health_notes(found)]
-    samples, copies, taken_out = without_copies(samples, copies[good], data.test_copies)
+    good = facts["problem"].is_null().to_numpy()
+    samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
     wanted = 0.0 if data.val == "none" else data.val_fraction
     test = 0.0 if data.test == "none" else data.test_fraction
     parted = split(samples, val=wanted, test=test, seed=data.split_seed, copies=copies)
@@ -167,30 +168,44 @@ def changed_images(samples: Samples) -> list[str]:
 
 
 def without_copies(
-    samples: Samples, copies: np.ndarray, what: str
+    samples: Samples, copies: Copies, good: np.ndarray, what: str
 ) -> tuple[Samples, np.ndarray, list[str]]:
-    """Take copies of test images out of training, and say which."""
-    kept, numbers, taken = drop_copies_of_test(samples, copies)
-    if not taken:
-        return samples, copies, []
-    pairs = listed([f"{each.path} = {each.original}" for each in taken], most=3)
-    if what == "keep":
-        return (
-            samples,
-            copies,
-            [
-                f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
-                f"(data.test_copies=keep), so the figures flatter: {pairs}"
-            ],
-        )
-    return (
-        kept,
-        numbers,
-        [
+    """Take copies of judged images out of training as `what` (data.copies) says, and tell.
+
+    good: which of the images that `copies` numbers the samples are.
+    -> the samples that stay, the number of each, the same for copies that share a side
+    """
+    equal, near = copies.equal[good], copies.near[good]
+    certain = near if what == "drop" else equal
+    stays, taken = copies_of_test(samples, certain)
+    notes = []
+    if taken and what != "show":
+        notes.append(
             f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
-            f"images that are judged: {pairs}"
-        ],
-    )
+            f"images that are judged: {pairs_of(taken)}"
+        )
+        samples = replace(samples, frame=samples.frame.filter(stays))
+        equal, near = equal[stays], near[stays]
+    _, kept = copies_of_test(samples, near)
+    if kept:
+        one = len(kept) == 1
+        words = (
+            ("is", "a copy of one that is judged and stays", "it")
+            if one
+            else ("are", "copies of some that are judged and stay", "them")
+        )
+        flatter = "flatter" if taken and what == "show" else "may flatter"
+        notes.append(
+            f"{counted(len(kept), 'image')} for training or validation {words[0]}, as it seems, "
+            f"{words[1]} (data.copies={what}), so the figures {flatter}; look at {words[2]}, or "
+            f"take {words[2]} out with data.copies=drop: {pairs_of(kept)}"
+        )
+    return samples, equal if what == "show" else near, notes
+
+
+def pairs_of(taken: Sequence[Taken]) -> str:
+    """Some copies, each with what it is a copy of."""
+    return listed([f"{each.path} = {each.original}" for each in taken], most=3)
 
 
 def left_out_notes(left_out: dict[str, str]) -> list[str]:
@@ -247,7 +262,10 @@ def split_notes(
         yield "There is no validation (data.val=none): its images were trained on."
     if "test" not in given and data.test == "none":
         yield "There is no test (data.test=none)."
-    together = [number for number, many in Counter(copies.tolist()).items() if many > 1]
+    several = [number for number, many in Counter(copies.tolist()).items() if many > 1]
+    stands = set(zip(copies.tolist(), samples.frame["split"].to_list(), strict=True))
+    sides_of = Counter(number for number, _ in stands)
+    together = [number for number in several if sides_of[number] == 1]
     if together:
         pictures = counted(len(together), "picture")
         stand = "stands" if len(together) == 1 else "stand"

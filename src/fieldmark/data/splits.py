@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +26,7 @@ def split(
     Rows that have a split keep it. Where some have one, only what is missing is carved out of
     `train`: with a test set that is given, `test` is not taken; with a given validation set,
     `val` is not. What stays together is so among the rows that are carved: what a given side
-    has in common with them, the layout decided (`drop_copies_of_test`).
+    has in common with them, the layout decided (`copies_of_test`).
 
     A class with few images has at least one for training, then one for the test, then one for
     validation. An image that stands under several, conflicting labels is for training, with all
@@ -70,14 +69,12 @@ class Taken(NamedTuple):
     original_split: str
 
 
-def drop_copies_of_test(
-    samples: Samples, copies: np.ndarray
-) -> tuple[Samples, np.ndarray, list[Taken]]:
-    """Take out of training what is in validation or test, and of validation what is in the test.
+def copies_of_test(samples: Samples, copies: np.ndarray) -> tuple[np.ndarray, list[Taken]]:
+    """What of training is in validation or test too, and of validation what is in the test.
 
     Only given splits can have such copies. A given test set stays as it is, and copies on the
     same side stay. `copies` (N,): the same number is the same image.
-    -> the samples that stay, their `copies`, and what was taken out, in order
+    -> which rows stay where these are taken out (N,), and what is, in order
     """
     places, numbers = samples.places(), copies.tolist()
     sides = [side or "train" for side in samples.frame["split"].to_list()]
@@ -92,7 +89,7 @@ def drop_copies_of_test(
         Taken(*places[row], *places[original[row]], sides[original[row]])
         for row in np.flatnonzero(~stays).tolist()
     ]
-    return replace(samples, frame=samples.frame.filter(stays)), copies[stays], taken
+    return stays, taken
 
 
 def refuse_one_class(samples: Samples) -> None:

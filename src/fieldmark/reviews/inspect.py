@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fieldmark.cache import open_cache
 from fieldmark.console import Console
+from fieldmark.data.copies import find_copies
 from fieldmark.data.finding import SEVERITIES, Finding
 from fieldmark.data.health import findings
 from fieldmark.data.intake import list_and_scan
@@ -47,7 +49,8 @@ class Look:
 def look(data: DataSettings, console: Console) -> Look:
     """List and scan; a table whose images are not there is looked at as a table."""
     listing, facts = list_and_scan(data, console, labelled=False)
-    return Look(listing, facts, findings(listing.samples, facts))
+    copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
+    return Look(listing, facts, findings(listing.samples, facts, copies))
 
 
 def as_json(seen: Look) -> dict[str, Any]:

@@ -99,8 +99,10 @@ class DataSettings(Section):
     on_bad: Literal["leave_out", "error"] = Field(
         "leave_out", description="what to do with files that cannot be read"
     )
-    test_copies: Literal["take_out", "keep"] = Field(
-        "take_out", description="what to do with training images that are copies of test images"
+    copies: Literal["together", "drop", "show"] = Field(
+        "together",
+        description="together: equal copies of judged images leave training, photos saved again "
+        "share a side of a drawn split; drop: those leave training too; show: none leaves",
     )
     data_dir: str | None = Field(None, description="where a built-in data set lies")
 
