@@ -22,6 +22,7 @@ LAYERS = (
 # root: files beside the package's own, and folders of plain data and settings
 AT_ROOT = ("settings", "recipes")
 HEAVY = ("torch", "torchvision", "sklearn", "matplotlib")
+PACKAGES = ("fieldmark", "fieldmark.__main__")  # faces of what lies below them
 VAGUE = ("utils", "common", "helpers", "base", "core", "manager", "misc")
 
 
@@ -153,7 +154,42 @@ def test_no_folder_bears_the_name_of_a_public_function():
     assert folders.isdisjoint(fieldmark.__all__)
 
 
+@pytest.mark.xfail(strict=False, reason="evaluated and its page import each other")
+def test_imports_run_one_way_inside_a_folder_too():
+    """Also late ones, in functions: those that a circle is often hidden with."""
+    beside = {
+        name: {
+            target
+            for found in imports(path, lazy=True)
+            if (target := own(found)) not in (None, name) and target not in PACKAGES
+        }
+        for name, path in modules().items()
+        if name not in PACKAGES
+    }
+    free = True
+    while free:  # take away what imports nothing that is left, or is imported by nothing
+        imported = set().union(*beside.values())
+        free = {name for name, others in beside.items() if not others or name not in imported}
+        beside = {name: others - free for name, others in beside.items() if name not in free}
+    assert beside == {}  # else these are the circles
+
+
 def test_no_file_is_too_long_to_read():
-    assert not [
-        name for name, path in modules().items() if len(path.read_text().splitlines()) > 450
+    assert not [name for name, path in modules().items() if len(lines_of(path)) > 400]
+
+
+@pytest.mark.xfail(strict=False, reason="the story of a run is being parted")
+def test_no_function_is_too_long_to_read():
+    """What it takes is not counted: a verb may take many options."""
+    long = [
+        f"{name}:{node.name}"
+        for name, path in modules().items()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno - node.body[0].lineno >= 60
     ]
+    assert long == []
+
+
+def lines_of(path):
+    return path.read_text(encoding="utf-8").splitlines()

@@ -7,7 +7,7 @@ from fieldmark.cli.typed import WORDS, command_line
 from fieldmark.errors import Mistake, SettingsError
 from fieldmark.settings.aliases import of_config, of_recipe, recipe_with, rewrite
 from fieldmark.settings.layers import layer, read
-from fieldmark.settings.texts import read_file, read_words, split_words
+from fieldmark.settings.texts import pairs_of, read_file, read_words
 
 TABLE = """
 data: photos
@@ -58,7 +58,7 @@ def test_a_name_without_a_dash_is_one_for_name_and_value_words(config):
 
 def test_of_two_words_for_one_setting_the_last_holds(config):
     words = after(config, "-e", "5", "--epochs", "7")
-    assert split_words(words) == {"train.epochs": "7"}
+    assert pairs_of(words) == {"train.epochs": "7"}
 
 
 def test_words_behind_two_dashes_stay(config):

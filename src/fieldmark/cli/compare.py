@@ -5,23 +5,19 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.typed import command_line
+from fieldmark.cli.typed import command_line, named
 
 
 def command(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN RUN...", help="Runs' folders, or evaluations'.")
     ],
-    metric: Annotated[
-        str, typer.Option(metavar="NAME", help="What the sentences are about.")
-    ] = "accuracy",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Every figure as a table, .csv or .parquet.")
-    ] = None,
+    metric: Annotated[str, named("NAME", "What the sentences are about.")] = "accuracy",
+    out: Annotated[Path | None, named("FILE", "Every figure as a table, .csv or .parquet.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the table if it is there.")
     ] = False,
-    page: Annotated[Path, typer.Option(metavar="FILE", help="The page.")] = Path("compare.html"),
+    page: Annotated[Path, named("FILE", "The page.")] = Path("compare.html"),
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> int:
     """Compare runs with the first one named: is a difference more than chance?

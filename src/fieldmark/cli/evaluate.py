@@ -5,30 +5,30 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.typed import command_line
+from fieldmark.cli.typed import (
+    DataDir,
+    Device,
+    Images,
+    Words,
+    command_line,
+    data_and_rest,
+    named,
+)
 from fieldmark.errors import Mistake, SettingsError
 
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)
-    ] = None,
+    words: Words = None,
     by: Annotated[
         list[str] | None,
         typer.Option(metavar="COLUMN", help="Figures by a column's values; may stand repeatedly."),
     ] = None,
-    images: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where a table's images lie.")
-    ] = None,
-    data_dir: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where a built-in data set lies.")
-    ] = None,
+    images: Images = None,
+    data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
-    page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the page to this file.")
-    ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")] = "auto",
+    page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
+    device: Device = "auto",
 ) -> int:
     """Print a run's figures on its own splits, or on DATA, labelled images it has not seen.
 
@@ -38,7 +38,6 @@ def command(
     import json
     import sys
 
-    from fieldmark.cli.train import split_words
     from fieldmark.console import Console
     from fieldmark.files import check_page
     from fieldmark.reviews.evaluated import Asked
@@ -47,7 +46,7 @@ def command(
         check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
     asked = Asked(tuple(by or ()), page, command_line())
-    data, rest = split_words(words or [])
+    data, rest = data_and_rest(words)
     if data is None:
         refuse_without_data({"--images": images, "--data-dir": data_dir}, rest, device)
         from fieldmark.reviews.stored import evaluate_stored

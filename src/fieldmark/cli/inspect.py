@@ -5,29 +5,27 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldmark.cli.typed import command_line
+from fieldmark.cli.typed import (
+    DataDir,
+    Images,
+    Text,
+    Words,
+    command_line,
+    data_and_rest,
+    named,
+)
 
 
 def command(
-    words: Annotated[
-        list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)
-    ] = None,
-    images: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where a table's images lie.")
-    ] = None,
-    data_dir: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Where a built-in data set lies.")
-    ] = None,
+    words: Words = None,
+    images: Images = None,
+    data_dir: DataDir = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit code 2 where an error was found.")
     ] = False,
-    augment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Show images augmented so, on the page.")
-    ] = None,
-    page: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The page (default inspect-DATA.html).")
-    ] = None,
+    augment: Annotated[Text, named("NAME", "Show images augmented so, on the page.")] = None,
+    page: Annotated[Path | None, named("FILE", "The page (default inspect-DATA.html).")] = None,
 ) -> int:
     """Look at DATA: counts, broken files, copies, odd labels; a table here and a page.
 
@@ -35,7 +33,6 @@ def command(
     """
     import json
 
-    from fieldmark.cli.train import split_words
     from fieldmark.console import Console
     from fieldmark.files import check_page
     from fieldmark.reviews.inspect import as_json as in_json
@@ -43,7 +40,7 @@ def command(
     from fieldmark.settings.layers import read
     from fieldmark.settings.texts import read_words
 
-    data, rest = split_words(words or [])
+    data, rest = data_and_rest(words)
     options = {"images": images, "data_dir": data_dir}
     settings = read([read_words(rest, options, data)]).settings.data
     path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fieldmark.cli.typed import Device
 from fieldmark.errors import counted
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def command(
         typer.Option(help="Label only where this share was right in validation, such as 0.95."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 64,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: Device = "auto",
 ) -> int:
     """Label images: columns image, label, score. Broken files are listed; the rest goes on.
 

@@ -1,87 +1,50 @@
 """`fieldmark train`: images in, a measured classifier out."""
 
-import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from fieldmark.cli.typed import command_line
+from fieldmark.cli.typed import DataDir, Images, Text, Words, command_line, data_and_rest, named
 from fieldmark.errors import Mistake, SettingsError
 
-if TYPE_CHECKING:
-    from fieldmark.console import Console
-    from fieldmark.rundir import RunDir
-
-Text = str | None  # values stay text: the settings read them, so that all mistakes come together
+OPTIMIZERS = "adamw, adam, sgd, adadelta, rmsprop, lion, timm/NAME."
+SCHEDULES = "cosine, one-cycle, triangle, step, plateau, none."
+AUGMENTATIONS = "none, light, standard, strong, ... or a file."
 
 
 def command(
-    words: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True),
-    ] = None,
-    images: Annotated[Text, typer.Option(metavar="DIR", help="Where a table's images lie.")] = None,
-    data_dir: Annotated[
-        Text, typer.Option(metavar="DIR", help="Where a built-in data set lies.")
-    ] = None,
-    model: Annotated[
-        Text, typer.Option(metavar="NAME", help="Network; `fieldmark models` lists them.")
-    ] = None,
-    weights: Annotated[
-        Text, typer.Option(metavar="FILE", help="A file, default, a version's name, or none.")
-    ] = None,
+    words: Words = None,
+    images: Images = None,
+    data_dir: DataDir = None,
+    model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,
+    weights: Annotated[Text, named("FILE", "A file, default, a version's name, or none.")] = None,
     freeze: Annotated[
         bool | None, typer.Option("--freeze/--no-freeze", help="Train the head only, in seconds.")
     ] = None,
-    unfreeze: Annotated[
-        Text, typer.Option(metavar="LAYERS", help="Then also last:K, gradual, or names.")
-    ] = None,
-    head: Annotated[Text, typer.Option(metavar="NAME", help="linear, mlp, after.")] = None,
-    epochs: Annotated[
-        Text, typer.Option(metavar="N", help="Passes over the images, at the most.")
-    ] = None,
-    batch_size: Annotated[Text, typer.Option(metavar="N", help="Images a step.")] = None,
-    lr: Annotated[Text, typer.Option(metavar="RATE", help="Learning rate.")] = None,
-    optimizer: Annotated[
-        Text,
-        typer.Option(metavar="NAME", help="adamw, adam, sgd, adadelta, rmsprop, lion, timm/NAME."),
-    ] = None,
-    loss: Annotated[Text, typer.Option(metavar="NAME", help="cross_entropy, focal.")] = None,
-    schedule: Annotated[
-        Text, typer.Option(metavar="NAME", help="cosine, one-cycle, triangle, step, plateau, none.")
-    ] = None,
-    image_size: Annotated[
-        Text, typer.Option(metavar="PX", help="Side of what the network sees, px.")
-    ] = None,
-    augment: Annotated[
-        Text, typer.Option(metavar="NAME", help="none, light, standard, strong, ... or a file.")
-    ] = None,
-    seed: Annotated[
-        Text, typer.Option(metavar="N", help="Decides weights, order, augmentation.")
-    ] = None,
-    precision: Annotated[
-        Text, typer.Option(metavar="NAME", help="auto, float32, bf16, 16-mixed.")
-    ] = None,
+    unfreeze: Annotated[Text, named("LAYERS", "Then also last:K, gradual, or names.")] = None,
+    head: Annotated[Text, named("NAME", "linear, mlp, after.")] = None,
+    epochs: Annotated[Text, named("N", "Passes over the images, at the most.")] = None,
+    batch_size: Annotated[Text, named("N", "Images a step.")] = None,
+    lr: Annotated[Text, named("RATE", "Learning rate.")] = None,
+    optimizer: Annotated[Text, named("NAME", OPTIMIZERS)] = None,
+    loss: Annotated[Text, named("NAME", "cross_entropy, focal.")] = None,
+    schedule: Annotated[Text, named("NAME", SCHEDULES)] = None,
+    image_size: Annotated[Text, named("PX", "Side of what the network sees, px.")] = None,
+    augment: Annotated[Text, named("NAME", AUGMENTATIONS)] = None,
+    seed: Annotated[Text, named("N", "Decides weights, order, augmentation.")] = None,
+    precision: Annotated[Text, named("NAME", "auto, float32, bf16, 16-mixed.")] = None,
     compile: Annotated[
         bool | None, typer.Option("--compile/--no-compile", help="Compile the network first.")
     ] = None,
-    track: Annotated[
-        Text, typer.Option(metavar="NAMES", help="tensorboard, wandb, mlflow; commas between.")
-    ] = None,
-    workers: Annotated[Text, typer.Option(metavar="N", help="Processes that load images.")] = None,
-    device: Annotated[Text, typer.Option(metavar="NAME", help="auto, cpu, cuda, mps.")] = None,
-    out: Annotated[
-        Text, typer.Option(metavar="DIR", help="Folder for run folders (default runs).")
-    ] = None,
-    name: Annotated[Text, typer.Option(metavar="NAME", help="The run folder's name.")] = None,
-    recipe: Annotated[
-        Text, typer.Option(metavar="NAME", help="`fieldmark recipes ls` lists them.")
-    ] = None,
-    config: Annotated[
-        Text, typer.Option(metavar="FILE", help="A settings file, such as a run's.")
-    ] = None,
-    resume: Annotated[Text, typer.Option(metavar="RUN", help="A run folder to go on with.")] = None,
+    track: Annotated[Text, named("NAMES", "tensorboard, wandb, mlflow; commas between.")] = None,
+    workers: Annotated[Text, named("N", "Processes that load images.")] = None,
+    device: Annotated[Text, named("NAME", "auto, cpu, cuda, mps.")] = None,
+    out: Annotated[Text, named("DIR", "Folder for run folders (default runs).")] = None,
+    name: Annotated[Text, named("NAME", "The run folder's name.")] = None,
+    recipe: Annotated[Text, named("NAME", "`fieldmark recipes ls` lists them.")] = None,
+    config: Annotated[Text, named("FILE", "A settings file, such as a run's.")] = None,
+    resume: Annotated[Text, named("RUN", "A run folder to go on with.")] = None,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Try rising learning rates, draw them, train nothing.")
     ] = False,
@@ -100,7 +63,7 @@ def command(
     from fieldmark.settings.options import OPTIONS
 
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
-    data, rest = split_words(words or [])
+    data, rest = data_and_rest(words)
     if resume is not None:
         refuse_beside_resume(
             {
@@ -111,41 +74,28 @@ def command(
                 "--find-lr": find_lr or None,
             }
         )
+    refuse_together({"--dry-run": dry_run, "--find-lr": find_lr, "--profile": profile})
     from fieldmark.console import Console
     from fieldmark.runs.begin import gather, go_on, preview, try_rates
     from fieldmark.runs.run import train_run
 
     console = Console()
-    refuse_together({"--dry-run": dry_run, "--find-lr": find_lr, "--profile": profile})
     if resume is not None:
         run = go_on(resume, rest, options, console)
-        tell_more(run, console, profile=profile)
-        return 0
-    resolved = gather(data, rest, options, recipe=recipe, config=config)
-    if dry_run:
-        preview(resolved, console)
-    elif find_lr:
-        try_rates(resolved, console)
     else:
+        resolved = gather(data, rest, options, recipe=recipe, config=config)
+        if dry_run:
+            preview(resolved, console)
+            return 0
+        if find_lr:
+            try_rates(resolved, console)
+            return 0
         run = train_run(resolved, console, command_line())
-        tell_more(run, console, profile=profile)
-    return 0
-
-
-def tell_more(run: "RunDir", console: "Console", *, profile: bool) -> None:
-    """Where the run's time went, where that was asked for."""
     if profile:
         from fieldmark.runs.profile import tell_profile
 
         tell_profile(run, console)
-
-
-def split_words(words: list[str]) -> tuple[str | None, list[str]]:
-    """DATA and the settings: the first word that exists, or has no "=", is DATA."""
-    for place, word in enumerate(words):
-        if "=" not in word or os.path.exists(word):  # noqa: PTH110 - a long word is no path
-            return word, words[:place] + words[place + 1 :]
-    return None, words
+    return 0
 
 
 def refuse_together(flags: Mapping[str, bool]) -> None:

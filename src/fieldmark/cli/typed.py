@@ -1,9 +1,34 @@
-"""What the user typed, for the line in a report that repeats it."""
+"""What the user types: the words and options that several verbs take, and the line as it was."""
 
+import os
 import shlex
 from contextvars import ContextVar
+from typing import Annotated, Any
+
+import typer
 
 WORDS: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
+
+
+def named(metavar: str, about: str) -> Any:
+    """An option with a value, as --help shows it."""
+    return typer.Option(metavar=metavar, help=about)
+
+
+Text = str | None  # values stay text: the settings read them, so that all mistakes come together
+Words = Annotated[list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)]
+Images = Annotated[Text, named("DIR", "Where a table's images lie.")]
+DataDir = Annotated[Text, named("DIR", "Where a built-in data set lies.")]
+Device = Annotated[str, named("NAME", "auto, cpu, cuda, mps.")]
+
+
+def data_and_rest(words: list[str] | None) -> tuple[str | None, list[str]]:
+    """DATA and the settings: the first word that exists, or has no "=", is DATA."""
+    words = words or []
+    for place, word in enumerate(words):
+        if "=" not in word or os.path.exists(word):  # noqa: PTH110 - a long word is no path
+            return word, words[:place] + words[place + 1 :]
+    return None, words
 
 
 def command_line() -> str:

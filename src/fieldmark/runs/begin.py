@@ -14,7 +14,7 @@ from fieldmark.runs.preview import show
 from fieldmark.runs.rates import find_rates
 from fieldmark.runs.resume import resume_run
 from fieldmark.settings.layers import Resolved, layer, read
-from fieldmark.settings.texts import read_file, read_given, read_words, read_yaml, split_words
+from fieldmark.settings.texts import pairs_of, read_file, read_given, read_words, read_yaml
 
 
 def gather(
@@ -36,7 +36,7 @@ def gather(
         layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
     if config is not None:
         layers.append(read_file(config))
-    named = given if isinstance(given, Mapping) else split_words(given)
+    named = given if isinstance(given, Mapping) else pairs_of(given)
     layers.append(read_given(named, options, data))
     resolved = read(layers, [check])
     refuse_taken(resolved.settings.run.out, resolved.settings.run.name)

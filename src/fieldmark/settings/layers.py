@@ -12,9 +12,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldmark.errors import Mistake, SettingsError, nearest
-from fieldmark.findings import in_words
+from fieldmark.pydantic_words import in_words
 from fieldmark.settings.options import OPTIONS
-from fieldmark.settings.tree import Choice, Settings, known_keys, sections
+from fieldmark.settings.section import Choice
+from fieldmark.settings.tree import Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
 LISTS = {

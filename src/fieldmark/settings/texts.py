@@ -71,7 +71,7 @@ def config_text(path: str | Path) -> str:
         raise SettingsError([Mistake(f"--config {path}", what)]) from error
 
 
-def split_words(words: Iterable[str]) -> dict[str, str]:
+def pairs_of(words: Iterable[str]) -> dict[str, str]:
     """`key=value` words as a table. Values stay text. Raises SettingsError for other words."""
     pairs = [(word, *word.partition("=")) for word in words]
     lost = "is not key=value, nor images that exist; write for example lr=0.01"
@@ -105,7 +105,7 @@ def read_given(
 
 def read_words(words: Iterable[str], options: Mapping[str, Any], data: str | None) -> Layer:
     """The command line's layer. Raises SettingsError for words without "="."""
-    return read_given(split_words(words), options, data)
+    return read_given(pairs_of(words), options, data)
 
 
 def to_yaml(settings: Settings) -> str:
