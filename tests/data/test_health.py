@@ -219,7 +219,7 @@ def test_near_copies_are_told_apart_from_exact_ones():
     assert found["near-copies"].sentence.startswith("1 photo stands more than once, e.g. '7.jpg' =")
 
 
-def test_near_copies_across_splits_are_suspects_and_no_error():
+def test_near_copies_across_splits_are_told_apart_from_equal_ones():
     rows = [
         *some(10, "cat", split="train"),
         *some(10, "dog", split="train"),
@@ -228,11 +228,12 @@ def test_near_copies_across_splits_are_suspects_and_no_error():
     copies = np.arange(22)
     copies[[0, 20]] = 0
     found = told(*rows, near=copies, alike=[(0, 20)])
-    assert [(each.kind, each.severity) for each in found.values()] == [("near-leakage", "warning")]
+    assert [(each.kind, each.severity) for each in found.values()] == [("near-leakage", "error")]
     assert found["near-leakage"].groups == (("0.jpg", "20.jpg"),)
-    assert found["near-leakage"].sentence.startswith(
-        "1 photo stands in more than one split, as it seems, saved again, e.g. '0.jpg' (train) = "
-        "'20.jpg' (test); "
+    assert found["near-leakage"].sentence == (
+        "1 image stands in more than one split, as it seems saved again, e.g. '0.jpg' (train) = "
+        "'20.jpg' (test); what is learned by heart would count as known: the copies in train (1) "
+        "are taken out before training; data.copies=equal keeps them"
     )
 
 
@@ -429,6 +430,6 @@ def test_the_monkeys_have_leaks_and_copies_and_nothing_else(tmp_path):
     facts = scan(samples, Cache(tmp_path))
     found = looked_at(samples, facts)
     assert [(each.kind, len(each.groups)) for each in found] == [
-        ("exact-copies", 5),
         ("near-leakage", 10),
+        ("exact-copies", 5),
     ]

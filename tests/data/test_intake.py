@@ -57,7 +57,9 @@ def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_p
     assert any("so the figures flatter" in note for note in kept.notes)
 
 
-def test_photos_saved_again_are_taken_out_of_training_only_where_that_is_asked(photos, tmp_path):
+def test_photos_saved_again_are_taken_out_of_training_unless_only_equal_ones_count(
+    photos, tmp_path
+):
     split = tmp_path / "split"
     for side, numbers in (("train", range(8)), ("val", range(8, 12))):
         for name in ("blue", "green", "red"):
@@ -67,20 +69,17 @@ def test_photos_saved_again_are_taken_out_of_training_only_where_that_is_asked(p
     with Image.open(split / "val" / "red" / "08.png") as image:
         image.save(split / "train" / "red" / "copy.jpg", quality=90)
     paths, notes = {}, {}
-    for what in ("together", "drop", "show"):
+    for what in ("near", "equal", "show"):
         taken_in = take_in(DataSettings(source=str(split), copies=what), QUIET)
         paths[what] = taken_in.samples.frame["path"].to_list()
         notes[what] = [each for each in taken_in.notes if "copy.jpg" in each]
-    assert "train/red/copy.jpg" in paths["together"]
-    assert notes["together"] == [
-        "1 image for training or validation is, as it seems, a copy of one that is judged and "
-        "stays (data.copies=together), so the figures may flatter; look at it, or take it out "
-        "with data.copies=drop: 'train/red/copy.jpg = val/red/08.png'"
-    ]
-    assert "train/red/copy.jpg" not in paths["drop"]
-    assert notes["drop"][0].startswith("1 image taken out of training or validation, ")
-    assert paths["show"] == paths["together"]
-    assert "may flatter" in notes["show"][0]
+    assert "train/red/copy.jpg" not in paths["near"]
+    assert notes["near"][0].startswith("1 image taken out of training or validation, ")
+    assert "train/red/copy.jpg" in paths["equal"]
+    assert paths["show"] == paths["equal"]
+    assert notes["show"] == notes["equal"] == []
+    (told,) = [each for each in taken_in.findings if each.severity == "error"]
+    assert told.files == ("train/red/copy.jpg", "val/red/08.png")
 
 
 @pytest.mark.parametrize("classes", [1, 2])
@@ -103,16 +102,14 @@ def test_a_given_split_of_one_fixed_camera_loses_no_image(tmp_path):
         folder.mkdir(parents=True, exist_ok=True)
         part(number, scratched=number % 2).save(folder / f"{number:02}.png")
     assert len(take_in(DataSettings(source=str(tmp_path)), QUIET).samples) == 80
-    assert len(take_in(DataSettings(source=str(tmp_path), copies="drop"), QUIET).samples) == 80
 
 
 @pytest.mark.skipif(not MONKEYS.is_dir(), reason="the shared photos do not lie beside the checkout")
-def test_the_monkeys_are_split_as_ever_where_their_copies_are_dropped(tmp_path):
-    dropped = take_in(DataSettings(source=str(MONKEYS), copies="drop"), QUIET).samples
-    assert dropped.hash() == "576ca91b50968bad704321f1558e2ac9"
-    kept = take_in(DataSettings(source=str(MONKEYS)), QUIET)
-    assert len(kept.samples) == len(dropped) + 10
-    assert sum("may flatter" in note for note in kept.notes) == 1
+def test_the_monkeys_are_split_as_ever():
+    samples = take_in(DataSettings(source=str(MONKEYS)), QUIET).samples
+    assert samples.hash() == "576ca91b50968bad704321f1558e2ac9"
+    kept = take_in(DataSettings(source=str(MONKEYS), copies="equal"), QUIET).samples
+    assert len(kept) == len(samples) + 10
 
 
 def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):

@@ -31,7 +31,7 @@ KINDS = {
     "conflicting-labels": "error",
     "exact-copies": "warning",
     "near-copies": "warning",
-    "near-leakage": "warning",
+    "near-leakage": "error",
     "look-alikes": "warning or note",
     "one-class": "error",
     "few-images": "error or warning",

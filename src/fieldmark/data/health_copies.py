@@ -27,14 +27,14 @@ def copy_findings(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
     across = [group for group in equal if group["split"].n_unique() > 1]
     conflicting = [group for group in equal if _labels(group).n_unique() > 1]
     told = {group["equal"][0] for group in [*across, *conflicting]}
-    if across:
-        yield _leakage(across)
+    yield from _leakage(across, "leakage")
     if conflicting:
         yield _conflict(conflicting)
     yield from _inside([group for group in equal if group["equal"][0] not in told], "exact-copies")
     near = [group.unique("hash", maintain_order=True) for group in _groups(good, "near")]
     near = [group for group in near if group.height > 1]
-    yield from _near_leakage([group for group in near if group["split"].n_unique() > 1])
+    across = [group for group in near if group["split"].n_unique() > 1]
+    yield from _leakage(across, "near-leakage")
     yield from _inside([group for group in near if group["split"].n_unique() == 1], "near-copies")
     yield from _look_alikes(good, alike)
 
@@ -50,29 +50,23 @@ def _labels(group: Group) -> pl.Series:
     return known.select(pl.col("labels").list.sort().list.join("\0")).to_series()
 
 
-def _leakage(groups: Sequence[Group]) -> Finding:
+def _leakage(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
+    if not groups:
+        return
     taken = dict.fromkeys(SPLITS, 0)
     for group in groups:
         last = max(group["split"], key=SPLITS.index)
         for side in group["split"]:
             taken[side] += side != last
     counts = [f"{side} ({number:,})" for side, number in taken.items() if number]
-    return _finding(
-        *("leakage", "error", groups),
-        f"{_many(groups, 'image')} in more than one split, e.g. {_sides(groups[0])}; what is "
-        "learned by heart would count as known: the copies in "
-        f"{' and '.join(counts)} are taken out before training",
+    again = ", as it seems saved again" * (kind == "near-leakage")
+    unless = "; data.copies=equal keeps them" * (kind == "near-leakage")
+    yield _finding(
+        *(kind, "error", groups),
+        f"{_many(groups, 'image')} in more than one split{again}, e.g. {_sides(groups[0])}; what "
+        "is learned by heart would count as known: the copies in "
+        f"{' and '.join(counts)} are taken out before training{unless}",
     )
-
-
-def _near_leakage(groups: Sequence[Group]) -> Iterator[Finding]:
-    if groups:
-        yield _finding(
-            *("near-leakage", "warning", groups),
-            f"{_many(groups, 'photo')} in more than one split, as it seems, saved again, e.g. "
-            f"{_sides(groups[0])}; look at them: what is learned by heart counts as known, and "
-            "data.copies=drop takes them out of training",
-        )
 
 
 def _sides(group: Group) -> str:

@@ -175,32 +175,21 @@ def without_copies(
     good: which of the images that `copies` numbers the samples are.
     -> the samples that stay, the number of each, the same for copies that share a side
     """
-    equal, near = copies.equal[good], copies.near[good]
-    certain = near if what == "drop" else equal
-    stays, taken = copies_of_test(samples, certain)
-    notes = []
-    if taken and what != "show":
-        notes.append(
-            f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
-            f"images that are judged: {pairs_of(taken)}"
+    numbers = (copies.near if what == "near" else copies.equal)[good]
+    stays, taken = copies_of_test(samples, numbers)
+    if not taken:
+        return samples, numbers, []
+    if what == "show":
+        note = (
+            f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
+            f"(data.copies=show), so the figures flatter: {pairs_of(taken)}"
         )
-        samples = replace(samples, frame=samples.frame.filter(stays))
-        equal, near = equal[stays], near[stays]
-    _, kept = copies_of_test(samples, near)
-    if kept:
-        one = len(kept) == 1
-        words = (
-            ("is", "a copy of one that is judged and stays", "it")
-            if one
-            else ("are", "copies of some that are judged and stay", "them")
-        )
-        flatter = "flatter" if taken and what == "show" else "may flatter"
-        notes.append(
-            f"{counted(len(kept), 'image')} for training or validation {words[0]}, as it seems, "
-            f"{words[1]} (data.copies={what}), so the figures {flatter}; look at {words[2]}, or "
-            f"take {words[2]} out with data.copies=drop: {pairs_of(kept)}"
-        )
-    return samples, equal if what == "show" else near, notes
+        return samples, numbers, [note]
+    note = (
+        f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
+        f"images that are judged: {pairs_of(taken)}"
+    )
+    return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]
 
 
 def pairs_of(taken: Sequence[Taken]) -> str:
@@ -219,7 +208,7 @@ def left_out_notes(left_out: dict[str, str]) -> list[str]:
 
 def health_notes(found: Sequence[Finding]) -> list[str]:
     """The findings that may spoil a score, but those that are told in words of their own."""
-    own = ("unreadable", "truncated", "zero-byte", "bomb", "missing", "leakage")
+    own = ("unreadable", "truncated", "zero-byte", "bomb", "missing", "leakage", "near-leakage")
     return [each.sentence for each in found if each.severity == "error" and each.kind not in own]
 
 
@@ -262,10 +251,7 @@ def split_notes(
         yield "There is no validation (data.val=none): its images were trained on."
     if "test" not in given and data.test == "none":
         yield "There is no test (data.test=none)."
-    several = [number for number, many in Counter(copies.tolist()).items() if many > 1]
-    stands = set(zip(copies.tolist(), samples.frame["split"].to_list(), strict=True))
-    sides_of = Counter(number for number, _ in stands)
-    together = [number for number in several if sides_of[number] == 1]
+    together = [number for number, many in Counter(copies.tolist()).items() if many > 1]
     if together:
         pictures = counted(len(together), "picture")
         stand = "stands" if len(together) == 1 else "stand"

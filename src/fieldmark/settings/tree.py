@@ -64,10 +64,11 @@ class DataSettings(Section):
     on_bad: Literal["leave_out", "error"] = Field(
         "leave_out", description="what to do with files that cannot be read"
     )
-    copies: Literal["together", "drop", "show"] = Field(
-        "together",
-        description="together: equal copies of judged images leave training, photos saved again "
-        "share a side of a drawn split; drop: those leave training too; show: none leaves",
+    copies: Literal["near", "equal", "show"] = Field(
+        "near",
+        description="what counts as one image, which shares a side of a drawn split and leaves "
+        "training where a given split judges it: near (equal, or surely saved again), equal; "
+        "show: as equal, but none leaves training",
     )
     data_dir: str | None = Field(None, description="where a built-in data set lies")
 
