@@ -11,7 +11,7 @@ from smallruns import QUIET, draw_photos
 
 from fieldmark import recipes
 from fieldmark.runs.begin import gather
-from fieldmark.runs.prepare import prepare
+from fieldmark.runs.run import prepare
 from fieldmark.settings.aliases import of_recipe, rewrite
 from fieldmark.settings.layers import layer
 from fieldmark.settings.texts import read_yaml

@@ -14,7 +14,7 @@ from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import MODELS
 from fieldmark.runs.begin import gather
 from fieldmark.runs.checks import CATALOGS
-from fieldmark.runs.prepare import prepare
+from fieldmark.runs.run import prepare
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.tree import known_keys, sections
 

@@ -155,6 +155,12 @@ class RunDir:
         for draft in self.path.rglob(".*.part"):
             draft.unlink(missing_ok=True)
 
+    def rewind(self) -> None:
+        """Be a run that has not begun to train; results of before stay until there are others."""
+        for file in (self.manifest, self.tracking):
+            file.unlink(missing_ok=True)
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
+
     def write_manifest(self, about: dict[str, Any]) -> None:
         """Say that the run is done, with the size of every file of it."""
         files = sorted(p for p in self.path.rglob("*") if p.is_file() and not self._own(p))

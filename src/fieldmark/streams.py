@@ -26,7 +26,7 @@ class Stream(IntEnum):
     BATCH = 7  # data.batch_augment: epoch
     FIXED = 8  # data.batch_augment
     RESIZER = 9  # models.resizer
-    WEIGHTS = 10  # runs.prepare: a network's random weights
+    WEIGHTS = 10  # runs.network: a network's random weights
     FOLDS = 11  # data.folds
     SHOWN = 12  # reviews.augmented: row, draw
     PROBE = 13  # pictures that something is tried on

@@ -5,8 +5,7 @@ from smallruns import QUIET, SMALL, draw_photos, history, same_results, train
 
 from fieldmark.data.intake import take_in
 from fieldmark.runs.begin import gather, preview, try_rates
-from fieldmark.runs.prepare import prepare
-from fieldmark.runs.run import train_run
+from fieldmark.runs.run import prepare, train_run
 
 
 def test_a_look_before_training_leaves_the_threads_as_they_were(tmp_path):
@@ -31,7 +30,7 @@ def test_data_is_taken_in_once_for_several_runs(tmp_path, monkeypatch):
     photos = draw_photos(tmp_path / "photos")
     alone = train(photos, tmp_path, "alone", "run.seed=1")
     data = take_in(gather(str(photos), [], {}).settings.data, QUIET)
-    monkeypatch.setattr("fieldmark.runs.prepare.take_in", None)
+    monkeypatch.setattr("fieldmark.runs.run.take_in", None)
     words = [*SMALL, "train.epochs=3", f"run.out={tmp_path}"]
     runs = [
         train_run(gather(str(photos), [*words, f"run.seed={seed}"], {}), QUIET, "a test", data)

@@ -7,7 +7,7 @@ import torch
 import yaml
 from smallruns import QUIET, SMALL, draw_photos, history, predictions, same_results, train
 
-from fieldmark.data.intake import Dataset
+from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.sources import read_source
 from fieldmark.data.splits import split
 from fieldmark.errors import DataError, NotFiniteError, OutOfMemoryError, SettingsError
@@ -16,8 +16,7 @@ from fieldmark.models import bundle
 from fieldmark.models.precision import has_fast_bf16
 from fieldmark.records import Samples
 from fieldmark.runs.begin import gather
-from fieldmark.runs.prepare import prepare
-from fieldmark.runs.run import start, train_run
+from fieldmark.runs.run import train_run
 
 
 @pytest.fixture(scope="module")
@@ -227,27 +226,27 @@ def test_one_class_is_refused(photos, tmp_path):
 
 def test_an_image_that_vanishes_between_scan_and_training_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDMARK_CACHE", "off")
-    prepared = _prepared_and_vanished(tmp_path)
     with pytest.raises(DataError, match=r"\d\d.png: cannot be read \(No such file"):
-        start(prepared, QUIET, "a test")
+        _train_on_vanished(tmp_path)
     assert not (tmp_path / "run").exists()
 
 
 def test_images_that_vanish_while_the_cache_has_them_cost_only_their_thumbnails(tmp_path):
     # in the cache are the same pixels under other names
     train(draw_photos(tmp_path / "before", each=6), tmp_path, "first", epochs="1")
-    run = start(_prepared_and_vanished(tmp_path), QUIET, "a test")
+    run = _train_on_vanished(tmp_path)
     assert run.is_done
     assert "not shown among the pictures" in run.report.read_text()
 
 
-def _prepared_and_vanished(tmp_path):
+def _train_on_vanished(tmp_path):
     photos = draw_photos(tmp_path / "photos", each=6)
     options = {"out": str(tmp_path), "name": "run", "epochs": "1"}
-    prepared = prepare(gather(str(photos), SMALL, options), QUIET)
+    resolved = gather(str(photos), SMALL, options)
+    data = take_in(resolved.settings.data, QUIET)
     for path in photos.glob("*/*.png"):
         path.unlink()
-    return prepared
+    return train_run(resolved, QUIET, "a test", data)
 
 
 def test_files_that_cannot_be_read_are_left_out_by_name(tmp_path):
@@ -273,5 +272,5 @@ def test_a_torchvision_network_trains_in_the_precision_of_the_table(photos, tmp_
 def test_the_cache_changes_no_bit(a_run, photos, tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDMARK_CACHE", "off")
     assert same_results(a_run, train(photos, tmp_path, "off", "augment=standard"))
-    monkeypatch.setattr("fieldmark.runs.parts.store", lambda *_: None)
+    monkeypatch.setattr("fieldmark.runs.on_images.store", lambda *_: None)
     assert same_results(a_run, train(photos, tmp_path, "each-time", "augment=standard"))

@@ -30,8 +30,8 @@ from fieldmark.fit.keeper import Keeper
 from fieldmark.models.bundle import load
 from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import gather
-from fieldmark.runs.prepare import prepare
 from fieldmark.runs.preview import show
+from fieldmark.runs.run import prepare
 from fieldmark.track.trackers import KINDS
 
 STEP = "fieldmark.fit.loop:step"

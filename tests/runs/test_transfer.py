@@ -12,8 +12,8 @@ from smallruns import (
 
 from fieldmark.models import bundle
 from fieldmark.runs.begin import gather
-from fieldmark.runs.parts import make_plan, new_state
-from fieldmark.runs.prepare import prepare
+from fieldmark.runs.run import prepare
+from fieldmark.runs.training import new_state, trainers_of
 
 HEAD = {"head.weight", "head.bias"}
 
@@ -25,15 +25,16 @@ def prepared(photos, *words, **options):
 def stages_of(photos, *words):
     """Of each stage: the trained parameters' stages with their rates, and its epochs."""
     run, found = prepared(photos, *words), []
+    trainers = trainers_of(run, QUIET, decode=False)
     for index in range(len(run.settings.train.stages)):
-        state = new_state(run, index)
+        state = new_state(run, trainers, index)
         names = {id(p): name for name, p in run.model.network.named_parameters()}
         rates = {
             names[id(p)]: group["lr"]
             for group in state.optimizer.param_groups
             for p in group["params"]
         }
-        found.append((rates, make_plan(run, state).epochs))
+        found.append((rates, trainers[index].plan(state).epochs))
     return found
 
 
@@ -88,7 +89,8 @@ def test_with_weights_the_head_comes_first_and_then_all_with_falling_rates(photo
 
 def test_a_head_that_others_follow_is_given_more_patience(photos, weights):
     run = prepared(photos, *weights)
-    plans = [make_plan(run, new_state(run, index)) for index in (0, 1)]
+    trainers = trainers_of(run, QUIET, decode=False)
+    plans = [each.plan(new_state(run, trainers, k)) for k, each in enumerate(trainers)]
     assert [plan.patience for plan in plans] == [10, 2]
     (alone,) = stages_of(photos, *weights, "model.freeze=true", "train.patience=3")
     assert alone[1] == 30

@@ -13,7 +13,7 @@ from fieldmark.errors import (
 )
 from fieldmark.models.catalog import MODELS
 from fieldmark.runs.begin import gather
-from fieldmark.runs.prepare import prepare
+from fieldmark.runs.run import prepare
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_a_stop_in_the_heads_stage_leaves_a_run_that_goes_on(
     def stop(*_, **__):
         raise StoppedError("stopped")
 
-    monkeypatch.setattr("fieldmark.runs.frozen.fit_heads", stop)
+    monkeypatch.setattr("fieldmark.runs.on_features.fit_heads", stop)
     with pytest.raises(StoppedError, match="go on with: fieldmark train --resume"):
         train(photos, tmp_path, "run", *weights, *STAGED, epochs=None)
     monkeypatch.undo()

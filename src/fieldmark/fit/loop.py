@@ -57,6 +57,11 @@ class Plan:
     figures: tuple[str, ...] = ()
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """The figures of the validation that are told of an epoch."""
+        return tuple(dict.fromkeys(["loss", "accuracy", self.monitor, *self.figures]))
+
+    @property
     def last(self) -> int:
         """How many epochs are done when this stage is."""
         return self.first + self.epochs
@@ -343,8 +348,7 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
     if "train_penalty" in row:
         words.append(f"penalty {row['train_penalty']:.4f}")
     if "val_loss" in row:
-        told = dict.fromkeys(["loss", "accuracy", plan.monitor, *plan.figures])
-        words += [f"val {name} {row[f'val_{name}']:.4f}" for name in told]
+        words += [f"val {name} {row[f'val_{name}']:.4f}" for name in plan.told]
     return "  ".join(words) + ("  best" if is_best and "val_loss" in row else "")
 
 

@@ -9,10 +9,10 @@ from fieldmark.console import Console
 from fieldmark.machine import threads
 from fieldmark.rundir import RunDir, refuse_taken
 from fieldmark.runs.checks import check
-from fieldmark.runs.prepare import prepare
 from fieldmark.runs.preview import show
 from fieldmark.runs.rates import find_rates
 from fieldmark.runs.resume import resume_run
+from fieldmark.runs.run import prepare
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import pairs_of, read_file, read_given, read_words, read_yaml
 

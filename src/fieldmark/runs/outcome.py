@@ -1,8 +1,9 @@
 """What comes after training: predictions, calibration, figures, and the report."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,46 +23,41 @@ from fieldmark.report.figure_words import figure_lines, flip_line
 from fieldmark.report.page import render
 from fieldmark.rundir import RunDir
 from fieldmark.runs.flipped import flipped_figures, with_mirror_images
-from fieldmark.runs.prepare import Prepared
+from fieldmark.runs.network import Prepared
 from fieldmark.runs.run_page import Ending, run_page, timing
 from fieldmark.runs.timing import rounded, time_line
-
-
-@dataclass(frozen=True)
-class Views:
-    """A split -> (n, C) logits: of its images, and of their mirror images where these count."""
-
-    plain: Callable[[str], np.ndarray]
-    mirrored: Callable[[str], np.ndarray] | None = None
+from fieldmark.runs.training import Reached
 
 
 def conclude(
     run: RunDir,
     prepared: Prepared,
-    state: State,
+    reached: Reached,
     ending: Ending,
-    views: Views,
     console: Console,
+    *,
+    with_test: bool = True,
 ) -> dict[str, Any]:
     """Predict, calibrate, measure and report, in this order. -> metrics.json
 
     What is chosen, temperature and abstention, is chosen on validation, before the test images
     are looked at; and those only where the run is whole, for one that was stopped may go on.
     """
-    sides = ("val", "test") if ending.whole else ("val",)
+    sides = ("val", "test") if ending.whole and with_test else ("val",)
+    state, predict = reached.state, reached.trainer.predict
     with state.clock("predicting"):
-        tables = {"val": predict_side(run, prepared, "val", views.plain)}
+        tables = {"val": predict_side(run, prepared, "val", predict)}
     info = calibrated(prepared.info, tables["val"])
     bundle.write_info(run.path, info)
-    if ending.whole:
+    if "test" in sides:
         with state.clock("predicting"):
-            tables["test"] = predict_side(run, prepared, "test", views.plain)
+            tables["test"] = predict_side(run, prepared, "test", predict)
     predictions = Predictions(pl.concat([tables[side].frame for side in sides]))
     write_whole(run.predictions, predictions.frame.write_parquet)
     with state.clock("figures"):
         found = measured(tables, prepared, info)
-    if views.mirrored is not None and len(predictions):
-        found["test_flip"] = with_flips(run, state, tables, views.mirrored)
+    if prepared.settings.train.test_flip and len(predictions):
+        found["test_flip"] = with_flips(run, state, tables, partial(predict, mirrored=True))
     found["about"] = about(prepared, state, ending)
     write_json(run.metrics, found)
     page = run_page(run, replace(prepared, info=info), state, ending, predictions, found)

@@ -19,9 +19,9 @@ from fieldmark.models import bundle, precision
 from fieldmark.models.summary import layer_times
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
-from fieldmark.runs.parts import is_on_features
 from fieldmark.runs.resume import read_run
 from fieldmark.runs.timing import parts_of, percent
+from fieldmark.runs.training import kind_of
 from fieldmark.settings.layers import Layer
 from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
@@ -78,7 +78,8 @@ def images_seen(
     Epochs on features count for none: their images were embedded.
     """
     train, val, test = (len(samples.rows(side)) for side in ("train", "val", "test"))
-    epochs = sum(n for stage, (n, _) in stages.items() if not is_on_features(settings, stage - 1))
+    kinds = [kind_of(stage) for stage in settings.train.stages]
+    epochs = sum(kinds[stage - 1].passes(count) for stage, (count, _) in stages.items())
     views = settings.features.views
     return {
         "trained": epochs * train,

@@ -16,12 +16,9 @@ from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
-from fieldmark.runs.guard import guarded
-from fieldmark.runs.parts import (
-    is_on_features,
-)
-from fieldmark.runs.prepare import prepare
-from fieldmark.runs.run import COMMAND, go, write_run_settings
+from fieldmark.runs.folder import COMMAND, guarded, write_settings
+from fieldmark.runs.run import go, prepare
+from fieldmark.runs.training import kind_of
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
@@ -71,9 +68,11 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             command += further
         elif changed and not run.is_done:
             command = f"fieldmark train --config {run.settings}"
-        write_run_settings(run, prepared, command)
+        if again:
+            run.rewind()
+        write_settings(run, prepared, command)
         with guarded(run, prepared.settings.train):
-            go(run, prepared, console, command, changed=changed, again=again)
+            go(run, prepared, console, command)
     return run
 
 
@@ -100,7 +99,7 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
     Such a stage takes seconds, and is not trained further but again, as a whole.
     """
     last = len(settings.train.stages) - 1
-    if not is_on_features(settings, last):
+    if not kind_of(settings.train.stages[last]).trained_anew:
         return False
     tree = Checkpoints(run.checkpoint).read()
     if tree is None or tree["stage"] < last or tree["epoch"] == tree["stage_begun"]:

@@ -12,7 +12,7 @@ from fieldmark.records import Predictions
 from fieldmark.report.findings import Note
 from fieldmark.report.page import RunPage, Timing
 from fieldmark.rundir import RunDir
-from fieldmark.runs.prepare import Prepared
+from fieldmark.runs.network import Prepared
 from fieldmark.runs.timing import where_time_went
 from fieldmark.settings.texts import to_yaml
 

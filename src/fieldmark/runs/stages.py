@@ -1,11 +1,19 @@
-"""Which stages a training has: what is trained, for how many epochs, at which rate."""
+"""Which stages a training has: what is trained, for how many epochs, at which rate; and how
+training enters one."""
 
 from typing import Any
 
+import torch
+
 from fieldmark.errors import Mistake, SettingsError
+from fieldmark.fit.averages import Average, Ema, Lookahead
+from fieldmark.fit.loop import Plan
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.state import State
 from fieldmark.fit.timm_optimizers import PREFIX
-from fieldmark.settings.tree import Settings, StageSettings
+from fieldmark.judge.metrics import monitors
+from fieldmark.models.stages import chosen, parameter_groups, set_trained
+from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
 
 EPOCHS = {"random": 20, "head": 30, "tuned": 5}
 HEAD_PATIENCE = 10  # at least, where other stages follow: epochs on features cost next to nothing
@@ -18,6 +26,7 @@ TUNED = 0.03  # times its usual rate, for an optimiser that TUNED_RATES does not
 DESCENT = 0.05  # usual rate of plain descent, under whatever name: it is tuned as sgd is
 GRADUAL_SPAN = 10.0  # the first rate of gradual unfreezing over the last one
 HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
+PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
 
 
 def plan(settings: Settings, *, has_weights: bool, layers: int) -> dict[str, Any]:
@@ -112,3 +121,65 @@ def one_of(where: str, whole: Any, own: Any) -> Any:
         what = f"is {whole}, and the last of train.stages says {own}; leave one of them out"
         raise SettingsError([Mistake(where, what)])
     return own if whole is None else whole
+
+
+def stage_of(settings: Settings, index: int) -> StageSettings:
+    """A stage with its numbers; those of the last are the run's own."""
+    stage = settings.train.stages[index]
+    epochs = stage.epochs or settings.train.epochs
+    lr = stage.lr or settings.optimizer.options["lr"]
+    return StageSettings(train=stage.train, epochs=epochs, lr=lr)
+
+
+def enter_stage(state: State, settings: Settings, network: torch.nn.Module) -> None:
+    """Give `state` what its stage needs: trained parameters, optimiser, average."""
+    stage = stage_of(settings, state.stage)
+    set_trained(network, chosen(network, stage.train))
+    options = {**settings.optimizer.options, "lr": stage.lr}
+    trained = grouped(network, settings.train, options)
+    state.optimizer = OPTIMIZERS.build(settings.optimizer.name, options, trained)
+    mixed = settings.run.precision == "16-mixed"
+    state.planned = stage.epochs
+    state.scaler = torch.amp.GradScaler(settings.run.device) if mixed else None
+    state.ema = average(state.model, settings.train)
+    state.penalised = None
+
+
+def grouped(network: torch.nn.Module, train: TrainSettings, options: dict[str, Any]) -> Any:
+    """The trained parameters in groups by rate and decay; in one, the fastest, where all have
+    the same."""
+    wanted: dict[str, Any] = {
+        "decay": train.layer_decay,
+        "head_factor": train.head_factor,
+        "decay_on": train.decay_on,
+        "bias_factor": train.bias_factor,
+    }
+    if wanted == PLAIN_GROUPS:
+        return [parameter for parameter in network.parameters() if parameter.requires_grad]
+    decay = float(options.get("weight_decay", 0.0))
+    return parameter_groups(network, lr=options["lr"] or 0, weight_decay=decay, **wanted)
+
+
+def average(model: torch.nn.Module, train: TrainSettings) -> Average | None:
+    """The average of the weights that is kept in place of the last ones; None for none."""
+    if train.lookahead:
+        return Lookahead(model, train.lookahead)
+    return Ema(model, train.ema) if train.ema else None
+
+
+def plan_of(settings: Settings, state: State) -> Plan:
+    """What the loop needs to know of the stage that `state` is in."""
+    train = settings.train
+    return Plan(
+        epochs=stage_of(settings, state.stage).epochs or 0,
+        seed=settings.run.seed,
+        first=state.stage_begun,
+        accumulate=train.accumulate,
+        clip_norm=train.clip_norm,
+        monitor=train.monitor,
+        sign=monitors()[train.monitor],
+        patience=train.patience,
+        steps_every=train.steps_every,
+        norm_frozen=train.norm_frozen,
+        figures=train.figures,
+    )

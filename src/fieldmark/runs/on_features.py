@@ -1,63 +1,71 @@
-"""The stage that trains the head alone: on features, which every image gives once."""
+"""Training the head alone on features, which every image gives once: trials side by side."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import nn
 
-from fieldmark.cache import open_cache
-from fieldmark.console import Console
+from fieldmark import streams
+from fieldmark.cache import Cache, open_cache
+from fieldmark.console import duration
 from fieldmark.data.augment import AUGMENTS
-from fieldmark.data.loader import Augmenting
+from fieldmark.data.loader import Augmenting, step_sizes
 from fieldmark.errors import NotFiniteError, StoppedError
-from fieldmark.fit.clock import Clock
 from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
+from fieldmark.fit.find_lr import Search, find_lr
 from fieldmark.fit.heads import Embedded, HeadParts, Trained, Trial, fit_heads
 from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.loop import Plan
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
 from fieldmark.judge.metrics import measure
-from fieldmark.models.assemble import assemble
-from fieldmark.models.heads import head_of, redrawn
+from fieldmark.models.heads import redrawn
 from fieldmark.models.infer import evaluating
+from fieldmark.models.stages import set_training
 from fieldmark.models.tail import body_and_tail
-from fieldmark.models.weights import fill
-from fieldmark.runs.checks import settle
-from fieldmark.runs.parts import (
-    enter_stage,
-    make_plan,
-    penalty_of,
-    stage_of,
-    stored_images,
-    train_counts,
-)
-from fieldmark.runs.prepare import Prepared, bundle_info, design
+from fieldmark.runs.network import Prepared, adopt, with_head
+from fieldmark.runs.on_images import OnImages, penalty_of, train_counts
+from fieldmark.runs.stages import HEAD_PATIENCE, enter_stage, plan_of, stage_of
 from fieldmark.settings.tree import Settings
+from fieldmark.streams import Stream
+
+TRIED = 48  # images that pass a frozen network for an estimate
 
 
-class Frozen:
-    """The head's stage of one run: embeds the images, tries heads, and predicts with the best.
+class OnFeatures:
+    """Trains the head's stages of a run: embeds the images, tries heads, keeps the best.
 
-    prepared: the run; where another kind of head than the settings' turns out the best, it is
-    the run with that one from then on. clock: the run's, from here on.
+    images: the run's other trainer, which has its images.
     """
 
-    def __init__(self, prepared: Prepared, console: Console):
-        self.prepared, self._console = prepared, console
-        self.clock = Clock(prepared.device.type)
+    trained_anew: ClassVar[bool] = True  # it takes seconds; other epochs train it as a whole
+
+    def __init__(self, images: OnImages):
+        self._images, self.prepared, self.clock = images, images.prepared, images.clock
+        self._console = images.console
         self._known: tuple[str, Features] | None = None  # of the body with this hash
-        self._only_head = prepared.settings.train.head_alone
-        no_pixels = self._only_head and prepared.settings.features.views == 1
-        with self.clock("decoding"):
-            self.stored = None if no_pixels else stored_images(prepared, console)
+
+    @staticmethod
+    def passes(epochs: int) -> int:
+        """How often each training image passes the network in so many epochs: embedding apart."""
+        return 0
+
+    def rates_of(self, index: int) -> tuple[float, ...]:
+        """The learning rates that are tried in a stage."""
+        return self.prepared.settings.features.rates or self._images.rates_of(index)
+
+    def enter(self, state: State) -> None:
+        """Give `state` what its stage needs: trained parameters, optimiser."""
+        enter_stage(state, self.prepared.settings, self.prepared.model.network)
 
     def train(self, state: State, keeper: Keeper) -> str:
         """The whole stage. -> in words, why it ended
@@ -66,7 +74,10 @@ class Frozen:
         no head could be trained, StoppedError, DataError.
         """
         if state.epoch > state.stage_begun:
-            return str(kept_of(state)["ended"])
+            kept = next(trial for trial in state.trials if trial["kept"])
+            if kept["error"]:
+                raise NotFiniteError(kept["error"])
+            return str(kept["ended"])
         begun = time.monotonic()
         try:
             with self.clock("embedding"):
@@ -87,20 +98,50 @@ class Frozen:
         """Train the head as in the run, and put it into the network; nothing is written."""
         self._fit(self.features(), state, lambda: False)
 
+    def estimate(self, state: State) -> str:
+        """How long one pass over the images will take, from a batch of them, in one sentence."""
+        samples, views = self.prepared.samples, self.prepared.settings.features.views
+        few = replace(samples, frame=samples.frame.head(TRIED))
+        begun = time.monotonic()
+        embed(passing(self.prepared), few, cache=Cache(None), console=self._console)
+        images = len(samples) + (views * len(samples.rows("train")) if views > 1 else 0)
+        taken = (time.monotonic() - begun) * images / len(few)
+        return (
+            f"about {duration(taken)} for one pass of {images} images, less what the cache has, "
+            f"and seconds for the head (measured just now with {len(few)} images)"
+        )
+
+    def rates(self, state: State, search: Search, told: Callable[[Row], None]) -> list[Row]:
+        """Rising rates for the head; the network is as it was afterwards."""
+        settings, samples = self.prepared.settings, self.prepared.samples
+        features, rows = self.features(), samples.rows("train")
+        tail = body_and_tail(self.prepared.model.network)[1]
+        lr = float(stage_of(settings, state.stage).lr or 0)
+        set_training(tail, norm_frozen=settings.train.norm_frozen)
+        alone = State(tail, optimizer(settings, lr, list(tail.parameters())))
+        batches: Any = FeatureBatches(
+            features.plain[torch.from_numpy(rows)].float(),
+            samples.targets(self.prepared.classes)[rows],
+            batch_size=int(settings.train.batch_size),
+            seed=settings.run.seed,
+        )
+        parts = replace(self._images.parts, batches=batches, autocast=nullcontext, mix=None)
+        return find_lr(alone, self.plan(state), parts, lr=lr, search=search, told=told)
+
     def _fit(self, features: Features, state: State, stop_asked: Callable[[], bool]) -> Trained:
         """Train all heads, and put the best one into the network. -> the best one"""
         trials = tried(self.prepared, state.stage)
         trained = fit_heads(
             [trial for _, trial in trials],
             *self._tables(features),
-            plan=make_plan(self.prepared, state),
+            plan=self.plan(state),
             parts=self._parts(stop_asked),
             console=self._console,
             begun=state,
         )
         best = best_of(trained)
-        abouts = [about for about, _ in trials]
-        rows = [row_of(*each) for each in zip(abouts, trained, strict=True)]
+        abouts, told = [about for about, _ in trials], self.plan(state).told
+        rows = [row_of(*each, told) for each in zip(abouts, trained, strict=True)]
         state.trials = [{**row, "kept": place == best} for place, row in enumerate(rows)]
         self._take(abouts[best]["head"], trained[best], state)
         return trained[best]
@@ -114,14 +155,19 @@ class Frozen:
                 self.prepared.samples,
                 cache=open_cache(),
                 console=self._console,
-                stored=self.stored,
+                stored=self._images.stored,
                 views=views_of(self.prepared),
             )
             self._known = body, features
         return self._known[1]
 
-    def predict(self, side: str) -> np.ndarray:
-        """Logits of a split's images by the network as it is now. -> (n, C) float32"""
+    def predict(self, side: str, *, mirrored: bool = False) -> np.ndarray:
+        """Logits of a split's images by the network as it is now. -> (n, C) float32
+
+        mirrored: of the mirror images, which have no features.
+        """
+        if mirrored:
+            return self._images.predict(side, mirrored=True)
         rows = torch.from_numpy(self.prepared.samples.rows(side))
         plain, (_, tail) = self.features().plain[rows], body_and_tail(self.prepared.model.network)
         with evaluating(tail), torch.inference_mode():
@@ -130,6 +176,13 @@ class Frozen:
             ]
         logits: np.ndarray = torch.cat(parts).float().cpu().numpy()
         return logits
+
+    def plan(self, state: State) -> Plan:
+        """The stage's plan; where others follow, epochs that cost nothing have more patience."""
+        plan, train = plan_of(self.prepared.settings, state), self.prepared.settings.train
+        if plan.patience and state.stage + 1 < len(train.stages):
+            return replace(plan, patience=max(plan.patience, HEAD_PATIENCE))
+        return plan
 
     def _tables(self, features: Features) -> tuple[Embedded, Embedded | None]:
         """What is trained on, and what is validated on; None where there is no validation."""
@@ -152,27 +205,17 @@ class Frozen:
             device=self.prepared.device,
             sampling=settings.train.sampling,
             # else an average is for what follows
-            ema=train.ema if self._only_head and not train.lookahead else None,
-            lookahead=train.lookahead if self._only_head else None,
+            ema=train.ema if train.head_alone and not train.lookahead else None,
+            lookahead=train.lookahead if train.head_alone else None,
             penalty=penalty_of(settings.penalty),
             stop_asked=stop_asked,
         )
 
-    def adopt(self, head: str) -> None:
-        """Give the network this kind of head, new; its other layers stay as they are."""
-        prepared = self.prepared
-        if head == prepared.settings.head.name:
-            return
-        other = with_head(prepared, head)
-        prepared.model.network = other.model.network  # others hold the whole classifier
-        prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-        self.prepared = replace(other, model=prepared.model)
-
     def _take(self, head: str, best: Trained, state: State) -> None:
         """Put the best head into the network, and what trains it into `state`."""
-        if head != self.prepared.settings.head.name:
-            self.adopt(head)
-            enter_stage(state, self.prepared)
+        if head != self.prepared.info.head:
+            adopt(self.prepared, head)
+            self.enter(state)
         if best.weights is not None:
             body_and_tail(self.prepared.model.network)[1].load_state_dict(best.weights)
 
@@ -200,10 +243,11 @@ class Frozen:
                 f"seed {trial['seed']}",
                 f"best epoch {trial['best_epoch']}",
             ]
-            if trial["val_accuracy"] is not None:
-                words.append(f"val loss {trial['val_loss']:.4f}")
-                words.append(f"val accuracy {trial['val_accuracy']:.4f}")
-                words.append(f"val macro_f1 {trial['val_macro_f1']:.4f}")
+            words += [
+                f"val {name} {trial[f'val_{name}']:.4f}"
+                for name in plan_of(self.prepared.settings, state).told
+                if trial[f"val_{name}"] is not None
+            ]
             kept = "  kept" if trial["kept"] and len(state.trials) > 1 else ""
             self._console.say("  ".join(words) + kept)
             if trial["error"]:
@@ -232,11 +276,6 @@ def body_name(settings: Settings) -> str:
     return repr((model.name, model.options, model.resizer, settings.head.name == "after"))
 
 
-def kept_of(state: State) -> dict[str, Any]:
-    """What is told of the head that was kept."""
-    return next(trial for trial in state.trials if trial["kept"])
-
-
 def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], Trial]]:
     """Every head that is to be trained in a stage: what is told of it, and itself."""
     settings, features = prepared.settings, prepared.settings.features
@@ -244,10 +283,10 @@ def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], Trial]]:
     rates = features.rates or (float(own.lr or 0),)
     seeds = features.seeds or (settings.run.seed,)
     found = []
-    for head in features.heads or (settings.head.name,):
+    for head in features.heads or (prepared.info.head,):
         network = prepared.model.network
-        if head != settings.head.name:
-            network = with_head(prepared, head).model.network
+        if head != prepared.info.head:
+            network, _ = with_head(prepared, head)
         tail = body_and_tail(network)[1]
         for seed, lr in product(seeds, rates):
             begun = tail if seed == settings.run.seed else redrawn(tail, seed)
@@ -263,21 +302,6 @@ def optimizer(
     options = {**settings.optimizer.options, "lr": lr}
     made: torch.optim.Optimizer = OPTIMIZERS.build(settings.optimizer.name, options, parameters)
     return made
-
-
-def with_head(prepared: Prepared, head: str) -> Prepared:
-    """The run with another kind of head, new, on the same body."""
-    settings = settle({**prepared.settings.model_dump(), "head": {"name": head}})
-    network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
-    place = head_of(prepared.model.network)[0]
-    own = {n: t.shape for n, t in network.state_dict().items() if not n.startswith(f"{place}.")}
-    before = prepared.model.network.state_dict()
-    fill(network, {name: before[name] for name in own})
-    name, fresh = head_of(network)
-    network.set_submodule(name, redrawn(fresh, settings.run.seed))
-    info = bundle_info(settings, prepared.samples, prepared.spec)
-    model = type(prepared.model)(network, prepared.spec)
-    return replace(prepared, settings=settings, info=info, model=model)
 
 
 def views_of(prepared: Prepared) -> Views | None:
@@ -305,22 +329,42 @@ def best_of(trained: list[Trained]) -> int:
     def key(place: int) -> tuple[bool, float, float]:
         each = trained[place]
         gains = [gain for gain in each.gains if gain == gain]
-        loss = row_of({}, each)["val_loss"]
-        return each.error is None, max(gains, default=-np.inf), -(np.inf if loss is None else loss)
+        loss = best_row(each).get("val_loss", np.inf)
+        return each.error is None, max(gains, default=-np.inf), -loss
 
     return max(begun, key=key)
 
 
-def row_of(about: dict[str, Any], each: Trained) -> dict[str, Any]:
-    """What is told of a head that was tried: its figures at its own best epoch."""
+def best_row(each: Trained) -> Row:
+    """The history's row of a head's best epoch; {} where it has none in this stage."""
     first = int(each.history[0]["epoch"]) if each.history else 1
-    best: Row = each.history[each.best_epoch - first] if each.weights and each.best_epoch else {}
+    return each.history[each.best_epoch - first] if each.weights and each.best_epoch else {}
+
+
+def row_of(about: dict[str, Any], each: Trained, told: Iterable[str]) -> dict[str, Any]:
+    """What is told of a head that was tried: the figures of validation at its own best epoch."""
     return {
         **about,
         "best_epoch": each.best_epoch,
-        "val_loss": best.get("val_loss"),
-        "val_accuracy": best.get("val_accuracy"),
-        "val_macro_f1": best.get("val_macro_f1"),
+        **{f"val_{name}": best_row(each).get(f"val_{name}") for name in told},
         "ended": each.ended,
         "error": each.error,
     }
+
+
+class FeatureBatches:
+    """Features in the order in which the loader has images; stands in for loader.Batches."""
+
+    def __init__(self, features: torch.Tensor, targets: np.ndarray, *, batch_size: int, seed: int):
+        self._features, self._targets = features, torch.from_numpy(targets)
+        self._size, self._seed = batch_size, seed
+
+    def __len__(self) -> int:
+        return len(step_sizes(len(self._features), self._size))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        """(n, ...) features and (n,) targets of each step from `start` on."""
+        draw = streams.draw(Stream.ORDER, self._seed, epoch)
+        order = torch.from_numpy(draw.permutation(len(self._features)))
+        for places in torch.split(order, step_sizes(len(order), self._size))[start:]:
+            yield self._features[places], self._targets[places]

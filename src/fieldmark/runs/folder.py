@@ -1,0 +1,87 @@
+"""The folder of a run: made where there is room, and what becomes of it where the run is ended."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from fieldmark import rundir
+from fieldmark.errors import DiskError, OutOfMemoryError, StoppedError
+from fieldmark.rundir import RunDir
+from fieldmark.runs.network import Prepared
+from fieldmark.settings.texts import to_yaml
+from fieldmark.settings.tree import TrainSettings
+from fieldmark.stopping import undoing
+
+COMMAND = "# repeat: "  # the first line of settings.yaml
+
+
+def new_folder(prepared: Prepared) -> RunDir:
+    """A run folder, named after data and network where it is given no name. Raises DiskError."""
+    refuse_full_disk(prepared)
+    where, source = prepared.settings.run, rundir.source_name(prepared.settings.data.source)
+    words = [source, prepared.settings.model.name, *([where.tag] if where.tag else [])]
+    return rundir.create(where.out, where.name, "-".join(words))
+
+
+def write_settings(run: RunDir, prepared: Prepared, command: str) -> None:
+    """settings.yaml: the command in its first line, then every setting."""
+    line = " ".join(command.splitlines())
+    rundir.write_settings(run, f"{COMMAND}{line}\n{to_yaml(prepared.settings)}")
+
+
+def refuse_full_disk(prepared: Prepared) -> None:
+    """Look for room before work begins.
+
+    A checkpoint holds the weights, two moments each, and maybe their average, and is written
+    beside the one before; two best weights and the bundle's come to that.
+    """
+    where = Path(prepared.settings.run.out)
+    while not where.exists():
+        where = where.parent
+    weights = sum(t.nbytes for t in prepared.model.state_dict().values())
+    train = prepared.settings.train
+    need = (11 if train.ema or train.lookahead else 9) * weights + 2_000_000
+    free = shutil.disk_usage(where).free
+    if free < need:
+        raise DiskError(
+            f"--out {where}: {free / 1e6:.0f} MB are free and the run needs about "
+            f"{need / 1e6:.0f} MB; free some space or choose another place"
+        )
+
+
+@contextmanager
+def guarded(run: RunDir, train: TrainSettings, *, is_new: bool = False) -> Iterator[None]:
+    """Turn Ctrl-C and a full accelerator into their sentences; give back the threads.
+
+    is_new: the run's folder was made for it, and is taken away where nothing was reached.
+    """
+
+    def stopped() -> str:
+        if run.checkpoint.is_dir():
+            return f"stopped; go on with: fieldmark train --resume {run.path}"
+        if is_new:
+            rundir.remove(run)
+        return "stopped at the start"
+
+    threads = torch.get_num_threads()
+    try:
+        with undoing(stopped):
+            yield
+    except torch.OutOfMemoryError as error:
+        raise OutOfMemoryError(no_room(train)) from error
+    except KeyboardInterrupt as error:
+        raise StoppedError(stopped()) from error
+    finally:
+        torch.set_num_threads(threads)
+
+
+def no_room(train: TrainSettings) -> str:
+    """The sentence for a batch that the accelerator has no room for."""
+    what = f"the accelerator's memory is too small for batches of {train.batch_size}"
+    half = train.batch_size // 2
+    if not half:
+        return f"{what}; try a smaller --image-size or another --model"
+    return f"{what}; try --batch-size {half} train.accumulate={2 * train.accumulate}"

@@ -1,0 +1,190 @@
+"""The network of a run: built, given its weights, and another kind of head where that is best."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fieldmark import streams
+from fieldmark.data.images import centre_crop
+from fieldmark.data.intake import Dataset
+from fieldmark.data.sources import read_pixels
+from fieldmark.errors import WeightsError, listed
+from fieldmark.machine import versions
+from fieldmark.models import published
+from fieldmark.models.assemble import INITS, Design, assemble, with_weights
+from fieldmark.models.bundle import BundleInfo, Classifier
+from fieldmark.models.heads import head_of, redrawn
+from fieldmark.models.memory import available, refuse_large_network
+from fieldmark.models.recognise import recognise
+from fieldmark.models.weights import fill, read_weights
+from fieldmark.records import InputSpec, Samples
+from fieldmark.runs.checks import check_network, settle
+from fieldmark.runs.concrete import input_spec
+from fieldmark.settings.layers import Resolved
+from fieldmark.settings.tree import Settings
+from fieldmark.streams import Stream
+
+LOOKED_AT = 5000  # images that a first layer is made from, at the most
+PIXELS = 20_000_000  # of them all together: 240 MB as float32
+
+
+@dataclass
+class Prepared:
+    """A run that is ready to start: settings without `auto`, data, network.
+
+    Where another kind of head than the settings' turns out the best, `adopt` changes the
+    network inside `model`, and `info`.
+    """
+
+    settings: Settings
+    origins: dict[str, str]
+    data: Dataset
+    spec: InputSpec
+    model: Classifier
+    info: BundleInfo
+    device: torch.device
+
+    @property
+    def samples(self) -> Samples:
+        """The images with their splits."""
+        return self.data.samples
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the network tells apart, in order."""
+        return self.data.classes
+
+
+def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
+    """The network with its weights, beside its settings and data.
+
+    load: False leaves random weights, for a run whose checkpoint brings its own. Raises
+    SettingsError for what does not go with the network, WeightsError.
+    """
+    settings, spec = concrete.settings, input_spec(concrete.settings)
+    refuse_large_network(settings.model.name, settings.model.options, available())
+    torch.manual_seed(streams.word(Stream.WEIGHTS, settings.run.seed))
+    if settings.model.weights != "none" and load:
+        network, notes = with_trained_weights(settings, data.classes)
+    else:
+        network, notes = assemble(design(settings), len(data.classes)), []
+        INITS.build(settings.model.init, {})(network)
+    check_network(settings, network)
+    model = Classifier(network, spec)
+    if settings.model.weights == "none" and load:
+        learn_from_images(model, data.samples)
+    return Prepared(
+        settings,
+        concrete.origins,
+        replace(data, notes=tuple(dict.fromkeys([*data.notes, *notes]))),
+        spec,
+        model,
+        bundle_info(settings, data.samples, spec),
+        torch.device(settings.run.device),
+    )
+
+
+def with_trained_weights(
+    settings: Settings, classes: Sequence[str]
+) -> tuple[torch.nn.Module, list[str]]:
+    """The network with published weights or a file's, and what is to be said of them."""
+    model = settings.model
+    path = Path(model.weights)
+    if not path.is_file():
+        frozen = bool(model.freeze or model.unfreeze)
+        path = published.fetch(model.name, model.weights, needed=frozen)
+    tensors, seed = read_weights(path), settings.run.seed
+    try:
+        network, report = with_weights(
+            design(settings), len(classes), tensors, seed=seed, partial=model.weights_partial
+        )
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {other_network(tensors, model.name) or error}") from error
+    head = f"{head_of(network)[0]}."
+    left = [*report.skipped, *report.missing, *report.unexpected]
+    other = [name for name in left if not name.startswith(head)]
+    new = ", the head is new" if len(other) < len(left) else ""
+    notes = [f"weights: {len(report.loaded)} tensors taken from {model.weights}{new}"]
+    if other:
+        notes.append(f"weights that did not fit, left as they were: {listed(other)}")
+    return network, notes
+
+
+def other_network(tensors: Mapping[str, torch.Tensor], name: str) -> str | None:
+    """What to say where weights are of a known network that is not `name`; None otherwise."""
+    try:
+        found = recognise(tensors)
+    except WeightsError:
+        return None
+    if found == name:
+        return None
+    return f"these are weights of {found}, not of {name}; take --model {found}, or leave it out"
+
+
+def learn_from_images(model: Classifier, samples: Samples) -> None:
+    """Let a network whose first layer is made from images, and not trained, see training images.
+
+    At most LOOKED_AT of them, fewer of large ones, evenly over the training rows; no other
+    split's.
+    """
+    layers: list[Any] = list(model.network.modules())
+    learn = next((layer.learn_from for layer in layers if hasattr(layer, "learn_from")), None)
+    if learn is None:
+        return
+    rows, places, spec = samples.rows("train"), samples.places(), model.spec
+    most = min(LOOKED_AT, max(1, PIXELS // spec.size**2))
+    seen = [places[row] for row in rows[:: -(-len(rows) // most)].tolist()]
+    pixels = (read_pixels(samples.root, path, at, spec.evaluated_form) for path, at in seen)
+    crops = [torch.from_numpy(centre_crop(image, spec.size).copy()) for image in pixels]
+    batch = torch.stack([crop.permute(2, 0, 1) for crop in crops])
+    learn(model.prepare(batch))
+
+
+def design(settings: Settings) -> Design:
+    """What the network is made of."""
+    model, head = settings.model, settings.head
+    return Design(model.name, model.options, head.name, head.options, model.resizer)
+
+
+def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> BundleInfo:
+    """What is kept beside the weights."""
+    model, random = settings.model, settings.model.weights == "none"
+    return BundleInfo(
+        model=model.name,
+        options=model.options,
+        head=settings.head.name,
+        head_options=settings.head.options,
+        resizer=model.resizer,
+        classes=samples.classes,
+        spec=spec,
+        weights="random weights" if random else model.weights,
+        licence=None if random else published.licence_of(model.name, model.weights),
+        versions=versions(),
+        samples_hash=samples.hash(),
+        precision=settings.run.precision,
+    )
+
+
+def with_head(prepared: Prepared, head: str) -> tuple[torch.nn.Module, BundleInfo]:
+    """A network with another kind of head, new, on the same body, and what a bundle says of it."""
+    settings = settle({**prepared.settings.model_dump(), "head": {"name": head}})
+    network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
+    place = head_of(prepared.model.network)[0]
+    own = {n: t.shape for n, t in network.state_dict().items() if not n.startswith(f"{place}.")}
+    before = prepared.model.network.state_dict()
+    fill(network, {name: before[name] for name in own})
+    name, fresh = head_of(network)
+    network.set_submodule(name, redrawn(fresh, settings.run.seed))
+    return network, bundle_info(settings, prepared.samples, prepared.spec)
+
+
+def adopt(prepared: Prepared, head: str) -> None:
+    """Give the network this kind of head, new; its other layers stay as they are."""
+    if head == prepared.info.head:
+        return
+    # others hold the whole classifier
+    prepared.model.network, prepared.info = with_head(prepared, head)
+    prepared.model.to(prepared.device).to(memory_format=torch.channels_last)

@@ -1,0 +1,238 @@
+"""Training a network on images: batches that are augmented, the loop, predictions."""
+
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from fieldmark.cache import open_cache
+from fieldmark.console import Console, duration
+from fieldmark.data.augment import AUGMENTS
+from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.in_memory import InMemory, read_all
+from fieldmark.data.loader import Augmenting, Batches, Images
+from fieldmark.data.sources import BUILT_IN
+from fieldmark.data.stored import Stored, store
+from fieldmark.fit.clock import Clock
+from fieldmark.fit.find_lr import Search, find_lr
+from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.loop import Follow, Parts, Plan, fit, rate_of, seed_step, set_rate, step
+from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.mixing import MIXES, addressed
+from fieldmark.fit.penalty import Penalty
+from fieldmark.fit.schedules import SCHEDULES
+from fieldmark.fit.state import Row, State
+from fieldmark.judge.metrics import measure
+from fieldmark.models import precision
+from fieldmark.models.infer import infer
+from fieldmark.models.stages import set_training
+from fieldmark.runs.network import Prepared
+from fieldmark.runs.stages import enter_stage, plan_of, stage_of
+from fieldmark.settings.tree import PenaltySettings
+
+TIMED = 3  # steps of an estimate, after one that is not counted
+
+
+class OnImages:
+    """Trains the stages of a run whose images pass the network in each epoch.
+
+    clock: the run's. decode: whether images may be decoded once before, which takes its time.
+    follow: is told the history after each epoch.
+    """
+
+    trained_anew: ClassVar[bool] = False  # more epochs go on from where the stage stands
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        console: Console,
+        clock: Clock,
+        *,
+        decode: bool,
+        follow: Follow | None,
+    ):
+        self.prepared, self.console, self.clock = prepared, console, clock
+        self._follow = follow
+        self._sides: dict[str, Batches | InMemory] = {}
+        train, features = prepared.settings.train, prepared.settings.features
+        seen_once = train.head_alone and features.views == 1
+        with clock("decoding"):
+            self.stored = stored_images(prepared, console) if decode and not seen_once else None
+
+    @staticmethod
+    def passes(epochs: int) -> int:
+        """How often each training image passes the network in so many epochs."""
+        return epochs
+
+    def rates_of(self, index: int) -> tuple[float, ...]:
+        """The learning rates that a stage is trained with."""
+        return (stage_of(self.prepared.settings, index).lr or 0,)
+
+    def enter(self, state: State) -> None:
+        """Give `state` what its stage needs: trained parameters, optimiser, average."""
+        enter_stage(state, self.prepared.settings, self.prepared.model.network)
+        if self.prepared.settings.run.compile:
+            state.compiled = torch.compile(state.model, dynamic=False)
+
+    def plan(self, state: State) -> Plan:
+        """What the loop needs to know of the stage that `state` is in."""
+        return plan_of(self.prepared.settings, state)
+
+    def train(self, state: State, keeper: Keeper) -> str:
+        """The rest of the stage that `state` is in. -> in words, why it ended. Raises as `fit`."""
+        plan, before = self.plan(state), rate_of(state)
+        if state.planned not in (None, plan.epochs) and plan.first <= state.epoch < plan.last:
+            set_rate(state, plan, self.parts)
+            self.console.warn(
+                f"the schedule is laid over all {plan.epochs} epochs; the learning rate was "
+                f"{before:.2g} and goes on at {rate_of(state):.2g}"
+            )
+        state.planned = plan.epochs
+        return fit(state, plan, self.parts, keeper, self.console)
+
+    def predict(
+        self, side: str, model: torch.nn.Module | None = None, *, mirrored: bool = False
+    ) -> np.ndarray:
+        """Logits of a split's images by the network as it is now, or by `model`.
+
+        -> (n, C) float32, in the order of the split's rows. mirrored: of the mirror images
+        """
+        prepared, run = self.prepared, self.prepared.settings.run
+        batches = self._batches_of(side)
+        with self.console.bar(f"predicting {side}", len(prepared.samples.rows(side))) as bar:
+            return infer(
+                model or prepared.model,
+                ((images.flip(-1), each) for images, each in batches) if mirrored else batches,
+                device=prepared.device,
+                autocast=precision.autocast(run.precision, prepared.device),
+                advance=bar.advance,
+            )
+
+    def estimate(self, state: State) -> str:
+        """How long the stage that `state` is in will take, from a few steps, in one sentence."""
+        a_step, steps = self._time_steps(state)
+        epochs = self.plan(state).epochs
+        begun = time.monotonic()
+        if len(self.prepared.samples.rows("val")):
+            self.predict("val")
+        validation = time.monotonic() - begun
+        epoch = steps * a_step + validation
+        return (
+            f"about {duration(epoch * epochs)} for {epochs} epochs of {steps} steps "
+            f"({a_step:.3f} s a step, {validation:.1f} s of validation, measured just now on this "
+            "machine)"
+        )
+
+    def warm_up(self, state: State) -> None:
+        """Nothing, for it would take as long as the stage."""
+
+    def rates(self, state: State, search: Search, told: Callable[[Row], None]) -> list[Row]:
+        """Rising rates in the stage that `state` is in; the network is as it was afterwards."""
+        settings = self.prepared.settings
+        set_training(state.model, norm_frozen=settings.train.norm_frozen)
+        (lr,) = self.rates_of(state.stage)
+        return find_lr(state, self.plan(state), self.parts, lr=lr, search=search, told=told)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """The batches and functions that the loop works with."""
+        prepared, settings = self.prepared, self.prepared.settings
+        mix = MIXES.build(settings.mix.name, settings.mix.options)
+        classes = len(prepared.classes)
+        return Parts(
+            batches=self._training_batches(),
+            loss=LOSSES.build(settings.loss.name, settings.loss.options, train_counts(prepared)),
+            schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
+            autocast=precision.autocast(settings.run.precision, prepared.device),
+            device=prepared.device,
+            measure=measure,
+            validate=self._validate if len(prepared.samples.rows("val")) else None,
+            penalty=penalty_of(settings.penalty),
+            mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
+            follow=self._follow,
+        )
+
+    def _validate(self, model: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
+        """-> (n, C) logits and (n,) targets of the validation images"""
+        samples, classes = self.prepared.samples, self.prepared.classes
+        return self.predict("val", model), samples.targets(classes)[samples.rows("val")]
+
+    @cached_property
+    def _pixels(self) -> torch.Tensor | None:
+        """All images on the device, where they are small enough to be changed in batches."""
+        prepared = self.prepared
+        if prepared.settings.augment.by != "batch":
+            return None
+        return read_all(prepared.samples, prepared.spec, self.stored).to(prepared.device)
+
+    def _training_batches(self) -> Batches | InMemory:
+        """The training images, augmented: one at a time by workers, or a batch at a time."""
+        settings, spec = self.prepared.settings, self.prepared.spec
+        name, options = settings.augment.name, settings.augment.options
+        how: Any = {"seed": settings.run.seed, "sampling": settings.train.sampling}
+        if self._pixels is not None:
+            return self._batches("train", BATCH_AUGMENTS[name](spec, **options), **how)
+        augmenting = Augmenting(AUGMENTS.build(name, options, spec), settings.run.seed)
+        return self._batches("train", augmenting, **how)
+
+    def _batches_of(self, side: str) -> Batches | InMemory:
+        """The batches of a split as evaluation sees it, made once: their workers stay alive."""
+        if side not in self._sides:
+            in_memory = self._pixels is not None
+            plain = BATCH_AUGMENTS["none"](self.prepared.spec) if in_memory else None
+            self._sides[side] = self._batches(side, plain, seed=None)
+        return self._sides[side]
+
+    def _batches(self, side: str, augment: Any, **how: Any) -> Batches | InMemory:
+        """Batches of a split, from memory where the images lie there."""
+        prepared, settings = self.prepared, self.prepared.settings
+        rows, how["batch_size"] = prepared.samples.rows(side), settings.train.batch_size
+        if self._pixels is not None:
+            targets = prepared.samples.targets(prepared.classes)
+            return InMemory(self._pixels, targets, rows, augment=augment, **how)
+        images = Images(
+            prepared.samples, prepared.classes, prepared.spec, augment, stored=self.stored
+        )
+        return Batches(images, rows, workers=int(settings.run.workers), **how)
+
+    def _time_steps(self, state: State) -> tuple[float, int]:
+        """-> seconds a step with its loading, and steps an epoch"""
+        plan, parts = self.plan(state), self.parts
+        set_training(state.model, norm_frozen=plan.norm_frozen)
+        begun, done = time.monotonic(), -1  # the first step, which warms up, is not counted
+        while done < TIMED:
+            for images, targets in parts.batches.epoch(done + 1):
+                seed_step(plan.seed, 0, done + 1)
+                loss, _ = step(state, plan, parts, images, targets.to(parts.device))
+                loss.item()
+                done += 1
+                begun = time.monotonic() if done == 0 else begun
+                if done == TIMED:
+                    break
+        return (time.monotonic() - begun) / TIMED, len(parts.batches)
+
+
+def stored_images(prepared: Prepared, console: Console) -> Stored | None:
+    """The images decoded once; None where they must be, or need not be, read each time."""
+    samples, spec = prepared.samples, prepared.spec
+    if spec.stored == "original" or samples.frame["path"][0] in BUILT_IN:
+        return None
+    with console.bar("decoding images", len(samples)) as bar:
+        return store(samples, spec.form, open_cache(), bar.advance)
+
+
+def penalty_of(given: PenaltySettings) -> Penalty | None:
+    """What is added to the loss; None where nothing is."""
+    if not (given.l1 or given.l2):
+        return None
+    return Penalty(l1=given.l1, l2=given.l2, on=given.on)
+
+
+def train_counts(prepared: Prepared) -> np.ndarray:
+    """Training images of each class. -> (C,)"""
+    samples = prepared.samples
+    targets = samples.targets(prepared.classes)[samples.rows("train")]
+    return np.bincount(targets, minlength=len(prepared.classes))

@@ -1,0 +1,197 @@
+"""Training from where a run's folder stands to its end: each stage by its trainer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from fieldmark.console import Console
+from fieldmark.errors import DiskError, NotFiniteError, StoppedError
+from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.fit.clock import Clock
+from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.loop import Follow
+from fieldmark.fit.state import State
+from fieldmark.models import bundle
+from fieldmark.records import SPLITS
+from fieldmark.rundir import RunDir
+from fieldmark.runs.network import Prepared, adopt
+from fieldmark.runs.on_features import OnFeatures
+from fieldmark.runs.on_images import OnImages
+from fieldmark.runs.stages import stage_of
+from fieldmark.settings.tree import Settings, StageSettings
+from fieldmark.stopping import listening
+from fieldmark.track.trackers import Trackers
+
+# what trains a stage: `train`, `predict`, `estimate`, `rates`; nothing else knows which it is
+Trainer = OnImages | OnFeatures
+
+
+@dataclass(frozen=True)
+class Reached:
+    """Where training ended: in words why, and the error that ended it before its own end.
+
+    trainer: of the stage whose weights are the best; it predicts with them.
+    """
+
+    state: State
+    reason: str
+    trainer: Trainer
+    error: StoppedError | NotFiniteError | None
+
+
+def kind_of(stage: StageSettings) -> type[Trainer]:
+    """Which trainer a stage has."""
+    return OnFeatures if stage.head_alone else OnImages
+
+
+def trainers_of(
+    prepared: Prepared,
+    console: Console,
+    clock: Clock | None = None,
+    *,
+    decode: bool = True,
+    follow: Follow | None = None,
+) -> list[Trainer]:
+    """A trainer for each stage; stages of a kind share one. See OnImages for the rest."""
+    clock = clock or Clock(prepared.device.type)
+    images = OnImages(prepared, console, clock, decode=decode, follow=follow)
+    shared: dict[type, Trainer] = {OnImages: images, OnFeatures: OnFeatures(images)}
+    return [shared[kind_of(stage)] for stage in prepared.settings.train.stages]
+
+
+def new_state(
+    prepared: Prepared, trainers: Sequence[Trainer], index: int, clock: Clock | None = None
+) -> State:
+    """The network as it is before a stage, ready for it. clock: the run's own."""
+    model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+    nothing = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    state = State(model, nothing, stage=index, clock=clock or Clock(prepared.device.type))
+    trainers[index].enter(state)
+    return state
+
+
+def tell_start(prepared: Prepared, console: Console) -> None:
+    """What is to know of the images, and a line each on what is trained on what."""
+    settings, samples = prepared.settings, prepared.samples
+    for note in prepared.data.notes:
+        console.warn(note)
+    sides = ", ".join(f"{len(samples.rows(side))} {side}" for side in SPLITS)
+    console.say(
+        f"{Path(settings.data.source).name}: {len(samples)} images in {len(prepared.classes)} "
+        f"classes ({sides})"
+    )
+    parameters = sum(p.numel() for p in prepared.model.parameters())
+    size = prepared.spec.size
+    console.say(
+        f"{settings.model.name}: {parameters:,} parameters, {size} x {size} px, "
+        f"{settings.run.precision} on {prepared.device}"
+    )
+
+
+def train(
+    run: RunDir, prepared: Prepared, trackers: Trackers, clock: Clock, console: Console
+) -> Reached:
+    """Every stage from where the folder stands, a checkpoint or the start, to the end.
+
+    Where anything good was reached, the best weights are in the folder then, and in the network.
+    """
+    settings = prepared.settings
+    trainers = trainers_of(prepared, console, clock, follow=trackers.catch_up)
+    error: StoppedError | NotFiniteError | None = None
+    with listening() as stop:
+        keeper = Keeper(
+            Checkpoints(run.checkpoint),
+            history=run.history,
+            steps=run.steps,
+            every_seconds=60 * settings.train.checkpoint_minutes,
+            stop_asked=stop.is_asked,
+        )
+        state = begin(run, prepared, trainers, keeper, clock, console)
+        trackers.start()
+        trackers.catch_up(state.history)
+        try:
+            reason = train_stages(state, trainers, settings, keeper, console)
+            if stop.asked:
+                raise StoppedError("stopped after the training")
+        except (StoppedError, NotFiniteError) as ended:
+            error, reason = ended, str(ended)
+        except DiskError as full:
+            if not run.checkpoint.is_dir():
+                raise
+            raise DiskError(f"{full}: fieldmark train --resume {run.path}") from full
+    trackers.catch_up(state.history)  # a stage on features has no epochs to follow
+    best_stage = state.stage
+    if state.best_epoch is not None:
+        best = keeper.checkpoints.read_best(state.best_epoch)
+        bundle.save(run.path, network_weights(best), prepared.info)
+        prepared.model.load_state_dict(best)
+        best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
+    return Reached(state, reason, trainers[best_stage], error)
+
+
+def begin(
+    run: RunDir,
+    prepared: Prepared,
+    trainers: Sequence[Trainer],
+    keeper: Keeper,
+    clock: Clock,
+    console: Console,
+) -> State:
+    """Where training stands by the folder: at its last checkpoint, or at the start."""
+    tree = keeper.checkpoints.read()
+    if tree is not None and tree["trials"]:
+        adopt(prepared, next(trial["head"] for trial in tree["trials"] if trial["kept"]))
+    state = new_state(prepared, trainers, tree["stage"] if tree else 0, clock)
+    keeper.restore(state, tree)
+    if tree is not None:
+        at = f", step {state.step + 1}" if state.step else ""
+        console.say(f"going on at epoch {state.epoch + 1}{at}")
+    if tree is not None and run.is_done:  # patience counts from here; it is not done any more
+        state.patient_from = state.epoch
+        keeper.save(state)
+        run.manifest.unlink()
+    return state
+
+
+def train_stages(
+    state: State,
+    trainers: Sequence[Trainer],
+    settings: Settings,
+    keeper: Keeper,
+    console: Console,
+) -> str:
+    """Every stage from the one that `state` is in. -> in words, why the last one ended.
+
+    A stage begins with the best weights of those before it. A kill between two stages leaves
+    the end of the first of them, from which the second begins as it would have.
+    """
+    while True:
+        trainer = trainers[state.stage]
+        tell_stage(state, trainer, settings, console)
+        reason = trainer.train(state, keeper)
+        if state.stage + 1 == len(trainers):
+            return reason
+        if state.best_epoch is not None:
+            state.model.load_state_dict(keeper.checkpoints.read_best(state.best_epoch))
+        state.stage += 1
+        state.stage_begun = state.patient_from = state.epoch
+        trainers[state.stage].enter(state)
+        keeper.save(state)
+
+
+def tell_stage(state: State, trainer: Trainer, settings: Settings, console: Console) -> None:
+    """What is trained now, where there is more than one stage."""
+    count, stage = len(settings.train.stages), stage_of(settings, state.stage)
+    if count > 1:
+        rates = " or ".join(f"{rate:g}" for rate in trainer.rates_of(state.stage))
+        console.say(
+            f"stage {state.stage + 1} of {count}: {', '.join(stage.train)}, at most "
+            f"{stage.epochs} epochs, learning rate {rates}"
+        )
+
+
+def network_weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """A classifier's tensors under the names that its network gives them."""
+    return {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
