@@ -1,7 +1,7 @@
 """From words to a run: the data is taken in once, and the process stays as it was found."""
 
 import torch
-from smallruns import QUIET, SMALL, draw_photos, history, same_results, train
+from smallruns import QUIET, SMALL, draw_photos, history, predictions, same_results, train
 
 from fieldmark.data.intake import take_in
 from fieldmark.runs.begin import gather, preview, try_rates
@@ -38,3 +38,12 @@ def test_data_is_taken_in_once_for_several_runs(tmp_path, monkeypatch):
     ]
     assert same_results(alone, runs[1])
     assert not history(alone).equals(history(runs[0]))
+
+
+def test_a_study_may_leave_the_test_unseen(tmp_path):
+    photos = draw_photos(tmp_path / "photos")
+    words = [*SMALL, "train.epochs=1", f"run.out={tmp_path}"]
+    run = train_run(gather(str(photos), words, {}), QUIET, "a test", with_test=False)
+    assert run.is_done
+    assert set(predictions(run)["split"]) == {"val"}
+    assert run.report.is_file()

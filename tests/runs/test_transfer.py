@@ -6,6 +6,7 @@ import torch
 from smallruns import (
     QUIET,
     SMALL,
+    STAGED,
     same_results,
     train,
 )
@@ -194,3 +195,10 @@ def test_mixing_balanced_sampling_and_class_weights_train(photos, tmp_path):
     assert same_results(run, again)
     plain = train(photos, tmp_path, "plain")
     assert not same_results(run, plain)
+
+
+def test_epochs_are_counted_within_their_stage(photos, weights, tmp_path):
+    run = train(photos, tmp_path, "run", *weights, *STAGED, epochs=None)
+    lines = run.log.read_text()
+    assert "stage 2, epoch 1 of 2  " in lines
+    assert "stage 2, epoch 2 of 2  " in lines

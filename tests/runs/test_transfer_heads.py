@@ -8,6 +8,7 @@ import torch
 from smallruns import (
     QUIET,
     STAGED,
+    resume,
     same_results,
     train,
 )
@@ -18,6 +19,7 @@ from fieldmark.errors import (
 from fieldmark.fit import features
 from fieldmark.models import bundle
 from fieldmark.records import Predictions
+from fieldmark.rundir import RunDir
 from fieldmark.runs.begin import gather
 from fieldmark.runs.run import train_run
 from fieldmark.use.predictor import Predictor
@@ -74,6 +76,36 @@ def test_each_head_stage_has_its_own_rate(photos, weights, tmp_path):
 def test_a_head_whose_loss_runs_away_ends_the_run_with_one_sentence(photos, weights, tmp_path):
     with pytest.raises(NotFiniteError, match="try a lower --lr"):
         train(photos, tmp_path, "run", *weights, "model.freeze=true", "optimizer.lr=1e38")
+
+
+RUNS_AWAY = (  # after some good epochs
+    "optimizer=sgd",
+    "optimizer.weight_decay=100",
+    "schedule=none",
+    "train.patience=none",
+)
+
+
+@pytest.mark.parametrize("later", ["", ", {train: all}"])
+def test_a_head_that_ran_away_is_not_done_when_the_run_goes_on(photos, weights, tmp_path, later):
+    stages = f"train.stages=[{{train: head{', epochs: 40, lr: 0.1' if later else ''}}}{later}]"
+    words = (*weights, *RUNS_AWAY, stages, "optimizer.lr=0.1")
+    with pytest.raises(NotFiniteError, match="the loss is nan"):
+        train(photos, tmp_path, "run", *words, epochs="40")
+    run = RunDir(tmp_path / "run")
+    assert run.has_bundle
+    with pytest.raises(NotFiniteError, match="the loss is nan"):
+        resume(run)
+    assert not run.is_done
+    assert Predictions.read(run.predictions).frame["split"].unique().to_list() == ["val"]
+
+
+def test_the_line_of_a_head_names_the_figures_of_the_settings(photos, weights, tmp_path):
+    words = (*weights, "model.freeze=true", "train.monitor=roc_auc", "train.figures=macro_recall")
+    run = train(photos, tmp_path, "run", *words)
+    (line,) = [line for line in run.log.read_text().splitlines() if "linear head" in line]
+    told = [word for word in line.split("  ") if word.startswith("val ")]
+    assert [word.split()[1] for word in told] == ["loss", "accuracy", "roc_auc", "macro_recall"]
 
 
 def test_a_head_that_was_trained_to_its_end_goes_before_one_that_ran_away(

@@ -223,7 +223,7 @@ def _train(runs: Sequence[_Run], val: Embedded | None, parts: HeadParts, bar: Ba
                 _finish_epoch(run, time.monotonic() - began)
         bar.advance(1, _words(runs, plan))
         if parts.stop_asked():
-            raise StoppedError(f"stopped after epoch {epoch + 1} of {plan.last}")
+            raise StoppedError(f"stopped after {plan.named(epoch + 1)}")
 
 
 def _told(logits: np.ndarray, targets: np.ndarray) -> Validate:

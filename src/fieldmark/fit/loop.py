@@ -41,7 +41,8 @@ class Plan:
 
     epochs: of this stage; first: how many came before it. sign: 1 where more of the monitored
     figure is better, else -1. norm_frozen: batch norm keeps its statistics. figures: of the
-    validation, told after each epoch beside loss, accuracy and the monitored one.
+    validation, told after each epoch beside loss, accuracy and the monitored one. stage: its
+    number, from 1; None where it is the only one.
     """
 
     epochs: int
@@ -55,6 +56,12 @@ class Plan:
     steps_every: int = 10
     norm_frozen: bool = False
     figures: tuple[str, ...] = ()
+    stage: int | None = None
+
+    def named(self, epoch: int) -> str:
+        """An epoch, counted over all stages: "epoch 3 of 20", or "stage 2, epoch 1 of 5"."""
+        stage = f"stage {self.stage}, " if self.stage else ""
+        return f"{stage}epoch {epoch - self.first} of {self.epochs}"
 
     @property
     def told(self) -> tuple[str, ...]:
@@ -120,7 +127,7 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
                 f"{duration(before[0]['seconds'])}; is something else using the machine?"
             )
         if keeper.stop_asked():
-            raise StoppedError(f"stopped after epoch {state.epoch} of {plan.last}")
+            raise StoppedError(f"stopped after {plan.named(state.epoch)}")
     return all_done(plan.last)
 
 
@@ -134,7 +141,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
     set_training(state.model, norm_frozen=plan.norm_frozen)
     sizes = parts.batches.sizes
     begun = time.monotonic() - state.seconds
-    with console.bar(f"epoch {state.epoch + 1}/{plan.last}", len(sizes)) as bar:
+    with console.bar(plan.named(state.epoch + 1), len(sizes)) as bar:
         bar.advance(state.step)
         with state.clock("waiting"):  # workers are started in it
             batches = parts.batches.epoch(state.epoch, state.step)
@@ -153,7 +160,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
                     keeper.save(state)
                 if keeper.stop_asked():
                     raise StoppedError(
-                        f"stopped in epoch {state.epoch + 1} of {plan.last}, "
+                        f"stopped in {plan.named(state.epoch + 1)}, "
                         f"after step {state.step} of {len(sizes)}"
                     )
     state.clock.add(parts.batches.spent())
@@ -339,8 +346,9 @@ def tell_step(
 
 def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
     """One line an epoch: "epoch  3/20  1.2 s  lr 0.001  train loss 0.2134  val loss 0.1837"."""
+    place = f"{int(row['epoch']):>{len(str(plan.last))}}"
     words = [
-        f"epoch {int(row['epoch']):>{len(str(plan.last))}}/{plan.last}",
+        plan.named(int(row["epoch"])) if plan.stage else f"epoch {place}/{plan.last}",
         f"{row['seconds']:.1f} s",
         f"lr {row['lr']:.2g}",
         f"train loss {row['train_loss']:.4f}",

@@ -182,4 +182,5 @@ def plan_of(settings: Settings, state: State) -> Plan:
         steps_every=train.steps_every,
         norm_frozen=train.norm_frozen,
         figures=train.figures,
+        stage=state.stage + 1 if len(train.stages) > 1 else None,
     )

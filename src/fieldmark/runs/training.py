@@ -147,7 +147,8 @@ def begin(
     keeper.restore(state, tree)
     if tree is not None:
         at = f", step {state.step + 1}" if state.step else ""
-        console.say(f"going on at epoch {state.epoch + 1}{at}")
+        plan = trainers[state.stage].plan(state)
+        console.say(f"going on at {plan.named(state.epoch + 1)}{at}")
     if tree is not None and run.is_done:  # patience counts from here; it is not done any more
         state.patient_from = state.epoch
         keeper.save(state)
