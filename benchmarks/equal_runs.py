@@ -36,7 +36,7 @@ import fieldmark
 from fieldmark.judge.evidence import Evidence, class_areas
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.compare import compare, pair
-from fieldmark.reviews.contender import Contender
+from fieldmark.reviews.compared_run import ComparedRun
 from fieldmark.rundir import RunDir, plain, remove
 
 IMAGES = 200
@@ -67,7 +67,7 @@ KINDS = (
 )
 
 
-def contenders(kind: Kind, seed: int) -> tuple[Contender, Contender]:
+def runs(kind: Kind, seed: int) -> tuple[ComparedRun, ComparedRun]:
     """Two classifiers' predictions of the same new images."""
     rng = np.random.default_rng(seed)
     truth = rng.integers(kind.classes, size=IMAGES)
@@ -91,13 +91,13 @@ def contenders(kind: Kind, seed: int) -> tuple[Contender, Contender]:
             samples, np.arange(IMAGES), (2 * logits).astype(np.float32), classes=names, model=name
         )
         folder = RunDir(Path(name))
-        found.append(Contender(name, folder, folder, "test", table, temperature=1.0))
+        found.append(ComparedRun(name, folder, folder, "test", table, temperature=1.0))
     return found[0], found[1]
 
 
 def judged(kind: Kind, seed: int) -> tuple[list[bool], float, float]:
     """Which metrics call the pair different, the first's accuracy, and the lead in accuracy."""
-    found = pair(*contenders(kind, seed)).differences
+    found = pair(*runs(kind, seed)).differences
     assert found is not None
     accuracy = found["accuracy"]
     return [found[name].is_clear for name in METRICS], accuracy.first, accuracy.value
@@ -119,7 +119,7 @@ def simulate(pairs: int, processes: int) -> None:
                 print(f"{kind.name:<32}{accuracy:>9.3f}{lead:>7.3f}{part:>7}{shares}", flush=True)
 
 
-def halves(first: Contender, second: Contender, seed: int) -> list[tuple[float, float]]:
+def halves(first: ComparedRun, second: ComparedRun, seed: int) -> list[tuple[float, float]]:
     """The difference of accuracy, ROC-AUC and log loss on each half of the test images."""
     classes, rows = first.predictions.classes, np.arange(len(first.shown))
     one, two = (each.evidence(classes, rows) for each in (first, second))
@@ -151,7 +151,7 @@ def train(pairs: int, out: Path, words: list[str]) -> None:
         compared = compare([str(run) for run in runs])
         found = compared.pairings[0].differences
         assert found is not None
-        apart.append(halves(*compared.contenders, number))
+        apart.append(halves(*compared.runs, number))
         called.append([found[name].is_clear for name in METRICS] + [found["accuracy"].first])
         if (number + 1) % 10 == 0 or number + 1 == pairs:
             table = np.array(called)

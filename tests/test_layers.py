@@ -127,7 +127,9 @@ def test_every_folder_has_a_layer():
         "fieldmark.recipes",
         "fieldmark.reviews.stored",
         "fieldmark.reviews.compare",
-        "fieldmark.reviews.comparison_page",
+        "fieldmark.reviews.compare_page",
+        "fieldmark.reviews.evaluate_page",
+        "fieldmark.report.page",
         "fieldmark.reviews.inspect",
     ],
 )

@@ -13,7 +13,7 @@ from fieldmark.errors import SettingsError
 from fieldmark.judge.evidence import Margins
 from fieldmark.judge.metrics import METRICS, Metric, OfCounts, OfScores, Shown
 from fieldmark.reviews.compare import as_json, as_lines, compare
-from fieldmark.reviews.comparison_page import page_of
+from fieldmark.reviews.compare_page import render
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.reviews.long_table import long_table
 from fieldmark.reviews.stored import evaluate_stored
@@ -57,7 +57,7 @@ def run(tmp_path_factory):
 def test_it_chooses_the_epoch_and_is_in_the_history_and_on_the_screen(run):
     history = pl.read_csv(run.history)
     assert {"train_kappa", "val_kappa", "train_sureness", "val_sureness"} <= set(history.columns)
-    best = run.read_metrics()["about"]["best_epoch"]
+    best = run.read_metrics().about.best_epoch
     assert history["val_kappa"][best - 1] == history["val_kappa"].max()
     said = run.log.read_text()
     assert f"val kappa {history['val_kappa'][0]:.4f}  val sureness " in said
@@ -65,11 +65,11 @@ def test_it_chooses_the_epoch_and_is_in_the_history_and_on_the_screen(run):
 
 
 def test_it_is_among_the_figures_with_an_interval_where_its_kind_has_one(run):
-    found = run.read_metrics()["test"]
-    low, high = found["intervals"]["kappa"]
+    found = run.read_metrics().sides["test"]
+    low, high = found.intervals["kappa"]
     assert -1 <= low < found["kappa"] < high <= 1
     assert 0 < found["sureness"] < 1
-    assert found["intervals"]["sureness"] == [None, None]
+    assert found.intervals["sureness"] == (None, None)
 
 
 def test_the_page_has_it_large_and_with_its_meaning(run):
@@ -87,15 +87,15 @@ def test_two_runs_are_compared_by_it_and_a_table_has_every_value(run, tmp_path):
     assert "the same Cohen's kappa" in found.sentences()[0]
     assert "Cohen's kappa (95 % interval)" in as_lines(found)[0]
     assert as_json(found)["comparisons"][0]["differences"]["kappa"]["difference"] == 0
-    assert "kappa" in page_of(found, "").metrics
-    table = long_table(found.contenders).filter(pl.col("metric").is_in(["kappa", "sureness"]))
+    assert "Cohen&#39;s kappa" in render(found, "")
+    table = long_table(found.runs).filter(pl.col("metric").is_in(["kappa", "sureness"]))
     assert set(table["split"]) == {"train", "val", "test"}
 
 
 def test_it_has_a_column_by_site(run, tmp_path):
     page = tmp_path / "page.html"
     found = evaluate_stored(str(run.path), Asked(by=("site",), page=page), QUIET)
-    assert all("kappa" in value for value in found["by"]["site"].values())
+    assert all("kappa" in value.values for value in found.by["site"].values())
     section = page.read_text().partition('id="by-1"')[2].partition("</section>")[0]
     assert "Cohen&#39;s kappa" in section
 

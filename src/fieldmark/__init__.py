@@ -31,7 +31,7 @@ class Run:
         """metrics.json: {"task", "classes", "val": {...}, "test": {...}, ...}."""
         from fieldmark.rundir import RunDir
 
-        return RunDir(self.path).read_metrics()
+        return RunDir(self.path).read_metrics().to_json()
 
     @property
     def report(self) -> Path:

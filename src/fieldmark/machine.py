@@ -2,30 +2,35 @@
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "polars")
 
 
-def versions() -> dict[str, str]:
+def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Python and the packages that decide a result."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
 
 
-def machine(device: torch.device) -> dict[str, str]:
-    """The processor, its cores and the accelerator, in words."""
+def machine(device: "torch.device | None" = None) -> dict[str, str]:
+    """The processor, its cores and the accelerator, in words. Only with a device is torch asked."""
     about = {
         "system": f"{platform.system()} {platform.machine()}",
         "processor": processor(),
         "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
-        "device": str(device),
     }
+    if device is None:
+        return about
+    import torch
+
+    about |= {"threads": str(torch.get_num_threads()), "device": str(device)}
     if device.type == "cuda":
         about["accelerator"] = torch.cuda.get_device_name(device)
     return about
@@ -34,6 +39,8 @@ def machine(device: torch.device) -> dict[str, str]:
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """So many processor threads compute inside; afterwards, whatever happens, as many as before."""
+    import torch
+
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

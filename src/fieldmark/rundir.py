@@ -2,18 +2,20 @@
 
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf
 from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import RunError, disk_error
+from fieldmark import metrics_json
+from fieldmark.errors import RunError, SettingsError, disk_error
 from fieldmark.files import write_json, write_text
+from fieldmark.metrics_json import Metrics
 
 try:
     import fcntl
@@ -167,9 +169,40 @@ class RunDir:
         sizes = {p.relative_to(self.path).as_posix(): p.stat().st_size for p in files}
         write_json(self.manifest, {**about, "files": sizes})
 
-    def read_metrics(self) -> dict[str, Any]:
-        """metrics.json; raises RunError where the run has none yet."""
-        return self._read_json(self.metrics)
+    def read_metrics(self) -> Metrics:
+        """metrics.json; raises RunError where the run has none yet, or a damaged one."""
+        return metrics_json.read(self.metrics)
+
+    def read_settings(self) -> dict[str, Any]:
+        """settings.yaml by section and name. Raises RunError where it cannot be read."""
+        from fieldmark.settings.texts import read_yaml
+
+        try:
+            text = self.settings.read_text(encoding="utf-8")
+            return read_yaml(text, str(self.settings))
+        except (OSError, ValueError, SettingsError) as error:
+            raise RunError(
+                f"{self.settings}: cannot be read ({error}); copy the run again"
+            ) from error
+
+    def read_history(self) -> list[dict[str, float]]:
+        """The epochs of history.csv, nan where a cell is empty; [] where there is none.
+
+        Raises RunError where it is no table of numbers.
+        """
+        import polars as pl
+
+        if not self.history.is_file():
+            return []
+        try:
+            table = pl.read_csv(self.history, infer_schema_length=None)
+            numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
+            rows = table.select(pl.col(numbers).cast(pl.Float64)).fill_null(math.nan)
+            return list(rows.iter_rows(named=True))
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise RunError(
+                f"{self.history}: cannot be read as a table ({error}); copy the run again"
+            ) from error
 
     def read_manifest(self) -> dict[str, Any]:
         """manifest.json; raises RunError where the run is not done."""
@@ -186,9 +219,13 @@ class RunDir:
             found = self._read_json(path).get("temperature", 1.0)
         else:
             path = self.metrics
-            metrics = self._read_json(path) if path.is_file() else {}
-            found = (metrics.get("calibration") or {}).get("temperature", 1.0)
-        if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found < inf:
+            fitted = self.read_metrics().calibration if path.is_file() else None
+            found = fitted.temperature if fitted else 1.0
+        if (
+            isinstance(found, bool)
+            or not isinstance(found, int | float)
+            or not 0 < found < math.inf
+        ):
             raise RunError(
                 f"{path}: the temperature is {json.dumps(found)}, and not a number above 0; "
                 "put the number back that was fitted, or 1 for none"

@@ -11,7 +11,7 @@ from fieldmark.errors import DataError
 from fieldmark.judge.by import NONE, figures_by, values_by_column
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions, Samples
-from fieldmark.report.figure_words import by_lines, by_warnings
+from fieldmark.report.figure_lines import by_lines, by_warnings
 
 CLASSES = ("cat", "dog")
 
@@ -41,9 +41,8 @@ def test_a_values_figures_are_those_of_its_images_alone():
     assert list(found) == ["A", "B"]
     rows = pl.Series(["A", "B", "A"] * 20) == "B"
     alone = figures(Predictions(predictions.frame.filter(rows)), with_intervals=True)
-    assert {name: alone[name] for name in found["B"]} == found["B"]
-    assert found["B"]["n"] == 20
-    assert not {"confusion", "answers", "reliability"} & set(found["B"])
+    assert found["B"] == replace(alone, confusion=None, reliability=None, answers=None)
+    assert found["B"].n == 20
 
 
 def test_images_are_matched_by_place_and_not_by_order():
@@ -59,7 +58,7 @@ def test_rows_of_one_file_are_images_of_their_own():
     logits = np.eye(2, dtype=np.float32)[[0, 1, 0, 0]]
     predictions = Predictions.of(samples, np.arange(4), logits, classes=CLASSES)
     found = by(samples, predictions, "half")["half"]
-    assert {name: (its["n"], its["accuracy"]) for name, its in found.items()} == {
+    assert {name: (its.n, its["accuracy"]) for name, its in found.items()} == {
         "a": (3, 1.0),
         "b": (1, 0.0),
     }
@@ -73,7 +72,7 @@ def test_an_image_that_stands_in_the_table_twice_has_the_value_of_each_row():
         for each in (samples, predictions)
     )
     found = by(samples, predictions, "site")["site"]
-    assert {name: its["n"] for name, its in found.items()} == {"north": 30, "south": 30}
+    assert {name: its.n for name, its in found.items()} == {"north": 30, "south": 30}
     north = np.flatnonzero(np.arange(60) % 4 < 2)
     alone = figures(replace(predictions, frame=predictions.frame[north]))
     assert found["north"]["accuracy"] == alone["accuracy"]
@@ -83,7 +82,7 @@ def test_empty_cells_are_a_value_that_comes_last():
     samples, predictions = a_table(site=["b", None, "", "  ", "a", "zz"] * 10)
     found = by(samples, predictions, "site")["site"]
     assert list(found) == ["a", "b", "zz", NONE]
-    assert found[NONE]["n"] == 30
+    assert found[NONE].n == 30
 
 
 def test_several_columns_have_a_table_each():
@@ -104,7 +103,7 @@ def test_many_numbers_are_cut_into_quarters_named_by_their_range(kind):
     samples, predictions = a_table(height_m=column)
     found = by(samples, predictions, "height_m")["height_m"]
     wanted = ["0 to 13", "14 to 27", "28 to 41", "42 to 55", NONE]
-    assert [(name, its["n"]) for name, its in found.items()] == [
+    assert [(name, its.n) for name, its in found.items()] == [
         *((name, 14) for name in wanted[:4]),
         (NONE, 4),
     ]
@@ -113,7 +112,7 @@ def test_many_numbers_are_cut_into_quarters_named_by_their_range(kind):
 def test_equal_numbers_are_never_parted():
     samples, predictions = a_table(depth=[0.5] * 40 + [float(k) for k in range(1, 21)])
     found = by(samples, predictions, "depth")["depth"]
-    counts = {name: its["n"] for name, its in found.items()}
+    counts = {name: its.n for name, its in found.items()}
     assert counts == {"0.5": 40, "1 to 5": 5, "6 to 20": 15}
 
 
@@ -138,11 +137,11 @@ def test_the_column_that_became_the_group_goes_by_its_own_name():
 def test_of_a_column_that_is_the_group_a_values_intervals_go_by_its_images_and_it_is_said():
     samples, predictions = a_table(group=["A", "B", "C"] * 20)
     found = by(samples, predictions, "group")["group"]
-    assert [its["groups"] for its in found.values()] == [None, None, None]
-    low, high = found["A"]["intervals"]["accuracy"]
+    assert [its.groups for its in found.values()] == [None, None, None]
+    low, high = found["A"].interval("accuracy")
     assert 0 < low < high < 1
     assert high - low < 0.5
-    assert all(its["within_group"] for its in found.values())
+    assert all(its.within_group for its in found.values())
     assert by_lines("group", "test", found)[-1] == (
         "  each value is one group: its interval is of other images of that group"
     )
@@ -153,10 +152,10 @@ def test_a_value_of_another_column_that_is_of_one_group_is_one_trial():
         site=["A", "B", "C"] * 20, group=["A", "b", "c", *"AdeAfgAhi"] * 5
     )
     found = by(samples, predictions, "site")["site"]
-    assert [its["groups"] for its in found.values()] == [1, 4, 4]
-    low, high = found["A"]["intervals"]["accuracy"]
+    assert [its.groups for its in found.values()] == [1, 4, 4]
+    low, high = found["A"].interval("accuracy")
     assert high - low > 0.7
-    assert not any("within_group" in its for its in found.values())
+    assert not any(its.within_group for its in found.values())
     assert by_lines("site", "test", found)[-1] == (
         "  of one or two groups, which tell nearly nothing: 'A'"
     )
@@ -165,7 +164,7 @@ def test_a_value_of_another_column_that_is_of_one_group_is_one_trial():
 def test_of_a_column_that_is_the_group_images_without_one_are_not_said_to_be_of_one():
     samples, predictions = a_table(group=["A", None] * 30)
     found = by(samples, predictions, "group")["group"]
-    assert ["within_group" in found[name] for name in ("A", NONE)] == [True, False]
+    assert [found[name].within_group for name in ("A", NONE)] == [True, False]
 
 
 def test_images_of_unknown_classes_are_counted_by_value():
@@ -173,7 +172,7 @@ def test_images_of_unknown_classes_are_counted_by_value():
     truth = pl.Series([["emu"] if site == "B" else ["cat"] for site in ["A", "B", "A"] * 20])
     changed = Predictions(predictions.frame.with_columns(truth.alias("truth")))
     found = by(samples, changed, "site")["site"]
-    assert (found["B"]["n"], found["B"]["unknown"], found["B"]["accuracy"]) == (0, 20, None)
+    assert (found["B"].n, found["B"].unknown, found["B"]["accuracy"]) == (0, 20, None)
     assert "none" in by_lines("site", "test", found)[2]
     assert by_warnings({"site": found}, 0.9) == by_warnings({"site": {"A": found["A"]}}, 0.9)
 

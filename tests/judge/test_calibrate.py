@@ -10,6 +10,7 @@ from sklearn.metrics import log_loss
 from fieldmark.judge.calibrate import before_and_after, fit_temperature, reliability
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.metrics import overall
+from fieldmark.metrics_json import Change
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import likeliest, softmax
 
@@ -143,15 +144,15 @@ def test_before_and_after_are_the_measures_at_both_temperatures():
     found = before_and_after(of(logits, targets), 6.0)
     for side, temperature in (("before", 1.0), ("after", 6.0)):
         expected = overall(Evidence.of(logits[7:], targets[7:], temperature=temperature))
-        assert found[side] == {name: expected[name] for name in ("log_loss", "ece")}
-    assert found["after"]["ece"] < found["before"]["ece"]
+        assert getattr(found, side) == {name: expected[name] for name in ("log_loss", "ece")}
+    assert found.after["ece"] < found.before["ece"]
 
 
 @pytest.mark.parametrize("logits", [np.zeros((0, 3)), np.full((2, 3), np.nan)])
 def test_before_and_after_are_none_where_they_do_not_exist(logits):
     nothing = {"log_loss": None, "ece": None}
     targets = np.zeros(len(logits), int)
-    assert before_and_after(of(logits, targets), 2.0) == {"before": nothing, "after": nothing}
+    assert before_and_after(of(logits, targets), 2.0) == Change(nothing, nothing)
 
 
 def test_reliability_is_scikit_learns_curve_and_what_ece_is_made_of():
@@ -159,19 +160,19 @@ def test_reliability_is_scikit_learns_curve_and_what_ece_is_made_of():
     evidence = Evidence.of(logits, targets)
     rows = reliability(evidence)
     share, sure = calibration_curve(evidence.right, evidence.confidence, n_bins=15)
-    np.testing.assert_allclose([row["accuracy"] for row in rows], share)
-    np.testing.assert_allclose([row["confidence"] for row in rows], sure)
-    assert sum(row["n"] for row in rows) == 500
-    assert all(row["low"] < row["confidence"] <= row["high"] for row in rows)
-    ece = sum(row["n"] * abs(row["confidence"] - row["accuracy"]) for row in rows) / 500
+    np.testing.assert_allclose([row.accuracy for row in rows], share)
+    np.testing.assert_allclose([row.confidence for row in rows], sure)
+    assert sum(row.n for row in rows) == 500
+    assert all(row.low < row.confidence <= row.high for row in rows)
+    ece = sum(row.n * abs(row.confidence - row.accuracy) for row in rows) / 500
     assert ece == pytest.approx(overall(evidence)["ece"])
 
 
 def test_images_without_a_guess_are_in_no_bin():
     logits = np.array([[5.0, 0.0], [np.nan, 0.0]])
     rows = reliability(Evidence.of(logits, np.array([0, 0])))
-    assert [(row["n"], row["accuracy"]) for row in rows] == [(1, 1.0)]
-    assert reliability(Evidence.of(np.zeros((0, 2)), np.zeros(0, int))) == []
+    assert [(row.n, row.accuracy) for row in rows] == [(1, 1.0)]
+    assert reliability(Evidence.of(np.zeros((0, 2)), np.zeros(0, int))) == ()
 
 
 def test_scipy_is_imported_only_to_fit():

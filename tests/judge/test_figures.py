@@ -9,6 +9,7 @@ from fieldmark.judge.figures import figures
 from fieldmark.judge.intervals import Intervals, intervals
 from fieldmark.judge.metrics import METRICS, measure
 from fieldmark.judge.selective import answer_curve
+from fieldmark.metrics_json import flat
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import softmax
 
@@ -42,54 +43,54 @@ def test_figures_are_the_measures_of_the_predictions(predictions):
     measured = measure(predictions.logits, predictions.targets)
     assert measured.pop("top5_accuracy") != found["top5_accuracy"] is None  # nan, of three classes
     assert {name: found[name] for name in measured} == measured
-    assert (found["n"], found["unknown"], found["no_guess"], found["absent"]) == (60, 0, 0, [])
-    assert "intervals" not in found
-    assert np.trace(found["confusion"]) / 60 == pytest.approx(found["accuracy"])
-    assert {name: row["support"] for name, row in found["per_class"].items()} == {
-        name: sum(found["confusion"][k]) for k, name in enumerate(CLASSES)
+    assert (found.n, found.unknown, found.no_guess, found.absent) == (60, 0, 0, ())
+    assert found.intervals == {}
+    assert np.trace(found.confusion) / 60 == pytest.approx(found["accuracy"])
+    assert {name: row.support for name, row in found.per_class.items()} == {
+        name: sum(found.confusion[k]) for k, name in enumerate(CLASSES)
     }
 
 
 def test_figures_are_json_and_come_back_as_they_were(predictions):
-    found = figures(predictions, with_intervals=True)
+    found = flat(figures(predictions, with_intervals=True))
     assert json.loads(json.dumps(found, allow_nan=False)) == found
 
 
 def test_intervals_are_given_when_they_are_asked_for(predictions):
     found = figures(predictions, with_intervals=True, seed=5)
-    assert list(found["intervals"]) == list(METRICS)
-    assert found["intervals"].pop("top5_accuracy") == [None, None]
-    for name, (low, high) in found["intervals"].items():
+    assert list(found.intervals) == list(METRICS)
+    assert found.intervals.pop("top5_accuracy") == (None, None)
+    for name, (low, high) in found.intervals.items():
         assert low <= found[name] <= high
         assert low < high
-    for row in found["per_class"].values():
-        assert tuple(row["intervals"]) == BY_CLASS
-        assert row["intervals"]["recall"][0] < row["recall"] < row["intervals"]["recall"][1]
+    for row in found.per_class.values():
+        assert tuple(row.intervals) == BY_CLASS
+        assert row.intervals["recall"][0] < row["recall"] < row.intervals["recall"][1]
     other = figures(predictions, with_intervals=True, seed=6)
-    assert found["intervals"] != other["intervals"]
+    assert found.intervals != other.intervals
 
 
 def test_temperature_changes_the_loss_and_not_the_guesses(predictions):
     cool, warm = figures(predictions), figures(predictions, temperature=4.0)
     expected = log_loss(predictions.targets, softmax(predictions.logits, 4.0))
     assert warm["log_loss"] == pytest.approx(expected)
-    assert warm["confusion"] == cool["confusion"]
+    assert warm.confusion == cool.confusion
 
 
 def test_images_of_a_class_that_is_not_known_are_counted_and_left_out():
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2, 0]]
     found = figures(predicted(logits, ["auk", "bat", "cat", "yeti"]))
-    assert (found["n"], found["unknown"], found["accuracy"]) == (3, 1, 1.0)
-    assert found["confusion"] == np.eye(3, dtype=int).tolist()
+    assert (found.n, found.unknown, found["accuracy"]) == (3, 1, 1.0)
+    assert found.confusion == np.eye(3, dtype=int).tolist()
 
 
 def test_a_class_without_images_is_named_and_its_figures_are_null():
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2]]
     found = figures(predicted(logits, ["auk", "bat", "bat"]), with_intervals=True)
-    absent = found["per_class"]["cat"]
-    assert found["absent"] == ["cat"]
-    assert absent.pop("intervals") == {name: [None, None] for name in BY_CLASS}
-    assert absent == {"support": 0, **dict.fromkeys(BY_CLASS)}
+    absent = found.per_class["cat"]
+    assert found.absent == ("cat",)
+    assert absent.intervals == dict.fromkeys(BY_CLASS, (None, None))
+    assert (absent.support, absent.values) == (0, dict.fromkeys(BY_CLASS))
     assert found["macro_recall"] == 0.75
 
 
@@ -97,34 +98,34 @@ def test_images_without_a_guess_are_counted_as_wrong():
     logits = np.eye(3, dtype=np.float32)[[0, 1, 2]]
     logits[2] = np.nan
     found = figures(predicted(logits, ["auk", "bat", "cat"]), with_intervals=True)
-    assert (found["n"], found["no_guess"]) == (3, 1)
+    assert (found.n, found.no_guess) == (3, 1)
     assert found["accuracy"] == pytest.approx(2 / 3)
     assert found["log_loss"] is found["ece"] is found["mean_average_precision"] is None
-    assert found["intervals"]["log_loss"] == [None, None]
-    assert sum(row["n"] for row in found["reliability"]) == 2
-    assert found["answers"][-1]["share"] == pytest.approx(2 / 3)
-    assert found["confusion"] == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert found.intervals["log_loss"] == (None, None)
+    assert sum(each.n for each in found.reliability) == 2
+    assert found.answers[-1].share == pytest.approx(2 / 3)
+    assert found.confusion == [[1, 0, 0], [0, 1, 0], [0, 0, 0]]
 
 
 def test_a_split_without_images_has_no_figures():
     found = figures(predicted(np.empty((0, 3), np.float32), []), with_intervals=True)
-    assert found["n"] == 0
-    assert found["absent"] == list(CLASSES)
+    assert found.n == 0
+    assert found.absent == CLASSES
     assert {found[name] for name in METRICS} == {None}
-    assert all(bounds == [None, None] for bounds in found["intervals"].values())
-    assert found["reliability"] == found["answers"] == []
+    assert all(bounds == (None, None) for bounds in found.intervals.values())
+    assert found.reliability == found.answers == ()
 
 
 def test_answers_run_from_the_surest_to_all(predictions):
     found = figures(predictions)
-    scores, shares = ([row[name] for row in found["answers"]] for name in ("score", "share"))
+    scores, shares = ([getattr(row, name) for row in found.answers] for name in ("score", "share"))
     assert scores == sorted(scores, reverse=True)
     assert shares == sorted(shares)
     assert shares[-1] == 1
-    assert found["answers"][-1]["accuracy"] == found["accuracy"]
+    assert found.answers[-1].accuracy == found["accuracy"]
     sure = predictions.scores().max(axis=1) >= scores[10]
     right = predictions.logits.argmax(axis=1) == predictions.targets
-    assert (shares[10], found["answers"][10]["accuracy"]) == (sure.mean(), right[sure].mean())
+    assert (shares[10], found.answers[10].accuracy) == (sure.mean(), right[sure].mean())
 
 
 def test_answers_of_many_images_are_the_rows_that_a_bundle_has():
@@ -133,8 +134,8 @@ def test_answers_of_many_images_are_the_rows_that_a_bundle_has():
     rows = answer_curve(Evidence.of(table.logits, table.targets))
     assert len(rows) == 200
     assert [
-        (each["score"], round(500 * each["share"]), round(500 * each["share"] * each["accuracy"]))
-        for each in figures(table)["answers"]
+        (each.score, round(500 * each.share), round(500 * each.share * each.accuracy))
+        for each in figures(table).answers
     ] == rows
 
 
@@ -144,9 +145,10 @@ def test_figures_of_two_very_unequal_groups_are_json():
     labels = [*CLASSES] * 133 + ["auk"]
     logits[::7] *= 0.5
     found = figures(predicted(logits, labels, ["A"] * 399 + ["B"]), with_intervals=True)
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    plain = flat(found)
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert found["log_loss"] > 0
-    assert (found["groups"], found["intervals"]["log_loss"]) == (2, [None, None])
+    assert (found.groups, found.intervals["log_loss"]) == (2, (None, None))
 
 
 def test_a_bound_that_is_infinite_is_null(predictions, monkeypatch):
@@ -155,7 +157,7 @@ def test_a_bound_that_is_infinite_is_null(predictions, monkeypatch):
         return Intervals({**found.overall, "log_loss": (0.0, np.inf)}, found.per_class)
 
     monkeypatch.setattr("fieldmark.judge.figures.intervals", endless)
-    assert figures(predictions, with_intervals=True)["intervals"]["log_loss"] == [0.0, None]
+    assert figures(predictions, with_intervals=True).intervals["log_loss"] == (0.0, None)
 
 
 def test_groups_that_the_intervals_go_by_are_counted():
@@ -164,6 +166,6 @@ def test_groups_that_the_intervals_go_by_are_counted():
     grouped = predicted(logits, labels, [f"{row // 2}" for row in range(39)] + [None])
     found = figures(grouped, with_intervals=True)
     alone = figures(predicted(logits, labels), with_intervals=True)
-    assert (found["groups"], alone["groups"], figures(grouped)["groups"]) == (20, None, None)
+    assert (found.groups, alone.groups, figures(grouped).groups) == (20, None, None)
     assert found["accuracy"] == alone["accuracy"]
-    assert found["intervals"]["macro_f1"] != alone["intervals"]["macro_f1"]
+    assert found.intervals["macro_f1"] != alone.intervals["macro_f1"]

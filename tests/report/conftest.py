@@ -1,16 +1,30 @@
 import io
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from fieldmark.insight.pictures import Picture
+from fieldmark.data.intake import Dataset
+from fieldmark.insight.pictures import Galleries, Picture
+from fieldmark.metrics_json import About, Answer, Bin, ClassFigures, Figures, Metrics
+from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.records import InputSpec, Samples
 from fieldmark.report.page import RunPage
 
+ROW = {"precision": 0.9, "recall": 0.9, "f1": 0.9, "roc_auc": None, "average_precision": 0.925}
+BOUNDS = {
+    "precision": (0.587, 0.981),
+    "recall": (0.596, 0.982),
+    "f1": (0.66, 0.97),
+    "roc_auc": (None, None),
+    "average_precision": (0.71, 0.985),
+}
 
-def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:
+
+def figures_of(classes: tuple[str, ...], *, test: bool) -> Figures:
     """Ten images a class; of each class but the last, one is taken for the next."""
     n = len(classes)
     confusion = [[0] * n for _ in classes]
@@ -18,45 +32,45 @@ def figures_of(classes: tuple[str, ...], *, test: bool) -> dict[str, Any]:
         confusion[i][i] = 10
         if i + 1 < n:
             confusion[i][i], confusion[i][i + 1] = 9, 1
-    row = {
-        "support": 10,
-        "precision": 0.9,
-        "recall": 0.9,
-        "f1": 0.9,
-        "roc_auc": None,
-        "average_precision": 0.925,
-    }
-    bounds = {
-        "precision": [0.587, 0.981],
-        "recall": [0.596, 0.982],
-        "f1": [0.66, 0.97],
-        "roc_auc": [None, None],
-        "average_precision": [0.71, 0.985],
-    }
-    intervals = {"intervals": bounds} if test else {}
     accuracy = (9 * n + 1) / (10 * n)
-    figures = {
-        "n": 10 * n,
-        "accuracy": accuracy,
-        "balanced_accuracy": accuracy,
-        "macro_f1": 0.9,
-        "roc_auc": None,
-        "mcc": 0.901,
-        "log_loss": 0.25,
-        "per_class": dict.fromkeys(classes, row | intervals),
-        "confusion": confusion,
-        "absent": [],
-        "unknown": 0,
-    }
-    return figures | ({"intervals": {"accuracy": [0.8, 0.96]}} if test else {})
+    row = ClassFigures(10, ROW, BOUNDS if test else {})
+    return Figures(
+        n=10 * n,
+        values={
+            "accuracy": accuracy,
+            "balanced_accuracy": accuracy,
+            "macro_f1": 0.9,
+            "roc_auc": None,
+            "mcc": 0.901,
+            "log_loss": 0.25,
+        },
+        intervals={"accuracy": (0.8, 0.96)} if test else {},
+        per_class=dict.fromkeys(classes, row),
+        confusion=confusion,
+    )
 
 
-def calibrated(figures: dict[str, Any]) -> dict[str, Any]:
+def calibrated(figures: Figures) -> Figures:
     """The same figures with what the section on calibration draws."""
-    n, accuracy = figures["n"], figures["accuracy"]
-    one_bin = {"low": 0.8, "high": 0.9, "n": n, "confidence": 0.85, "accuracy": accuracy}
-    answers = [{"score": 0.5, "share": 1.0, "accuracy": accuracy}]
-    return figures | {"reliability": [one_bin], "answers": answers}
+    accuracy = figures["accuracy"] or 0.0
+    one_bin = Bin(low=0.8, high=0.9, n=figures.n, confidence=0.85, accuracy=accuracy)
+    return replace(figures, reliability=(one_bin,), answers=(Answer(0.5, 1.0, accuracy),))
+
+
+def changed(page: RunPage, side: str = "test", **values: Any) -> RunPage:
+    """The page with other figures of a side; a metric's value by its name."""
+    figures = page.metrics.sides[side]
+    metrics = {name: values.pop(name) for name in list(values) if name in figures.values}
+    figures = replace(figures, **values, values=figures.values | metrics)
+    return replace(page, metrics=replace(page.metrics, sides=page.metrics.sides | {side: figures}))
+
+
+def with_class(page: RunPage, name: str, values: Any, intervals: Any = None) -> RunPage:
+    """The page with other figures of one class on the test."""
+    rows = page.metrics.sides["test"].per_class
+    row = rows[name]
+    changes = {"values": row.values | values, "intervals": row.intervals | (intervals or {})}
+    return changed(page, per_class=rows | {name: replace(row, **changes)})
 
 
 def history_of(epochs: int) -> list[dict[str, float]]:
@@ -90,25 +104,66 @@ def history() -> Callable[[int], list[dict[str, float]]]:
     return history_of
 
 
-def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **changed: Any) -> RunPage:
+SETTINGS = """data:
+  source: digits
+model:
+  name: small
+  weights: a.pth
+augment:
+  by: image
+train:
+  monitor: macro_f1
+  figures: []
+  stages: []
+run:
+  precision: float32
+  workers: 2
+  device: cpu
+"""
+
+
+COUNTS = {"train": 70, "val": 15, "test": 10}
+
+
+def samples_of(classes: tuple[str, ...], counts: dict[str, int]) -> Samples:
+    """So many images of each class by split."""
+    rows = [(name, side) for name in classes for side, n in counts.items() for _ in range(n)]
+    return Samples.from_columns(
+        {
+            "path": [str(k) for k in range(len(rows))],
+            "labels": [[name] for name, _ in rows],
+            "split": [side for _, side in rows],
+        }
+    )
+
+
+def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> RunPage:
+    """A run's page. Beside its own fields: sides, about and told by name, and galleries'."""
+    about = {
+        "seconds": 83.2,
+        "finished": "2026-03-01T14:05:09",
+        "versions": {"fieldmark": "0.1.0"},
+        "command": "fieldmark train digits --model small",
+        "best_epoch": 4,
+        "parameters": 38_282,
+        "trained": 38_282,
+    } | given.pop("about", {})
+    sides = {split: figures_of(classes, test=split == "test") for split in ("val", "test")}
+    sides, told = given.pop("sides", sides), given.pop("told", {})
+    metrics = Metrics("single-label", classes, sides, about=About(**about))
+    pictures = {"mistakes": (picture_of(),), "hits": (), "pairs": (), "notes": ()}
+    pictures |= {name: given.pop(name) for name in list(given) if name in pictures}
     facts: dict[str, Any] = {
         "title": "digits-small-1",
-        "status": "done",
-        "data": "digits",
-        "classes": classes,
-        "counts": {name: {"train": 70, "val": 15, "test": 10} for name in classes},
-        "figures": {split: figures_of(classes, test=split == "test") for split in ("val", "test")},
+        "settings": SETTINGS,
+        "metrics": metrics,
         "history": history_of(5),
-        "best_epoch": 4,
-        "monitor": "macro_f1",
-        "mistakes": (picture_of(),),
-        "model": {"name": "small", "parameters": 38_282, "trainable": 38_282, "input": "8x8"},
-        "settings": "model:\n  name: small\n",
-        "command": "fieldmark train digits --model small",
-        "about": {"fieldmark": "0.1.0", "seconds": "83.2", "finished": "2026-03-01T14:05:09"},
-        "notes": (),
+        "data": Dataset(samples_of(classes, given.pop("counts", COUNTS)), **told),
+        "info": BundleInfo("small", classes, InputSpec("square:8", 8)),
+        "tested": (),
+        "pictures": Galleries(**pictures),
     }
-    return RunPage(**(facts | changed))
+    return RunPage(**(facts | given))
 
 
 @pytest.fixture

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report import test_compare_page, test_evaluate_page
 from report.conftest import calibrated, figures_of, picture_of, run_page_of
 from report.test_inspect_page import note, page_of, sheet, shot
+from reviews import test_compare_page, test_evaluate_page
 
 from fieldmark.cli.main import run as fieldmark
+from fieldmark.data.finding import Finding
 from fieldmark.insight.pictures import PairShown
-from fieldmark.report import compare_page, evaluate_page, inspect_page, page
-from fieldmark.report.findings import Note
-from fieldmark.report.page import Timing
+from fieldmark.report import inspect_page, page
 
 CHROMIUM = shutil.which("chromium")
 PHONE, DESK = 390, 1200  # px
@@ -32,14 +31,16 @@ def run_report() -> str:
     classes = (WIDE, "2", "3")
     found = run_page_of(
         classes,
-        figures={side: calibrated(figures_of(classes, test=True)) for side in ("val", "test")},
+        sides={side: calibrated(figures_of(classes, test=True)) for side in ("val", "test")},
+        about={"times": {"waiting": 30.0, "forward": 10.0, "whole": 40.0}},
         mistakes=shown,
         hits=(picture_of("3", "3"),),
         pairs=(PairShown(WIDE, "2", 1, 10, shown[:2], (picture_of("2", "2"),)),),
-        findings=(Note("small", "warning", "2 images are small.", ("a/b.png",) * 30),),
-        split_words=("15 % were taken for validation.",),
-        timing=Timing((("reading images", 3.0), ("forward", 1.0)), "More workers would help."),
-        notes=("2 files could not be read.",),
+        told={
+            "notes": ("2 files could not be read.",),
+            "findings": (Finding("small", "warning", "2 images are small.", ("a/b.png",) * 30),),
+            "split_notes": ("15 % were taken for validation.",),
+        },
     )
     return page.render(found)
 
@@ -55,8 +56,8 @@ def inspection() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "run": run_report,
     "inspect": inspection,
-    "evaluate": lambda: evaluate_page.render(test_evaluate_page.page_of()),
-    "compare": lambda: compare_page.render(test_compare_page.page_of()),
+    "evaluate": test_evaluate_page.html_of,
+    "compare": test_compare_page.html_of,
 }
 
 

@@ -7,11 +7,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from report.conftest import calibrated, picture_of
+from report.conftest import SETTINGS, calibrated, changed, picture_of, with_class
 
+from fieldmark.data.finding import Finding
 from fieldmark.insight.pictures import PairShown, encoded
-from fieldmark.report.findings import Note
-from fieldmark.report.page import RunPage, Timing, render
+from fieldmark.report.page import RunPage, render
 
 DASH = "\N{EN DASH}"
 
@@ -82,6 +82,11 @@ def test_ids_are_unique_and_every_reference_is_met(make_page):
     assert {address.removeprefix("#") for address in used} <= set(ids)
 
 
+def val_only(page: RunPage) -> RunPage:
+    sides = {"val": page.metrics.sides["val"]}
+    return replace(page, metrics=replace(page.metrics, sides=sides))
+
+
 NASTY = '<script>alert("x")</script>'
 
 
@@ -91,13 +96,18 @@ def test_class_names_are_escaped_wherever_they_stand(make_page, picture, count):
     page = make_page(
         names,
         title=NASTY,
-        data=NASTY,
-        status=NASTY,
-        command=NASTY,
-        settings=NASTY,
-        notes=(NASTY,),
-        model={"name": NASTY},
-        about={NASTY: NASTY},
+        about={
+            "ending": NASTY,
+            "whole": False,
+            "command": NASTY,
+            "versions": {NASTY: NASTY},
+        },
+        settings=SETTINGS.replace("digits", f"'{NASTY}'").replace("small", f"'{NASTY}'"),
+        told={
+            "notes": (NASTY,),
+            "findings": (Finding(NASTY, "error", NASTY, (NASTY,)),),
+            "split_notes": (NASTY,),
+        },
         mistakes=(replace(picture(*names[:2]), caption='" onerror="alert(1)'),),
     )
     reader = Reader(render(page))
@@ -109,26 +119,24 @@ def test_class_names_are_escaped_wherever_they_stand(make_page, picture, count):
 
 
 def test_a_stopped_run_says_that_the_test_images_have_not_been_looked_at(make_page):
-    page = make_page(status="stopped after epoch 3 of 20")
-    html = render(replace(page, figures={"val": page.figures["val"]}))
-    text = Reader(html).text
+    stopped = {"ending": "stopped after epoch 3 of 20", "whole": False}
+    text = Reader(render(val_only(make_page(about=stopped)))).text
     assert "Stopped after epoch 3 of 20. The test images have not been looked at." in text
     assert "Right on 93.3 % of 30 validation images" in text
     assert "test images (" not in text
 
 
 def test_a_run_without_any_figures_says_that_it_was_not_measured(make_page):
-    text = Reader(render(make_page(figures={}, mistakes=(), history=[], best_epoch=None))).text
+    page = make_page(sides={}, mistakes=(), history=[], about={"best_epoch": None})
+    text = Reader(render(page)).text
     assert "How good it is has not been measured" in text
     assert "The test images have not been looked at." in text
     assert "Confusion matrix" not in text
 
 
 def test_a_run_without_a_test_split_says_so(make_page):
-    page = make_page()
-    counts = {name: {"train": 70, "val": 15, "test": 0} for name in page.classes}
-    html = render(replace(page, counts=counts, figures={"val": page.figures["val"]}))
-    assert "No images were kept for testing" in Reader(html).text
+    page = val_only(make_page(counts={"train": 70, "val": 15}))
+    assert "No images were kept for testing" in Reader(render(page)).text
 
 
 def test_a_finished_run_with_test_figures_has_no_warning(make_page):
@@ -136,21 +144,13 @@ def test_a_finished_run_with_test_figures_has_no_warning(make_page):
 
 
 def test_an_empty_test_split_is_drawn_without_figures(make_page):
-    page = make_page()
-    empty = page.figures["test"] | {
-        "n": 0,
-        "accuracy": None,
-        "intervals": {},
-        "confusion": [[0] * 3] * 3,
-    }
-    assert "has not been measured" in Reader(render(replace(page, figures={"test": empty}))).text
+    page = changed(make_page(), n=0, accuracy=None, intervals={}, confusion=[[0] * 3] * 3)
+    assert "has not been measured" in Reader(render(page)).text
 
 
 def test_a_figure_that_is_not_defined_is_a_dash_that_explains_itself(make_page):
-    page = make_page()
-    row = {"support": 0, "precision": None, "recall": float("nan"), "f1": None, "intervals": {}}
-    page.figures["test"]["per_class"]["2"] = row
-    reader = Reader(render(page))
+    none = {"precision": None, "recall": float("nan"), "f1": None, "average_precision": None}
+    reader = Reader(render(with_class(make_page(), "2", none)))
     dashes = [a["title"] for tag, a in reader.tags if tag == "abbr"]
     assert dashes.count("not defined: no test image is of this class") == 4  # and its precision
     assert "not defined for these images" in dashes  # the ROC-AUC
@@ -176,8 +176,7 @@ def test_the_number_of_mistakes_in_all_is_told_beside_those_shown(make_page):
 
 
 def test_an_image_without_a_guess_is_a_mistake_outside_the_matrix(make_page):
-    page = make_page()
-    page.figures["test"] |= {"n": 31, "accuracy": 28 / 31, "no_guess": 1}
+    page = changed(make_page(), n=31, accuracy=28 / 31, no_guess=1)
     text = Reader(render(page)).text
     assert "28 right 3 wrong" in text
     assert "1 image got no guess, since the scores are not finite; it counts as wrong" in text
@@ -185,8 +184,7 @@ def test_an_image_without_a_guess_is_a_mistake_outside_the_matrix(make_page):
 
 
 def test_no_mistakes_are_told_in_words(make_page):
-    page = make_page(mistakes=())
-    page.figures["test"]["accuracy"] = 1.0
+    page = changed(make_page(mistakes=()), accuracy=1.0)
     assert "There are no mistakes on the test images." in Reader(render(page)).text
 
 
@@ -208,10 +206,7 @@ def test_counts_by_class_and_split_have_their_sums(make_page):
 
 
 def test_tables_sort_by_buttons_and_missing_values_have_no_key(make_page):
-    page = make_page()
-    row = page.figures["test"]["per_class"]["2"]
-    page.figures["test"]["per_class"]["2"] = row | {"recall": None}
-    reader = Reader(render(page))
+    reader = Reader(render(with_class(make_page(), "2", {"recall": None})))
     kinds = [a.get("class") for tag, a in reader.tags if tag == "th" and a.get("scope") == "col"]
     assert sum(kind is not None for kind in kinds) == 4 + 6 + 5  # all figures, classes, images
     keys = [a["data-value"] for tag, a in reader.tags if tag == "td" and a.get("class") == "recall"]
@@ -221,7 +216,7 @@ def test_tables_sort_by_buttons_and_missing_values_have_no_key(make_page):
 def test_the_command_the_settings_and_the_circumstances_are_there(make_page):
     text = Reader(render(make_page())).text
     assert "fieldmark train digits --model small" in text
-    assert "model: name: small" in text
+    assert "model: name: small weights: a.pth" in text
     assert "1 min 23 s" in text
     assert text.count("Training1 min 23 s") == 2  # in short, and among the circumstances
     assert "1 March 2026, 14:05" in text
@@ -248,10 +243,7 @@ def test_every_figure_stands_in_a_folded_table_and_what_is_not_defined_is_left_o
 
 
 def test_every_figure_of_a_class_stands_beside_its_interval(make_page):
-    page = make_page()
-    row = page.figures["test"]["per_class"]["2"]
-    bounds = row["intervals"] | {"roc_auc": [0.934, 0.998]}
-    page.figures["test"]["per_class"]["2"] = row | {"roc_auc": 0.987, "intervals": bounds}
+    page = with_class(make_page(), "2", {"roc_auc": 0.987}, {"roc_auc": (0.934, 0.998)})
     html = render(page)
     table = html[html.index('id="classes"') :]
     text = Reader(table[: table.index("</table>")]).text.replace("\N{NO-BREAK SPACE}", " ")
@@ -264,8 +256,7 @@ def test_every_figure_of_a_class_stands_beside_its_interval(make_page):
 
 
 def test_classes_without_intervals_have_no_words_for_them(make_page):
-    page = make_page()
-    text = Reader(render(replace(page, figures={"val": page.figures["val"]}))).text
+    text = Reader(render(val_only(make_page()))).text
     assert "1 10 90.0 % 90.0 % 90.0 % 92.5 %" in text
     assert "The small numbers" not in text
 
@@ -288,8 +279,8 @@ def test_areas_under_curves_are_columns_only_where_a_class_has_one(make_page):
     text = Reader(render(page)).text
     assert "Average precision" in text
     assert "92.5 %" in text
-    for row in page.figures["test"]["per_class"].values():
-        row["average_precision"] = None
+    for name in "123":
+        page = with_class(page, name, {"average_precision": None})
     assert "Average precision" not in Reader(render(page)).text
 
 
@@ -310,39 +301,41 @@ def test_confused_classes_stand_side_by_side_with_their_counts(make_page, pictur
 
 
 def test_the_findings_are_told_and_so_is_that_there_are_none(make_page):
-    note = Note("small", "warning", "2 images are small.", ("a.png",))
-    text = Reader(render(make_page(findings=(note,)))).text
+    told = {"findings": (Finding("small", "warning", "2 images are small.", ("a.png",)),)}
+    text = Reader(render(make_page(told=told))).text
     assert "1 warning before the training." in text
     assert "2 images are small." in text
-    assert "Nothing to mend was found" in render(make_page(findings=()))
-    assert "Data health" not in render(make_page())
+    assert "Nothing to mend was found" in render(make_page())
 
 
 def test_calibration_is_shown_where_there_is_a_reliability_diagram(make_page):
     page = make_page()
     assert 'id="calibration"' not in render(page)
-    page.figures["test"] = calibrated(page.figures["test"])
+    drawn = calibrated(page.metrics.sides["test"])
+    page = changed(page, reliability=drawn.reliability, answers=drawn.answers)
     assert 'id="calibration"' in render(page)
 
 
 def test_how_the_split_was_made_is_told(make_page):
-    assert "One in seven." in Reader(render(make_page(split_words=("One in seven.",)))).text
+    told = {"split_notes": ("One in seven.",)}
+    assert "One in seven." in Reader(render(make_page(told=told))).text
 
 
 def test_the_time_is_told_in_shares_the_longest_first(make_page):
-    timing = Timing((("forward", 1.0), ("reading", 3.0), ("nothing", 0.0)), "Read faster.")
-    text = Reader(render(make_page(timing=timing)).replace("><", "> <")).text
-    assert "Read faster. reading 75.0 % 3.0 s forward 25.0 % 1.0 s" in text
-    assert "nothing" not in text
+    times = {"forward": 1.0, "reading": 3.0, "waiting": 3.0, "heads": 0.0, "whole": 4.0}
+    text = Reader(render(make_page(about={"times": times})).replace("><", "> <")).text
+    assert "little to gain. reading images 75.0 % 3.0 s forward 25.0 % 1.0 s" in text
+    assert "training heads" not in text
 
 
 def test_seconds_an_epoch_stand_beside_the_time(make_page):
-    model = make_page().model | {"seconds_an_epoch": 2.5}
-    assert "1 min 23 s, 2.5 s an epoch" in Reader(render(make_page(model=model))).text
+    history = [{"epoch": k, "seconds": k, "stage": 1 + (k > 1)} for k in (1, 2, 3)]
+    text = Reader(render(make_page(history=history))).text
+    assert "1 min 23 s, 2.5 s an epoch" in text  # the median of the last stage
 
 
 def test_notes_are_shown(make_page):
-    html = render(make_page(notes=("2 files could not be read.",)))
+    html = render(make_page(told={"notes": ("2 files could not be read.",)}))
     assert "Worth knowing 2 files could not be read." in Reader(html).text
 
 

@@ -1,12 +1,14 @@
 """The section on scores: what it draws, and what it says of when to answer."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.selective import answer_curve
+from fieldmark.metrics_json import Answer, Bin, Calibration, Change, Figures
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec
 from fieldmark.report.reliability import (
@@ -14,44 +16,45 @@ from fieldmark.report.reliability import (
     calibration_part,
     reliability_chart,
     saying,
-    sureness,
     targets,
 )
 from fieldmark.report.skeleton import environment
+from fieldmark.report.words import sureness
 from fieldmark.use.abstention import abstention
 
 BINS = [
-    {"low": 0.4, "high": 0.467, "n": 3, "confidence": 0.45, "accuracy": 1 / 3},
-    {"low": 0.867, "high": 0.933, "n": 46, "confidence": 0.9, "accuracy": 40 / 46},
-    {"low": 0.933, "high": 1.0, "n": 151, "confidence": 0.99, "accuracy": 0.98},
+    Bin(0.4, 0.467, 3, 0.45, 1 / 3),
+    Bin(0.867, 0.933, 46, 0.9, 40 / 46),
+    Bin(0.933, 1.0, 151, 0.99, 0.98),
 ]
 VAL = [
-    {"score": 0.99, "share": 0.5, "accuracy": 1.0},
-    {"score": 0.9, "share": 0.8, "accuracy": 0.95},
-    {"score": 0.3, "share": 1.0, "accuracy": 0.85},
+    Answer(0.99, 0.5, 1.0),
+    Answer(0.9, 0.8, 0.95),
+    Answer(0.3, 1.0, 0.85),
 ]
 TEST = [
-    {"score": 0.995, "share": 0.4, "accuracy": 1.0},
-    {"score": 0.91, "share": 0.75, "accuracy": 0.9},
-    {"score": 0.4, "share": 1.0, "accuracy": 0.8},
+    Answer(0.995, 0.4, 1.0),
+    Answer(0.91, 0.75, 0.9),
+    Answer(0.4, 1.0, 0.8),
 ]
 CURVES = {  # of 200 images each
     "val": ((0.99, 100, 100), (0.9, 160, 152), (0.3, 200, 170)),
     "test": ((0.995, 80, 80), (0.91, 150, 135), (0.4, 200, 160)),
 }
-CALIBRATION = {
-    "temperature": 1.314,
-    "fitted_on": "val",
-    "n": 90,
-    "val": {"before": {"log_loss": 0.5, "ece": 0.04}, "after": {"log_loss": 0.4, "ece": 0.01}},
-    "test": {"before": {"log_loss": None, "ece": None}, "after": {"log_loss": None, "ece": None}},
-}
+CALIBRATION = Calibration(
+    temperature=1.314,
+    n=90,
+    sides={
+        "val": Change({"log_loss": 0.5, "ece": 0.04}, {"log_loss": 0.4, "ece": 0.01}),
+        "test": Change({"log_loss": None, "ece": None}, {"log_loss": None, "ece": None}),
+    },
+)
 
 
 def figures(answers):
-    accuracy = answers[-1]["accuracy"]
-    found = {"n": 200, "accuracy": accuracy, "ece": 0.03, "reliability": BINS, "answers": answers}
-    return found | {"intervals": {"ece": [0.01, 0.05]}}
+    values = {"accuracy": answers[-1].accuracy, "ece": 0.03}
+    found = Figures(200, values, intervals={"ece": (0.01, 0.05)})
+    return replace(found, reliability=tuple(BINS), answers=tuple(answers))
 
 
 def drawn(figures, calibration=None, curves=CURVES, **options):
@@ -65,9 +68,9 @@ def test_a_bin_near_ninety_per_cent_is_said_in_words():
 
 
 def test_a_bin_of_few_images_is_not_what_is_said():
-    few = [{**BINS[1], "n": 9}, BINS[2]]
+    few = [replace(BINS[1], n=9), BINS[2]]
     assert saying(few).startswith("When it says about 99.0 %")
-    assert saying([{**BINS[1], "n": 1}]).endswith("(1 image).")
+    assert saying([replace(BINS[1], n=1)]).endswith("(1 image).")
 
 
 def test_the_diagram_has_a_dot_a_bin_and_the_same_in_words():
@@ -83,7 +86,7 @@ def test_the_diagram_has_a_dot_a_bin_and_the_same_in_words():
 
 
 def test_a_diagram_of_one_image_can_be_drawn():
-    one = [{"low": 0.933, "high": 1.0, "n": 1, "confidence": 1.0, "accuracy": 0.0}]
+    one = [Bin(0.933, 1.0, 1, 1.0, 0.0)]
     assert "0 % right of 1 image" in reliability_chart(one).words
 
 
@@ -177,20 +180,20 @@ def test_new_images_are_called_new():
 
 
 def test_figures_without_a_diagram_have_no_section():
-    assert calibration_part({"test": {"n": 3, "accuracy": 0.5}}, CALIBRATION, CURVES) is None
+    assert calibration_part({"test": Figures(3, {"accuracy": 0.5})}, CALIBRATION, CURVES) is None
     assert calibration_part({}, None, {}) is None
     assert drawn({}, None).strip() == ""
 
 
 def test_no_value_of_a_figure_breaks_the_section():
-    bare = figures(TEST) | {"ece": None, "intervals": {}, "accuracy": None, "answers": []}
+    bare = replace(figures(TEST), values={}, intervals={}, answers=())
     assert "Over all scores" not in drawn({"test": bare}, None)
     assert "Answering less" not in drawn({"test": bare}, None)
 
 
 def test_with_groups_nothing_has_an_interval_that_counts_images_one_by_one():
-    figures = {"test": {"n": 200, "accuracy": 0.9, "ece": 0.03, "reliability": BINS, "groups": 4}}
-    found = calibration_part(figures, CALIBRATION, CURVES)
+    grouped = replace(figures(TEST), groups=4)
+    found = calibration_part({"test": grouped}, CALIBRATION, CURVES)
     assert not found["bounds"]
     assert [row["test"]["interval"] for row in found["targets"] if row["test"]]
     assert not any(row["test"]["interval"] for row in found["targets"] if row["test"])

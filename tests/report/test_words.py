@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from fieldmark.metrics_json import Figures
 from fieldmark.report.words import (
     MISSING,
     decimal,
@@ -104,8 +105,8 @@ def test_long_names_are_counted_not_told():
 
 
 def test_a_headline_without_interval_or_figure():
-    assert headline("val", {"n": 1, "accuracy": 1.0}) == (
+    assert headline("val", Figures(1, {"accuracy": 1.0})) == (
         "Right on 100 % of 1 validation image",
         "",
     )
-    assert headline("test", {"n": 0, "accuracy": None})[0].endswith("has not been measured")
+    assert headline("test", Figures(0, {"accuracy": None}))[0].endswith("has not been measured")

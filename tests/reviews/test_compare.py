@@ -50,7 +50,7 @@ def test_runs_too_close_to_tell_are_said_to_be_with_what_would_tell(pair_of):
 
 def test_figures_are_of_the_predictions_at_the_runs_temperature(pair_of):
     runs = pair_of(table_of(60), table_of(60, seed=1), temperature=3.0)
-    found = compared(*runs, metric="log_loss").contenders[1].figures["log_loss"]
+    found = compared(*runs, metric="log_loss").runs[1].figures["log_loss"]
     plain, warm = (figures(Predictions(table_of(60, seed=1)), temperature=t) for t in (1.0, 3.0))
     assert found == pytest.approx(warm["log_loss"])
     assert abs(found - plain["log_loss"]) > 0.1
@@ -68,7 +68,7 @@ def test_each_run_has_its_own_temperature(tmp_path):
     runs = [write_run(tmp_path / f"{t}", table, temperature=t) for t in (1.0, 4.0)]
     found = compared(*runs, metric="log_loss")
     wanted = figures(Predictions(table), temperature=4.0)["log_loss"]
-    assert found.contenders[1].figures["log_loss"] == pytest.approx(wanted)
+    assert found.runs[1].figures["log_loss"] == pytest.approx(wanted)
     difference = found.pairings[0].differences["log_loss"]
     assert difference.second == pytest.approx(wanted)
     assert difference.value > 0
@@ -113,7 +113,7 @@ def test_groups_of_either_count_whichever_is_named_first(pair_of):
     for pair in (runs, runs[::-1]):
         found = compared(*pair)
         assert found.pairings[0].groups == 12
-        names = [each.name for each in found.contenders]
+        names = [each.name for each in found.runs]
         assert found.notes()[0] == (
             f"{names[1]} and {names[0]}: only b has groups; these count as one each for both"
         )
@@ -221,17 +221,17 @@ def test_an_evaluation_is_compared_like_a_run(tmp_path):
         for seed, run in enumerate(runs)
     ]
     found = compared(*folders)
-    assert [each.name for each in found.contenders] == ["a/new-1", "b/new-1"]
-    assert found.contenders[0].temperature == 2.0
-    assert found.contenders[0].setting("model.name") == "small_cnn"
-    assert found.contenders[0].history == []
+    assert [each.name for each in found.runs] == ["a/new-1", "b/new-1"]
+    assert found.runs[0].temperature == 2.0
+    assert found.runs[0].setting("model.name") == "small_cnn"
+    assert found.runs[0].history == []
     assert found.pairings[0].images == 70
 
 
 def test_runs_of_one_name_are_called_by_their_folders_too(tmp_path):
     runs = [write_run(tmp_path / above / "x", table_of(40)) for above in ("one", "two")]
     other = write_run(tmp_path / "y", table_of(40, seed=1))
-    names = [each.name for each in compared(*runs, other).contenders]
+    names = [each.name for each in compared(*runs, other).runs]
     assert names == ["one/x", "two/x", "y"]
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import signal
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -67,21 +68,18 @@ def folders(run):
 
 def test_stored_figures_are_those_of_metrics_json(run):
     kept = run.read_metrics()
-    assert evaluate_stored(str(run.path), Asked(), QUIET) == {
-        side: kept[side] for side in ("val", "test")
-    }
+    assert evaluate_stored(str(run.path), Asked(), QUIET).sides == kept.sides
 
 
 def test_stored_figures_by_a_column_are_those_of_the_filtered_table(run):
-    found = evaluate_stored(str(run.path), Asked(("site",)), QUIET)["by"]["site"]
+    found = evaluate_stored(str(run.path), Asked(("site",)), QUIET).by["site"]
     frame = Predictions.read(run.predictions).of_split("test").frame
     sites = Samples.read(run.samples).frame.select("path", "site")
     of_b = frame.join(sites, on="path").filter(pl.col("site") == "B").drop("site")
     alone = figures(Predictions(of_b), temperature=run.read_temperature(), with_intervals=True)
     assert list(found) == ["A", "B"]
-    assert found["B"] == {name: alone[name] for name in found["B"]}
-    assert {"accuracy", "macro_f1", "intervals", "per_class", "ece"} <= set(found["B"])
-    assert found["A"]["n"] + found["B"]["n"] == run.read_metrics()["test"]["n"]
+    assert found["B"] == replace(alone, confusion=None, reliability=None, answers=None)
+    assert found["A"].n + found["B"].n == run.read_metrics().sides["test"].n
 
 
 def test_the_temperature_of_the_run_is_that_of_its_figures(run):
@@ -89,8 +87,8 @@ def test_the_temperature_of_the_run_is_that_of_its_figures(run):
     (run.path / "model.json").write_text(json.dumps({**info, "temperature": 3.0}))
     found = evaluate_stored(str(run.path), Asked(("site",)), QUIET)
     hot = figures(Predictions.read(run.predictions).of_split("val"), temperature=3.0)
-    assert found["val"]["log_loss"] == hot["log_loss"]
-    assert found["val"]["log_loss"] != run.read_metrics()["val"]["log_loss"]
+    assert found.sides["val"]["log_loss"] == hot["log_loss"]
+    assert found.sides["val"]["log_loss"] != run.read_metrics().sides["val"]["log_loss"]
 
 
 def test_a_stored_page_is_written_where_it_is_asked_for(run, tmp_path):
@@ -123,34 +121,31 @@ def test_images_of_no_known_class_have_no_figures(run):
 
 
 def test_pages_tell_when_to_answer_as_predict_does(run, others, tmp_path, monkeypatch):
-    pages = {}
-
-    def remember(page):
-        pages[type(page).__name__ + page.title] = page
-        return ""
-
-    monkeypatch.setattr("fieldmark.reviews.evaluation_page.render", remember)
+    pages = []
+    monkeypatch.setattr(
+        "fieldmark.reviews.evaluate_page.render", lambda *page: pages.append(page) or ""
+    )
     evaluate_stored(str(run.path), Asked(page=tmp_path / "p.html"), QUIET)
     info = read_info(run.path / "model.json")
-    (page,) = pages.values()
-    assert page.answers["val"] == info.answers
+    ((found, _, tested),) = pages
+    assert found.answers == info.answers
     table = Predictions.read(run.predictions).of_split("test")
-    assert page.answers["test"] == curve_of(table, info.temperature)
+    assert tested == curve_of(table, info.temperature)
     pages.clear()
     look(run, others)
-    (page,) = pages.values()
-    assert page.answers["val"] == info.answers
-    assert page.answers["test"][-1][1] == 18
+    ((found, _, tested),) = pages
+    assert found.answers == info.answers
+    assert tested[-1][1] == 18
 
 
 def test_the_report_of_a_run_answers_by_its_bundle(table, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr("fieldmark.runs.outcome.render", lambda page: seen.append(page) or "")
+    monkeypatch.setattr("fieldmark.report.page.render", lambda page: seen.append(page) or "")
     run = train(table, tmp_path, "answering", epochs="1")
     info = read_info(run.path / "model.json")
     assert info.answers
-    assert seen[0].answers["val"] == info.answers
-    assert seen[0].answers["test"][-1][1] == run.read_metrics()["test"]["n"]
+    assert seen[0].info.answers == info.answers
+    assert seen[0].tested[-1][1] == run.read_metrics().sides["test"].n
 
 
 def test_the_whole_curve_has_a_row_a_score():
@@ -190,42 +185,42 @@ def test_new_images_have_a_folder_that_carries_its_proof(run, others):
         "report.html",
         "manifest.json",
     }
-    assert folder.read_metrics() == json.loads(json.dumps(found))
+    assert folder.read_metrics() == found
     table = Predictions.read(folder.predictions)
     again = figures(table, temperature=folder.read_temperature(), with_intervals=True)
-    assert found["test"] == again
-    assert found["classes"] == ["blue", "green", "red"]
-    about = found["about"]
-    assert about["samples_hash"] == Samples.read(folder.samples).hash()
-    assert {"seed", "command", "finished", "versions", "machine", "run"} <= set(about)
+    assert found.sides["test"] == again
+    assert found.classes == ("blue", "green", "red")
+    about = found.about
+    assert about.samples_hash == Samples.read(folder.samples).hash()
+    assert {"seed", "command", "finished", "versions", "machine", "run"} <= set(about.to_json())
     assert folder.read_manifest()["evaluation_of"] == "run"
     look(run, others)
     assert folders(run) == ["others-1", "others-2"]
 
 
 def test_calibration_of_new_images_is_that_of_the_runs_temperature(run, others):
-    its, found = run.read_metrics()["calibration"], look(run, others)
-    assert found["calibration"]["temperature"] == its["temperature"]
-    assert found["calibration"]["test"]["after"]["ece"] == found["test"]["ece"]
-    assert "val" not in found["calibration"]
+    its, found = run.read_metrics().calibration, look(run, others)
+    assert found.calibration.temperature == its.temperature
+    assert found.calibration.sides["test"].after["ece"] == found.sides["test"]["ece"]
+    assert "val" not in found.calibration.sides
 
 
 def test_classes_are_matched_by_name_in_any_order(run, others, tmp_path):
-    whole = look(run, others)["test"]
+    whole = look(run, others).sides["test"]
     rows = [f"{path},{path.parent.name}" for path in sorted(others.glob("*/*.png"))]
     table = tmp_path / "turned.csv"
     table.write_text("\n".join(["image,label", *reversed(rows)]) + "\n")
-    turned = look(run, table, images=str(others))["test"]
-    assert turned["confusion"] == whole["confusion"]
+    turned = look(run, table, images=str(others)).sides["test"]
+    assert turned.confusion == whole.confusion
     assert turned["accuracy"] == whole["accuracy"]
     assert turned["log_loss"] == pytest.approx(whole["log_loss"], rel=1e-6)
 
 
 def test_only_some_of_the_classes_are_figures_over_these(run, others):
     shutil.rmtree(others / "blue")
-    found = look(run, others)["test"]
-    assert found["absent"] == ["blue"]
-    assert found["n"] == 12
+    found = look(run, others).sides["test"]
+    assert found.absent == ("blue",)
+    assert found.n == 12
 
 
 def test_unknown_classes_are_counted_kept_and_left_out(run, others, capsys):
@@ -235,8 +230,8 @@ def test_unknown_classes_are_counted_kept_and_left_out(run, others, capsys):
     console = type(QUIET)()
     asked = Asked(command="it")
     found = evaluate_new(str(run.path), DataSettings(source=str(others)), asked, console)
-    assert found["unknown_classes"] == {"bleu": 6, "violet": 5}
-    assert (found["test"]["n"], found["test"]["unknown"]) == (6, 11)
+    assert found.unknown_classes == {"bleu": 6, "violet": 5}
+    assert (found.sides["test"].n, found.sides["test"].unknown) == (6, 11)
     assert (
         "note: 11 images of 'bleu' (6) and 'violet' (5), which the model does not know, are out; "
         "did you mean 'blue' by 'bleu'?"
@@ -271,8 +266,8 @@ def test_several_labels_an_image_are_refused(run, others, tmp_path):
 
 def test_figures_of_new_images_by_their_own_columns(run, others):
     found = look(run, with_sites(others), "site", "day")
-    assert {name: its["n"] for name, its in found["by"]["site"].items()} == {"A": 12, "B": 6}
-    assert list(found["by"]["day"]) == ["0", "1", "2", "3", "4", "5"]
+    assert {name: its.n for name, its in found.by["site"].items()} == {"A": 12, "B": 6}
+    assert list(found.by["day"]) == ["0", "1", "2", "3", "4", "5"]
     report = (run.evaluations / "labels.csv-1" / "report.html").read_text()
     assert "By site" in report
     assert "By day" in report
@@ -280,8 +275,8 @@ def test_figures_of_new_images_by_their_own_columns(run, others):
 
 def test_a_group_column_goes_by_its_own_name(run, others):
     found = look(run, with_sites(others), "site", group_column="site")
-    assert found["test"]["groups"] == 2
-    assert list(found["by"]["site"]) == ["A", "B"]
+    assert found.sides["test"].groups == 2
+    assert list(found.by["site"]) == ["A", "B"]
 
 
 def test_a_column_of_groups_that_is_not_used_is_pointed_out(table, others, tmp_path, capsys):
@@ -315,7 +310,7 @@ def test_a_full_disk_leaves_no_folder(run, others, monkeypatch):
     def full(*_):
         raise DiskError("x: the disk is full; free some space and try again")
 
-    monkeypatch.setattr("fieldmark.reviews.evaluate.write_json", full)
+    monkeypatch.setattr("fieldmark.metrics_json.write_json", full)
     with pytest.raises(DiskError):
         look(run, others)
     assert folders(run) == []
@@ -324,7 +319,7 @@ def test_a_full_disk_leaves_no_folder(run, others, monkeypatch):
 @pytest.mark.parametrize(
     "point",
     [
-        "fieldmark.reviews.evaluate:write_json",
+        "fieldmark.metrics_json:write_json",
         "fieldmark.reviews.evaluate:write_page",
         "fieldmark.rundir:RunDir.write_manifest",
     ],

@@ -9,7 +9,7 @@ from comparedruns import table_of, write_evaluation, write_run
 from fieldmark.errors import RunError, SettingsError
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
-from fieldmark.reviews.contender import read_contenders
+from fieldmark.reviews.compared_run import read_runs
 from fieldmark.reviews.long_table import SCHEMA, long_table, refuse_taken, write
 
 
@@ -22,7 +22,7 @@ def runs(tmp_path):
 
 
 def table(*runs):
-    return long_table(read_contenders([str(run.path) for run in runs]))
+    return long_table(read_runs([str(run.path) for run in runs]))
 
 
 def test_every_epoch_and_the_final_figures_have_a_row_each(runs):

@@ -41,11 +41,11 @@ def test_a_run_folder_holds_what_it_should(a_run):
         "manifest.json",
     }
     metrics = a_run.read_metrics()
-    assert metrics["classes"] == ["blue", "green", "red"]
-    assert metrics["test"]["n"] == len(predictions(a_run).filter(pl.col("split") == "test"))
-    low, high = metrics["test"]["intervals"]["accuracy"]
-    assert low <= metrics["test"]["accuracy"] <= high
-    assert "intervals" not in metrics["val"]
+    assert metrics.classes == ("blue", "green", "red")
+    assert metrics.sides["test"].n == len(predictions(a_run).filter(pl.col("split") == "test"))
+    low, high = metrics.sides["test"].intervals["accuracy"]
+    assert low <= metrics.sides["test"]["accuracy"] <= high
+    assert metrics.sides["val"].intervals == {}
     columns = history(a_run).columns
     assert columns[:4] == ["epoch", "lr", "train_loss", "val_loss"]
     assert {"train_accuracy", "val_accuracy", "val_macro_f1", "val_roc_auc"} <= set(columns)
@@ -83,8 +83,8 @@ def test_labels_of_the_test_change_the_test_figures_alone(photos, tmp_path):
     assert infos[0].temperature == infos[1].temperature != 1
     assert infos[0].answers == infos[1].answers != ()
     assert infos[0].thresholds == infos[1].thresholds
-    assert one.read_metrics()["val"] == other.read_metrics()["val"]
-    assert one.read_metrics()["test"] != other.read_metrics()["test"]
+    assert one.read_metrics().sides["val"] == other.read_metrics().sides["val"]
+    assert one.read_metrics().sides["test"] != other.read_metrics().sides["test"]
 
 
 def _train_on(samples, out, name):
@@ -104,7 +104,7 @@ def _with_other_test_labels(samples):
 
 def test_it_learns(photos, tmp_path):
     run = train(photos, tmp_path, "run", "augment=none", epochs="20")
-    assert run.read_metrics()["test"]["accuracy"] == 1.0
+    assert run.read_metrics().sides["test"]["accuracy"] == 1.0
 
 
 def test_it_memorises_eight_images(tmp_path):
@@ -126,17 +126,17 @@ def test_shuffled_labels_score_chance_and_the_interval_says_so(tmp_path):
     options = {"out": str(tmp_path), "name": "run", "epochs": "6"}
     resolved = gather("digits", words, options)
     run = train_run(resolved, QUIET, "a test", Dataset(shuffled))
-    found = run.read_metrics()["test"]
-    low, high = found["intervals"]["accuracy"]
+    found = run.read_metrics().sides["test"]
+    low, high = found.intervals["accuracy"]
     assert low < 0.1 < high
-    low, high = found["intervals"]["roc_auc"]
+    low, high = found.intervals["roc_auc"]
     assert low < 0.5 < high
 
 
 def test_without_validation_the_last_weights_of_all_images_are_kept(photos, tmp_path):
     run = train(photos, tmp_path, "run", "data.val=none")
-    assert run.read_metrics()["about"]["best_epoch"] == 3
-    assert "val" not in run.read_metrics()
+    assert run.read_metrics().about.best_epoch == 3
+    assert "val" not in run.read_metrics().sides
     assert not [name for name in history(run).columns if name.startswith("val_")]
     samples = Samples.read(run.samples)
     assert len(samples.rows("val")) == 0

@@ -48,7 +48,7 @@ def test_predictions_of_a_frozen_network_are_those_of_the_bundle(photos, weights
 def test_several_heads_are_tried_and_the_best_by_validation_is_kept(photos, weights, tmp_path):
     words = ("features.rates=[1e-5, 1e-2]", "features.seeds=[0, 1]", "features.heads=[linear, mlp]")
     run = train(photos, tmp_path, "run", *weights, "model.freeze=true", *words)
-    tried = run.read_metrics()["about"]["heads_tried"]
+    tried = run.read_metrics().about.heads_tried
     assert [(t["head"], t["seed"], t["lr"]) for t in tried] == [
         (head, seed, lr) for head in ("linear", "mlp") for seed in (0, 1) for lr in (1e-5, 1e-2)
     ]
@@ -113,7 +113,7 @@ def test_a_head_that_was_trained_to_its_end_goes_before_one_that_ran_away(
 ):
     words = (*weights, "model.freeze=true", "features.rates=[1e38, 1e-6]")
     run = train(photos, tmp_path, "run", *words)
-    tried = run.read_metrics()["about"]["heads_tried"]
+    tried = run.read_metrics().about.heads_tried
     assert [each["kept"] for each in tried] == [False, True]
     assert "lower --lr" in tried[0]["error"]
 

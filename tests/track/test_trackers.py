@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -17,6 +18,7 @@ from trackedruns import (
 )
 
 from fieldmark.console import Console
+from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings, TrackSettings
 from fieldmark.track import trackers
@@ -25,7 +27,7 @@ from fieldmark.track.trackers import KINDS, Trackers, check_trackers, quiet
 from fieldmark.track.wandb import mode
 
 ROW = {"epoch": 1, "seconds": 0.5, "lr": 0.1, "train_loss": 2.0, "val_macro_f1": float("nan")}
-METRICS = {"task": "single-label", "classes": ["a", "b"]}
+METRICS = Metrics(classes=("a", "b"))
 
 
 def to(*names):
@@ -79,10 +81,10 @@ def test_parameters_are_plain_values_by_dotted_name():
 
 
 def test_the_end_has_the_figures_of_test_images_with_both_ends_of_their_intervals():
-    about = {"absent": ["c"], "unknown": 0, "no_guess": 1, "per_class": {}}
-    figures = {"n": 4, "accuracy": 0.75, "roc_auc": None, "confusion": [[2, 0], [1, 1]], **about}
-    test = {**figures, "intervals": {"accuracy": [0.2, 0.9], "roc_auc": [None, None]}}
-    end = end_of({**METRICS, "val": figures, "test": test}, 7)
+    values = {"accuracy": 0.75, "roc_auc": None}
+    val = Figures(4, values, absent=("c",), no_guess=1, confusion=[[2, 0], [1, 1]])
+    test = replace(val, intervals={"accuracy": (0.2, 0.9), "roc_auc": (None, None)})
+    end = end_of(replace(METRICS, sides={"val": val, "test": test}), 7)
     assert end.values == {
         "test/n": 4,
         "test/unknown": 0,
@@ -241,11 +243,11 @@ def test_a_tensorboard_folder_that_cannot_be_made_is_told_and_no_more(tmp_path, 
 def once(points, run, epochs):
     """Whether (name, step, value) are each epoch's figures once, and the test's at the end."""
     found = {(name, step): value for name, step, value in points}
-    test = run.read_metrics()["test"]
+    test = run.read_metrics().sides["test"]
     end = {
-        ("test/n", epochs): test["n"],
+        ("test/n", epochs): test.n,
         ("test/accuracy", epochs): test["accuracy"],
-        ("test/accuracy_high", epochs): test["intervals"]["accuracy"][1],
+        ("test/accuracy_high", epochs): test.intervals["accuracy"][1],
     }
     sent = {key: value for key, value in found.items() if not key[0].startswith("test/")}
     return (
@@ -293,7 +295,7 @@ def _each_has_all(run, epochs):
     """Each epoch once, the final figures at the last one, settings, picture and files."""
     assert once(in_event_files(run), run, epochs)
     assert once(_mlflow_points(run, epochs), run, epochs)
-    _wandb_has_all(run, run.read_metrics()["test"])
+    _wandb_has_all(run, run.read_metrics().sides["test"])
 
 
 def _mlflow_points(run, epochs):

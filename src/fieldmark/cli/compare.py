@@ -33,14 +33,14 @@ def command(
     from fieldmark.reviews import long_table
     from fieldmark.reviews.compare import as_json as in_json
     from fieldmark.reviews.compare import as_lines, compare
-    from fieldmark.reviews.comparison_page import write_page
+    from fieldmark.reviews.compare_page import write_page
 
     check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
     if out is not None:
         long_table.refuse_taken(out, overwrite=overwrite)
     found = compare(runs, metric=metric)
-    table = None if out is None else long_table.long_table(found.contenders)
+    table = None if out is None else long_table.long_table(found.runs)
     write_page(found, page, command_line())
     if out is not None and table is not None:
         long_table.write(out, table)

@@ -62,7 +62,10 @@ def command(
         settings = read([read_words(rest, options, data)]).settings.data
         found = evaluate_new(run, settings, asked, console, device=device)
     if as_json:
-        print(json.dumps(found, indent=2, ensure_ascii=False))
+        shown = found.to_json()
+        if data is None:
+            shown = {name: shown[name] for name in ("val", "test", "by") if name in shown}
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -8,11 +8,31 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli import compare, evaluate, inspect, models, options, predict, recipes, train
+from fieldmark.cli import (
+    compare,
+    evaluate,
+    inspect,
+    models,
+    options,
+    predict,
+    recipes,
+    report,
+    train,
+)
 from fieldmark.cli.typed import WORDS
 from fieldmark.errors import FieldmarkError, SettingsError, nearest
 
-VERBS = ("inspect", "train", "evaluate", "compare", "predict", "models", "options", "recipes")
+VERBS = (
+    "inspect",
+    "train",
+    "report",
+    "evaluate",
+    "compare",
+    "predict",
+    "models",
+    "options",
+    "recipes",
+)
 
 app = typer.Typer(
     name="fieldmark",
@@ -23,6 +43,7 @@ app = typer.Typer(
 )
 app.command("inspect")(inspect.command)
 app.command("train")(train.command)
+app.command("report")(report.command)
 app.command("evaluate")(evaluate.command)
 app.command("compare")(compare.command)
 app.command("predict")(predict.command)

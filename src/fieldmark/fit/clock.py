@@ -25,7 +25,8 @@ from typing import Any, TypeVar
 
 import torch
 
-WHOLE = "whole"
+from fieldmark.metrics_json import WHOLE
+
 STEPS = "steps"
 LATEST = 256  # events that may still lie before the GPU; older ones are read
 

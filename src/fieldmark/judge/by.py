@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -10,16 +9,15 @@ import polars as pl
 from fieldmark.data.cells import texts_in
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.judge.figures import figures
+from fieldmark.metrics_json import By, Figures
 from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
 
 NONE = "(none)"  # the value of an empty cell
 FEW_NUMBERS = 12  # different numbers that are values of their own; more are cut into quarters
 MOST_TEXTS = 100  # different texts that a table is made of
 OF_THE_IMAGE = ("group", "caption", "width", "height")  # of SAMPLE_COLUMNS, where filled
-LONG = ("confusion", "reliability", "answers")  # figures that a value goes without
 PLACE = ["path", "row", "split"]
 AGAIN = "again"  # which of a table's rows of one image a row is
-By = dict[str, dict[str, dict[str, Any]]]  # {column: {value: figures}}
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ def figures_by(
     """The figures of the predicted images by each column's values, with their intervals.
 
     values: of `values_by_column`, of these samples. A value without a predicted image is left
-    out. Where the column is the group, a value's intervals go by its images, and its figures say
-    "within_group": true. In any other column groups count, even if a value has only one.
+    out. Where the column is the group, a value's intervals go by its images, and its figures are
+    `within_group`. In any other column groups count, even if a value has only one.
     """
     named = [pl.Series(f"by:{name}", its.names) for name, its in values.items()]
     keyed, frame = (
@@ -94,7 +92,7 @@ def figures_by(
     return found
 
 
-def _figures(its: Predictions, temperature: float, *, are_groups: bool) -> dict[str, Any]:
+def _figures(its: Predictions, temperature: float, *, are_groups: bool) -> Figures:
     """The figures of the rows of one value, by images if that is a group; see `figures_by`."""
     frame = its.frame
     groups = frame["group"].unique() if are_groups and "group" in frame.columns else None
@@ -102,8 +100,7 @@ def _figures(its: Predictions, temperature: float, *, are_groups: bool) -> dict[
     if is_group:
         frame = frame.with_columns(pl.lit(None, pl.String).alias("group"))
     found = figures(replace(its, frame=frame), temperature=temperature, with_intervals=True)
-    kept = {name: value for name, value in found.items() if name not in LONG}
-    return {**kept, "within_group": True} if is_group else kept
+    return replace(found, confusion=None, reliability=None, answers=None, within_group=is_group)
 
 
 def _values(column: pl.Series, name: str) -> Values:

@@ -5,11 +5,11 @@ by it, only how sure it is: above 1 the model was too sure, below 1 not sure eno
 """
 
 import math
-from typing import Any
 
 import numpy as np
 
 from fieldmark.judge.evidence import Evidence, ratio
+from fieldmark.metrics_json import Bin, Change, Values
 from fieldmark.records import Predictions
 
 COLDEST, HOTTEST = 1e-3, 1e3
@@ -64,16 +64,16 @@ def _likeliest(below: np.ndarray, targets: np.ndarray) -> float:
     return math.exp(float(found.x))
 
 
-def before_and_after(predictions: Predictions, temperature: float) -> dict[str, Any]:
-    """log_loss and ece at a temperature of 1 and at this one: {"before": {...}, "after": {...}}.
+def before_and_after(predictions: Predictions, temperature: float) -> Change:
+    """log_loss and ece at a temperature of 1 and at this one.
 
     Of the images whose truth is among the classes; None where a figure does not exist.
     """
-    sides = {"before": 1.0, "after": temperature}
-    return {side: _fit_of(Evidence.on(predictions, each)) for side, each in sides.items()}
+    before, after = (_fit_of(Evidence.on(predictions, each)) for each in (1.0, temperature))
+    return Change(before, after)
 
 
-def _fit_of(evidence: Evidence) -> dict[str, float | None]:
+def _fit_of(evidence: Evidence) -> Values:
     loss = evidence.losses.mean() if len(evidence.losses) else math.nan
     values = {"log_loss": float(loss), "ece": calibration_error(evidence)}
     return {name: None if math.isnan(value) else value for name, value in values.items()}
@@ -96,26 +96,23 @@ def bins_of(confidence: np.ndarray) -> np.ndarray:
     return np.asarray(np.searchsorted(EDGES[1:-1], confidence, "left"))
 
 
-def reliability(evidence: Evidence) -> list[dict[str, Any]]:
+def reliability(evidence: Evidence) -> tuple[Bin, ...]:
     """What `ece` is made of: each bin of the guess's score that has an image, from low to high.
 
-    low, high:  the bin, without its lower and with its upper edge
-    n:          its images; those without a guess are in none
-    confidence: the mean score of their guesses
-    accuracy:   the share of them that is right
+    A bin is without its lower and with its upper edge; images without a guess are in none.
     """
     made = ~np.isnan(evidence.confidence)
     confidence, right = evidence.confidence[made], evidence.right[made]
     bins = bins_of(confidence)
     images = np.bincount(bins, minlength=BINS)
     sure, hits = (np.bincount(bins, values, BINS) for values in (confidence, right))
-    return [
-        {
-            "low": float(EDGES[k]),
-            "high": float(EDGES[k + 1]),
-            "n": int(images[k]),
-            "confidence": float(sure[k] / images[k]),
-            "accuracy": float(hits[k] / images[k]),
-        }
+    return tuple(
+        Bin(
+            low=float(EDGES[k]),
+            high=float(EDGES[k + 1]),
+            n=int(images[k]),
+            confidence=float(sure[k] / images[k]),
+            accuracy=float(hits[k] / images[k]),
+        )
         for k in np.flatnonzero(images)
-    ]
+    )

@@ -5,23 +5,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fieldmark.data.finding import SEVERITIES, Finding
 from fieldmark.report.thumbs import thumb
 from fieldmark.report.words import count
 
-SEVERITIES = ("error", "warning", "note")
 Shot = tuple[bytes, str, str]  # an encoded image, its type such as "image/jpeg", its caption
 
 
 @dataclass(frozen=True)
-class Note:
-    """One finding of the health check."""
+class Note(Finding):
+    """A finding with some of its pictures.
 
-    kind: str
-    severity: str  # "error", "warning" or "note"
-    sentence: str
-    files: tuple[str, ...]
+    paired: the first picture belongs beside the second, the third to the fourth.
+    """
+
     pictures: tuple[Shot, ...] = ()
-    paired: bool = False  # the first picture belongs beside the second, the third to the fourth
+    paired: bool = False
 
 
 def by_severity(notes: Sequence[Note]) -> list[dict[str, Any]]:
@@ -42,7 +41,7 @@ def by_severity(notes: Sequence[Note]) -> list[dict[str, Any]]:
     return groups
 
 
-def found_words(notes: Sequence[Note]) -> str:
+def found_words(notes: Sequence[Finding]) -> str:
     """ "1 error, 2 warnings and 1 note"; "" where there is none.
 
     Raises ValueError for a severity that is none of `SEVERITIES`.

@@ -1,99 +1,137 @@
-"""A run's report: one HTML file without network. It draws what it is given, computes nothing."""
+"""A run's report: one HTML file without network, drawn from what lies in the run's folder."""
 
-from dataclasses import dataclass, field
+import statistics
+from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.insight.pictures import PairShown, Picture
+from fieldmark.data.intake import Dataset
+from fieldmark.errors import RunError
+from fieldmark.files import write_text
+from fieldmark.insight.pictures import Galleries, galleries
+from fieldmark.judge.measure import measure
+from fieldmark.judge.selective import Curve, curve_of
+from fieldmark.metrics_json import About, Metrics
+from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.records import Predictions
 from fieldmark.report import words
-from fieldmark.report.curves import curves, stage_changes
+from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.measures import measured
-from fieldmark.report.reliability import Curves, calibration_part
-from fieldmark.report.skeleton import about_words, render_page
-from fieldmark.report.thumbs import framed
+from fieldmark.report.reliability import calibration_part
+from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.report.timing import Timing, timing_of
+from fieldmark.rundir import INFO, RunDir
+from fieldmark.settings.texts import read_yaml
 
-
-@dataclass(frozen=True)
-class Timing:
-    """Where the time of the training went, and what to do about it ("" where all is well)."""
-
-    parts: tuple[tuple[str, float], ...]  # words, seconds
-    advice: str = ""
+Counts = dict[str, dict[str, int]]  # class -> {split: images}
 
 
 @dataclass(frozen=True)
 class RunPage:
-    """Everything that the page says. What is None or missing is shown as an en dash."""
+    """What a run's page is drawn from. What is missing is shown as an en dash or left out."""
 
     title: str
-    status: str  # "done", or a sentence such as "stopped after epoch 3 of 20"
-    data: str
-    classes: tuple[str, ...]
-    counts: dict[str, dict[str, int]]  # class -> {split: images}
-    figures: dict[str, dict[str, Any]]  # "val", "test" -> what metrics.json holds of it
+    settings: str  # settings.yaml, below its first line
+    metrics: Metrics
     history: list[dict[str, float]]  # the rows of history.csv
-    best_epoch: int | None
-    monitor: str
-    mistakes: tuple[Picture, ...]
-    # name, parameters, trainable, megabytes, input, weights, seconds_an_epoch
-    model: dict[str, Any]
-    settings: str  # YAML
-    command: str
-    about: dict[str, str]  # versions, machine, seed, seconds, finished, precision, device
-    notes: tuple[str, ...]
-    # heads that were tried on the same features: head, lr, seed, best_epoch, kept, val_accuracy,
-    # val_loss
-    trials: tuple[dict[str, Any], ...] = ()
-    hits: tuple[Picture, ...] = ()  # that were nearly missed
-    pairs: tuple[PairShown, ...] = ()
-    calibration: dict[str, Any] | None = None  # as in metrics.json
-    answers: Curves = field(default_factory=dict)  # "val" of the bundle, "test" whole
-    findings: tuple[Note, ...] | None = None  # of the health check; None where none was made
-    split_words: tuple[str, ...] = ()  # sentences on how the split was made
-    timing: Timing | None = None
-    drawn: tuple[str, ...] = ()  # figures to draw by epoch, beside loss and the monitored one
-    flipped: dict[str, Any] | None = None  # "test_flip" of metrics.json
+    data: Dataset
+    info: BundleInfo | None
+    tested: Curve  # what is answered and right by score, of the test
+    pictures: Galleries
+
+
+def report(run: RunDir) -> None:
+    """Draw report.html from the run's folder. No torch, no model, and nothing else is changed.
+
+    Figures that were not made are made first. Raises RunError where there are no predictions.
+    """
+    if not run.predictions.is_file():
+        raise RunError(
+            f"{run.path}: has no predictions yet; go on with it: "
+            f"fieldmark train --resume {run.path}"
+        )
+    if not run.metrics.is_file():
+        measure(run).write(run.metrics)
+    write_text(run.report, render(read_page(run)))
+
+
+def read_page(run: RunDir) -> RunPage:
+    """A run's page from its folder; its pictures are read from where the images lie."""
+    metrics, data = run.read_metrics(), Dataset.read(run.samples)
+    predictions, info = Predictions.read(run.predictions), run.path / INFO
+    temperature = metrics.calibration.temperature if metrics.calibration else 1.0
+    shown = predictions.of_split("test" if "test" in metrics.sides else "val")
+    return RunPage(
+        title=run.name,
+        settings=run.settings.read_text(encoding="utf-8").partition("\n")[2],
+        metrics=metrics,
+        history=run.read_history(),
+        data=data,
+        info=read_info(info) if info.is_file() else None,
+        tested=curve_of(predictions.of_split("test"), temperature),
+        pictures=galleries(shown, data.samples, temperature=temperature),
+    )
 
 
 def render(page: RunPage) -> str:
     """The whole HTML text. The same page gives the same text; it is safe to write as UTF-8."""
-    split = next((name for name in ("test", "val") if page.figures.get(name)), None)
-    figures = page.figures[split] if split else {}
+    metrics, data, settings = page.metrics, page.data, read_yaml(page.settings, "settings.yaml")
+    about, train, flip = metrics.about, settings.get("train") or {}, metrics.test_flip
+    split = next((name for name in ("test", "val") if name in metrics.sides), None)
+    monitor, history, best = train.get("monitor", "accuracy"), page.history, about.best_epoch
+    timing = timing_of(about.times, settings) if about.times else None
+    answers = {"val": page.info.answers if page.info else (), "test": page.tested}
+    texts = about_texts(about, precision=(settings.get("run") or {}).get("precision"))
+    counts = data.samples.counts()
+    shown = measured(metrics.classes, metrics.sides, split)
     values = {
-        "page": page,
-        **measured(page.classes, page.figures, split),
-        "flipped": (page.flipped or {}).get(split or ""),
-        "headline": words.headline(split, figures),
-        "facts": _facts(page),
-        "totals": _totals(page.counts),
-        "curves": curves(page.history, page.monitor, page.best_epoch, page.drawn),
-        "stage_changes": stage_changes(page.history),
-        "monitor": words.metric_words(page.monitor.removeprefix("val_")),
-        "calibrated": calibration_part(page.figures, page.calibration, page.answers),
-        "mistakes": framed(page.mistakes),
-        "hits": framed(page.hits),
-        "pairs": [(pair, framed(pair.taken), framed(pair.typical)) for pair in page.pairs],
-        "findings": by_severity(page.findings or ()),
-        "found_words": found_words(page.findings or ()),
-        "timing": _timing(page.timing),
-        "about": about_words(page.about, seconds="Training"),
+        **shown,
+        "title": page.title,
+        "classes": metrics.classes,
+        "data": settings["data"]["source"],
+        "ending": (about.ending or "stopped") if about.whole is False else "",
+        "flipped": flip and flip.sides.get(split or ""),
+        "headline": words.headline(split, shown["figures"]),
+        "facts": _facts(page, counts, settings, texts),
+        "counts": counts,
+        "totals": _totals(counts),
+        "history": history,
+        "curves": curves(history, monitor, best, train.get("figures", ())),
+        "stage_changes": stage_changes(history),
+        "monitor": words.metric_words(monitor.removeprefix("val_")),
+        "best_epoch": best,
+        "head_alone": words.head_alone(train.get("stages"), history, best),
+        "trials": about.heads_tried,
+        "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
+        "pictures": page.pictures,
+        "notes": (*data.notes, *page.pictures.notes),
+        "split_notes": data.split_notes,
+        "findings": by_severity([Note(**vars(each)) for each in data.findings]),
+        "found_words": found_words(data.findings),
+        "timing": timing,
+        "spent": _spent(timing),
+        "typed": about.command,
+        "settings_text": page.settings,
+        "about": about_words(texts, seconds="Training"),
     }
     return render_page("page.html", values, sheets=("calibration.css",))
 
 
-def _facts(page: RunPage) -> dict[str, str]:
+def _facts(
+    page: RunPage, counts: Counts, settings: dict[str, Any], texts: dict[str, str]
+) -> dict[str, str]:
     """What a reader asks first, in words; what is not known is left out."""
-    model, about = page.model, page.about
+    about, info = page.metrics.about, page.info
     facts = {
-        "Task": words.task_fact(page.classes),
-        "Trained on": page.data,
-        "Images": _image_fact(page.counts),
-        "Model": _joined(model.get("name"), model.get("weights")),
-        "Parameters": _parameter_fact(model),
-        "Size": f"{model['megabytes']:.3g} MB" if words.defined(model.get("megabytes")) else "",
-        "Input": str(model.get("input") or ""),
-        "Hardware": _joined(about.get("device"), about.get("machine")),
-        "Training": _time_fact(about.get("seconds"), model.get("seconds_an_epoch")),
+        "Task": words.task_fact(page.metrics.classes),
+        "Trained on": settings["data"]["source"],
+        "Images": _image_fact(counts),
+        "Model": _joined(settings["model"]["name"], info and info.weights),
+        "Parameters": _parameter_fact(about),
+        "Size": f"{about.parameters * 4 / 1e6:.3g} MB" if about.parameters else "",
+        "Input": f"{info.spec.size} x {info.spec.size} px, RGB" if info else "",
+        "Hardware": _joined(texts.get("device"), texts.get("machine")),
+        "Training": _time_fact(about.seconds, page.history),
     }
     return {name: text for name, text in facts.items() if text}
 
@@ -102,38 +140,39 @@ def _joined(*parts: Any) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _time_fact(seconds: str | None, an_epoch: float | None) -> str:
+def _time_fact(seconds: float | None, history: Rows) -> str:
+    """How long it took, and an epoch of the last stage (the median)."""
+    last = [row["seconds"] for row in history if row.get("stage") == history[-1].get("stage")]
     return _joined(
-        words.duration(seconds) if seconds else "",
-        f"{words.duration(an_epoch)} an epoch" if words.defined(an_epoch) else "",
+        words.duration(seconds) if seconds is not None else "",
+        f"{words.duration(statistics.median(last))} an epoch" if last else "",
     )
 
 
-def _image_fact(counts: dict[str, dict[str, int]]) -> str:
+def _image_fact(counts: Counts) -> str:
     sums = _totals(counts)
     parts = ", ".join(f"{words.count(n)} {words.SPLIT_WORDS[split]}" for split, n in sums.items())
     return f"{words.count(sum(sums.values()))}: {parts}"
 
 
-def _totals(counts: dict[str, dict[str, int]]) -> dict[str, int]:
+def _totals(counts: Counts) -> dict[str, int]:
     return {split: sum(row.get(split, 0) for row in counts.values()) for split in words.SPLIT_WORDS}
 
 
-def _parameter_fact(model: dict[str, Any]) -> str:
-    total, trainable = model.get("parameters"), model.get("trainable")
-    if not words.defined(total):
+def _parameter_fact(about: About) -> str:
+    total, trained = about.parameters, about.trained
+    if total is None:
         return ""
-    if trainable == total or not words.defined(trainable):
-        return f"{words.size(total)}" + (", all trained" if trainable == total else "")
-    return f"{words.size(total)}, {words.size(trainable)} of them trained"
+    if trained == total or trained is None:
+        return f"{words.size(total)}" + (", all trained" if trained == total else "")
+    return f"{words.size(total)}, {words.size(trained)} of them trained"
 
 
-def _timing(timing: Timing | None) -> list[dict[str, Any]]:
+def _spent(timing: Timing | None) -> list[dict[str, Any]]:
     """The parts of the time, the longest first; what took none is left out."""
     parts = [(name, seconds) for name, seconds in timing.parts if seconds > 0] if timing else []
     total = sum(seconds for _, seconds in parts)
-    longest_first = sorted(parts, key=lambda part: -part[1])
     return [
         {"name": name, "seconds": seconds, "share": seconds / total}
-        for name, seconds in longest_first
+        for name, seconds in sorted(parts, key=lambda part: -part[1])
     ]

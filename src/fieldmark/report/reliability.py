@@ -7,24 +7,24 @@ import numpy as np
 
 from fieldmark.judge.selective import threshold_for
 from fieldmark.judge.trials import wilson
+from fieldmark.metrics_json import Answer, Bin, Calibration, Figures
 from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, themed_svg
-from fieldmark.report.words import SPLIT_WORDS, images, percent
+from fieldmark.report.words import SPLIT_WORDS, images, percent, sureness
 
-SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
 WANTED = (0.9, 0.95, 0.98, 0.99, 0.995)  # shares right that somebody may ask for
 ROWS = 3  # of them, the least that answering all does not reach already
 ENOUGH = 10  # images of a bin that a sentence is made of
 DOT = (3.0, 13.0)  # points; a dot's width, from nearly no images to the fullest bin
 SHOWN = 0.02  # share of the images; what is fewer jumps too much to scale a chart by
-Bins = Sequence[Mapping[str, Any]]
-Answers = Sequence[Mapping[str, float]]
+Bins = Sequence[Bin]
+Answers = Sequence[Answer]
 AnswerCurve = Sequence[tuple[float, int, int]]  # rows of judge.selective.answer_curve
 Curves = Mapping[str, AnswerCurve]  # by split
 
 
 def calibration_part(
-    figures: Mapping[str, dict[str, Any]],
-    calibration: dict[str, Any] | None,
+    figures: Mapping[str, Figures],
+    calibration: Calibration | None,
     curves: Curves,
     *,
     names: Mapping[str, str] = SPLIT_WORDS,
@@ -35,25 +35,25 @@ def calibration_part(
     where no temperature was fitted. curves: "val" as `predict --abstain` goes by it, and a whole
     "test"; without "val" nothing is said of when to answer. names: what the page calls the splits.
     """
-    sides = [side for side in ("test", "val") if (figures.get(side) or {}).get("reliability")]
+    sides = [side for side in ("test", "val") if side in figures and figures[side].reliability]
     if not sides:
         return None
-    shown, answers = figures[sides[0]], {s: figures[s].get("answers") or [] for s in sides}
-    grouped = bool(shown.get("groups"))  # then the images of a bin do not count one by one
-    fitted = calibration or {}
+    shown, answers = figures[sides[0]], {side: figures[side].answers or () for side in sides}
+    bins, grouped = shown.reliability or (), bool(shown.groups)  # a bin's images then go by groups
+    fitted = calibration.sides if calibration else {}
     return {
-        "images": images(shown["n"], names[sides[0]]),
-        "ece": shown.get("ece"),
-        "interval": (shown.get("intervals") or {}).get("ece"),
-        "saying": saying(shown["reliability"]),
-        "diagram": reliability_chart(shown["reliability"], bounds=not grouped),
+        "images": images(shown.n, names[sides[0]]),
+        "ece": shown["ece"],
+        "interval": shown.intervals.get("ece"),
+        "saying": saying(bins),
+        "diagram": reliability_chart(bins, bounds=not grouped),
         "bounds": not grouped,
-        "temperature": fitted.get("temperature"),
-        "sureness": sureness(fitted["temperature"]) if fitted else "",
-        "fitted_on": images(fitted["n"], names["val"]) if fitted.get("n") else "validation",
-        "changes": [
-            {"name": names[side], **fitted[side]} for side in ("val", "test") if fitted.get(side)
-        ],
+        "temperature": calibration and calibration.temperature,
+        "sureness": sureness(calibration.temperature) if calibration else "",
+        "fitted_on": images(calibration.n, names["val"])
+        if calibration and calibration.n
+        else "validation",
+        "changes": [(names[side], fitted[side]) for side in ("val", "test") if side in fitted],
         "answers": answers_chart(answers, names=names) if any(answers.values()) else None,
         "targets": targets(curves, bounds=not grouped),
         "all_right": val[-1][2] / val[-1][1] if (val := curves.get("val")) else None,
@@ -62,22 +62,15 @@ def calibration_part(
     }
 
 
-def sureness(temperature: float) -> str:
-    """What a fitted temperature says of the scores before it."""
-    if abs(temperature - 1) < SAME:
-        return "about right"
-    return "too sure" if temperature > 1 else "not sure enough"
-
-
 def saying(bins: Bins) -> str:
     """One bin in plain words, that nearest to 90 % of those that have some images.
 
     "When it says 91 %, it is right on 87 % (46 images)."
     """
-    told = [each for each in bins if each["n"] >= ENOUGH] or [max(bins, key=lambda b: b["n"])]
-    best = min(told, key=lambda each: abs(each["confidence"] - 0.9))
-    said, right = percent(best["confidence"]), percent(best["accuracy"])
-    return f"When it says about {said}, it is right on {right} ({images(best['n'])})."
+    told = [each for each in bins if each.n >= ENOUGH] or [max(bins, key=lambda b: b.n)]
+    best = min(told, key=lambda each: abs(each.confidence - 0.9))
+    said, right = percent(best.confidence), percent(best.accuracy)
+    return f"When it says about {said}, it is right on {right} ({images(best.n)})."
 
 
 def targets(answers: Curves, *, bounds: bool = True) -> list[dict[str, Any]]:
@@ -128,18 +121,18 @@ def reliability_chart(bins: Bins, *, bounds: bool = True) -> Curve:
         _percent_axes(axes, "score of the guess")
         axes.set(xlim=(0, 1.02), ylim=(0, 1.03))
         axes.plot([0, 1], [0, 1], color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)))
-        most = max(each["n"] for each in bins)
+        most = max(each.n for each in bins)
         for each in bins:
-            said, right = each["confidence"], each["accuracy"]
-            weight = (each["n"] / most) ** 0.5  # what few images say is drawn faintly
+            said, right = each.confidence, each.accuracy
+            weight = (each.n / most) ** 0.5  # what few images say is drawn faintly
             gap = {"color": TRAIN, "linewidth": 1.5 + 3 * weight, "alpha": 0.35 + 0.65 * weight}
             if bounds:
-                ends = wilson(np.asarray(right), np.asarray(each["n"]))
+                ends = wilson(np.asarray(right), np.asarray(each.n))
                 axes.plot([said, said], ends, color=INK, alpha=0.3, linewidth=1)
             axes.plot([said, said], [said, right], solid_capstyle="butt", **gap)
             size = DOT[0] + (DOT[1] - DOT[0]) * weight
             axes.plot([said], [right], "o", color=VAL, alpha=0.9, markersize=size, zorder=4)
-        hover = [(each["low"], each["high"], _bin_words(each)) for each in bins]
+        hover = [(each.low, each.high, _bin_words(each)) for each in bins]
         svg = themed_svg(found, "calibration-diagram", hover=hover)
     return Curve(svg, "Share right by score", "; ".join(map(_bin_words, bins)))
 
@@ -153,7 +146,7 @@ def answers_chart(
         _percent_axes(axes, "share of the images that is answered")
         lowest = 1.0
         for side, color, style in (("val", VAL, "-"), ("test", INK, (0, (5, 2)))):
-            points = [(each["share"], each["accuracy"]) for each in answers.get(side) or []]
+            points = [(each.share, each.accuracy) for each in answers.get(side) or ()]
             if not points:
                 continue
             axes.plot(
@@ -164,17 +157,17 @@ def answers_chart(
         axes.set(xlim=(0, 1.02), ylim=(max(0, lowest - max(0.02, 0.08 * (1 - lowest))), 1))
         svg = themed_svg(found, "calibration-answers")
     ends = [
-        f"{names[side]}: {percent(its[-1]['accuracy'])} right where {percent(its[-1]['share'])} "
-        f"are answered, {percent(_half(its)['accuracy'])} where {percent(_half(its)['share'])} are"
+        f"{names[side]}: {percent(its[-1].accuracy)} right where {percent(its[-1].share)} "
+        f"are answered, {percent(_half(its).accuracy)} where {percent(_half(its).share)} are"
         for side, its in answers.items()
         if its
     ]
     return Curve(svg, "Share right by share answered", "; ".join(ends))
 
 
-def _half(answers: Answers) -> Mapping[str, float]:
+def _half(answers: Answers) -> Answer:
     """The point at which about half of the images are answered."""
-    return min(answers, key=lambda each: abs(each["share"] - 0.5))
+    return min(answers, key=lambda each: abs(each.share - 0.5))
 
 
 def _percent_axes(axes: Any, label: str) -> None:
@@ -190,7 +183,7 @@ def _every_fifth() -> Any:
     return MultipleLocator(0.2)
 
 
-def _bin_words(each: Mapping[str, Any]) -> str:
+def _bin_words(each: Bin) -> str:
     """A bin of the diagram in words."""
-    said, right = percent(each["confidence"]), percent(each["accuracy"])
-    return f"score about {said}: {right} right of {images(each['n'])}"
+    said, right = percent(each.confidence), percent(each.accuracy)
+    return f"score about {said}: {right} right of {images(each.n)}"

@@ -10,7 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from fieldmark.metrics_json import About
 from fieldmark.report import words
+from fieldmark.report.figure_lines import is_below
+from fieldmark.report.thumbs import thumb_of
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTION = re.compile(r'<details class="section" id="([^"]+)".*?<h2>(.*?)</h2>', re.DOTALL)
@@ -45,6 +48,7 @@ FILTERS: dict[str, Any] = {
     "rate": "{:g}".format,
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sections": sections,
+    "thumb": thumb_of,
     "sort_key": lambda value: value if words.defined(value) else "",
     "markup": Markup,
 }
@@ -69,6 +73,7 @@ def environment() -> Environment:
     )
     environment.filters.update(FILTERS)
     environment.tests["known"] = words.defined
+    environment.tests["below"] = lambda found, overall: is_below(found, overall["accuracy"])
     environment.globals.update(WORDS)
     return environment
 
@@ -96,3 +101,19 @@ def about_words(about: dict[str, str], **named: str) -> dict[str, str]:
         for key, value in about.items()
         if value
     }
+
+
+def about_texts(about: About, **more: str | None) -> dict[str, str]:
+    """Versions, machine and circumstances as a list of texts."""
+    machine = dict(about.machine)
+    processor, cores = machine.pop("processor", ""), machine.pop("cores", "")
+    found = {
+        "finished": about.finished,
+        "seconds": None if about.seconds is None else f"{about.seconds:.1f}",
+        "machine": f"{processor}, {cores} cores" if processor else "",
+        **machine,
+        "seed": about.seed,
+        **more,
+        **about.versions,
+    }
+    return {name: str(value) for name, value in found.items() if value not in (None, "")}

@@ -1,7 +1,6 @@
 """Pictures as a page shows them: carried inside the file, in their shape, with their words."""
 
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fieldmark.insight.pictures import SMALL, Picture
@@ -34,6 +33,6 @@ def thumb(content: bytes, mime: str, caption: str) -> Thumb:
     return Thumb(address, caption, max(width, height) < SMALL, round(ratio, 3))
 
 
-def framed(pictures: Iterable[Picture]) -> list[tuple[Picture, Thumb]]:
-    """Each picture beside its thumbnail, for `gallery.html`."""
-    return [(shown, thumb(shown.content, shown.mime, shown.caption)) for shown in pictures]
+def thumb_of(shown: Picture) -> Thumb:
+    """The thumbnail of a picture of a gallery."""
+    return thumb(shown.content, shown.mime, shown.caption)

@@ -1,6 +1,7 @@
 """What a paired difference means, in words that a person understands."""
 
 import math
+from typing import Literal
 
 from fieldmark.errors import counted
 from fieldmark.judge.metrics import METRICS
@@ -38,7 +39,7 @@ def unpaired_sentence(first: str, second: str, refusal: str) -> str:
     return f"{second} and {first}: {refusal}"
 
 
-def direction(difference: Difference) -> str:
+def direction(difference: Difference) -> Literal["better", "worse"]:
     """ "better" or "worse", whichever way the figure runs."""
     rises = METRICS[difference.metric].better == "max"
     return "better" if (difference.value > 0) == rises else "worse"

@@ -1,15 +1,17 @@
 """Numbers, dates and names as a reader wants them; None and nan are an en dash everywhere."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
 from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
+from fieldmark.metrics_json import Figures
 from fieldmark.task import ONE_LABEL
 
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
 
 
 def defined(value: Any) -> TypeGuard[float]:
@@ -30,6 +32,18 @@ def percent(value: float | None, sign: str = " %") -> str:
         if float(text) not in (0, 100):
             return f"{text}{sign}"
     return f"{value * 100:.0f}{sign}"
+
+
+def whole_percent(share: float) -> str:
+    """0.623 -> "62 %"."""
+    return f"{100 * share:.0f} %"
+
+
+def sureness(temperature: float) -> str:
+    """What a fitted temperature says of the scores before it."""
+    if abs(temperature - 1) < SAME:
+        return "about right"
+    return "too sure" if temperature > 1 else "not sure enough"
 
 
 def decimal(value: float | None, places: int = 3) -> str:
@@ -139,19 +153,35 @@ def task_fact(classes: Sequence[str]) -> str:
     return f"{capital(task(classes))}, {ONE_LABEL.words}"
 
 
-def headline(split: str | None, figures: dict[str, Any]) -> tuple[str, str]:
+def headline(split: str | None, figures: Figures) -> tuple[str, str]:
     """The page's first sentence, and its interval in brackets ("" where there is none).
 
     ("Right on 98.5 % of 270 test images", "(95 % interval 96.3 to 99.4 %)")
     """
     metric = ONE_LABEL.metric
-    value = figures.get(metric)
+    value = figures[metric]
     if split is None or not defined(value):
         return "How good it is has not been measured", ""
-    bounds = interval((figures.get("intervals") or {}).get(metric), metric)
-    of = {"value": figure(value, metric), "images": images(figures["n"], split)}
+    bounds = interval(figures.intervals.get(metric), metric)
+    of = {"value": figure(value, metric), "images": images(figures.n, split)}
     sentence = ONE_LABEL.headline.format(**of)
     return sentence, f"(95 % interval {bounds})" if bounds else ""
+
+
+def head_alone(stages: Any, history: Sequence[Mapping[str, float]], best: int | None) -> str:
+    """What to say where later stages trained more than the head, and the head alone was kept.
+
+    stages: `train.stages` of the settings. history: the rows of history.csv. best: epoch.
+    """
+    if best is None or len(history) < best or not isinstance(stages, list):
+        return ""
+    kept, last = (int(row.get("stage", 1)) for row in (history[best - 1], history[-1]))
+    if kept == last or stages[kept - 1]["train"] != ["head"]:
+        return ""
+    return (
+        f"the head alone was kept: the weights of stage {kept}, on a body as it was; training more "
+        "of the network did no better on validation"
+    )
 
 
 def no_test_sentence(counts: dict[str, dict[str, int]]) -> str:

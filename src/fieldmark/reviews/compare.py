@@ -1,24 +1,29 @@
 """Runs side by side, and each against the first on the same images. No torch, no model."""
 
 import math
-import os
-import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
-from fieldmark.report.verdicts import sentence, unpaired_sentence
+from fieldmark.machine import machine, versions
+from fieldmark.report.verdicts import (
+    amount,
+    direction,
+    needed_words,
+    sentence,
+    unpaired_sentence,
+)
 from fieldmark.report.words import figure, interval, metric_words
-from fieldmark.reviews.contender import Contender, read_contenders, shared_groups
+from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
+State = Literal["better", "worse", "close", "unpaired"]
 SEEDS = (
     "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
     "of these models; the same settings with another seed would make other models."
@@ -40,13 +45,28 @@ class Pairing:
     refusal: str
     grouping: str = ""
 
+    def state(self, metric: str) -> State:
+        """What the second run is beside the first by this metric."""
+        if self.differences is None:
+            return "unpaired"
+        difference = self.differences[metric]
+        return direction(difference) if difference.is_clear else "close"
+
+    def amount(self, metric: str) -> str:
+        """The difference without the names, or why there is none."""
+        if self.differences is None or math.isnan(self.differences[metric].value):
+            return self.refusal
+        difference = self.differences[metric]
+        enough = "" if difference.is_clear else needed_words(difference, self.images)
+        return "; ".join(filter(None, [amount(difference), enough]))
+
 
 @dataclass(frozen=True)
 class Comparison:
     """All that is known of runs that are compared, the first with each of the others."""
 
     metric: str
-    contenders: tuple[Contender, ...]
+    runs: tuple[ComparedRun, ...]
     pairings: tuple[Pairing, ...]
     seed: int = 0  # of the draws that the intervals are made of
 
@@ -64,7 +84,7 @@ class Comparison:
 
     def notes(self) -> list[str]:
         """What one must know to read the figures rightly."""
-        notes = [_validation_note(self.contenders)]
+        notes = [_validation_note(self.runs)]
         notes += [
             f"{pairing.second} and {pairing.first}: {pairing.grouping}"
             for pairing in self.pairings
@@ -73,7 +93,7 @@ class Comparison:
         made = sum(pairing.differences is not None for pairing in self.pairings)
         if made > 1:
             notes.append(
-                f"{made} comparisons, each with {self.contenders[0].name}: of runs that are "
+                f"{made} comparisons, each with {self.runs[0].name}: of runs that are "
                 "equal, each looks different in up to 5 of 100 cases"
             )
         return [*filter(None, notes), *([SEEDS] if made else [])]
@@ -87,7 +107,7 @@ def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) ->
     """
     if metric not in paired_metrics():
         raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric))])
-    first, *others = found = read_contenders(paths, seed)
+    first, *others = found = read_runs(paths, seed)
     return Comparison(metric, found, tuple(pair(first, other, seed) for other in others), seed)
 
 
@@ -106,7 +126,7 @@ def _unknown(metric: str) -> str:
     return f"is not known{hint or every}"
 
 
-def pair(first: Contender, other: Contender, seed: int = 0) -> Pairing:
+def pair(first: ComparedRun, other: ComparedRun, seed: int = 0) -> Pairing:
     """The differences of two runs on the same images, or why there are none."""
     place = {key: row for row, key in enumerate(other.keys())}
     keys = first.keys()
@@ -124,7 +144,7 @@ def pair(first: Contender, other: Contender, seed: int = 0) -> Pairing:
     return Pairing(first.name, other.name, *numbers, found, "", grouping)
 
 
-def _refusal(first: Contender, other: Contender, keys: list[Any], place: dict[Any, int]) -> str:
+def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dict[Any, int]) -> str:
     """Why two runs are not paired, "" where they are."""
     ours, theirs = set(first.predictions.classes), set(other.predictions.classes)
     if ours != theirs:
@@ -152,14 +172,14 @@ def _split_word(split: str) -> str:
     return {"val": "validation"}.get(split, split)
 
 
-def _validation_note(contenders: Sequence[Contender]) -> str:
+def _validation_note(runs: Sequence[ComparedRun]) -> str:
     """Said where a run is shown by images that chose its epoch."""
-    by_val = [each.name for each in contenders if each.split == "val"]
+    by_val = [each.name for each in runs if each.split == "val"]
     if not by_val:
         return ""
     *others, last = by_val
     names = f"{', '.join(others)} and {last} have" if others else f"{last} has"
-    lacks = "no run has" if len(by_val) == len(contenders) else f"{names} no"
+    lacks = "no run has" if len(by_val) == len(runs) else f"{names} no"
     return f"{lacks} test images: shown are validation images, which chose the epoch and so flatter"
 
 
@@ -173,7 +193,7 @@ def as_lines(found: Comparison) -> list[str]:
     """The comparison as lines for a terminal."""
     shown = columns(found.metric)
     head = ["run", "model", "images", *(_head(name, found.metric) for name in shown)]
-    rows = [head] + [_row(each, shown, found.metric) for each in found.contenders]
+    rows = [head] + [_row(each, shown, found.metric) for each in found.runs]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     table = [
         "  ".join(
@@ -190,24 +210,13 @@ def _head(name: str, metric: str) -> str:
     return f"{metric_words(name)} (95 % interval)" if name == metric else metric_words(name)
 
 
-def _row(each: Contender, shown: Sequence[str], metric: str) -> list[str]:
+def _row(each: ComparedRun, shown: Sequence[str], metric: str) -> list[str]:
     figures, cells = each.figures, []
     for name in shown:
-        bounds = interval(figures["intervals"].get(name), name).removesuffix(" %")
+        bounds = interval(figures.intervals.get(name), name).removesuffix(" %")
         cell = "none" if figures[name] is None else figure(figures[name], name)
         cells.append(f"{cell} ({bounds})" if name == metric and bounds else cell)
-    return [each.name, str(each.setting("model.name") or "?"), str(figures["n"]), *cells]
-
-
-def versions() -> dict[str, str]:
-    """Python and the packages that a comparison comes from; it needs no torch."""
-    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
-
-
-def machine() -> dict[str, str]:
-    """What the comparison was made on, in words."""
-    system = f"{platform.system()} {platform.machine()}"
-    return {"system": system, "cores": str(os.cpu_count())}
+    return [each.name, str(each.setting("model.name") or "?"), str(figures.n), *cells]
 
 
 def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
@@ -221,12 +230,12 @@ def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
                 "model": each.setting("model.name"),
                 "split": each.split,
                 "temperature": each.temperature,
-                "n": each.figures["n"],
-                "groups": each.figures.get("groups"),
+                "n": each.figures.n,
+                "groups": each.figures.groups,
                 **{name: each.figures[name] for name in METRICS},
-                "intervals": each.figures["intervals"],
+                "intervals": each.figures.intervals,
             }
-            for each in found.contenders
+            for each in found.runs
         ],
         "comparisons": [
             {
@@ -246,7 +255,7 @@ def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
         "about": {
             "seed": found.seed,
             "command": command,
-            "versions": versions(),
+            "versions": versions(PACKAGES),
             "machine": machine(),
         },
     }

@@ -3,9 +3,9 @@
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -15,13 +15,15 @@ from fieldmark.data.intake import left_out_notes, list_and_scan, readable
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
-from fieldmark.files import write_json, write_whole
+from fieldmark.files import write_whole
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import figures
 from fieldmark.machine import machine, versions
+from fieldmark.metrics_json import About, Calibration, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
+from fieldmark.reviews.evaluate_page import write_page
 from fieldmark.reviews.evaluated import (
     Asked,
     Evaluated,
@@ -29,7 +31,6 @@ from fieldmark.reviews.evaluated import (
     tell,
     training_sentence,
     unknown_classes,
-    write_page,
 )
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.texts import read_file
@@ -38,13 +39,12 @@ from fieldmark.use.opened import Opened, open_bundle
 
 SEED = 0  # of the draws that the intervals are made of
 BATCH = 64
-OF_THE_RUN = ("temperature", "fitted_on", "n")  # what a calibration keeps on other images
 MANY = 512  # images; from here on processes that load them pay for their start
 
 
 def evaluate_new(
     path: str, data: DataSettings, asked: Asked, console: Console, *, device: str = "auto"
-) -> dict[str, Any]:
+) -> Metrics:
     """A run's figures on other labelled images. -> what its metrics.json holds
 
     The network looks at all of them; classes are matched by name. Images of classes that it
@@ -64,29 +64,41 @@ def evaluate_new(
     predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
     known = trained_on(run, samples)
-    its = run.read_metrics() if run.metrics.is_file() else {}
+    its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
     own = figures(predictions, temperature=temperature, with_intervals=True, seed=SEED)
+    metrics = Metrics(
+        task=info.task,
+        classes=info.classes,
+        sides={"test": own},
+        calibration=calibration(its.calibration, predictions, temperature),
+        unknown_classes={each.name: each.images for each in unknown},
+        by=figures_by(predictions, samples, values, temperature=temperature) or None,
+        about=About(
+            finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - begun, 1),
+            seed=SEED,
+            command=asked.command,
+            versions=versions(),
+            machine=machine(opened.device),
+            run=run.name,
+            data=data.model_dump(exclude_defaults=True),
+            samples_hash=samples.hash(),
+            trained_on=info.samples_hash,
+            took_part_in_training=known,
+        ),
+    )
     found = Evaluated(
         title=run.name,
         data=data.source,
         side="test",
         name=Path(data.source).resolve().name,
-        figures={"test": own, **({"val": its["val"]} if "val" in its else {})},
+        metrics=replace(metrics, sides={**its.sides, "test": own}),
         predictions=predictions,
         samples=samples,
         temperature=temperature,
-        calibration=calibration(its.get("calibration"), predictions, temperature),
         answers=info.answers,
-        by=figures_by(predictions, samples, values, temperature=temperature),
-        about={
-            **circumstances(asked, opened, seconds=time.monotonic() - begun),
-            "run": run.name,
-            "data": data.model_dump(exclude_defaults=True),
-            "samples_hash": samples.hash(),
-            "trained_on": info.samples_hash,
-            "took_part_in_training": known,
-        },
+        about=metrics.about,
         command=asked.command,
         unknown=unknown,
         banner=training_sentence(known, len(samples)),
@@ -96,32 +108,14 @@ def evaluate_new(
             *unknown_sentence(unknown, samples, info.classes),
         ),
     )
-    metrics = metrics_of(found, info)
     folder = keep(run, found, metrics)
     tell(found, [("test", found.name)], console)
-    tell_places(found, folder, asked, console)
-    return metrics
-
-
-def tell_places(found: Evaluated, folder: RunDir, asked: Asked, console: Console) -> None:
-    """Where everything lies; the page that was asked for is written."""
     console.say(f"kept    {folder.path}")
     console.say(f"report  {folder.report}")
     if asked.page is not None:
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
-
-
-def circumstances(asked: Asked, opened: Opened, *, seconds: float) -> dict[str, Any]:
-    """When, how and on what the figures came about."""
-    return {
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "seconds": round(seconds, 1),
-        "seed": SEED,
-        "command": asked.command,
-        "versions": versions(),
-        "machine": machine(opened.device),
-    }
+    return metrics
 
 
 def group_sentence(run: RunDir, data: DataSettings, samples: Samples) -> list[str]:
@@ -174,13 +168,11 @@ def trained_on(run: RunDir, samples: Samples) -> int:
 
 
 def calibration(
-    its: dict[str, Any] | None, predictions: Predictions, temperature: float
-) -> dict[str, Any] | None:
+    its: Calibration | None, predictions: Predictions, temperature: float
+) -> Calibration | None:
     """What the run's temperature does to the scores of these images; None where it has none."""
-    if not its:
-        return None
-    of_the_run = {key: value for key, value in its.items() if key in OF_THE_RUN}
-    return {**of_the_run, "test": before_and_after(predictions, temperature)}
+    change = before_and_after(predictions, temperature)
+    return its and replace(its, sides={"test": change})
 
 
 def unknown_sentence(
@@ -204,29 +196,16 @@ def unknown_sentence(
     ]
 
 
-def metrics_of(found: Evaluated, info: BundleInfo) -> dict[str, Any]:
-    """What metrics.json holds: as a run's, with the new images under "test"."""
-    return {
-        "task": info.task,
-        "classes": list(info.classes),
-        "test": found.figures["test"],
-        **({"calibration": found.calibration} if found.calibration else {}),
-        "unknown_classes": {each.name: each.images for each in found.unknown},
-        **({"by": found.by} if found.by else {}),
-        "about": found.about,
-    }
-
-
-def keep(run: RunDir, found: Evaluated, metrics: dict[str, Any]) -> RunDir:
+def keep(run: RunDir, found: Evaluated, metrics: Metrics) -> RunDir:
     """Everything in a new folder of the run's evaluations, the manifest last. -> the folder"""
     folder = rundir.create(str(run.evaluations), None, found.name)
     try:
         about = {"notes": list(found.notes)}
         write_whole(folder.samples, lambda draft: found.samples.write(draft, about))
         write_whole(folder.predictions, found.predictions.frame.write_parquet)
-        write_json(folder.metrics, metrics)
+        metrics.write(folder.metrics)
         write_page(found, folder.report)
-        folder.write_manifest({"evaluation_of": run.name, **found.about})
+        folder.write_manifest({"evaluation_of": run.name, **metrics.about.to_json()})
     except BaseException:
         rundir.remove(folder)
         raise

@@ -1,21 +1,17 @@
-"""What an evaluation found: the figures of some images, said on the screen and drawn on a page."""
+"""What an evaluation found: the figures of some images, and how they are said on the screen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from fieldmark.console import Console
-from fieldmark.errors import RunError, SettingsError, counted, writing
-from fieldmark.files import write_text
-from fieldmark.judge.by import By
+from fieldmark.errors import counted
 from fieldmark.judge.selective import Curve
+from fieldmark.metrics_json import About, Metrics
 from fieldmark.records import Predictions, Samples
-from fieldmark.report.figure_words import by_lines, by_warnings, figure_lines
-from fieldmark.rundir import RunDir
-from fieldmark.settings.texts import read_yaml
+from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
 
 MOST_TAKEN = 3  # classes that are named, of those that an unknown one is taken for
 
@@ -43,23 +39,22 @@ class Evaluated:
     """What was found, of the stored splits or of new images.
 
     title: whose figures. side: the split that is shown, "test" or "val". name: what it is called.
-    figures: by split; of new images only "test", and beside it the run's own "val".
+    metrics: by split; new images stand under "test", and beside them the run's own "val".
     predictions, samples: of what is shown. banner: what spoils the figures, if anything does.
-    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know.
+    about: of the evaluation; of images that are the run's own, of its training. answers: of the
+    bundle, what `predict --abstain` goes by. notes: sentences to know.
     """
 
     title: str
     data: str
     side: str
     name: str
-    figures: dict[str, dict[str, Any]]
+    metrics: Metrics
     predictions: Predictions
     samples: Samples
     temperature: float
-    calibration: dict[str, Any] | None
     answers: Curve
-    by: By
-    about: dict[str, Any]
+    about: About
     command: str
     unknown: tuple[Unknown, ...] = ()
     banner: str = ""
@@ -71,36 +66,24 @@ class Evaluated:
         return self.name != self.side
 
     @property
-    def shown(self) -> dict[str, Any]:
-        """The figures of what is shown; {} where there are none."""
-        return self.figures.get(self.side, {})
-
-    @property
     def warnings(self) -> list[str]:
         """Values of a column that lie wholly below all images."""
-        return by_warnings(self.by, self.shown.get("accuracy"))
+        shown = self.metrics.sides.get(self.side)
+        return by_warnings(self.metrics.by or {}, shown["accuracy"] if shown else None)
 
 
 def tell(found: Evaluated, sides: Sequence[tuple[str, str]], console: Console) -> None:
     """The figures of the splits, given as (split, what it is called), and tables by column."""
+    metrics = found.metrics
     for side, name in sides:
-        lines = figure_lines(side, found.figures[side], found.calibration, name=name)
+        lines = figure_lines(side, metrics.sides[side], metrics.calibration, name=name)
         console.say("\n".join(lines))
-    for column, by_value in found.by.items():
+    for column, by_value in (metrics.by or {}).items():
         console.say("\n".join(["", *by_lines(column, found.name, by_value)]))
-    if found.by:
+    if metrics.by:
         console.say()
     for sentence in filter(None, (*found.warnings, found.banner, *found.notes)):
         console.warn(sentence)
-
-
-def write_page(found: Evaluated, path: Path) -> None:
-    """The page, whole or not at all, in a folder that is made if it lacks. Raises DiskError."""
-    from fieldmark.reviews.evaluation_page import page_of  # pictures and charts, only where wanted
-
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    write_text(path, page_of(found))
 
 
 def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown, ...]:
@@ -128,12 +111,3 @@ def training_sentence(known: int, images: int) -> str:
         f"{counted(known, 'image')} of these {images} took part in training, so the figures "
         "flatter; evaluate on images that did not"
     )
-
-
-def settings_of(run: RunDir) -> dict[str, Any]:
-    """What settings.yaml says under `data`. Raises RunError where it cannot be read."""
-    try:
-        text = run.settings.read_text(encoding="utf-8")
-        return dict(read_yaml(text, str(run.settings)).get("data") or {})
-    except (OSError, UnicodeDecodeError, SettingsError, TypeError, ValueError) as error:
-        raise RunError(f"{run.settings}: cannot be read ({error}); copy the run again") from error

@@ -148,7 +148,7 @@ def note(seen: Look, finding: Finding) -> Note:
     names = [name for pair in pairs for name in pair] or list(finding.files[:A_FINDING])
     shown = tuple(shots(seen, names))
     paired = bool(pairs) and len(shown) == 2 * len(pairs)
-    return Note(finding.kind, finding.severity, finding.sentence, finding.files, shown, paired)
+    return Note(**vars(finding), pictures=shown, paired=paired)
 
 
 def sheets(seen: Look) -> Iterable[Sheet]:

@@ -11,7 +11,8 @@ from fieldmark.errors import Mistake, RunError, SettingsError
 from fieldmark.files import write_whole
 from fieldmark.judge.figures import figures
 from fieldmark.judge.metrics import METRICS
-from fieldmark.reviews.contender import Contender
+from fieldmark.metrics_json import Figures
+from fieldmark.reviews.compared_run import ComparedRun
 
 SCHEMA = {
     "run": pl.String,
@@ -40,7 +41,7 @@ def refuse_taken(path: Path, *, overwrite: bool) -> None:
         raise SettingsError([Mistake(f"--out {path}", what)])
 
 
-def long_table(contenders: Sequence[Contender]) -> pl.DataFrame:
+def long_table(runs: Sequence[ComparedRun]) -> pl.DataFrame:
     """SCHEMA's columns, the runs in their order, epoch by epoch. Figures that are nan are left out.
 
     split: train, val or test. learning_rate: the one that the epoch's stage began with, not what
@@ -51,7 +52,7 @@ def long_table(contenders: Sequence[Contender]) -> pl.DataFrame:
     history has no row of, and those of scores once more. An evaluation is a run of its own. Raises
     RunError where a rate in the settings is no number.
     """
-    rows = [row for each in contenders for row in _rows(each)]
+    rows = [row for each in runs for row in _rows(each)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -62,7 +63,7 @@ def write(path: Path, table: pl.DataFrame) -> None:
     write_whole(path, table.write_csv if is_csv else table.write_parquet)
 
 
-def _rows(each: Contender) -> Iterator[tuple[Any, ...]]:
+def _rows(each: ComparedRun) -> Iterator[tuple[Any, ...]]:
     about = (each.name, each.setting("model.name"), each.setting("optimizer.name"))
     stages: dict[int | None, int]
     stages = {int(row["epoch"]): int(row.get("stage", 1)) for row in each.epochs}
@@ -78,7 +79,7 @@ def _rows(each: Contender) -> Iterator[tuple[Any, ...]]:
             yield *about, rate, epoch, split, metric, temperature, value
 
 
-def _rate(each: Contender, stage: int) -> float | None:
+def _rate(each: ComparedRun, stage: int) -> float | None:
     """The rate that a stage, counted from 1, was trained with; None where none is known."""
     stages = each.setting("train.stages")
     known = isinstance(stages, list) and 0 < stage <= len(stages)
@@ -88,7 +89,7 @@ def _rate(each: Contender, stage: int) -> float | None:
         where, rate = f"train.stages, stage {stage}: lr", own["lr"]
     tried = each.setting("features.rates")
     if tried and own.get("train") == ["head"]:
-        kept = [row["lr"] for row in each.about.get("heads_tried") or () if row.get("kept")]
+        kept = [row["lr"] for row in each.about.heads_tried if row.get("kept")]
         where, rate = "features.rates", (*kept, *tried)[0]
     try:
         return None if rate is None else float(rate)
@@ -99,7 +100,7 @@ def _rate(each: Contender, stage: int) -> float | None:
         ) from error
 
 
-def _epochs(each: Contender) -> Iterator[tuple[int, str, str, float, float]]:
+def _epochs(each: ComparedRun) -> Iterator[tuple[int, str, str, float, float]]:
     """The training and validation figures of every epoch."""
     for row in each.history:
         for column, value in row.items():
@@ -108,12 +109,12 @@ def _epochs(each: Contender) -> Iterator[tuple[int, str, str, float, float]]:
                 yield int(row["epoch"]), split, metric, 1.0, value
 
 
-def _final(each: Contender) -> Iterator[tuple[int | None, str, str, float, float]]:
+def _final(each: ComparedRun) -> Iterator[tuple[int | None, str, str, float, float]]:
     """The figures of the predictions that were kept."""
-    epoch, temperature = each.about.get("best_epoch"), each.temperature
+    epoch, temperature = each.about.best_epoch, each.temperature
     for split in ("val", "test"):
         table = each.predictions.of_split(split)
-        found = figures(table, temperature=temperature) if len(table) else {}
+        found = figures(table, temperature=temperature) if len(table) else Figures(0, {})
         for metric in METRICS:
-            value = found.get(metric)
+            value = found[metric]
             yield epoch, split, metric, temperature, math.nan if value is None else value

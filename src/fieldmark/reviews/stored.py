@@ -1,25 +1,24 @@
 """A run's figures on its own splits, from its predictions table. No torch, no model."""
 
-from typing import Any
-
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
 from fieldmark.errors import DataError, RunError, counted
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.figures import figures
+from fieldmark.metrics_json import Metrics
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
-from fieldmark.reviews.evaluated import Asked, Evaluated, settings_of, tell, write_page
+from fieldmark.reviews.evaluated import Asked, Evaluated, tell
 from fieldmark.rundir import INFO
 
 
-def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]:
+def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
     """A run's figures on its own splits, computed anew from its predictions. No model runs.
 
-    -> {split: figures}, and under "by" those of the test (of validation, where there is no
-    test) by each column that was asked for. Scores are at the run's temperature. Raises RunError
-    where there are no predictions or none of an image, DataError for a column that there is not.
+    Under `by` those of the test (of validation, where there is no test) by each column that was
+    asked for. Scores are at the run's temperature. Raises RunError where there are no predictions
+    or none of an image, DataError for a column that there is not.
     """
     run = rundir.open_run(path)
     if not run.predictions.is_file():
@@ -27,7 +26,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]
             f"{path}: has no predictions yet; go on with it: fieldmark train --resume {path}"
         )
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
-    temperature, data = run.read_temperature(), settings_of(run)
+    temperature, data = run.read_temperature(), run.read_settings().get("data") or {}
     values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
     sides = [each for each in ("val", "test") if len(predictions.of_split(each))]
     if not sides:
@@ -39,35 +38,39 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> dict[str, Any]
     shown = predictions.of_split(side)
     if not shown.known.any():
         raise DataError(f"{run.predictions}: no image's class is known; evaluate it on others")
-    kept = run.read_metrics() if run.metrics.is_file() else {}
+    kept = run.read_metrics() if run.metrics.is_file() else Metrics()
+    measured = {
+        each: figures(
+            predictions.of_split(each), temperature=temperature, with_intervals=each == "test"
+        )
+        for each in sides
+    }
     found = Evaluated(
         title=run.name,
         data=str(data.get("source", samples.root)),
         side=side,
         name=side,
-        figures={
-            each: figures(
-                predictions.of_split(each),
-                temperature=temperature,
-                with_intervals=each == "test",
-            )
-            for each in sides
-        },
+        metrics=Metrics(
+            classes=predictions.classes,
+            sides=measured,
+            calibration=kept.calibration,
+            by=figures_by(shown, samples, values, temperature=temperature) if asked.by else None,
+        ),
         predictions=shown,
         samples=samples,
         temperature=temperature,
-        calibration=kept.get("calibration"),
         answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
-        by=figures_by(shown, samples, values, temperature=temperature),
-        about=kept.get("about") or {},
+        about=kept.about,
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
     )
     tell(found, [(each, each) for each in sides], console)
     if asked.page is not None:
+        from fieldmark.reviews.evaluate_page import write_page  # pictures and charts
+
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
-    return {**found.figures, **({"by": found.by} if asked.by else {})}
+    return found.metrics
 
 
 NO_TEST = "the test images have not been looked at: the run is not done, or has none"

@@ -1,84 +1,59 @@
 """What comes after training: predictions, calibration, figures, and the report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from fieldmark.console import Console, duration
-from fieldmark.files import write_json, write_text, write_whole
+from fieldmark.files import write_whole
 from fieldmark.fit.state import State
-from fieldmark.judge.calibrate import before_and_after, fit_temperature
-from fieldmark.judge.figures import figures
+from fieldmark.judge.calibrate import fit_temperature
+from fieldmark.judge.measure import measure
 from fieldmark.judge.selective import MOST_ROWS, curve_of
 from fieldmark.machine import machine, versions
+from fieldmark.metrics_json import About, Metrics
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.records import Predictions
-from fieldmark.report.figure_words import figure_lines, flip_line
-from fieldmark.report.page import render
+from fieldmark.models.stages import chosen
+from fieldmark.records import LOGIT, Predictions
+from fieldmark.report.figure_lines import figure_lines, flip_line
+from fieldmark.report.timing import time_line, timing_of
+from fieldmark.report.words import head_alone
 from fieldmark.rundir import RunDir
-from fieldmark.runs.flipped import flipped_figures, with_mirror_images
 from fieldmark.runs.network import Prepared
-from fieldmark.runs.run_page import Ending, run_page, timing
-from fieldmark.runs.timing import rounded, time_line
 from fieldmark.runs.training import Reached
 
 
-def conclude(
-    run: RunDir,
-    prepared: Prepared,
-    reached: Reached,
-    ending: Ending,
-    console: Console,
-    *,
-    with_test: bool = True,
-) -> dict[str, Any]:
-    """Predict, calibrate, measure and report, in this order. -> metrics.json
+def predict(run: RunDir, prepared: Prepared, reached: Reached, *, with_test: bool) -> None:
+    """The predictions table, that with mirror images where they count, and model.json.
 
     What is chosen, temperature and abstention, is chosen on validation, before the test images
-    are looked at; and those only where the run is whole, for one that was stopped may go on.
+    are looked at.
     """
-    sides = ("val", "test") if ending.whole and with_test else ("val",)
-    state, predict = reached.state, reached.trainer.predict
-    with state.clock("predicting"):
-        tables = {"val": predict_side(run, prepared, "val", predict)}
-    info = calibrated(prepared.info, tables["val"])
-    bundle.write_info(run.path, info)
-    if "test" in sides:
-        with state.clock("predicting"):
-            tables["test"] = predict_side(run, prepared, "test", predict)
-    predictions = Predictions(pl.concat([tables[side].frame for side in sides]))
-    write_whole(run.predictions, predictions.frame.write_parquet)
-    with state.clock("figures"):
-        found = measured(tables, prepared, info)
-    if prepared.settings.train.test_flip and len(predictions):
-        found["test_flip"] = with_flips(run, state, tables, partial(predict, mirrored=True))
-    found["about"] = about(prepared, state, ending)
-    write_json(run.metrics, found)
-    page = run_page(run, replace(prepared, info=info), state, ending, predictions, found)
-    write_text(run.report, render(page))
-    tell(run, prepared, state, ending, found, console)
+    clock, look = reached.state.clock, reached.trainer.predict
+    with clock("predicting"):
+        tables = {"val": predict_side(run, prepared, "val", look)}
+    bundle.write_info(run.path, calibrated(prepared.info, tables["val"]))
+    with clock("predicting"):
+        if with_test:
+            tables["test"] = predict_side(run, prepared, "test", look)
+        write_tables(tables, run.predictions)
+        if prepared.settings.train.test_flip and any(map(len, tables.values())):
+            write_tables(with_mirror_images(tables, partial(look, mirrored=True)), run.flipped)
+
+
+def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: str) -> Metrics:
+    """metrics.json, from the tables, with what its figures are about."""
+    with reached.state.clock("figures"):
+        found = measure(run)
+    found = replace(found, about=about(prepared, reached, command))
+    found.write(run.metrics)
     return found
-
-
-def with_flips(
-    run: RunDir,
-    state: State,
-    tables: dict[str, Predictions],
-    mirrored: Callable[[str], np.ndarray],
-) -> dict[str, Any]:
-    """The figures with mirror images averaged in, whose table is written beside the other."""
-    with state.clock("predicting"):
-        both = with_mirror_images(tables, mirrored)
-    whole = Predictions(pl.concat([table.frame for table in both.values()]))
-    write_whole(run.flipped, whole.frame.write_parquet)
-    with state.clock("figures"):
-        return flipped_figures(both)
 
 
 def predict_side(
@@ -91,6 +66,35 @@ def predict_side(
     return Predictions.of(prepared.samples, rows, logits, **naming)
 
 
+def with_mirror_images(
+    tables: Mapping[str, Predictions], mirrored: Callable[[str], np.ndarray]
+) -> dict[str, Predictions]:
+    """Each split's table with the mean of the logits of an image and of its mirror image.
+
+    mirrored: a split -> (n, C) logits of the mirror images, in the order of the split's rows.
+    The tables without an image are left out.
+    """
+    return {
+        side: _with_logits(table, (table.logits + mirrored(side)) / 2)
+        for side, table in tables.items()
+        if len(table)
+    }
+
+
+def _with_logits(table: Predictions, logits: np.ndarray) -> Predictions:
+    columns = [
+        pl.Series(f"{LOGIT}{name}", logits[:, place], dtype=pl.Float32)
+        for place, name in enumerate(table.classes)
+    ]
+    model = (pl.col("model") + " with mirror images").alias("model")
+    return Predictions(table.frame.with_columns(model, *columns))
+
+
+def write_tables(tables: Mapping[str, Predictions], path: Path) -> None:
+    """All splits in one Parquet, whole or not at all."""
+    write_whole(path, pl.concat([table.frame for table in tables.values()]).write_parquet)
+
+
 def calibrated(info: BundleInfo, val: Predictions) -> BundleInfo:
     """The bundle with what validation chooses: the temperature, and when to answer."""
     if not len(val):
@@ -100,68 +104,60 @@ def calibrated(info: BundleInfo, val: Predictions) -> BundleInfo:
     return replace(info, temperature=temperature, answers=answers)
 
 
-def measured(
-    tables: dict[str, Predictions], prepared: Prepared, info: BundleInfo
-) -> dict[str, Any]:
-    """metrics.json, all but what it is of. Intervals belong to the test."""
-    found: dict[str, Any] = {"task": info.task, "classes": list(prepared.classes)}
-    there = {side: table for side, table in tables.items() if len(table)}
-    for side, table in there.items():
-        found[side] = figures(table, temperature=info.temperature, with_intervals=side == "test")
-    if "val" in there:
-        found["calibration"] = {
-            "temperature": info.temperature,
-            "fitted_on": "val",
-            "n": len(there["val"]),
-            **{side: before_and_after(each, info.temperature) for side, each in there.items()},
-        }
-    return found
-
-
-def about(prepared: Prepared, state: State, ending: Ending) -> dict[str, Any]:
+def about(prepared: Prepared, reached: Reached, command: str) -> About:
     """What the figures are of, and how they came about."""
-    tried = {"heads_tried": state.trials} if len(state.trials) > 1 else {}
-    return {
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "seconds": round(ending.seconds, 1),
-        "times": rounded(state.clock.times()),
-        "seed": prepared.settings.run.seed,
-        "split_seed": prepared.settings.data.split_seed,
-        "samples_hash": prepared.info.samples_hash,
-        "best_epoch": state.best_epoch,
-        "ending": ending.reason,
-        "command": ending.command,
-        "versions": versions(),
-        "machine": machine(prepared.device),
-        **tried,
-    }
-
-
-def tell(
-    run: RunDir,
-    prepared: Prepared,
-    state: State,
-    ending: Ending,
-    found: dict[str, Any],
-    console: Console,
-) -> None:
-    """The figures that matter, and where everything lies."""
-    console.say()
-    taken = duration(ending.seconds) if ending.seconds >= 1 else f"{ending.seconds:.1f} s"
-    console.say(
-        f"{ending.reason}; training took {taken}; the weights of epoch {state.best_epoch} are kept"
+    state, settings = reached.state, prepared.settings
+    return About(
+        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=round(sum(row["seconds"] for row in state.history), 1),
+        times={name: round(seconds, 3) for name, seconds in state.clock.times().items()},
+        seed=settings.run.seed,
+        split_seed=settings.data.split_seed,
+        samples_hash=prepared.info.samples_hash,
+        best_epoch=state.best_epoch,
+        ending=reached.reason,
+        whole=reached.error is None,
+        parameters=sum(p.numel() for p in prepared.model.parameters()),
+        trained=trained_parameters(prepared, state),
+        command=command,
+        versions=versions(),
+        machine=machine(prepared.device),
+        heads_tried=tuple(state.trials) if len(state.trials) > 1 else (),
     )
-    if "val" not in found and ending.whole:
+
+
+def trained_parameters(prepared: Prepared, state: State) -> int:
+    """How many of the parameters were trained on the way to the weights that are kept."""
+    network, stages = prepared.model.network, prepared.settings.train.stages
+    best = state.history[(state.best_epoch or 1) - 1]
+    names = {
+        name for stage in stages[: int(best["stage"])] for name in chosen(network, stage.train)
+    }
+    return sum(p.numel() for name, p in network.named_parameters() if name in names)
+
+
+def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) -> None:
+    """The figures that matter, and where everything lies."""
+    about, settings = found.about, prepared.settings.model_dump()
+    seconds = about.seconds or 0.0
+    taken = duration(seconds) if seconds >= 1 else f"{seconds:.1f} s"
+    console.say()
+    console.say(
+        f"{about.ending}; training took {taken}; the weights of epoch {about.best_epoch} are kept"
+    )
+    if alone := head_alone(settings["train"]["stages"], run.read_history(), about.best_epoch):
+        console.say(alone)
+    if "val" not in found.sides and about.whole:
         console.say("no validation: these are the last weights")
-    side = "test" if "test" in found else "val"
-    if side in found:
-        console.say("\n".join(figure_lines(side, found[side], found.get("calibration"))))
-        if side in found.get("test_flip", {}):
-            console.say(flip_line(found["test_flip"][side]))
-    elif ending.whole:
+    side = "test" if "test" in found.sides else "val"
+    if side in found.sides:
+        console.say("\n".join(figure_lines(side, found.sides[side], found.calibration)))
+        if found.test_flip and side in found.test_flip.sides:
+            console.say(flip_line(found.test_flip.sides[side]))
+    elif about.whole:
         console.say("no images were kept for a test")
     console.say()
-    console.say(time_line(timing(prepared, found["about"]["times"])))
+    console.say(time_line(timing_of(about.times, settings)))
     console.say()
     console.say(f"run     {run.path}")
     console.say(f"report  {run.report}")

@@ -13,14 +13,15 @@ import torch
 from fieldmark import streams
 from fieldmark.console import Console
 from fieldmark.errors import counted
-from fieldmark.fit.clock import WHOLE
 from fieldmark.machine import threads
+from fieldmark.metrics_json import WHOLE
 from fieldmark.models import bundle, precision
 from fieldmark.models.summary import layer_times
 from fieldmark.records import Samples
+from fieldmark.report.timing import parts_of
+from fieldmark.report.words import whole_percent as percent
 from fieldmark.rundir import RunDir
 from fieldmark.runs.resume import read_run
-from fieldmark.runs.timing import parts_of, percent
 from fieldmark.runs.training import kind_of
 from fieldmark.settings.layers import Layer
 from fieldmark.settings.tree import Settings
@@ -41,8 +42,8 @@ TRAINED = (
 def tell_profile(run: RunDir, console: Console) -> None:
     """Parts, stages, the loader against the network, memory, and the slowest layers."""
     memory = list(memory_used())  # before this adds to it
-    times = run.read_metrics()["about"].get("times")
-    if times is None:
+    times = run.read_metrics().about.times
+    if not times:
         console.warn(f"{run.path}: was trained by a version that kept no times; train it anew")
         return
     settings = read_run(run, Layer("nothing is changed", {}))[0].settings

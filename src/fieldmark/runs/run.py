@@ -7,12 +7,12 @@ from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.clock import Clock
+from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import make_concrete
 from fieldmark.runs.folder import guarded, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
-from fieldmark.runs.outcome import conclude
-from fieldmark.runs.run_page import Ending
+from fieldmark.runs.outcome import predict, tell_end, write_metrics
 from fieldmark.runs.training import tell_start, train
 from fieldmark.settings.layers import Resolved
 from fieldmark.track.trackers import Trackers
@@ -73,13 +73,14 @@ def go(
     with Trackers(run, settings, console, clock=clock) as trackers:
         reached = train(run, prepared, trackers, clock, console)
         if reached.state.best_epoch is not None:
-            seconds = sum(row["seconds"] for row in reached.state.history)
-            whole = reached.error is None
-            ending = Ending(reached.reason, whole=whole, seconds=seconds, command=command)
-            metrics = conclude(run, prepared, reached, ending, console, with_test=with_test)
+            whole = reached.error is None  # one that may go on has not looked at its test
+            predict(run, prepared, reached, with_test=whole and with_test)
+            metrics = write_metrics(run, prepared, reached, command)
+            report(run)
+            tell_end(run, prepared, metrics, console)
             if whole:
                 trackers.finish(metrics)
-                run.write_manifest({"epochs": settings.train.epochs, **metrics["about"]})
+                run.write_manifest({"epochs": settings.train.epochs, **metrics.about.to_json()})
     if isinstance(reached.error, StoppedError):
         raise StoppedError(f"{reached.reason}; go on with: fieldmark train --resume {run.path}")
     if isinstance(reached.error, NotFiniteError):

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.report.confusion import picture
-from fieldmark.report.figure_words import figure_lines
+from fieldmark.report.figure_lines import figure_lines
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
 
@@ -94,29 +95,35 @@ def _name(key: str) -> str:
     return key.replace("_", "/", 1) if side else key
 
 
-def end_of(found: Mapping[str, Any], epochs: int) -> End:
+def end_of(found: Metrics, epochs: int) -> End:
     """The end of a run from its metrics.json."""
-    views = {"test": found.get("test"), "test_flip": found.get("test_flip", {}).get("test")}
-    tested = {name: each for name, each in views.items() if each is not None}
+    flipped = found.test_flip.sides if found.test_flip else {}
+    views = {"test": found.sides.get("test"), "test_flip": flipped.get("test")}
     values = {
-        f"{side}/{name}": value for side, each in tested.items() for name, value in _flat(each)
+        f"{side}/{name}": value
+        for side, each in views.items()
+        if each is not None
+        for name, value in _flat(each).items()
     }
-    shown = next((side for side in ("test", "val") if side in found), None)
-    if shown is None:
+    shown = "test" if "test" in found.sides else "val"
+    figures = found.sides.get(shown)
+    if figures is None:
         return End(epochs, values, "no image was kept for a test", None)
-    lines = figure_lines(shown, found[shown], found.get("calibration"))
-    order = ", ".join(found["classes"])
+    lines = figure_lines(shown, figures, found.calibration)
+    order = ", ".join(found.classes)
     lines.append(f"confusion of {shown}: rows truth, columns guess, in the order {order}")
-    counts = np.array(found[shown]["confusion"])
+    counts = np.array(figures.confusion)
     return End(epochs, values, "\n".join(lines), on_white(picture(counts)))
 
 
-def _flat(figures: Mapping[str, Any]) -> list[tuple[str, float]]:
+def _flat(figures: Figures) -> Values:
     """Numbers by name, and the ends of their intervals as NAME_low and NAME_high."""
-    flat = dict(figures)
-    for name, (low, high) in (figures.get("intervals") or {}).items():
+    flat: dict[str, float | None]
+    flat = {"n": figures.n, "unknown": figures.unknown, "no_guess": figures.no_guess}
+    flat |= figures.values | {"groups": figures.groups}
+    for name, (low, high) in figures.intervals.items():
         flat |= {f"{name}_low": low, f"{name}_high": high}
-    return [(name, value) for name, value in flat.items() if isinstance(value, int | float)]
+    return {name: value for name, value in flat.items() if value is not None}
 
 
 def on_white(address: str) -> np.ndarray:

@@ -18,6 +18,7 @@ from typing import Any, Self
 from fieldmark.console import Console
 from fieldmark.errors import Mistake
 from fieldmark.fit.clock import Clock
+from fieldmark.metrics_json import Metrics
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
 
@@ -101,7 +102,7 @@ class Trackers:
         self._each(lambda tracker: tracker.log(rows))
         self._sent = len(history)
 
-    def finish(self, metrics: Mapping[str, Any]) -> None:
+    def finish(self, metrics: Metrics) -> None:
         """Send the final figures (metrics.json) and the run's files; the run is done then."""
         self._whole = True
         if not self._working:

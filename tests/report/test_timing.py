@@ -1,17 +1,8 @@
 """Parts that add up, and what a person is told to do."""
 
-import signal
-import time
-
 import pytest
-from smallruns import in_process, resume, train, train_and_die
 
-from fieldmark.fit.checkpoint import Checkpoints
-from fieldmark.rundir import RunDir
-from fieldmark.runs.timing import ELSE, parts_of, rounded, time_line, where_time_went
-from fieldmark.track.trackers import KINDS
-
-PAUSE = 0.02  # seconds
+from fieldmark.report.timing import ELSE, parts_of, time_line, where_time_went
 
 
 def advice(workers=1, device="cpu", cores=4, has_weights=True, **times):
@@ -196,80 +187,3 @@ def test_the_line_for_the_terminal_names_the_largest_parts_first():
         "--freeze. 25 % of the time went into waiting for images: a larger cache "
         "(FIELDMARK_CACHE_GB), which keeps photos decoded"
     )
-
-
-def test_metrics_keep_thousandths_of_a_second():
-    assert rounded({"forward": 1.23456, "whole": 2}) == {"forward": 1.235, "whole": 2}
-
-
-WORDS = ("augment=light", "augment.by=image", "train.checkpoint_minutes=1e-9")
-
-
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_run_tells_its_parts_and_they_add_up(photos, tmp_path, workers):
-    run = train(photos, tmp_path, "run", *WORDS, f"run.workers={workers}")
-    times = run.read_metrics()["about"]["times"]
-    place = "workers_" if workers else ""
-    names = {"decoding", "waiting", "forward", "backward", "validation", "writing"}
-    names |= {"predicting", "figures"}
-    assert set(times) == {*names, "whole", f"{place}reading", f"{place}augmenting"}
-    assert all(times[name] > 0 for name in names - {"decoding"})  # the cache may have them
-    assert times[f"{place}augmenting"] > 0
-    assert sum(seconds for _, seconds in parts_of(times)) == pytest.approx(times["whole"])
-    assert "forward" not in run.history.read_text()
-
-
-def test_what_trackers_take_is_a_part(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("fieldmark.track.trackers._is_installed", lambda package: True)
-    monkeypatch.setitem(KINDS, "mlflow", (__name__, "Slow"))
-    run = train(photos, tmp_path, "run", "track.to=mlflow", epochs="2")
-    times = run.read_metrics()["about"]["times"]
-    assert times["trackers"] >= 3 * PAUSE  # the start and two epochs
-    assert ("trackers", times["trackers"]) in parts_of(times)
-
-
-class Slow:
-    """A tracker that takes its time."""
-
-    place = "nowhere"
-
-    def __init__(self, subject):
-        time.sleep(PAUSE)
-
-    def log(self, rows):
-        time.sleep(PAUSE * len(rows))
-
-    def finish(self, end):
-        pass
-
-    def close(self, *, whole):
-        pass
-
-
-def test_a_head_on_features_has_parts_of_its_own(photos, weights, tmp_path):
-    run = train(photos, tmp_path, "run", *weights, freeze=True)
-    times = run.read_metrics()["about"]["times"]
-    assert set(times) == {
-        "decoding",
-        "embedding",
-        "heads",
-        "writing",
-        "predicting",
-        "figures",
-        "whole",
-    }
-    assert sum(times.values()) <= 2 * times["whole"] + 0.01
-
-
-def test_the_times_of_a_killed_run_are_kept(photos, tmp_path):
-    code = in_process(
-        train_and_die, "fieldmark.fit.loop:step", 7, photos, tmp_path, "killed", WORDS
-    )
-    assert code == -signal.SIGKILL
-    run = RunDir(tmp_path / "killed")
-    before = Checkpoints(run.checkpoint).read()["times"]
-    assert before["forward"] > 0
-    assert before["augmenting"] > 0
-    after = resume(run).read_metrics()["about"]["times"]
-    assert all(after[name] >= seconds for name, seconds in rounded(before).items())
-    assert all(after[name] > before[name] for name in ("forward", "backward", "whole"))

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 from fieldmark.console import duration
-from fieldmark.fit.clock import WHOLE
-from fieldmark.report.page import Timing
+from fieldmark.metrics_json import WHOLE
+from fieldmark.report.words import whole_percent
 
 SHORT = 20.0  # seconds of a run from which there is little to gain
 ALSO = 0.15  # share from which a part that is not the largest gets a sentence too
@@ -70,6 +72,25 @@ ADVICE = {
 NO_TROUBLE = ("network", "predicting", "figures", "trackers")
 
 
+@dataclass(frozen=True)
+class Timing:
+    """Where the time of a run went, and what to do about it ("" where all is well)."""
+
+    parts: tuple[tuple[str, float], ...]  # words, seconds
+    advice: str = ""
+
+
+def timing_of(times: Mapping[str, float], settings: Mapping[str, Any]) -> Timing:
+    """`where_time_went` of a run with these settings, by section and name."""
+    run, in_batches = settings["run"], settings["augment"]["by"] == "batch"
+    return where_time_went(
+        times,
+        workers=None if in_batches else int(run["workers"]),
+        device=str(run["device"]),
+        has_weights=settings["model"]["weights"] != "none",
+    )
+
+
 def where_time_went(
     times: Mapping[str, float],
     *,
@@ -104,7 +125,9 @@ def where_time_went(
         told.append(second)
     loading = loading_advice(times, workers, cores or os.cpu_count() or 1)
     advice = {"loading": loading, "network": network_advice(device, has_weights), **ADVICE}
-    return Timing(parts, " ".join(f"{percent(groups[name])} {advice[name]}." for name in told))
+    return Timing(
+        parts, " ".join(f"{whole_percent(groups[name])} {advice[name]}." for name in told)
+    )
 
 
 def parts_of(times: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
@@ -151,16 +174,6 @@ def time_line(timing: Timing) -> str:
     """One line for the terminal: the largest parts, and the advice."""
     whole = sum(seconds for _, seconds in timing.parts) or 1.0
     largest = sorted(timing.parts, key=lambda part: -part[1])[:4]
-    words = [f"{what} {percent(s / whole)}" for what, s in largest if s >= 0.01 * whole]
+    words = [f"{what} {whole_percent(s / whole)}" for what, s in largest if s >= 0.01 * whole]
     said = (", ".join(words), timing.advice.removesuffix("."))
     return f"time    {'; '.join(filter(None, said))}"
-
-
-def rounded(times: Mapping[str, float]) -> dict[str, float]:
-    """As metrics.json keeps them: thousandths of a second."""
-    return {name: round(seconds, 3) for name, seconds in times.items()}
-
-
-def percent(share: float) -> str:
-    """0.623 -> "62 %"."""
-    return f"{100 * share:.0f} %"

@@ -1,6 +1,5 @@
 """A run, or an evaluation of one, as `fieldmark compare` takes it. Read from files, no model."""
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,13 +14,13 @@ from fieldmark import rundir
 from fieldmark.errors import DataError, RunError
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures
+from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.rundir import RunDir
-from fieldmark.settings.texts import read_yaml
 
 
 @dataclass(frozen=True)
-class Contender:
+class ComparedRun:
     """One of those that are compared.
 
     folder: what was named, a run or one of its evaluations. run: the run that trained the
@@ -47,7 +46,7 @@ class Contender:
         return self.predictions.of_split(self.split)
 
     @cached_property
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> Figures:
         """Its own figures on the split, with their intervals."""
         return figures(
             self.shown, temperature=self.temperature, with_intervals=True, seed=self.seed
@@ -56,7 +55,7 @@ class Contender:
     @cached_property
     def settings(self) -> dict[str, Any]:
         """settings.yaml of the run."""
-        return read_yaml(self.run.settings.read_text(encoding="utf-8"), str(self.run.settings))
+        return self.run.read_settings()
 
     def setting(self, name: str) -> Any:
         """One setting by its dotted name; None where this run had none of that name."""
@@ -73,17 +72,17 @@ class Contender:
     @cached_property
     def epochs(self) -> list[dict[str, float]]:
         """The rows of history.csv of the run that trained the model."""
-        if not self.run.history.is_file():
-            return []
-        table = pl.read_csv(self.run.history, infer_schema_length=None)
-        numbers = [name for name, kind in table.schema.items() if kind.is_numeric()]
-        rows = table.select(pl.col(numbers).cast(pl.Float64)).iter_rows(named=True)
-        return [{k: math.nan if v is None else v for k, v in row.items()} for row in rows]
+        return self.run.read_history()
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def about(self) -> About:
         """Seed, versions, machine, command and best epoch, as metrics.json has them."""
-        return self.run.read_metrics().get("about") or {}
+        return self.run.read_metrics().about
+
+    @property
+    def command(self) -> str:
+        """What made the run; "" of an evaluation, which trained nothing."""
+        return "" if self.is_evaluation else self.about.command
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""
@@ -107,7 +106,7 @@ class Contender:
 
 
 def shared_groups(
-    one: tuple[Contender, np.ndarray], other: tuple[Contender, np.ndarray]
+    one: tuple[ComparedRun, np.ndarray], other: tuple[ComparedRun, np.ndarray]
 ) -> tuple[np.ndarray | None, str]:
     """Groups (N,) int from 0 of images that both have at these rows, and what to know of them.
 
@@ -142,7 +141,7 @@ def _connected(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.unique(found[ours], return_inverse=True)[1].astype(np.int64)
 
 
-def read_contenders(paths: Sequence[str], seed: int = 0) -> tuple[Contender, ...]:
+def read_runs(paths: Sequence[str], seed: int = 0) -> tuple[ComparedRun, ...]:
     """All that were named, in that order. Raises RunError for what cannot be compared."""
     if len(paths) < 2:
         raise RunError("compare needs two runs at the least; name another run's folder")
@@ -181,7 +180,7 @@ def _missing(folder: RunDir) -> str:
     return next(path.name for path in (folder.metrics, folder.manifest) if not path.is_file())
 
 
-def _read(path: str, name: str, seed: int) -> Contender:
+def _read(path: str, name: str, seed: int) -> ComparedRun:
     run = _parent(Path(path).resolve())
     folder = RunDir(Path(path)) if run else rundir.open_run(path)
     if run is None and not folder.is_done:
@@ -206,4 +205,4 @@ def _read(path: str, name: str, seed: int) -> Contender:
     if not predictions.of_split(split).known.any():
         raise DataError(f"{folder.predictions}: no image's class is known; evaluate it on others")
     run = run or folder
-    return Contender(name, folder, run, split, predictions, folder.read_temperature(), seed)
+    return ComparedRun(name, folder, run, split, predictions, folder.read_temperature(), seed)

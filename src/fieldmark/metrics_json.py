@@ -1,0 +1,274 @@
+"""metrics.json: what a run, or an evaluation of one, was measured to be. One reader, one writer."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from fieldmark.errors import RunError
+from fieldmark.files import write_json
+
+Interval = tuple[float | None, float | None]
+WHOLE = "whole"  # the name of all seconds among `times`
+Values = dict[str, float | None]  # by name; None where a figure is not defined
+Intervals = dict[str, Interval]
+DAMAGED = "copy the run again, or take the file away and measure again: fieldmark report"
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class. values: precision, recall, f1, areas. intervals: {} where none were made."""
+
+    support: int
+    values: Values
+    intervals: Intervals = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float | None:
+        return self.values.get(name)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of the reliability diagram: its edges, images, mean score and share right."""
+
+    low: float
+    high: float
+    n: int
+    confidence: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of all images, the share with at least this score, and the share of these that is right."""
+
+    score: float
+    share: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of some images: of a split, or of one value of a column.
+
+    n:           images that the figures are of
+    unknown:     images left out, because their truth is not among the classes
+    no_guess:    images of the n whose logits name no class (nan, inf); they count as wrong
+    absent:      classes without an image here; None per class, and left out of macro means
+    values:      every metric by its name; figures["accuracy"] is one
+    intervals:   95 %, by the same names; {} where none were made
+    confusion:   images by truth (rows) and guess (columns), in the order of the classes
+    reliability: the bins of ece that have an image
+    answers:     from the surest on; the rows of `answer_curve`, which a bundle goes by
+    groups:      how many groups the intervals go by; None where by images, or without intervals
+    within_group: the images are one group's, and their intervals go by images
+
+    confusion, reliability and answers are None for a value of a column.
+    """
+
+    n: int
+    values: Values
+    unknown: int = 0
+    no_guess: int = 0
+    absent: tuple[str, ...] = ()
+    intervals: Intervals = field(default_factory=dict)
+    per_class: dict[str, ClassFigures] = field(default_factory=dict)
+    confusion: list[list[int]] | None = None
+    reliability: tuple[Bin, ...] | None = None
+    answers: tuple[Answer, ...] | None = None
+    groups: int | None = None
+    within_group: bool = False
+
+    def __getitem__(self, metric: str) -> float | None:
+        return self.values.get(metric)
+
+    def interval(self, metric: str) -> tuple[float, float] | None:
+        """Both ends of a metric's interval; None where it has none."""
+        low, high = self.intervals.get(metric, (None, None))
+        return None if low is None or high is None else (low, high)
+
+
+By = dict[str, dict[str, Figures]]  # {column: {value: figures}}
+
+
+@dataclass(frozen=True)
+class Change:
+    """log_loss and ece at a temperature of 1, and at the run's."""
+
+    before: Values
+    after: Values
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The temperature, on what and on how many images it was fitted, and what it did by split."""
+
+    temperature: float
+    fitted_on: str = "val"
+    n: int | None = None
+    sides: dict[str, Change] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Flipped:
+    """Figures by split with mirror images averaged in, at a temperature of their own."""
+
+    temperature: float = 1.0
+    sides: dict[str, Figures] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class About:
+    """What the figures are of, and how they came about; None and {} where that is not known.
+
+    whole: the run came to its own end, and not to that of a user's patience. parameters,
+    trained: of the network, all and those that training moved on the way to the kept weights.
+    times: seconds by name, of a Clock. heads_tried: on the same features. run, data, trained_on
+    and took_part_in_training: of an evaluation.
+    """
+
+    finished: str | None = None
+    seconds: float | None = None
+    times: dict[str, float] = field(default_factory=dict)
+    run: str | None = None
+    data: dict[str, Any] | None = None
+    seed: int | None = None
+    split_seed: int | None = None
+    samples_hash: str | None = None
+    trained_on: str | None = None
+    took_part_in_training: int | None = None
+    best_epoch: int | None = None
+    ending: str | None = None
+    whole: bool | None = None
+    parameters: int | None = None
+    trained: int | None = None
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    machine: dict[str, str] = field(default_factory=dict)
+    heads_tried: tuple[dict[str, Any], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values; what is not known is left out."""
+        return {k: v for k, v in asdict(self).items() if v not in (None, (), {})}
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The whole file. sides: "val" and "test". unknown_classes and by: of an evaluation."""
+
+    task: str = "single-label"
+    classes: tuple[str, ...] = ()
+    sides: dict[str, Figures] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    unknown_classes: dict[str, int] | None = None
+    by: By | None = None
+    test_flip: Flipped | None = None
+    about: About = field(default_factory=About)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values in the shape of the file."""
+        fitted, flip = self.calibration, self.test_flip
+        return {
+            "task": self.task,
+            "classes": list(self.classes),
+            **{side: flat(each) for side, each in self.sides.items()},
+            **_known(
+                {
+                    "calibration": fitted and _lifted(asdict(fitted), asdict(fitted)["sides"]),
+                    "unknown_classes": self.unknown_classes,
+                    "by": self.by
+                    and {
+                        column: {value: flat(each) for value, each in its.items()}
+                        for column, its in self.by.items()
+                    },
+                    "test_flip": flip
+                    and _lifted(vars(flip), {s: flat(each) for s, each in flip.sides.items()}),
+                }
+            ),
+            "about": self.about.to_json(),
+        }
+
+    def write(self, path: Path) -> None:
+        """The file, whole or not at all. Raises DiskError."""
+        write_json(path, self.to_json())
+
+
+def read(path: Path) -> Metrics:
+    """What a metrics.json says, also of an older Fieldmark. Raises RunError where it is damaged."""
+    try:
+        found = _parted(json.loads(path.read_text(encoding="utf-8")), Metrics, "sides")
+        found["sides"] = {side: _nested(found["sides"][side]) for side in found["sides"]}
+        if found.get("calibration"):
+            found["calibration"] = _parted(found["calibration"], Calibration, "sides")
+        if flip := found.get("test_flip"):
+            flip = found["test_flip"] = _parted(flip, Flipped, "sides")
+            flip["sides"] = {side: _nested(each) for side, each in flip["sides"].items()}
+        for its in (found.get("by") or {}).values():
+            its |= {value: _nested(each) for value, each in its.items()}
+        return TypeAdapter(Metrics).validate_python(found)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part not in ("sides", "values"))
+        raise RunError(
+            f"{path}: is damaged ('{where}': {first['msg'].lower()}); {DAMAGED} {path.parent}"
+        ) from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RunError(
+            f"{path}: cannot be read; the run may have been stopped before it was written, "
+            f"go on with: fieldmark train --resume {path.parent}"
+        ) from error
+
+
+def flat(figures: Figures) -> dict[str, Any]:
+    """As the file has them: every metric by its name beside n; the rest as plain values."""
+    return {
+        "n": figures.n,
+        "unknown": figures.unknown,
+        "no_guess": figures.no_guess,
+        "absent": list(figures.absent),
+        **figures.values,
+        **_bounds(figures.intervals),
+        "per_class": {
+            name: {"support": each.support, **each.values, **_bounds(each.intervals)}
+            for name, each in figures.per_class.items()
+        },
+        **_known(
+            {
+                "confusion": figures.confusion,
+                "reliability": figures.reliability and [*map(asdict, figures.reliability)],
+                "answers": figures.answers and [*map(asdict, figures.answers)],
+            }
+        ),
+        "groups": figures.groups,
+        **({"within_group": True} if figures.within_group else {}),
+    }
+
+
+def _bounds(intervals: Intervals) -> dict[str, Any]:
+    return {"intervals": {k: list(v) for k, v in intervals.items()}} if intervals else {}
+
+
+def _known(parts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parts.items() if value is not None}
+
+
+def _lifted(values: Mapping[str, Any], sides: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands by split is beside the rest in the file."""
+    return {name: value for name, value in values.items() if name != "sides"} | {**sides}
+
+
+def _nested(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The reverse of `flat`."""
+    rows = (found.get("per_class") or {}).items()
+    parted = {name: _parted(row, ClassFigures, "values") for name, row in rows}
+    return {**_parted(found, Figures, "values"), "per_class": parted}
+
+
+def _parted(found: Mapping[str, Any], record: type, rest: str) -> dict[str, Any]:
+    """A record's own values; all that is none of its fields stands under `rest`."""
+    own = {each.name for each in fields(record)}
+    others = {name: value for name, value in found.items() if name not in own}
+    return {**{k: v for k, v in found.items() if k in own}, rest: others}

@@ -1,0 +1,139 @@
+"""Figures as lines of text: of a split, of the values of a column, and which of these are low."""
+
+from fieldmark.errors import counted, listed
+from fieldmark.judge.metrics import Shown, prominent
+from fieldmark.metrics_json import By, Calibration, Figures
+from fieldmark.report.words import sureness, whole_percent
+
+FEW_GROUPS = 2  # whose differences tell nearly nothing of what other groups would give
+MOST_WARNINGS = 5  # values that are named; the others are counted
+
+
+def figure_lines(
+    side: str, found: Figures, calibration: Calibration | None = None, *, name: str | None = None
+) -> list[str]:
+    """A split's figures as lines of text, with their intervals where there are some.
+
+    calibration: of a split that it knows, a line says what it brought there. name: what the
+    images are called, where that is not the split.
+    """
+    name = name or side
+    title = f"{name}, {counted(found.n, 'image')}"
+    lines = [f"{title:<30}95 % interval" if found.intervals else title]
+    for metric, row in prominent(Shown.LINE).items():
+        if metric not in found.values or (row.among and len(found.per_class) <= 2 * row.among):
+            continue  # of ten classes or fewer five are nearly all
+        lines.append(
+            f"  {row.words:<19}{number(found[metric]):<9}{between(found, metric)}".rstrip()
+        )
+    lines += calibration_lines(side, calibration)
+    if found.groups and found.intervals:
+        few = "; so few tell nearly nothing" if found.groups <= FEW_GROUPS else ""
+        lines.append(f"  the intervals go by {counted(found.groups, 'group')}{few}")
+    lines += _uncounted_lines(found)
+    if found.absent:
+        lines.append(f"  not in {name}: {', '.join(found.absent)}; the figures leave them out")
+    return lines
+
+
+def number(value: float | None) -> str:
+    """A figure with four decimals."""
+    return "none" if value is None else f"{value:.4f}"
+
+
+def between(found: Figures, metric: str) -> str:
+    """A metric's interval, "0.9637 to 0.9942"; "" where it has none."""
+    bounds = found.interval(metric)
+    return f"{bounds[0]:.4f} to {bounds[1]:.4f}" if bounds else ""
+
+
+def flip_line(found: Figures) -> str:
+    """A split's accuracy and log loss with mirror images averaged in, in a line."""
+    bounds = f" ({between(found, 'accuracy')})" if found.interval("accuracy") else ""
+    loss = "" if found["log_loss"] is None else f", log loss {number(found['log_loss'])}"
+    told = f"accuracy {number(found['accuracy'])}{bounds}{loss}"
+    return f"  with mirror images averaged in, apart: {told}"
+
+
+def _uncounted_lines(found: Figures) -> list[str]:
+    """Images that got no guess, and those that the figures are not of; none where all count."""
+    lines = []
+    if found.no_guess:
+        what = "got no guess, since the scores are not finite"
+        count = "counts" if found.no_guess == 1 else "count"
+        lines.append(f"  {counted(found.no_guess, 'image')} {what}, and {count} as wrong")
+    if found.unknown:
+        lines.append(f"  {counted(found.unknown, 'image')} without a known class left out")
+    return lines
+
+
+def calibration_lines(side: str, calibration: Calibration | None) -> list[str]:
+    """What the temperature did to the scores of a split, in a line; none where it is not known."""
+    change = calibration and calibration.sides.get(side)
+    before = change and change.before["ece"]
+    if calibration is None or before is None:
+        return []
+    without = f"without it {sureness(calibration.temperature)}: error {before:.4f}"
+    return [f"  {'temperature':<19}{calibration.temperature:<9.2f}{without}"]
+
+
+def by_lines(column: str, side: str, by_value: dict[str, Figures]) -> list[str]:
+    """The table of one column for a terminal: value, images, accuracy, and other metrics.
+
+    A line below says what the intervals go by, where that is not plain.
+    """
+    head = f"{side} by {column}"
+    width = max([len(head), *(len(name) + 2 for name in by_value)])
+    others = {k: row.words for k, row in prominent(Shown.COLUMN).items() if k != "accuracy"}
+    heads = "  ".join(others.values())
+    lines = [f"{head:<{width}}   images  accuracy  95 % interval     {heads}"]
+    for name, found in by_value.items():
+        cells = [f"{number(found[metric]):<{len(words)}}" for metric, words in others.items()]
+        lines.append(
+            f"{'  ' + name:<{width}}  {found.n:>7,}  {number(found['accuracy']):<8}  "
+            f"{between(found, 'accuracy'):<16}  {'  '.join(cells)}".rstrip()
+        )
+    return lines + _group_lines(by_value)
+
+
+def _group_lines(by_value: dict[str, Figures]) -> list[str]:
+    """What the intervals go by where it is not plain: images of one group, or too few groups."""
+    lines = []
+    if any(found.within_group for found in by_value.values()):
+        lines.append("  each value is one group: its interval is of other images of that group")
+    few = [name for name, found in by_value.items() if 0 < (found.groups or 0) <= FEW_GROUPS]
+    if few:
+        lines.append(f"  of one or two groups, which tell nearly nothing: {listed(few)}")
+    return lines
+
+
+def by_warnings(by: By, accuracy: float | None) -> list[str]:
+    """A sentence for each value whose accuracy's whole interval lies below that of all images.
+
+    The worst comes first, and after MOST_WARNINGS of a column the rest are counted. Of many
+    values one in forty would stand here by chance.
+    """
+    return [each for column in by for each in _low(column, by[column], accuracy or 0.0)]
+
+
+def is_below(found: Figures, accuracy: float | None) -> bool:
+    """Whether the whole interval of the accuracy lies below that of all images."""
+    bounds = found.interval("accuracy")
+    return bounds is not None and accuracy is not None and bounds[1] < accuracy
+
+
+def _low(column: str, by_value: dict[str, Figures], overall: float) -> list[str]:
+    below = [name for name, found in by_value.items() if is_below(found, overall)]
+    below.sort(key=lambda name: by_value[name]["accuracy"] or 0.0)
+    end = f"below the {whole_percent(overall)} overall"
+    said = []
+    for name in below[:MOST_WARNINGS]:
+        found = by_value[name]
+        low, high = found.interval("accuracy") or (0.0, 0.0)
+        said.append(
+            f"{column} {name}: {whole_percent(found['accuracy'] or 0.0)} ({100 * low:.0f} to "
+            f"{whole_percent(high)}) of {counted(found.n, 'image')}, {end}"
+        )
+    if len(below) > MOST_WARNINGS:
+        said.append(f"{column}: {counted(len(below) - MOST_WARNINGS, 'value')} more, {end}")
+    return said

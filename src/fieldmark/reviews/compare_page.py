@@ -1,0 +1,153 @@
+"""The page of `fieldmark compare`: runs side by side, one file without network."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fieldmark.files import write_text
+from fieldmark.machine import machine, versions
+from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_chart
+from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.skeleton import about_words, render_page
+from fieldmark.report.words import SPLIT_WORDS, count
+from fieldmark.reviews.compare import PACKAGES, Comparison, columns
+from fieldmark.reviews.compared_run import ComparedRun
+
+NAN = float("nan")
+OWN = ("run.name", "run.out")  # settings that differ by nature
+
+
+def write_page(found: Comparison, path: Path, command: str) -> None:
+    """The page, one file of HTML, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_text(path, render(found, command))
+
+
+def render(found: Comparison, command: str) -> str:
+    """The whole HTML text. The same values give the same text; it is safe to write as UTF-8."""
+    sentence, bounds = headline(found)
+    about = {"seed": str(found.seed), **versions(PACKAGES), **machine()}
+    values = {
+        "found": found,
+        "title": f"{len(found.runs)} runs compared",
+        "metrics": columns(found.metric),
+        "headline": sentence,
+        "bounds": bounds,
+        "doing": _doing(found.runs),
+        "places": [min(place, COLOURS) for place in range(len(found.runs))],
+        "wide_names": max(len(run.name) for run in found.runs) > 12,
+        "figures": _figures(found),
+        "differences": _differences(found),
+        "learning": _learning(found.runs),
+        "settings": unlike(found.runs),
+        "commands": [(run.name, run.command) for run in found.runs if run.command],
+        "typed": command,
+        "about": about_words(about),
+    }
+    return render_page("compare.html", values, sheets=("compare.css",))
+
+
+def headline(found: Comparison) -> tuple[str, str]:
+    """The page's first sentence, and what stands under it."""
+    first, metric = found.runs[0].name, found.metric
+    paired = [pairing for pairing in found.pairings if pairing.differences is not None]
+    lost = len(found.pairings) - len(paired)
+    aside = f"{count(lost)} more cannot be paired" if lost and paired else ""
+    if len(paired or found.pairings) == 1:
+        (pairing,) = paired or found.pairings
+        words = {
+            "better": f"{pairing.second} is better than {first}",
+            "worse": f"{pairing.second} is worse than {first}",
+            "close": f"{pairing.second} and {first} are too close to tell",
+            "unpaired": f"{pairing.second} and {first} cannot be paired",
+        }
+        under = "; ".join(filter(None, [pairing.amount(metric), aside]))
+        return words[pairing.state(metric)], under
+    if not paired:
+        return f"None of {lost} runs can be paired with {first}", ""
+    states = [pairing.state(metric) for pairing in paired]
+    parts = [
+        f"{count(states.count(state))} {state}" for state in ("better", "worse") if state in states
+    ]
+    if not parts:
+        return f"None of {len(paired)} runs can be told from {first}", aside
+    return f"Of {len(paired)} runs, {' and '.join(parts)} than {first}", aside
+
+
+def _doing(runs: Sequence[ComparedRun]) -> str:
+    """What was compared, on what."""
+    shown = {(run.split, run.figures.n) for run in runs}
+    if len(shown) > 1:
+        return f"{len(runs)} runs, not all on the same images."
+    split, images = shown.pop()
+    what = f"{count(images)} {SPLIT_WORDS[split]} image{'s' if images != 1 else ''}"
+    return f"{len(runs)} runs, each on {what}."
+
+
+def _figures(found: Comparison) -> list[Curve]:
+    """For each metric every run's figure with its own interval."""
+    charts = []
+    for metric in columns(found.metric):
+        dots = []
+        for place, run in enumerate(found.runs):
+            low, high = run.figures.interval(metric) or (NAN, NAN)
+            value = run.figures[metric]
+            dots.append(Dot(run.name, place, NAN if value is None else value, low, high))
+        charts.append(dots_chart(dots, metric, "own"))
+    return [chart for chart in charts if chart]
+
+
+def _differences(found: Comparison) -> list[Curve]:
+    """For each metric every paired run's difference from the first."""
+    charts = []
+    for metric in columns(found.metric):
+        dots = [
+            Dot(pairing.second, place, each.value, each.low, each.high, filled=each.is_clear)
+            for place, pairing in enumerate(found.pairings, 1)
+            if (each := (pairing.differences or {}).get(metric))
+        ]
+        charts.append(dots_chart(dots, metric, "apart", against=found.runs[0].name))
+    return [chart for chart in charts if chart]
+
+
+def _learning(runs: Sequence[ComparedRun]) -> list[Curve]:
+    """The loss and the monitored figure of all runs."""
+    monitor = str(runs[0].setting("train.monitor") or "accuracy")
+    histories = [(run.name, place, run.history) for place, run in enumerate(runs)]
+    found = [monitored(run.history, monitor) for run in runs if run.history]
+    metrics = ["loss", *list(dict.fromkeys(filter(None, found)))[:1]]
+    charts = [learning_chart(histories, metric) for metric in metrics]
+    return [chart for chart in charts if chart]
+
+
+def unlike(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
+    """Settings, versions and machines that are not the same for all: name -> a text a run."""
+    told = [dict(_told(each)) for each in runs]
+    names = list(dict.fromkeys(name for each in told for name in each))
+    table = {name: [each.get(name, "") for each in told] for name in names}
+    return {name: texts for name, texts in table.items() if len(set(texts)) > 1}
+
+
+def _told(each: ComparedRun) -> Iterator[tuple[str, str]]:
+    for name, value in _flat(each.settings):
+        if name not in OWN:
+            yield name, _text(value)
+    for name, text in each.about.versions.items():
+        yield f"version of {name}", text
+    for name in ("processor", "accelerator"):
+        yield name, each.about.machine.get(name, "")
+
+
+def _text(value: Any) -> str:
+    """A value as the settings file has it."""
+    plain = {None: "none", True: "true", False: "false"}
+    return plain[value] if value is None or isinstance(value, bool) else str(value)
+
+
+def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Settings by dotted name."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
