@@ -1,18 +1,29 @@
-"""Whether weights or a network fit into memory, asked before anything is read or built."""
+"""Whether weights, a network or a batch fit into memory, asked before anything is done."""
 
 import os
-from collections.abc import Mapping
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import WeightsError
+import torch
+from torch import Tensor, nn
+
+from fieldmark.errors import Mistake, WeightsError
+from fieldmark.models.infer import evaluating
 
 MEMINFO = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")  # of version 2, as a container sees its own
+MOST_OF_AN_IMAGE = 3000  # times its own float32 that an image takes in training: vit_h_14 1490
+FEW = 4  # images in a batch: where no more fit, the images are too large
 
 
-def available() -> int | None:
-    """Bytes of memory that this process may still take; None where the system does not say."""
+def available(device: str = "cpu") -> int | None:
+    """Bytes of memory that this process may still take; None where the system does not say.
+
+    Of a CUDA GPU it is that one's own.
+    """
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
     free = [_free_of_machine(), _free_of_container()]
     return min((number for number in free if number is not None), default=None)
 
@@ -26,19 +37,89 @@ def refuse_large_file(path: Path, size: int, free: int | None) -> None:
         )
 
 
-def refuse_large_network(name: str, options: Mapping[str, Any], free: int | None) -> None:
-    """Raise WeightsError where the network's float32 weights alone are larger than `free` bytes."""
-    from fieldmark.models.catalog import outline
+def refuse_large_network(name: str, network: nn.Module, free: int | None) -> None:
+    """Raise WeightsError where the network's weights alone are larger than `free` bytes.
 
-    if free is None:
-        return
-    size = sum(tensor.nbytes for tensor in outline(name, 1000, options).state_dict().values())
-    if size > free:
+    It is on the meta device.
+    """
+    size = sum(tensor.nbytes for tensor in network.state_dict().values())
+    if free is not None and size > free:
         raise WeightsError(
             f"the network '{name}' is too large for the memory of this machine (its weights alone "
             f"take {_gigabytes(size)}, and {_gigabytes(free)} are free); choose a smaller --model "
             "(`fieldmark models` lists their sizes), or a machine with more memory"
         )
+
+
+def large_batch(
+    network: nn.Module, size: int, count: int, free: int | None, *, training: bool
+) -> list[Mistake]:
+    """What stands against `count` images of `size` x `size` pixels in `free` bytes of memory.
+
+    The network may be on the meta device. What is counted, `image_bytes`, is less than what is
+    used, so that no batch is refused that would have fitted.
+    """
+    if free is None or count * 3 * 4 * size**2 * MOST_OF_AN_IMAGE < free:
+        return []
+    try:
+        each = image_bytes(network, size, training=training)
+    except RuntimeError:  # a network that does not pass by itself, or not on the meta device
+        return []
+    if count * each <= free:
+        return []
+    fitting = free // each
+    where, most, other = "--batch-size", fitting, "--image-size"
+    if fitting < FEW:
+        where, most, other = "--image-size", int(size * sqrt(free / (count * each))), "--batch-size"
+    what = (
+        f"{count} images of {size} x {size} px take {_gigabytes(count * each)} or more"
+        f"{' in training' if training else ''}, and {_gigabytes(free)} are free; "
+        f"take {most} or less, or a smaller {other}"
+    )
+    return [Mistake(where, what)]
+
+
+def image_bytes(network: nn.Module, size: int, *, training: bool) -> int:
+    """Bytes of float32 that an image takes on its way through: all that is kept for gradients.
+
+    Without training what the layer takes and gives that takes and gives most. In training modes
+    and trained parameters are the network's own.
+    """
+    weights = [*network.parameters(), *network.buffers()]
+    own = {_place(weight) for weight in weights}
+    images = torch.zeros(2, 3, size, size, device=weights[0].device)  # batch norm needs two
+    kept: dict[int, int] = {}
+    largest = 0
+
+    def keep(tensor: Tensor) -> Tensor:
+        if _place(tensor) not in own:
+            kept[_place(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    def note(_: nn.Module, taken: tuple[Any, ...], given: Any) -> None:
+        nonlocal largest
+        there = [each for each in (*taken, given) if isinstance(each, Tensor)]
+        largest = max(largest, sum(each.nbytes for each in there))
+
+    if training:
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            given = network(images)  # which holds what is kept, so that no place is used twice
+        del given
+        return sum(kept.values()) // 2
+    leaves = [layer for layer in network.modules() if not any(layer.children())]
+    handles = [layer.register_forward_hook(note) for layer in leaves]
+    try:
+        with evaluating(network), torch.inference_mode():
+            network(images)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return largest // 2
+
+
+def _place(tensor: Tensor) -> int:
+    """What tells a tensor's memory from others', on the meta device too."""
+    return int(tensor.untyped_storage()._cdata)
 
 
 def _free_of_machine() -> int | None:

@@ -12,6 +12,7 @@ import torch
 from fieldmark.catalog import Catalog
 from fieldmark.data.augment import AUGMENTS, is_pipeline_file, read_pipeline
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
+from fieldmark.data.images import MOST_PIXELS
 from fieldmark.data.in_memory import fits_in_memory
 from fieldmark.data.intake import Dataset
 from fieldmark.data.loader import step_sizes
@@ -201,6 +202,11 @@ def _against_input(settings: Settings) -> Iterator[Mistake]:
             f"original needs an augmentation that resizes, which '{augment}' does not; "
             f"take shorter:{seen.size}, or --augment standard",
         )
+    shorter = InputSpec(seen.stored, int(seen.size)).evaluated_form[1]
+    if shorter**2 > MOST_PIXELS:
+        fits = int(int(seen.size) * MOST_PIXELS**0.5 / shorter)
+        what = f"an image of {shorter} x {shorter} px is more than is opened; take {fits} or less"
+        yield Mistake("--image-size", what)
     unseen = side_mistake(model.name, model.options, model.resizer or int(seen.size))
     if unseen is not None:
         yield Mistake("--image-size", unseen)

@@ -11,14 +11,16 @@ from fieldmark import streams
 from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_pixels
-from fieldmark.errors import WeightsError, listed
+from fieldmark.errors import SettingsError, UserError, WeightsError, listed
 from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.heads import head_of, redrawn
-from fieldmark.models.memory import available, refuse_large_network
+from fieldmark.models.memory import available, large_batch, refuse_large_network
+from fieldmark.models.meta import on_meta
 from fieldmark.models.recognise import recognise
+from fieldmark.models.stages import chosen, set_trained
 from fieldmark.models.weights import fill, read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.runs.checks import check_network, settle
@@ -65,7 +67,7 @@ def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
     SettingsError for what does not go with the network, WeightsError.
     """
     settings, spec = concrete.settings, input_spec(concrete.settings)
-    refuse_large_network(settings.model.name, settings.model.options, available())
+    refuse_large(settings, data)
     torch.manual_seed(streams.word(Stream.WEIGHTS, settings.run.seed))
     if settings.model.weights != "none" and load:
         network, notes = with_trained_weights(settings, data.classes)
@@ -122,6 +124,24 @@ def other_network(tensors: Mapping[str, torch.Tensor], name: str) -> str | None:
     if found == name:
         return None
     return f"these are weights of {found}, not of {name}; take --model {found}, or leave it out"
+
+
+def refuse_large(settings: Settings, data: Dataset) -> None:
+    """Refuse a network, and a batch of it, that this machine has too little memory for.
+
+    Raises WeightsError, SettingsError.
+    """
+    train, network = settings.train, on_meta(lambda: assemble(design(settings), len(data.classes)))
+    refuse_large_network(settings.model.name, network, available())
+    try:
+        parts = [chosen(network, stage.train) for stage in train.stages if not stage.head_alone]
+    except UserError:  # `check_network` will say
+        return
+    set_trained(network, max(parts, key=len, default=()))
+    count = min(train.batch_size, len(data.samples.rows("train")))
+    free, size = available(settings.run.device), int(settings.input.size)
+    if mistakes := large_batch(network, size, count, free, training=bool(parts)):
+        raise SettingsError(mistakes)
 
 
 def learn_from_images(model: Classifier, samples: Samples) -> None:

@@ -16,6 +16,7 @@ from fieldmark.models import bundle, precision
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.models.catalog import family
 from fieldmark.models.infer import infer
+from fieldmark.models.memory import available, large_batch
 from fieldmark.rundir import INFO
 
 Read = tuple[str, torch.Tensor | str]  # an image's name; what is seen, or why it cannot be read
@@ -41,11 +42,15 @@ class Opened:
     def batches(self, images: Iterable[Path | Content], size: int) -> Iterator[list[Read]]:
         """Images as threads read them, `size` at a time; one batch is in memory.
 
-        An image is called by its path, or "image 3" where it is the third and has none.
+        An image is called by its path, or "image 3" where it is the third and has none. Raises
+        SettingsError where there is too little memory for one of them.
         """
         pending = enumerate(images, 1)
         with ThreadPoolExecutor() as threads:
             while batch := list(islice(pending, size)):
+                side, free = self.info.spec.size, available(str(self.device))
+                if found := large_batch(self.network, side, len(batch), free, training=False):
+                    raise SettingsError(found)
                 yield list(threads.map(self._read, batch))
 
     def logits(
