@@ -31,9 +31,10 @@ import torchvision
 from torch.nn import functional
 from torchvision import datasets, transforms
 
-from fieldmark.fit.loop import Parts, Plan, seed_step, set_rate, step
+from fieldmark.fit.loop import seed_step, set_rate, step
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import State
 from fieldmark.machine import processor, versions

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from fieldmark.fit.loop import Parts
 from fieldmark.fit.losses import cross_entropy
+from fieldmark.fit.plan import Parts
 from fieldmark.fit.schedules import none
 from fieldmark.models import precision
 

@@ -101,7 +101,10 @@ def test_another_epoch_or_seed_changes_images_otherwise(digits, pixels):
         found = held(digits, pixels, "cifar", rows=np.array([5]), seed=seed)
         return next(found.epoch(epoch))[0].numpy().tobytes()
 
-    assert len({seen(seed, epoch) for seed in (7, 8) for epoch in range(6)}) > 6
+    # a half of the images has a hole that covers all of it, and these are alike
+    by_seed = [[seen(seed, epoch) for epoch in range(20)] for seed in (7, 8)]
+    assert all(len({*each}) > 5 for each in by_seed)
+    assert by_seed[0] != by_seed[1]
 
 
 def test_a_row_that_comes_again_in_an_epoch_is_changed_otherwise(digits, pixels):

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from fieldmark.fit.find_lr import Search, find_lr, suggest
-from fieldmark.fit.loop import Parts, Plan, seed_step, step
+from fieldmark.fit.loop import seed_step, step
 from fieldmark.fit.losses import Loss, cross_entropy
+from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.schedules import none
 from fieldmark.fit.state import State
 from fieldmark.models import precision

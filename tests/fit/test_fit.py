@@ -8,15 +8,18 @@ import pytest
 import torch
 
 from fieldmark.console import Console
-from fieldmark.errors import StoppedError
+from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.averages import Ema, Lookahead
 from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.fit.epochs import epoch_line
 from fieldmark.fit.keeper import Keeper, as_csv
-from fieldmark.fit.loop import Parts, Plan, epoch_line, fit
+from fieldmark.fit.loop import fit
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.penalty import Penalty
+from fieldmark.fit.plan import Parts, Plan
+from fieldmark.fit.ranks import ALONE, Ranks
 from fieldmark.fit.schedules import one_cycle
-from fieldmark.fit.state import State
+from fieldmark.fit.state import Running, State
 from fieldmark.judge.metrics import METRICS, measure
 from fieldmark.models import precision
 
@@ -123,6 +126,34 @@ def test_a_run_that_was_stopped_inside_an_epoch_goes_on_to_the_same_bits(tmp_pat
     assert files[0].read_text() == files[1].read_text()
 
 
+def test_a_checkpoint_inside_an_epoch_holds_what_came_since_the_one_before(tmp_path):
+    """Logits of a batch are written once, whatever the number of checkpoints after it."""
+    state, keeper, found = begun(), keeper_in(tmp_path), []
+    keeper._every = -1  # always due
+
+    def note(draft_of=keeper.checkpoints.write_running):
+        def write(epoch, step, chunk):
+            found.append((epoch, step, len(chunk[0])))
+            return draft_of(epoch, step, chunk)
+
+        return write
+
+    keeper.checkpoints.write_running = note()
+    run(state, keeper, plan=replace(PLAN, epochs=2))
+    assert found == [(0, 2, 12), (0, 4, 12), (1, 2, 12), (1, 4, 12)]
+    assert [path.name for path in (tmp_path / "checkpoint").glob("running-*")] == []
+
+
+def test_logits_of_many_steps_leave_the_device_and_stay_in_order(monkeypatch):
+    monkeypatch.setattr("fieldmark.fit.state.WAITING", 2)
+    running, steps = Running(), [torch.full((2, 3), float(n)) for n in range(5)]
+    for n, logits in enumerate(steps):
+        running.add(torch.tensor(1.0), logits, torch.tensor([n, n]))
+    assert (len(running.chunks), len(running.waiting)) == (2, 1)
+    assert torch.equal(running.tables()[0], torch.cat(steps))
+    assert running.tables()[1].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
 def test_a_checkpoint_from_before_there_were_penalties_is_read_all_the_same():
     tree = begun().tree()
     del tree["penalty_sum"], tree["penalised_steps"]
@@ -200,3 +231,68 @@ def test_without_validation_the_line_tells_of_training_alone():
     row = {name: value for name, value in ROW.items() if not name.startswith("val_")}
     line = epoch_line(row, Plan(12, 0, figures=("roc_auc",)), is_best=True)
     assert line == "epoch  2/12  1.2 s  lr 0.001  train loss 0.5000"
+
+
+# what several processes agree on; the others are made up
+
+
+class Others(Ranks):
+    """One of two processes; the other one says `true` to whatever is asked of any."""
+
+    def __init__(self, rank=0, *, says=False, first=None):
+        self.rank, self.says, self.found = rank, says, first
+        self.asked = []
+
+    def any_of(self, mine):
+        self.asked.append(mine)
+        return mine or self.says
+
+    def of_first(self, mine):
+        return mine if self.found is None else self.found
+
+
+def keeper_of(folder, ranks):
+    keeper = keeper_in(folder)
+    keeper._ranks = ranks
+    return keeper
+
+
+def test_alone_all_is_as_it_is_asked():
+    assert ALONE.is_first
+    assert [ALONE.any_of(x) for x in (True, False)] == [True, False]
+    assert ALONE.of_first(3) == 3
+
+
+def test_training_stops_where_another_process_is_asked_to(tmp_path):
+    state = begun()
+    with pytest.raises(StoppedError, match="after step 2 of 5"):
+        run(state, keeper_of(tmp_path, Others(says=True)))
+
+
+def test_training_ends_where_the_loss_of_another_is_not_finite(tmp_path):
+    with pytest.raises(NotFiniteError):
+        run(begun(), keeper_in(tmp_path), ranks=Others(says=True))
+
+
+def test_the_best_epoch_is_that_of_the_first(tmp_path):
+    state = begun()
+    run(state, keeper_in(tmp_path), ranks=Others(first=False))
+    assert state.best_epoch is None
+
+
+def test_a_checkpoint_is_due_when_it_is_for_the_first(tmp_path):
+    assert keeper_of(tmp_path, Others(first=True)).due()
+    assert not keeper_in(tmp_path).due()
+
+
+def test_the_first_alone_writes(tmp_path):
+    run(begun(), keeper_of(tmp_path, Others(rank=1)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_each_process_draws_for_itself(tmp_path):
+    states = [begun(), begun()]
+    for rank, state in enumerate(states):
+        run(state, keeper_in(tmp_path / str(rank)), ranks=Others(rank))
+    one, other = (state.history[0]["train_loss"] for state in states)
+    assert one != other  # by dropout alone: the batches are the same

@@ -11,21 +11,23 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fieldmark import streams
 from fieldmark.console import Console
 from fieldmark.data.loader import Batches, Images
 from fieldmark.errors import StoppedError
 from fieldmark.fit import loop
 from fieldmark.fit.averages import Ema, Lookahead
-from fieldmark.fit.heads import Embedded, HeadParts, Trial, fit_heads
-from fieldmark.fit.loop import Parts, Plan
+from fieldmark.fit.epochs import close_epoch
+from fieldmark.fit.heads import Embedded, FeatureBatches, Trial, fit_heads
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.optimizers import adamw, sgd
 from fieldmark.fit.penalty import Penalty
+from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.schedules import cosine, none, plateau
 from fieldmark.fit.state import State
 from fieldmark.judge.metrics import measure
-from fieldmark.models import precision
 from fieldmark.models.heads import Linear32
+from fieldmark.streams import Stream
 
 CPU = torch.device("cpu")
 CLASSES, D = 3, 12
@@ -33,14 +35,13 @@ PLAN = Plan(4, seed=0, monitor="accuracy", steps_every=2)
 CONSOLE = Console(quiet=True)
 
 
-def embedded(count, seed, views=None):
+def embedded(count, seed, views=1):
     """Features in which the class shows, as maps of one pixel, so that the loop takes them too."""
     draw = np.random.default_rng(seed)
     targets = np.arange(count) % CLASSES
-    found = draw.normal(size=(views or 1, count, D)).astype(np.float32)
+    found = draw.normal(size=(views, count, D)).astype(np.float32)
     found[:, np.arange(count), targets] += 1.5
-    whole = torch.from_numpy(found)[..., None, None]
-    return Embedded(whole[0], targets, None if views is None else whole)
+    return Embedded(torch.from_numpy(found)[..., None, None], np.arange(count), targets)
 
 
 TRAIN, VAL = embedded(41, 1), embedded(30, 2)
@@ -63,24 +64,33 @@ def deep(seed=0):
     )
 
 
-def trial(tail, seed, lr):
-    return Trial(tail, seed, lambda parameters: adamw(parameters, lr=lr))
-
-
-def head_parts(**changes):
-    parts = HeadParts(
+def head_parts(train=TRAIN, seed=0, sampling="all", **changes):
+    found = Parts(
+        batches=FeatureBatches(train, batch_size=8, seed=seed, sampling=sampling),
         loss=cross_entropy(np.bincount(TRAIN.targets), label_smoothing=0.1),
         schedule=cosine(),
-        measure=measure,
-        batch_size=8,
         device=CPU,
+        measure=measure,
     )
-    return replace(parts, **changes)
+    return replace(found, **changes)
 
 
-def trained(trials, train=TRAIN, val=VAL, *, plan=PLAN, begun=None, **changes):
-    parts = head_parts(**changes)
-    return fit_heads(trials, train, val, plan=plan, parts=parts, console=CONSOLE, begun=begun)
+AVERAGES = {"ema": lambda tail: Ema(tail, 0.9), "lookahead": lambda tail: Lookahead(tail, 2)}
+
+
+def trial(tail, seed, lr, train=TRAIN, val=VAL, average=None, **changes):
+    return Trial(
+        tail,
+        seed,
+        lambda parameters: adamw(parameters, lr=lr),
+        head_parts(train, seed, **changes),
+        val,
+        AVERAGES.get(average, lambda tail: None),
+    )
+
+
+def trained(trials, *, plan=PLAN, begun=None, stop_asked=lambda: False):
+    return fit_heads(trials, plan=plan, console=CONSOLE, stop_asked=stop_asked, begun=begun)
 
 
 def without_seconds(rows):
@@ -102,39 +112,16 @@ class FeaturesAsImages(Images):
 
     def __getitems__(self, keys):
         rows = [row for _, row, _ in keys]
-        return self.known.features[rows], torch.from_numpy(self.targets[rows])
+        return self.known.features[0, rows], torch.from_numpy(self.targets[rows])
 
 
-def by_the_loop(tail, seed, lr, plan, parts):
+def by_the_loop(tail, seed, lr, plan, parts, average=None, sampling="all"):
     """The same training by the loop's own steps; the best weights are taken as it would."""
     state = State(tail, adamw(tail.parameters(), lr=lr))
-    state.ema = Ema(tail, parts.ema) if parts.ema else None
-    if parts.lookahead:
-        state.ema = Lookahead(tail, parts.lookahead)
-    batches = Batches(
-        FeaturesAsImages(TRAIN),
-        np.arange(41),
-        batch_size=8,
-        seed=seed,
-        workers=0,
-        sampling=parts.sampling,
-    )
-
-    def validate(model):
-        with torch.no_grad():
-            return model.eval()(VAL.features).numpy(), VAL.targets
-
-    whole = Parts(
-        batches=batches,
-        loss=parts.loss,
-        schedule=parts.schedule,
-        autocast=precision.autocast("float32", CPU),
-        device=CPU,
-        measure=measure,
-        validate=validate,
-        penalty=parts.penalty,
-    )
-    plan, best = replace(plan, seed=seed), {}
+    state.ema = AVERAGES[average](tail) if average else None
+    images = FeaturesAsImages(TRAIN)
+    batches = Batches(images, np.arange(41), batch_size=8, seed=seed, workers=0, sampling=sampling)
+    whole, plan, best = replace(parts, batches=batches), replace(plan, seed=seed), {}
     for _ in range(plan.epochs):
         tail.train()
         for images, targets in batches.epoch(state.epoch):
@@ -143,8 +130,9 @@ def by_the_loop(tail, seed, lr, plan, parts):
             loss, logits = loop.step(state, plan, whole, images, targets)
             state.step += 1
             state.running.add(loss, logits, targets)
-        if loop.note_epoch(state, plan, loop.finish_epoch(state, plan, whole)):
-            state.best_epoch = state.epoch
+        with torch.no_grad():
+            judged = state.judged.eval()(VAL.features[0]).numpy(), VAL.targets
+        if close_epoch(state, plan, whole, judged, 0.0)[1]:
             best = {k: v.clone() for k, v in state.judged.state_dict().items()}
     return state.history, best
 
@@ -154,19 +142,19 @@ def by_the_loop(tail, seed, lr, plan, parts):
     "changes",
     [
         {},
-        {"ema": 0.9},
+        {"average": "ema"},
         {"sampling": "balanced"},
-        {"lookahead": 2, "penalty": Penalty(l1=1e-3, l2=1e-2, on="weights")},
+        {"average": "lookahead", "penalty": Penalty(l1=1e-3, l2=1e-2, on="weights")},
     ],
     ids=["plain", "ema", "balanced", "lookahead and penalty"],
 )
 def test_a_trial_is_what_the_loop_makes_of_the_same_head(build, changes):
     plan = replace(PLAN, accumulate=2, clip_norm=0.5)
-    first, second = trained(
-        [trial(build(), 7, 0.02), trial(build(), 8, 0.01)], plan=plan, **changes
-    )
-    for found, seed, lr in ((first, 7, 0.02), (second, 8, 0.01)):
-        history, best = by_the_loop(build(), seed, lr, plan, head_parts(**changes))
+    rates = [(7, 0.02), (8, 0.01)]
+    trials = [trial(build(), seed, lr, **changes) for seed, lr in rates]
+    own = {name: changes[name] for name in ("average", "sampling") if name in changes}
+    for found, (seed, lr), one in zip(trained(trials, plan=plan), rates, trials, strict=True):
+        history, best = by_the_loop(build(), seed, lr, plan, one.parts, **own)
         torch.testing.assert_close(found.weights, best, rtol=1e-3, atol=1e-4)
         for row, wanted in zip(without_seconds(found.history), history, strict=True):
             assert row == pytest.approx(
@@ -179,13 +167,15 @@ def test_a_group_of_batches_has_the_gradient_of_all_its_images(weights):
     """41 images in batches of 8, 8, 8, 8 and 9: one group, so an epoch is one step on all."""
     loss = cross_entropy(np.bincount(TRAIN.targets), class_weights=weights)
     tail = nn.Sequential(nn.Flatten(), Linear32(D, CLASSES))
-    one = Trial(tail, 3, lambda parameters: sgd(parameters, lr=0.5, momentum=0.0, weight_decay=0.0))
+    one = trial(tail, 3, 0.0, loss=loss, schedule=none())
+    plain = {"lr": 0.5, "momentum": 0.0, "weight_decay": 0.0}
+    one = replace(one, optimizer=lambda parameters: sgd(parameters, **plain))
     plan = replace(PLAN, epochs=1, accumulate=5)
-    (found,) = trained([one, one], plan=plan, loss=loss, schedule=none())[:1]
+    found, _ = trained([one, one], plan=plan)
     by_hand = copy.deepcopy(tail)
     weight = None if weights is None else torch.tensor(weights)
     functional.cross_entropy(
-        by_hand(TRAIN.features), torch.from_numpy(TRAIN.targets), weight=weight
+        by_hand(TRAIN.features[0]), torch.from_numpy(TRAIN.targets), weight=weight
     ).backward()
     for name, parameter in by_hand.named_parameters():
         torch.testing.assert_close(found.weights[name], parameter.detach() - 0.5 * parameter.grad)
@@ -194,16 +184,46 @@ def test_a_group_of_batches_has_the_gradient_of_all_its_images(weights):
 def test_trials_side_by_side_are_what_each_is_alone():
     """Rates, seeds (order, start and dropout) and builds of all kinds, in one call."""
     trials = [
-        trial(linear(1), 1, 0.1),
-        trial(deep(2), 2, 0.01),
-        trial(linear(3), 3, 0.001),
-        trial(deep(2), 2, 0.05),
+        trial(linear(1), 1, 0.1, schedule=plateau(wait=0)),
+        trial(deep(2), 2, 0.01, schedule=plateau(wait=0)),
+        trial(linear(3), 3, 0.001, schedule=plateau(wait=0)),
+        trial(deep(2), 2, 0.05, schedule=plateau(wait=0)),
     ]
-    together = trained(trials, schedule=plateau(wait=0))
+    together = trained(trials)
     for one, found in zip(trials, together, strict=True):
-        assert_same(found, *trained([one], schedule=plateau(wait=0)))
+        assert_same(found, *trained([one]))
     assert together[0].weights.keys() != together[1].weights.keys()
     assert together[0].history != together[2].history
+
+
+def own_rows(number):
+    """The rows of one head of 30: of ten sizes, for 3 classes each in an order of its own."""
+    draw = np.random.default_rng(number)
+    table, val = embedded(120, 1), embedded(60, 2)
+    rows = draw.permutation(120)[: 30 + 7 * (number % 10)]
+    judged = draw.permutation(60)[: 20 + number]
+    order = draw.permutation(CLASSES)
+    return (
+        Embedded(table.features, rows, order[table.targets[rows]]),
+        Embedded(val.features, judged, order[val.targets[judged]]),
+    )
+
+
+@pytest.mark.parametrize("build", [linear, deep])
+def test_thirty_heads_on_thirty_sets_of_rows_are_what_each_is_alone(build):
+    plan = replace(PLAN, epochs=6, patience=2, accumulate=2)
+    trials = [trial(build(n), n % 4, 0.02, *own_rows(n)) for n in range(30)]
+    for one, found in zip(trials, trained(trials, plan=plan), strict=True):
+        assert_same(found, *trained([one], plan=plan))
+
+
+def test_the_rows_of_every_head_pass_in_the_order_of_its_seed():
+    trials = [trial(linear(), seed, 0.01, own_rows(n)[0]) for n, seed in ((0, 5), (3, 6))]
+    for n, seed, one in ((0, 5, trials[0]), (3, 6, trials[1])):
+        rows = own_rows(n)[0].rows
+        order = streams.draw(Stream.ORDER, seed, 2).permutation(np.arange(len(rows)))
+        passed = torch.cat([features for features, _ in one.parts.batches.epoch(2)])
+        assert torch.equal(passed, own_rows(n)[0].features[0, rows[order]])
 
 
 def test_nothing_that_was_given_changes_and_the_same_comes_again():
@@ -228,7 +248,7 @@ def test_a_head_learns_and_its_best_weights_are_kept():
     assert found.gains[found.best_epoch - 1] == best
     tail = linear(9)
     tail.load_state_dict(found.weights)
-    logits = tail.eval()(VAL.features).argmax(1).numpy()
+    logits = tail.eval()(VAL.features[0]).argmax(1).numpy()
     assert (logits == VAL.targets).mean() == pytest.approx(best)
     assert found.ended == "all 20 epochs are done"
     assert [row["step"] for row in found.steps[:3]] == [2, 4, 5]
@@ -247,8 +267,8 @@ def test_a_trial_out_of_patience_ends_and_the_others_go_on():
 
 
 def test_a_trial_that_diverges_ends_only_itself():
-    wild = Trial(linear(), 0, lambda parameters: sgd(parameters, lr=1e38, momentum=0.0))
     good = trial(linear(), 0, 0.05)
+    wild = replace(good, optimizer=lambda parameters: sgd(parameters, lr=1e38, momentum=0.0))
     first, second = trained([wild, good])
     assert first.error is not None
     assert "lower --lr" in first.error
@@ -258,13 +278,13 @@ def test_a_trial_that_diverges_ends_only_itself():
 
 def test_epoch_after_epoch_another_view_is_trained_on():
     views = embedded(41, 1, views=2)
-    swapped = replace(views, views=views.views.flip(0))
+    swapped = replace(views, features=views.features.flip(0))
     plan = replace(PLAN, epochs=2)
     first, second = (
-        trained([trial(linear(), 0, 0.05)], each, plan=plan)[0] for each in (views, swapped)
+        trained([trial(linear(), 0, 0.05, each)], plan=plan)[0] for each in (views, swapped)
     )
-    one_view = replace(views, views=views.views[:1])
-    (only,) = trained([trial(linear(), 0, 0.05)], one_view, plan=plan)
+    one_view = replace(views, features=views.features[:1])
+    (only,) = trained([trial(linear(), 0, 0.05, one_view)], plan=plan)
     losses = [[row["train_loss"] for row in each.history] for each in (first, second, only)]
     assert losses[0][0] == losses[2][0] != losses[1][0]
     assert losses[0][1] != losses[2][1]
@@ -283,7 +303,7 @@ def test_epochs_are_counted_on_from_the_stages_before():
 
 
 def test_without_validation_the_last_weights_are_kept():
-    (found,) = trained([trial(linear(), 0, 0.05)], val=None)
+    (found,) = trained([trial(linear(), 0, 0.05, val=None)])
     assert found.best_epoch == 4
     assert all(math.isnan(gain) for gain in found.gains)
     assert "val_loss" not in found.history[0]

@@ -10,9 +10,11 @@ from loopparts import CPU, parts
 from torch.nn import functional
 
 from fieldmark.fit.averages import Ema
+from fieldmark.fit.epochs import note_epoch, out_of_patience
 from fieldmark.fit.keeper import as_csv
-from fieldmark.fit.loop import Plan, note_epoch, out_of_patience, seed_step, step
+from fieldmark.fit.loop import seed_step, step
 from fieldmark.fit.losses import cross_entropy, focal
+from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import State
 from fieldmark.models import precision
 
@@ -132,9 +134,8 @@ def noted(state, plan, rows):
     """Which of the epochs were the best so far."""
     found = []
     for accuracy, loss in rows:
-        found.append(note_epoch(state, plan, {"val_accuracy": accuracy, "val_loss": loss}))
-        if found[-1]:
-            state.best_epoch = state.epoch
+        row = {"val_accuracy": accuracy, "val_loss": loss}
+        found.append(note_epoch(state, plan, parts([1]), row))
     return found
 
 
@@ -153,6 +154,54 @@ def test_less_loss_alone_does_not_count_against_patience():
     assert out_of_patience(state, plan)
 
 
+HEAD = (0.9, 0.30)  # accuracy and loss of the stage before
+RISING = [(0.80, 0.5), (0.86, 0.4), (0.85, 0.4), (0.84, 0.4)]
+
+
+def in_second_stage(rows, head=HEAD, *, images, patience=2):
+    """After how many epochs of a second stage patience was out, and which epoch is kept."""
+    state = linear_state()
+    noted(state, Plan(1, 0, monitor="accuracy"), [head])
+    state.patient_from, state.validated = 1, images
+    plan = Plan(9, 0, first=1, monitor="accuracy", patience=patience)
+    for done, row in enumerate(rows):
+        if out_of_patience(state, plan):
+            return done, state.best_epoch
+        noted(state, plan, [row])
+    return len(rows), state.best_epoch
+
+
+def test_patience_of_a_later_stage_counts_from_its_own_beginning():
+    assert in_second_stage([*RISING, (0.95, 0.1)], images=269) == (4, 1)
+    assert in_second_stage([*RISING[:3], (0.91, 0.1), (0.8, 0.1)], images=269) == (5, 5)
+
+
+def test_with_few_validation_images_the_loss_decides_patience_of_a_later_stage():
+    """As it was seen: a loss that fell by 26 %, and one of 34 images that was lost meanwhile."""
+    head = (34 / 34, 0.30)
+    seen = [(33 / 34, 0.25), (33 / 34, 0.24), (33 / 34, 0.23), (33 / 34, 0.222)]
+    assert in_second_stage(seen, head, images=34) == (4, 1)
+    assert in_second_stage(seen, head, images=340) == (3, 1)
+    risen = [(0.5, 0.2), (0.9, 0.3), (0.9, 0.3)]
+    assert in_second_stage(risen, images=199, patience=1)[0] == 2
+    assert in_second_stage(risen, images=200, patience=1)[0] == 3
+
+
+def test_the_first_stage_counts_the_figure_whatever_the_number_of_images():
+    state, plan = linear_state(), Plan(9, 0, monitor="accuracy", patience=1)
+    state.validated = 34
+    noted(state, plan, [(0.5, 1.0), (0.5, 0.9)])
+    assert out_of_patience(state, plan) == "no better accuracy for 1 epoch"
+
+
+def test_the_reason_names_what_did_not_become_better():
+    state, plan = linear_state(), Plan(9, 0, first=1, monitor="accuracy", patience=1)
+    noted(state, plan, [(0.5, 1.0), (0.5, 1.0), (0.6, 1.0)])
+    assert out_of_patience(state, plan) is None
+    state.validated = 34
+    assert out_of_patience(state, plan) == "no less validation loss for 1 epoch"
+
+
 def test_an_earlier_stage_gives_way_to_a_better_figure_only():
     state = linear_state()
     noted(state, Plan(2, 0, monitor="accuracy"), [(0.6, 3), (0.7, 2)])
@@ -162,21 +211,22 @@ def test_an_earlier_stage_gives_way_to_a_better_figure_only():
 
 def test_less_is_better_where_the_sign_says_so():
     state, plan = linear_state(), Plan(9, 0, monitor="loss", sign=-1)
-    best = [note_epoch(state, plan, {"val_loss": value}) for value in (2.0, 1.0, 1.5)]
+    best = [note_epoch(state, plan, parts([1]), {"val_loss": value}) for value in (2.0, 1.0, 1.5)]
     assert best == [True, True, False]
 
 
 def test_a_figure_that_is_never_defined_keeps_the_newest_epoch():
     state, plan = linear_state(), Plan(9, 0, monitor="roc_auc")
-    assert [note_epoch(state, plan, {"val_roc_auc": math.nan}) for _ in range(3)] == [True] * 3
+    assert [note_epoch(state, plan, parts([1]), {"val_roc_auc": math.nan}) for _ in "abc"] == [
+        True
+    ] * 3
 
 
 def test_patience_counts_epochs_since_the_best_and_since_going_further():
     state, plan = linear_state(), Plan(99, 0, monitor="accuracy", patience=2)
     for value in (0.5, 0.4, 0.3):
         assert not out_of_patience(state, plan)
-        if note_epoch(state, plan, {"val_accuracy": value}):
-            state.best_epoch = state.epoch
+        note_epoch(state, plan, parts([1]), {"val_accuracy": value})
     assert out_of_patience(state, plan)
     state.patient_from = state.epoch
     assert not out_of_patience(state, plan)

@@ -5,8 +5,10 @@ import pytest
 import torch
 from loopparts import parts
 
-from fieldmark.fit.loop import Plan, finish_epoch, step
+from fieldmark.fit.epochs import row_of
+from fieldmark.fit.loop import step
 from fieldmark.fit.penalty import Penalty
+from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import State
 
 RATE = 0.5
@@ -114,7 +116,7 @@ def test_history_tells_the_penalty_apart_and_only_where_there_is_one():
             loss, logits = step(state, Plan(1, 0), found, IMAGES, TARGETS)
             state.running.add(loss, logits, TARGETS)
             added += [by_hand(state.model, penalty).item()] if penalty and place == 0 else []
-        rows.append(finish_epoch(state, Plan(1, 0), found))
+        rows.append(row_of(state, found, None))
     assert "train_penalty" not in rows[0]
     assert rows[1]["train_penalty"] == pytest.approx(np.mean(added))
     assert rows[1]["train_loss"] < rows[0]["train_loss"] + 0.5 * np.mean(added)

@@ -56,7 +56,8 @@ def unbroken(photos, tmp_path_factory):
         ("fieldmark.models.infer:evaluating", 2),  # in validation
         ("fieldmark.fit.checkpoint:_save", 4),  # before a checkpoint is written
         ("os:fsync", 6),  # while one is written
-        ("fieldmark.fit.checkpoint:Checkpoints._forget_old_best", 5),  # just after
+        ("fieldmark.fit.checkpoint:Checkpoints.write", 5),  # after the running logits' own file
+        ("fieldmark.fit.checkpoint:Checkpoints._forget_all_but", 5),  # just after
         ("fieldmark.fit.keeper:write_text", 4),  # between a checkpoint and history.csv
         ("fieldmark.models.bundle:save", 1),  # trained, not concluded
         ("fieldmark.runs.outcome:render", 1),  # all but the report
@@ -138,7 +139,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(unbroken, photos, tmp_p
 
 
 def test_a_finished_run_is_trained_further(photos, tmp_path, capsys):
-    run = train(photos, tmp_path, "run", "train.patience=1", epochs="2", schedule="cosine")
+    run = train(photos, tmp_path, "run", "train.patience=2", epochs="2", schedule="cosine")
     resume(run, epochs="4")
     assert run.is_done
     rows = run.history.read_text().splitlines()

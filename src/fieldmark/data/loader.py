@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
@@ -31,6 +31,20 @@ from fieldmark.streams import Stream
 Sampling = Literal["all", "balanced"]
 Key = tuple[int, int, int]  # epoch, row, draw
 Batch = tuple[torch.Tensor, torch.Tensor]  # (n, 3, size, size), (n,) int64; see Images
+
+
+class Feed(Protocol):
+    """Batches, epoch after epoch: of images from workers, of images in memory, of features."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images in each step of an epoch."""
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of `epoch` from step `start` on."""
+
+    def spent(self) -> dict[str, float]:
+        """Seconds of loading since this was last asked, by name."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ Place = tuple[int, int]  # epoch, step
 Draws = (
     Sequence[torch.Generator] | None
 )  # each head's, shared by equal seeds; None: not in training
-Layer = Callable[[Tensor, Draws], Tensor]  # (K, n, ...) -> (K, n, ...)
+# (k, n, ...) -> (k, n, ...) by these k of the K heads
+Layer = Callable[[Tensor, Draws, slice], Tensor]
 
 # They treat each number by itself, so that K heads need no loop.
 ELEMENTWISE = (
@@ -42,6 +43,12 @@ class Bank:
 
     `tails` become part of the bank: its slices, trained in place. `seeds`: of each head's
     dropout, whose masks are those that `fit.loop` would draw for it on a processor.
+
+    The order matters. First the bank is made, and each parameter is from then on a slice of a
+    stacked one, its gradient too; who holds the parameter (an optimiser, an average) goes on
+    holding it. Then, for each step: `zero_grad`, forward, backward on the stacked ones, and each
+    head's optimiser finds its slice of the gradient in place. A gradient set to None instead
+    would part the slices from the whole.
     """
 
     def __init__(self, tails: Sequence[nn.Module], seeds: Sequence[int]):
@@ -54,29 +61,35 @@ class Bank:
         columns = zip(*(_layers_of(tail) for tail in tails), strict=True)
         self._layers = [self._layer(column) for column in columns]
 
-    def __call__(self, features: Tensor, place: Place | None = None) -> Tensor:
-        """(K, n, ...) -> (K, n, C) float32. At a `place` as in training there, else as in eval."""
-        draws = None if place is None else self._draws(place)
+    def __call__(
+        self, features: Tensor, place: Place | None = None, heads: slice | None = None
+    ) -> Tensor:
+        """(k, n, ...) -> (k, n, C) float32. At a `place` as in training there, else as in eval.
+
+        heads: which of the K the features are for; None: for all.
+        """
+        heads = heads or slice(0, len(self._seeds))
+        draws = None if place is None else self._draws(place, heads)
         found = features.float()
         for layer in self._layers:
-            found = layer(found, draws)
+            found = layer(found, draws, heads)
         return found
 
-    def predict(self, features: Tensor) -> Tensor:
-        """Logits that every head gives the same features, (n, ...) -> (K, n, C), as in eval."""
-        heads = len(self._seeds)
-        width = heads * max(1, features[:1].numel())
+    def predict(self, features: Tensor, heads: slice | None = None) -> Tensor:
+        """Logits that each of `heads` gives the same features, as in eval. (n, ...) -> (k, n, C)"""
+        count = len(self._seeds[heads or slice(None)])
+        width = count * max(1, features[:1].numel())
         rows_at_once = max(1, AT_ONCE // width)
         with torch.no_grad():
             parts = [
-                self(part.unsqueeze(0).expand(heads, *part.shape))
+                self(part.unsqueeze(0).expand(count, *part.shape), heads=heads)
                 for part in torch.split(features, rows_at_once)
             ]
         return torch.cat(parts, dim=1)
 
-    def _draws(self, place: Place) -> list[torch.Generator]:
-        made = {seed: _generator(seed, place) for seed in set(self._seeds)}
-        return [made[seed] for seed in self._seeds]
+    def _draws(self, place: Place, heads: slice) -> list[torch.Generator]:
+        made = {seed: _generator(seed, place) for seed in set(self._seeds[heads])}
+        return [made[seed] for seed in self._seeds[heads]]
 
     def zero_grad(self) -> None:
         """Clear the gradients in place: the heads' own are slices of them."""
@@ -96,7 +109,7 @@ class Bank:
         if type(first) is nn.Dropout:
             return _dropout(first.p)
         if isinstance(first, ELEMENTWISE):
-            return lambda found, _: first(found)
+            return lambda found, *_: first(found)
         for layer in layers:
             self._loose += layer.requires_grad_(True).parameters()
         return _one_by_one(layers)
@@ -105,12 +118,12 @@ class Bank:
         weight = self._stack([layer.weight for layer in layers])
         bias = None if layers[0].bias is None else self._stack([layer.bias for layer in layers])
 
-        def linear(found: Tensor, _: Draws) -> Tensor:
-            rows = found.flatten(1, -2)
+        def linear(found: Tensor, _: Draws, heads: slice) -> Tensor:
+            rows, weights = found.flatten(1, -2), _of(weight, heads).mT
             if bias is None:
-                made = torch.bmm(rows, weight.mT)
+                made = torch.bmm(rows, weights)
             else:
-                made = torch.baddbmm(bias.unsqueeze(1), rows, weight.mT)
+                made = torch.baddbmm(_of(bias, heads).unsqueeze(1), rows, weights)
             return made.reshape(*found.shape[:-1], made.shape[-1])
 
         return linear
@@ -122,22 +135,22 @@ class Bank:
         bias = self._stack([layer.bias for layer in layers]) if affine else None
         mean, var = (_stacked_buffers(layers, name) for name in ("running_mean", "running_var"))
 
-        def norm(found: Tensor, draws: Draws) -> Tensor:
-            heads, rows, channels = found.shape
+        def norm(found: Tensor, draws: Draws, heads: slice) -> Tensor:
+            count, rows, channels = found.shape
             joined = functional.batch_norm(
-                found.transpose(0, 1).reshape(rows, heads * channels),
-                mean.view(-1),
-                var.view(-1),
-                None if weight is None else weight.view(-1),
-                None if bias is None else bias.view(-1),
+                found.transpose(0, 1).reshape(rows, count * channels),
+                mean[heads].view(-1),  # the statistics move in place, of these heads alone
+                var[heads].view(-1),
+                None if weight is None else _of(weight, heads).view(-1),
+                None if bias is None else _of(bias, heads).view(-1),
                 training=draws is not None,
                 momentum=first.momentum,
                 eps=first.eps,
             )
             if draws is not None:
-                for layer in layers:
+                for layer in layers[heads]:
                     layer.num_batches_tracked.add_(1)
-            return joined.view(rows, heads, channels).transpose(0, 1)
+            return joined.view(rows, count, channels).transpose(0, 1)
 
         return norm
 
@@ -151,6 +164,11 @@ class Bank:
             parameter.data, parameter.grad = value, gradient
         self._stacks.append(whole)
         return whole
+
+
+def _of(stack: Tensor, heads: slice) -> Tensor:
+    """The part of a stack that is of these heads; of all, the stack itself, which is faster."""
+    return stack if heads == slice(0, len(stack)) else stack[heads]
 
 
 def _layers_of(module: nn.Module) -> list[nn.Module]:
@@ -171,7 +189,7 @@ def _stacked_buffers(layers: Sequence[Any], name: str) -> Tensor:
 
 
 def _dropout(share: float) -> Layer:
-    def dropout(found: Tensor, draws: Draws) -> Tensor:
+    def dropout(found: Tensor, draws: Draws, _: slice) -> Tensor:
         if draws is None or share == 0:
             return found
         if share == 1:
@@ -191,14 +209,13 @@ def _dropout(share: float) -> Layer:
 def _one_by_one(layers: Sequence[nn.Module]) -> Layer:
     """Layers of any other kind, each on its own head's features."""
 
-    def each(found: Tensor, draws: Draws) -> Tensor:
+    def each(found: Tensor, draws: Draws, heads: slice) -> Tensor:
+        own = layers[heads]
         if draws is None:
-            return torch.stack(
-                [layer.eval()(mine) for layer, mine in zip(layers, found, strict=True)]
-            )
+            return torch.stack([layer.eval()(mine) for layer, mine in zip(own, found, strict=True)])
         made = []
         starts = {generator: generator.get_state() for generator in {*draws}}
-        for layer, mine, generator in zip(layers, found, draws, strict=True):
+        for layer, mine, generator in zip(own, found, draws, strict=True):
             generator.set_state(starts[generator])
             with _drawing_from(generator, found.device):
                 made.append(layer.train()(mine))

@@ -1,11 +1,13 @@
 """The state of training on disk: one safetensors file, whole or not at all, that runs no code.
 
 Tensors are stored as tensors; the rest of the tree (counters, history, the optimiser's groups)
-as JSON in the file's own header. The best weights have a file of their own, named by epoch,
-written before the state that names it, so that no kill can part the two.
+as JSON in the file's own header. The best weights have a file of their own, named by epoch, and
+so has what an epoch's steps gave since the checkpoint before, named by its place. They are
+written before the state that names them, so that no kill can part the two.
 """
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,7 @@ class Checkpoints:
         tensors: Tensors = {}
         about = json.dumps(_take_tensors(state, tensors))
         write_whole(self._state, lambda draft: _save(tensors, draft, about))
-        self._forget_old_best(state.get("best_epoch"))
+        self._forget_all_but(self._best(state.get("best_epoch") or 0), state.get("running", []))
 
     def read(self) -> dict[str, Any] | None:
         """The state last written, or None where there is none yet. Raises RunError."""
@@ -58,19 +60,38 @@ class Checkpoints:
         self._folder.mkdir(exist_ok=True)
         write_whole(self._best(epoch), lambda draft: _save(weights, draft, "{}"))
 
+    def write_running(self, epoch: int, step: int, chunk: tuple[torch.Tensor, torch.Tensor]) -> str:
+        """Keep logits and targets of an epoch's steps up to `step`. -> the name that finds them"""
+        self._folder.mkdir(exist_ok=True)
+        name = f"running-{epoch:05d}-{step:07d}.safetensors"
+        tensors = dict(zip(("logits", "targets"), chunk, strict=True))
+        write_whole(self._folder / name, lambda draft: _save(tensors, draft, "{}"))
+        return name
+
+    def read_running(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """What `write_running` kept. Raises RunError."""
+        found = self._read(self._folder / name)
+        return found["logits"], found["targets"]
+
     def read_best(self, epoch: int) -> Tensors:
         """The weights that `write_best` kept. Raises RunError."""
+        return self._read(self._best(epoch))
+
+    def _read(self, path: Path) -> Tensors:
         try:
-            return dict(load_file(self._best(epoch)))
+            return dict(load_file(path))
         except (SafetensorError, OSError) as error:
-            raise RunError(f"{self._best(epoch)}: cannot be read ({error})") from error
+            raise RunError(f"{path}: cannot be read ({error})") from error
 
     def _best(self, epoch: int) -> Path:
         return self._folder / f"best-{epoch:05d}.safetensors"
 
-    def _forget_old_best(self, epoch: int | None) -> None:
+    def _forget_all_but(self, best: Path, running: Collection[str]) -> None:
         for path in self._folder.glob("best-*.safetensors"):
-            if epoch is None or path != self._best(epoch):
+            if path != best:
+                path.unlink()
+        for path in self._folder.glob("running-*.safetensors"):
+            if path.name not in running:
                 path.unlink()
 
 

@@ -6,7 +6,6 @@ trained is a copy, so nothing is left of the test but its rows.
 """
 
 import copy
-import itertools
 import math
 import random
 from collections.abc import Callable, Iterator
@@ -16,9 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from fieldmark.data.in_memory import InMemory
-from fieldmark.data.loader import Batch, Batches
-from fieldmark.fit.loop import Parts, Plan, group_of, seed_step, step
+from fieldmark.fit.loop import group_of, seed_step, step
+from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.state import Row, State
 
 RUN_AWAY = 4.0  # times the least smoothed loss: there is nothing to see any more
@@ -100,23 +98,19 @@ def _losses(state: State, plan: Plan, parts: Parts, lr: float, search: Search) -
     groups = state.optimizer.param_groups
     multiples = [group.get("base_lr", group["lr"]) / lr for group in groups]
     done, total, count = 0, 0.0, 0
-    for state.epoch, state.step, (images, targets) in _endless(parts.batches):
-        for group, multiple in zip(groups, multiples, strict=True):
-            group["lr"] = search.rate(done) * multiple
-        seed_step(plan.seed, state.epoch, state.step)
-        targets = targets.to(parts.device, non_blocking=True)
-        total += step(state, plan, parts, images, targets)[0].item() * len(targets)
-        count += len(targets)
-        if state.step + 1 == group_of(state, plan, parts).stop:
-            yield total / count
-            done, total, count = done + 1, 0.0, 0
-
-
-def _endless(batches: Batches | InMemory) -> Iterator[tuple[int, int, Batch]]:
-    """(epoch, step, batch), epoch after epoch; nothing where there is no batch."""
-    for epoch in itertools.count() if len(batches) else ():
-        for step_number, batch in enumerate(batches.epoch(epoch)):
-            yield epoch, step_number, batch
+    while parts.batches.sizes:  # epoch after epoch, until nobody asks for more
+        for place, (images, targets) in enumerate(parts.batches.epoch(state.epoch)):
+            state.step = place
+            for group, multiple in zip(groups, multiples, strict=True):
+                group["lr"] = search.rate(done) * multiple
+            seed_step(plan.seed, state.epoch, state.step)
+            targets = targets.to(parts.device, non_blocking=True)
+            total += step(state, plan, parts, images, targets)[0].item() * len(targets)
+            count += len(targets)
+            if state.step + 1 == group_of(state, plan, parts).stop:
+                yield total / count
+                done, total, count = done + 1, 0.0, 0
+        state.epoch += 1
 
 
 def _row(rows: list[Row], loss: float, search: Search) -> Row:

@@ -1,4 +1,4 @@
-"""What the loop writes as it goes: checkpoints, history.csv and steps.csv."""
+"""What training writes as it goes, and nobody else does: checkpoints, history.csv, steps.csv."""
 
 import csv
 import time
@@ -8,14 +8,18 @@ from typing import Any
 
 from fieldmark.errors import writing
 from fieldmark.files import write_text
-from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.fit.checkpoint import Checkpoints, Tensors
+from fieldmark.fit.ranks import ALONE, Ranks
 from fieldmark.fit.state import State
 
 STEP_COLUMNS = ("epoch", "step", "loss", "accuracy", "lr")
 
 
 class Keeper:
-    """Keeps one run's progress on disk. `stop_asked` says that the user wants to stop."""
+    """Keeps one run's progress on disk; of several processes the first one writes.
+
+    stop_asked: says that the user wants to stop this process.
+    """
 
     def __init__(
         self,
@@ -25,32 +29,52 @@ class Keeper:
         steps: Path,
         every_seconds: float,
         stop_asked: Callable[[], bool] = lambda: False,
+        ranks: Ranks = ALONE,
     ):
-        self.checkpoints, self.stop_asked = checkpoints, stop_asked
+        self.checkpoints, self._stop_asked, self._ranks = checkpoints, stop_asked, ranks
         self._history, self._steps, self._every = history, steps, every_seconds
         self._saved = time.monotonic()
 
-    @property
+    def stop_asked(self) -> bool:
+        """Whether the user wants any of the processes to stop."""
+        return self._ranks.any_of(self._stop_asked())
+
     def due(self) -> bool:
         """Whether the last checkpoint is so old that a long epoch should write one."""
-        return time.monotonic() - self._saved > self._every
+        return self._ranks.of_first(time.monotonic() - self._saved > self._every)
 
-    def save(self, state: State) -> None:
-        """A checkpoint, and the history up to it."""
+    def save(self, state: State, best: Tensors | None = None) -> None:
+        """A checkpoint, and the history up to it. best: the weights of `state.best_epoch`, if new.
+
+        The weights and the running logits come first, and then what names them, so that a kill
+        between the two leaves the checkpoint before whole.
+        """
+        self._saved = time.monotonic()
+        if not self._ranks.is_first:
+            return
         with state.clock("writing"):
+            if best is not None and state.best_epoch is not None:
+                self.checkpoints.write_best(state.best_epoch, best)
+            if (new := state.running.not_in_files()) is not None:
+                name = self.checkpoints.write_running(state.epoch, state.step, new)
+                state.running.files.append(name)
             self.checkpoints.write(state.tree())
             self._write_history(state)
-        self._saved = time.monotonic()
 
     def restore(self, state: State, tree: dict[str, Any] | None) -> None:
         """Bring `state`, and the files beside it, to a checkpoint; None: to the beginning."""
         if tree is not None:
             state.restore(tree)
+            state.running.chunks = [
+                self.checkpoints.read_running(name) for name in state.running.files
+            ]
             self._write_history(state)  # a kill may have come between the two
         self._cut_steps(state.epoch + 1, state.step)
 
     def note_step(self, row: Mapping[str, float]) -> None:
         """One row of steps.csv."""
+        if not self._ranks.is_first:
+            return
         with writing(self._steps):
             is_new = not self._steps.is_file()
             with self._steps.open("a", encoding="utf-8", newline="") as stream:

@@ -18,6 +18,7 @@ PLAIN = (
     "gains",
     "best_epoch",
     "patient_from",
+    "validated",
     "stage",
     "stage_begun",
     "trials",
@@ -25,12 +26,17 @@ PLAIN = (
 )
 
 
+Chunk = tuple[torch.Tensor, torch.Tensor]  # (n, C) float32 logits, (n,) int64 targets
+WAITING = 64  # batches whose logits may lie on the device, so that it need not wait after each
+
+
 @dataclass
 class Running:
     """The epoch's training so far: loss, and the logits that the network gave in training mode.
 
-    All stays on the device until it is asked for, so that an accelerator need not wait. What is
-    "earlier" comes from before the process that goes on.
+    Losses stay on the device until they are asked for, logits for a few steps; then they are
+    chunks on the processor. files: names of what holds the first chunks on disk, one each. What
+    is "earlier" comes from before the process that goes on.
     """
 
     earlier_loss: float = 0.0  # summed over images
@@ -38,14 +44,16 @@ class Running:
     earlier_steps: int = 0  # of the optimiser, with a penalty
     losses: list[torch.Tensor] = field(default_factory=list)
     penalties: list[torch.Tensor] = field(default_factory=list)  # one a step of the optimiser
-    logits: list[torch.Tensor] = field(default_factory=list)
-    targets: list[torch.Tensor] = field(default_factory=list)
+    waiting: list[Chunk] = field(default_factory=list)
+    chunks: list[Chunk] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
 
     def add(self, loss: torch.Tensor, logits: torch.Tensor, targets: torch.Tensor) -> None:
         """One batch: its mean loss (scalar), logits (n, C) and targets (n,)."""
         self.losses.append(loss * len(targets))
-        self.logits.append(logits.detach().float())
-        self.targets.append(targets)
+        self.waiting.append((logits.detach().float(), targets))
+        if len(self.waiting) == WAITING:
+            self._leave_device()
 
     def loss_sum(self) -> float:
         """Over the images so far."""
@@ -60,9 +68,30 @@ class Running:
         """How many steps of the optimiser had a penalty."""
         return self.earlier_steps + len(self.penalties)
 
-    def tables(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """-> (N, C) float32, (N,) int64, on the processor"""
-        return torch.cat(self.logits).cpu(), torch.cat(self.targets).cpu()
+    def tables(self) -> Chunk:
+        """All of it. -> (N, C) float32, (N,) int64, on the processor"""
+        self._leave_device()
+        return _joined(self.chunks)
+
+    def not_in_files(self) -> Chunk | None:
+        """What no file has yet, from now on one chunk; None where that is nothing."""
+        self._leave_device()
+        new = self.chunks[len(self.files) :]
+        if not new:
+            return None
+        self.chunks[len(self.files) :] = [_joined(new)]
+        return self.chunks[-1]
+
+    def _leave_device(self) -> None:
+        if self.waiting:
+            logits, targets = _joined(self.waiting)
+            self.chunks.append((logits.cpu(), targets.cpu()))
+            self.waiting = []
+
+
+def _joined(chunks: list[Chunk]) -> Chunk:
+    logits, targets = zip(*chunks, strict=True)
+    return torch.cat(logits), torch.cat(targets)
 
 
 def _sum(total: float, values: list[torch.Tensor]) -> float:
@@ -89,6 +118,7 @@ class State:
     gains: list[float] = field(default_factory=list)  # the monitored figure, more is better
     best_epoch: int | None = None  # counted from 1, as users see it
     patient_from: int = 0  # epochs before this one do not count as waited
+    validated: int = 0  # images, after the epoch before
     stage: int = 0  # which of the training's stages this is, from 0
     stage_begun: int = 0  # epochs that were done before it
     planned: int | None = None  # epochs of the stage
@@ -108,8 +138,7 @@ class State:
         return self.model if self.compiled is None else self.compiled
 
     def tree(self) -> dict[str, Any]:
-        """Everything, as tensors and plain values."""
-        logits, targets = self.running.tables() if self.running.logits else (None, None)
+        """Everything, as tensors and plain values, but for the chunks that files hold."""
         return {
             "model": dict(self.model.state_dict()),
             "optimizer": self.optimizer.state_dict(),
@@ -122,12 +151,12 @@ class State:
             "loss_sum": self.running.loss_sum(),
             "penalty_sum": self.running.penalty_sum(),
             "penalised_steps": self.running.penalised_steps,
-            "logits": logits,
-            "targets": targets,
+            "running": self.running.files,
             "history": self.history,
             "gains": self.gains,
             "best_epoch": self.best_epoch,
             "patient_from": self.patient_from,
+            "validated": self.validated,
             "stage": self.stage,
             "stage_begun": self.stage_begun,
             "trials": self.trials,
@@ -136,7 +165,7 @@ class State:
         }
 
     def restore(self, tree: dict[str, Any]) -> None:
-        """Be what `tree` was taken from; its seconds are added to those counted since."""
+        """Be what `tree` was taken from, but for the chunks; seconds are added to those since."""
         self.model.load_state_dict(tree["model"])
         self.optimizer.load_state_dict(tree["optimizer"])
         _lay_out_like_parameters(self.optimizer)
@@ -146,11 +175,7 @@ class State:
             self.ema.model.load_state_dict(tree["ema"])
             self.ema.updates = tree["ema_updates"]
         penalty = tree.get("penalty_sum", 0.0), tree.get("penalised_steps", 0)
-        self.running = Running(tree["loss_sum"], *penalty)
-        if tree["logits"] is not None:
-            device = next(self.model.parameters()).device
-            self.running.logits = [tree["logits"].to(device)]
-            self.running.targets = [tree["targets"].to(device)]
+        self.running = Running(tree["loss_sum"], *penalty, files=list(tree.get("running", ())))
         for name in PLAIN:
             setattr(self, name, tree.get(name, getattr(self, name)))
         self.clock.add(tree.get("times", {}))

@@ -1,8 +1,7 @@
 """Training the head alone on features, which every image gives once: trials side by side."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -12,19 +11,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from fieldmark import streams
 from fieldmark.cache import Cache, open_cache
 from fieldmark.console import duration
 from fieldmark.data.augment import AUGMENTS
-from fieldmark.data.loader import Augmenting, step_sizes
+from fieldmark.data.loader import Augmenting
 from fieldmark.errors import NotFiniteError, StoppedError
+from fieldmark.fit.averages import Average
 from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
 from fieldmark.fit.find_lr import Search, find_lr
-from fieldmark.fit.heads import Embedded, HeadParts, Trained, Trial, fit_heads
+from fieldmark.fit.heads import Embedded, FeatureBatches, Trained, Trial, fit_heads
 from fieldmark.fit.keeper import Keeper
-from fieldmark.fit.loop import Plan
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
 from fieldmark.judge.metrics import measure
@@ -34,9 +33,8 @@ from fieldmark.models.stages import set_training
 from fieldmark.models.tail import body_and_tail
 from fieldmark.runs.network import Prepared, adopt, with_head
 from fieldmark.runs.on_images import OnImages, penalty_of, train_counts
-from fieldmark.runs.stages import HEAD_PATIENCE, enter_stage, plan_of, stage_of
+from fieldmark.runs.stages import HEAD_PATIENCE, average, enter_stage, plan_of, stage_of
 from fieldmark.settings.tree import Settings
-from fieldmark.streams import Stream
 
 TRIED = 48  # images that pass a frozen network for an estimate
 
@@ -113,34 +111,33 @@ class OnFeatures:
 
     def rates(self, state: State, search: Search, told: Callable[[Row], None]) -> list[Row]:
         """Rising rates for the head; the network is as it was afterwards."""
-        settings, samples = self.prepared.settings, self.prepared.samples
-        features, rows = self.features(), samples.rows("train")
+        settings = self.prepared.settings
         tail = body_and_tail(self.prepared.model.network)[1]
         lr = float(stage_of(settings, state.stage).lr or 0)
         set_training(tail, norm_frozen=settings.train.norm_frozen)
         alone = State(tail, optimizer(settings, lr, list(tail.parameters())))
-        batches: Any = FeatureBatches(
-            features.plain[torch.from_numpy(rows)].float(),
-            samples.targets(self.prepared.classes)[rows],
-            batch_size=int(settings.train.batch_size),
-            seed=settings.run.seed,
-        )
-        parts = replace(self._images.parts, batches=batches, autocast=nullcontext, mix=None)
+        train, _ = self.tables(replace(self.features(), views=None))
+        train = replace(train, features=train.features.float())
+        parts = self.parts(train, settings.run.seed)
         return find_lr(alone, self.plan(state), parts, lr=lr, search=search, told=told)
 
     def _fit(self, features: Features, state: State, stop_asked: Callable[[], bool]) -> Trained:
         """Train all heads, and put the best one into the network. -> the best one"""
-        trials = tried(self.prepared, state.stage)
+        train, val = self.tables(features)
+        abouts, trials = [], []
+        for about, tail in tried(self.prepared, state.stage):
+            make = partial(optimizer, self.prepared.settings, about["lr"])
+            parts = self.parts(train, about["seed"])
+            abouts.append(about)
+            trials.append(Trial(tail, about["seed"], make, parts, val, self._average))
         trained = fit_heads(
-            [trial for _, trial in trials],
-            *self._tables(features),
+            trials,
             plan=self.plan(state),
-            parts=self._parts(stop_asked),
             console=self._console,
+            stop_asked=stop_asked,
             begun=state,
         )
-        best = best_of(trained)
-        abouts, told = [about for about, _ in trials], self.plan(state).told
+        best, told = best_of(trained), self.plan(state).told
         rows = [row_of(*each, told) for each in zip(abouts, trained, strict=True)]
         state.trials = [{**row, "kept": place == best} for place, row in enumerate(rows)]
         self._take(abouts[best]["head"], trained[best], state)
@@ -184,32 +181,34 @@ class OnFeatures:
             return replace(plan, patience=max(plan.patience, HEAD_PATIENCE))
         return plan
 
-    def _tables(self, features: Features) -> tuple[Embedded, Embedded | None]:
+    def tables(self, features: Features) -> tuple[Embedded, Embedded | None]:
         """What is trained on, and what is validated on; None where there is no validation."""
-        samples = self.prepared.samples
+        samples, device = self.prepared.samples, self.prepared.device
         targets = samples.targets(self.prepared.classes)
         train, val = samples.rows("train"), samples.rows("val")
-        trained = Embedded(features.plain[torch.from_numpy(train)], targets[train], features.views)
-        if not len(val):
-            return trained, None
-        return trained, Embedded(features.plain[torch.from_numpy(val)], targets[val])
+        plain = features.plain.unsqueeze(0).to(device)
+        trained = Embedded(plain, train, targets[train])
+        if features.views is not None:  # of the training images alone
+            trained = Embedded(features.views.to(device), np.arange(len(train)), targets[train])
+        return trained, Embedded(plain, val, targets[val]) if len(val) else None
 
-    def _parts(self, stop_asked: Callable[[], bool]) -> HeadParts:
-        settings, train = self.prepared.settings, self.prepared.settings.train
-        counts = train_counts(self.prepared)
-        return HeadParts(
+    def parts(self, train: Embedded, seed: int) -> Parts:
+        """What the training of a head works with."""
+        settings, size = self.prepared.settings, int(self.prepared.settings.train.batch_size)
+        sampling, counts = settings.train.sampling, train_counts(self.prepared)
+        return Parts(
+            batches=FeatureBatches(train, batch_size=size, seed=seed, sampling=sampling),
             loss=LOSSES.build(settings.loss.name, settings.loss.options, counts),
             schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
-            measure=measure,
-            batch_size=int(settings.train.batch_size),
             device=self.prepared.device,
-            sampling=settings.train.sampling,
-            # else an average is for what follows
-            ema=train.ema if train.head_alone and not train.lookahead else None,
-            lookahead=train.lookahead if train.head_alone else None,
+            measure=measure,
             penalty=penalty_of(settings.penalty),
-            stop_asked=stop_asked,
         )
+
+    def _average(self, tail: nn.Module) -> Average | None:
+        """Of a head that other stages follow there is none: it is for what follows."""
+        train = self.prepared.settings.train
+        return average(tail, train) if train.head_alone else None
 
     def _take(self, head: str, best: Trained, state: State) -> None:
         """Put the best head into the network, and what trains it into `state`."""
@@ -225,14 +224,10 @@ class OnFeatures:
         state.history += best.history
         state.gains += best.gains
         state.epoch, state.best_epoch = len(state.history), best.best_epoch
-        if best.weights is not None and state.best_epoch is not None:
-            whole = dict(state.model.state_dict())
-            with self.clock("writing"):
-                keeper.checkpoints.write_best(state.best_epoch, whole)
         with self.clock("writing"):
             for row in best.steps:
                 keeper.note_step(row)
-        keeper.save(state)
+        keeper.save(state, dict(state.model.state_dict()) if best.weights is not None else None)
 
     def _tell(self, state: State) -> None:
         """A line on each head; the one that is kept has a word behind it."""
@@ -276,8 +271,8 @@ def body_name(settings: Settings) -> str:
     return repr((model.name, model.options, model.resizer, settings.head.name == "after"))
 
 
-def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], Trial]]:
-    """Every head that is to be trained in a stage: what is told of it, and itself."""
+def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], nn.Module]]:
+    """Every head that is to be trained in a stage: what is told of it, and how it begins."""
     settings, features = prepared.settings, prepared.settings.features
     own = stage_of(settings, stage)
     rates = features.rates or (float(own.lr or 0),)
@@ -290,8 +285,7 @@ def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], Trial]]:
         tail = body_and_tail(network)[1]
         for seed, lr in product(seeds, rates):
             begun = tail if seed == settings.run.seed else redrawn(tail, seed)
-            about = {"head": head, "lr": lr, "seed": seed}
-            found.append((about, Trial(begun, seed, partial(optimizer, settings, lr))))
+            found.append(({"head": head, "lr": lr, "seed": seed}, begun))
     return found
 
 
@@ -350,21 +344,3 @@ def row_of(about: dict[str, Any], each: Trained, told: Iterable[str]) -> dict[st
         "ended": each.ended,
         "error": each.error,
     }
-
-
-class FeatureBatches:
-    """Features in the order in which the loader has images; stands in for loader.Batches."""
-
-    def __init__(self, features: torch.Tensor, targets: np.ndarray, *, batch_size: int, seed: int):
-        self._features, self._targets = features, torch.from_numpy(targets)
-        self._size, self._seed = batch_size, seed
-
-    def __len__(self) -> int:
-        return len(step_sizes(len(self._features), self._size))
-
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """(n, ...) features and (n,) targets of each step from `start` on."""
-        draw = streams.draw(Stream.ORDER, self._seed, epoch)
-        order = torch.from_numpy(draw.permutation(len(self._features)))
-        for places in torch.split(order, step_sizes(len(order), self._size))[start:]:
-            yield self._features[places], self._targets[places]

@@ -13,16 +13,18 @@ from fieldmark.console import Console, duration
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.in_memory import InMemory, read_all
-from fieldmark.data.loader import Augmenting, Batches, Images
+from fieldmark.data.loader import Augmenting, Batches, Feed, Images
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.data.stored import Stored, store
 from fieldmark.fit.clock import Clock
+from fieldmark.fit.epochs import rate_of
 from fieldmark.fit.find_lr import Search, find_lr
 from fieldmark.fit.keeper import Keeper
-from fieldmark.fit.loop import Follow, Parts, Plan, fit, rate_of, seed_step, set_rate, step
+from fieldmark.fit.loop import fit, seed_step, set_rate, step
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES, addressed
 from fieldmark.fit.penalty import Penalty
+from fieldmark.fit.plan import Follow, Parts, Plan
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
 from fieldmark.judge.metrics import measure
@@ -56,7 +58,7 @@ class OnImages:
     ):
         self.prepared, self.console, self.clock = prepared, console, clock
         self._follow = follow
-        self._sides: dict[str, Batches | InMemory] = {}
+        self._sides: dict[str, Feed] = {}
         train, features = prepared.settings.train, prepared.settings.features
         seen_once = train.head_alone and features.views == 1
         with clock("decoding"):
@@ -101,7 +103,7 @@ class OnImages:
         -> (n, C) float32, in the order of the split's rows. mirrored: of the mirror images
         """
         prepared, run = self.prepared, self.prepared.settings.run
-        batches = self._batches_of(side)
+        batches = self._batches_of(side).epoch(0)
         with self.console.bar(f"predicting {side}", len(prepared.samples.rows(side))) as bar:
             return infer(
                 model or prepared.model,
@@ -168,7 +170,7 @@ class OnImages:
             return None
         return read_all(prepared.samples, prepared.spec, self.stored).to(prepared.device)
 
-    def _training_batches(self) -> Batches | InMemory:
+    def _training_batches(self) -> Feed:
         """The training images, augmented: one at a time by workers, or a batch at a time."""
         settings, spec = self.prepared.settings, self.prepared.spec
         name, options = settings.augment.name, settings.augment.options
@@ -178,7 +180,7 @@ class OnImages:
         augmenting = Augmenting(AUGMENTS.build(name, options, spec), settings.run.seed)
         return self._batches("train", augmenting, **how)
 
-    def _batches_of(self, side: str) -> Batches | InMemory:
+    def _batches_of(self, side: str) -> Feed:
         """The batches of a split as evaluation sees it, made once: their workers stay alive."""
         if side not in self._sides:
             in_memory = self._pixels is not None
@@ -186,7 +188,7 @@ class OnImages:
             self._sides[side] = self._batches(side, plain, seed=None)
         return self._sides[side]
 
-    def _batches(self, side: str, augment: Any, **how: Any) -> Batches | InMemory:
+    def _batches(self, side: str, augment: Any, **how: Any) -> Feed:
         """Batches of a split, from memory where the images lie there."""
         prepared, settings = self.prepared, self.prepared.settings
         rows, how["batch_size"] = prepared.samples.rows(side), settings.train.batch_size
@@ -212,7 +214,7 @@ class OnImages:
                 begun = time.monotonic() if done == 0 else begun
                 if done == TIMED:
                     break
-        return (time.monotonic() - begun) / TIMED, len(parts.batches)
+        return (time.monotonic() - begun) / TIMED, len(parts.batches.sizes)
 
 
 def stored_images(prepared: Prepared, console: Console) -> Stored | None:

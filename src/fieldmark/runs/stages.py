@@ -7,8 +7,8 @@ import torch
 
 from fieldmark.errors import Mistake, SettingsError
 from fieldmark.fit.averages import Average, Ema, Lookahead
-from fieldmark.fit.loop import Plan
 from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import State
 from fieldmark.fit.timm_optimizers import PREFIX
 from fieldmark.judge.metrics import monitors

@@ -11,7 +11,7 @@ from fieldmark.errors import DiskError, NotFiniteError, StoppedError
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.clock import Clock
 from fieldmark.fit.keeper import Keeper
-from fieldmark.fit.loop import Follow
+from fieldmark.fit.plan import Follow
 from fieldmark.fit.state import State
 from fieldmark.models import bundle
 from fieldmark.records import SPLITS

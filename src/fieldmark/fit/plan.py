@@ -1,0 +1,86 @@
+"""How a stage is trained: its numbers, and the functions that it works with."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from fieldmark.data.loader import Feed
+from fieldmark.fit.losses import Loss
+from fieldmark.fit.penalty import Penalty
+from fieldmark.fit.ranks import ALONE, Ranks
+from fieldmark.fit.schedules import Schedule
+from fieldmark.fit.state import Row
+from fieldmark.models.precision import Autocast
+
+Judged = tuple[np.ndarray, np.ndarray]  # logits (N, C), targets (N,)
+Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
+Validate = Callable[[torch.nn.Module], Judged]
+Follow = Callable[[list[Row]], None]
+Mix = Callable[[torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how, for one stage of the training.
+
+    epochs: of this stage; first: how many came before it. sign: 1 where more of the monitored
+    figure is better, else -1. patience: epochs without anything better that end the stage.
+    norm_frozen: batch norm keeps its statistics. figures: of the validation, told after each
+    epoch beside loss, accuracy and the monitored one. stage: its number, from 1; None where it
+    is the only one.
+    """
+
+    epochs: int
+    seed: int
+    first: int = 0
+    accumulate: int = 1
+    clip_norm: float | None = None
+    monitor: str = "macro_f1"
+    sign: int = 1
+    patience: int | None = None
+    steps_every: int = 10
+    norm_frozen: bool = False
+    figures: tuple[str, ...] = ()
+    stage: int | None = None
+
+    def named(self, epoch: int) -> str:
+        """An epoch, counted over all stages: "epoch 3 of 20", or "stage 2, epoch 1 of 5"."""
+        stage = f"stage {self.stage}, " if self.stage else ""
+        return f"{stage}epoch {epoch - self.first} of {self.epochs}"
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The figures of the validation that are told of an epoch."""
+        return tuple(dict.fromkeys(["loss", "accuracy", self.monitor, *self.figures]))
+
+    @property
+    def last(self) -> int:
+        """How many epochs are done when this stage is."""
+        return self.first + self.epochs
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a stage works with.
+
+    measure: (logits (N, C), targets (N,)) -> figures by name.
+    validate: model -> (logits, targets) of the validation images; None trains without.
+    mix: (images, targets, epoch, step) -> images and shares (n, C) of the classes; None: no mixing.
+    penalty: on the weights, once a step of the optimiser; no part of the loss that is told.
+    follow: called after each epoch, when it is on disk, with the whole history.
+    """
+
+    batches: Feed
+    loss: Loss
+    schedule: Schedule
+    device: torch.device
+    measure: Measure
+    autocast: Autocast = nullcontext
+    validate: Validate | None = None
+    mix: Mix | None = None
+    penalty: Penalty | None = None
+    follow: Follow | None = None
+    ranks: Ranks = ALONE
