@@ -11,7 +11,8 @@ from test_recipes import metrics_table
 
 from fieldmark.errors import SettingsError
 from fieldmark.judge.evidence import Margins
-from fieldmark.judge.metrics import METRICS, Metric, OfCounts, OfScores, Shown
+from fieldmark.judge.kinds import Metric, OfCounts, OfScores, Shown
+from fieldmark.judge.metrics import METRICS
 from fieldmark.reviews.compare import as_json, as_lines, compare
 from fieldmark.reviews.compare_page import render
 from fieldmark.reviews.evaluated import Asked

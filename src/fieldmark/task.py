@@ -3,12 +3,14 @@
 A task is what data, figures, prediction and pages have to agree on. There is one today.
 """
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 NO_GUESS = -1
+TOGETHER = 1 << 16  # numbers of a table that are worked on at once
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,21 @@ def first_label(labels: Sequence[Sequence[str] | None], classes: Sequence[str]) 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     """(N, C) logits -> (N, C) float64 probabilities; a row with nan or inf is nan throughout."""
-    raised = logits.astype(np.float64) / temperature
-    with np.errstate(invalid="ignore"):  # inf - inf
-        raised -= raised.max(axis=1, keepdims=True)
-    powers = np.exp(raised)
-    shares: np.ndarray = powers / powers.sum(axis=1, keepdims=True)
-    return shares
+    scores = np.empty_like(logits, np.float64)
+    for rows in blocks(logits):
+        raised = logits[rows].astype(np.float64) / temperature
+        with np.errstate(invalid="ignore"):  # inf - inf
+            raised -= raised.max(axis=1, keepdims=True)
+        np.exp(raised, out=raised)
+        np.divide(raised, raised.sum(axis=1, keepdims=True), out=scores[rows])
+    return scores
+
+
+def blocks(table: np.ndarray) -> Iterator[slice]:
+    """Rows of (N, C) that together fit into a processor's cache; none is alone where N is not 1."""
+    parts = -(-table.size // TOGETHER) or 1
+    ends = np.linspace(0, len(table), min(parts, max(len(table) // 2, 1)) + 1).astype(int)
+    return itertools.starmap(slice, itertools.pairwise(ends.tolist()))
 
 
 def likeliest(scores: np.ndarray, least: np.ndarray | float | None = None) -> np.ndarray:

@@ -4,9 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
+from fieldmark import task
+from fieldmark.judge import metrics
 from fieldmark.judge.calibrate import bins_of
 from fieldmark.judge.evidence import Evidence, class_areas, placements
-from fieldmark.judge.metrics import METRICS, measure, overall, per_class
+from fieldmark.judge.metrics import METRICS, each_epoch, measure, overall, per_class
 from fieldmark.task import likeliest, softmax
 
 KINDS = ("precision", "recall", "f1")
@@ -311,6 +313,40 @@ def test_scores_at_hand_are_used():
         reference.log_loss(targets, softmax(logits, 3.0)), abs=1e-12
     )
     assert ours["accuracy"] == measure(logits, targets)["accuracy"]
+
+
+def test_only_what_is_asked_for_is_measured():
+    logits, targets = drawn(9)
+    every = measure(logits, targets)
+    found = measure(logits, targets, ["log_loss", "accuracy", "loss"])
+    assert found == {name: every[name] for name in ("accuracy", "log_loss")}
+    evidence = Evidence.of(logits, targets)
+    overall(evidence, ["macro_f1", "log_loss", "ece"])
+    assert "scores" not in vars(evidence)  # no table of them
+
+
+def test_of_many_logits_an_epoch_has_the_metrics_of_counts_and_those_asked_for(monkeypatch):
+    logits, targets = drawn(9)
+    every, tell = measure(logits, targets), each_epoch(["roc_auc", "loss"])
+    assert tell(logits, targets) == every
+    monkeypatch.setattr(metrics, "EVERY", logits.size - 1)
+    costly = {"top5_accuracy", "mean_average_precision", "log_loss", "ece"}
+    assert tell(logits, targets) == {n: every[n] for n in METRICS if n not in costly}
+
+
+def test_scores_do_not_depend_on_how_many_rows_are_worked_on_at_once(monkeypatch):
+    logits = np.random.default_rng(0).normal(size=(101, 37)).astype(np.float32)
+    for table in (logits, np.asfortranarray(logits)):
+        whole = Evidence.of(table, np.arange(101) % 37)
+        parts = (whole.scores, whole.losses, whole.confidence, whole.in_top5)
+        monkeypatch.setattr(task, "TOGETHER", 100)
+        alone = Evidence.of(table, np.arange(101) % 37)
+        for part, found in zip(
+            parts[1:], (alone.losses, alone.confidence, alone.in_top5), strict=True
+        ):
+            np.testing.assert_array_equal(found, part)
+        np.testing.assert_array_equal(alone.scores, parts[0])
+        monkeypatch.undo()
 
 
 def test_every_figure_of_the_table_is_measured_and_only_two_are_better_when_small():

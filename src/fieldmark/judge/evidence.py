@@ -13,7 +13,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from fieldmark.records import Predictions
-from fieldmark.task import NO_GUESS, ONE_LABEL, Task
+from fieldmark.task import NO_GUESS, ONE_LABEL, Task, blocks
 
 TOP = 5
 
@@ -94,11 +94,14 @@ class Evidence:
         As a guess is the first of equals, an equal that stands before the true class takes a
         place. False without a guess.
         """
-        logits = self._logits
-        true = logits[np.arange(len(self.targets)), self.targets][:, None]
-        earlier = np.arange(logits.shape[1]) < self.targets[:, None]
-        ahead = ((logits > true) | ((logits == true) & earlier)).sum(axis=1)
-        return np.asarray((ahead < TOP) & (self.guesses != NO_GUESS))
+        found = np.asarray(self.guesses != NO_GUESS)
+        places = np.arange(self.classes)
+        for rows in blocks(self._logits):
+            logits, targets = self._logits[rows], self.targets[rows, None]
+            true = np.take_along_axis(logits, targets, axis=1)
+            ahead = (logits > true) | ((logits == true) & (places < targets))
+            found[rows] &= ahead.sum(axis=1) < TOP
+        return found
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -145,15 +148,23 @@ class Evidence:
     @cached_property
     def confidence(self) -> np.ndarray:
         """The score of each image's guess, nan without one. -> (N,)"""
-        best = self.scores[np.arange(len(self.guesses)), self.guesses]
-        return np.where(self.guesses == NO_GUESS, np.nan, best)
+        return np.where(self.guesses == NO_GUESS, np.nan, self._scores_of(self.guesses))
 
     @cached_property
     def losses(self) -> np.ndarray:
         """Each image's -ln(score of its true class), clipped as scikit-learn does. -> (N,)"""
         tiny = np.finfo(np.float64).eps
-        true = self.scores[np.arange(len(self.targets)), self.targets]
-        return np.asarray(-np.log(np.clip(true, tiny, 1 - tiny)))
+        return np.asarray(-np.log(np.clip(self._scores_of(self.targets), tiny, 1 - tiny)))
+
+    def _scores_of(self, classes: np.ndarray) -> np.ndarray:
+        """Each image's score of the class (N,) that is named; no table of all scores is kept."""
+        if "scores" in vars(self):
+            return np.asarray(self.scores[np.arange(len(classes)), classes])
+        found = np.empty(len(classes))
+        for rows in blocks(self._logits):
+            scores = self.task.scores(self._logits[rows], self.temperature)
+            found[rows] = scores[np.arange(len(scores)), classes[rows]]
+        return found
 
     @property
     def aucs(self) -> np.ndarray:

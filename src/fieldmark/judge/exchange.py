@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 
 from fieldmark.judge.evidence import Evidence, Margins, mean_of_present, placements
-from fieldmark.judge.metrics import METRICS, OfImages, averages
+from fieldmark.judge.kinds import OfImages
+from fieldmark.judge.metrics import METRICS, averages
 
 
 @dataclass(frozen=True, eq=False)

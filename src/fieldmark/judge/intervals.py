@@ -41,15 +41,8 @@ from fieldmark.judge.jackknife import (
     spread,
     spreads_of_counts,
 )
-from fieldmark.judge.metrics import (
-    CLASS_METRICS,
-    METRICS,
-    OfAreas,
-    OfCounts,
-    OfImages,
-    overall,
-    per_class,
-)
+from fieldmark.judge.kinds import OfAreas, OfCounts, OfImages
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, overall, per_class
 from fieldmark.judge.trials import (
     effective_trials,
     student_quantile,

@@ -38,8 +38,9 @@ import numpy as np
 from fieldmark import streams
 from fieldmark.judge.evidence import Evidence, Margins
 from fieldmark.judge.exchange import Areas, Pair, count_differences
+from fieldmark.judge.kinds import Metric, OfAreas, OfCounts, OfImages, OfScores
 from fieldmark.judge.mcnemar import mcnemar, tango
-from fieldmark.judge.metrics import METRICS, Metric, OfAreas, OfCounts, OfImages, OfScores, overall
+from fieldmark.judge.metrics import METRICS, overall
 from fieldmark.judge.trials import NORMAL_QUANTILE, trials_of_mean
 from fieldmark.streams import Stream
 

@@ -1,7 +1,8 @@
 """Figures as lines of text: of a split, of the values of a column, and which of these are low."""
 
 from fieldmark.errors import counted, listed
-from fieldmark.judge.metrics import Shown, prominent
+from fieldmark.judge.kinds import Shown
+from fieldmark.judge.metrics import prominent
 from fieldmark.metrics_json import By, Calibration, Figures
 from fieldmark.report.words import sureness, whole_percent
 

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from fieldmark.judge.confused import pairs
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, OfAreas, Shown, prominent
+from fieldmark.judge.kinds import ClassMetric, OfAreas, Shown
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, prominent
 from fieldmark.metrics_json import Figures
 from fieldmark.report.confusion import cells, picture
 from fieldmark.report.dots import Dots, dots

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
+from fieldmark.judge.kinds import ClassMetric, Metric
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS
 from fieldmark.metrics_json import Figures
 from fieldmark.task import ONE_LABEL
 

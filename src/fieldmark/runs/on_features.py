@@ -26,7 +26,7 @@ from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
-from fieldmark.judge.metrics import measure
+from fieldmark.judge.metrics import each_epoch
 from fieldmark.models.heads import redrawn
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import set_training
@@ -201,7 +201,7 @@ class OnFeatures:
             loss=LOSSES.build(settings.loss.name, settings.loss.options, counts),
             schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
             device=self.prepared.device,
-            measure=measure,
+            measure=each_epoch((settings.train.monitor, *settings.train.figures)),
             penalty=penalty_of(settings.penalty),
         )
 

@@ -27,7 +27,7 @@ from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.plan import Follow, Parts, Plan
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
-from fieldmark.judge.metrics import measure
+from fieldmark.judge.metrics import each_epoch
 from fieldmark.models import precision
 from fieldmark.models.infer import infer
 from fieldmark.models.stages import set_training
@@ -150,7 +150,7 @@ class OnImages:
             schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
             autocast=precision.autocast(settings.run.precision, prepared.device),
             device=prepared.device,
-            measure=measure,
+            measure=each_epoch((settings.train.monitor, *settings.train.figures)),
             validate=self._validate if len(prepared.samples.rows("val")) else None,
             penalty=penalty_of(settings.penalty),
             mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
