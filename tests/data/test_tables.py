@@ -202,10 +202,60 @@ def test_a_fold_that_is_a_number_is_no_split(table):
     assert listing.samples.frame["split"].null_count() == 2
 
 
+@pytest.mark.parametrize(("name", "word"), [("split", "tets"), ("fold", "tset"), ("split", "3")])
+def test_an_unknown_word_among_the_splits_is_refused_with_its_line(table, name, word):
+    rows = [f"{k}.jpg,a,{'train' if k < 3 else 'test'}" for k in range(1, 5)]
+    source = table("\n".join([f"image,label,{name}", *rows, f"5.jpg,b,{word}"]))
+    assert refusal(source) == (
+        f"{source}, line 6: '{word}' in '{name}' is no split; write train, val or test, or rename "
+        "the column where it means another thing"
+    )
+
+
+def test_a_split_column_of_numbers_alone_is_refused_and_not_dropped(table):
+    source = table("image,label,partition\n1.jpg,a,0\n2.jpg,b,2\n")
+    assert "line 2: '0' in 'partition' is no split" in refusal(source)
+
+
+@pytest.mark.parametrize(
+    ("word", "split"),
+    [("holdout", "test"), ("Hold-Out", "test"), ("eval", "val"), ("evaluation", "val")],
+)
+def test_other_words_for_validation_and_test_are_read(table, word, split):
+    other = "val" if split == "test" else "test"
+    source = table(f"image,label,split\n1.jpg,a,train\n2.jpg,b,{word}\n3.jpg,b,{other}\n")
+    assert [side for _, _, side in rows_of(read_listing(source))] == ["train", split, other]
+
+
+@pytest.mark.parametrize(
+    ("name", "yes", "no"), [("is_valid", "True", "False"), ("is_test", "1", "0")]
+)
+def test_a_column_of_yes_and_no_gives_the_splits(table, tmp_path, name, yes, no):
+    source = table(f"image,label,{name}\n1.jpg,a,{no}\n2.jpg,b,{yes}\n3.jpg,b,{no}\n")
+    found = read_listing(source, test="none" if name == "is_valid" else "auto")
+    side = "val" if name == "is_valid" else "test"
+    assert [split for _, _, split in rows_of(found)] == ["train", side, "train"]
+    typed = tmp_path / "typed.parquet"
+    frame = pl.DataFrame({"image": ["1.jpg", "2.jpg"], "label": ["a", "b"], name: [False, True]})
+    frame.write_parquet(typed)
+    again = read_listing(str(typed), test="none" if name == "is_valid" else "auto")
+    assert [split for _, _, split in rows_of(again)] == ["train", side]
+    wrong = table(f"image,label,{name}\n1.jpg,a,{no}\n2.jpg,b,maybe\n")
+    assert f"line 3: 'maybe' in '{name}' is no split; write true or false" in refusal(wrong)
+
+
+def test_two_columns_of_yes_and_no_are_refused(table):
+    source = table("image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n")
+    assert refusal(source).endswith(
+        "'is_valid' and 'is_test' both give splits; make one column 'split' of them, of train, "
+        "val and test"
+    )
+
+
 def test_a_split_column_that_is_named_must_hold_splits(table):
-    source = table("image,label,part\n1.jpg,a,train\n2.jpg,b,holdout\n")
+    source = table("image,label,part\n1.jpg,a,train\n2.jpg,b,reserve\n")
     assert refusal(source, columns=Columns(split="part")) == (
-        f"{source}, line 3: 'holdout' is no split; write train, val or test"
+        f"{source}, line 3: 'reserve' in 'part' is no split; write train, val or test"
     )
     source = table("image,label,part\n1.jpg,a,\n2.jpg,b,\n")
     assert refusal(source, columns=Columns(split="part")) == (

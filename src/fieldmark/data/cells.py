@@ -1,41 +1,60 @@
 """What the cells of a table mean: labels, one or several in a cell; splits; texts."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import polars as pl
 
-from fieldmark.data.columns import Columns, is_plural
+from fieldmark.data.columns import Columns, is_plural, split_asked
 from fieldmark.data.listing import split_of
 from fieldmark.errors import DataError
 
+LABELS = pl.List(pl.String)
+PLAIN = ("split", "partition")  # names of columns that can mean nothing else
+YES = dict.fromkeys(("true", "yes", "1", "t", "y"), "yes")
+YES |= dict.fromkeys(("false", "no", "0", "f", "n"), "no")
 JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "spaces"}
 
 
 def sample_columns(
-    frame: pl.DataFrame, found: Columns, where: str, *, count: int
+    frame: pl.DataFrame,
+    found: Columns,
+    where: str,
+    place: Callable[[int], str],
+    *,
+    count: int,
+    named_split: bool,
 ) -> tuple[dict[str, Any], list[str]]:
     """labels, group, caption and split of a Samples table, from the columns that were found.
 
-    And what is to be said of how they were read. A column that was taken for the splits by its
-    name, and holds other words, is none. Raises DataError.
+    And what is to be said of how they were read. place: from a row to how it is called.
+    named_split: whether the settings name the column of splits. Raises DataError.
     """
     columns: dict[str, Any] = {}
-    labels, notes = [list[str]() for _ in range(count)], list[str]()
+    columns["labels"], notes = _one_each([None] * count), list[str]()
     if found.label is not None:
-        labels, notes = labels_in(frame[found.label], where)
-    columns["labels"] = pl.Series(labels, dtype=pl.List(pl.String))
+        columns["labels"], notes = labels_in(frame[found.label], where)
     for role, name in (("group", found.group), ("caption", found.caption)):
         if name is not None:
             columns[role] = texts_in(frame[name], where)
-    splits = splits_in(frame[found.split]) if found.split is not None else None
-    if splits is not None:
-        columns["split"] = splits
+    if found.split is not None:
+        column = frame[found.split]
+        others = [name for name in frame.columns if split_asked(name) and name != found.split]
+        if others and split_asked(found.split):
+            raise DataError(
+                f"{where}: '{found.split}' and '{others[0]}' both give splits; make one column "
+                "'split' of them, of train, val and test"
+            )
+        splits, said = splits_in(column, where, place, is_named=named_split)
+        columns |= {} if splits is None else {"split": splits}
+        notes += said
     return columns, notes
 
 
-def labels_in(column: pl.Series, where: str) -> tuple[list[list[str]], list[str]]:
-    """Each cell's labels, and what is to be said of how they were read. Raises DataError.
+def labels_in(column: pl.Series, where: str) -> tuple[pl.Series, list[str]]:
+    """Each cell's labels, lists of texts, and what is to be said of how they were read.
+
+    Raises DataError.
 
     A cell of a list column is several labels, and so may be a text in a column whose name is a
     plural ("labels"): divided by |, ; or commas, whichever is there, else by spaces. Spaces
@@ -45,7 +64,7 @@ def labels_in(column: pl.Series, where: str) -> tuple[list[list[str]], list[str]
     if isinstance(column.dtype, pl.List | pl.Array):
         _refuse_nested(column.name, column.dtype.inner, where)
         lists = column.cast(pl.List(pl.String)).to_list()
-        return [_unique(labels or ()) for labels in lists], []
+        return pl.Series([_unique(labels or ()) for labels in lists], dtype=LABELS), []
     cells = texts_in(column, where)
     plural = is_plural(column.name) and column.dtype == pl.String
     if not plural:
@@ -56,22 +75,45 @@ def labels_in(column: pl.Series, where: str) -> tuple[list[list[str]], list[str]
                 f"{where}: '{joined}' in '{column.name}' is one label; if it is several, name the "
                 "column 'labels'"
             )
-        return [[cell] if cell else [] for cell in cells], notes
+        return _one_each(cells), notes
     mark = _joined_by([cell for cell in cells if cell])
     if mark is None:
-        return [[cell] if cell else [] for cell in cells], []
+        return _one_each(cells), []
     note = f"{where}: the labels in a cell of '{column.name}' are divided by {JOINED_BY[mark]}"
-    return [_divided(cell or "", mark) for cell in cells], [note]
+    return pl.Series([_divided(cell or "", mark) for cell in cells], dtype=LABELS), [note]
 
 
-def splits_in(column: pl.Series) -> list[str | None] | None:
-    """Each cell's split; None where a cell is no split, so that the column means another thing."""
-    if not isinstance(column.dtype, pl.String | pl.Categorical | pl.Enum):
-        return None
-    cells = texts_in(column, "")
-    splits = [split_of(cell) for cell in cells]
-    wrong = any(cell and not split for cell, split in zip(cells, splits, strict=True))
-    return None if wrong or not any(splits) else splits
+def splits_in(
+    column: pl.Series, where: str, place: Callable[[int], str], *, is_named: bool
+) -> tuple[list[str | None] | None, list[str]]:
+    """Each cell's split, and what is to be said. Raises DataError for a word that is none.
+
+    A column that was taken for the splits by a name such as `fold`, and has no split in any cell,
+    means another thing: then there are no splits, and it is said why. place: from a row to how it
+    is called. is_named: whether the settings name the column.
+    """
+    asked = split_asked(column.name)
+    cells = texts_in(column, where)
+    if asked:
+        splits = [YES.get(cell.strip().casefold(), "") if cell else None for cell in cells]
+        splits = [{"yes": asked, "no": "train"}.get(each, each) for each in splits]
+    else:
+        splits = [(split_of(cell) or "") if cell else None for cell in cells]
+    wrong = next((row for row, split in enumerate(splits) if split == ""), None)
+    if not is_named and not any(splits) and not asked and column.name.casefold() not in PLAIN:
+        if wrong is None:
+            return None, []
+        said = f"is not used as a split, because of '{cells[wrong]}' in {place(wrong)}"
+        return None, [f"{where}: the column '{column.name}' {said}"]
+    if wrong is not None:
+        words = "true or false" if asked else "train, val or test"
+        other = "" if is_named else ", or rename the column where it means another thing"
+        raise DataError(
+            f"{place(wrong)}: '{cells[wrong]}' in '{column.name}' is no split; write {words}{other}"
+        )
+    if is_named and not any(splits):
+        raise DataError(f"{where}: the column '{column.name}' is empty; fill in train, val or test")
+    return splits if any(splits) else None, []
 
 
 def texts_in(column: pl.Series, where: str) -> list[str | None]:
@@ -87,6 +129,15 @@ def _refuse_nested(name: str, kind: object, where: str) -> None:
         raise DataError(
             f"{where}: the column '{name}' holds {kind}; it should hold texts or numbers"
         )
+
+
+def _one_each(cells: Sequence[str | None]) -> pl.Series:
+    """A list of one label for each cell, empty where there is none. Not from Python's lists:
+    polars takes 50 times as long to read a million of them."""
+    one = pl.col("cell")
+    none = pl.lit([], dtype=LABELS)
+    frame = pl.DataFrame({"cell": cells}, {"cell": pl.String})
+    return frame.select(pl.when(one.is_null()).then(none).otherwise(pl.concat_list(one)))["literal"]
 
 
 def _joined_by(cells: Sequence[str]) -> str | None:

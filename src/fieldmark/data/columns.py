@@ -8,6 +8,12 @@ import polars as pl
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import SAMPLE_COLUMNS
 
+YES_OR_NO = {  # columns that say of one split whether an image is in it
+    "is_valid": "val",
+    "is_val": "val",
+    "is_validation": "val",
+    "is_test": "test",
+}
 USUAL = {
     "image": (
         "image",
@@ -33,7 +39,7 @@ USUAL = {
         "categories",
         "tags",
     ),
-    "split": ("split", "subset", "partition", "set", "fold"),
+    "split": ("split", "subset", "partition", "set", "fold", *YES_OR_NO),
     "caption": ("caption", "captions"),
 }
 PLURAL = ("labels", "classes", "categories", "tags")
@@ -89,6 +95,11 @@ def find_columns(
 def is_plural(name: str) -> bool:
     """Whether a column's name promises several labels in one cell."""
     return _plain(name) in PLURAL
+
+
+def split_asked(name: str) -> str | None:
+    """The split that a column of yes and no, such as `is_valid`, is about; None for others."""
+    return YES_OR_NO.get(_plain(name))
 
 
 def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.DataFrame, list[str]]:

@@ -18,8 +18,13 @@ SPLIT_NAMES = {
     "valid": "val",
     "validation": "val",
     "dev": "val",
+    "eval": "val",
+    "evaluation": "val",
     "test": "test",
     "testing": "test",
+    "holdout": "test",
+    "hold-out": "test",
+    "hold_out": "test",
 }
 
 

@@ -83,7 +83,11 @@ def _read(root: Path, file: str, given: Columns, labelled: bool) -> tuple[pl.Dat
     with reading_parquet(path):
         frame = pl.read_parquet(path, columns=rest)
         count = int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    columns, said = sample_columns(frame, found, str(path), count=count)
+    columns, said = sample_columns(
+        *(frame, found, str(path), lambda row: f"{path}, row {row}"),
+        count=count,
+        named_split=given.split is not None,
+    )
     notes += said
     if found.label and _is_number(frame[found.label].dtype):
         names = in_schema.get(found.label) or names_beside(path, root)

@@ -7,17 +7,16 @@ search for the least chi-square. The sides are numbers: split and folds say what
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from heapq import heapify, heappop, heappush
+from typing import NamedTuple
 
 import numpy as np
 
 from fieldmark.records import Samples
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(NamedTuple):
     """Images that stay together. Copies of one image count as one image."""
 
     rows: list[int]  # positions in the table
@@ -37,10 +36,7 @@ def units_of(samples: Samples, copies: np.ndarray | None, among: np.ndarray) -> 
     same = _numbered(frame["hash"].to_list()) if copies is None else copies.tolist()
     linked = joined(same, _numbered(frame["group"].to_list()))
     place = {name: number for number, name in enumerate(samples.classes)}
-    labels = [
-        frozenset(place[name] for name in names or ()) or frozenset({len(place)})
-        for names in frame["labels"].to_list()
-    ]
+    labels = _label_sets(frame["labels"].to_list(), place)
     rows_of: dict[int, list[int]] = defaultdict(list)
     for row in among.tolist():
         rows_of[linked[row]].append(row)
@@ -60,7 +56,7 @@ def joined(*numberings: Sequence[int | str]) -> list[int]:
             row = first[row]
         return row
 
-    for numbers in numberings:
+    for numbers in (each for each in numberings if len(set(each)) < len(each)):
         met: dict[int | str, int] = {}
         for row, number in zip(range(len(first)), numbers, strict=True):
             one, other = find(met.setdefault(number, row)), find(row)
@@ -202,6 +198,19 @@ def _deal_largest_unit_first(dealing: Dealing, order: Iterable[int]) -> None:
                 key=lambda s: (dealing.chi_square(number, s), -dealing.room[s]),
             )
             dealing.put(number, side)
+
+
+def _label_sets(
+    labels: Sequence[Sequence[str] | None], place: Mapping[str, int]
+) -> list[frozenset[int]]:
+    """Each row's labels as their places; the same labels are the same object."""
+    known: dict[tuple[str, ...], frozenset[int]] = {}
+    found = []
+    for names in map(tuple, (each or () for each in labels)):
+        if names not in known:
+            known[names] = frozenset(place[name] for name in names) or frozenset({len(place)})
+        found.append(known[names])
+    return found
 
 
 def _numbered(names: Sequence[str | None]) -> list[int | str]:

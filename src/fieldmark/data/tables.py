@@ -9,7 +9,7 @@ import polars as pl
 
 from fieldmark.data.cells import sample_columns, texts_in
 from fieldmark.data.columns import Columns, find_columns, own_columns
-from fieldmark.data.listing import Listing, split_of
+from fieldmark.data.listing import Listing
 from fieldmark.data.packs import reading_parquet
 from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table, read_text_table
@@ -52,16 +52,19 @@ def read_table(
     finder = Finder(root) if images is not None else Finder(root, ("", BESIDE))
     found = [finder.find(name) for name in frame["path"].to_list()]
     reasons = [reason for _, reason in found]
-    labels = frame["labels"].to_list()
     if labelled:
+        counts = frame["labels"].list.len().to_list()
         reasons = [
             reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
-            for reason, its, name in zip(reasons, labels, frame["path"].to_list(), strict=True)
+            for reason, its, name in zip(reasons, counts, frame["path"].to_list(), strict=True)
         ]
     files = [
         file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
     ]
-    reasons = _with_repeats(files, labels, frame["split"].to_list(), rows.places, reasons)
+    used = [file for file in files if file is not None]
+    if len(set(used)) < len(used):
+        labels, splits = frame["labels"].to_list(), frame["split"].to_list()
+        reasons = _with_repeats(files, labels, splits, rows.places, reasons)
     left_out = dict(rows.left_out)
     for place, reason in zip(rows.places, reasons, strict=True):
         if reason is not None:
@@ -83,9 +86,11 @@ def read_rows(path: Path, given: Columns | None = None, *, labelled: bool = True
     given = given or Columns()
     needed = ("image", "label") if labelled else ("image",)
     found, notes = find_columns(str(path), frame.columns, given, needed=needed)
-    columns, said = sample_columns(frame, found, str(path), count=len(frame))
-    if given.split and "split" not in columns:
-        raise DataError(_no_splits(table, given.split))
+    columns, said = sample_columns(
+        *(frame, found, str(path), table.places.__getitem__),
+        count=len(frame),
+        named_split=given.split is not None,
+    )
     columns["path"] = texts_in(frame[str(found.image)], str(path))
     used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
     own, renamed = own_columns(frame, used)
@@ -144,14 +149,6 @@ def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) 
         )
     first = next(iter(left_out.values()))
     raise DataError(f"{path}: none of its {len(left_out)} rows can be used; {first}")
-
-
-def _no_splits(table: Table, name: str) -> str:
-    cells = texts_in(table.frame[name], str(table.path))
-    row = next((row for row, cell in enumerate(cells) if cell and not split_of(cell)), None)
-    if row is None:
-        return f"{table.path}: the column '{name}' is empty; fill in train, val or test"
-    return f"{table.places[row]}: '{cells[row]}' is no split; write train, val or test"
 
 
 def _read_parquet(path: Path) -> Table:
