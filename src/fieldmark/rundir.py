@@ -137,12 +137,12 @@ class RunDir:
         """Whether the run came to its end."""
         return self.manifest.is_file()
 
-    def tracking_id(self, *, anew: bool = False) -> str:
+    def tracking_id(self) -> str:
         """Twelve letters and digits that trackers know the run by, kept in the run folder.
 
-        anew: other ones than before. Raises RunError where the file cannot be read, DiskError.
+        Raises RunError where the file cannot be read, DiskError.
         """
-        if anew or not self.tracking.is_file():
+        if not self.tracking.is_file():
             write_json(self.tracking, {"id": uuid.uuid4().hex[:12]})
         return str(self._read_json(self.tracking).get("id"))
 

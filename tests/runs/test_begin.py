@@ -43,7 +43,7 @@ def test_data_is_taken_in_once_for_several_runs(tmp_path, monkeypatch):
 def test_a_study_may_leave_the_test_unseen(tmp_path):
     photos = draw_photos(tmp_path / "photos")
     words = [*SMALL, "train.epochs=1", f"run.out={tmp_path}"]
-    run = train_run(gather(str(photos), words, {}), QUIET, "a test", with_test=False)
+    run = train_run(gather(str(photos), words, {}), QUIET, "a test", sides=["val"])
     assert run.is_done
     assert set(predictions(run)["split"]) == {"val"}
     assert run.report.is_file()

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import signal
 import threading
 import time
@@ -60,7 +61,7 @@ def unbroken(photos, tmp_path_factory):
         ("fieldmark.fit.checkpoint:Checkpoints._forget_all_but", 5),  # just after
         ("fieldmark.fit.keeper:write_text", 4),  # between a checkpoint and history.csv
         ("fieldmark.models.bundle:save", 1),  # trained, not concluded
-        ("fieldmark.runs.outcome:render", 1),  # all but the report
+        ("fieldmark.runs.run:report", 1),  # all but the report
     ],
 )
 def test_a_killed_run_goes_on_to_the_same_bits(unbroken, photos, tmp_path, point, count):
@@ -201,6 +202,35 @@ def test_a_run_does_not_go_on_with_other_images(tmp_path):
         f"{photos}: 1 images changed or vanished since the run began ('red/00.png' is one); "
         "put them back, or start a new run"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("manifest.json", b'{"a": null}', "is damaged; without it the run goes on"),
+        ("steps.csv", b"epoch,step,loss\n1,\xff,0.5\n", "is damaged; nothing is made of it"),
+    ],
+)
+def test_a_damaged_file_of_a_run_that_goes_on_is_named(finished, tmp_path, name, content, sentence):
+    run = RunDir(tmp_path / "copy")
+    shutil.copytree(finished.path, run.path)
+    (run.path / name).write_bytes(content)
+    with pytest.raises(RunError, match=f"{name}: {sentence}"):
+        resume(run, epochs="3")
+
+
+def test_a_history_that_was_cut_is_written_again_from_the_checkpoint(finished, tmp_path):
+    run = RunDir(tmp_path / "copy")
+    shutil.copytree(finished.path, run.path)
+    text = run.history.read_bytes()
+    run.history.write_bytes(text[: len(text) - 40])
+    resume(run, epochs="3")
+    assert run.history.read_bytes().startswith(text)
+
+
+@pytest.fixture(scope="module")
+def finished(photos, tmp_path_factory):
+    return train(photos, tmp_path_factory.mktemp("finished"), "run", epochs="2")
 
 
 def test_a_damaged_checkpoint_is_told(photos, tmp_path):

@@ -170,9 +170,11 @@ def test_a_tracker_that_fails_is_told_once_and_the_others_go_on(tmp_path, fakes,
 
 
 def test_a_run_keeps_its_name_among_trackers_until_it_is_another(tmp_path, fakes):
-    for anew in (False, False, True):
+    for again in (False, False, True):
+        if again:
+            RunDir(tmp_path).rewind()
         with Trackers(RunDir(tmp_path), to("wandb", "mlflow"), QUIET) as told:
-            told.start(anew=anew)
+            told.start()
     first, second, third = [what for call, what in fakes["wandb"].told if call == "start"]
     assert first == second != third
     assert json.loads((tmp_path / "tracking.json").read_text()) == {"id": third}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import writing
+from fieldmark.errors import RunError, writing
 from fieldmark.files import write_text
 from fieldmark.fit.checkpoint import Checkpoints, Tensors
 from fieldmark.fit.ranks import ALONE, Ranks
@@ -91,7 +91,11 @@ class Keeper:
         """Take out the steps after the checkpoint, which will be done again."""
         if not self._steps.is_file():
             return
-        header, *lines = self._steps.read_text(encoding="utf-8").splitlines() or [""]
+        try:
+            header, *lines = self._steps.read_text(encoding="utf-8").splitlines() or [""]
+        except UnicodeDecodeError as error:
+            what = "is damaged; nothing is made of it, so delete it and go on"
+            raise RunError(f"{self._steps}: {what}") from error
         kept = [line for line in lines if _place(line) <= (epoch, step)]
         write_text(self._steps, "\n".join([header, *kept]) + "\n")
 

@@ -1,6 +1,6 @@
 """What comes after training: predictions, calibration, figures, and the report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,7 @@ from fieldmark.runs.network import Prepared
 from fieldmark.runs.training import Reached
 
 
-def predict(run: RunDir, prepared: Prepared, reached: Reached, *, with_test: bool) -> None:
+def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[str]) -> None:
     """The predictions table, that with mirror images where they count, and model.json.
 
     What is chosen, temperature and abstention, is chosen on validation, before the test images
@@ -40,8 +40,8 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, *, with_test: boo
         tables = {"val": predict_side(run, prepared, "val", look)}
     bundle.write_info(run.path, calibrated(prepared.info, tables["val"]))
     with clock("predicting"):
-        if with_test:
-            tables["test"] = predict_side(run, prepared, "test", look)
+        rest = [side for side in sides if side != "val"]
+        tables |= {side: predict_side(run, prepared, side, look) for side in rest}
         write_tables(tables, run.predictions)
         if prepared.settings.train.test_flip and any(map(len, tables.values())):
             write_tables(with_mirror_images(tables, partial(look, mirrored=True)), run.flipped)

@@ -4,7 +4,6 @@ The seconds are those that every run counts; the layers are timed afterwards, on
 a copy of the network read from the run's folder. So a run is the same with and without it.
 """
 
-import csv
 import sys
 from collections.abc import Iterator, Mapping
 
@@ -64,10 +63,9 @@ def tell_profile(run: RunDir, console: Console) -> None:
 def stage_rows(run: RunDir) -> dict[int, tuple[int, float]]:
     """Epochs and seconds of each stage, counted from 1."""
     found: dict[int, tuple[int, float]] = {}
-    with run.history.open(encoding="utf-8", newline="") as stream:
-        for row in csv.DictReader(stream):
-            epochs, seconds = found.get(int(row["stage"]), (0, 0.0))
-            found[int(row["stage"])] = epochs + 1, seconds + float(row["seconds"])
+    for row in run.read_history():
+        epochs, seconds = found.get(int(row["stage"]), (0, 0.0))
+        found[int(row["stage"])] = epochs + 1, seconds + row["seconds"]
     return found
 
 

@@ -1,6 +1,5 @@
 """A run that goes on: from its checkpoint, or, where it is done, with more epochs."""
 
-import csv
 from functools import partial
 
 from fieldmark import rundir
@@ -110,9 +109,10 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
 def already_done(run: RunDir, reached: int) -> str:
     """What to say of a run that is done, with so many epochs of its last stage."""
     if reached < epochs_planned(run):
+        ending = run.read_manifest().get("ending")
         return (
-            f"{run.path} is done ({run.read_manifest()['ending']}), and more epochs would end the "
-            f"same way; without that: fieldmark train --config {run.settings} train.patience=none"
+            f"{run.path} is done ({ending}), and more epochs would end the same way; without "
+            f"that: fieldmark train --config {run.settings} train.patience=none"
         )
     return (
         f"{run.path} is done after {counted(epochs_reached(run), 'epoch')}; "
@@ -122,16 +122,18 @@ def already_done(run: RunDir, reached: int) -> str:
 
 def epochs_planned(run: RunDir) -> int:
     """Epochs that a finished run was planned for; patience may have ended it before."""
-    return int(run.read_manifest()["epochs"])
+    planned = run.read_manifest().get("epochs")
+    if not isinstance(planned, int):
+        raise RunError(
+            f"{run.manifest}: is damaged; without it the run goes on where its checkpoint is, so "
+            "delete it, or copy the run again"
+        )
+    return planned
 
 
 def epochs_reached(run: RunDir, stage: int | None = None) -> int:
     """Epochs that are done, by the history: of all stages, or of this one, counted from 1."""
-    if not run.history.is_file():
-        return 0
-    with run.history.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    return sum(stage is None or int(row["stage"]) == stage for row in rows)
+    return sum(stage in (None, row.get("stage")) for row in run.read_history())
 
 
 def refuse_changed(samples: Samples) -> None:

@@ -1,5 +1,7 @@
 """The story of one run, top to bottom: from settings to a classifier, figures and a report."""
 
+from collections.abc import Sequence
+
 import torch
 
 from fieldmark import rundir
@@ -17,6 +19,8 @@ from fieldmark.runs.training import tell_start, train
 from fieldmark.settings.layers import Resolved
 from fieldmark.track.trackers import Trackers
 
+JUDGED = ("val", "test")
+
 
 def train_run(
     resolved: Resolved,
@@ -24,13 +28,14 @@ def train_run(
     command: str,
     data: Dataset | None = None,
     *,
-    with_test: bool = True,
+    sides: Sequence[str] = JUDGED,
 ) -> RunDir:
     """Train a new run from settings, to its end. -> its folder
 
     command: what the user typed, for the report. data: taken in already, as a study has it.
-    with_test: False leaves the test images unseen. Raises any FieldmarkError; what was reached
-    by then is in the run folder, and nothing is left where nothing was reached.
+    sides: whose images are predicted at the end; a study may leave the test out. Raises any
+    FieldmarkError; what was reached by then is in the run folder, and nothing is left where
+    nothing was reached.
     """
     prepared = prepare(resolved, console, data)
     run = new_folder(prepared)
@@ -38,7 +43,7 @@ def train_run(
         with guarded(run, prepared.settings.train, is_new=True), run.locked():
             prepared.data.write(run.samples)
             write_settings(run, prepared, command)
-            go(run, prepared, console, command, with_test=with_test)
+            go(run, prepared, console, command, sides)
     except BaseException as error:
         if not run.checkpoint.is_dir() or (
             isinstance(error, NotFiniteError) and not run.has_bundle
@@ -63,7 +68,11 @@ def prepare(
 
 
 def go(
-    run: RunDir, prepared: Prepared, console: Console, command: str, *, with_test: bool = True
+    run: RunDir,
+    prepared: Prepared,
+    console: Console,
+    command: str,
+    sides: Sequence[str] = JUDGED,
 ) -> None:
     """From where the run's folder stands to the end: train, predict, measure, report."""
     console.log_to(run.log)
@@ -74,7 +83,7 @@ def go(
         reached = train(run, prepared, trackers, clock, console)
         if reached.state.best_epoch is not None:
             whole = reached.error is None  # one that may go on has not looked at its test
-            predict(run, prepared, reached, with_test=whole and with_test)
+            predict(run, prepared, reached, sides if whole else ["val"])
             metrics = write_metrics(run, prepared, reached, command)
             report(run)
             tell_end(run, prepared, metrics, console)

@@ -70,22 +70,21 @@ class Trackers:
         self._sent = 0  # epochs of the history that this process has sent
         self._whole = False
 
-    def start(self, *, anew: bool = False) -> None:
-        """Begin the run in each tracker, or go on with it; anew: as another run than before."""
+    def start(self) -> None:
+        """Begin the run in each tracker, or go on with it."""
         for wanted in dict.fromkeys(self._settings.track.to):
             with self._surviving(wanted):
-                self._working[wanted] = self._begin(wanted, anew=anew)
-                anew = False
+                self._working[wanted] = self._begin(wanted)
         for name, tracker in self._working.items():
             self._told.say(f"{name}: {tracker.place}")
 
-    def _begin(self, name: str, *, anew: bool) -> Any:
+    def _begin(self, name: str) -> Any:
         from fieldmark.track.tracked import Subject, parameters
 
         track, (file, kind) = self._settings.track, KINDS[name]
         subject = Subject(
             run=self._run,
-            id=self._run.tracking_id(anew=anew),
+            id=self._run.tracking_id(),
             project=track.project,
             entity=track.entity,
             parameters=parameters(self._settings),
