@@ -156,7 +156,6 @@ def test_no_folder_bears_the_name_of_a_public_function():
     assert folders.isdisjoint(fieldmark.__all__)
 
 
-@pytest.mark.xfail(strict=False, reason="evaluated and its page import each other")
 def test_imports_run_one_way_inside_a_folder_too():
     """Also late ones, in functions: those that a circle is often hidden with."""
     beside = {
@@ -180,7 +179,7 @@ def test_no_file_is_too_long_to_read():
     assert not [name for name, path in modules().items() if len(lines_of(path)) > 400]
 
 
-@pytest.mark.xfail(strict=False, reason="the story of a run is being parted")
+@pytest.mark.xfail(strict=False, reason="evaluate_new is being parted")
 def test_no_function_is_too_long_to_read():
     """What it takes is not counted: a verb may take many options."""
     long = [
