@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fieldmark.errors import DiskError, RunError
-from fieldmark.rundir import RunDir, create, open_run, plain, remove, write_settings
+from fieldmark.rundir import RunDir, create, open_run, plain, remove
 
 CREATE = """
 import sys
@@ -122,7 +122,7 @@ def test_a_run_is_opened_by_its_settings(run, tmp_path):
     assert str(caught.value) == (
         f"{run.path}: is no run (it has no settings.yaml); name a run's folder"
     )
-    write_settings(run, "data: digits\n")
+    run.settings.write_text("data: digits\n")
     assert open_run(str(run.path)) == run
     assert run.settings.read_text() == "data: digits\n"
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark import metrics_json
-from fieldmark.errors import RunError, SettingsError, disk_error
-from fieldmark.files import write_json, write_text
+from fieldmark.errors import RunError, SettingsError, disk_error, writing
+from fieldmark.files import write_json
 from fieldmark.metrics_json import Metrics
 
 try:
@@ -36,96 +36,44 @@ def source_name(source: str) -> str:
     return path.stem if path.is_file() else path.name
 
 
+class Inside:
+    """A place in a run's folder, by its name there."""
+
+    def __init__(self, name: str):
+        self._name = name
+
+    def __get__(self, run: "RunDir", kind: type) -> Path:
+        return run.path / self._name
+
+
 @dataclass(frozen=True)
 class RunDir:
-    """A run's folder. Making the object touches nothing."""
+    """A run's folder and the places in it. Making the object touches nothing."""
 
     path: Path
+    settings = Inside(
+        "settings.yaml"
+    )  # resolved and complete; `fieldmark train --config` repeats the run
+    samples = Inside("samples.parquet")  # the Samples table with its splits
+    predictions = Inside("predictions.parquet")  # the Predictions table of val and test
+    flipped = Inside("predictions-flip.parquet")  # the same, mirror images averaged in
+    metrics = Inside("metrics.json")  # every figure, with intervals on test
+    history = Inside("history.csv")  # a row an epoch
+    steps = Inside("steps.csv")  # a row every N steps
+    rates = Inside("rates.csv")  # a row a learning rate that was tried
+    rates_chart = Inside("rates.png")  # the same as a picture
+    report = Inside("report.html")  # the page
+    log = Inside("log.txt")  # what was said
+    checkpoint = Inside("checkpoint")  # a folder: what `--resume` goes on from
+    manifest = Inside("manifest.json")  # written last: the run is done
+    tracking = Inside("tracking.json")  # what trackers know the run by
+    tensorboard = Inside("tensorboard")  # a folder: its event files
+    evaluations = Inside("evaluations")  # a folder: evaluations on other data
 
     @property
     def name(self) -> str:
         """The run's name: the folder's."""
         return self.path.name
-
-    @property
-    def settings(self) -> Path:
-        """Resolved and complete; `fieldmark train --config` repeats the run."""
-        return self.path / "settings.yaml"
-
-    @property
-    def samples(self) -> Path:
-        """The Samples table with its splits."""
-        return self.path / "samples.parquet"
-
-    @property
-    def predictions(self) -> Path:
-        """The Predictions table of val and test."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def flipped(self) -> Path:
-        """The same with each image's mirror image averaged in."""
-        return self.path / "predictions-flip.parquet"
-
-    @property
-    def metrics(self) -> Path:
-        """Every figure, with intervals on test."""
-        return self.path / "metrics.json"
-
-    @property
-    def history(self) -> Path:
-        """A row an epoch."""
-        return self.path / "history.csv"
-
-    @property
-    def steps(self) -> Path:
-        """A row every N steps."""
-        return self.path / "steps.csv"
-
-    @property
-    def rates(self) -> Path:
-        """A row a learning rate that was tried."""
-        return self.path / "rates.csv"
-
-    @property
-    def rates_chart(self) -> Path:
-        """The same as a picture."""
-        return self.path / "rates.png"
-
-    @property
-    def report(self) -> Path:
-        """The page."""
-        return self.path / "report.html"
-
-    @property
-    def log(self) -> Path:
-        """What was said."""
-        return self.path / "log.txt"
-
-    @property
-    def checkpoint(self) -> Path:
-        """The folder that `--resume` goes on from."""
-        return self.path / "checkpoint"
-
-    @property
-    def manifest(self) -> Path:
-        """Written last: its presence says that the run is done."""
-        return self.path / "manifest.json"
-
-    @property
-    def tracking(self) -> Path:
-        """What trackers know the run by."""
-        return self.path / "tracking.json"
-
-    @property
-    def tensorboard(self) -> Path:
-        """The folder of TensorBoard's event files."""
-        return self.path / "tensorboard"
-
-    @property
-    def evaluations(self) -> Path:
-        """The folder of evaluations on other data."""
-        return self.path / "evaluations"
 
     @property
     def has_bundle(self) -> bool:
@@ -221,11 +169,7 @@ class RunDir:
             path = self.metrics
             fitted = self.read_metrics().calibration if path.is_file() else None
             found = fitted.temperature if fitted else 1.0
-        if (
-            isinstance(found, bool)
-            or not isinstance(found, int | float)
-            or not 0 < found < math.inf
-        ):
+        if type(found) not in (int, float) or not 0 < found < math.inf:
             raise RunError(
                 f"{path}: the temperature is {json.dumps(found)}, and not a number above 0; "
                 "put the number back that was fitted, or 1 for none"
@@ -257,10 +201,8 @@ class RunDir:
             yield
             return
         lock = self.path / ".lock"
-        try:
+        with writing(lock):
             stream = lock.open("a")
-        except OSError as error:
-            raise disk_error(lock, error) from error
         with stream:
             try:
                 fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -290,12 +232,8 @@ def create(out: str, name: str | None, stem: str) -> RunDir:
     cannot be made.
     """
     refuse_taken(out, name)
-    try:
+    with writing(Path(out)):
         Path(out).mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise RunError(f"--out {out}: is a file; name a folder") from error
-    except OSError as error:
-        raise disk_error(Path(out), error) from error
     number = 0
     while True:
         number += 1
@@ -342,8 +280,3 @@ def remove(run: RunDir) -> None:
 def plain(text: str) -> str:
     """Text as a part of a folder's name."""
     return re.sub(r"[^\w.-]+", "-", text).strip("-.") or "data"
-
-
-def write_settings(run: RunDir, text: str) -> None:
-    """settings.yaml, whole or not at all."""
-    write_text(run.settings, text)

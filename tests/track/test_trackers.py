@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import closing
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -109,7 +110,7 @@ def test_a_run_without_test_and_validation_has_an_end_all_the_same():
 
 def test_without_trackers_nothing_is_imported_and_nothing_written(tmp_path, monkeypatch):
     monkeypatch.setattr(trackers, "import_module", None)
-    with Trackers(RunDir(tmp_path), to(), QUIET) as none:
+    with closing(Trackers(RunDir(tmp_path), to(), QUIET)) as none:
         none.start()
         none.catch_up([ROW])
         none.finish({})
@@ -130,7 +131,7 @@ def test_of_a_tracker_that_there_is_not_nothing_is_said_of_how_to_install_it():
 
 
 def test_every_epoch_is_sent_once_and_the_end_once(tmp_path, fakes):
-    with Trackers(RunDir(tmp_path), to("mlflow"), QUIET) as told:
+    with closing(Trackers(RunDir(tmp_path), to("mlflow"), QUIET)) as told:
         told.start()
         told.catch_up([])
         told.catch_up([ROW])
@@ -147,7 +148,7 @@ def test_every_epoch_is_sent_once_and_the_end_once(tmp_path, fakes):
 
 
 def test_a_run_that_stops_early_is_closed_as_not_whole(tmp_path, fakes):
-    with Trackers(RunDir(tmp_path), to("mlflow"), QUIET) as told:
+    with closing(Trackers(RunDir(tmp_path), to("mlflow"), QUIET)) as told:
         told.start()
         told.catch_up([ROW])
     assert fakes["mlflow"].told[-1] == ("close", False)
@@ -156,7 +157,7 @@ def test_a_run_that_stops_early_is_closed_as_not_whole(tmp_path, fakes):
 @pytest.mark.parametrize("call", ["start", "log", "finish", "close"])
 def test_a_tracker_that_fails_is_told_once_and_the_others_go_on(tmp_path, fakes, call, capsys):
     fakes["wandb"].raises = call
-    with Trackers(RunDir(tmp_path), to("wandb", "mlflow"), Console()) as told:
+    with closing(Trackers(RunDir(tmp_path), to("wandb", "mlflow"), Console())) as told:
         told.start()
         told.catch_up([ROW])
         told.catch_up([ROW, {**ROW, "epoch": 2}])
@@ -173,7 +174,7 @@ def test_a_run_keeps_its_name_among_trackers_until_it_is_another(tmp_path, fakes
     for again in (False, False, True):
         if again:
             RunDir(tmp_path).rewind()
-        with Trackers(RunDir(tmp_path), to("wandb", "mlflow"), QUIET) as told:
+        with closing(Trackers(RunDir(tmp_path), to("wandb", "mlflow"), QUIET)) as told:
             told.start()
     first, second, third = [what for call, what in fakes["wandb"].told if call == "start"]
     assert first == second != third
@@ -183,7 +184,7 @@ def test_a_run_keeps_its_name_among_trackers_until_it_is_another(tmp_path, fakes
 
 def test_what_others_print_while_they_are_told_is_not_seen(tmp_path, fakes, capsys):
     fakes["mlflow"].log = lambda self, rows: print("look at me")
-    with Trackers(RunDir(tmp_path), to("mlflow"), QUIET) as told:
+    with closing(Trackers(RunDir(tmp_path), to("mlflow"), QUIET)) as told:
         told.start()
         told.catch_up([ROW])
     assert capsys.readouterr().out == ""
@@ -235,7 +236,7 @@ def test_a_tensorboard_folder_that_cannot_be_made_is_told_and_no_more(tmp_path, 
     pytest.importorskip("accelerate")
     pytest.importorskip("tensorboard")
     (tmp_path / "tensorboard").write_text("a file")
-    with Trackers(RunDir(tmp_path), to("tensorboard"), Console()) as told:
+    with closing(Trackers(RunDir(tmp_path), to("tensorboard"), Console())) as told:
         told.start()
         told.catch_up([ROW])
     (line,) = capsys.readouterr().out.splitlines()
@@ -351,7 +352,7 @@ def test_what_the_user_has_of_wandb_and_mlflow_stays_as_it_is(tmp_path, monkeypa
     run.path.mkdir(parents=True)
     with quiet():
         mlflow.set_tracking_uri(chosen)
-        with Trackers(run, to("wandb", "mlflow"), Console()) as told:
+        with closing(Trackers(run, to("wandb", "mlflow"), Console())) as told:
             told.start()
             told.catch_up([ROW])
         assert mlflow.get_tracking_uri() == chosen
@@ -374,7 +375,7 @@ def test_wandb_is_kept_offline_where_no_server_answers(tmp_path, monkeypatch, ch
     for name, value in {**alone(tmp_path), **nowhere, "WANDB_MODE": chosen}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("fieldmark.track.wandb.REACHED_IN", 1.0)
-    with Trackers(RunDir(tmp_path), to("wandb"), QUIET) as told:
+    with closing(Trackers(RunDir(tmp_path), to("wandb"), QUIET)) as told:
         told.start()
         told.catch_up([ROW])
         assert "wandb" in told._working

@@ -9,6 +9,7 @@ import torch
 
 from fieldmark import rundir
 from fieldmark.errors import DiskError, OutOfMemoryError, StoppedError
+from fieldmark.files import write_text
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
 from fieldmark.settings.texts import to_yaml
@@ -29,7 +30,7 @@ def new_folder(prepared: Prepared) -> RunDir:
 def write_settings(run: RunDir, prepared: Prepared, command: str) -> None:
     """settings.yaml: the command in its first line, then every setting."""
     line = " ".join(command.splitlines())
-    rundir.write_settings(run, f"{COMMAND}{line}\n{to_yaml(prepared.settings)}")
+    write_text(run.settings, f"{COMMAND}{line}\n{to_yaml(prepared.settings)}")
 
 
 def refuse_full_disk(prepared: Prepared) -> None:

@@ -1,6 +1,7 @@
 """The story of one run, top to bottom: from settings to a classifier, figures and a report."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import torch
 
@@ -79,7 +80,7 @@ def go(
     settings, clock = prepared.settings, Clock(prepared.device.type)
     torch.set_num_threads(int(settings.run.threads))
     tell_start(prepared, console)
-    with Trackers(run, settings, console, clock=clock) as trackers:
+    with closing(Trackers(run, settings, console, clock=clock)) as trackers:
         reached = train(run, prepared, trackers, clock, console)
         if reached.state.best_epoch is not None:
             whole = reached.error is None  # one that may go on has not looked at its test

@@ -38,7 +38,11 @@ class ToTensorBoard:
         for epoch, values in rows:
             self._tracker.log(values, step=epoch)
         while self._former:
-            remove(self._former.pop())
+            path = self._former.pop()
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def finish(self, end: End) -> None:
         """The test's figures at the last epoch, as curves of one point and as text."""
@@ -55,11 +59,3 @@ class ToTensorBoard:
 def indented(text: str) -> str:
     """Text as Markdown that keeps its lines."""
     return "\n".join(f"    {line}" for line in text.splitlines())
-
-
-def remove(path: Path) -> None:
-    """A file or a folder less."""
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)

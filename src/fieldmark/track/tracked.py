@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -46,24 +46,6 @@ class End:
     values: Values
     words: str
     confusion: np.ndarray | None
-
-
-class Tracker(Protocol):
-    """One place that figures are sent to. Making it begins, or goes on with, the run there.
-
-    Every method may raise anything; it is not called again then, but for `close`.
-    """
-
-    place: str  # where the figures are to be seen, in words
-
-    def log(self, rows: Rows) -> None:
-        """Take finished epochs in order; those that are there from an earlier process stay."""
-
-    def finish(self, end: End) -> None:
-        """Take the final figures, the report and the files of the run."""
-
-    def close(self, *, whole: bool) -> None:
-        """Send what is left and let go of it; whole: the run came to its end."""
 
 
 def parameters(settings: Settings) -> Parameters:

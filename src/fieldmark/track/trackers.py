@@ -12,8 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from fieldmark.console import Console
 from fieldmark.errors import Mistake
@@ -22,7 +21,9 @@ from fieldmark.metrics_json import Metrics
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
 
-KINDS = {  # in which file, as what
+# In which file, as what. Each is made of a Subject, which begins, or goes on with, the run there;
+# has a `place` to be seen at; takes epochs (`log`), the end (`finish`), and lets go (`close`).
+KINDS = {
     "tensorboard": ("fieldmark.track.tensorboard", "ToTensorBoard"),
     "wandb": ("fieldmark.track.wandb", "ToWandb"),
     "mlflow": ("fieldmark.track.mlflow", "ToMlflow"),
@@ -66,7 +67,7 @@ class Trackers:
     ):
         self._run, self._settings, self._told = run, settings, told
         self._clock = clock or Clock()
-        self._working: dict[str, Any] = {}  # by name, a tracked.Tracker
+        self._working: dict[str, Any] = {}  # by name
         self._sent = 0  # epochs of the history that this process has sent
         self._whole = False
 
@@ -118,17 +119,6 @@ class Trackers:
         for name, tracker in working.items():
             with self._surviving(name):
                 tracker.close(whole=self._whole)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _each(self, tell: Callable[[Any], None]) -> None:
         for name, tracker in list(self._working.items()):

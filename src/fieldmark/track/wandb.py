@@ -30,8 +30,8 @@ class ToWandb:
         self._tracker, said = self._begin()
         self._run = self._tracker.tracker
         self._next = self._run.step  # 0, or after the last epoch that the server has
-        own = quote(str(folder_of(self._run.dir)))
-        self.place = self._run.url or f"{said}wandb sync {own}"
+        self._own = Path(self._run.dir).parent
+        self.place = self._run.url or f"{said}wandb sync {quote(str(self._own))}"
 
     def _begin(self) -> tuple[Any, str]:
         """Start the run; offline too where a server is not reached. -> tracker, a word on that"""
@@ -77,9 +77,8 @@ class ToWandb:
         for epoch, values in rows:
             if epoch >= self._next:
                 self._tracker.log(values, step=epoch, commit=True)
-        own = folder_of(self._run.dir)
-        for former in own.parent.glob(f"offline-run-*-{self._subject.id}"):
-            if former != own:
+        for former in self._own.parent.glob(f"offline-run-*-{self._subject.id}"):
+            if former != self._own:
                 shutil.rmtree(former, ignore_errors=True)
 
     def finish(self, end: End) -> None:
@@ -101,11 +100,6 @@ class ToWandb:
     def close(self, *, whole: bool) -> None:
         """Send the rest. Raises TimeoutError where a server takes too long; `wandb sync` helps."""
         self._run.finish(exit_code=0 if whole else 1)
-
-
-def folder_of(files: str) -> Path:
-    """The folder of a W&B run from that of its files, which is inside."""
-    return Path(files).parent
 
 
 def mode() -> str | None:
