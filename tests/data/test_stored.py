@@ -4,17 +4,21 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from time import perf_counter, sleep
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from fieldmark.cache import Cache
-from fieldmark.data.sources import read_pixels, read_source
-from fieldmark.data.stored import Stored, estimated_bytes, store
+from fieldmark.data.sources import read_listing, read_pixels, read_source
+from fieldmark.data.stored import Stored, channels, channels_of, estimated_bytes, store
 from fieldmark.errors import DataError
+from fieldmark.records import InputSpec
 
 FORMS = [("shorter", 16), ("square", 12)]
 
@@ -82,6 +86,60 @@ def test_two_processes_store_at_once(photos, tmp_path):
     assert decodings == []
 
 
+@pytest.mark.parametrize("spoil", ["cut", "longer", "empty", "other numbers"])
+def test_a_damaged_file_of_the_cache_is_made_again(photos, tmp_path, spoil):
+    samples, cache = read_source(str(photos)).samples, Cache(tmp_path / "cache")
+    store(samples, FORMS[0], cache, nothing)
+    (file,) = (path for path in (tmp_path / "cache").rglob("*") if path.is_file())
+    content = file.read_bytes()
+    spoilt = {"cut": content[:-100], "longer": content + bytes(48), "empty": b""}
+    spoilt["other numbers"] = content[:-24] + bytes(24)
+    file.write_bytes(spoilt[spoil])
+    done = []
+    wanted = decoded(samples, FORMS[0])
+    assert same(store(samples, FORMS[0], cache, done.append), wanted)
+    assert sum(done) == len(samples)
+    assert file.read_bytes() == content
+
+
+def test_a_file_of_the_cache_that_vanishes_before_it_is_opened_is_made_again(photos, tmp_path):
+    samples, cache = read_source(str(photos)).samples, Cache(tmp_path / "cache")
+    get = cache.get
+    store(samples, FORMS[0], cache, nothing)
+
+    def get_and_lose(kind, key):
+        path = get(kind, key)
+        path.unlink()
+        return path
+
+    cache.get = get_and_lose
+    assert same(store(samples, FORMS[0], cache, nothing), decoded(samples, FORMS[0]))
+
+
+def test_another_version_of_pillow_decodes_anew(photos, tmp_path, monkeypatch):
+    samples, cache, done = read_source(str(photos)).samples, Cache(tmp_path / "cache"), []
+    store(samples, FORMS[0], cache, nothing)
+    monkeypatch.setattr("PIL.__version__", "1.2.3")
+    store(samples, FORMS[0], cache, done.append)
+    assert sum(done) == len(samples)
+
+
+def test_one_who_stops_does_not_wait_for_the_images_that_are_left(photos, monkeypatch):
+    samples, begun = read_source(str(photos)).samples, []
+    monkeypatch.setattr("fieldmark.data.stored.read_pixels", lambda *at: begun.append(sleep(0.2)))
+    several = replace(samples, frame=pl.concat([samples.frame] * 10))
+
+    def stop(_):
+        raise KeyboardInterrupt
+
+    before = perf_counter()
+    with pytest.raises(KeyboardInterrupt):
+        store(several, FORMS[0], Cache(None), stop)
+    assert perf_counter() - before < 2
+    sleep(0.5)
+    assert len(begun) < 100
+
+
 def test_too_many_images_are_not_kept(photos, tmp_path, monkeypatch):
     samples = read_source(str(photos)).samples
     monkeypatch.setattr("fieldmark.data.stored.IN_MEMORY", 1000)
@@ -126,3 +184,62 @@ def test_the_key_follows_content_and_not_the_name(photos, tmp_path):
     decodings = []
     store(renamed, FORMS[0], cache, decodings.append)
     assert decodings == []
+
+
+def drawn(shapes, seed=0):
+    draw = np.random.default_rng(seed)
+    return [draw.integers(0, 256, (*shape, 3), dtype=np.uint8) for shape in shapes]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 20), st.integers(1, 20)), min_size=1, max_size=6))
+def test_they_are_those_of_all_pixels_together(shapes):
+    images = drawn(shapes)
+    pixels = np.concatenate([image.reshape(-1, 3) for image in images]) / 255
+    mean, std = channels(images)
+    np.testing.assert_allclose(mean, pixels.mean(0), rtol=1e-12)
+    np.testing.assert_allclose(std, pixels.std(0), rtol=1e-9, atol=1e-12)
+
+
+def test_the_order_of_the_images_does_not_matter_to_the_last_bit():
+    images = drawn([(7, 9), (30, 11), (2, 2), (16, 16)])
+    assert channels(images) == channels(images[::-1])
+
+
+def test_white_images_have_a_mean_of_one_and_no_deviation():
+    white = np.full((300, 300, 3), 255, np.uint8)
+    assert channels([white] * 3) == ((1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+
+
+def test_a_view_of_pixels_that_lie_otherwise_counts_the_same():
+    image = drawn([(8, 12)])[0]
+    turned = image[::-1, ::2]
+    assert channels([turned]) == channels([turned.copy()])
+
+
+def test_no_image_has_no_mean():
+    with pytest.raises(DataError, match="no training image"):
+        channels([])
+
+
+def test_only_the_rows_that_are_asked_for_are_read_and_in_the_form_of_evaluation(tmp_path):
+    for number, image in enumerate(drawn([(20, 30), (40, 10), (16, 16)])):
+        (tmp_path / "cat").mkdir(exist_ok=True)
+        Image.fromarray(image).save(tmp_path / "cat" / f"{number}.png")
+    samples, told = read_source(str(tmp_path)).samples, []
+    found = channels_of(samples, np.array([2, 0]), InputSpec("square:8", 8), told.append)
+    pictures = [Image.open(tmp_path / "cat" / f"{n}.png").resize((8, 8), 2) for n in (0, 2)]
+    assert found == channels(np.asarray(picture) for picture in pictures)
+    assert told == [1, 1]
+    full = channels_of(samples, np.array([2]), InputSpec("original", 14))
+    assert full == channels([np.asarray(Image.open(tmp_path / "cat" / "2.png"))])
+
+
+def test_an_image_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "cat").mkdir()
+    path = tmp_path / "cat" / "0.png"
+    Image.fromarray(drawn([(9, 9)])[0]).save(path)
+    samples = read_listing(str(tmp_path)).samples
+    path.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"0\.png"):
+        channels_of(samples, np.array([0]), InputSpec("square:8", 8))

@@ -6,7 +6,6 @@ image is a function of (seed, epoch, row, draw) here too, though of another stre
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,8 +13,7 @@ import torch
 from fieldmark.data.batch_augment import BatchAugment, Draws
 from fieldmark.data.batch_changes import sent
 from fieldmark.data.loader import Batch, Keys, Sampling
-from fieldmark.data.sources import read_pixels
-from fieldmark.data.stored import Stored
+from fieldmark.data.stored import Stored, decoded
 from fieldmark.data.tally import Tally
 from fieldmark.records import InputSpec, Samples
 
@@ -100,20 +98,9 @@ def read_all(samples: Samples, spec: InputSpec, stored: Stored | None) -> torch.
     `stored`: the images in that form; None decodes them, in threads. Channels last in memory.
     Raises DataError for an image that cannot be read.
     """
-    side, places = spec.form[1], samples.places()
-    pixels = np.empty((len(places), side, side, 3), np.uint8)
-
-    def read(row: int) -> None:
-        if stored is not None:
-            pixels[row] = stored.image(row)
-        else:
-            pixels[row] = read_pixels(samples.root, *places[row], spec.form)
-
-    if stored is not None or len(places) < 2:
-        for row in range(len(places)):
-            read(row)
-    else:
-        with ThreadPoolExecutor() as threads:
-            for _ in threads.map(read, range(len(places))):
-                pass
+    side, rows = spec.form[1], np.arange(len(samples))
+    pixels = np.empty((len(samples), side, side, 3), np.uint8)
+    images = decoded(samples, rows, spec.form) if stored is None else map(stored.image, rows)
+    for row, image in enumerate(images):
+        pixels[row] = image
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)

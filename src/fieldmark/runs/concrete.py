@@ -11,8 +11,8 @@ import torch
 from fieldmark.console import Console
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
-from fieldmark.data.channels import channels_of
 from fieldmark.data.intake import Dataset
+from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import family, outline
