@@ -9,13 +9,13 @@ import hashlib
 import numpy as np
 import polars as pl
 import pytest
+from scannedsource import read_source
 from smallruns import QUIET
 
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.in_memory import InMemory, read_all
 from fieldmark.data.loader import Augmenting, Batches, Images
-from fieldmark.data.sources import read_source
 from fieldmark.data.splits import split
 from fieldmark.records import InputSpec, Predictions
 from fieldmark.runs.begin import gather

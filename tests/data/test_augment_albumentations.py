@@ -15,11 +15,11 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from scannedsource import read_source
 
 from fieldmark.data import changes, pipelines
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Batches, Images
-from fieldmark.data.sources import read_source
 from fieldmark.records import InputSpec
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would ask a server

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scannedsource import read_source
 
 from fieldmark.data import cifar
-from fieldmark.data.sources import BUILT_IN, content_of, read_listing, read_pixels, read_source
+from fieldmark.data.sources import BUILT_IN, content_of, read_listing, read_pixels
 from fieldmark.errors import DataError
 
 

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scannedsource import read_source
 
 from fieldmark.cache import Cache
 from fieldmark.data.augment import centre_crop
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.in_memory import InMemory, fits_in_memory, read_all
 from fieldmark.data.loader import Batches, Images
-from fieldmark.data.sources import read_source
 from fieldmark.data.stored import Stored, store
 from fieldmark.errors import DataError
 from fieldmark.records import InputSpec

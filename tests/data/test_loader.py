@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scannedsource import read_source
 
 from fieldmark import streams
 from fieldmark.data.augment import AUGMENTS, centre_crop
 from fieldmark.data.loader import Augmenting, Batches, Images
-from fieldmark.data.sources import read_pixels, read_source
+from fieldmark.data.sources import read_pixels
 from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec
 from fieldmark.streams import Stream
@@ -359,10 +360,10 @@ LEFT_BEHIND = """
 import sys
 import numpy as np
 from fieldmark.data.loader import Batches, Images
-from fieldmark.data.sources import read_source
+from fieldmark.data.sources import read_listing
 from fieldmark.records import InputSpec
 from fieldmark.streams import Stream
-samples = read_source("digits").samples
+samples = read_listing("digits").samples
 images = Images(samples, samples.classes, InputSpec("square:8", 8))
 sys.kept = Batches(images, np.arange(99), batch_size=4, seed=0, workers=1)
 sys.steps = sys.kept.epoch(0)

@@ -11,17 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from scannedsource import read_source
 
 from fieldmark.data import packs
 from fieldmark.data.columns import Columns
 from fieldmark.data.intake import changed_images
-from fieldmark.data.sources import (
-    content_of,
-    open_files,
-    read_listing,
-    read_pixels,
-    read_source,
-)
+from fieldmark.data.sources import content_of, open_files, read_listing, read_pixels
 from fieldmark.errors import DataError
 
 CIFAR = Path(__file__).parents[2].parent / "shared" / "data" / "cifar10"

@@ -4,16 +4,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scannedsource import read_source
 from sklearn.datasets import load_digits
 
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.sources import (
-    content_of,
-    place_name,
-    raw_pixels,
-    read_pixels,
-    read_source,
-)
+from fieldmark.data.sources import content_of, place_name, raw_pixels, read_pixels
 from fieldmark.errors import DataError
 
 
@@ -99,7 +94,7 @@ def test_size_and_content_are_noted(root):
 def test_progress_is_told_to_the_end(root):
     told = []
     read_source(str(root), lambda done, total: told.append((done, total)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert told == [(0, 3), (1, 3), (2, 3), (3, 3)]
 
 
 def test_a_folder_of_a_built_in_name_is_the_folder(root, monkeypatch):
@@ -247,8 +242,8 @@ def test_a_folder_of_broken_pictures_alone_is_told_why(tmp_path):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"")
     assert refusal(tmp_path) == (
-        f"{tmp_path}: none of its 2 pictures can be read; "
-        f"{tmp_path}/cat/2.png: is empty (0 bytes); copy it anew or take it out"
+        f"{tmp_path}: none of its 2 images can be read; "
+        f"{tmp_path}/cat/1.png: is empty (0 bytes); copy it anew or take it out"
     )
 
 

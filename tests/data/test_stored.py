@@ -4,6 +4,7 @@ import subprocess
 import sys
 import warnings
 from dataclasses import replace
+from pathlib import Path
 from time import perf_counter, sleep
 
 import numpy as np
@@ -13,9 +14,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scannedsource import read_source
 
 from fieldmark.cache import Cache
-from fieldmark.data.sources import read_listing, read_pixels, read_source
+from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.data.stored import Stored, channels, channels_of, estimated_bytes, store
 from fieldmark.errors import DataError
 from fieldmark.records import InputSpec
@@ -72,8 +74,9 @@ def test_a_changed_image_is_decoded_anew(photos, tmp_path):
 
 def test_two_processes_store_at_once(photos, tmp_path):
     program = (
-        "import sys; from pathlib import Path; from fieldmark.cache import Cache; "
-        "from fieldmark.data.sources import read_source; from fieldmark.data.stored import store; "
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); "
+        "from pathlib import Path; from fieldmark.cache import Cache; "
+        "from scannedsource import read_source; from fieldmark.data.stored import store; "
         "store(read_source(sys.argv[1]).samples, ('shorter', 16), Cache(Path(sys.argv[2])), print)"
     )
     words = [sys.executable, "-c", program, str(photos), str(tmp_path / "cache")]

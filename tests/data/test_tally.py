@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
+from scannedsource import read_source
 
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Batches, Images
-from fieldmark.data.sources import read_source
 from fieldmark.data.tally import Tally
 from fieldmark.records import InputSpec
 

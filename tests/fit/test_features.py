@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scannedsource import read_source
 from torch import nn
 from torchvision.models import mobilenet_v2
 
@@ -14,7 +15,6 @@ from fieldmark.cache import Cache
 from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Images
-from fieldmark.data.sources import read_source
 from fieldmark.errors import DataError, StoppedError
 from fieldmark.fit.features import Pass, Views, embed
 from fieldmark.models import precision

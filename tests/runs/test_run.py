@@ -5,10 +5,10 @@ import polars as pl
 import pytest
 import torch
 import yaml
+from scannedsource import read_source
 from smallruns import QUIET, SMALL, draw_photos, history, predictions, same_results, train
 
 from fieldmark.data.intake import Dataset, take_in
-from fieldmark.data.sources import read_source
 from fieldmark.data.splits import split
 from fieldmark.errors import DataError, NotFiniteError, OutOfMemoryError, SettingsError
 from fieldmark.fit import loop

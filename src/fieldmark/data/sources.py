@@ -1,8 +1,5 @@
 """Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,7 @@ from fieldmark.data import cifar, packs
 from fieldmark.data.built_in import BUILT_IN, digit
 from fieldmark.data.columns import Columns
 from fieldmark.data.folders import has_classes, read_folder
-from fieldmark.data.images import Form, content_hash, decode, from_array, read_bytes, read_file
+from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
 from fieldmark.data.listing import Listing, join_test, with_class_notes, with_roles
 from fieldmark.data.shards import find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import PARQUET, TABLES, read_table
@@ -24,22 +21,7 @@ from fieldmark.records import Samples
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DIGITS = "digits"
 
-__all__ = ["BUILT_IN", "Listing", "Source", "content_of", "read_listing", "read_pixels"]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What was found: the images, the files that cannot be used (name: reason), and more.
-
-    mirrored: whether an image and its mirror image mean the same (not so for digits).
-    notes: sentences on how the layout was understood.
-    """
-
-    samples: Samples
-    left_out: dict[str, str]
-    notes: tuple[str, ...] = ()
-    mirrored: bool = True
-    embedded: bool = False  # no files: the pixels come with an installed package
+__all__ = ["BUILT_IN", "Listing", "content_of", "read_listing", "read_pixels"]
 
 
 def read_listing(
@@ -115,33 +97,6 @@ def place_name(path: str, row: int | None) -> str:
     return path if row is None else f"{path}, row {row}"
 
 
-def read_source(name: str, advance: Callable[[int, int], None] | None = None) -> Source:
-    """The images of a source, each opened once: with hash, width and height. Raises DataError.
-
-    `advance(done, total)` is called as files are read.
-    """
-    listing = read_listing(name)
-    places = listing.samples.places()
-    facts: list[tuple[str, int, int] | None] = []
-    left_out = dict(listing.left_out)
-    reason = next(iter(left_out.values()), "")
-    for number, (place, scan) in enumerate(_scans(listing.samples.root, places), 1):
-        if isinstance(scan, str):
-            left_out[place_name(*place)] = reason = scan
-        facts.append(None if isinstance(scan, str) else scan)
-        if advance:
-            advance(number, len(places))
-    if not any(facts):
-        raise DataError(f"{name}: none of its {len(left_out)} pictures can be read; {reason}")
-    columns = zip(*(fact or (None, None, None) for fact in facts), strict=True)
-    named = zip(("hash", "width", "height"), (pl.String, pl.Int64, pl.Int64), columns, strict=True)
-    frame = listing.samples.frame.with_columns(
-        pl.Series(column, values, kind) for column, kind, values in named
-    )
-    samples = replace(listing.samples, frame=frame.filter(pl.col("hash").is_not_null()))
-    return Source(samples, left_out, listing.notes, listing.mirrored, listing.embedded)
-
-
 def _read(
     source: str, given: Columns, images: str | None, data_dir: str | None, labelled: bool
 ) -> Listing:
@@ -195,19 +150,3 @@ def _refuse_no_table(source: str, ending: str) -> None:
             f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or a "
             "table of images and labels"
         )
-
-
-def _scans(
-    root: str, places: list[tuple[str, int | None]]
-) -> Iterator[tuple[tuple[str, int | None], tuple[str, int, int] | str]]:
-    """Each image's content hash and size, or the sentence that says why it cannot be used."""
-
-    def one(place: tuple[str, int | None]) -> tuple[str, int, int] | str:
-        try:
-            pixels = read_pixels(root, *place, None)
-            return content_hash(content_of(root, *place)), pixels.shape[1], pixels.shape[0]
-        except DataError as error:
-            return str(error)
-
-    with ThreadPoolExecutor() as threads:
-        yield from zip(places, threads.map(one, places), strict=True)
