@@ -83,6 +83,7 @@ def test_the_page_has_it_large_and_with_its_meaning(run):
 
 def test_two_runs_are_compared_by_it_and_a_table_has_every_value(run, tmp_path):
     shutil.copytree(run.path, tmp_path / "two")
+    (tmp_path / "two" / "model.safetensors").write_bytes(b"of another model")
     found = compare([str(run.path), str(tmp_path / "two")], metric="kappa")
     assert "two and one are too close to tell" in found.sentences()[0]
     assert "the same Cohen's kappa" in found.sentences()[0]

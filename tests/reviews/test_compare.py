@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -379,3 +380,32 @@ def test_the_rows_of_the_table_are_aligned(pair_of):
     for column in ("accuracy (95", "balanced accuracy", "macro F1", "ROC-AUC", "log loss"):
         start = lines[0].index(column)
         assert all(line[start - 2 : start] == "  " and line[start] != " " for line in lines), column
+
+
+def test_two_runs_with_the_same_weights_are_one_model(pair_of):
+    one, other = pair_of(table_of(60), table_of(60, seed=1))
+    for run in (one, other):
+        (run.path / "model.safetensors").write_bytes(b"the same weights")
+    found = compared(one, other)
+    assert found.sentences() == [
+        f"{other.name} and {one.name} are one model: their weights are the same"
+    ]
+    assert found.pairings[0].state("accuracy") == "same"
+    assert not [note for note in found.notes() if "interval" in note]
+    (other.path / "model.safetensors").write_bytes(b"the sane weights")
+    assert "one model" not in compared(one, other).sentences()[0]
+
+
+def test_that_the_head_alone_was_kept_is_said(tmp_path):
+    stages = [{"train": ["head"], "epochs": 1}, {"train": ["all"]}]
+    runs = [
+        write_run(tmp_path / name, table_of(60, seed=seed), train__stages=stages)
+        for seed, name in enumerate("ab")
+    ]
+    kept = runs[1].read_metrics()
+    replace(kept, about=replace(kept.about, best_epoch=1)).write(runs[1].metrics)
+    notes = compared(*runs).notes()
+    assert [note for note in notes if "head alone" in note] == [
+        "b: the head alone was kept: the weights of stage 1, on a body as it was; training more of "
+        "the network did no better on validation"
+    ]

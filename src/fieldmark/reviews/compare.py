@@ -24,7 +24,8 @@ from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
-State = Literal["better", "worse", "close", "unpaired"]
+State = Literal["better", "worse", "close", "same", "unpaired"]
+SAME = "their weights are the same"
 SEEDS = (
     "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
     "of these models; the same settings with another seed would make other models."
@@ -35,7 +36,8 @@ SEEDS = (
 class Pairing:
     """One run against the first. differences: by metric; None where `refusal` says why.
 
-    grouping: what to know of the groups, where the two runs have not the same.
+    grouping: what to know of the groups, where the two runs have not the same. one_model: both
+    kept the same weights.
     """
 
     first: str
@@ -45,11 +47,14 @@ class Pairing:
     differences: dict[str, Difference] | None
     refusal: str
     grouping: str = ""
+    one_model: bool = False
 
     def state(self, metric: str) -> State:
         """What the second run is beside the first by this metric."""
         if self.differences is None:
             return "unpaired"
+        if self.one_model:
+            return "same"
         difference = self.differences[metric]
         return direction(difference) if difference.is_clear else "close"
 
@@ -57,6 +62,8 @@ class Pairing:
         """The difference without the names, or why there is none."""
         if self.differences is None or math.isnan(self.differences[metric].value):
             return self.refusal
+        if self.one_model:
+            return SAME
         difference = self.differences[metric]
         enough = "" if difference.is_clear else needed_words(difference, self.images)
         return "; ".join(filter(None, [amount(difference), enough]))
@@ -79,6 +86,8 @@ class Comparison:
         """One pairing's sentence."""
         if pairing.differences is None:
             return unpaired_sentence(pairing.first, pairing.second, pairing.refusal)
+        if pairing.one_model:
+            return f"{pairing.second} and {pairing.first} are one model: {SAME}"
         difference = pairing.differences[self.metric]
         names = (pairing.first, pairing.second)
         return sentence(difference, names, images=pairing.images, groups=pairing.groups)
@@ -91,7 +100,10 @@ class Comparison:
             for pairing in self.pairings
             if pairing.grouping
         ]
-        made = sum(pairing.differences is not None for pairing in self.pairings)
+        notes += [f"{run.name}: {run.head_alone}" for run in self.runs if run.head_alone]
+        made = sum(
+            pairing.state(self.metric) not in ("same", "unpaired") for pairing in self.pairings
+        )
         if made > 1:
             notes.append(
                 f"{made} comparisons, each with {self.runs[0].name}: of runs that are "
@@ -142,7 +154,8 @@ def pair(first: ComparedRun, other: ComparedRun, seed: int = 0) -> Pairing:
         first.evidence(classes, known), other.evidence(classes, order), groups=groups, seed=seed
     )
     numbers = (len(known), None if groups is None else int(groups.max()) + 1)
-    return Pairing(first.name, other.name, *numbers, found, "", grouping)
+    same = first.is_one_model_with(other)
+    return Pairing(first.name, other.name, *numbers, found, "", grouping, same)
 
 
 def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dict[Any, int]) -> str:

@@ -58,6 +58,7 @@ def headline(found: Comparison) -> tuple[str, str]:
         words = {
             "better": f"{pairing.second} is better than {first}",
             "worse": f"{pairing.second} is worse than {first}",
+            "same": f"{pairing.second} and {first} are one model",
             "close": f"{pairing.second} and {first} are too close to tell",
             "unpaired": f"{pairing.second} and {first} cannot be paired",
         }

@@ -1,5 +1,6 @@
 """A run, or an evaluation of one, as `fieldmark compare` takes it. Read from files, no model."""
 
+import filecmp
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures
 from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
-from fieldmark.rundir import RunDir
+from fieldmark.report.words import head_alone
+from fieldmark.rundir import WEIGHTS, RunDir
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ class ComparedRun:
     def command(self) -> str:
         """What made the run; "" of an evaluation, which trained nothing."""
         return "" if self.is_evaluation else self.about.command
+
+    @property
+    def head_alone(self) -> str:
+        """What to say where the head alone was kept of a run that trained more; "" elsewhere."""
+        return head_alone(self.setting("train.stages"), self.history, self.about.best_epoch)
+
+    def is_one_model_with(self, other: "ComparedRun") -> bool:
+        """Whether both have the same weights, byte for byte."""
+        files = [run.run.path / WEIGHTS for run in (self, other)]
+        return all(map(Path.is_file, files)) and filecmp.cmp(*files, shallow=False)
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""

@@ -4,6 +4,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,16 @@ class Look:
     listing: Listing
     facts: pl.DataFrame
     found: list[Finding]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Each image as sentences call it."""
+        return [place_name(*place) for place in self.listing.samples.places()]
+
+    @cached_property
+    def places(self) -> dict[str, tuple[str, int | None]]:
+        """Where each image is, by its name."""
+        return dict(zip(self.names, self.listing.samples.places(), strict=True))
 
     @property
     def is_sound(self) -> bool:
@@ -154,10 +165,11 @@ def note(seen: Look, finding: Finding) -> Note:
 def sheets(seen: Look) -> Iterable[Sheet]:
     """Some images of each class, evenly taken from its list."""
     samples = seen.listing.samples
-    names = names_of(seen)
     good = seen.facts["problem"].is_null().to_list()
     rows: dict[str, list[str]] = {name: [] for name in samples.classes}
-    for name, labels, is_good in zip(names, samples.frame["labels"].to_list(), good, strict=True):
+    for name, labels, is_good in zip(
+        seen.names, samples.frame["labels"].to_list(), good, strict=True
+    ):
         for label in labels or ():
             if is_good:
                 rows[label].append(name)
@@ -169,15 +181,9 @@ def sheets(seen: Look) -> Iterable[Sheet]:
 
 def shots(seen: Look, names: Iterable[str]) -> Iterable[Shot]:
     """Thumbnails of images by name; those that cannot be read are passed over."""
-    places = dict(zip(names_of(seen), seen.listing.samples.places(), strict=True))
     for name in names:
         try:
-            pixels = read_pixels(seen.listing.samples.root, *places[name], None)
+            pixels = read_pixels(seen.listing.samples.root, *seen.places[name], None)
         except (KeyError, DataError):
             continue
         yield *encoded(pixels, SIDE), name
-
-
-def names_of(seen: Look) -> list[str]:
-    """Each image as sentences call it."""
-    return [place_name(*place) for place in seen.listing.samples.places()]
