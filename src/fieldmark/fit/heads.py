@@ -91,28 +91,14 @@ class Trial:
     average: Callable[[nn.Module], Average | None] = lambda tail: None
 
 
-@dataclass(frozen=True)
-class Trained:
-    """What became of a trial, in this stage alone.
-
-    history: a row an epoch, as the loop's; `seconds` are those of all trials of the same build
-    together. steps: rows of steps.csv. best_epoch: counted from 1, over all stages; where it is
-    none of this stage's, there are no weights. weights: of the tail, by their names in it, on
-    the processor. error: why it ended early, in words, where its loss was not finite.
-    """
-
-    history: list[Row]
-    gains: list[float]
-    steps: list[Row]
-    best_epoch: int | None
-    weights: Tensors | None
-    ended: str
-    error: str | None = None
-
-
 @dataclass
-class _Run:
-    """A trial on its way. `plan` has its own seed."""
+class Trained:
+    """A trial on its way, and what became of it. plan: with its own seed.
+
+    steps: rows of steps.csv. weights: of the tail at its best epoch, by their names in it, on
+    the processor; None where no epoch of this stage is the best. error: why it ended early, in
+    words, where its loss was not finite.
+    """
 
     state: State
     plan: Plan
@@ -120,8 +106,23 @@ class _Run:
     val: Embedded | None
     steps: list[Row] = field(default_factory=list)
     weights: Tensors | None = None
-    ended: str | None = None
+    ended: str = ""
     error: str | None = None
+
+    @property
+    def history(self) -> list[Row]:
+        """A row an epoch of this stage; `seconds` are those of all trials of one build together."""
+        return self.state.history[self.plan.first :]
+
+    @property
+    def gains(self) -> list[float]:
+        """The monitored figure after each epoch of this stage, signed so that more is better."""
+        return self.state.gains[self.plan.first :]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The best epoch, counted from 1, over all stages."""
+        return self.state.best_epoch
 
 
 def fit_heads(
@@ -142,21 +143,17 @@ def fit_heads(
     with console.bar("training the head", plan.epochs * len(builds)) as bar:
         for build in builds:
             places = [place for place, trial in enumerate(trials) if repr(trial.tail) == build]
+            sizes = {place: trials[place].parts.batches.sizes for place in places}
             # the longest first: then those that share a step, or a size of batch, are neighbours
-            places.sort(key=lambda place: _length(trials[place]), reverse=True)
+            places.sort(key=lambda place: (len(sizes[place]), sizes[place]), reverse=True)
             runs = [_begin(trials[place], plan, begun) for place in places]
             with _threads_for(runs):
                 _train(runs, stop_asked, bar)
-            found |= dict(zip(places, map(_trained, runs), strict=True))
+            found |= dict(zip(places, runs, strict=True))
     return [found[place] for place in range(len(trials))]
 
 
-def _length(trial: Trial) -> tuple[int, int]:
-    sizes = trial.parts.batches.sizes
-    return len(sizes), sum(sizes)
-
-
-def _begin(trial: Trial, plan: Plan, begun: State | None) -> _Run:
+def _begin(trial: Trial, plan: Plan, begun: State | None) -> Trained:
     tail = copy.deepcopy(trial.tail).to(trial.parts.device).requires_grad_(True)
     state = State(tail, trial.optimizer(list(tail.parameters())), epoch=plan.first)
     state.ema = trial.average(tail)
@@ -164,11 +161,11 @@ def _begin(trial: Trial, plan: Plan, begun: State | None) -> _Run:
         state.history, state.gains = list(begun.history), list(begun.gains)
         state.best_epoch, state.patient_from = begun.best_epoch, begun.patient_from
         state.stage, state.stage_begun = begun.stage, begun.stage_begun
-    return _Run(state, replace(plan, seed=trial.seed), trial.parts, trial.val)
+    return Trained(state, replace(plan, seed=trial.seed), trial.parts, trial.val)
 
 
 @contextmanager
-def _threads_for(runs: Sequence[_Run]) -> Iterator[None]:
+def _threads_for(runs: Sequence[Trained]) -> Iterator[None]:
     """One thread for a small head, whose kernels are too short to share; else all.
 
     On a busy machine two threads took 16 times as long. It depends on a head alone, for sums
@@ -183,7 +180,7 @@ def _threads_for(runs: Sequence[_Run]) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(runs: Sequence[_Run], stop_asked: Callable[[], bool], bar: Bar) -> None:
+def _train(runs: Sequence[Trained], stop_asked: Callable[[], bool], bar: Bar) -> None:
     """Heads of one build, from their start to their end."""
     plan, seeds = runs[0].plan, [run.plan.seed for run in runs]
     # the optimisers and averages are made by now: a bank changes where parameters lie, not which
@@ -191,7 +188,7 @@ def _train(runs: Sequence[_Run], stop_asked: Callable[[], bool], bar: Bar) -> No
     judged = Bank([run.state.judged for run in runs], seeds) if runs[0].state.ema else bank
     for epoch in range(plan.first, plan.last):
         for run in runs:
-            run.ended = run.ended or out_of_patience(run.state, run.plan)
+            run.ended = run.ended or out_of_patience(run.state, run.plan) or ""
         if all(run.ended for run in runs):
             break
         began = time.monotonic()
@@ -203,9 +200,11 @@ def _train(runs: Sequence[_Run], stop_asked: Callable[[], bool], bar: Bar) -> No
         bar.advance(1, _words(runs, plan))
         if stop_asked():
             raise StoppedError(f"stopped after {plan.named(epoch + 1)}")
+    for run in runs:
+        run.ended = run.ended or all_done(plan.last)
 
 
-def _validated(bank: Bank, runs: Sequence[_Run]) -> list[Judged | None]:
+def _validated(bank: Bank, runs: Sequence[Trained]) -> list[Judged | None]:
     """Logits and targets of each head's validation; heads that share one pass it together."""
     found: list[Judged | None] = []
     for val, group in groupby(runs, attrgetter("val")):
@@ -219,7 +218,7 @@ def _validated(bank: Bank, runs: Sequence[_Run]) -> list[Judged | None]:
     return found
 
 
-def _train_epoch(bank: Bank, runs: Sequence[_Run], epoch: int) -> None:
+def _train_epoch(bank: Bank, runs: Sequence[Trained], epoch: int) -> None:
     """The steps of all heads side by side, also of those that have ended: nothing counts them."""
     feeds = [run.parts.batches.epoch(epoch) for run in runs]
     for step in range(len(runs[0].parts.batches.sizes)):
@@ -228,7 +227,7 @@ def _train_epoch(bank: Bank, runs: Sequence[_Run], epoch: int) -> None:
 
 
 def _step(
-    bank: Bank, runs: Sequence[_Run], batches: Sequence[Batch], place: tuple[int, int]
+    bank: Bank, runs: Sequence[Trained], batches: Sequence[Batch], place: tuple[int, int]
 ) -> None:
     """As loop.step, for the first heads of the bank at once.
 
@@ -267,7 +266,7 @@ def _of_one_size(batches: Sequence[Batch]) -> Iterator[slice]:
         start = end
 
 
-def _close_epoch(run: _Run, judged: Judged | None, seconds: float) -> None:
+def _close_epoch(run: Trained, judged: Judged | None, seconds: float) -> None:
     try:
         _, is_best = close_epoch(run.state, run.plan, run.parts, judged, seconds)
     except NotFiniteError as error:
@@ -278,20 +277,7 @@ def _close_epoch(run: _Run, judged: Judged | None, seconds: float) -> None:
         run.weights = {name: tensor.detach().cpu().clone() for name, tensor in judged_weights}
 
 
-def _words(runs: Sequence[_Run], plan: Plan) -> str:
+def _words(runs: Sequence[Trained], plan: Plan) -> str:
     """The best figure so far, beside the bar."""
-    gains = [gain for run in runs for gain in run.state.gains[plan.first :] if gain == gain]
+    gains = [gain for run in runs for gain in run.gains if gain == gain]
     return f"val {plan.monitor} {plan.sign * max(gains):.4f}" if gains else ""
-
-
-def _trained(run: _Run) -> Trained:
-    state, first = run.state, run.plan.first
-    return Trained(
-        history=state.history[first:],
-        gains=state.gains[first:],
-        steps=run.steps,
-        best_epoch=state.best_epoch,
-        weights=run.weights,
-        ended=run.ended or all_done(run.plan.last),
-        error=run.error,
-    )

@@ -24,8 +24,6 @@ PLAIN = (
     "trials",
     "planned",
 )
-
-
 Chunk = tuple[torch.Tensor, torch.Tensor]  # (n, C) float32 logits, (n,) int64 targets
 WAITING = 64  # batches whose logits may lie on the device, so that it need not wait after each
 
@@ -140,27 +138,16 @@ class State:
     def tree(self) -> dict[str, Any]:
         """Everything, as tensors and plain values, but for the chunks that files hold."""
         return {
+            **{name: getattr(self, name) for name in PLAIN},
             "model": dict(self.model.state_dict()),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict() if self.scaler else None,
             "ema": dict(self.ema.model.state_dict()) if self.ema else None,
             "ema_updates": self.ema.updates if self.ema else 0,
-            "epoch": self.epoch,
-            "step": self.step,
-            "seconds": self.seconds,
             "loss_sum": self.running.loss_sum(),
             "penalty_sum": self.running.penalty_sum(),
             "penalised_steps": self.running.penalised_steps,
             "running": self.running.files,
-            "history": self.history,
-            "gains": self.gains,
-            "best_epoch": self.best_epoch,
-            "patient_from": self.patient_from,
-            "validated": self.validated,
-            "stage": self.stage,
-            "stage_begun": self.stage_begun,
-            "trials": self.trials,
-            "planned": self.planned,
             "times": self.clock.times(),
         }
 
