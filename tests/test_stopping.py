@@ -168,7 +168,7 @@ def test_a_program_of_somebody_elses_keeps_its_signals():
 
     with listening() as stop:
         os.kill(os.getpid(), signal.SIGTERM)
-        assert stop.is_asked()
+        assert stop.asked
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

@@ -17,7 +17,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import Mistake, listed, nearest
-from fieldmark.pydantic_words import in_words
+from fieldmark.settings.section import in_words
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,7 @@ CLEAN = 5.0  # seconds for the clean end that a first signal asks for
 class Stop:
     """Whether the user has asked to stop."""
 
-    def __init__(self) -> None:
-        self.asked = False
-
-    def is_asked(self) -> bool:
-        """The same as a function, for who need not know of signals."""
-        return self.asked
+    asked = False
 
 
 _is_command = False  # else somebody's own program, whose end is not ours to decide

@@ -106,7 +106,7 @@ def train(
             history=run.history,
             steps=run.steps,
             every_seconds=60 * settings.train.checkpoint_minutes,
-            stop_asked=stop.is_asked,
+            stop_asked=lambda: stop.asked,
         )
         state = begin(run, prepared, trainers, keeper, clock, console)
         trackers.start()

@@ -12,9 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldmark.errors import Mistake, SettingsError, nearest
-from fieldmark.pydantic_words import in_words
 from fieldmark.settings.options import OPTIONS
-from fieldmark.settings.section import Choice
+from fieldmark.settings.section import Choice, in_words
 from fieldmark.settings.tree import Settings, known_keys, sections
 
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
@@ -93,8 +92,7 @@ def _merge(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str], dic
         if "optimizer.lr" in each.values:  # one rate takes the place of a recipe's several
             values.pop("features.rates", None)
         values.update(each.values)
-        where.update(each.where)
-        where.update({key: each.where.get(key, key) for key in each.values})
+        where.update({**dict(zip(each.values, each.values, strict=True)), **each.where})
         origins.update(dict.fromkeys(each.values, each.origin))
     return values, where, {key: origins[key] for key in values}
 
