@@ -13,7 +13,7 @@ import time
 import numpy as np
 import torch
 
-from fieldmark.judge.metrics import each_epoch, measure
+from fieldmark.judge.metrics import each_epoch, metrics_of
 from fieldmark.machine import machine
 
 
@@ -28,7 +28,7 @@ def main():
     logits = rng.standard_normal((given.images, given.classes), dtype=np.float32)
     logits[np.arange(given.images), targets] += 3
     ways = {
-        "every metric": measure,
+        "every metric": metrics_of,
         "an epoch's": each_epoch(["macro_f1"]),
         "with log_loss": each_epoch(["macro_f1", "log_loss"]),
     }

@@ -11,8 +11,7 @@ from test_recipes import metrics_table
 
 from fieldmark.errors import SettingsError
 from fieldmark.judge.evidence import Margins
-from fieldmark.judge.kinds import Metric, OfCounts, OfScores, Shown
-from fieldmark.judge.metrics import METRICS
+from fieldmark.judge.metrics import METRICS, Metric, OfCounts, OfScores, Shown
 from fieldmark.reviews.compare import as_json, as_lines, compare
 from fieldmark.reviews.compare_page import render
 from fieldmark.reviews.evaluated import Asked
@@ -28,14 +27,13 @@ def kappa(margins: Margins) -> np.ndarray:
 
 
 KAPPA = Metric(
-    "Cohen's kappa",
     "agreement of guess and truth beyond chance; 0 is chance",
     OfCounts(kappa, least=-1.0),
+    "Cohen's kappa",
     is_share=False,
     shown=Shown.COLUMN,
 )
 SURENESS = Metric(
-    "sureness",
     "mean score of the guess",
     OfScores(lambda evidence: evidence.confidence.mean(), "it says nothing of the truth"),
 )

@@ -20,7 +20,7 @@ from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.ranks import ALONE, Ranks
 from fieldmark.fit.schedules import one_cycle
 from fieldmark.fit.state import Running, State
-from fieldmark.judge.metrics import METRICS, measure
+from fieldmark.judge.metrics import METRICS, metrics_of
 from fieldmark.models import precision
 
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def parts(**changes):
         schedule=one_cycle(),
         autocast=precision.autocast("float32", CPU),
         device=CPU,
-        measure=measure,
+        measure=metrics_of,
         validate=validate,
     )
     return replace(found, **changes)

@@ -25,7 +25,7 @@ from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.schedules import cosine, none, plateau
 from fieldmark.fit.state import State
-from fieldmark.judge.metrics import measure
+from fieldmark.judge.metrics import metrics_of
 from fieldmark.models.heads import Linear32
 from fieldmark.streams import Stream
 
@@ -70,7 +70,7 @@ def head_parts(train=TRAIN, seed=0, sampling="all", **changes):
         loss=cross_entropy(np.bincount(TRAIN.targets), label_smoothing=0.1),
         schedule=cosine(),
         device=CPU,
-        measure=measure,
+        measure=metrics_of,
     )
     return replace(found, **changes)
 

@@ -7,7 +7,7 @@ from fieldmark.insight.galleries import (
     least_sure_hits,
     surest_mistakes,
 )
-from fieldmark.judge.confused import Pair
+from fieldmark.judge.figures import ConfusedPair
 from fieldmark.records import Predictions, Samples
 
 CLASSES = ("cat", "dog")
@@ -79,7 +79,7 @@ def test_confused_pairs_show_who_was_taken_and_what_is_typical_the_surest_first(
         [("cat", [0, 1]), ("cat", [0, 3]), ("dog", [0, 2]), ("dog", [0, 4]), ("cat", [1, 0])]
     )
     (found,) = confused_pairs(table)
-    assert found.pair == Pair("cat", "dog", 2, 3)
+    assert found.pair == ConfusedPair("cat", "dog", 2, 3)
     assert [item.path for item in found.taken] == ["1.png", "0.png"]
     assert [item.path for item in found.typical] == ["3.png", "2.png"]
     assert [item.path for item in confused_pairs(table, each=1)[0].typical] == ["3.png"]
@@ -87,7 +87,7 @@ def test_confused_pairs_show_who_was_taken_and_what_is_typical_the_surest_first(
 
 def test_a_class_that_is_never_recognised_has_nothing_typical():
     (found,) = confused_pairs(predictions([("cat", [0, 1]), ("cat", [1, 0])]))
-    assert found.pair == Pair("cat", "dog", 1, 2)
+    assert found.pair == ConfusedPair("cat", "dog", 1, 2)
     assert found.typical == ()
 
 

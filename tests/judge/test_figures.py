@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
+from fieldmark.judge.calibrate import answer_curve
 from fieldmark.judge.evidence import Evidence
-from fieldmark.judge.figures import figures
+from fieldmark.judge.figures import ConfusedPair, figures, most_confused
 from fieldmark.judge.intervals import Intervals, intervals
-from fieldmark.judge.metrics import METRICS, measure
-from fieldmark.judge.selective import answer_curve
+from fieldmark.judge.metrics import METRICS, metrics_of
 from fieldmark.metrics_json import flat
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import softmax
@@ -40,7 +40,7 @@ def predictions():
 
 def test_figures_are_the_measures_of_the_predictions(predictions):
     found = figures(predictions)
-    measured = measure(predictions.logits, predictions.targets)
+    measured = metrics_of(predictions.logits, predictions.targets)
     assert measured.pop("top5_accuracy") != found["top5_accuracy"] is None  # nan, of three classes
     assert {name: found[name] for name in measured} == measured
     assert (found.n, found.unknown, found.no_guess, found.absent) == (60, 0, 0, ())
@@ -169,3 +169,28 @@ def test_groups_that_the_intervals_go_by_are_counted():
     assert (found.groups, alone.groups, figures(grouped).groups) == (20, None, None)
     assert found["accuracy"] == alone["accuracy"]
     assert found.intervals["macro_f1"] != alone.intervals["macro_f1"]
+
+
+MATRIX = np.array([[9, 1, 0], [0, 4, 4], [0, 0, 0]])
+ABC = ("a", "b", "c")
+
+
+def test_pairs_come_most_frequent_first_and_hold_mistakes_only():
+    assert most_confused(MATRIX, ABC, most=9) == [
+        ConfusedPair("b", "c", 4, 8),
+        ConfusedPair("a", "b", 1, 10),
+    ]
+    assert most_confused(MATRIX, ABC, most=1) == [ConfusedPair("b", "c", 4, 8)]
+
+
+def test_pairs_as_frequent_as_each_other_keep_the_order_of_the_classes():
+    even = np.array([[5, 1, 1], [1, 5, 1], [1, 1, 5]])
+    assert [(pair.truth, pair.guess) for pair in most_confused(even, ABC, most=3)] == [
+        ("a", "b"),
+        ("a", "c"),
+        ("b", "a"),
+    ]
+
+
+def test_no_mistakes_are_no_pairs():
+    assert most_confused(np.diag([3, 4, 5]), ABC, most=3) == []

@@ -2,10 +2,9 @@ import numpy as np
 import pytest
 
 from fieldmark.judge.evidence import Evidence
-from fieldmark.judge.intervals import intervals
+from fieldmark.judge.intervals import intervals, student_quantile, trials_of_mean, wilson
 from fieldmark.judge.jackknife import Units, spread
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS, measure, overall, per_class
-from fieldmark.judge.trials import student_quantile, trials_of_mean, wilson
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, metrics_of, overall, per_class
 
 PLAIN = {"accuracy", "micro_precision", "micro_recall", "micro_f1", "weighted_recall"}
 UNBOUNDED = {"log_loss", "ece"}  # figures whose best is 0, and which are no proportions
@@ -59,7 +58,7 @@ def bootstrap_errors(logits, targets, units, draws=1500):
     values = []
     for _ in range(draws):
         rows = np.concatenate([members[u] for u in rng.integers(units.count, size=units.count)])
-        values.append(measure(logits[rows], targets[rows]))
+        values.append(metrics_of(logits[rows], targets[rows]))
     return {name: np.std([figures[name] for figures in values]) for name in METRICS}
 
 
@@ -367,7 +366,7 @@ def test_an_all_right_mean_over_classes_has_the_trials_of_a_mean():
 
 def test_of_groups_of_very_unequal_size_the_intervals_hold_the_truth_about_as_often():
     names, held = ("accuracy", "macro_f1", "roc_auc", "log_loss"), []
-    truth = measure(*grouped(0, 200_000, 1, shift=1.0)[:2])
+    truth = metrics_of(*grouped(0, 200_000, 1, shift=1.0)[:2])
     for seed in range(1, 151):
         sizes = np.random.default_rng(seed + 5000).geometric(1 / 8, size=30)
         logits, targets, groups = grouped(seed, 30, sizes.max(), shift=1.0)
@@ -389,7 +388,7 @@ def test_of_two_hundred_images_the_intervals_hold_the_truth_about_95_times_in_10
         )
 
     names, held = ("accuracy", "macro_f1", "roc_auc", "mean_average_precision", "log_loss"), []
-    truth = measure(*sample(0, 200_000, 1)[:2])
+    truth = metrics_of(*sample(0, 200_000, 1)[:2])
     for seed in range(1, 151):
         logits, targets, groups = sample(seed, 25, 8)
         ours = intervals(Evidence.of(logits, targets), draws=2, groups=groups).overall

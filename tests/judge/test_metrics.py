@@ -8,7 +8,7 @@ from fieldmark import task
 from fieldmark.judge import metrics
 from fieldmark.judge.calibrate import bins_of
 from fieldmark.judge.evidence import Evidence, class_areas, placements
-from fieldmark.judge.metrics import METRICS, each_epoch, measure, overall, per_class
+from fieldmark.judge.metrics import METRICS, each_epoch, metrics_of, overall, per_class
 from fieldmark.task import likeliest, softmax
 
 KINDS = ("precision", "recall", "f1")
@@ -42,7 +42,7 @@ def cases(draw):
 @given(cases())
 def test_figures_from_counts_are_those_of_scikit_learn(case):
     logits, targets = case
-    found, ours = logits.argmax(axis=1), measure(logits, targets)
+    found, ours = logits.argmax(axis=1), metrics_of(logits, targets)
     present = np.unique(targets)
     theirs = {
         "accuracy": reference.accuracy_score(targets, found),
@@ -82,7 +82,7 @@ def test_roc_auc_is_the_share_of_pairs_won_and_a_tie_is_half(case):
     np.testing.assert_allclose(class_areas(scores, targets)[0], pairs, atol=1e-12)
     there = [value for value in pairs if not np.isnan(value)]
     expected = np.mean(there) if there else np.nan
-    assert measure(logits, targets)["roc_auc"] == pytest.approx(expected, nan_ok=True)
+    assert metrics_of(logits, targets)["roc_auc"] == pytest.approx(expected, nan_ok=True)
 
 
 def test_a_placement_is_the_share_that_is_below_and_half_of_what_is_equal():
@@ -95,7 +95,7 @@ def test_a_placement_is_the_share_that_is_below_and_half_of_what_is_equal():
 @pytest.mark.parametrize("shares", [None, [0.9, 0.05, 0.03, 0.02]])
 def test_roc_auc_and_log_loss_are_those_of_scikit_learn(decimals, shares):
     logits, targets = drawn(3, n=2000, decimals=decimals, shares=shares)
-    scores, ours = softmax(logits), measure(logits, targets)
+    scores, ours = softmax(logits), metrics_of(logits, targets)
     theirs = reference.roc_auc_score(targets, scores, multi_class="ovr", average="macro")
     assert ours["roc_auc"] == pytest.approx(theirs, abs=1e-12)
     assert ours["log_loss"] == pytest.approx(reference.log_loss(targets, scores), abs=1e-12)
@@ -104,20 +104,20 @@ def test_roc_auc_and_log_loss_are_those_of_scikit_learn(decimals, shares):
 def test_two_classes_have_scikit_learns_binary_roc_auc():
     logits, targets = drawn(4, classes=2)
     theirs = reference.roc_auc_score(targets, softmax(logits)[:, 1])
-    assert measure(logits, targets)["roc_auc"] == pytest.approx(theirs, abs=1e-12)
+    assert metrics_of(logits, targets)["roc_auc"] == pytest.approx(theirs, abs=1e-12)
 
 
 def test_a_score_of_zero_has_a_log_loss_clipped_as_scikit_learns():
     logits, targets = np.array([[900.0, 0.0], [0.0, 900.0]]), np.array([1, 1])
     theirs = reference.log_loss(targets, softmax(logits), labels=[0, 1])
-    assert measure(logits, targets)["log_loss"] == pytest.approx(theirs)
+    assert metrics_of(logits, targets)["log_loss"] == pytest.approx(theirs)
     assert 18 < theirs < 19
 
 
 def test_a_class_without_images_has_no_figures_and_no_part_in_the_means():
     logits = np.eye(3)[[0, 1, 2, 1]]
     targets = np.array([0, 1, 0, 1])  # class 2 is guessed once and is never true
-    ours, classes = measure(logits, targets), per_class(Evidence.of(logits, targets))
+    ours, classes = metrics_of(logits, targets), per_class(Evidence.of(logits, targets))
     assert np.isnan([classes[name][2] for name in (*KINDS, "roc_auc")]).all()
     assert ours["macro_recall"] == ours["balanced_accuracy"] == 0.75
     assert ours["macro_precision"] == 1.0
@@ -133,7 +133,7 @@ def test_a_class_that_is_never_guessed_has_precision_and_f1_of_zero():
 
 def test_one_class_alone_has_no_roc_auc():
     logits, targets = drawn(5, n=20)
-    ours = measure(logits, np.full_like(targets, 2))
+    ours = metrics_of(logits, np.full_like(targets, 2))
     assert np.isnan(ours["roc_auc"])
     alone = per_class(Evidence.of(logits, np.full_like(targets, 2)))
     assert np.isnan(alone["roc_auc"]).all()
@@ -142,19 +142,19 @@ def test_one_class_alone_has_no_roc_auc():
 
 
 def test_a_model_of_one_class_is_always_right():
-    ours = measure(np.zeros((3, 1)), np.zeros(3, int))
+    ours = metrics_of(np.zeros((3, 1)), np.zeros(3, int))
     assert ours["accuracy"] == ours["macro_f1"] == 1.0
     assert ours["log_loss"] == reference.log_loss([1], [[0.0, 1.0]], labels=[0, 1])
 
 
 def test_one_image_is_measured():
-    ours = measure(np.array([[2.0, 0.0, 1.0]]), np.array([0]))
+    ours = metrics_of(np.array([[2.0, 0.0, 1.0]]), np.array([0]))
     assert ours["accuracy"] == ours["macro_f1"] == ours["weighted_precision"] == 1.0
     assert ours["log_loss"] == pytest.approx(np.log(1 + np.exp(-2) + np.exp(-1)))
 
 
 def test_without_images_every_figure_is_nan():
-    ours = measure(np.empty((0, 3), np.float32), np.empty(0, np.int64))
+    ours = metrics_of(np.empty((0, 3), np.float32), np.empty(0, np.int64))
     assert list(ours) == list(METRICS)
     assert np.isnan(list(ours.values())).all()
 
@@ -164,7 +164,7 @@ def test_a_row_that_is_not_finite_is_no_guess_and_counts_as_wrong(bad):
     logits, targets = drawn(6)
     logits[:30, 1] = bad
     found = likeliest(logits)
-    ours = measure(logits, targets)
+    ours = metrics_of(logits, targets)
     assert (found[:30] == -1).all()
     assert (found[30:] == logits[30:].argmax(axis=1)).all()
     assert ours["accuracy"] == np.mean(found == targets)
@@ -177,7 +177,7 @@ def test_a_row_that_is_not_finite_is_no_guess_and_counts_as_wrong(bad):
 
 
 def test_a_model_that_guesses_nothing_has_nothing_right():
-    ours = measure(np.full((3, 7), np.nan), np.array([0, 1, 1]))
+    ours = metrics_of(np.full((3, 7), np.nan), np.array([0, 1, 1]))
     of_scores = ("roc_auc", "mean_average_precision", "log_loss", "ece")
     assert np.isnan([ours[name] for name in of_scores]).all()
     assert {ours[name] for name in METRICS if name not in of_scores} == {0.0}
@@ -186,7 +186,7 @@ def test_a_model_that_guesses_nothing_has_nothing_right():
 def test_minus_infinity_rules_a_class_out_and_leaves_a_guess():
     logits = np.array([[-np.inf, 1.0, 0.0]])
     assert likeliest(logits).tolist() == [1]
-    assert measure(logits, np.array([1]))["log_loss"] == pytest.approx(np.log(1 + np.exp(-1)))
+    assert metrics_of(logits, np.array([1]))["log_loss"] == pytest.approx(np.log(1 + np.exp(-1)))
 
 
 def test_the_confusion_table_is_scikit_learns():
@@ -226,7 +226,7 @@ def test_average_precision_is_that_of_scikit_learn_also_where_scores_tie(case):
 @given(cases())
 def test_mcc_is_that_of_scikit_learn_where_two_classes_are_true(case):
     logits, targets = case
-    found = measure(logits, targets)["mcc"]
+    found = metrics_of(logits, targets)["mcc"]
     if len(np.unique(targets)) == 1:
         assert np.isnan(found)
     else:
@@ -236,23 +236,23 @@ def test_mcc_is_that_of_scikit_learn_where_two_classes_are_true(case):
 
 def test_mcc_of_one_true_class_is_nan_of_one_guessed_class_0_and_of_no_mistake_1():
     logits = np.eye(2)[[0, 0, 1]]
-    assert np.isnan(measure(logits, np.array([0, 0, 0]))["mcc"])
-    assert measure(logits, np.array([0, 0, 1]))["mcc"] == 1.0
-    assert measure(logits, np.array([1, 1, 0]))["mcc"] == -1.0
-    assert measure(np.eye(2)[[0, 0, 0]], np.array([0, 1, 1]))["mcc"] == 0.0
+    assert np.isnan(metrics_of(logits, np.array([0, 0, 0]))["mcc"])
+    assert metrics_of(logits, np.array([0, 0, 1]))["mcc"] == 1.0
+    assert metrics_of(logits, np.array([1, 1, 0]))["mcc"] == -1.0
+    assert metrics_of(np.eye(2)[[0, 0, 0]], np.array([0, 1, 1]))["mcc"] == 0.0
 
 
 def test_mcc_takes_images_without_a_guess_for_one_more_class():
     logits, targets = drawn(12)
     logits[::5, 0] = np.nan
     theirs = reference.matthews_corrcoef(targets, likeliest(logits))
-    assert measure(logits, targets)["mcc"] == pytest.approx(theirs, abs=1e-12)
+    assert metrics_of(logits, targets)["mcc"] == pytest.approx(theirs, abs=1e-12)
 
 
 def test_top5_accuracy_is_that_of_scikit_learn_where_nothing_ties():
     logits, targets = drawn(10, classes=9, decimals=6)
     theirs = reference.top_k_accuracy_score(targets, logits, k=5, labels=range(9))
-    assert measure(logits, targets)["top5_accuracy"] == pytest.approx(theirs)
+    assert metrics_of(logits, targets)["top5_accuracy"] == pytest.approx(theirs)
     assert 0.5 < theirs < 0.95
 
 
@@ -266,10 +266,10 @@ def test_a_tie_at_the_border_of_the_five_goes_to_the_first_of_equals(decimals):
 
 def test_top5_accuracy_needs_more_than_five_classes_and_a_guess():
     logits, targets = drawn(13, classes=5)
-    assert np.isnan(measure(logits, targets)["top5_accuracy"])
+    assert np.isnan(metrics_of(logits, targets)["top5_accuracy"])
     logits = np.zeros((2, 6))
     logits[1, 5] = np.nan
-    assert measure(logits, np.array([0, 0]))["top5_accuracy"] == 0.5
+    assert metrics_of(logits, np.array([0, 0]))["top5_accuracy"] == 0.5
 
 
 def ece_by_hand(confidence, right):
@@ -287,7 +287,7 @@ def test_ece_is_the_mean_gap_over_bins(case):
     logits, targets = case
     scores = softmax(logits)
     expected = ece_by_hand(scores.max(axis=1), logits.argmax(axis=1) == targets)
-    assert measure(logits, targets)["ece"] == pytest.approx(expected, abs=1e-12)
+    assert metrics_of(logits, targets)["ece"] == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_bin_of_ece_holds_its_upper_edge():
@@ -312,13 +312,13 @@ def test_scores_at_hand_are_used():
     assert ours["log_loss"] == pytest.approx(
         reference.log_loss(targets, softmax(logits, 3.0)), abs=1e-12
     )
-    assert ours["accuracy"] == measure(logits, targets)["accuracy"]
+    assert ours["accuracy"] == metrics_of(logits, targets)["accuracy"]
 
 
 def test_only_what_is_asked_for_is_measured():
     logits, targets = drawn(9)
-    every = measure(logits, targets)
-    found = measure(logits, targets, ["log_loss", "accuracy", "loss"])
+    every = metrics_of(logits, targets)
+    found = metrics_of(logits, targets, ["log_loss", "accuracy", "loss"])
     assert found == {name: every[name] for name in ("accuracy", "log_loss")}
     evidence = Evidence.of(logits, targets)
     overall(evidence, ["macro_f1", "log_loss", "ece"])
@@ -327,7 +327,7 @@ def test_only_what_is_asked_for_is_measured():
 
 def test_of_many_logits_an_epoch_has_the_metrics_of_counts_and_those_asked_for(monkeypatch):
     logits, targets = drawn(9)
-    every, tell = measure(logits, targets), each_epoch(["roc_auc", "loss"])
+    every, tell = metrics_of(logits, targets), each_epoch(["roc_auc", "loss"])
     assert tell(logits, targets) == every
     monkeypatch.setattr(metrics, "EVERY", logits.size - 1)
     costly = {"top5_accuracy", "mean_average_precision", "log_loss", "ece"}
@@ -350,6 +350,6 @@ def test_scores_do_not_depend_on_how_many_rows_are_worked_on_at_once(monkeypatch
 
 
 def test_every_figure_of_the_table_is_measured_and_only_two_are_better_when_small():
-    assert list(measure(*drawn(9))) == list(METRICS)
+    assert list(metrics_of(*drawn(9))) == list(METRICS)
     assert [n for n, row in METRICS.items() if row.better == "min"] == ["log_loss", "ece"]
-    assert all(row.words and row.meaning for row in METRICS.values())
+    assert all(row.meaning for row in METRICS.values())

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.special import stdtrit
 
+from fieldmark.judge.intervals import effective_trials, student_quantile, trials_of_mean, wilson
 from fieldmark.judge.jackknife import Spread
-from fieldmark.judge.trials import effective_trials, student_quantile, trials_of_mean, wilson
 
 KNOWN_WELL = 1e9  # degrees of freedom
 

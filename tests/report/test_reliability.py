@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fieldmark.judge.calibrate import answer_curve
 from fieldmark.judge.evidence import Evidence
-from fieldmark.judge.selective import answer_curve
 from fieldmark.metrics_json import Answer, Bin, Calibration, Change, Figures
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec

@@ -12,8 +12,8 @@ import pytest
 from smallruns import QUIET, SMALL, draw_photos, in_process, look_and_die, train
 
 from fieldmark.errors import DataError, DiskError, RunError
+from fieldmark.judge.calibrate import curve_of
 from fieldmark.judge.figures import figures
-from fieldmark.judge.selective import curve_of
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluate import evaluate_new

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldmark.judge.confused import Pair, pairs
 from fieldmark.judge.evidence import Evidence
+from fieldmark.judge.figures import ConfusedPair, most_confused
 from fieldmark.records import Predictions
 from fieldmark.task import NO_GUESS
 
@@ -27,7 +27,7 @@ class Confused:
     """Two classes side by side: images of one that were `taken` for the other, and of that other
     those that the model was surest of and right about (`typical`)."""
 
-    pair: Pair
+    pair: ConfusedPair
     taken: tuple[Shown, ...]
     typical: tuple[Shown, ...]
 
@@ -98,7 +98,7 @@ def confused_pairs(
     found = _answered(predictions, temperature)
     classes, evidence = predictions.classes, found.evidence
     gallery = []
-    for pair in pairs(evidence.counts[:, :NO_GUESS], classes, most):
+    for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, most):
         truth, guess = classes.index(pair.truth), classes.index(pair.guess)
         of_guess = evidence.guesses == guess
         taken = found.shown(of_guess & (evidence.targets == truth), each)

@@ -9,13 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
-from fieldmark.judge.evidence import Evidence, Margins, mean_of_present, placements
-from fieldmark.judge.kinds import OfImages
-from fieldmark.judge.metrics import METRICS, averages
+from fieldmark.judge.evidence import Cells, Evidence, Margins, mean_of_present, placements
+from fieldmark.judge.jackknife import others_from
+from fieldmark.judge.metrics import METRICS, OfImages, averages
 
 
 @dataclass(frozen=True, eq=False)
-class Pair:
+class TwoModels:
     """Two classifiers' evidence on the same images, in one order."""
 
     first: Evidence
@@ -27,14 +27,9 @@ class Pair:
         return np.asarray(self.first.guesses != self.second.guesses)
 
     @cached_property
-    def areas(self) -> "Areas":
-        """What differences of ROC areas are made of."""
-        return Areas.of(self.first.scores, self.second.scores, self.first.targets)
-
-    @cached_property
-    def precisions(self) -> "Areas":
-        """The same of average precision."""
-        return Areas.of_precision(self.first.scores, self.second.scores, self.first.targets)
+    def areas(self) -> dict[str, "AreaDifference"]:
+        """What the differences of areas are made of, by the name of the area."""
+        return area_differences(self.first, self.second)
 
     @cached_property
     def gains(self) -> dict[str, np.ndarray]:
@@ -48,7 +43,9 @@ class Pair:
         }
 
 
-def count_differences(pair: Pair, kept: np.ndarray, swapped: np.ndarray) -> dict[str, np.ndarray]:
+def count_differences(
+    pair: TwoModels, kept: np.ndarray, swapped: np.ndarray
+) -> dict[str, np.ndarray]:
     """Second less first for every metric of counts. -> (B,) each"""
     first = _added(_margins(kept, pair.first), _margins(swapped, pair.second))
     second = _added(_margins(kept, pair.second), _margins(swapped, pair.first))
@@ -75,94 +72,32 @@ def _sums(weights: np.ndarray, classes: np.ndarray, number: int) -> np.ndarray:
     return found
 
 
+# Of a class with P images and M others: own (P,), rest (M,), apart, drift as of AreaDifference,
+# and the shares of either side, times its images and the number of classes.
+Adds = tuple[np.ndarray, np.ndarray, float, float, np.ndarray, np.ndarray]
+
+
 @dataclass(frozen=True, eq=False)
-class Areas:
+class AreaDifference:
     """The difference of two means of areas, as what each image adds to it.
 
     A ROC area is a mean over pairs of an image of the class and one of another. own: by how much
-    more of the others the second ranks an image of its class above, less the first (N,). rest:
-    how much more rarely it ranks an image above those of class k (N, K). Both are `apart`, the
-    areas' difference of each class (K,), in the mean over their side. drift: what more of the
-    others to an image of the class add to that (K,), of which a ROC area knows nothing. shares:
-    what becomes negative in the mean area's difference when an image's answers are exchanged
-    (N,); they sum to that difference, of average precisions only nearly where scores are equal.
+    more of the others the second ranks an image of its class above, less the first, for each of
+    `support` (S,). rest: how much more rarely it ranks an image above those of class k (N, K).
+    Both are `apart`, the areas' difference of each class (K,), in the mean over their side.
+    drift: what more of the others to an image of the class add to that (K,), of which a ROC area
+    knows nothing. shares: what becomes negative in the mean area's difference when an image's
+    answers are exchanged (N,); they sum to that difference, of average precisions only nearly
+    where scores are equal.
     """
 
-    targets: np.ndarray
+    support: Cells
     present: np.ndarray  # the K classes that have an area
     own: np.ndarray
     rest: np.ndarray
     apart: np.ndarray
     drift: np.ndarray
     shares: np.ndarray
-
-    @classmethod
-    def of(cls, first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> "Areas":
-        """From scores (N, C) twice and targets (N,). Scores that are nan give nan.
-
-        Exchanged answers are compared with those that are not, so each column is ranked first:
-        two classifiers' scores need not mean the same, and an area knows ranks only. With that
-        the difference is linear in the exchanges, since exchanging both images of a pair turns
-        its sign, and exchanging one turns the sign of what the other exchange would give.
-        """
-        images, numbers = len(targets), np.bincount(targets, minlength=first.shape[1])
-        present = np.flatnonzero((numbers > 0) & (numbers < images))
-        own, shares = np.zeros((2, images))
-        rest, apart = np.zeros((images, len(present)), np.float32), np.zeros(len(present))
-        is_nan = np.isnan(first).any() or np.isnan(second).any()
-        for place, index in enumerate(() if is_nan else present):
-            mine = targets == index
-            one, two = (
-                placements(scores[:, index], scores[:, index]) for scores in (first, second)
-            )
-            straight = [placements(x[mine], x[~mine]) for x in (one, two)]
-            crossed = [placements(x[mine], y[~mine]) for x, y in ((one, two), (two, one))]
-            below = [1 - placements(x[~mine], x[mine]) for x in (one, two)]
-            across = [1 - placements(y[~mine], x[mine]) for x, y in ((one, two), (two, one))]
-            own[mine] = straight[1] - straight[0]
-            rest[~mine, place] = below[1] - below[0]
-            apart[place] = own[mine].mean()
-            halves = 2 * len(present) * np.array([mine.sum(), (~mine).sum()])
-            shares[mine] += (own[mine] + crossed[1] - crossed[0]) / halves[0]
-            shares[~mine] += (below[1] - below[0] + across[0] - across[1]) / halves[1]
-        if is_nan or not len(present):
-            shares, apart = np.full(images, np.nan), np.full(len(present), np.nan)
-        return cls(targets, present, own, rest, apart, np.zeros(len(present)), shares)
-
-    @classmethod
-    def of_precision(cls, first: np.ndarray, second: np.ndarray, targets: np.ndarray) -> "Areas":
-        """Of average precisions, from scores (N, C) twice and targets (N,). nan as in `of`.
-
-        Each image adds what its weight moves, to first order (see `_pulls`). For exchanges that
-        is taken where both classifiers' images are one ranking, which no exchange alters, each
-        column ranked first as in `of`. So what the shares give is exchanged exactly, and in the
-        difference that they stand for all that is even cancels.
-        """
-        images, numbers = len(targets), np.bincount(targets, minlength=first.shape[1])
-        present = np.flatnonzero(numbers)
-        own, shares = np.zeros((2, images))
-        rest = np.zeros((images, len(present)), np.float32)
-        apart, drift = np.zeros((2, len(present)))
-        is_nan = np.isnan(first).any() or np.isnan(second).any()
-        for place, index in enumerate(() if is_nan else present):
-            mine = targets == index
-            one, two = (
-                placements(scores[:, index], scores[:, index]) for scores in (first, second)
-            )
-            (of_one, ours_one, others_one), (of_two, ours_two, others_two) = (
-                _pulls(x[mine], x[~mine]) for x in (one, two)
-            )
-            apart[place] = of_two - of_one
-            own[mine] = ours_two - ours_one + apart[place]
-            rest[~mine, place] = others_two - others_one + apart[place]
-            drift[place] = (others_two - others_one).sum() / max((~mine).sum(), 1)
-            pooled = _pulls(*(np.concatenate([one[side], two[side]]) for side in (mine, ~mine)))
-            for side, pulls in zip((mine, ~mine), pooled[1:], strict=True):
-                ours, theirs = np.split(pulls, 2)
-                shares[side] += (theirs - ours) / max(side.sum() * len(present), 1)
-        if is_nan or not len(present):
-            shares, apart = np.full(images, np.nan), np.full(len(present), np.nan)
-        return cls(targets, present, own, rest, apart, drift, shares)
 
     def drawn(self, weights: np.ndarray) -> np.ndarray:
         """The mean area's difference of images drawn anew, to first order. (B, N) -> (B,)
@@ -171,19 +106,92 @@ class Areas:
         statistics with asymptotically normal distribution, 1948. And the drift, where there are
         more of the others to each image of the class than there were.
         """
-        number = len(self.present)
-        place = np.full(int(self.targets.max(initial=0)) + 1, number)
+        number, (images, classes) = len(self.present), self.support
+        place = np.full(int(classes.max(initial=0)) + 1, number)
         place[self.present] = np.arange(number)
-        sides = place[self.targets]
-        ours = _sums(weights, sides, number + 1)[:, :number]
+        sides, its = place[classes], weights[:, images]
+        ours = _sums(its, sides, number + 1)[:, :number]
         others = weights.sum(axis=1)[:, None] - ours
-        own = _sums(weights * self.own, sides, number + 1)[:, :number]
+        own = _sums(its * self.own, sides, number + 1)[:, :number]
         with np.errstate(divide="ignore", invalid="ignore"):  # a class that was not drawn
             found = own / ours + (weights @ self.rest) / others - self.apart
             if self.drift.any():
                 numbers = np.bincount(sides, minlength=number + 1)[:number]
-                found += self.drift * np.log(others / ours * numbers / (len(sides) - numbers))
+                found += self.drift * np.log(others / ours * numbers / (len(self.rest) - numbers))
         return mean_of_present(np.where((ours > 0) & (others > 0), found, np.nan))
+
+
+def area_differences(first: Evidence, second: Evidence) -> dict[str, AreaDifference]:
+    """Of ROC areas and of average precisions, by name. Scores that are nan give nan.
+
+    Exchanged answers are compared with those that are not, so each column is ranked first: two
+    classifiers' scores need not mean the same, and an area knows ranks only.
+    """
+    sizes, images, support = first.margins.support, len(first.targets), first.cells[1]
+    there = {"roc_auc": (sizes > 0) & (sizes < images), "average_precision": sizes > 0}
+    is_nan = np.isnan(first.scores).any() or np.isnan(second.scores).any()
+    found = {}
+    for name, present in ((name, np.flatnonzero(has)) for name, has in there.items()):
+        own, (apart, drift) = np.zeros(len(support.images)), np.zeros((2, len(present)))
+        rest, shares = np.zeros((images, len(present)), np.float32), np.zeros(images)
+        apart[:], shares[:] = (np.nan, np.nan) if is_nan or not len(present) else (0, 0)
+        found[name] = AreaDifference(support, present, own, rest, apart, drift, shares)
+    for index in () if is_nan else np.flatnonzero(sizes):
+        mine, entries = first.is_of(int(index)), support.classes == index
+        one, two = (_ranked(each.scores[:, index]) for each in (first, second))
+        for name, of in (("roc_auc", _of_roc), ("average_precision", _of_precision)):
+            if there[name][index]:
+                area, place = found[name], int(there[name][:index].sum())
+                own, rest, area.apart[place], area.drift[place], ours, others = of(one, two, mine)
+                area.own[entries], area.rest[~mine, place] = own, rest
+                for side, its in ((mine, ours), (~mine, others)):
+                    area.shares[side] += its / max(side.sum() * len(area.present), 1)
+    return found
+
+
+def _ranked(column: np.ndarray) -> np.ndarray:
+    """`placements` of a column (N,) among itself."""
+    order = np.argsort(column)
+    ends = np.flatnonzero(np.append(np.diff(column[order]) != 0, True)) + 1
+    sizes = np.diff(ends, prepend=0)
+    found = np.empty(len(column))
+    found[order] = np.repeat(2 * ends - sizes, sizes) / (2 * len(column))
+    return found
+
+
+def _of_roc(one: np.ndarray, two: np.ndarray, mine: np.ndarray) -> Adds:
+    """What images add to the difference of ROC areas, from the ranks of both (N,).
+
+    It is linear in the exchanges, since exchanging both images of a pair turns its sign, and
+    exchanging one turns the sign of what the other exchange would give.
+    """
+    straight = [placements(x[mine], x[~mine]) for x in (one, two)]
+    crossed = [placements(x[mine], y[~mine]) for x, y in ((one, two), (two, one))]
+    below = [1 - placements(x[~mine], x[mine]) for x in (one, two)]
+    across = [1 - placements(y[~mine], x[mine]) for x, y in ((one, two), (two, one))]
+    own = straight[1] - straight[0]
+    shares = own + crossed[1] - crossed[0], below[1] - below[0] + across[0] - across[1]
+    rest = below[1] - below[0]
+    return own, rest, own.mean(), 0.0, shares[0] / 2, shares[1] / 2
+
+
+def _of_precision(one: np.ndarray, two: np.ndarray, mine: np.ndarray) -> Adds:
+    """The same of average precisions: each image adds what its weight moves, to first order.
+
+    For exchanges that is taken where both classifiers' images are one ranking, which no exchange
+    alters. So what the shares give is exchanged exactly, and in the difference that they stand
+    for all that is even cancels.
+    """
+    (of_one, ours_one, others_one), (of_two, ours_two, others_two) = (
+        _pulls(x[mine], x[~mine]) for x in (one, two)
+    )
+    apart = of_two - of_one
+    own = ours_two - ours_one + apart
+    rest = others_two - others_one + apart
+    drift = (others_two - others_one).sum() / max((~mine).sum(), 1)
+    pooled = _pulls(*(np.concatenate([one[side], two[side]]) for side in (mine, ~mine)))[1:]
+    ours, others = (np.subtract(*np.split(pulls, 2)[::-1]) for pulls in pooled)
+    return own, rest, apart, drift, ours, others
 
 
 def _pulls(mine: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -193,12 +201,12 @@ def _pulls(mine: np.ndarray, others: np.ndarray) -> tuple[float, np.ndarray, np.
     weight on an image of the class lifts the precision at all that score no higher, and its own
     counts for more; more weight on another lowers the precision at those.
     """
-    ranked, rivals = np.sort(mine), np.sort(others)
+    ranked = np.sort(mine)
+    reach, beneath = (np.searchsorted(ranked, values, "right") for values in (mine, others))
     found = len(ranked) - np.searchsorted(ranked, ranked, "left")
-    passed = len(rivals) - np.searchsorted(rivals, ranked, "left")
+    passed = others_from(beneath, len(ranked))
     seen = found + passed
     lifted, lowered = (np.append(0, (part / seen**2).cumsum()) for part in (passed, found))
-    reach, beneath = (np.searchsorted(ranked, values, "right") for values in (mine, others))
     precision = (found / seen)[np.searchsorted(ranked, mine, "left")]
     figure = float(precision.mean())
     return figure, precision - figure + lifted[reach], -lowered[beneath] * len(others) / len(mine)

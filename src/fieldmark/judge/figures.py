@@ -1,17 +1,28 @@
-"""The figures of one split, as metrics.json holds them: None where there is none."""
+"""The figures of one split, and of a run from its tables. No network, no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from fieldmark.judge.calibrate import reliability
+from fieldmark.judge.calibrate import answer_curve, before_and_after, fit_temperature, reliability
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import Intervals, intervals
 from fieldmark.judge.metrics import overall, per_class
-from fieldmark.judge.selective import answer_curve
-from fieldmark.metrics_json import Answer, ClassFigures, Figures, Interval, Values
+from fieldmark.metrics_json import (
+    Answer,
+    Calibration,
+    ClassFigures,
+    Figures,
+    Flipped,
+    Interval,
+    Metrics,
+    Values,
+)
+from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions
+from fieldmark.rundir import INFO, RunDir
 from fieldmark.task import NO_GUESS
 
 
@@ -75,3 +86,71 @@ def _ends(intervals: Mapping[str, tuple[float, float] | np.ndarray]) -> dict[str
 
 def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
+
+
+@dataclass(frozen=True)
+class ConfusedPair:
+    """Images of one class that were taken for another: `count` of the `support` of the class."""
+
+    truth: str
+    guess: str
+    count: int
+    support: int
+
+
+def most_confused(confusion: np.ndarray, classes: Sequence[str], most: int) -> list[ConfusedPair]:
+    """The pairs that were confused most often, ties in the order of the classes.
+
+    confusion: (C, C) counts by truth (rows) and guess (columns). Its rows may lack images
+    without a guess; `support` is the sum of the row.
+    """
+    mistakes = confusion - np.diag(np.diag(confusion))
+    order = np.argsort(-mistakes, axis=None, kind="stable")[:most]
+    places = zip(*np.unravel_index(order, mistakes.shape), strict=True)
+    totals = confusion.sum(axis=1)
+    return [
+        ConfusedPair(classes[i], classes[j], int(mistakes[i, j]), int(totals[i]))
+        for i, j in places
+        if mistakes[i, j] > 0
+    ]
+
+
+def measure(run: RunDir) -> Metrics:
+    """What metrics.json says of a run's predictions, all but what they are `about`.
+
+    Scores are at the temperature that model.json has. Intervals belong to the test. Raises
+    WeightsError, DataError for files that are missing or damaged.
+    """
+    info, tables = read_info(run.path / INFO), _by_side(Predictions.read(run.predictions))
+    found = _figures(tables, info.temperature)
+    changes = {side: before_and_after(each, info.temperature) for side, each in tables.items()}
+    return Metrics(
+        task=info.task,
+        classes=info.classes,
+        sides=found,
+        calibration=Calibration(info.temperature, n=len(tables["val"]), sides=changes)
+        if "val" in tables
+        else None,
+        test_flip=_flipped(run) if run.flipped.is_file() else None,
+    )
+
+
+def _by_side(predictions: Predictions) -> dict[str, Predictions]:
+    """The tables of val and test, where they have an image."""
+    tables = {side: predictions.of_split(side) for side in ("val", "test")}
+    return {side: table for side, table in tables.items() if len(table)}
+
+
+def _figures(tables: dict[str, Predictions], temperature: float) -> dict[str, Figures]:
+    return {
+        side: figures(table, temperature=temperature, with_intervals=side == "test")
+        for side, table in tables.items()
+    }
+
+
+def _flipped(run: RunDir) -> Flipped:
+    """With mirror images: the temperature is their own, of validation; 1 where there is none."""
+    tables = _by_side(Predictions.read(run.flipped))
+    val = tables.get("val")
+    temperature = fit_temperature(val.logits, val.targets) if val is not None else 1.0
+    return Flipped(temperature, _figures(tables, temperature))

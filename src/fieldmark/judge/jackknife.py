@@ -147,7 +147,7 @@ def areas_without(evidence: Evidence, units: Units, index: int) -> Areas:
     below, up_to = (
         np.searchsorted(ranked, evidence.scores[others, index], side) for side in ("left", "right")
     )  # how many of mine are below each of the others, and below or equal
-    above, not_below = (_others_from(found, len(mine)) for found in (below, up_to))
+    above, not_below = (others_from(found, len(mine)) for found in (below, up_to))
     # ROC: the pairs that each image wins, a tie being half
     pairs_of_mine = len(others) - (above + not_below) / 2
     pairs_of_others = len(mine) - (below + up_to) / 2
@@ -165,7 +165,7 @@ def areas_without(evidence: Evidence, units: Units, index: int) -> Areas:
     return Areas(area.clip(0, 1), np.where(mine_left > 0, precision, np.nan).clip(0, 1))
 
 
-def _others_from(places: np.ndarray, mine: int) -> np.ndarray:
+def others_from(places: np.ndarray, mine: int) -> np.ndarray:
     """How many `places` (M,) are beyond each of 0..mine-1. -> (mine,)"""
     return np.bincount(places, minlength=mine + 1)[::-1].cumsum()[::-1][1:]
 

@@ -7,24 +7,125 @@ it must say so.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Literal
 
 import numpy as np
 
 from fieldmark.judge.calibrate import calibration_error
 from fieldmark.judge.evidence import TOP, Evidence, Margins, mean_of_present, ratio
-from fieldmark.judge.kinds import (
-    ClassMetric,
-    Metric,
-    OfAreas,
-    OfCounts,
-    OfImages,
-    OfScores,
-    Shown,
-)
 from fieldmark.task import ONE_LABEL, Task
 
 EVERY = 5_000_000  # logits of a side, of which all metrics take about a quarter of a second
 LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
+
+
+class Shown(IntEnum):
+    """How far to the front a metric stands; each place also has what the later ones have."""
+
+    TABLE = 0  # the page's table of all, the history, `compare --out`
+    LINE = 1  # a line on the screen
+    KEY = 2  # large on the page, a column of `compare`
+    COLUMN = 3  # a column of `evaluate --by`
+
+
+@dataclass(frozen=True)
+class OfCounts:
+    """Made of the margins of a confusion table, like accuracy and macro F1.
+
+    value:    margins of (..., C) -> (...)
+    whole:    of how many images, or guesses, it is plainly a share; None where it is not
+    hits:     which images (N,) bool it is the share of, where `whole` is all of them
+    by_class: a mean over classes, so that small ones make it less sure
+    least:    its value at the worst; at the best it is 1
+    """
+
+    value: Callable[[Margins], np.ndarray]
+    whole: Callable[[Margins], float] | None = None
+    hits: Callable[[Evidence], np.ndarray] | None = None
+    by_class: bool = True
+    least: float = 0.0
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(self.value(evidence.margins))
+
+
+@dataclass(frozen=True)
+class OfImages:
+    """A mean over images: of hits, or of losses from 0 to `largest`."""
+
+    value: Callable[[Evidence], np.ndarray]  # -> (N,) bool, or float where there is a largest
+    largest: float | None = None
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(ratio(self.value(evidence).sum(), np.asarray(len(evidence.targets))))
+
+
+@dataclass(frozen=True)
+class OfAreas:
+    """A mean over the classes that have it of one of the areas that judge.jackknife knows."""
+
+    value: Callable[[Evidence], np.ndarray]  # -> (C,), nan for a class without
+    area: str  # as the class's figure is called
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(mean_of_present(self.value(evidence)))
+
+
+@dataclass(frozen=True)
+class OfScores:
+    """Anything else: it has no interval but that of the calibration error, and is not paired."""
+
+    value: Callable[[Evidence], float]
+    unpaired: str  # why two classifiers are not compared by it
+    is_gap: bool = False  # the calibration error
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value."""
+        return float(self.value(evidence))
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of METRICS.
+
+    words: in a sentence, where those of its name do not do. among: of how many likeliest
+    classes; where there are no more it is nan, for it could not be missed.
+    """
+
+    meaning: str
+    of: OfCounts | OfImages | OfAreas | OfScores
+    words: str = ""
+    better: Literal["max", "min"] = "max"
+    is_share: bool = True  # written as a percentage
+    shown: Shown = Shown.TABLE
+    among: int = 0
+    tasks: tuple[Task, ...] = (ONE_LABEL,)  # that have it
+
+    def figure(self, evidence: Evidence) -> float:
+        """Its value, nan where it does not exist."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.of.figure(evidence) if evidence.classes > self.among else np.nan
+
+    @property
+    def of_scores(self) -> bool:
+        """Whether it changes with the temperature: what is made of guesses and ranks does not."""
+        of = self.of
+        return not isinstance(of, OfCounts) and getattr(of, "largest", of) is not None
+
+
+@dataclass(frozen=True)
+class ClassMetric:
+    """A figure of each class against the rest: a row of CLASS_METRICS."""
+
+    meaning: str
+    value: Callable[[Evidence], np.ndarray]  # -> (C,), nan for a class without
+    words: str = ""
+    is_share: bool = True
 
 
 def accuracy(margins: Margins) -> np.ndarray:
@@ -116,129 +217,108 @@ def _right(evidence: Evidence) -> np.ndarray:
 
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(
-        "accuracy",
         "share of the images that are guessed right",
         OfCounts(accuracy, _images, _right),
         shown=Shown.COLUMN,
     ),
     "balanced_accuracy": Metric(
-        "balanced accuracy",
         "mean recall of the classes, each counting the same",
         OfCounts(macro(recall)),
         shown=Shown.COLUMN,
     ),
     "top5_accuracy": Metric(
-        "top-5 accuracy",
         "share of the images whose class is among the five likeliest",
         OfImages(lambda evidence: evidence.in_top5),
+        "top-5 accuracy",
         shown=Shown.LINE,
         among=TOP,
     ),
     "macro_precision": Metric(
-        "macro precision",
-        "mean precision of the classes, each counting the same",
-        OfCounts(macro(precision)),
+        "mean precision of the classes, each counting the same", OfCounts(macro(precision))
     ),
     "macro_recall": Metric(
-        "macro recall",
-        "mean recall of the classes, each counting the same",
-        OfCounts(macro(recall)),
+        "mean recall of the classes, each counting the same", OfCounts(macro(recall))
     ),
     "macro_f1": Metric(
-        "macro F1",
         "mean F1 of the classes, each counting the same",
         OfCounts(macro(f1)),
+        "macro F1",
         shown=Shown.COLUMN,
     ),
     "micro_precision": Metric(
-        "micro precision",
-        "share of all guesses that are right",
-        OfCounts(micro_precision, _guesses),
+        "share of all guesses that are right", OfCounts(micro_precision, _guesses)
     ),
     "micro_recall": Metric(
-        "micro recall",
-        "share of all images that are found",
-        OfCounts(accuracy, _images, _right),
+        "share of all images that are found", OfCounts(accuracy, _images, _right)
     ),
     "micro_f1": Metric(
-        "micro F1",
         "harmonic mean of micro precision and micro recall",
         OfCounts(micro_f1, lambda margins: (_images(margins) + _guesses(margins)) / 2),
+        "micro F1",
     ),
     "weighted_precision": Metric(
-        "weighted precision",
         "mean precision of the classes by their number of images",
         OfCounts(weighted(precision), by_class=False),
     ),
     "weighted_recall": Metric(
-        "weighted recall",
         "mean recall of the classes by their number of images",
         OfCounts(weighted(recall), _images, _right),
     ),
     "weighted_f1": Metric(
-        "weighted F1",
         "mean F1 of the classes by their number of images",
         OfCounts(weighted(f1), by_class=False),
+        "weighted F1",
     ),
     "mcc": Metric(
-        "Matthews correlation",
         "Matthews correlation of guess and truth; 0 is chance",
         OfCounts(correlation, least=-1.0),
+        "Matthews correlation",
         is_share=False,
     ),
     "roc_auc": Metric(
-        "ROC-AUC",
         "mean area under the ROC curve of each class against the rest; 0.5 is chance",
         OfAreas(lambda evidence: evidence.aucs, "roc_auc"),
+        "ROC-AUC",
         is_share=False,
         shown=Shown.KEY,
     ),
     "mean_average_precision": Metric(
-        "mean average precision",
         "mean average precision of each class against the rest",
         OfAreas(lambda evidence: evidence.average_precisions, "average_precision"),
     ),
     "log_loss": Metric(
-        "log loss",
         "mean negative natural logarithm of the true class's score; 0 is perfect",
         OfImages(lambda evidence: evidence.losses, LARGEST_LOSS),
-        "min",
+        better="min",
         is_share=False,
         shown=Shown.KEY,
     ),
     "ece": Metric(
-        "calibration error",
         "mean distance of the guess's score from the share right, in 15 bins",
-        OfScores(
-            calibration_error, "chance alone makes it larger where images are few", is_gap=True
-        ),
-        "min",
+        OfScores(calibration_error, "chance alone makes it larger where images are few", True),
+        "calibration error",
+        better="min",
         shown=Shown.LINE,
     ),
 }
-
 CLASS_METRICS: Mapping[str, ClassMetric] = {
     "precision": ClassMetric(
-        "precision",
         "share of what is called by the class's name that is right",
         lambda evidence: precision(evidence.margins),
     ),
     "recall": ClassMetric(
-        "recall",
-        "share of the class's images that are found",
-        lambda evidence: recall(evidence.margins),
+        "share of the class's images that are found", lambda evidence: recall(evidence.margins)
     ),
     "f1": ClassMetric(
-        "F1", "harmonic mean of precision and recall", lambda evidence: f1(evidence.margins)
+        "harmonic mean of precision and recall", lambda evidence: f1(evidence.margins), "F1"
     ),
     "roc_auc": ClassMetric(
-        "ROC-AUC",
         "how well the class's score tells it from the rest; 0.5 is chance",
         lambda evidence: evidence.aucs,
+        "ROC-AUC",
         is_share=False,
     ),
     "average_precision": ClassMetric(
-        "average precision",
         "area under the curve of precision by recall",
         lambda evidence: evidence.average_precisions,
     ),
@@ -261,7 +341,7 @@ def monitors() -> dict[str, int]:
     return {**signs, "loss": -1}
 
 
-def measure(
+def metrics_of(
     logits: np.ndarray, targets: np.ndarray, names: Iterable[str] | None = None
 ) -> dict[str, float]:
     """The named metrics, or all. logits (N, C), targets (N,) int in 0..C-1."""
@@ -269,14 +349,16 @@ def measure(
 
 
 def each_epoch(asked: Iterable[str]) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
-    """`measure` for the end of an epoch: all metrics, while that takes no time worth a word.
+    """`metrics_of` for the end of an epoch: all metrics, while that takes no time worth a word.
 
     Of more than EVERY logits: those of counts, which cost one look for the largest of each row,
     and those that are asked for.
     """
     counts = [name for name, row in METRICS.items() if isinstance(row.of, OfCounts)]
     few = {*counts, *asked}
-    return lambda logits, targets: measure(logits, targets, None if logits.size <= EVERY else few)
+    return lambda logits, targets: metrics_of(
+        logits, targets, None if logits.size <= EVERY else few
+    )
 
 
 def overall(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, float]:

@@ -3,7 +3,7 @@
 Both have the easy images right and the hard ones wrong, so that the difference is far surer
 than the two intervals of their own would let one think: it is drawn image by image.
 
-- Accuracy, where images stand for themselves, has Tango's score interval (see mcnemar.py).
+- Accuracy, where images stand for themselves, has Tango's score interval.
 - Any other figure has the percentile bootstrap: images, or groups of them, are drawn anew, the
   same ones for both, and the interval runs from the 2.5th to the 97.5th percentile of the
   difference. If only five images differ and all five speak for one side, hardly a draw speaks
@@ -37,11 +37,9 @@ import numpy as np
 
 from fieldmark import streams
 from fieldmark.judge.evidence import Evidence, Margins
-from fieldmark.judge.exchange import Areas, Pair, count_differences
-from fieldmark.judge.kinds import Metric, OfAreas, OfCounts, OfImages, OfScores
-from fieldmark.judge.mcnemar import mcnemar, tango
-from fieldmark.judge.metrics import METRICS, overall
-from fieldmark.judge.trials import NORMAL_QUANTILE, trials_of_mean
+from fieldmark.judge.exchange import TwoModels, count_differences
+from fieldmark.judge.intervals import NORMAL_QUANTILE, trials_of_mean
+from fieldmark.judge.metrics import METRICS, Metric, OfAreas, OfCounts, OfImages, OfScores, overall
 from fieldmark.streams import Stream
 
 POWER_QUANTILE = 0.8416212335729143  # 80 % of a standard normal distribution lies below
@@ -49,6 +47,7 @@ COINS = 2  # images, or groups, that are added to each draw
 TAILS = (2.5, 97.5)  # percentiles
 LIKELY = 0.05  # up to here equal classifiers are taken to be unequal by mistake
 CHUNK = 4_000_000  # weights of images in memory at once (16 MB)
+HALVINGS = 60  # of an interval of length 2: to the last bit of a double
 TINY = 1e-9  # what summing in another order may change
 
 
@@ -118,7 +117,7 @@ def differences(
     """
     if first.classes != second.classes or not np.array_equal(first.targets, second.targets):
         raise ValueError("the two are not of the same images and classes; align them first")
-    pair, rng = Pair(first, second), streams.draw(Stream.PAIRED, seed)
+    pair, rng = TwoModels(first, second), streams.draw(Stream.PAIRED, seed)
     of = np.arange(len(first.targets)) if groups is None else groups
     units = int(of.max(initial=-1)) + 1
     drawn, exchanged = _drawn_anew(pair, of, draws, rng), _exchanged(pair, of, draws, rng)
@@ -133,7 +132,7 @@ def differences(
             bounds = _of_proportions(hits(first), hits(second))
         else:
             is_precision = isinstance(made, OfAreas) and made.area == "average_precision"
-            still = float(pair.precisions.shares.sum()) if is_precision else value
+            still = float(pair.areas["average_precision"].shares.sum()) if is_precision else value
             flat = _flat_width(METRICS[name], first.margins, units)
             bounds = _of_draws(value, drawn[name], _chance(still, exchanged[name]), flat)
             bounds = bounds._replace(spread=bounds.spread * math.sqrt(units))
@@ -215,7 +214,7 @@ def _flat_width(metric: Metric, margins: Margins, units: int) -> float:
 
 
 def _drawn_anew(
-    pair: Pair, of: np.ndarray, draws: int, rng: np.random.Generator
+    pair: TwoModels, of: np.ndarray, draws: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """The differences of `draws` sets of units, each unit the images with its number in `of`."""
     units = int(of.max(initial=-1)) + 1
@@ -230,7 +229,7 @@ def _drawn_anew(
         found = count_differences(pair, plain + straight, crossed)
         total = np.maximum(plain.sum(axis=1), 1)
         found |= {name: plain @ gain / total for name, gain in pair.gains.items()}
-        found |= {name: areas.drawn(plain) for name, areas in _areas(pair).items()}
+        found |= {name: pair.areas[area].drawn(plain) for name, area in _areas().items()}
         parts.append(found)
     return _joined(parts)
 
@@ -249,7 +248,7 @@ def _coins(
 
 
 def _exchanged(
-    pair: Pair, of: np.ndarray, draws: int, rng: np.random.Generator
+    pair: TwoModels, of: np.ndarray, draws: int, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """The differences where a coin decides for each unit whose answers are whose. -> (B,) each"""
     units = int(of.max(initial=-1)) + 1
@@ -258,14 +257,14 @@ def _exchanged(
         crossed = rng.integers(2, size=(rows, units)).astype(np.float32)[:, of]
         found, signs = count_differences(pair, 1 - crossed, crossed), 1 - 2 * crossed
         found |= {name: signs @ gain / max(len(of), 1) for name, gain in pair.gains.items()}
-        found |= {name: signs @ areas.shares for name, areas in _areas(pair).items()}
+        found |= {name: signs @ pair.areas[area].shares for name, area in _areas().items()}
         parts.append(found)
     return _joined(parts)
 
 
-def _areas(pair: Pair) -> dict[str, Areas]:
-    known = {"roc_auc": pair.areas, "average_precision": pair.precisions}
-    return {n: known[row.of.area] for n, row in METRICS.items() if isinstance(row.of, OfAreas)}
+def _areas() -> dict[str, str]:
+    """The metrics that are means of areas, and which area each is of."""
+    return {name: row.of.area for name, row in METRICS.items() if isinstance(row.of, OfAreas)}
 
 
 def _chunks(draws: int, images: int) -> Iterator[int]:
@@ -277,3 +276,52 @@ def _chunks(draws: int, images: int) -> Iterator[int]:
 
 def _joined(parts: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def tango(gained: int, lost: int, images: int) -> tuple[float, float]:
+    """The 95 % score interval of the difference of two accuracies, (gained - lost) / images.
+
+    It has width where no image differs, and stays within -1..1. Without images (-1, 1).
+    T. Tango, Equivalence test and confidence interval for the difference in proportions for the
+    paired-sample design, 1998.
+    """
+    if not images:
+        return -1.0, 1.0
+    return _lower(gained, lost, images), -_lower(lost, gained, images)
+
+
+def mcnemar(gained: int, lost: int) -> float:
+    """The chance that equal classifiers differ by so much or more, either way: McNemar's, exact.
+
+    Of equal classifiers each image that differs is gained or lost as a coin falls.
+    """
+    trials, fewer = gained + lost, min(gained, lost)
+    whole = math.lgamma(trials + 1) - trials * math.log(2)
+    tail = math.fsum(
+        math.exp(whole - math.lgamma(k + 1) - math.lgamma(trials - k + 1)) for k in range(fewer + 1)
+    )
+    return min(1.0, 2 * tail)
+
+
+def _lower(gained: int, lost: int, images: int) -> float:
+    """The difference below the observed one that lies NORMAL_QUANTILE deviations from it."""
+    low, high = -1.0, (gained - lost) / images
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        apart = gained - lost - images * middle
+        if apart > NORMAL_QUANTILE * _deviation(middle, gained, lost, images):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _deviation(difference: float, gained: int, lost: int, images: int) -> float:
+    """The standard deviation of gained - lost, were the true difference this one.
+
+    The share that is lost is then the likeliest one: the root of a quadratic.
+    """
+    linear = (2 * images - gained + lost) * difference - gained - lost
+    constant = -lost * difference * (1 - difference)
+    share = (math.sqrt(max(linear**2 - 8 * images * constant, 0)) - linear) / (4 * images)
+    return math.sqrt(images * max(2 * share + difference * (1 - difference), 0))

@@ -1,10 +1,9 @@
 """Figures as lines of text: of a split, of the values of a column, and which of these are low."""
 
 from fieldmark.errors import counted, listed
-from fieldmark.judge.kinds import Shown
-from fieldmark.judge.metrics import prominent
+from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import By, Calibration, Figures
-from fieldmark.report.words import sureness, whole_percent
+from fieldmark.report.words import metric_words, sureness, whole_percent
 
 FEW_GROUPS = 2  # whose differences tell nearly nothing of what other groups would give
 MOST_WARNINGS = 5  # values that are named; the others are counted
@@ -24,9 +23,8 @@ def figure_lines(
     for metric, row in prominent(Shown.LINE).items():
         if metric not in found.values or (row.among and len(found.per_class) <= 2 * row.among):
             continue  # of ten classes or fewer five are nearly all
-        lines.append(
-            f"  {row.words:<19}{number(found[metric]):<9}{between(found, metric)}".rstrip()
-        )
+        words, value = metric_words(metric), number(found[metric])
+        lines.append(f"  {words:<19}{value:<9}{between(found, metric)}".rstrip())
     lines += calibration_lines(side, calibration)
     if found.groups and found.intervals:
         few = "; so few tell nearly nothing" if found.groups <= FEW_GROUPS else ""
@@ -85,7 +83,7 @@ def by_lines(column: str, side: str, by_value: dict[str, Figures]) -> list[str]:
     """
     head = f"{side} by {column}"
     width = max([len(head), *(len(name) + 2 for name in by_value)])
-    others = {k: row.words for k, row in prominent(Shown.COLUMN).items() if k != "accuracy"}
+    others = {k: metric_words(k) for k in prominent(Shown.COLUMN) if k != "accuracy"}
     heads = "  ".join(others.values())
     lines = [f"{head:<{width}}   images  accuracy  95 % interval     {heads}"]
     for name, found in by_value.items():

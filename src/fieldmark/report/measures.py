@@ -5,9 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fieldmark.judge.confused import pairs
-from fieldmark.judge.kinds import ClassMetric, OfAreas, Shown
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS, prominent
+from fieldmark.judge.figures import most_confused
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, OfAreas, Shown, prominent
 from fieldmark.metrics_json import Figures
 from fieldmark.report.confusion import cells, picture
 from fieldmark.report.dots import Dots, dots
@@ -71,7 +70,7 @@ def _confusion(classes: Sequence[str], figures: Figures) -> dict[str, Any] | Non
     return {
         "cells": cells(matrix, classes) if as_table else None,
         "picture": None if as_table else _matrix_picture(matrix),
-        "pairs": pairs(matrix, classes, most=6 if as_table else 15),
+        "pairs": most_confused(matrix, classes, most=6 if as_table else 15),
         "upright": max(map(len, classes)) > 4 and len(classes) > 4,
         "roomy": len(classes) <= 4,
         "dense": len(classes) > 14,

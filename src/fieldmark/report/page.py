@@ -8,8 +8,8 @@ from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
 from fieldmark.insight.pictures import Galleries, galleries
-from fieldmark.judge.measure import measure
-from fieldmark.judge.selective import Curve, curve_of
+from fieldmark.judge.calibrate import Curve, curve_of
+from fieldmark.judge.figures import measure
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions

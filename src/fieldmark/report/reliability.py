@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from fieldmark.judge.selective import threshold_for
-from fieldmark.judge.trials import wilson
+from fieldmark.judge.calibrate import threshold_for
+from fieldmark.judge.intervals import wilson
 from fieldmark.metrics_json import Answer, Bin, Calibration, Figures
 from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, themed_svg
 from fieldmark.report.words import SPLIT_WORDS, images, percent, sureness

@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
-from fieldmark.judge.kinds import ClassMetric, Metric
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS
+from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
 from fieldmark.metrics_json import Figures
 from fieldmark.task import ONE_LABEL
 
@@ -86,7 +85,7 @@ def images(n: int, split: str = "") -> str:
 def metric_words(metric: str) -> str:
     """ "macro_f1" -> "macro F1", "roc_auc" -> "ROC-AUC"."""
     row = _row(metric)
-    return row.words if row else metric.replace("_", " ")
+    return row.words if row and row.words else metric.replace("_", " ")
 
 
 def _row(metric: str) -> Metric | ClassMetric | None:

@@ -8,8 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
-from fieldmark.judge.kinds import OfScores, Shown
-from fieldmark.judge.metrics import METRICS, prominent
+from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
 from fieldmark.report.verdicts import (

@@ -6,9 +6,8 @@ from pathlib import Path
 from fieldmark.errors import writing
 from fieldmark.files import write_text
 from fieldmark.insight.pictures import Galleries, galleries
-from fieldmark.judge.kinds import Shown
-from fieldmark.judge.metrics import prominent
-from fieldmark.judge.selective import Curve, curve_of
+from fieldmark.judge.calibrate import Curve, curve_of
+from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures
 from fieldmark.report import words
 from fieldmark.report.measures import NONE, measured

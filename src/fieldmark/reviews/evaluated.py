@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldmark.console import Console
 from fieldmark.errors import counted
-from fieldmark.judge.selective import Curve
+from fieldmark.judge.calibrate import Curve
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines

@@ -12,9 +12,8 @@ import polars as pl
 from fieldmark.console import Console, duration
 from fieldmark.files import write_whole
 from fieldmark.fit.state import State
-from fieldmark.judge.calibrate import fit_temperature
-from fieldmark.judge.measure import measure
-from fieldmark.judge.selective import MOST_ROWS, curve_of
+from fieldmark.judge.calibrate import MOST_ROWS, curve_of, fit_temperature
+from fieldmark.judge.figures import measure
 from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models import bundle

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldmark.errors import Mistake, RunError, SettingsError, counted
-from fieldmark.judge.selective import threshold_for
-from fieldmark.judge.trials import wilson
+from fieldmark.judge.calibrate import threshold_for
+from fieldmark.judge.intervals import wilson
 from fieldmark.models.bundle_info import BundleInfo
 
 
