@@ -24,6 +24,7 @@ import statistics
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -115,7 +116,7 @@ def ours(network, batches, classes, *, compiled=False):
         state.compiled = torch.compile(model)
     plan = Plan(epochs=1, seed=0)
     parts = Parts(
-        batches=batches,
+        batches=SimpleNamespace(sizes=[len(batch) for batch in batches]),
         loss=LOSSES.build("cross_entropy", {}, np.ones(classes)),
         schedule=SCHEDULES.build("none", {}),
         autocast=autocast("bf16", device),

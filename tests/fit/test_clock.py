@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from fieldmark.fit.clock import LATEST, Clock, Queue
+from fieldmark.fit.clock import LATEST, Clock
 from fieldmark.fit.state import State
 
 
@@ -146,41 +146,35 @@ class Event:
         return 1000 * (other.at - self.at)
 
 
-def gpu_steps(gpu, queue, steps, load):
+def gpu_steps(gpu, clock, steps, load):
     """Steps of 3 s forward and 5 s backward on the GPU, for `load` s of loading each."""
     for _ in range(steps):
-        queue.mark(None)
+        clock.mark(None)
         gpu.host += load
-        queue.mark("waiting")
+        clock.mark("waiting")
         gpu.queue(3)
-        queue.mark("forward")
+        clock.mark("forward")
         gpu.queue(5)
-        queue.mark("backward")
+        clock.mark("backward")
 
 
 @pytest.mark.parametrize(("load", "waiting"), [(2, 2), (10, 10 + 3 * 2)])
 def test_a_gpu_waits_only_while_it_has_nothing_to_do(load, waiting):
     # 2 s of loading pass beside the 8 s of the step before; of 10 s, 2 s are left
-    gpu, found = Gpu(), {}
-
-    def add(seconds):
-        for name, value in seconds.items():
-            found[name] = found.get(name, 0) + value
-
-    queue = Queue(add, gpu.event)
-    gpu_steps(gpu, queue, 4, load)
-    assert found == {}
-    queue.read(0)
-    assert found == {"waiting": waiting, "forward": 12, "backward": 20}
+    gpu = Gpu()
+    clock = Clock("cuda", Time(), gpu.event)
+    gpu_steps(gpu, clock, 4, load)
+    assert gpu.waits == 0
+    found = clock.times()
+    assert found == {"waiting": waiting, "forward": 12, "backward": 20, "whole": 0}
     assert sum(found.values()) == gpu.done
 
 
 def test_marks_are_read_as_they_pass_and_each_once():
-    gpu, found = Gpu(), []
-    queue = Queue(lambda seconds: found.append(seconds), gpu.event)
-    gpu_steps(gpu, queue, LATEST, 1)
+    gpu = Gpu()
+    clock = Clock("cuda", Time(), gpu.event)
+    gpu_steps(gpu, clock, LATEST, 1)
     assert 0 < gpu.waits < 5
-    queue.read(0)
-    queue.read(0)
-    assert sum(each.get("forward", 0) for each in found) == 3 * LATEST
-    assert sum(each.get("backward", 0) for each in found) == 5 * LATEST
+    for _ in range(2):
+        found = clock.times()
+        assert (found["forward"], found["backward"]) == (3 * LATEST, 5 * LATEST)

@@ -134,5 +134,5 @@ def test_a_run_that_patience_ended_is_not_told_to_train_more_epochs(photos, weig
     console = Console(quiet=True)
     console.say = lambda text="": said.append(text)
     go_on(str(run.path), [], {}, console)
-    assert said[0].startswith(f"{run.path} is done (no better macro_f1 for 1 epochs)")
+    assert said[0].startswith(f"{run.path} is done (no better macro_f1 for 1 epoch)")
     assert "train.patience=none" in said[0]

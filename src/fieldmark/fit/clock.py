@@ -1,19 +1,16 @@
 """Where the time goes: seconds added up by name. What it finds decides nothing.
 
 The names: decoding (photos into the cache), embedding and heads (training on features); waiting
-(for the loader), forward, backward (with the optimiser's step), validation, writing, trackers
-(their start, and what they are told of each epoch); predicting and figures, after training; and
-whole, all seconds of the run. Beside these, from the loader: reading and augmenting, where the
-training's own process loads, which is a part of waiting; and workers_reading and
-workers_augmenting, a sum over workers that load beside training.
+(for the loader), forward, backward (with the optimiser's step), validation, writing, trackers;
+predicting and figures, after training; and whole, all seconds of the run. Beside these, from the
+loader: reading and augmenting, a part of waiting where the training's own process loads, else
+workers_reading and workers_augmenting, a sum over workers that load beside training.
 
-On a processor everything is done when a call returns, and a look at the time before and after is
-all. On a CUDA GPU it is not: calls only queue work. There steps are marked by events in the GPU's
-own queue, which cost no waiting: forward and backward are what the GPU took between two marks,
-the gaps that the processor left in them too, and waiting is only the time in which the GPU had
-nothing left to do. The events are read when they have passed, and before anything else is timed.
-On any other accelerator (mps) nothing tells forward from backward: both count as "steps", by the
-time of the processor, and waiting may lie beside work that is still queued.
+On a processor everything is done when a call returns. On a CUDA GPU calls only queue work, so
+steps are marked by events in the GPU's own queue, which cost no waiting and are read when they
+have passed, and before anything else is timed: forward and backward are what the GPU took
+between two marks, and waiting is only the time in which it had nothing left to do. On any other
+accelerator nothing tells forward from backward: both count as "steps", by the processor's time.
 """
 
 import time
@@ -29,6 +26,7 @@ from fieldmark.metrics_json import WHOLE
 
 STEPS = "steps"
 LATEST = 256  # events that may still lie before the GPU; older ones are read
+EVENT = partial(torch.cuda.Event, enable_timing=True)
 
 T = TypeVar("T")
 
@@ -36,13 +34,17 @@ T = TypeVar("T")
 class Clock:
     """Seconds by name, of this process and of those that the run went through before."""
 
-    def __init__(self, device: str = "cpu", now: Callable[[], float] = time.perf_counter):
-        """device: the type of the one that computes."""
-        self._now, self._seconds = now, dict[str, float]()
+    def __init__(
+        self,
+        device: str = "cpu",
+        now: Callable[[], float] = time.perf_counter,
+        event: Callable[[], Any] = EVENT,
+    ):
+        """device: the type of the one that computes. event: makes one for a GPU's queue."""
+        self._device, self._now, self._event = device, now, event
+        self._seconds = dict[str, float]()
+        self._marks: deque[tuple[str | None, Any]] = deque()
         self._begun = self._last = now()
-        event = partial(torch.cuda.Event, enable_timing=True)
-        self._queue = Queue(self.add, event) if device == "cuda" else None
-        self._in_steps = device not in ("cpu", "cuda")
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -57,15 +59,18 @@ class Clock:
 
     def mark(self, name: str | None) -> None:
         """What was done since the last mark counts under `name`, or not at all."""
-        if self._queue is not None:
-            self._queue.mark(name)
+        if self._device == "cuda":
+            event = self._event()
+            event.record()
+            self._marks.append((name, event))
+            if len(self._marks) > 2 * LATEST:
+                self.read(LATEST)
             return
-        now = self._now()
-        if self._in_steps and name != "waiting":
+        before, self._last = self._last, self._now()
+        if self._device != "cpu" and name != "waiting":
             name = STEPS
         if name is not None:
-            self._seconds[name] = self._seconds.get(name, 0.0) + now - self._last
-        self._last = now
+            self.add({name: self._last - before})
 
     def waiting(self, batches: Iterable[T]) -> Iterator[T]:
         """The batches; the time until each is there counts as waiting."""
@@ -84,36 +89,8 @@ class Clock:
         for name, value in seconds.items():
             self._seconds[name] = self._seconds.get(name, 0.0) + value
 
-    def read(self) -> None:
-        """Wait until the GPU has passed every mark, and count what lies between them."""
-        if self._queue is not None:
-            self._queue.read(0)
-
-    def times(self) -> dict[str, float]:
-        """Seconds by name; "whole" is all that has gone by, whatever was counted of it."""
-        self.read()
-        whole = self._seconds.get(WHOLE, 0.0) + self._now() - self._begun
-        return {**self._seconds, WHOLE: whole}
-
-
-class Queue:
-    """Marks in a GPU's queue: an event each, and what the time since the one before counts as."""
-
-    def __init__(self, add: Callable[[Mapping[str, float]], None], event: Callable[[], Any]):
-        """add: is given the seconds. event: makes one that can be asked for the time."""
-        self._add, self._event = add, event
-        self._marks: deque[tuple[str | None, Any]] = deque()
-
-    def mark(self, name: str | None) -> None:
-        """Put a mark behind what is queued now."""
-        event = self._event()
-        event.record()
-        self._marks.append((name, event))
-        if len(self._marks) > 2 * LATEST:
-            self.read(LATEST)
-
-    def read(self, left: int) -> None:
-        """Count the time between all marks but the last `left`; waits until they have passed.
+    def read(self, left: int = 0) -> None:
+        """Count the time between the GPU's marks but the last `left`, when they have passed.
 
         The last of those read stays, for what follows begins there.
         """
@@ -125,4 +102,10 @@ class Queue:
             _, before = self._marks.popleft()
             name, event = self._marks[0]
             if name is not None:
-                self._add({name: before.elapsed_time(event) / 1000})
+                self.add({name: before.elapsed_time(event) / 1000})
+
+    def times(self) -> dict[str, float]:
+        """Seconds by name; "whole" is all that has gone by, whatever was counted of it."""
+        self.read()
+        whole = self._seconds.get(WHOLE, 0.0) + self._now() - self._begun
+        return {**self._seconds, WHOLE: whole}
