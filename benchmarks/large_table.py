@@ -18,10 +18,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from fieldmark.data.columns import Columns
+from fieldmark.data.cells import Columns
 from fieldmark.data.splits import split
-from fieldmark.data.table_paths import Finder
-from fieldmark.data.tables import read_table
+from fieldmark.data.tables import Finder, read_table
 from fieldmark.machine import processor, versions
 
 

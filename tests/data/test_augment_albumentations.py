@@ -17,14 +17,14 @@ import pytest
 import torch
 from scannedsource import read_source
 
-from fieldmark.data import changes, pipelines
+from fieldmark.data import augment_albumentations, changes
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.records import InputSpec
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would ask a server
 pytest.importorskip("albumentations")
-package = pipelines.albumentations()
+package = augment_albumentations.albumentations()
 SEEN = InputSpec("square:32", 32)
 PICTURE = torch.from_numpy(
     np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)

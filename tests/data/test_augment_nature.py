@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from fieldmark.data import augment_nature
+from fieldmark.data import augment_policies
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.records import InputSpec
 
@@ -107,7 +107,7 @@ def test_angles_are_any_of_a_full_turn(monkeypatch):
         angles.append(degrees)
         return picture
 
-    monkeypatch.setattr(augment_nature, "rotate", watch)
+    monkeypatch.setattr(augment_policies, "rotate", watch)
     for seed in range(800):
         changed(image(6, 6), seed, InputSpec("original", 2), erasing=0.0)
     shares = np.sort((np.array(angles) + 180) / 360)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import ks_2samp
 
-from fieldmark.data import batch_changes, changes
+from fieldmark.data import batch_augment, changes
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS, WIDTH, Draws, split_mix
 from fieldmark.errors import SettingsError
@@ -116,7 +116,7 @@ def test_crops_and_mirrors_are_exactly_those_of_single_images(height, width, siz
     generator = np.random.default_rng(seed)
     images = pictures(6, height, width, seed)
     moves, mirrored = generator.integers(-20, 21, (6, 2)), generator.random(6) < 0.5
-    found = batch_changes.crop_beside_centre(
+    found = batch_augment.crop_beside_centre(
         images, size, moves, mirrored=mirrored, padding=padding
     )
     for k, (down, right) in enumerate(moves.tolist()):
@@ -127,7 +127,7 @@ def test_crops_and_mirrors_are_exactly_those_of_single_images(height, width, siz
 @pytest.mark.parametrize("side", [32, 28, 7])
 def test_rotations_are_those_of_single_images(side):
     images, degrees = pictures(40, side, side), np.linspace(-180, 180, 40)
-    found = batch_changes.rotate(images, degrees)
+    found = batch_augment.rotate(images, degrees)
     wanted = torch.stack(
         [changes.rotate(x, float(a)) for x, a in zip(images, degrees, strict=True)]
     )
@@ -138,13 +138,13 @@ def test_rotations_are_those_of_single_images(side):
 
 def test_an_image_that_is_not_turned_keeps_its_bytes():
     images = pictures(5, 27, 27)
-    assert torch.equal(batch_changes.rotate(images, np.zeros(5)), images)
+    assert torch.equal(batch_augment.rotate(images, np.zeros(5)), images)
 
 
 def test_shifts_of_channels_are_exactly_those_of_single_images():
     images, shifts = pictures(20), np.random.default_rng(0).uniform(-300, 300, (20, 3))
     shifts[0] = 0
-    found = batch_changes.shift_channels(images, shifts)
+    found = batch_augment.shift_channels(images, shifts)
     for k in range(20):
         assert torch.equal(found[k], changes.shift_channels(images[k], shifts[k]))
     assert torch.equal(found[0], images[0])
@@ -153,7 +153,7 @@ def test_shifts_of_channels_are_exactly_those_of_single_images():
 def test_holes_are_exactly_those_of_single_images():
     images, generator = pictures(20, 9, 12), np.random.default_rng(0)
     corners, sides = generator.integers(0, 6, (20, 2)), generator.integers(0, 5, 20)
-    found = batch_changes.fill_holes(images, corners, sides, MEANS)
+    found = batch_augment.fill_holes(images, corners, sides, MEANS)
     for k, (top, left) in enumerate(corners.tolist()):
         wanted = changes.fill_hole(images[k], top, left, int(sides[k]), MEANS)
         assert torch.equal(found[k], wanted)

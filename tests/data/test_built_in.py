@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from scannedsource import read_source
 
-from fieldmark.data import cifar
+from fieldmark.data import built_in
 from fieldmark.data.sources import BUILT_IN, content_of, read_listing, read_pixels
 from fieldmark.errors import DataError
 
@@ -87,7 +87,7 @@ def test_a_copy_of_cifar10_is_read_in_any_of_its_forms(tmp_path, form):
     place = copy_of_cifar(tmp_path, form)
     listing = read_listing("cifar10", data_dir=str(tmp_path))
     samples = listing.samples
-    labels = [cifar.CLASSES[label] for seed in range(3) for label in batch(seed)[0]]
+    labels = [built_in.CLASSES[label] for seed in range(3) for label in batch(seed)[0]]
     assert samples.frame["labels"].to_list() == [[label] for label in labels]
     assert samples.frame["split"].to_list() == ["train"] * 20 + ["test"] * 10
     assert samples.places()[11] == (place.format("data_batch_2"), 1)
@@ -201,7 +201,7 @@ def test_with_a_network_cifar10_is_fetched_once(tmp_path, torchvision_that, monk
     torchvision_that(fetch)
     first, second = (read_source("cifar10") for _ in range(2))
     assert len(fetched) == 1
-    assert fetched[0] == (cifar.ADDRESS, "cifar.tar.gz", "c58f", cifar.PATIENCE)
+    assert fetched[0] == (built_in.ADDRESS, "cifar.tar.gz", "c58f", built_in.PATIENCE)
     assert socket.getdefaulttimeout() == before
     note = f"cifar10 was downloaded to {tmp_path}/fieldmark/cifar10"
     assert note in first.notes

@@ -10,8 +10,7 @@ from scenes import SAVED_AGAIN, part, photo, seen_by_a_fixed_camera
 from fieldmark.cache import Cache
 from fieldmark.data import copies
 from fieldmark.data.copies import alike_pairs, exact_groups, find_copies, perceptual_hash
-from fieldmark.data.facts import SCHEMA
-from fieldmark.data.scan import scan
+from fieldmark.data.scan import SCHEMA, scan
 from fieldmark.data.sources import read_listing
 from fieldmark.records import Samples
 

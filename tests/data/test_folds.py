@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldmark.data.folds import classes_in_few_folds, folds
+from fieldmark.data.splits import classes_in_few_folds, folds
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 

@@ -7,10 +7,8 @@ from PIL import Image, ImageFilter
 
 from fieldmark.cache import Cache
 from fieldmark.data.copies import Copies, exact_groups, find_copies
-from fieldmark.data.facts import SCHEMA
-from fieldmark.data.finding import SEVERITIES
-from fieldmark.data.health import KINDS, findings
-from fieldmark.data.scan import scan
+from fieldmark.data.health import KINDS, SEVERITIES, findings
+from fieldmark.data.scan import SCHEMA, scan
 from fieldmark.data.sources import read_listing
 from fieldmark.records import Samples
 

@@ -16,7 +16,7 @@ from scannedsource import read_source
 
 from fieldmark import streams
 from fieldmark.data.augment import AUGMENTS, centre_crop
-from fieldmark.data.loader import Augmenting, Batches, Images
+from fieldmark.data.loader import Augmenting, Batches, Images, Tally
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import DataError, WorkError
 from fieldmark.records import InputSpec
@@ -375,3 +375,28 @@ next(sys.steps)
 def test_a_process_does_not_wait_for_workers_that_an_error_left_behind():
     done = subprocess.run([sys.executable, "-c", LEFT_BEHIND], timeout=60, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_was_told_is_not_told_again():
+    tally = Tally(0)
+    tally.add(1.0, 2.0)
+    tally.add(0.5, 0.25)
+    assert tally.spent() == {"reading": 1.5, "augmenting": 2.25}
+    tally.add(0.0, 4.0)
+    assert tally.spent() == {"reading": 0.0, "augmenting": 4.0}
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_the_seconds_of_loading_are_those_of_the_processes_that_load(workers, monkeypatch):
+    ticks = iter(range(10_000))  # every look at the time takes a second
+    monkeypatch.setattr("fieldmark.data.loader.time.perf_counter", lambda: float(next(ticks)))
+    samples = read_source("digits").samples
+    spec = InputSpec("square:8", 8)
+    augmenting = Augmenting(AUGMENTS.build("none", {}, spec), 0)
+    images = Images(samples, samples.classes, spec, augmenting)
+    found = Batches(images, np.arange(12), batch_size=4, seed=0, workers=workers)
+    for epoch in (0, 1):
+        assert len(list(found.epoch(epoch))) == 3
+        place = "workers_" if workers else ""
+        # of a batch of 4: one second of reading an image, and all that lies between
+        assert found.spent() == {f"{place}reading": 12.0, f"{place}augmenting": 15.0}

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from fieldmark.data import pipelines
+from fieldmark.data import augment_albumentations
 from fieldmark.data.augment import AUGMENTS, centre_crop, is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.errors import DataError, SettingsError
@@ -19,7 +19,7 @@ from fieldmark.records import InputSpec
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # importing it would ask a server
 pytest.importorskip("albumentations")
-package = pipelines.albumentations()
+package = augment_albumentations.albumentations()
 SEEN = InputSpec("square:16", 16)
 
 
@@ -151,7 +151,7 @@ def test_a_file_that_is_none_is_told_in_a_sentence(tmp_path, name, text, said):
 
 
 def test_a_missing_package_is_told_with_how_to_install_it(monkeypatch):
-    monkeypatch.setattr(pipelines, "find_spec", lambda name: None)
+    monkeypatch.setattr(augment_albumentations, "find_spec", lambda name: None)
     with pytest.raises(SettingsError, match=r"pip install 'fieldmark\[albumentations\]'"):
         AUGMENTS.build("cifar-albumentations", {}, SEEN)
 
@@ -226,7 +226,7 @@ def test_no_server_is_asked_for_another_version():
         import sys, urllib.request
         def refuse(*args): raise SystemExit("a server was asked")
         urllib.request.build_opener = refuse
-        from fieldmark.data.pipelines import albumentations
+        from fieldmark.data.augment_albumentations import albumentations
         assert "albumentations" not in sys.modules
         albumentations()
     """

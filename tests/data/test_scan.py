@@ -12,10 +12,9 @@ import pytest
 from PIL import Image
 
 from fieldmark.cache import Cache
-from fieldmark.data import facts as facts_module
-from fieldmark.data.facts import SCHEMA, sharpness
+from fieldmark.data import scan as scan_module
 from fieldmark.data.images import PictureError, decode, examine
-from fieldmark.data.scan import scan, with_facts
+from fieldmark.data.scan import SCHEMA, scan, sharpness, with_facts
 from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
@@ -67,7 +66,7 @@ def data(tmp_path):
 def work(monkeypatch):
     """What is read and what is decoded, by name."""
     done = {"read": [], "decoded": []}
-    read, look = facts_module.content_of, facts_module.examine
+    read, look = scan_module.content_of, scan_module.examine
 
     def noted_read(root, path, row):
         done["read"].append(path)
@@ -77,8 +76,8 @@ def work(monkeypatch):
         done["decoded"].append(Path(name).name)
         return look(content, name)
 
-    monkeypatch.setattr(facts_module, "content_of", noted_read)
-    monkeypatch.setattr(facts_module, "examine", noted_look)
+    monkeypatch.setattr(scan_module, "content_of", noted_read)
+    monkeypatch.setattr(scan_module, "examine", noted_look)
     return done
 
 
@@ -219,7 +218,7 @@ def test_pixels_that_come_with_a_package_are_looked_at_every_time(cache, monkeyp
     samples = Samples(samples.frame.head(2), samples.root)
     scan(samples, cache)
     white = np.full((8, 8, 3), 255, dtype=np.uint8)
-    monkeypatch.setattr(facts_module, "raw_pixels", lambda *place: white)
+    monkeypatch.setattr(scan_module, "raw_pixels", lambda *place: white)
     assert scan(samples, cache)["mean"].to_list() == [255, 255]
 
 
@@ -287,7 +286,7 @@ def test_what_may_have_been_the_fault_of_the_machine_is_not_remembered(data, cac
         raise PictureError(f"{path}: no memory, or no permission", next(kinds))
 
     with monkeypatch.context() as patched:
-        patched.setattr(facts_module, "content_of", refuse)
+        patched.setattr(scan_module, "content_of", refuse)
         assert scan(data, cache)["problem"].null_count() == 0
     assert scan(data, cache)["problem"].null_count() == 3
 

@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import StratifiedGroupKFold
 
-from fieldmark.data.folds import folds
-from fieldmark.data.splits import split
+from fieldmark.data.splits import folds, split
 from fieldmark.data.stratify import Unit, joined, units_of
 from fieldmark.records import Samples
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fieldmark.data.columns import Columns
+from fieldmark.data.cells import Columns
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.data.tables import read_rows
 from fieldmark.errors import DataError

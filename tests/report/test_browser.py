@@ -13,7 +13,7 @@ from report.test_inspect_page import note, page_of, sheet, shot
 from reviews import test_compare_page, test_evaluate_page
 
 from fieldmark.cli.main import run as fieldmark
-from fieldmark.data.finding import Finding
+from fieldmark.data.health import Finding
 from fieldmark.insight.pictures import PairShown
 from fieldmark.report import inspect_page, page
 

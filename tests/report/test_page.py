@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report.conftest import SETTINGS, calibrated, changed, picture_of, with_class
 
-from fieldmark.data.finding import Finding
+from fieldmark.data.health import Finding
 from fieldmark.insight.pictures import PairShown, encoded
 from fieldmark.report.page import RunPage, render
 

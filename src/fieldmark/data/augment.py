@@ -17,6 +17,7 @@ import torch
 from torchvision.transforms.v2 import functional as kernels
 
 from fieldmark.catalog import Catalog
+from fieldmark.data.augment_albumentations import is_pipeline_file, read_pipeline
 from fieldmark.data.changes import (
     Area,
     Augment,
@@ -34,7 +35,6 @@ from fieldmark.data.changes import (
     rotate,
     shift_channels,
 )
-from fieldmark.data.pipelines import is_pipeline_file, read_pipeline
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.records import InputSpec
 
@@ -134,7 +134,7 @@ AUGMENTS = Augments(
         "cifar": (cifar, "turned a little, mirrored, channels shifted, a hole"),
         "contrast": (contrast, "mirrored; contrast, gamma or brightness varied"),
         "nature": (
-            "fieldmark.data.augment_nature:nature",
+            "fieldmark.data.augment_policies:nature",
             "mirrored, turned any way, cropped, a box of noise",
         ),
         "strong": (

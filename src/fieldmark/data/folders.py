@@ -1,15 +1,240 @@
 """Folders of pictures: train, val and test with class folders in them, or class folders only."""
 
+import os
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 import polars as pl
 
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.listing import Listing, shown, split_of
-from fieldmark.data.tree import Tree, join, parent_of
 from fieldmark.errors import DataError, listed
 from fieldmark.records import Samples
+
+# What programs leave behind: thumbnails and other halves of files that are no images of the user's
+NOT_THE_USERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
+# Pictures that are not read. Some begin like a TIFF and are none.
+FOREIGN = [
+    ".heic",
+    ".heif",
+    ".avif",
+    ".jp2",
+    ".j2k",
+    ".jxl",
+    ".ico",
+    ".svg",
+    ".psd",
+    ".tga",
+    ".pcx",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".exr",
+    ".hdr",
+    ".dds",
+    ".eps",
+    ".dng",
+    ".nef",
+    ".cr2",
+    ".cr3",
+    ".arw",
+    ".orf",
+    ".raf",
+    ".rw2",
+    ".pef",
+    ".srw",
+    ".raw",
+]
+HEAD = 16  # bytes of a file that say whether it is a picture
+
+
+@dataclass
+class Tree:
+    """The folders below `root`, each by its path from there ("" for itself, "a/b")."""
+
+    root: Path
+    folders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    pictures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    others: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    foreign: list[str] = field(default_factory=list)  # pictures of formats that are not read
+    hidden: list[str] = field(default_factory=list)
+    not_followed: list[str] = field(default_factory=list)  # links to folders read already
+
+    @cached_property
+    def with_pictures(self) -> frozenset[str]:
+        """Folders below the root that hold a picture, themselves or below."""
+        found: set[str] = set()
+        for folder in self.pictures:
+            while folder and folder not in found:
+                found.add(folder)
+                folder = parent_of(folder)
+        return frozenset(found)
+
+    def inside(self, folder: str) -> list[str]:
+        """Names of the folders in a folder that hold pictures, themselves or below."""
+        names = self.folders.get(folder, ())
+        return [name for name in names if join(folder, name) in self.with_pictures]
+
+    def below(self, folder: str) -> Iterator[str]:
+        """Every picture in a folder and below it: its own first, then folder by folder."""
+        waiting = [folder]
+        while waiting:
+            here = waiting.pop()
+            yield from (join(here, name) for name in self.pictures.get(here, ()))
+            waiting += [join(here, name) for name in reversed(self.folders.get(here, ()))]
+
+    def notes(self) -> Iterator[str]:
+        """What was passed over."""
+        if self.not_followed:
+            yield (
+                "links to folders that are read already, or that lead back up, are not followed: "
+                f"{listed(map(shown, sorted(self.not_followed)), most=5)}"
+            )
+        if self.hidden:
+            names = {PurePosixPath(shown(each)).name for each in self.hidden}
+            what = _counted(len(self.hidden), "hidden file or folder", "hidden files and folders")
+            yield f"{what} passed over: {listed(sorted(names), most=3)}"
+        kinds = Counter(
+            PurePosixPath(name).suffix.lower() or "no suffix"
+            for names in self.others.values()
+            for name in names
+        )
+        if kinds:
+            most = ", ".join(shown(kind) for kind, _ in kinds.most_common(5))
+            yield f"{_counted(kinds.total(), 'file', 'files')} passed over: no pictures ({most})"
+
+
+def walk(root: Path) -> Tree:
+    """Look through a folder, links to folders last and each real folder once.
+
+    Links that lead back up, or to what was read already, are not followed. Raises DataError
+    for a folder that may not be read.
+    """
+    tree, real = Tree(root), os.path.realpath(root)
+    seen: set[str] = set()
+    links = [("", real)]
+    while links:
+        place, target = links.pop(0)
+        if target in seen or (place and _holds(target, real)):
+            tree.not_followed.append(place)
+            continue
+        if place:
+            tree.folders[parent_of(place)].append(PurePosixPath(place).name)
+        links += _walk_real(tree, place, target, seen)
+    for names in (*tree.folders.values(), *tree.pictures.values()):
+        names.sort()
+    return tree
+
+
+def join(folder: str, name: str) -> str:
+    """A path below a folder that may be the root ("")."""
+    return f"{folder}/{name}" if folder else name
+
+
+def parent_of(path: str) -> str:
+    """The folder of a path; "" at the top."""
+    return path.rpartition("/")[0]
+
+
+def _walk_real(tree: Tree, place: str, target: str, seen: set[str]) -> list[tuple[str, str]]:
+    """Add a folder and all real folders below it. -> the links to folders met on the way."""
+    links, waiting = [], [(place, target)]
+    while waiting:
+        here, real = waiting.pop()
+        if real in seen:
+            continue
+        seen.add(real)
+        for entry in _entries(tree.root / here):
+            path = join(here, entry.name)
+            if entry.name.startswith(".") or entry.name in NOT_THE_USERS:
+                tree.hidden.append(path)
+            elif not _is_folder(entry):
+                _add_file(tree, here, entry)
+            elif entry.is_symlink():
+                link = os.path.realpath(entry.path)
+                if _holds(link, real):
+                    tree.not_followed.append(path)
+                else:
+                    links.append((path, link))
+            else:
+                tree.folders[here].append(entry.name)
+                waiting.append((path, str(Path(real, entry.name))))
+    return links
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(
+            f"{shown(str(folder))}: cannot be read ({error.strerror or error}); "
+            "allow it, or take the folder out"
+        ) from error
+
+
+def _add_file(tree: Tree, folder: str, entry: os.DirEntry[str]) -> None:
+    """Sort a file into pictures, pictures of formats that are not read, and others."""
+    suffix = PurePosixPath(entry.name).suffix.lower()
+    if not may_be_file(entry):
+        if entry.is_symlink():
+            tree.not_followed.append(join(folder, entry.name))
+        else:
+            tree.others[folder].append(entry.name)
+    elif suffix in SUFFIXES or _begins_as_picture(entry.path, suffix):
+        tree.pictures[folder].append(entry.name)
+    elif suffix in FOREIGN:
+        tree.foreign.append(join(folder, entry.name))
+    else:
+        tree.others[folder].append(entry.name)
+
+
+def may_be_file(entry: os.DirEntry[str]) -> bool:
+    """A file, or a link to one that is gone; no folder, no link in a circle, no pipe or device.
+
+    To open a pipe could block for ever.
+    """
+    try:
+        return entry.is_file() or (entry.is_symlink() and not Path(entry.path).exists())
+    except OSError:
+        return False
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """A folder, or a link to one; a link in a circle is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _begins_as_picture(path: str, suffix: str) -> bool:
+    """Whether a file without a picture's suffix begins as a picture does."""
+    try:
+        with Path(path).open("rb") as stream:
+            head = stream.read(HEAD)
+    except OSError:
+        return False
+    if head[:4] in (b"II*\0", b"MM\0*"):
+        return suffix not in FOREIGN
+    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")):
+        return True
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    is_bmp = head[:2] == b"BM" and head[6:10] == bytes(4)  # and the size of one of its headers:
+    return is_bmp and len(head) == HEAD and head[14] in (12, 40, 52, 56, 64, 108, 124)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _counted(number: int, one: str, many: str) -> str:
+    return f"1 {one} is" if number == 1 else f"{number} {many} are"
+
 
 TABLES = (".csv", ".tsv", ".parquet")
 

@@ -1,16 +1,48 @@
 """What is wrong with the images, told before training. From the table and the scan, no pixels."""
 
-from collections.abc import Iterator
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
+import numpy as np
 import polars as pl
 
 from fieldmark.data.copies import LEAST_SIDE, Copies
-from fieldmark.data.finding import SEVERITIES, Finding, some
-from fieldmark.data.health_classes import class_findings
-from fieldmark.data.health_copies import copy_findings
 from fieldmark.data.sources import place_name
-from fieldmark.records import Samples
+from fieldmark.errors import counted, listed
+from fieldmark.records import SPLITS, Samples
+
+Group: TypeAlias = pl.DataFrame  # rows that are the same image: at, name, hash, labels, split
+SEVERITIES = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about the images that a person should know before training.
+
+    kind:     a word such as `exact-copies`; those that there are stand in `health.KINDS`.
+    severity: `error` spoils the score or leaves images out, and fails `inspect --strict`;
+              `warning` wants a look; `note` only tells.
+    sentence: what, how many, an example, what to do.
+    files:    all the files in question, or the classes where the finding is about classes.
+    groups:   where it is about copies: the files, those together that are the same image.
+    """
+
+    kind: str
+    severity: str
+    sentence: str
+    files: tuple[str, ...] = ()
+    groups: tuple[tuple[str, ...], ...] = ()
+
+
+def some(names: Sequence[str], one: str, more: str, noun: str = "image") -> str:
+    """How many do what, and which: "2 images are small ('a.jpg' and 'b.jpg')"."""
+    return f"{_number(names, noun)} {one if len(names) == 1 else more} ({listed(names, most=3)})"
+
 
 PROBLEMS = {  # and how a sentence says it, of one file and of several
     "missing": ("is not there", "are not there"),
@@ -48,12 +80,26 @@ LOOKS = {  # how a sentence says it, of one image and of several, and what to do
         "are much smaller than the others",
         "look whether they are thumbnails",
     ),
+    "misnamed": (
+        "is of another format than the suffix says",
+        "are of another format than the suffix says",
+        "the content counts here, but other programs may go by the suffix: rename them",
+    ),
+    "animated": (
+        "has several frames or pages",
+        "have several frames or pages",
+        "the first one is used",
+    ),
 }
 DARK, BRIGHT = 40, 215  # gray levels that three standard deviations from the mean stay beyond
 BLURRED = 40.0  # sharpness: of photos blurred by 2 pixels of 256 nine in ten are below, sharp ones
 # not (4,300 photos: none below 135). And below SOFT of the class's median, or else every photo of
 # clouds, or all that a microscope gives, would be blurred.
 SOFT = 0.05
+FEW = 10  # images of a class: with fewer, val and test hold one or two of them
+LEAST = 2  # one to learn, one to be tested
+UNEVEN = 50  # times as many images in the largest class as in the smallest
+MANY = 10  # images of the class that a single image's label may be a misspelling of
 TINY = 32  # pixels of the shorter side
 
 
@@ -77,7 +123,6 @@ def findings(samples: Samples, facts: pl.DataFrame, copies: Copies) -> list[Find
         *copy_findings(good, copies.alike),
         *class_findings(rows),
         *_looks(good),
-        *_files(good),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
@@ -99,7 +144,7 @@ def _problems(rows: pl.DataFrame, root: str) -> Iterator[Finding]:
 
 
 def _looks(good: pl.DataFrame) -> Iterator[Finding]:
-    """Images that show nothing, or little."""
+    """Images that show nothing, or little, or files that somebody may expect otherwise."""
     mean, contrast, sharp = pl.col("mean"), pl.col("contrast"), pl.col("sharpness")
     usual = sharp.median().over(pl.col("labels").list.first())
     side = pl.min_horizontal("width", "height")
@@ -110,27 +155,245 @@ def _looks(good: pl.DataFrame) -> Iterator[Finding]:
         "blurred": (sharp < pl.min_horizontal(pl.lit(BLURRED), SOFT * usual))
         & ~(dark | bright | (side < LEAST_SIDE)),
         "tiny": (side < TINY) & (side < side.median() / 2),
+        "misnamed": pl.col("misnamed"),
+        "animated": pl.col("frames") > 1,
     }
     for kind, condition in conditions.items():
         names = good.filter(condition)["name"].to_list()
         if names:
             one, more, advice = LOOKS[kind]
-            yield Finding(kind, "warning", f"{some(names, one, more)}; {advice}", tuple(names))
+            yield Finding(kind, KINDS[kind], f"{some(names, one, more)}; {advice}", tuple(names))
 
 
-def _files(good: pl.DataFrame) -> Iterator[Finding]:
-    """What is read, but not as somebody may expect."""
-    odd = good.filter("misnamed")
-    if odd.height:
-        names, than = odd["name"].to_list(), "of another format than the suffix says"
-        yield Finding(
-            "misnamed",
-            "warning",
-            f"{some(names, f'is {than}', f'are {than}')}; the content counts here, but other "
-            "programs may go by the suffix: rename them",
-            tuple(names),
+def copy_findings(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
+    """What stands more than once. Rows with `at`, `name`, `equal`, `near` (Copies), ...
+
+    Only what is equal leaks or conflicts for certain. What seems to be a photo saved again is
+    told apart, and so is what looks alike and is taken for no copy. Copies across splits or
+    labels are told as that, and not once more as copies; an image without a label conflicts
+    with none. alike: of Copies.
+    """
+    given = good["split"].is_not_null().any()
+    side = pl.col("split").fill_null("train") if given else pl.lit("train")
+    good = good.with_columns(side.alias("split"))
+    equal = _groups(good, "equal")
+    across = [group for group in equal if group["split"].n_unique() > 1]
+    conflicting = [group for group in equal if _labels(group).n_unique() > 1]
+    told = {group["equal"][0] for group in [*across, *conflicting]}
+    yield from _leakage(across, "leakage")
+    if conflicting:
+        yield _conflict(conflicting)
+    yield from _inside([group for group in equal if group["equal"][0] not in told], "exact-copies")
+    near = [group.unique("hash", maintain_order=True) for group in _groups(good, "near")]
+    near = [group for group in near if group.height > 1]
+    across = [group for group in near if group["split"].n_unique() > 1]
+    yield from _leakage(across, "near-leakage")
+    yield from _inside([group for group in near if group["split"].n_unique() == 1], "near-copies")
+    yield from _look_alikes(good, alike)
+
+
+def _groups(good: pl.DataFrame, number: str) -> list[Group]:
+    several = good.filter(pl.len().over(number) > 1)
+    return several.partition_by(number, maintain_order=True)
+
+
+def _labels(group: Group) -> pl.Series:
+    """Each row's labels, in order, as one text; rows without a label are left out."""
+    known = group.filter(pl.col("labels").list.len() > 0)
+    return known.select(pl.col("labels").list.sort().list.join("\0")).to_series()
+
+
+def _leakage(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
+    if not groups:
+        return
+    taken = dict.fromkeys(SPLITS, 0)
+    for group in groups:
+        last = max(group["split"], key=SPLITS.index)
+        for side in group["split"]:
+            taken[side] += side != last
+    counts = " and ".join(f"{side} ({number:,})" for side, number in taken.items() if number)
+    again = ", as it seems saved again" * (kind == "near-leakage")
+    unless = "; data.copies=equal keeps them" * (kind == "near-leakage")
+    yield _finding(
+        *(kind, "error", groups),
+        f"{_many(groups, 'image')} in more than one split{again}, e.g. "
+        f"{_each(groups[0], 'split')}; what is learned by heart would count as known: the "
+        f"copies in {counts} are taken out before training{unless}",
+    )
+
+
+def _each(group: Group, column: str, most: int = 3) -> str:
+    """The first image of each value in a column: "'1.jpg' (train) = '2.jpg' (test)"."""
+    first = group.unique(column, maintain_order=True).head(most)
+    return " = ".join(f"'{name}' ({value})" for name, value in first.select("name", column).rows())
+
+
+def _conflict(groups: Sequence[Group]) -> Finding:
+    known = groups[0].filter(pl.col("labels").list.len() > 0)
+    shown = _each(known.with_columns(pl.col("labels").list.join(", ")), "labels", most=2)
+    return _finding(
+        *("conflicting-labels", "error", groups),
+        f"{_many(groups, 'image')} under different labels, e.g. {shown}; keep the copies whose "
+        "labels are right",
+    )
+
+
+def _inside(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
+    if groups:
+        shown = " = ".join(f"'{name}'" for name in groups[0]["name"].head(2))
+        word = "image" if kind == "exact-copies" else "photo"
+        yield _finding(
+            *(kind, "warning", groups),
+            f"{_many(groups, word)} more than once, e.g. {shown}; they weigh more than others, "
+            "and a split that is drawn keeps them on one side: take out what is too much",
         )
-    several = good.filter(pl.col("frames") > 1)["name"].to_list()
-    if several:
-        words = some(several, "has several frames or pages", "have several frames or pages")
-        yield Finding("animated", "note", f"{words}; the first one is used", tuple(several))
+
+
+def _look_alikes(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
+    """Images that look like one another and are taken for no copies, each with the first such."""
+    about = good.with_columns(pl.col("at").cast(pl.Int64)).filter(pl.col("at").is_in(alike.ravel()))
+    about = about.select("at", "name", "near", labels=pl.col("labels").list.sort().list.join(", "))
+    pairs = pl.DataFrame(alike, {"at": pl.Int64, "other": pl.Int64}, orient="row")
+    pairs = pairs.join(about, on="at").join(about, left_on="other", right_on="at", suffix="_other")
+    pairs = pairs.filter(pl.col("near") != pl.col("near_other"))
+    if not pairs.height:
+        return
+    differ = (pl.col("labels") != pl.col("labels_other")) & (pl.col("labels") != "")
+    pairs = pairs.with_columns(differ=differ & (pl.col("labels_other") != ""))
+    pairs = pairs.sort("differ", descending=True, maintain_order=True)
+    names = [*pairs["name"], *pairs["name_other"]]
+    shown = pairs.unique("at", keep="first", maintain_order=True)
+    one, other, mine, theirs = shown.select("name", "name_other", "labels", "labels_other").row(0)
+    two = f"'{one}' ({mine}) and '{other}' ({theirs})" if mine else f"'{one}' and '{other}'"
+    yield Finding(
+        "look-alikes",
+        "warning" if pairs["differ"].any() else "note",
+        f"{len(set(names)):,} images look like others and are taken for no copies, e.g. {two}; so "
+        "it is with a fixed camera or parts of one kind: where one is the other saved again, take "
+        "it out",
+        tuple(dict.fromkeys(names)),
+        tuple(shown.select("name", "name_other").rows()),
+    )
+
+
+def _many(groups: Sequence[Group], noun: str) -> str:
+    return f"{_number(groups, noun)} {'stands' if len(groups) == 1 else 'stand'}"
+
+
+def _number(things: Sequence[object], noun: str) -> str:
+    return f"{len(things):,}{counted(len(things), noun).removeprefix(str(len(things)))}"
+
+
+def _finding(kind: str, severity: str, groups: Sequence[Group], sentence: str) -> Finding:
+    names = tuple(tuple(group["name"].to_list()) for group in groups)
+    return Finding(
+        kind, severity, sentence, tuple(name for group in names for name in group), names
+    )
+
+
+def class_findings(rows: pl.DataFrame) -> Iterator[Finding]:
+    """What is wrong with the classes. `rows`: labels, split and problem of every listed image.
+
+    A class counts though none of its images can be read. Without any label there are none.
+    """
+    each = rows.select("labels", "split", good=pl.col("problem").is_null()).explode("labels")
+    each = each.drop_nulls("labels").group_by("labels", "split").agg(pl.col("good").sum())
+    counts: dict[str, dict[str | None, int]] = defaultdict(dict)
+    for label, split, number in each.sort("labels").iter_rows():
+        counts[label][split] = number
+    if not counts:
+        return
+    sizes = {label: sum(by_split.values()) for label, by_split in counts.items()}
+    if len(sizes) == 1:
+        words = f"there is only the class {listed(sizes)}; a classifier needs at least two"
+        yield Finding("one-class", "error", words, tuple(sizes))
+    yield from _few_images(sizes)
+    yield from _missing(counts)
+    yield from _spelling(sizes)
+    yield from _imbalance(sizes)
+
+
+def _few_images(sizes: Mapping[str, int]) -> Iterator[Finding]:
+    none = [label for label, size in sizes.items() if size < LEAST]
+    few = [label for label, size in sizes.items() if LEAST <= size < FEW]
+    for severity, labels, most in (("error", none, LEAST), ("warning", few, FEW)):
+        if labels:
+            words = f"fewer than {most} images"
+            yield Finding(
+                "few-images",
+                severity,
+                f"{some(labels, f'has {words}', f'have {words}', 'class')}; "
+                "add images, or merge the class with another",
+                tuple(labels),
+            )
+
+
+def _missing(counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[Finding]:
+    """Classes that a given split lacks: not learned where it is train, else not judged."""
+    present = {split for by_split in counts.values() for split in by_split}
+    for split in (split for split in SPLITS if split in present and len(present) > 1):
+        labels = [label for label, by_split in counts.items() if not by_split.get(split)]
+        if labels:
+            words = some(labels, f"has no image in {split}", f"have no image in {split}", "class")
+            then = "cannot be learned" if split == "train" else "cannot be judged there"
+            yield Finding(
+                "class-missing-in-split",
+                "error" if split == "train" else "warning",
+                f"{words} and {then}; add images, or take the class out",
+                tuple(labels),
+            )
+
+
+def _spelling(sizes: Mapping[str, int]) -> Iterator[Finding]:
+    """Labels that differ in case, spaces or accents' coding alone, or are likely misspelt."""
+    alike: dict[str, list[str]] = defaultdict(list)
+    plain = {label: _plain(label) for label in sizes}
+    for label in sizes:
+        alike[plain[label]].append(label)
+    groups = [tuple(labels) for labels in alike.values() if len(labels) > 1]
+    large = [label for label, size in sizes.items() if size >= MANY]
+    for label in (label for label, size in sizes.items() if size == 1):
+        near = [other for other in large if _is_misspelt(plain[label], plain[other])]
+        groups += [(other, label) for other in near]
+    if groups:
+        first = " and ".join(f"'{label}' ({sizes[label]:,})" for label in groups[0])
+        others = f", and so are {len(groups) - 1} more" if len(groups) > 1 else ""
+        yield Finding(
+            "label-spelling",
+            "warning",
+            f"the labels {first} are spelt nearly alike{others}; where they mean the same class, "
+            "spell them alike",
+            tuple(dict.fromkeys(label for group in groups for label in group)),
+            tuple(groups),
+        )
+
+
+def _plain(label: str) -> str:
+    """A label without what is easily typed in two ways: "Black_bear " -> "black bear"."""
+    folded = unicodedata.normalize("NFKC", label).casefold()
+    return " ".join(re.split(r"[\s_-]+", folded.strip(" \t\r\n_-")))
+
+
+def _is_misspelt(label: str, known: str) -> bool:
+    """Whether one letter was changed, left out, added, or exchanged with the next; not a digit."""
+    without_digits = [re.sub(r"\d", "", name) for name in (label, known)]
+    if min(len(label), len(known)) < 3 or without_digits[0] == without_digits[1]:
+        return False
+    differing = (at for at, (a, b) in enumerate(zip(label, known, strict=False)) if a != b)
+    start = next(differing, min(len(label), len(known)))
+    mine, theirs = label[start:], known[start:]
+    exchanged = mine[:2] == theirs[:2][::-1] and mine[2:] == theirs[2:]
+    return exchanged or mine[1:] in (theirs, theirs[1:]) or mine == theirs[1:]
+
+
+def _imbalance(sizes: Mapping[str, int]) -> Iterator[Finding]:
+    readable = [label for label, size in sizes.items() if size]
+    small, large = (choose(readable, key=sizes.get, default="") for choose in (min, max))
+    if readable and sizes[large] > UNEVEN * sizes[small]:
+        yield Finding(
+            "imbalance",
+            "note",
+            f"the classes are uneven: '{large}' has {sizes[large]:,} images, '{small}' "
+            f"{sizes[small]:,}; look at macro F1 rather than accuracy",
+            (small, large),
+        )

@@ -10,11 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from fieldmark.data.batch_augment import BatchAugment, Draws
-from fieldmark.data.batch_changes import sent
-from fieldmark.data.loader import Batch, Keys, Sampling
+from fieldmark.data.batch_augment import BatchAugment, Draws, sent
+from fieldmark.data.loader import Batch, Keys, Sampling, Tally
 from fieldmark.data.stored import Stored, decoded
-from fieldmark.data.tally import Tally
 from fieldmark.records import InputSpec, Samples
 
 MOST_SIDE = 64  # pixels; larger images come fast enough one by one

@@ -11,10 +11,9 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.columns import Columns
+from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
-from fieldmark.data.finding import Finding
-from fieldmark.data.health import findings
+from fieldmark.data.health import Finding, findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing

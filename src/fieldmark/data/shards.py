@@ -1,20 +1,260 @@
-"""Parquet files that carry the pictures themselves, in the layout of Hugging Face's datasets."""
+"""Parquet files that carry the pictures themselves, in the layout of Hugging Face's datasets.
 
+A file's pictures are copied once into one flat file of the cache, which is then mapped into
+memory, so that all processes share it; without a cache they are held in memory, which forked
+workers share as well. So polars never enters one. The flat file: the bytes of all pictures; where
+each begins and the last ends (N + 1 numbers); N. The numbers are int64.
+"""
+
+import io
+import json
+import os
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO
 
+import numpy as np
 import polars as pl
 
-from fieldmark.data.cells import sample_columns
-from fieldmark.data.class_names import LABELS, named, names_beside, names_in_schema
-from fieldmark.data.columns import Columns, find_columns, own_columns
+from fieldmark.cache import address, open_cache
+from fieldmark.data.cells import Columns, find_columns, own_columns, sample_columns
 from fieldmark.data.listing import Listing, split_of
-from fieldmark.data.packs import picture_column, picture_columns, read_schema, reading_parquet
 from fieldmark.errors import DataError, listed
 from fieldmark.records import Samples
+
+NUMBER = np.dtype("<i8")
+AT_ONCE = 64_000_000  # bytes of a Parquet file that are in memory while it is copied
+USUAL = ("image", "img", "picture", "photo")  # where several columns hold pictures
+
+
+@dataclass(frozen=True)
+class Pack:
+    """content: (bytes,) uint8; starts: (N + 1,) int64."""
+
+    content: np.ndarray
+    starts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    def row(self, row: int) -> bytes:
+        """One picture's bytes; none where the cell is empty."""
+        return self.content[self.starts[row] : self.starts[row + 1]].tobytes()
+
+
+Stamp = tuple[int, int]  # size and time of change of the Parquet file
+_open: dict[str, tuple[Stamp, Pack]] = {}
+_opening = threading.Lock()
+_home = os.getpid()  # of the process that imported this: a forked one has another
+
+
+def content_of_row(path: Path, row: int) -> bytes:
+    """The bytes of the picture in a row of a Parquet file. Raises DataError."""
+    pack = open_pack(path)
+    if not 0 <= row < len(pack):
+        raise DataError(f"{path}: has no row {row}, only {len(pack)} rows; list the images anew")
+    return pack.row(row)
+
+
+def open_pack(path: Path) -> Pack:
+    """The pictures of a Parquet file, opened once a process and file. Raises DataError.
+
+    In a forked process it must be open already, or in the cache.
+    """
+    stamp = _stamp(path)
+    known = _open.get(str(path))
+    if known is not None and known[0] == stamp:
+        return known[1]
+    with _opening:
+        known = _open.get(str(path))
+        if known is None or known[0] != stamp:
+            known = _open[str(path)] = (stamp, _pack(path, stamp))
+        return known[1]
+
+
+def picture_columns(schema: pl.Schema) -> list[str]:
+    """The columns that hold the bytes of pictures: Binary, or a struct with a part `bytes`."""
+    return [name for name, kind in schema.items() if kind == pl.Binary or _is_struct(kind)]
+
+
+def picture_column(path: Path) -> str:
+    """The one column of pictures of a Parquet file. Raises DataError."""
+    columns = picture_columns(read_schema(path))
+    usual = [name for wanted in USUAL for name in columns if name.casefold() == wanted]
+    if len(columns) > 1 and not usual:
+        raise DataError(
+            f"{path}: several columns hold pictures, {listed(columns)}; name the one that is meant "
+            "'image'"
+        )
+    if not columns:
+        raise DataError(f"{path}: no column holds pictures (bytes)")
+    return (usual or columns)[0]
+
+
+def read_schema(path: Path) -> pl.Schema:
+    """The columns of a Parquet file. Raises DataError."""
+    with reading_parquet(path):
+        return pl.Schema(pl.read_parquet_schema(path))
+
+
+@contextmanager
+def reading_parquet(path: Path) -> Iterator[None]:
+    """Turn what polars raises about a damaged file into a DataError of one sentence."""
+    try:
+        yield
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(
+            f"{path}: cannot be read as Parquet ({reason}); copy it anew or take it out"
+        ) from error
+
+
+def _is_struct(kind: pl.DataType) -> bool:
+    return isinstance(kind, pl.Struct) and any(
+        part.name == "bytes" and part.dtype == pl.Binary for part in kind.fields
+    )
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        about = path.stat()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return about.st_size, about.st_mtime_ns
+
+
+def _pack(path: Path, stamp: Stamp) -> Pack:
+    cache, key = open_cache(), address("bytes", os.path.realpath(path), *stamp)
+    kept = cache.get("bytes", key)
+    pack = _mapped(kept) if kept else None
+    if pack is not None:
+        return pack
+    if os.getpid() != _home:
+        raise DataError(
+            f"{path}: changed, or was not opened before the loading processes began; start again, "
+            "or set run.workers=0"
+        )
+    kept = cache.put("bytes", key, lambda draft: _write(draft, path))
+    pack = _mapped(kept) if kept else None
+    return pack or _in_memory(path)
+
+
+def _mapped(kept: Path) -> Pack | None:
+    """A flat file as it lies on the disk; None where it is not whole, or was just deleted."""
+    with suppress(OSError, ValueError):
+        content = np.memmap(kept, np.uint8, "r")
+        count = int(content[-NUMBER.itemsize :].view(NUMBER)[0])
+        tail = NUMBER.itemsize * (count + 2)
+        starts = np.frombuffer(content[-tail:].tobytes(), NUMBER)[:-1]
+        if len(content) == starts[-1] + tail:
+            return Pack(content, starts)
+    return None
+
+
+def _in_memory(path: Path) -> Pack:
+    stream = io.BytesIO()
+    sizes = _copy(path, stream)
+    return Pack(np.frombuffer(stream.getbuffer(), np.uint8), _starts(sizes))
+
+
+def _write(draft: Path, path: Path) -> None:
+    with draft.open("wb") as stream:
+        sizes = _copy(path, stream)
+        stream.write(_starts(sizes).tobytes())
+        stream.write(np.array([len(sizes)], NUMBER).tobytes())
+
+
+def _copy(path: Path, stream: BinaryIO) -> list[int]:
+    """Write all pictures of a Parquet file one behind the other. -> the size of each"""
+    return [stream.write(picture) for picture in _pictures(path)]
+
+
+def _starts(sizes: list[int]) -> np.ndarray:
+    return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(NUMBER)
+
+
+def _pictures(path: Path) -> Iterator[bytes]:
+    """The bytes in each row, a part of the file in memory at a time."""
+    name = picture_column(path)
+    column = pl.col(name)
+    if read_schema(path)[name] != pl.Binary:
+        column = column.struct.field("bytes")
+    with reading_parquet(path):
+        table = pl.scan_parquet(path)
+        count = int(table.select(pl.len()).collect().item())
+        step = max(1, count * AT_ONCE // max(path.stat().st_size, 1))
+        for start in range(0, count, step):
+            part = table.slice(start, step).select(column).collect().to_series()
+            yield from (picture or b"" for picture in part)
+
+
+LABELS = "labels.json"
+
+Names = dict[str, list[str]]
+
+
+def names_in_schema(path: Path) -> Names:
+    """The names of classes in order, for each column that has some (Hugging Face's ClassLabel)."""
+    try:
+        about = json.loads(pl.read_parquet_metadata(path).get("huggingface", "{}"))
+        features = dict(about["info"]["features"])
+    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+        return {}
+    found = {column: _names(feature) for column, feature in features.items()}
+    return {column: names for column, names in found.items() if names}
+
+
+def names_beside(path: Path, root: Path) -> list[str] | None:
+    """The names in labels.json beside a file or at the root; None where there is none.
+
+    It is a list, or {name: number}, or {number: name}. Raises DataError.
+    """
+    for place in (path.parent / LABELS, root / LABELS):
+        if not place.is_file():
+            continue
+        try:
+            return _in_order(json.loads(place.read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DataError(
+                f'{place}: should hold the names of the classes in order: ["cat", "dog"]'
+            ) from error
+    return None
+
+
+def named(labels: list[str], names: list[str] | None) -> list[str]:
+    """Numbers as the names of their classes; one that can have none, such as -1, is no label."""
+    numbers = [int(label) for label in labels]
+    if names is None:
+        return [str(number) for number in numbers if number >= 0]
+    return [names[number] for number in numbers if 0 <= number < len(names)]
+
+
+def _names(feature: Any) -> list[str]:
+    """The names of a ClassLabel, or of a list of such."""
+    if isinstance(feature, list):
+        return _names(feature[0]) if feature else []
+    if not isinstance(feature, dict):
+        return []
+    names = feature.get("names")
+    return (
+        [str(name) for name in names] if isinstance(names, list) else _names(feature.get("feature"))
+    )
+
+
+def _in_order(found: Any) -> list[str]:
+    if isinstance(found, list):
+        return [str(name) for name in found]
+    if all(str(key).isdigit() for key in found):
+        by_number = {int(key): str(name) for key, name in found.items()}
+    else:
+        by_number = {int(number): str(name) for name, number in found.items()}
+    return [by_number[number] for number in range(len(by_number))]
+
 
 NUMBERED = re.compile(r"(.*?)-(\d+)-of-(\d+)\.parquet")
 

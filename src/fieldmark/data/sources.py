@@ -6,15 +6,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fieldmark.data import cifar, packs
-from fieldmark.data.built_in import BUILT_IN, digit
-from fieldmark.data.columns import Columns
-from fieldmark.data.folders import has_classes, read_folder
+from fieldmark.data.built_in import BUILT_IN, bitmap, digit
+from fieldmark.data.cells import Columns
+from fieldmark.data.folders import has_classes, read_folder, walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
 from fieldmark.data.listing import Listing, join_test, with_class_notes, with_roles
-from fieldmark.data.shards import find_shards, holds_pictures, read_shards
+from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import PARQUET, TABLES, read_table
-from fieldmark.data.tree import walk
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
 
@@ -67,8 +65,8 @@ def content_of(root: str, path: str, row: int | None) -> bytes:
     if pixels is not None:
         return pixels.tobytes()
     if path.lower().endswith(PARQUET):
-        return packs.content_of_row(Path(root, path), row)
-    return cifar.bitmap(Path(root, path), row)
+        return content_of_row(Path(root, path), row)
+    return bitmap(Path(root, path), row)
 
 
 def raw_pixels(path: str, row: int | None) -> np.ndarray | None:

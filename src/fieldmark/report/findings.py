@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.data.finding import SEVERITIES, Finding
+from fieldmark.data.health import SEVERITIES, Finding
 from fieldmark.report.thumbs import thumb
 from fieldmark.report.words import count
 

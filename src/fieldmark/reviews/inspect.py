@@ -14,8 +14,7 @@ import polars as pl
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.copies import find_copies
-from fieldmark.data.finding import SEVERITIES, Finding
-from fieldmark.data.health import findings
+from fieldmark.data.health import SEVERITIES, Finding, findings
 from fieldmark.data.intake import list_and_scan
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels

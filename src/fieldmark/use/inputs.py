@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fieldmark.data.folders import Tree, walk
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.listing import shown
-from fieldmark.data.tree import Tree, walk
 from fieldmark.errors import DataError, counted, listed
 
 Given = str | Path | Content
