@@ -24,6 +24,7 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
+COMMAND = "# repeat: "  # begins the first line of settings.yaml
 TRACKERS = ("tensorboard", "wandb")  # folders that trackers write in, also after the run is done
 
 
@@ -132,6 +133,11 @@ class RunDir:
             raise RunError(
                 f"{self.settings}: cannot be read ({error}); copy the run again"
             ) from error
+
+    def read_command(self) -> str:
+        """What made the run, from the first line of settings.yaml; "" where it is not there."""
+        first = self.settings.read_text(encoding="utf-8").partition("\n")[0]
+        return first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
 
     def read_history(self) -> list[dict[str, float]]:
         """The epochs of history.csv, nan where a cell is empty; [] where there is none.

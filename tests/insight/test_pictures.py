@@ -66,6 +66,13 @@ def test_an_image_that_is_gone_is_left_out_and_noted_once(root):
     assert "a.jpg" in note
 
 
+def test_of_many_that_cannot_be_read_one_is_named_and_the_others_are_counted(root):
+    for path in LOGITS:
+        (root / path).unlink()
+    (note,) = galleries(*tables(root)).notes
+    assert note.endswith(f"; nor are {len(LOGITS) - 1} more")
+
+
 def test_each_image_is_read_once_however_often_it_is_shown(root, monkeypatch):
     read: list[str] = []
     plain = pictures.read_pixels

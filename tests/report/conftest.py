@@ -143,7 +143,6 @@ def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> Run
         "seconds": 83.2,
         "finished": "2026-03-01T14:05:09",
         "versions": {"fieldmark": "0.1.0"},
-        "command": "fieldmark train digits --model small",
         "best_epoch": 4,
         "parameters": 38_282,
         "trained": 38_282,
@@ -155,6 +154,7 @@ def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> Run
     pictures |= {name: given.pop(name) for name in list(given) if name in pictures}
     facts: dict[str, Any] = {
         "title": "digits-small-1",
+        "command": "fieldmark train digits --model small",
         "settings": SETTINGS,
         "metrics": metrics,
         "history": history_of(5),

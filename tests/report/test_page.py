@@ -1,4 +1,5 @@
 import os
+import re
 import subprocess
 import sys
 import time
@@ -96,10 +97,10 @@ def test_class_names_are_escaped_wherever_they_stand(make_page, picture, count):
     page = make_page(
         names,
         title=NASTY,
+        command=NASTY,
         about={
             "ending": NASTY,
             "whole": False,
-            "command": NASTY,
             "versions": {NASTY: NASTY},
         },
         settings=SETTINGS.replace("digits", f"'{NASTY}'").replace("small", f"'{NASTY}'"),
@@ -355,6 +356,21 @@ def test_a_hundred_classes_are_drawn_fast_and_small(make_page):
     html = render(page)
     assert time.perf_counter() - start < 2
     assert len(html.encode()) < 500_000
+
+
+def test_a_thousand_classes_are_drawn_fast_and_their_worst_hundred_in_a_table(make_page):
+    names = tuple(f"class {k:03}" for k in range(1000))
+    page = make_page(names, counts={"train": 2, "val": 1, "test": 1})
+    page = with_class(page, "class 700", {"f1": 0.1})
+    start = time.process_time()
+    html = render(page)
+    assert time.process_time() - start < 5
+    assert len(html.encode()) < 1_000_000
+    table = html[html.index('id="classes"') :]
+    table = table[: table.index("</table>")]
+    assert "The 100 classes of 1,000 with the lowest F1, the lowest first" in table
+    rows = re.findall(r'<th scope="row"><bdi>([^<]+)', table)
+    assert (len(rows), rows[0]) == (100, "class 700")
 
 
 def test_a_page_reaches_neither_pyplot_nor_torch():

@@ -80,7 +80,7 @@ def galleries(predictions: Predictions, samples: Samples, *, temperature: float 
         mistakes=album.pictures(surest_mistakes(predictions, temperature=temperature)),
         hits=album.pictures(least_sure_hits(predictions, temperature=temperature)),
         pairs=tuple(pair for pair in pairs if pair.taken),
-        notes=tuple(f"not shown among the pictures: {error}" for error in album.lost.values()),
+        notes=album.notes(),
     )
 
 
@@ -112,6 +112,12 @@ class _Album:
                     )
                 )
         return tuple(found)
+
+    def notes(self) -> tuple[str, ...]:
+        """What to say of images that could not be read: how many, and one of them."""
+        errors = [*self.lost.values()]
+        more = f"; nor are {len(errors) - 1:,} more" if errors[1:] else ""
+        return tuple(f"not shown among the pictures: {error}{more}" for error in errors[:1])
 
     def _make(self, place: Place) -> None:
         if place in self.made or place in self.lost:

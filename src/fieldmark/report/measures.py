@@ -14,6 +14,7 @@ from fieldmark.report.thumbs import Thumb
 from fieldmark.report.words import defined
 
 TABLE_MOST = 30  # classes; above, the confusion matrix is a picture
+ROWS_MOST = 100  # classes; above, the table of classes has those that are recognised worst
 WIDE_NAME = 12  # letters; longer names wrap, and their column stays in sight on a phone
 NONE = Figures(0, {})  # of what was not measured
 
@@ -36,6 +37,7 @@ def measured(
         "all_figures": {name: row for name, row in METRICS.items() if defined(its[name])},
         "bars": [k for k, row in METRICS.items() if row.is_share or isinstance(row.of, OfAreas)],
         "bounded": any(row.intervals for row in its.per_class.values()),
+        "class_rows": _rows(classes, its),
         "class_figures": _class_figures(its),
         "confusion": _confusion(classes, its),
         "wide_names": max(map(len, classes), default=0) > WIDE_NAME,
@@ -49,6 +51,15 @@ def dots_of(figures: Figures) -> Dots | None:
         return None
     right = round(figures.n * accuracy)
     return dots(right, figures.n - right)
+
+
+def _rows(classes: Sequence[str], figures: Figures) -> Sequence[str]:
+    """The classes of the table: all, or of too many those with the lowest F1, the lowest first."""
+    if len(classes) <= ROWS_MOST:
+        return classes
+    f1 = {name: row["f1"] for name, row in figures.per_class.items()}
+    known = [name for name, value in f1.items() if defined(value)]
+    return sorted(known, key=lambda name: f1[name] or 0.0)[:ROWS_MOST]
 
 
 def _class_figures(figures: Figures) -> dict[str, ClassMetric]:

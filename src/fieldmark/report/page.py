@@ -31,7 +31,8 @@ class RunPage:
     """What a run's page is drawn from. What is missing is shown as an en dash or left out."""
 
     title: str
-    settings: str  # settings.yaml, below its first line
+    command: str  # that repeats the run
+    settings: str  # the text of settings.yaml
     metrics: Metrics
     history: list[dict[str, float]]  # the rows of history.csv
     data: Dataset
@@ -63,7 +64,8 @@ def read_page(run: RunDir) -> RunPage:
     shown = predictions.of_split("test" if "test" in metrics.sides else "val")
     return RunPage(
         title=run.name,
-        settings=run.settings.read_text(encoding="utf-8").partition("\n")[2],
+        command=run.read_command(),
+        settings=run.settings.read_text(encoding="utf-8"),
         metrics=metrics,
         history=run.read_history(),
         data=data,
@@ -110,7 +112,7 @@ def render(page: RunPage) -> str:
         "found_words": found_words(data.findings),
         "timing": timing,
         "spent": _spent(timing),
-        "typed": about.command,
+        "typed": page.command,
         "settings_text": page.settings,
         "about": about_words(texts, seconds="Training"),
     }

@@ -16,8 +16,6 @@ from fieldmark.settings.texts import to_yaml
 from fieldmark.settings.tree import TrainSettings
 from fieldmark.stopping import undoing
 
-COMMAND = "# repeat: "  # the first line of settings.yaml
-
 
 def new_folder(prepared: Prepared) -> RunDir:
     """A run folder, named after data and network where it is given no name. Raises DiskError."""
@@ -30,7 +28,7 @@ def new_folder(prepared: Prepared) -> RunDir:
 def write_settings(run: RunDir, prepared: Prepared, command: str) -> None:
     """settings.yaml: the command in its first line, then every setting."""
     line = " ".join(command.splitlines())
-    write_text(run.settings, f"{COMMAND}{line}\n{to_yaml(prepared.settings)}")
+    write_text(run.settings, f"{rundir.COMMAND}{line}\n{to_yaml(prepared.settings)}")
 
 
 def refuse_full_disk(prepared: Prepared) -> None:

@@ -15,7 +15,7 @@ from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
-from fieldmark.runs.folder import COMMAND, guarded, write_settings
+from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
 from fieldmark.runs.training import kind_of
 from fieldmark.settings.layers import Layer, Resolved, read
@@ -83,13 +83,11 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
             f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --workers and "
             "--device can); start a new run with --config"
         )
-    first, _, _ = run.settings.read_text(encoding="utf-8").partition("\n")
     layers = [read_file(run.settings), changes]
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
-    command = first.removeprefix(COMMAND) if first.startswith(COMMAND) else ""
     checks = partial(check, weights=False, trackers=False)
-    return read(layers, [checks]), command or f"fieldmark train --config {run.settings}"
+    return read(layers, [checks]), run.read_command() or f"fieldmark train --config {run.settings}"
 
 
 def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
