@@ -131,28 +131,6 @@ def test_without_a_test_set_val_is_for_validation_and_test_is_not_used(tmp_path)
     )
 
 
-def test_a_class_that_a_split_lacks_is_said(tmp_path):
-    put(tmp_path, "train/cat/1.jpg", "train/dog/1.jpg", "train/fox/1.jpg")
-    put(tmp_path, "val/cat/1.jpg", "val/dog/1.jpg", "val/emu/1.jpg")
-    put(tmp_path, "test/cat/1.jpg", "test/dog/1.jpg", "test/emu/1.jpg", "test/fox/1.jpg")
-    listing = read_listing(str(tmp_path))
-    assert listing.samples.classes == ("cat", "dog", "emu", "fox")
-    assert listing.notes == (
-        "'emu' has no image in train: it cannot be learned",
-        "'fox' has no image in val",
-    )
-
-
-def test_names_that_differ_only_in_case_stay_apart_and_are_both_named(tmp_path):
-    put(tmp_path, "train/Dog/1.jpg", "train/dog/1.jpg", "train/cat/1.jpg")
-    listing = read_listing(str(tmp_path))
-    assert listing.samples.classes == ("Dog", "cat", "dog")
-    assert listing.notes == (
-        "the classes 'Dog' and 'dog' differ only in case and stay apart; rename one where they "
-        "mean the same",
-    )
-
-
 def test_what_is_hidden_or_no_picture_is_passed_over_and_counted(tmp_path):
     put(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/.DS_Store", ".git/x.jpg", "dog/._1.jpg")
     put(tmp_path, "__MACOSX/cat/1.jpg", "cat/@eaDir/1.jpg", "cat/a.txt", "dog/b.txt", "dog/c.xml")

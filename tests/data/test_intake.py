@@ -188,6 +188,32 @@ def test_odd_files_are_refused_alike_by_training_and_prediction(photos, tmp_path
     assert failed == shown - used
 
 
+def test_a_class_that_a_side_lacks_is_told_once(photos):
+    lacking = {"train": "blue", "val": "green", "test": "none"}
+    rows = [
+        {"file": f"{name}/{k:02}.png", "label": name, "split": side}
+        for k, side in enumerate(("train", "train", "val", "test"))
+        for name in ("blue", "green", "red")
+        if lacking[side] != name
+    ]
+    pl.DataFrame(rows).write_csv(photos / "labels.csv")
+    notes = take_in(DataSettings(source=str(photos / "labels.csv")), QUIET).notes
+    assert [note for note in notes if "no image" in note] == [
+        "'blue' has no image in train and cannot be learned",
+        "'green' has no image in val",
+    ]
+
+
+def test_names_that_differ_only_in_case_stay_apart_and_are_told_once(photos):
+    (photos / "blue").rename(photos / "Red")
+    data = take_in(DataSettings(source=str(photos)), QUIET)
+    assert data.classes == ("Red", "green", "red")
+    assert [note for note in data.notes if "'red'" in note] == [
+        "the labels 'Red' (12) and 'red' (12) are spelt nearly alike; where they mean the same "
+        "class, spell them alike"
+    ]
+
+
 def test_images_that_changed_or_vanished_are_named(photos):
     data = take_in(DataSettings(source=str(photos)), QUIET)
     assert changed_images(data.samples) == []

@@ -169,7 +169,7 @@ def test_a_split_column_gives_the_splits(table):
     )
     listing = read_listing(source)
     assert [split for _, _, split in rows_of(listing)] == ["train", "train", "val", "test"]
-    assert listing.notes == ("'b' has no image in val", "'b' has no image in test")
+    assert listing.notes == ()
     assert read_listing(source, test="none").notes[:2] == (
         "the split 'test' is not used (data.test=none)",
         "the split 'val' is the validation set (data.test=none)",

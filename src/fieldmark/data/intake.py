@@ -13,7 +13,7 @@ from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
-from fieldmark.data.health import Finding, findings
+from fieldmark.data.health import PROBLEMS, Finding, findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
@@ -207,19 +207,21 @@ def left_out_notes(left_out: dict[str, str]) -> list[str]:
 
 def health_notes(found: Sequence[Finding]) -> list[str]:
     """The findings that may spoil a score, but those that are told in words of their own."""
-    own = ("unreadable", "truncated", "zero-byte", "bomb", "missing", "leakage", "near-leakage")
-    return [each.sentence for each in found if each.severity == "error" and each.kind not in own]
+    own = {*PROBLEMS, "leakage", "near-leakage", "class-missing-in-split"}
+    spoils = [each for each in found if each.severity == "error" or each.kind == "label-spelling"]
+    return [each.sentence for each in spoils if each.kind not in own]
 
 
 def lacking_notes(samples: Samples) -> list[str]:
-    """Classes that a side has no image of."""
+    """Classes that a side has no image of, given or drawn."""
     notes = []
     counts = samples.counts()
     for side in SPLITS:
         lacking = [name for name, by_side in counts.items() if not by_side[side]]
         if lacking and len(lacking) < len(counts):
             words = "have no image" if len(lacking) > 1 else "has no image"
-            notes.append(f"{listed(lacking)} {words} in {side}")
+            then = " and cannot be learned" if side == "train" else ""
+            notes.append(f"{listed(lacking)} {words} in {side}{then}")
     return notes
 
 

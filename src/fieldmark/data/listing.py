@@ -1,8 +1,6 @@
 """What images a source has, before any is opened, and what its splits are for."""
 
 import os
-from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -106,11 +104,6 @@ def join_test(listing: Listing, test: Listing) -> Listing:
     )
 
 
-def with_class_notes(listing: Listing) -> Listing:
-    """Say which classes differ only in case, and which a split lacks."""
-    return replace(listing, notes=(*listing.notes, *_class_notes(listing.samples)))
-
-
 def shown(path: str) -> str:
     """A path as it can be printed: bytes that are no UTF-8 as \\udcXX."""
     return path.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -142,23 +135,3 @@ def _moved(frame: pl.DataFrame, root: str, new_root: str) -> pl.DataFrame:
     """The same images with their paths seen from a folder above."""
     way = Path(os.path.relpath(root, new_root)).as_posix()
     return frame if way == "." else frame.with_columns(pl.format(f"{way}/{{}}", "path"))
-
-
-def _class_notes(samples: Samples) -> Iterator[str]:
-    alike = defaultdict(list)
-    for label in samples.classes:
-        alike[label.casefold()].append(label)
-    for names in alike.values():
-        if len(names) > 1:
-            yield (
-                f"the classes {listed(names)} differ only in case and stay apart; rename one where "
-                "they mean the same"
-            )
-    counts = samples.counts()
-    present = [side for side in SPLITS if len(samples.rows(side))]
-    for side in present if len(present) > 1 else ():
-        lacking = [label for label, by_side in counts.items() if not by_side[side]]
-        if lacking:
-            have = "has" if len(lacking) == 1 else "have"
-            then = ": it cannot be learned" if side == "train" else ""
-            yield f"{listed(lacking)} {have} no image in {side}{then}"

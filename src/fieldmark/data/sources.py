@@ -10,7 +10,7 @@ from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import has_classes, read_folder, walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
-from fieldmark.data.listing import Listing, join_test, with_class_notes, with_roles
+from fieldmark.data.listing import Listing, join_test, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import PARQUET, TABLES, read_table
 from fieldmark.errors import DataError, listed, nearest
@@ -51,7 +51,7 @@ def read_listing(
         if not Path(test).exists():
             raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
         listing = join_test(listing, _read(test, given, images, None, labelled))
-    return with_class_notes(listing)
+    return listing
 
 
 def content_of(root: str, path: str, row: int | None) -> bytes:
