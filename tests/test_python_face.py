@@ -49,7 +49,7 @@ def test_the_command_that_is_recorded_repeats_the_call(tmp_path, monkeypatch):
         "**{'train.patience': None, 'run.tag': 'a'})",
         "fieldmark.train('digits')",
     ]
-    for resolved, command in calls:  # each eval adds a call
+    for resolved, command in (*calls,):  # each eval adds a call
         eval(command, {"fieldmark": fieldmark})
         settings = [each.settings.model_dump() for each in (resolved, calls[-1][0])]
         assert settings[0].pop("run") | {"name": None} == settings[1].pop("run")
