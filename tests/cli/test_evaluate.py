@@ -46,7 +46,7 @@ def test_a_table_with_columns_of_its_own_is_evaluated_by_site(capsys, a_run, tab
     start = next(k for k, line in enumerate(lines) if line.startswith("labels.csv by site"))
     assert lines[start].split() == [
         *("labels.csv", "by", "site", "images", "accuracy"),
-        *("95", "%", "interval", "balanced", "macro", "F1"),
+        *("95", "%", "interval", "balanced", "accuracy", "macro", "F1"),
     ]
     assert lines[start + 1].split()[:2] == ["A", "18"]
     assert lines[start + 2].split()[:2] == ["B", "18"]

@@ -48,12 +48,12 @@ def test_a_disk_that_fills_up_leaves_a_run_that_can_go_on(
     whole = train(photos, tmp_path, "whole")
     real, saves = Keeper.save, 0
 
-    def save(self, state):
+    def save(self, state, best=None):
         nonlocal saves
         saves += 1
         if saves == 2:
             _fill(small_disk / "filler")
-        real(self, state)
+        real(self, state, best)
 
     monkeypatch.setattr(Keeper, "save", save)
     with pytest.raises(DiskError, match=r"is full; .*: fieldmark train --resume .*/run"):

@@ -297,8 +297,8 @@ def test_mirror_images_need_no_validation_and_no_test(photos, tmp_path, words):
 def test_a_run_with_mirror_images_and_no_validation_can_be_stopped(photos, tmp_path, monkeypatch):
     save = Keeper.save
 
-    def stop_after_an_epoch(self, state):
-        save(self, state)
+    def stop_after_an_epoch(self, state, best=None):
+        save(self, state, best)
         os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Keeper, "save", stop_after_an_epoch)
