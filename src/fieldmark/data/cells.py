@@ -231,7 +231,7 @@ def splits_in(
     cells = texts_in(column, where)
     if asked:
         splits = [YES.get(cell.strip().casefold(), "") if cell else None for cell in cells]
-        splits = [{"yes": asked, "no": "train"}.get(each, each) for each in splits]
+        splits = [{"yes": asked, "no": "train"}.get(each or "", each) for each in splits]
     else:
         splits = [(split_of(cell) or "") if cell else None for cell in cells]
     wrong = next((row for row, split in enumerate(splits) if split == ""), None)

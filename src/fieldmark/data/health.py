@@ -388,7 +388,7 @@ def _is_misspelt(label: str, known: str) -> bool:
 
 def _imbalance(sizes: Mapping[str, int]) -> Iterator[Finding]:
     readable = [label for label, size in sizes.items() if size]
-    small, large = (choose(readable, key=sizes.get, default="") for choose in (min, max))
+    small, large = (choose(readable, key=sizes.__getitem__, default="") for choose in (min, max))
     if readable and sizes[large] > UNEVEN * sizes[small]:
         yield Finding(
             "imbalance",

@@ -98,7 +98,9 @@ def read_all(samples: Samples, spec: InputSpec, stored: Stored | None) -> torch.
     """
     side, rows = spec.form[1], np.arange(len(samples))
     pixels = np.empty((len(samples), side, side, 3), np.uint8)
-    images = decoded(samples, rows, spec.form) if stored is None else map(stored.image, rows)
+    images = (
+        decoded(samples, rows, spec.form) if stored is None else map(stored.image, rows.tolist())
+    )
     for row, image in enumerate(images):
         pixels[row] = image
     return torch.from_numpy(pixels).permute(0, 3, 1, 2)

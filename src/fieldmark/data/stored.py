@@ -91,7 +91,9 @@ def decoded(
     try:
         for start in range(0, len(rows), AT_ONCE):
             part = [places[row] for row in rows[start : start + AT_ONCE].tolist()]
-            for image in threads.map(lambda at: read_pixels(samples.root, *at, form), part):
+            for image in threads.map(
+                lambda at: read_pixels(samples.root, at[0], at[1], form), part
+            ):
                 advance(1)
                 yield image
     finally:

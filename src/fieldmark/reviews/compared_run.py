@@ -93,8 +93,8 @@ class ComparedRun:
 
     def is_one_model_with(self, other: "ComparedRun") -> bool:
         """Whether both have the same weights, byte for byte."""
-        files = [run.run.path / WEIGHTS for run in (self, other)]
-        return all(map(Path.is_file, files)) and filecmp.cmp(*files, shallow=False)
+        mine, its = (run.run.path / WEIGHTS for run in (self, other))
+        return mine.is_file() and its.is_file() and filecmp.cmp(mine, its, shallow=False)
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""
