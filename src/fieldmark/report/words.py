@@ -173,10 +173,10 @@ def head_alone(stages: Any, history: Sequence[Mapping[str, float]], best: int | 
 
     stages: `train.stages` of the settings. history: the rows of history.csv. best: epoch.
     """
-    if best is None or len(history) < best or not isinstance(stages, list):
+    if best is None or len(history) < best or not isinstance(stages, list | tuple):
         return ""
     kept, last = (int(row.get("stage", 1)) for row in (history[best - 1], history[-1]))
-    if kept == last or stages[kept - 1]["train"] != ["head"]:
+    if kept == last or list(stages[kept - 1]["train"]) != ["head"]:
         return ""
     return (
         f"the head alone was kept: the weights of stage {kept}, on a body as it was; training more "
