@@ -137,6 +137,12 @@ def test_what_needs_no_network_reaches_no_torch(name):
     assert reached(name).isdisjoint(HEAVY)
 
 
+def test_a_command_takes_signals_before_it_imports_what_takes_time():
+    light = {"collections", "contextlib", "os", "signal", "sys", "time", "types", "__future__"}
+    own = {"fieldmark", "fieldmark.__main__", "fieldmark.stopping"}
+    assert reached("fieldmark.__main__") <= own | light
+
+
 def test_the_arrays_of_judge_are_free_of_torch():
     for name in modules():
         if folder(name) in ("judge", "insight", "report"):
