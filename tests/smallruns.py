@@ -15,8 +15,10 @@ from fieldmark.console import Console
 from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import gather, go_on
+from fieldmark.runs.concrete import gather
+from fieldmark.runs.resume import resume_run
 from fieldmark.runs.run import train_run
+from fieldmark.settings.texts import read_words
 from fieldmark.settings.tree import DataSettings
 
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
@@ -54,15 +56,15 @@ def recipe_and_die(point: str, count: int, recipe: str, data: Path, out: Path, n
     train_recipe(recipe, data, out, name, *words)
 
 
-def resume(run: RunDir, **options: object) -> RunDir:
+def resume(run: RunDir, console: Console = QUIET, **options: object) -> RunDir:
     """Go on with a run, in this process."""
-    return go_on(str(run.path), [], options, QUIET)
+    return resume_run(str(run.path), read_words([], options, None), console)
 
 
 def in_process(target, *args) -> int:
     """Call `target` in a process of its own, forked from one that has torch. -> its exit code"""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fieldmark.runs.begin", "fieldmark.report.curves"])
+    context.set_forkserver_preload(["fieldmark.runs.resume", "fieldmark.report.curves"])
     process = context.Process(target=target, args=args)
     process.start()
     process.join(120)

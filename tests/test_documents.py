@@ -18,7 +18,7 @@ from fieldmark.errors import SettingsError
 from fieldmark.judge.metrics import METRICS, Metric
 from fieldmark.models import series
 from fieldmark.models.catalog import MODELS, NETWORKS, outline
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.settings.aliases import rewrite
 from fieldmark.settings.layers import read
 from fieldmark.settings.options import OPTIONS

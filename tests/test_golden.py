@@ -18,7 +18,7 @@ from fieldmark.data.in_memory import InMemory, read_all
 from fieldmark.data.loader import Augmenting, Batches, Images
 from fieldmark.data.splits import split
 from fieldmark.records import InputSpec, Predictions
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 
 SPEC = InputSpec("square:8", 8)

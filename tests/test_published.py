@@ -10,7 +10,7 @@ from PIL import Image
 from smallruns import QUIET, draw_photos
 
 from fieldmark import recipes
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
 from fieldmark.settings.aliases import of_recipe, rewrite
 from fieldmark.settings.layers import layer

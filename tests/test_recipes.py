@@ -12,8 +12,8 @@ from fieldmark import recipes
 from fieldmark.cli import main
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import MODELS
-from fieldmark.runs.begin import gather
 from fieldmark.runs.checks import CATALOGS
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.tree import known_keys, sections

@@ -57,7 +57,7 @@ def train(
     from pathlib import Path
 
     from fieldmark.console import Console
-    from fieldmark.runs.begin import gather
+    from fieldmark.runs.concrete import gather
     from fieldmark.runs.run import train_run
     from fieldmark.settings.options import OPTIONS
 

@@ -399,7 +399,7 @@ def test_what_was_not_foreseen_is_one_line_and_a_traceback_only_with_debug(capsy
     def fails(*_, **__):
         raise ValueError("odd")
 
-    monkeypatch.setattr("fieldmark.runs.begin.gather", fails)
+    monkeypatch.setattr("fieldmark.runs.concrete.gather", fails)
     check(
         capsys,
         ["train", "digits"],
@@ -428,7 +428,7 @@ def test_a_system_error_without_a_file_is_one_line(capsys, monkeypatch):
     def fails(*_, **__):
         raise OSError(12, "Cannot allocate memory")
 
-    monkeypatch.setattr("fieldmark.runs.begin.gather", fails)
+    monkeypatch.setattr("fieldmark.runs.concrete.gather", fails)
     check(
         capsys,
         ["train", "digits"],
@@ -460,7 +460,7 @@ def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fieldmark.runs.begin.gather", interrupted)
+    monkeypatch.setattr("fieldmark.runs.concrete.gather", interrupted)
     check(capsys, ["train", "digits"], 130, "stopped")
 
 

@@ -20,7 +20,7 @@ from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.reviews.stored import evaluate_stored
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.settings.tree import DataSettings
 

@@ -10,7 +10,7 @@ from smallruns import QUIET, SMALL, resume, same_results, train
 from fieldmark.errors import DiskError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 
 

@@ -5,7 +5,7 @@ from smallruns import QUIET
 
 from fieldmark.errors import SettingsError
 from fieldmark.runs import network
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
 
 

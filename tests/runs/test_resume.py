@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 from smallruns import (
-    QUIET,
     draw_photos,
     further_and_die,
     in_process,
@@ -27,7 +26,6 @@ from fieldmark.errors import DataError, RunError, StoppedError
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.keeper import Keeper
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import go_on
 
 # one-cycle, an average of the weights, augmentation, dropout, gradient accumulation and a
 # checkpoint after every step: all that could go astray
@@ -185,7 +183,7 @@ def test_a_finished_run_stays_as_it_is_when_asked_to_go_on(photos, tmp_path):
 def test_what_decides_a_result_cannot_be_changed_on_the_way(photos, tmp_path):
     run = train(photos, tmp_path, "run", epochs="1")
     with pytest.raises(RunError) as caught:
-        go_on(str(run.path), [], {"lr": "0.1", "epochs": "4"}, QUIET)
+        resume(run, lr="0.1", epochs="4")
     assert str(caught.value) == (
         "--lr: cannot be changed in a run that goes on (--epochs, --workers and --device can); "
         "start a new run with --config"

@@ -15,8 +15,8 @@ from fieldmark.fit import loop
 from fieldmark.models import bundle
 from fieldmark.models.precision import has_fast_bf16
 from fieldmark.records import Samples
-from fieldmark.runs.begin import gather
-from fieldmark.runs.run import train_run
+from fieldmark.runs.concrete import gather
+from fieldmark.runs.run import prepare, train_run
 
 
 @pytest.fixture(scope="module")
@@ -274,3 +274,34 @@ def test_the_cache_changes_no_bit(a_run, photos, tmp_path, monkeypatch):
     assert same_results(a_run, train(photos, tmp_path, "off", "augment=standard"))
     monkeypatch.setattr("fieldmark.runs.on_images.store", lambda *_: None)
     assert same_results(a_run, train(photos, tmp_path, "each-time", "augment=standard"))
+
+
+def test_digits_that_are_handed_in_have_no_mirror_images():
+    resolved = gather("digits", ["augment=light"], {})
+    data = take_in(resolved.settings.data, QUIET)
+    handed, read = (prepare(resolved, QUIET, each).settings for each in (data, None))
+    assert handed == read
+    assert handed.augment.options["flip"] is False
+
+
+def test_data_is_taken_in_once_for_several_runs(tmp_path, monkeypatch):
+    photos = draw_photos(tmp_path / "photos")
+    alone = train(photos, tmp_path, "alone", "run.seed=1")
+    data = take_in(gather(str(photos), [], {}).settings.data, QUIET)
+    monkeypatch.setattr("fieldmark.runs.run.take_in", None)
+    words = [*SMALL, "train.epochs=3", f"run.out={tmp_path}"]
+    runs = [
+        train_run(gather(str(photos), [*words, f"run.seed={seed}"], {}), QUIET, "a test", data)
+        for seed in (0, 1)
+    ]
+    assert same_results(alone, runs[1])
+    assert not history(alone).equals(history(runs[0]))
+
+
+def test_a_study_may_leave_the_test_unseen(tmp_path):
+    photos = draw_photos(tmp_path / "photos")
+    words = [*SMALL, "train.epochs=1", f"run.out={tmp_path}"]
+    run = train_run(gather(str(photos), words, {}), QUIET, "a test", sides=["val"])
+    assert run.is_done
+    assert set(predictions(run)["split"]) == {"val"}
+    assert run.report.is_file()

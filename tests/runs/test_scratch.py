@@ -29,7 +29,7 @@ from fieldmark.errors import DataError, SettingsError, StoppedError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.models.bundle import load
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.preview import show
 from fieldmark.runs.run import prepare
 from fieldmark.track.trackers import KINDS
@@ -324,7 +324,7 @@ def test_each_stage_has_its_penalty_on_what_it_trains(photos, tmp_path):
 
 def test_a_preview_shows_of_a_long_value_the_start(photos, capsys):
     name = "n" * 120
-    show(settled(photos, f"run.name={name}"), Console())
+    show(gather(str(photos), [f"run.name={name}"], {}), Console())
     (line,) = (line for line in capsys.readouterr().out.splitlines() if "run.name" in line)
     assert f" {name[:96]} ...  command line" in line
     assert name not in line

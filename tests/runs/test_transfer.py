@@ -12,7 +12,7 @@ from smallruns import (
 )
 
 from fieldmark.models import bundle
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
 from fieldmark.runs.training import new_state, trainers_of
 

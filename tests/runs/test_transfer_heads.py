@@ -20,7 +20,7 @@ from fieldmark.fit import features
 from fieldmark.models import bundle
 from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.use.predictor import Predictor
 

@@ -12,7 +12,7 @@ from fieldmark.errors import (
     WeightsError,
 )
 from fieldmark.models.catalog import MODELS
-from fieldmark.runs.begin import gather
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
 
 

@@ -20,7 +20,6 @@ from fieldmark.errors import (
     StoppedError,
 )
 from fieldmark.rundir import RunDir
-from fieldmark.runs.begin import go_on
 
 
 @pytest.mark.parametrize(
@@ -133,6 +132,6 @@ def test_a_run_that_patience_ended_is_not_told_to_train_more_epochs(photos, weig
     run = train(photos, tmp_path, "run", *words, epochs="30")
     console = Console(quiet=True)
     console.say = lambda text="": said.append(text)
-    go_on(str(run.path), [], {}, console)
+    resume(run, console)
     assert said[0].startswith(f"{run.path} is done (no better macro_f1 for 1 epoch)")
     assert "train.patience=none" in said[0]

@@ -76,19 +76,21 @@ def command(
         )
     refuse_together({"--dry-run": dry_run, "--find-lr": find_lr, "--profile": profile})
     from fieldmark.console import Console
-    from fieldmark.runs.begin import gather, go_on, preview, try_rates
+    from fieldmark.runs.concrete import gather
     from fieldmark.runs.run import train_run
 
     console = Console()
     if resume is not None:
-        run = go_on(resume, rest, options, console)
+        from fieldmark.runs.resume import resume_run
+        from fieldmark.settings.texts import read_words
+
+        run = resume_run(resume, read_words(rest, options, None), console)
     else:
         resolved = gather(data, rest, options, recipe=recipe, config=config)
-        if dry_run:
-            preview(resolved, console)
-            return 0
-        if find_lr:
-            try_rates(resolved, console)
+        if dry_run or find_lr:
+            from fieldmark.runs.preview import find_rates, show
+
+            show(resolved, console) if dry_run else find_rates(resolved, console)
             return 0
         run = train_run(resolved, console, command_line())
     if profile:

@@ -1,13 +1,14 @@
-"""Settings made concrete: no `auto` is left, every option is explicit, every origin is known."""
+"""Settings of a run: gathered from words, then made concrete, so that no `auto` is left."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from fieldmark import recipes
 from fieldmark.console import Console
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
@@ -20,16 +21,19 @@ from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
+from fieldmark.rundir import refuse_taken
 from fieldmark.runs.checks import (
     CATALOGS,
     NO_WEIGHTS,
     against_batches,
+    check,
     check_augmenting,
     check_images,
     settle,
 )
 from fieldmark.runs.stages import plan
-from fieldmark.settings.layers import Resolved
+from fieldmark.settings.layers import Resolved, layer, read
+from fieldmark.settings.texts import pairs_of, read_file, read_given, read_yaml
 from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
@@ -68,6 +72,32 @@ class Filling:
         if self.get(key) in ("auto", None):
             self.origins.pop(key, None)
             self.put(key, value)
+
+
+def gather(
+    data: str | None,
+    given: Iterable[str] | Mapping[str, Any],
+    options: Mapping[str, Any],
+    *,
+    recipe: str | None = None,
+    config: str | None = None,
+) -> Resolved:
+    """Defaults < recipe < config < options and what is given by name. Raises SettingsError, and
+    RunError where the run folder is taken.
+
+    given: `key=value` words, or a table of values by dotted name.
+    """
+    layers = []
+    if recipe is not None:
+        values = read_yaml(recipes.text(recipe), f"recipe {recipe}")
+        layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
+    if config is not None:
+        layers.append(read_file(config))
+    named = given if isinstance(given, Mapping) else pairs_of(given)
+    layers.append(read_given(named, options, data))
+    resolved = read(layers, [check])
+    refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
+    return resolved
 
 
 def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolved:
