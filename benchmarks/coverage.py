@@ -129,14 +129,14 @@ def percentile_bootstrap(evidence, rng):
     truth, guess = one[evidence.targets], one[evidence.guesses]
     parts = Margins(*(weights @ part for part in (truth * guess, truth, guess)))
     areas = np.full((DRAWS, classes), np.nan)
-    for index in np.flatnonzero(~np.isnan(evidence.aucs)):
+    for index in np.flatnonzero(~np.isnan(evidence.areas["roc_auc"])):
         mine, column = evidence.targets == index, evidence.scores[:, index]
         own = placements(column[mine], column[~mine])
         rest = 1 - placements(column[~mine], column[mine])
         ours, others = weights[:, mine], weights[:, ~mine]
         with np.errstate(invalid="ignore", divide="ignore"):
             area = ours @ own / ours.sum(axis=1) + others @ rest / others.sum(axis=1)
-        areas[:, index] = (area - evidence.aucs[index]).clip(0, 1)
+        areas[:, index] = (area - evidence.areas["roc_auc"][index]).clip(0, 1)
     found = {"macro_f1": averages(parts)["macro_f1"], "roc_auc": mean_of_present(areas)}
     return {name: tuple(np.nanquantile(values, (0.025, 0.975))) for name, values in found.items()}
 

@@ -69,7 +69,10 @@ def test_the_shares_of_an_area_tell_what_any_exchange_gives(pair):
     for crossed in np.random.default_rng(5).random((5, 60)) < 0.5:
         first, second = (np.where(crossed[:, None], ranked[1 - k], ranked[k]) for k in (0, 1))
         targets = pair.first.targets
-        areas = [Evidence.of(each, targets, scores=each).aucs.mean() for each in (first, second)]
+        areas = [
+            Evidence.of(each, targets, scores=each).areas["roc_auc"].mean()
+            for each in (first, second)
+        ]
         signs = np.where(crossed, -1, 1)
         assert signs @ pair.areas[ROC].shares == pytest.approx(areas[1] - areas[0], abs=1e-6)
 
@@ -153,7 +156,7 @@ def test_the_shares_of_precisions_nearly_tell_what_an_exchange_gives():
     for crossed in coins:
         first, second = (np.where(crossed[:, None], ranked[1 - k], ranked[k]) for k in (0, 1))
         one, two = (
-            Evidence.of(each, targets, scores=each).average_precisions.mean()
+            Evidence.of(each, targets, scores=each).areas["average_precision"].mean()
             for each in (first, second)
         )
         wanted.append(two - one)

@@ -10,14 +10,10 @@ from fieldmark.data.listing import split_of
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import SAMPLE_COLUMNS
 
-YES_OR_NO = {  # columns that say of one split whether an image is in it
-    "is_valid": "val",
-    "is_val": "val",
-    "is_validation": "val",
-    "is_test": "test",
-}
+# columns that say of one split whether an image is in it
+YES_OR_NO = {"is_valid": "val", "is_val": "val", "is_validation": "val", "is_test": "test"}
 USUAL = {
-    "image": (
+    "image": [
         "image",
         "path",
         "filename",
@@ -30,8 +26,8 @@ USUAL = {
         "imageid",
         "image_id",
         "img",
-    ),
-    "label": (
+    ],
+    "label": [
         "label",
         "labels",
         "class",
@@ -40,9 +36,9 @@ USUAL = {
         "category",
         "categories",
         "tags",
-    ),
-    "split": ("split", "subset", "partition", "set", "fold", *YES_OR_NO),
-    "caption": ("caption", "captions"),
+    ],
+    "split": ["split", "subset", "partition", "set", "fold", *YES_OR_NO],
+    "caption": ["caption", "captions"],
 }
 PLURAL = ("labels", "classes", "categories", "tags")
 
@@ -146,8 +142,7 @@ def _nothing_for(where: str, names: Sequence[str], role: str) -> str:
 
 LABELS = pl.List(pl.String)
 PLAIN = ("split", "partition")  # names of columns that can mean nothing else
-YES = dict.fromkeys(("true", "yes", "1", "t", "y"), "yes")
-YES |= dict.fromkeys(("false", "no", "0", "f", "n"), "no")
+YES, NO = ("true", "yes", "1", "t", "y"), ("false", "no", "0", "f", "n")
 JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "spaces"}
 
 
@@ -230,8 +225,8 @@ def splits_in(
     asked = split_asked(column.name)
     cells = texts_in(column, where)
     if asked:
-        splits = [YES.get(cell.strip().casefold(), "") if cell else None for cell in cells]
-        splits = [{"yes": asked, "no": "train"}.get(each or "", each) for each in splits]
+        words = {**dict.fromkeys(YES, asked), **dict.fromkeys(NO, "train")}
+        splits = [words.get(cell.strip().casefold(), "") if cell else None for cell in cells]
     else:
         splits = [(split_of(cell) or "") if cell else None for cell in cells]
     wrong = next((row for row, split in enumerate(splits) if split == ""), None)
@@ -241,10 +236,10 @@ def splits_in(
         said = f"is not used as a split, because of '{cells[wrong]}' in {place(wrong)}"
         return None, [f"{where}: the column '{column.name}' {said}"]
     if wrong is not None:
-        words = "true or false" if asked else "train, val or test"
+        write = "true or false" if asked else "train, val or test"
         other = "" if is_named else ", or rename the column where it means another thing"
         raise DataError(
-            f"{place(wrong)}: '{cells[wrong]}' in '{column.name}' is no split; write {words}{other}"
+            f"{place(wrong)}: '{cells[wrong]}' in '{column.name}' is no split; write {write}{other}"
         )
     if is_named and not any(splits):
         raise DataError(f"{where}: the column '{column.name}' is empty; fill in train, val or test")

@@ -28,12 +28,7 @@ class Ema:
         """
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        theirs = model.state_dict()
-        for name, mine in self.model.state_dict().items():
-            if mine.is_floating_point():
-                mine.lerp_(theirs[name], 1 - decay)
-            else:
-                mine.copy_(theirs[name])
+        _approach(self.model, model, 1 - decay)
 
 
 class Lookahead:
@@ -62,13 +57,21 @@ class Lookahead:
 
     def _meet(self, model: nn.Module, held: float) -> None:
         """Move the slow weights, keep the share `held` of them, and give them to `model`."""
-        theirs = model.state_dict()
-        for name, mine in self.model.state_dict().items():
-            if mine.is_floating_point():
-                mine.lerp_(theirs[name], 1 - held)
-                theirs[name].copy_(mine)
-            else:
-                mine.copy_(theirs[name])
+        _approach(self.model, model, 1 - held)
+        for mine, theirs in zip(
+            self.model.state_dict().values(), model.state_dict().values(), strict=True
+        ):
+            theirs.copy_(mine)
+
+
+def _approach(mine: nn.Module, theirs: nn.Module, share: float) -> None:
+    """Move the weights of `mine` by this share of the way; whole-number buffers are copied."""
+    wanted = theirs.state_dict()
+    for name, tensor in mine.state_dict().items():
+        if tensor.is_floating_point():
+            tensor.lerp_(wanted[name], share)
+        else:
+            tensor.copy_(wanted[name])
 
 
 Average = Ema | Lookahead

@@ -9,7 +9,6 @@ done again to the same end.
 import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
@@ -28,6 +27,7 @@ from fieldmark.fit.checkpoint import Tensors
 from fieldmark.fit.epochs import all_done, close_epoch, has_step_row, out_of_patience, step_row
 from fieldmark.fit.plan import Judged, Parts, Plan
 from fieldmark.fit.state import Row, State
+from fieldmark.machine import threads
 
 SMALL = 20_000_000  # multiplications a step and head, up to which one thread is best
 
@@ -147,7 +147,7 @@ def fit_heads(
             # the longest first: then those that share a step, or a size of batch, are neighbours
             places.sort(key=lambda place: (len(sizes[place]), sizes[place]), reverse=True)
             runs = [_begin(trials[place], plan, begun) for place in places]
-            with _threads_for(runs):
+            with threads(_threads_for(runs[0].state.model, sizes[places[0]][0])):
                 _train(runs, stop_asked, bar)
             found |= dict(zip(places, runs, strict=True))
     return [found[place] for place in range(len(trials))]
@@ -164,20 +164,14 @@ def _begin(trial: Trial, plan: Plan, begun: State | None) -> Trained:
     return Trained(state, replace(plan, seed=trial.seed), trial.parts, trial.val)
 
 
-@contextmanager
-def _threads_for(runs: Sequence[Trained]) -> Iterator[None]:
+def _threads_for(tail: nn.Module, batch_size: int) -> int:
     """One thread for a small head, whose kernels are too short to share; else all.
 
     On a busy machine two threads took 16 times as long. It depends on a head alone, for sums
     may depend on the number of threads.
     """
-    threads = torch.get_num_threads()
-    weights = sum(parameter.numel() for parameter in runs[0].state.model.parameters())
-    torch.set_num_threads(1 if weights * runs[0].parts.batches.sizes[0] < SMALL else threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    weights = sum(parameter.numel() for parameter in tail.parameters())
+    return 1 if weights * batch_size < SMALL else torch.get_num_threads()
 
 
 def _train(runs: Sequence[Trained], stop_asked: Callable[[], bool], bar: Bar) -> None:

@@ -107,17 +107,12 @@ class Lion(optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                momentum = self._momentum(parameter)
+                if not self.state[parameter]:
+                    self.state[parameter]["momentum"] = torch.zeros_like(parameter)
+                momentum: Tensor = self.state[parameter]["momentum"]
                 move = momentum.lerp(parameter.grad, 1 - first).sign_()
                 parameter.mul_(shrink).add_(move, alpha=-group["lr"])
                 momentum.lerp_(parameter.grad, 1 - second)
-
-    def _momentum(self, parameter: Tensor) -> Tensor:
-        state = self.state[parameter]
-        if not state:
-            state["momentum"] = torch.zeros_like(parameter)
-        momentum: Tensor = state["momentum"]
-        return momentum
 
 
 def lion(

@@ -166,19 +166,11 @@ class Evidence:
             found[rows] = scores[np.arange(len(scores)), classes[rows]]
         return found
 
-    @property
-    def aucs(self) -> np.ndarray:
-        """Each class's area under the ROC curve against the rest. -> (C,)"""
-        return self._areas[0]
-
-    @property
-    def average_precisions(self) -> np.ndarray:
-        """Each class's average precision against the rest. -> (C,)"""
-        return self._areas[1]
-
     @cached_property
-    def _areas(self) -> tuple[np.ndarray, np.ndarray]:
-        return class_areas(self.scores, self.targets)
+    def areas(self) -> dict[str, np.ndarray]:
+        """Each class's "roc_auc" and "average_precision" against the rest. -> (C,) each"""
+        roc_auc, average_precision = class_areas(self.scores, self.targets)
+        return {"roc_auc": roc_auc, "average_precision": average_precision}
 
     @property
     def _logits(self) -> np.ndarray:

@@ -123,12 +123,14 @@ def _of_counts(evidence: Evidence, units: Units) -> dict[str, Bounds]:
     """The intervals of the metrics of counts."""
     images = units.trials(np.arange(len(evidence.targets)))
     mean = trials_of_mean(_trials_by_class(evidence, units)[0])
+    all_images, made = (float(part.sum()) for part in evidence.margins[1:])
+    wholes = {"images": all_images, "guesses": made, "both": (all_images + made) / 2}
     found = {}
     for name, known in spreads_of_counts(evidence, units).items():
         of, figure = METRICS[name].of, METRICS[name].figure(evidence)
         assert isinstance(of, OfCounts)
-        if of.whole is not None:
-            trials = of.whole(evidence.margins)
+        if of.share_of is not None:
+            trials = wholes[of.share_of]
             if units.grouped:
                 trials = min(trials, effective_trials(figure, known, images))
             found[name] = _bounds(figure, trials)

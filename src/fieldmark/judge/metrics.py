@@ -35,15 +35,13 @@ class OfCounts:
     """Made of the margins of a confusion table, like accuracy and macro F1.
 
     value:    margins of (..., C) -> (...)
-    whole:    of how many images, or guesses, it is plainly a share; None where it is not
-    hits:     which images (N,) bool it is the share of, where `whole` is all of them
+    share_of: what the hits are plainly a share of: "images", "guesses", or "both" in the mean
     by_class: a mean over classes, so that small ones make it less sure
     least:    its value at the worst; at the best it is 1
     """
 
     value: Callable[[Margins], np.ndarray]
-    whole: Callable[[Margins], float] | None = None
-    hits: Callable[[Evidence], np.ndarray] | None = None
+    share_of: Literal["images", "guesses", "both"] | None = None
     by_class: bool = True
     least: float = 0.0
 
@@ -68,12 +66,11 @@ class OfImages:
 class OfAreas:
     """A mean over the classes that have it of one of the areas that judge.jackknife knows."""
 
-    value: Callable[[Evidence], np.ndarray]  # -> (C,), nan for a class without
-    area: str  # as the class's figure is called
+    area: str  # of Evidence.areas
 
     def figure(self, evidence: Evidence) -> float:
         """Its value."""
-        return float(mean_of_present(self.value(evidence)))
+        return float(mean_of_present(evidence.areas[self.area]))
 
 
 @dataclass(frozen=True)
@@ -203,22 +200,10 @@ def correlation(margins: Margins) -> np.ndarray:
     return np.where(of_truth > 0, found, np.nan)
 
 
-def _images(margins: Margins) -> float:
-    return float(margins.support.sum())
-
-
-def _guesses(margins: Margins) -> float:
-    return float(margins.guessed.sum())
-
-
-def _right(evidence: Evidence) -> np.ndarray:
-    return evidence.right
-
-
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(
         "share of the images that are guessed right",
-        OfCounts(accuracy, _images, _right),
+        OfCounts(accuracy, "images"),
         shown=Shown.COLUMN,
     ),
     "balanced_accuracy": Metric(
@@ -246,14 +231,12 @@ METRICS: Mapping[str, Metric] = {
         shown=Shown.COLUMN,
     ),
     "micro_precision": Metric(
-        "share of all guesses that are right", OfCounts(micro_precision, _guesses)
+        "share of all guesses that are right", OfCounts(micro_precision, "guesses")
     ),
-    "micro_recall": Metric(
-        "share of all images that are found", OfCounts(accuracy, _images, _right)
-    ),
+    "micro_recall": Metric("share of all images that are found", OfCounts(accuracy, "images")),
     "micro_f1": Metric(
         "harmonic mean of micro precision and micro recall",
-        OfCounts(micro_f1, lambda margins: (_images(margins) + _guesses(margins)) / 2),
+        OfCounts(micro_f1, "both"),
         "micro F1",
     ),
     "weighted_precision": Metric(
@@ -262,7 +245,7 @@ METRICS: Mapping[str, Metric] = {
     ),
     "weighted_recall": Metric(
         "mean recall of the classes by their number of images",
-        OfCounts(weighted(recall), _images, _right),
+        OfCounts(weighted(recall), "images"),
     ),
     "weighted_f1": Metric(
         "mean F1 of the classes by their number of images",
@@ -277,14 +260,14 @@ METRICS: Mapping[str, Metric] = {
     ),
     "roc_auc": Metric(
         "mean area under the ROC curve of each class against the rest; 0.5 is chance",
-        OfAreas(lambda evidence: evidence.aucs, "roc_auc"),
+        OfAreas("roc_auc"),
         "ROC-AUC",
         is_share=False,
         shown=Shown.KEY,
     ),
     "mean_average_precision": Metric(
         "mean average precision of each class against the rest",
-        OfAreas(lambda evidence: evidence.average_precisions, "average_precision"),
+        OfAreas("average_precision"),
     ),
     "log_loss": Metric(
         "mean negative natural logarithm of the true class's score; 0 is perfect",
@@ -314,13 +297,13 @@ CLASS_METRICS: Mapping[str, ClassMetric] = {
     ),
     "roc_auc": ClassMetric(
         "how well the class's score tells it from the rest; 0.5 is chance",
-        lambda evidence: evidence.aucs,
+        lambda evidence: evidence.areas["roc_auc"],
         "ROC-AUC",
         is_share=False,
     ),
     "average_precision": ClassMetric(
         "area under the curve of precision by recall",
-        lambda evidence: evidence.average_precisions,
+        lambda evidence: evidence.areas["average_precision"],
     ),
 }
 

@@ -29,7 +29,7 @@ nothing of what another seed would have made of either.
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,7 +95,9 @@ class Difference:
         however few of them were so here. nan where the spread is not known.
         """
         variance = self.spread**2
-        if _is_of_answers(METRICS[self.metric]):
+        of = METRICS[self.metric].of
+        is_loss = isinstance(of, OfImages) and of.largest is not None
+        if not (isinstance(of, OfAreas) or is_loss or getattr(of, "least", 0.0)):
             variance = max(variance, abs(difference) - difference**2)
         if not variance > 0 or not difference:
             return math.nan
@@ -125,11 +127,11 @@ def differences(
     found = {}
     for name in paired_metrics():
         value, made = two[name] - one[name], METRICS[name].of
-        hits = _hits(METRICS[name]) if groups is None else None
+        hits = [its for each in (first, second) if (its := _hits(METRICS[name], each)) is not None]
         if math.isnan(value):
             bounds = Bounds(math.nan, math.nan, math.nan, math.nan)
-        elif hits is not None:
-            bounds = _of_proportions(hits(first), hits(second))
+        elif groups is None and hits:
+            bounds = _of_proportions(*hits)
         else:
             is_precision = isinstance(made, OfAreas) and made.area == "average_precision"
             still = float(pair.areas["average_precision"].shares.sum()) if is_precision else value
@@ -145,18 +147,12 @@ def paired_metrics() -> list[str]:
     return [name for name, row in METRICS.items() if not isinstance(row.of, OfScores)]
 
 
-def _hits(metric: Metric) -> Callable[[Evidence], np.ndarray] | None:
-    """Of a share of the images, which are hits; None for any other metric."""
+def _hits(metric: Metric, evidence: Evidence) -> np.ndarray | None:
+    """Of a share of the images, which are hits (N,) bool; None for any other metric."""
     of = metric.of
-    if isinstance(of, OfCounts):
-        return of.hits
-    return of.value if isinstance(of, OfImages) and of.largest is None else None
-
-
-def _is_of_answers(metric: Metric) -> bool:
-    """Whether it is a share that changes only where images are answered differently."""
-    of = metric.of
-    return of.least == 0 if isinstance(of, OfCounts) else _hits(metric) is not None
+    if isinstance(of, OfImages) and of.largest is None:
+        return of.value(evidence)
+    return evidence.right if isinstance(of, OfCounts) and of.share_of == "images" else None
 
 
 def _of_proportions(first: np.ndarray, second: np.ndarray) -> Bounds:

@@ -18,7 +18,7 @@ DOT = (3.0, 13.0)  # points; a dot's width, from nearly no images to the fullest
 SHOWN = 0.02  # share of the images; what is fewer jumps too much to scale a chart by
 Bins = Sequence[Bin]
 Answers = Sequence[Answer]
-AnswerCurve = Sequence[tuple[float, int, int]]  # rows of judge.selective.answer_curve
+AnswerCurve = Sequence[tuple[float, int, int]]  # rows of judge.calibrate.answer_curve
 Curves = Mapping[str, AnswerCurve]  # by split
 
 

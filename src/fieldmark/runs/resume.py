@@ -120,7 +120,10 @@ def already_done(run: RunDir, reached: int) -> str:
 
 def epochs_planned(run: RunDir) -> int:
     """Epochs that a finished run was planned for; patience may have ended it before."""
-    planned = run.read_manifest().get("epochs")
+    try:
+        planned = run.read_manifest().get("epochs")
+    except RunError:
+        planned = None
     if not isinstance(planned, int):
         raise RunError(
             f"{run.manifest}: is damaged; without it the run goes on where its checkpoint is, so "
