@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from fieldmark.data.intake import Dataset
-from fieldmark.insight.pictures import Galleries, Picture
+from fieldmark.insight.galleries import Galleries, Picture
 from fieldmark.metrics_json import About, Answer, Bin, ClassFigures, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Samples
@@ -91,7 +91,7 @@ def history_of(epochs: int) -> list[dict[str, float]]:
 def picture_of(truth: str = "1", guess: str = "2", side: int = 8) -> Picture:
     buffer = io.BytesIO()
     Image.new("L", (side, side), 90).save(buffer, "PNG")
-    return Picture(buffer.getvalue(), "image/png", "digits row 7", truth, guess, 0.93, 0.04)
+    return Picture("digits", 7, truth, guess, 0.93, 0.04, buffer.getvalue(), "image/png")
 
 
 @pytest.fixture
@@ -150,8 +150,9 @@ def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> Run
     sides = {split: figures_of(classes, test=split == "test") for split in ("val", "test")}
     sides, told = given.pop("sides", sides), given.pop("told", {})
     metrics = Metrics("single-label", classes, sides, about=About(**about))
-    pictures = {"mistakes": (picture_of(),), "hits": (), "pairs": (), "notes": ()}
-    pictures |= {name: given.pop(name) for name in list(given) if name in pictures}
+    shown = ("mistakes", "hits", "pairs")
+    pictures = {"mistakes": (picture_of(),)}
+    pictures |= {name: given.pop(name) for name in shown if name in given}
     facts: dict[str, Any] = {
         "title": "digits-small-1",
         "command": "fieldmark train digits --model small",

@@ -14,7 +14,8 @@ from reviews import test_compare_page, test_evaluate_page
 
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.health import Finding
-from fieldmark.insight.pictures import PairShown
+from fieldmark.insight.galleries import Confused
+from fieldmark.judge.figures import ConfusedPair
 from fieldmark.report import inspect_page, page
 
 CHROMIUM = shutil.which("chromium")
@@ -35,7 +36,7 @@ def run_report() -> str:
         about={"times": {"waiting": 30.0, "forward": 10.0, "whole": 40.0}},
         mistakes=shown,
         hits=(picture_of("3", "3"),),
-        pairs=(PairShown(WIDE, "2", 1, 10, shown[:2], (picture_of("2", "2"),)),),
+        pairs=(Confused(ConfusedPair(WIDE, "2", 1, 10), shown[:2], (picture_of("2", "2"),)),),
         told={
             "notes": ("2 files could not be read.",),
             "findings": (Finding("small", "warning", "2 images are small.", ("a/b.png",) * 30),),

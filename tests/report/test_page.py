@@ -11,7 +11,8 @@ import pytest
 from report.conftest import SETTINGS, calibrated, changed, picture_of, with_class
 
 from fieldmark.data.health import Finding
-from fieldmark.insight.pictures import PairShown, encoded
+from fieldmark.insight.galleries import Confused, encoded
+from fieldmark.judge.figures import ConfusedPair
 from fieldmark.report.page import RunPage, render
 
 DASH = "\N{EN DASH}"
@@ -109,7 +110,7 @@ def test_class_names_are_escaped_wherever_they_stand(make_page, picture, count):
             "findings": (Finding(NASTY, "error", NASTY, (NASTY,)),),
             "split_notes": (NASTY,),
         },
-        mistakes=(replace(picture(*names[:2]), caption='" onerror="alert(1)'),),
+        mistakes=(replace(picture(*names[:2]), path='" onerror="alert(1)'),),
     )
     reader = Reader(render(page))
     assert len(reader.scripts) == 1
@@ -266,7 +267,7 @@ def test_a_page_full_of_large_noisy_photos_can_be_mailed(make_page):
     draw = np.random.default_rng(0)
     photos = [encoded(draw.integers(0, 256, (320, 320, 3), np.uint8)) for _ in range(6)]
     shown = tuple(replace(picture_of(), content=content, mime=mime) for content, mime in photos * 2)
-    pair = PairShown("1", "2", 4, 10, shown[:3], shown[3:6])
+    pair = Confused(ConfusedPair("1", "2", 4, 10), shown[:3], shown[3:6])
     page = make_page(mistakes=shown, hits=shown, pairs=(pair,) * 5)
     html = render(page)
     megabytes = len(html.encode()) / 1e6
@@ -294,7 +295,7 @@ def test_least_sure_hits_say_their_truth_once(make_page, picture):
 
 
 def test_confused_classes_stand_side_by_side_with_their_counts(make_page, picture):
-    pair = PairShown("1", "2", 4, 10, (picture("1", "2"),), (picture("2", "2"),))
+    pair = Confused(ConfusedPair("1", "2", 4, 10), (picture("1", "2"),), (picture("2", "2"),))
     text = Reader(render(make_page(pairs=(pair,)))).text
     assert "1 taken for 2 4 of 10 is 1 is 2" in text
     none_typical = replace(pair, typical=())
@@ -341,7 +342,7 @@ def test_notes_are_shown(make_page):
 
 
 def test_file_names_in_no_encoding_leave_a_page_that_can_be_written(make_page, picture):
-    odd = replace(picture(), caption=os.fsdecode(b"bad-\xff.png"))
+    odd = replace(picture(), path=os.fsdecode(b"bad-\xff.png"), row=None)
     assert "bad-?.png" in render(make_page(mistakes=(odd,))).encode("utf-8").decode()
 
 

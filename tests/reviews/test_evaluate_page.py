@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from report.conftest import figures_of, picture_of
 
-from fieldmark.insight.pictures import Galleries
+from fieldmark.insight.galleries import Galleries
 from fieldmark.metrics_json import About, Figures, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.figure_lines import is_below
@@ -14,8 +14,8 @@ from fieldmark.reviews.evaluate_page import render
 from fieldmark.reviews.evaluated import Evaluated, Unknown
 
 CLASSES = ("1", "2", "3")
-PICTURES = Galleries((picture_of(),), (picture_of("1", "1"),), (), ())
-NO_PICTURES = Galleries((), (), (), ())
+PICTURES = Galleries((picture_of(),), (picture_of("1", "1"),))
+NO_PICTURES = Galleries()
 
 
 def of_value(n=10, accuracy=0.5, low=0.3, high=0.6):

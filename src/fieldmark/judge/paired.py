@@ -97,7 +97,8 @@ class Difference:
         variance = self.spread**2
         of = METRICS[self.metric].of
         is_loss = isinstance(of, OfImages) and of.largest is not None
-        if not (isinstance(of, OfAreas) or is_loss or getattr(of, "least", 0.0)):
+        least = of.least if isinstance(of, OfCounts) else 0.0
+        if not (isinstance(of, OfAreas) or is_loss or least):
             variance = max(variance, abs(difference) - difference**2)
         if not variance > 0 or not difference:
             return math.nan

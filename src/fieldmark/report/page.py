@@ -7,7 +7,7 @@ from typing import Any
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
-from fieldmark.insight.pictures import Galleries, galleries
+from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.figures import measure
 from fieldmark.metrics_json import About, Metrics

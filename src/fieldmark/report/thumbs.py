@@ -3,7 +3,7 @@
 import io
 from dataclasses import dataclass
 
-from fieldmark.insight.pictures import SMALL, Picture
+from fieldmark.insight.galleries import SMALL, Picture
 from fieldmark.report.confusion import data_address
 
 RATIOS = (0.4, 3.0)  # a thumbnail's shape on the page; what is longer lies in a frame of this shape

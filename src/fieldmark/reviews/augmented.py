@@ -20,7 +20,7 @@ from fieldmark.data.images import centre_crop
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import Mistake, SettingsError
-from fieldmark.insight.pictures import encoded
+from fieldmark.insight.galleries import encoded
 from fieldmark.records import InputSpec
 from fieldmark.report.findings import Shot
 from fieldmark.report.inspect_page import Sheet

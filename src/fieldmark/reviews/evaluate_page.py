@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fieldmark.errors import writing
 from fieldmark.files import write_text
-from fieldmark.insight.pictures import Galleries, galleries
+from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures
