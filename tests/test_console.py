@@ -139,8 +139,8 @@ def test_the_log_begins_with_what_was_said_before_it(tmp_path):
     console = Console(stream=io.StringIO())
     console.say("first")
     console.warn("second\n\nthird")
-    console.log_to(tmp_path / "log.txt")
-    console.say("fourth")
+    with console.log_to(tmp_path / "log.txt"):
+        console.say("fourth")
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert [line[21:] for line in lines] == ["first", "note: second", "third", "fourth"]
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
@@ -149,8 +149,9 @@ def test_the_log_begins_with_what_was_said_before_it(tmp_path):
 def test_a_log_that_exists_is_added_to(tmp_path):
     for words in ("one", "two"):
         console = Console(quiet=True)
-        console.log_to(tmp_path / "log.txt")
-        console.say(words)
+        with console.log_to(tmp_path / "log.txt"):
+            console.say(words)
+        console.say("after it")
     lines = (tmp_path / "log.txt").read_text().splitlines()
     assert [line[21:] for line in lines] == ["one", "two"]
 
@@ -158,23 +159,24 @@ def test_a_log_that_exists_is_added_to(tmp_path):
 def test_a_quiet_console_logs_all_the_same(tmp_path):
     stream = io.StringIO()
     console = Console(quiet=True, stream=stream)
-    console.log_to(tmp_path / "log.txt")
-    console.say("heard")
+    with console.log_to(tmp_path / "log.txt"):
+        console.say("heard")
     assert stream.getvalue() == ""
     assert (tmp_path / "log.txt").read_text().endswith("  heard\n")
 
 
 def test_a_log_that_cannot_be_written_is_told(tmp_path):
     console = Console(quiet=True)
-    with pytest.raises(DiskError, match=r"log\.txt: cannot be written \(No such file"):
-        console.log_to(tmp_path / "nowhere" / "log.txt")
+    wrong = pytest.raises(DiskError, match=r"log\.txt: cannot be written \(No such file")
+    with wrong, console.log_to(tmp_path / "nowhere" / "log.txt"):
+        console.say("heard")
 
 
 def test_what_a_stream_cannot_show_is_said_in_other_letters(tmp_path):
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
     console = Console(stream=stream)
-    console.log_to(tmp_path / "log.txt")
-    console.say("Été 海 \udce9")
+    with console.log_to(tmp_path / "log.txt"):
+        console.say("Été 海 \udce9")
     assert stream.buffer.getvalue() == b"\\xc9t\\xe9 \\u6d77 \\udce9\n"
     assert (tmp_path / "log.txt").read_text(encoding="utf-8").endswith("  Été 海 \\udce9\n")
 

@@ -53,10 +53,15 @@ class Console:
         self._log: Path | None = None
         self._kept: list[str] = []
 
-    def log_to(self, path: Path) -> None:
-        """From here on every line goes to this file too, and so do the lines so far."""
+    @contextmanager
+    def log_to(self, path: Path) -> Iterator[None]:
+        """Inside, every line goes to this file too, and so do the lines so far."""
         self._log, kept, self._kept = path, self._kept, []
-        self._append(kept)
+        try:
+            self._append(kept)
+            yield
+        finally:
+            self._log = None
 
     def say(self, text: str = "") -> None:
         """A line, or several."""

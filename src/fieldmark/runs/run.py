@@ -76,11 +76,11 @@ def go(
     sides: Sequence[str] = JUDGED,
 ) -> None:
     """From where the run's folder stands to the end: train, predict, measure, report."""
-    console.log_to(run.log)
     settings, clock = prepared.settings, Clock(prepared.device.type)
     torch.set_num_threads(int(settings.run.threads))
-    tell_start(prepared, console)
-    with closing(Trackers(run, settings, console, clock=clock)) as trackers:
+    trackers = Trackers(run, settings, console, clock=clock)
+    with console.log_to(run.log), closing(trackers):
+        tell_start(prepared, console)
         reached = train(run, prepared, trackers, clock, console)
         if reached.state.best_epoch is not None:
             whole = reached.error is None  # one that may go on has not looked at its test
