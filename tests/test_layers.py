@@ -185,7 +185,6 @@ def test_no_file_is_too_long_to_read():
     assert not [name for name, path in modules().items() if len(lines_of(path)) > 400]
 
 
-@pytest.mark.xfail(strict=False, reason="evaluate_new is being parted")
 def test_no_function_is_too_long_to_read():
     """What it takes is not counted: a verb may take many options."""
     long = [

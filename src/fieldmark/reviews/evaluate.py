@@ -63,10 +63,11 @@ def evaluate_new(
     opened = open_bundle(run.path, device)
     predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
-    known = trained_on(run, samples)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
     own = figures(predictions, temperature=temperature, with_intervals=True, seed=SEED)
+    taken = time.monotonic() - begun
+    about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(
         task=info.task,
         classes=info.classes,
@@ -74,19 +75,7 @@ def evaluate_new(
         calibration=calibration(its.calibration, predictions, temperature),
         unknown_classes={each.name: each.images for each in unknown},
         by=figures_by(predictions, samples, values, temperature=temperature) or None,
-        about=About(
-            finished=datetime.now().astimezone().isoformat(timespec="seconds"),
-            seconds=round(time.monotonic() - begun, 1),
-            seed=SEED,
-            command=asked.command,
-            versions=versions(),
-            machine=machine(opened.device),
-            run=run.name,
-            data=data.model_dump(exclude_defaults=True),
-            samples_hash=samples.hash(),
-            trained_on=info.samples_hash,
-            took_part_in_training=known,
-        ),
+        about=about,
     )
     found = Evaluated(
         title=run.name,
@@ -98,10 +87,10 @@ def evaluate_new(
         samples=samples,
         temperature=temperature,
         answers=info.answers,
-        about=metrics.about,
+        about=about,
         command=asked.command,
         unknown=unknown,
-        banner=training_sentence(known, len(samples)),
+        banner=training_sentence(about.took_part_in_training or 0, len(samples)),
         notes=(
             *notes,
             *group_sentence(run, data, samples),
@@ -110,12 +99,36 @@ def evaluate_new(
     )
     folder = keep(run, found, metrics)
     tell(found, [("test", found.name)], console)
-    console.say(f"kept    {folder.path}")
-    console.say(f"report  {folder.report}")
+    console.say(f"kept    {folder.path}\nreport  {folder.report}")
     if asked.page is not None:
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return metrics
+
+
+def described(
+    opened: Opened,
+    run: RunDir,
+    *,
+    data: DataSettings,
+    samples: Samples,
+    command: str,
+    seconds: float,
+) -> About:
+    """What the figures are of, and how they came about."""
+    return About(
+        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        seed=SEED,
+        command=command,
+        versions=versions(),
+        machine=machine(opened.device),
+        run=run.name,
+        data=data.model_dump(exclude_defaults=True),
+        samples_hash=samples.hash(),
+        trained_on=opened.info.samples_hash,
+        took_part_in_training=trained_on(run, samples),
+    )
 
 
 def group_sentence(run: RunDir, data: DataSettings, samples: Samples) -> list[str]:
