@@ -11,7 +11,7 @@ from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
-from fieldmark.report.verdicts import (
+from fieldmark.report.figure_lines import (
     amount,
     direction,
     needed_words,

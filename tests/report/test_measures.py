@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from fieldmark.report.dots import MOST, STEP, dots
+from fieldmark.report.measures import MOST, STEP, dots
 
 
 def drawn(path: str) -> int:
