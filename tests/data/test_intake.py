@@ -20,11 +20,11 @@ from fieldmark.data.intake import (
     changed_images,
     few_groups_note,
     group_note,
-    list_images,
     split_notes,
     take_in,
 )
 from fieldmark.data.scan import scan, with_facts
+from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 from fieldmark.settings.tree import DataSettings
@@ -177,7 +177,7 @@ def test_odd_files_are_refused_alike_by_training_and_prediction(photos, tmp_path
     shown = {name for name in expected if not name.startswith(".")}  # hidden files are passed over
     for name in shown:
         shutil.copy(odd / name, photos / "red")
-    listing = list_images(DataSettings(source=str(photos)))
+    listing = read_listing(str(photos))
     samples, unread = with_facts(listing.samples, scan(listing.samples, Cache(None)))
     used = {Path(path).name for path in samples.frame["path"]} & shown
     assert used == {name for name in shown if expected[name] == "ok"}

@@ -160,7 +160,6 @@ def test_several_labels_are_named_too(tmp_path):
     shard(tmp_path / "a.parquet", [[0, 1], [1]], features=features)
     listing = read_listing(str(tmp_path))
     assert [labels for _, _, labels, _ in rows_of(listing)] == [["cat", "dog"], ["dog"]]
-    assert listing.several
 
 
 def test_the_one_class_label_is_the_label_whatever_its_name(tmp_path):

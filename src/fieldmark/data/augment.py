@@ -124,6 +124,13 @@ class Augments(Catalog):
         return {}, [Mistake("", what)]
 
 
+POLICIES = {  # of data.augment_policies, which is imported when one is asked for
+    "nature": "mirrored, turned any way, cropped, a box of noise",
+    "strong": "random resized crop, mirrored, randaugment, a box of noise",
+    "randaugment": "random resized crop, mirrored, two drawn changes of one strength",
+    "trivialaugment": "random resized crop, mirrored, one drawn change of any strength",
+}
+ALBUMENTATIONS = "fieldmark.data.augment_albumentations"
 AUGMENTS = Augments(
     "augmentation",
     {
@@ -133,32 +140,17 @@ AUGMENTS = Augments(
         "crop": (crop, "moved over a mirrored edge, mirrored; a hole if wanted"),
         "cifar": (cifar, "turned a little, mirrored, channels shifted, a hole"),
         "contrast": (contrast, "mirrored; contrast, gamma or brightness varied"),
-        "nature": (
-            "fieldmark.data.augment_policies:nature",
-            "mirrored, turned any way, cropped, a box of noise",
-        ),
-        "strong": (
-            "fieldmark.data.augment_policies:strong",
-            "random resized crop, mirrored, randaugment, a box of noise",
-        ),
-        "randaugment": (
-            "fieldmark.data.augment_policies:randaugment",
-            "random resized crop, mirrored, two drawn changes of one strength",
-        ),
-        "trivialaugment": (
-            "fieldmark.data.augment_policies:trivialaugment",
-            "random resized crop, mirrored, one drawn change of any strength",
-        ),
+        **{name: (f"fieldmark.data.augment_policies:{name}", POLICIES[name]) for name in POLICIES},
         "cifar-albumentations": (
-            "fieldmark.data.augment_albumentations:cifar_albumentations",
+            f"{ALBUMENTATIONS}:cifar_albumentations",
             "cifar, made by Albumentations",
         ),
         "contrast-albumentations": (
-            "fieldmark.data.augment_albumentations:contrast_albumentations",
+            f"{ALBUMENTATIONS}:contrast_albumentations",
             "contrast, made by Albumentations",
         ),
         "albumentations": (
-            "fieldmark.data.augment_albumentations:own_pipeline",
+            f"{ALBUMENTATIONS}:own_pipeline",
             "a pipeline of your own: augment=FILE.yaml, as Albumentations saved it",
         ),
     },
@@ -176,11 +168,7 @@ def _move(
 
 
 def _moved(
-    image: torch.Tensor,
-    draw: np.random.Generator,
-    size: int,
-    most: int,
-    padding: Padding = "edge",
+    image: torch.Tensor, draw: np.random.Generator, size: int, most: int, padding: Padding = "edge"
 ) -> torch.Tensor:
     down, right = (int(move) for move in draw.integers(-most, most + 1, size=2))
     return crop_beside_centre(image, size, down, right, padding=padding)

@@ -22,15 +22,7 @@ import yaml
 from torchvision.transforms.v2 import functional as kernels
 
 from fieldmark import streams
-from fieldmark.data.changes import (
-    Augment,
-    Degrees,
-    Pixels,
-    Shift,
-    Strength,
-    centre_crop,
-    to_pixels,
-)
+from fieldmark.data.changes import Augment, Degrees, Pixels, Shift, Strength, centre_crop, to_pixels
 from fieldmark.errors import DataError, Mistake, SettingsError, nearest
 from fieldmark.records import InputSpec
 from fieldmark.streams import Stream

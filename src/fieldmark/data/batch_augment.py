@@ -48,7 +48,8 @@ def crop_beside_centre(
     pixels = images.permute(0, 2, 3, 1).reshape(-1, channels).index_select(0, taken)
     pixels = pixels.reshape(count, size, size, channels)
     if padding == "zero":
-        down, across = (_to(images, _outside(*pair)) for pair in ((rows, height), (columns, width)))
+        axes = (rows, height), (columns, width)
+        down, across = (_to(images, (at < 0) | (at >= side)) for at, side in axes)
         pixels.masked_fill_((down[:, :, None] | across[:, None, :])[..., None], 0)
     return pixels.permute(0, 3, 1, 2)
 
@@ -115,10 +116,6 @@ def _inside(places: np.ndarray, side: int, padding: Padding) -> np.ndarray:
         places = last - np.abs(places % max(1, 2 * last) - last)
     inside: np.ndarray = np.clip(places, 0, side - 1)
     return inside
-
-
-def _outside(places: np.ndarray, side: int) -> np.ndarray:
-    return (places < 0) | (places >= side)
 
 
 def _to(images: torch.Tensor, array: np.ndarray) -> torch.Tensor:

@@ -12,31 +12,12 @@ from fieldmark.records import SAMPLE_COLUMNS
 
 # columns that say of one split whether an image is in it
 YES_OR_NO = {"is_valid": "val", "is_val": "val", "is_validation": "val", "is_test": "test"}
+IMAGES = ["image", "path", "filename", "file_name", "file", "image_path", "file_path", "filepath"]
+IMAGES += ["image_name", "imageid", "image_id", "img"]
+CLASSES = ["label", "labels", "class", "classes", "class_name", "category", "categories", "tags"]
 USUAL = {
-    "image": [
-        "image",
-        "path",
-        "filename",
-        "file_name",
-        "file",
-        "image_path",
-        "file_path",
-        "filepath",
-        "image_name",
-        "imageid",
-        "image_id",
-        "img",
-    ],
-    "label": [
-        "label",
-        "labels",
-        "class",
-        "classes",
-        "class_name",
-        "category",
-        "categories",
-        "tags",
-    ],
+    "image": IMAGES,
+    "label": CLASSES,
     "split": ["split", "subset", "partition", "set", "fold", *YES_OR_NO],
     "caption": ["caption", "captions"],
 }
@@ -90,11 +71,6 @@ def find_columns(
     return Columns(**found), notes
 
 
-def is_plural(name: str) -> bool:
-    """Whether a column's name promises several labels in one cell."""
-    return _plain(name) in PLURAL
-
-
 def split_asked(name: str) -> str | None:
     """The split that a column of yes and no, such as `is_valid`, is about; None for others."""
     return YES_OR_NO.get(_plain(name))
@@ -123,8 +99,7 @@ def _named(where: str, names: Sequence[str], role: str, name: str) -> str:
 
 def _usual(names: Sequence[str], role: str) -> list[str]:
     """The columns of usual names for a role, the most usual first."""
-    wanted = USUAL.get(role, ())
-    return [name for usual in wanted for name in names if _plain(name) == usual]
+    return [name for usual in USUAL.get(role, ()) for name in names if _plain(name) == usual]
 
 
 def _plain(name: str) -> str:
@@ -196,7 +171,7 @@ def labels_in(column: pl.Series, where: str) -> tuple[pl.Series, list[str]]:
         lists = column.cast(pl.List(pl.String)).to_list()
         return pl.Series([_unique(labels or ()) for labels in lists], dtype=LABELS), []
     cells = texts_in(column, where)
-    plural = is_plural(column.name) and column.dtype == pl.String
+    plural = _plain(column.name) in PLURAL and column.dtype == pl.String
     if not plural:
         notes = []
         joined = next((cell for cell in cells if cell and set("|;") & set(cell)), None)

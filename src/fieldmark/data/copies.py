@@ -116,13 +116,8 @@ def perceptual_hash(thumb: np.ndarray) -> int:
     return int.from_bytes(np.packbits(low > np.median(low)).tobytes(), "big")
 
 
-def _cosines(count: int) -> np.ndarray:
-    """The discrete cosine transform (II, not scaled) as a matrix. -> (count, count)"""
-    frequency, place = np.arange(count)[:, None], np.arange(count)[None, :]
-    return np.cos(np.pi * frequency * (2 * place + 1) / (2 * count))
-
-
-COSINES = _cosines(32)
+# the discrete cosine transform (II, not scaled) as a matrix, (32, 32)
+COSINES = np.cos(np.pi * np.arange(32)[:, None] * (2 * np.arange(32) + 1) / 64)
 
 
 def _is_sure(alike: np.ndarray, codes: np.ndarray) -> np.ndarray:

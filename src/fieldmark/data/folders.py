@@ -17,37 +17,9 @@ from fieldmark.records import Samples
 # What programs leave behind: thumbnails and other halves of files that are no images of the user's
 NOT_THE_USERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 # Pictures that are not read. Some begin like a TIFF and are none.
-FOREIGN = [
-    ".heic",
-    ".heif",
-    ".avif",
-    ".jp2",
-    ".j2k",
-    ".jxl",
-    ".ico",
-    ".svg",
-    ".psd",
-    ".tga",
-    ".pcx",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".exr",
-    ".hdr",
-    ".dds",
-    ".eps",
-    ".dng",
-    ".nef",
-    ".cr2",
-    ".cr3",
-    ".arw",
-    ".orf",
-    ".raf",
-    ".rw2",
-    ".pef",
-    ".srw",
-    ".raw",
-]
+FOREIGN = [".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".ico", ".svg", ".psd", ".tga"]
+FOREIGN += [".ppm", ".pgm", ".pbm", ".exr", ".hdr", ".dds", ".eps", ".dng", ".nef", ".cr2", ".cr3"]
+FOREIGN += [".pcx", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw"]
 HEAD = 16  # bytes of a file that say whether it is a picture
 
 

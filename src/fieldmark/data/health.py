@@ -53,12 +53,8 @@ PROBLEMS = {  # and how a sentence says it, of one file and of several
 }
 KINDS = {
     **dict.fromkeys(PROBLEMS, "error"),
-    "misnamed": "warning",
+    **dict.fromkeys(("misnamed", "nearly-black", "nearly-white", "blurred", "tiny"), "warning"),
     "animated": "note",
-    "nearly-black": "warning",
-    "nearly-white": "warning",
-    "blurred": "warning",
-    "tiny": "warning",
     "leakage": "error",
     "conflicting-labels": "error",
     "exact-copies": "warning",
@@ -71,25 +67,16 @@ KINDS = {
     "label-spelling": "warning",
     "imbalance": "note",
 }
-LOOKS = {  # how a sentence says it, of one image and of several, and what to do
-    "nearly-black": ("is nearly black", "are nearly black", "look whether they show anything"),
-    "nearly-white": ("is nearly white", "are nearly white", "look whether they show anything"),
-    "blurred": ("looks blurred", "look blurred", "take out what nobody could tell"),
-    "tiny": (
-        "is much smaller than the others",
-        "are much smaller than the others",
-        "look whether they are thumbnails",
-    ),
+LOOKS = {  # how a sentence says it, of one image and of several, then what, and what to do
+    "nearly-black": ("is", "are", "nearly black", "look whether they show anything"),
+    "nearly-white": ("is", "are", "nearly white", "look whether they show anything"),
+    "blurred": ("looks", "look", "blurred", "take out what nobody could tell"),
+    "tiny": ("is", "are", "much smaller than the others", "look whether they are thumbnails"),
     "misnamed": (
-        "is of another format than the suffix says",
-        "are of another format than the suffix says",
+        *("is", "are", "of another format than the suffix says"),
         "the content counts here, but other programs may go by the suffix: rename them",
     ),
-    "animated": (
-        "has several frames or pages",
-        "have several frames or pages",
-        "the first one is used",
-    ),
+    "animated": ("has", "have", "several frames or pages", "the first one is used"),
 }
 DARK, BRIGHT = 40, 215  # gray levels that three standard deviations from the mean stay beyond
 BLURRED = 40.0  # sharpness: of photos blurred by 2 pixels of 256 nine in ten are below, sharp ones
@@ -161,8 +148,9 @@ def _looks(good: pl.DataFrame) -> Iterator[Finding]:
     for kind, condition in conditions.items():
         names = good.filter(condition)["name"].to_list()
         if names:
-            one, more, advice = LOOKS[kind]
-            yield Finding(kind, KINDS[kind], f"{some(names, one, more)}; {advice}", tuple(names))
+            one, more, what, advice = LOOKS[kind]
+            words = f"{some(names, f'{one} {what}', f'{more} {what}')}; {advice}"
+            yield Finding(kind, KINDS[kind], words, tuple(names))
 
 
 def copy_findings(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:

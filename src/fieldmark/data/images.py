@@ -6,7 +6,6 @@ scan of a data set goes through `examine`, which decodes in the same way.
 """
 
 import contextlib
-import hashlib
 import io
 import stat
 import warnings
@@ -119,11 +118,6 @@ def read_bytes(path: Path) -> bytes:
         raise PictureError(reason, problem) from error
 
 
-def content_hash(content: bytes) -> str:
-    """What an image is known by: BLAKE2b of its bytes, 32 hexadecimal digits."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
-
-
 def decode(content: bytes, name: str, form: Form | None = None) -> np.ndarray:
     """A picture file's bytes -> (H, W, 3) uint8, upright RGB, resized where `form` is given.
 
@@ -196,10 +190,7 @@ def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
     """The picture with its header read; whatever goes wrong with it becomes a PictureError."""
     if not content:
         raise PictureError(f"{name}: is empty (0 bytes); copy it anew or take it out", "zero-byte")
-    with (
-        _told(content, name),
-        Image.open(io.BytesIO(content), formats=FORMATS) as image,
-    ):
+    with _told(content, name), Image.open(io.BytesIO(content), formats=FORMATS) as image:
         yield image
 
 
@@ -323,17 +314,12 @@ def _frames(image: Image.Image) -> int:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in DEEP_MODES:
-        return _from_deep(image)
+    if image.mode in DEEP_MODES:  # 16 bits a pixel -> 8; Pillow's own `convert` would clip at 255
+        values = np.asarray(image).astype(np.float64)
+        eight = np.clip(np.rint(values / 257), 0, 255).astype(np.uint8)
+        return Image.fromarray(eight).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _from_deep(image: Image.Image) -> Image.Image:
-    """16 bits a pixel -> 8 by v / 257. Pillow's own `convert` would clip at 255."""
-    values = np.asarray(image).astype(np.float64)
-    eight = np.clip(np.rint(values / 257), 0, 255).astype(np.uint8)
-    return Image.fromarray(eight).convert("RGB")

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from fieldmark.data.batch_augment import BatchAugment, Draws, sent
-from fieldmark.data.loader import Batch, Keys, Sampling, Tally
+from fieldmark.data.loader import Batch, Keys, Sampling, Stepping, Tally
 from fieldmark.data.stored import Stored, decoded
 from fieldmark.records import InputSpec, Samples
 
@@ -19,7 +19,7 @@ MOST_SIDE = 64  # pixels; larger images come fast enough one by one
 MOST_BYTES = 1_000_000_000
 
 
-class InMemory:
+class InMemory(Stepping):
     """Batches of images that are all in memory, with the face of loader.Batches."""
 
     def __init__(
@@ -47,15 +47,6 @@ class InMemory:
         self._targets, self._augment, self._seed = targets, augment, seed or 0
         self._tally = Tally(0)
 
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self._keys)
-
-    @property
-    def sizes(self) -> list[int]:
-        """Images in each step of an epoch."""
-        return self._keys.sizes
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches of `epoch` from step `start` on: images on the device, targets on the CPU.
 
@@ -66,13 +57,6 @@ class InMemory:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
-
-    def spent(self) -> dict[str, float]:
-        """Seconds since this was last asked; see Tally.spent.
-
-        An accelerator works on while the clock has stopped: its own seconds are not in it.
-        """
-        return self._tally.spent()
 
     def _batch(self, keys: np.ndarray) -> Batch:
         epoch, (_, rows, draws) = int(keys[0, 0]), keys.T

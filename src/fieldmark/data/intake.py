@@ -78,10 +78,12 @@ class Dataset:
         )
 
 
-def list_images(data: DataSettings, *, labelled: bool = True) -> Listing:
-    """What the source holds; nothing is opened. Raises DataError."""
+def list_and_scan(
+    data: DataSettings, console: Console, *, labelled: bool = True
+) -> tuple[Listing, pl.DataFrame]:
+    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError."""
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
-    return read_listing(
+    listing = read_listing(
         data.source,
         test=data.test,
         columns=columns,
@@ -90,13 +92,6 @@ def list_images(data: DataSettings, *, labelled: bool = True) -> Listing:
         labelled=labelled,
         validated=data.val != "none",
     )
-
-
-def list_and_scan(
-    data: DataSettings, console: Console, *, labelled: bool = True
-) -> tuple[Listing, pl.DataFrame]:
-    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError."""
-    listing = list_images(data, labelled=labelled)
     with console.bar("reading images", 1) as bar:
         seen = 0
 

@@ -9,21 +9,9 @@ import polars as pl
 from fieldmark.errors import DataError, listed
 from fieldmark.records import SPLITS, Samples
 
-SPLIT_NAMES = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "eval": "val",
-    "evaluation": "val",
-    "test": "test",
-    "testing": "test",
-    "holdout": "test",
-    "hold-out": "test",
-    "hold_out": "test",
-}
+SPLIT_NAMES = dict.fromkeys(("train", "training"), "train")
+SPLIT_NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val")
+SPLIT_NAMES |= dict.fromkeys(("test", "testing", "holdout", "hold-out", "hold_out"), "test")
 
 
 @dataclass(frozen=True)
@@ -43,11 +31,6 @@ class Listing:
     sides: dict[str, str] = field(default_factory=dict)
     mirrored: bool = True
     embedded: bool = False
-
-    @property
-    def several(self) -> bool:
-        """Whether an image may have more than one label."""
-        return bool((self.samples.frame["labels"].list.len() > 1).any())
 
 
 def split_of(name: str | None) -> str | None:

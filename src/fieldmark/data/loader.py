@@ -139,7 +139,30 @@ class Images(Dataset[Batch]):
         return read_pixels(self._root, *self._places[row], self._form).copy()
 
 
-class Batches:
+class Stepping:
+    """What feeds have in common whose images come in the order of `Keys`."""
+
+    _keys: "Keys"
+    _tally: Tally
+
+    def __len__(self) -> int:
+        """Steps of a whole epoch."""
+        return len(self._keys)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Images in each step of an epoch."""
+        return self._keys.sizes
+
+    def spent(self) -> dict[str, float]:
+        """Seconds of loading since this was last asked; see Tally.spent.
+
+        An accelerator works on while the clock has stopped: its own seconds are not in it.
+        """
+        return self._tally.spent()
+
+
+class Batches(Stepping):
     """The batches of an epoch, from any of its steps on. Workers stay alive between epochs."""
 
     def __init__(
@@ -175,15 +198,6 @@ class Batches:
         # Workers ignore the signal with which a process that ends on an error would end them.
         weakref.finalize(self, _end_workers, self._loader)
 
-    def __len__(self) -> int:
-        """Steps of a whole epoch."""
-        return len(self._keys)
-
-    @property
-    def sizes(self) -> list[int]:
-        """Images in each step of an epoch."""
-        return self._keys.sizes
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches of `epoch` from step `start` on. Images before it are not even read.
 
@@ -194,10 +208,6 @@ class Batches:
 
     def __iter__(self) -> Iterator[Batch]:
         return self.epoch(0)
-
-    def spent(self) -> dict[str, float]:
-        """Seconds of loading since this was last asked; see Tally.spent."""
-        return self._tally.spent()
 
 
 class Keys:

@@ -5,6 +5,7 @@ the time of change of before is not read again; one that was moved or touched is
 content being known, not decoded.
 """
 
+import hashlib
 import os
 import stat
 import time
@@ -20,7 +21,7 @@ from PIL import Image
 
 from fieldmark.cache import Cache, address
 from fieldmark.data.copies import LEAST_SIDE, perceptual_hash
-from fieldmark.data.images import Picture, PictureError, content_hash, examine, thumb_of
+from fieldmark.data.images import Picture, PictureError, examine, thumb_of
 from fieldmark.data.sources import content_of, place_name, raw_pixels
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
@@ -62,8 +63,10 @@ def facts_of(root: str, place: Facts, known: Callable[[str], Facts | None]) -> F
     facts: Facts = dict.fromkeys(SCHEMA) | {"misnamed": False} | place
     name = place_name(str(Path(root, place["path"])), place["row"])
     try:
-        content, pixels = _content(root, place["path"], place["row"])
-        facts["hash"] = content_hash(content)
+        where = place["path"], place["row"]
+        pixels = raw_pixels(*where)
+        content = content_of(root, *where) if pixels is None else pixels.tobytes()
+        facts["hash"] = hashlib.blake2b(content, digest_size=16).hexdigest()
         seen = known(facts["hash"])
         if seen is None:
             picture = examine(content, name) if pixels is None else _picture(pixels)
@@ -109,12 +112,6 @@ def sharpness(gray: np.ndarray) -> float | None:
     high, broad = (length // side for length in laplacian.shape)
     tiles = laplacian[: high * side, : broad * side].reshape(high, side, broad, side)
     return float(tiles.var(axis=(1, 3)).max())
-
-
-def _content(root: str, path: str, row: int | None) -> tuple[bytes, np.ndarray | None]:
-    """An image's content, and its pixels where it was never a file."""
-    pixels = raw_pixels(path, row)
-    return (content_of(root, path, row) if pixels is None else pixels.tobytes()), pixels
 
 
 def _picture(pixels: np.ndarray) -> Picture:

@@ -141,7 +141,11 @@ def _pack(path: Path, stamp: Stamp) -> Pack:
         )
     kept = cache.put("bytes", key, lambda draft: _write(draft, path))
     pack = _mapped(kept) if kept else None
-    return pack or _in_memory(path)
+    if pack is not None:
+        return pack
+    stream = io.BytesIO()
+    starts = _copy(path, stream)
+    return Pack(np.frombuffer(stream.getbuffer(), np.uint8), starts)
 
 
 def _mapped(kept: Path) -> Pack | None:
@@ -156,25 +160,15 @@ def _mapped(kept: Path) -> Pack | None:
     return None
 
 
-def _in_memory(path: Path) -> Pack:
-    stream = io.BytesIO()
-    sizes = _copy(path, stream)
-    return Pack(np.frombuffer(stream.getbuffer(), np.uint8), _starts(sizes))
-
-
 def _write(draft: Path, path: Path) -> None:
     with draft.open("wb") as stream:
-        sizes = _copy(path, stream)
-        stream.write(_starts(sizes).tobytes())
-        stream.write(np.array([len(sizes)], NUMBER).tobytes())
+        starts = _copy(path, stream)
+        stream.write(np.append(starts, NUMBER.type(len(starts) - 1)).astype(NUMBER).tobytes())
 
 
-def _copy(path: Path, stream: BinaryIO) -> list[int]:
-    """Write all pictures of a Parquet file one behind the other. -> the size of each"""
-    return [stream.write(picture) for picture in _pictures(path)]
-
-
-def _starts(sizes: list[int]) -> np.ndarray:
+def _copy(path: Path, stream: BinaryIO) -> np.ndarray:
+    """Write all pictures of a Parquet file one behind the other. -> their starts, as of a Pack"""
+    sizes = [stream.write(picture) for picture in _pictures(path)]
     return np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]).astype(NUMBER)
 
 

@@ -35,10 +35,7 @@ def split(
     """
     refuse_one_class(samples)
     sides = [side or "train" for side in samples.frame["split"].to_list()]
-    wanted = {
-        "test": 0.0 if "test" in sides else test,
-        "val": 0.0 if "val" in sides else val,
-    }
+    wanted = {"test": 0.0 if "test" in sides else test, "val": 0.0 if "val" in sides else val}
     free = np.flatnonzero([side == "train" for side in sides])
     units = units_of(samples, copies, free)
     several = bool((samples.frame["labels"].list.n_unique() > 1).any())

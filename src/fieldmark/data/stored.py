@@ -135,10 +135,7 @@ def channels(images: Iterable[np.ndarray]) -> tuple[Three, Three]:
 
 
 def channels_of(
-    samples: Samples,
-    rows: np.ndarray,
-    spec: InputSpec,
-    advance: Advance = lambda _: None,
+    samples: Samples, rows: np.ndarray, spec: InputSpec, advance: Advance = lambda _: None
 ) -> tuple[Three, Three]:
     """`channels` of the samples at `rows`, as evaluation resizes them, before it crops.
 

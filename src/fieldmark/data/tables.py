@@ -5,7 +5,7 @@ import posixpath
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -125,19 +125,6 @@ TABLES = (".csv", ".tsv", PARQUET)
 BESIDE = "images"  # the folder beside a table that its images may lie in
 
 
-@dataclass(frozen=True)
-class Rows:
-    """A table's rows as they are written; no image was looked for.
-
-    samples: path as the cell has it, labels may be empty. places: "labels.csv, line 41".
-    """
-
-    samples: Samples
-    places: list[str]
-    left_out: dict[str, str]
-    notes: tuple[str, ...]
-
-
 def read_table(
     path: Path, given: Columns | None = None, *, images: str | None = None, labelled: bool = True
 ) -> Listing:
@@ -150,8 +137,8 @@ def read_table(
     """
     if images is not None and not Path(images).is_dir():
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    rows = read_rows(path, given, labelled=labelled)
-    frame = rows.samples.frame
+    samples, table = read_rows(path, given, labelled=labelled)
+    frame = samples.frame
     root = Path(images) if images is not None else path.parent
     finder = Finder(root) if images is not None else Finder(root, ("", BESIDE))
     found = [finder.find(name) for name in frame["path"].to_list()]
@@ -168,21 +155,25 @@ def read_table(
     used = [file for file in files if file is not None]
     if len(set(used)) < len(used):
         labels, splits = frame["labels"].to_list(), frame["split"].to_list()
-        reasons = _with_repeats(files, labels, splits, rows.places, reasons)
-    left_out = dict(rows.left_out)
-    for place, reason in zip(rows.places, reasons, strict=True):
+        reasons = _with_repeats(files, labels, splits, table.places, reasons)
+    left_out = dict(table.left_out)
+    for place, reason in zip(table.places, reasons, strict=True):
         if reason is not None:
             left_out[place] = f"{place}: {reason}"
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
         _refuse_all(path, root, finder.missing, left_out)
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
-    samples = Samples(frame, str(root.resolve()))
-    return Listing(samples, rows.notes, left_out)
+    return Listing(Samples(frame, str(root.resolve())), table.notes, left_out)
 
 
-def read_rows(path: Path, given: Columns | None = None, *, labelled: bool = True) -> Rows:
-    """What a table says, whether or not its images are there. Raises DataError."""
+def read_rows(
+    path: Path, given: Columns | None = None, *, labelled: bool = True
+) -> tuple[Samples, Table]:
+    """What a table says, whether or not its images are there: paths as the cells have them.
+
+    And the table, with all that is to be said of it. Labels may be empty. Raises DataError.
+    """
     table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
     frame = table.frame
     if not len(frame) and not table.left_out:
@@ -202,7 +193,7 @@ def read_rows(path: Path, given: Columns | None = None, *, labelled: bool = True
     if own.columns:
         samples = replace(samples, frame=samples.frame.hstack(own))
     notes = [*table.notes, *notes, *said, *(f"{path}: {each}" for each in renamed)]
-    return Rows(samples, table.places, table.left_out, tuple(notes))
+    return samples, replace(table, notes=tuple(notes))
 
 
 def _with_repeats(
@@ -258,4 +249,4 @@ def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) 
 def _read_parquet(path: Path) -> Table:
     with reading_parquet(path):
         frame = pl.read_parquet(path)
-    return Table(path, frame, [f"{path}, row {row}" for row in range(len(frame))])
+    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])

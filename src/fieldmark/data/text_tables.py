@@ -20,7 +20,6 @@ SPACES, TO_THE_END = re.compile(" *"), re.compile(r" *\Z")
 class Table:
     """A table as it stands. Where a row stands is told by its place: "labels.csv, line 41"."""
 
-    path: Path
     frame: pl.DataFrame
     places: list[str]
     left_out: dict[str, str] = field(default_factory=dict)
@@ -59,7 +58,7 @@ def read_text_table(path: Path) -> Table:
             )
     columns = [_without_margin([row[k] for row in rows]) for k in range(len(header))]
     frame = pl.DataFrame(dict(zip(header, columns, strict=True)), dict.fromkeys(header, pl.String))
-    return Table(path, frame, places, left_out, tuple(notes))
+    return Table(frame, places, left_out, tuple(notes))
 
 
 def _decoded(path: Path) -> tuple[str, list[str]]:
