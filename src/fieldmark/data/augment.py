@@ -184,13 +184,9 @@ def _crop_and_vary(
     colour: float,
 ) -> torch.Tensor:
     image = mirror(resized_crop(image, size, least_area, draw), draw, flip)
-    return _vary_colour(image, colour, draw)
-
-
-def _vary_colour(image: torch.Tensor, strength: float, draw: np.random.Generator) -> torch.Tensor:
-    if not strength:
+    if not colour:
         return image
-    brightness, contrast, saturation = draw.uniform(1 - strength, 1 + strength, size=3)
+    brightness, contrast, saturation = draw.uniform(1 - colour, 1 + colour, size=3)
     image = kernels.adjust_brightness(image, float(brightness))
     image = kernels.adjust_contrast(image, float(contrast))
     varied: torch.Tensor = kernels.adjust_saturation(image, float(saturation))

@@ -223,8 +223,7 @@ def own_pipeline(seen: InputSpec, *, pipeline: str = "") -> Augment:
     it fails on a plain image, or where what it gives is none.
     """
     if not pipeline:
-        what = "is not given; name the file that Albumentations saved: augment=FILE.yaml"
-        _refuse(what)
+        _refuse("is not given; name the file that Albumentations saved: augment=FILE.yaml")
     check_text(pipeline)
     change = partial(_run, text=pipeline, seen=seen, cropped=False)
     word, side = seen.form[:2]

@@ -221,13 +221,9 @@ def _nature_change(
     if angle:
         image = rotate(image, float(draw.uniform(-angle, angle)), nearest=True)
     draw.random()  # whether ColorJitter() is applied: an identity, as published
-    image = _random_crop(kernels.resize(image, [seen.around], antialias=True), seen.size, draw)
+    image = kernels.resize(image, [seen.around], antialias=True)
+    top, left = (int(draw.integers(0, side - seen.size + 1)) for side in image.shape[-2:])
+    image = image[..., top : top + seen.size, left : left + seen.size]
     if not erasing:
         return image
     return erase(image, seen, draw) if draw.random() < erasing else image.float()
-
-
-def _random_crop(image: torch.Tensor, size: int, draw: np.random.Generator) -> torch.Tensor:
-    """Any square of `size` of an image that is no smaller."""
-    top, left = (int(draw.integers(0, side - size + 1)) for side in image.shape[-2:])
-    return image[..., top : top + size, left : left + size]

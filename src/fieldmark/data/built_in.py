@@ -151,14 +151,9 @@ class _Plain(pickle.Unpickler):
 def digits() -> Listing:
     """scikit-learn's 1,797 handwritten digits of 8x8: scans from NIST, 0 to 16 a pixel."""
     _, targets = _digits_table()
-    samples = Samples.from_columns(
-        {
-            "path": ["digits"] * len(targets),
-            "row": list(range(len(targets))),
-            "labels": [[str(target)] for target in targets],
-        }
-    )
-    return Listing(samples, mirrored=False, embedded=True)
+    count, labels = len(targets), [[str(target)] for target in targets]
+    columns = {"path": ["digits"] * count, "row": list(range(count)), "labels": labels}
+    return Listing(Samples.from_columns(columns), mirrored=False, embedded=True)
 
 
 def cifar10(*, data_dir: str | None = None) -> Listing:
@@ -198,9 +193,7 @@ BUILT_IN = Catalog(
 
 def digit(row: int) -> np.ndarray:
     """One of the digits. -> (8, 8) uint8"""
-    images, _ = _digits_table()
-    found: np.ndarray = images[row]
-    return found
+    return np.asarray(_digits_table()[0][row])
 
 
 def _downloads() -> Path:

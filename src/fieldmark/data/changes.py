@@ -86,10 +86,8 @@ def resized_crop(
     image: torch.Tensor, size: int, least_area: float, draw: np.random.Generator
 ) -> torch.Tensor:
     """A drawn `crop_box` of the image, resized. -> (C, size, size)"""
-    top, left, height, width = crop_box(image.shape[-2], image.shape[-1], least_area, draw)
-    found: torch.Tensor = kernels.resized_crop(
-        image, top, left, height, width, [size, size], antialias=True
-    )
+    box = crop_box(image.shape[-2], image.shape[-1], least_area, draw)
+    found: torch.Tensor = kernels.resized_crop(image, *box, [size, size], antialias=True)
     return found
 
 

@@ -235,7 +235,11 @@ def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
     else:
         places = [(path, None, None) for path in tree.below("")]
         notes = ["there are no class folders: the pictures have no labels"]
-    left_out = {shown(path): _not_read(tree, path) for path in tree.foreign}
+    left_out = {}
+    for path in tree.foreign:
+        name, suffix = shown(path), PurePosixPath(path).suffix.lower()
+        why = f"{suffix} pictures are not read; save it as JPEG or PNG"
+        left_out[name] = f"{tree.root}/{name}: {why}"
     unnamed = [path for path, _, _ in places if shown(path) != path]
     left_out |= {
         shown(path): f"{tree.root}/{shown(path)}: has a name that is not UTF-8; rename it"
@@ -253,11 +257,6 @@ def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
     )
     called = {side: f"the folder '{name}'" for name, side in sides.items()}
     return Listing(samples, (*notes, *tree.notes()), left_out, called)
-
-
-def has_classes(tree: Tree) -> bool:
-    """Whether there are folders with pictures in them."""
-    return bool(tree.inside(""))
 
 
 def _unwrapped(tree: Tree) -> str:
@@ -360,8 +359,3 @@ def _up_from(folder: str) -> Iterator[str]:
         yield folder
         folder = parent_of(folder)
     yield ""
-
-
-def _not_read(tree: Tree, path: str) -> str:
-    suffix = PurePosixPath(path).suffix.lower()
-    return f"{tree.root}/{shown(path)}: {suffix} pictures are not read; save it as JPEG or PNG"

@@ -17,7 +17,7 @@ from fieldmark.data.health import PROBLEMS, Finding, findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
-from fieldmark.data.splits import Taken, copies_of_test, merge_val_into_train, split
+from fieldmark.data.splits import copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_whole
 from fieldmark.records import SPLITS, Samples
@@ -173,22 +173,18 @@ def without_copies(
     stays, taken = copies_of_test(samples, numbers)
     if not taken:
         return samples, numbers, []
+    pairs = listed([f"{each.path} = {each.original}" for each in taken], most=3)
     if what == "show":
         note = (
             f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
-            f"(data.copies=show), so the figures flatter: {pairs_of(taken)}"
+            f"(data.copies=show), so the figures flatter: {pairs}"
         )
         return samples, numbers, [note]
     note = (
         f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
-        f"images that are judged: {pairs_of(taken)}"
+        f"images that are judged: {pairs}"
     )
     return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]
-
-
-def pairs_of(taken: Sequence[Taken]) -> str:
-    """Some copies, each with what it is a copy of."""
-    return listed([f"{each.path} = {each.original}" for each in taken], most=3)
 
 
 def left_out_notes(left_out: dict[str, str]) -> list[str]:

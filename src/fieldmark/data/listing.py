@@ -42,10 +42,9 @@ def with_roles(listing: Listing, test: str, *, validated: bool = True) -> Listin
     """Decide what the splits of a source are for, and say it.
 
     `test` is auto, none, or names a test set of its own. validated: whether there will be
-    validation. With train and one other split, that
-    other is the test set, whatever its name, and validation is taken out of train later: a score
-    on the images that chose the epoch would flatter. With `none` there is no test set, and val
-    is the validation set.
+    validation. With train and one other split, that other is the test set, whatever its name, and
+    validation is taken out of train later: a score on the images that chose the epoch would
+    flatter. With `none` there is no test set, and val is the validation set.
     """
     splits = listing.samples.frame["split"].to_list()
     present = [side for side in SPLITS if side in splits]

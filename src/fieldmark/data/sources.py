@@ -8,7 +8,7 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import has_classes, read_folder, walk
+from fieldmark.data.folders import read_folder, walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
 from fieldmark.data.listing import Listing, join_test, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
@@ -108,14 +108,20 @@ def _read(
         hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
         raise DataError(f"{source}: there is no such folder or table{hint}")
     tree = walk(path) if path.is_dir() else None
-    shards = find_shards(path) if tree and not has_classes(tree) else []
+    shards = find_shards(path) if tree and not tree.inside("") else []
     if is_there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
     if shards:
         _refuse(source, {"--images": images})
         return read_shards(path, shards, given, labelled=labelled)
     if is_there and not tree:
-        _refuse_no_table(source, ending)
+        if ending in ARCHIVES:
+            raise DataError(f"{source}: is an archive; unpack it and name the folder")
+        if ending not in TABLES:
+            raise DataError(
+                f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or "
+                "a table of images and labels"
+            )
         return read_table(path, given, images=images, labelled=labelled)
     _refuse(source, {**given.given(), "--images": images})
     return read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
@@ -137,14 +143,4 @@ def _refuse(source: str, asked: dict[str, str | None]) -> None:
         raise DataError(
             f"{source}: {listed(names)} {is_are} for tables of paths and labels; take it away, or "
             "name a table"
-        )
-
-
-def _refuse_no_table(source: str, ending: str) -> None:
-    if ending in ARCHIVES:
-        raise DataError(f"{source}: is an archive; unpack it and name the folder")
-    if ending not in TABLES:
-        raise DataError(
-            f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or a "
-            "table of images and labels"
         )
