@@ -146,7 +146,12 @@ def _check(node: Any) -> None:
             raise _UnfitError(f"'{name}' holds no transform; leave it out")
         _built(package, name, node)
         return
-    _check_leaf(name, _built(package, name, node))
+    transform = _built(package, name, node)
+    strange = set(transform.invalid_args) - set(transform.get_transform_init_args())
+    if strange:
+        raise _UnfitError(f"'{name}' takes no argument '{min(strange)}'; leave it out")
+    if "BBox" in name or transform.targets_as_params:
+        raise _UnfitError(f"'{name}' needs more than an image (boxes, masks, others); leave it out")
 
 
 def _built(package: Any, name: str, node: dict[str, Any]) -> Any:
@@ -158,14 +163,6 @@ def _built(package: Any, name: str, node: dict[str, Any]) -> Any:
         lines = [line.partition("[")[0].strip() for line in str(error).splitlines()]
         reason = ": ".join(lines[1:3]) if len(lines) > 2 else "".join(lines[:1])
         raise _UnfitError(f"'{name}' cannot be made ({reason}); mend it there") from error
-
-
-def _check_leaf(name: str, transform: Any) -> None:
-    strange = set(transform.invalid_args) - set(transform.get_transform_init_args())
-    if strange:
-        raise _UnfitError(f"'{name}' takes no argument '{min(strange)}'; leave it out")
-    if "BBox" in name or transform.targets_as_params:
-        raise _UnfitError(f"'{name}' needs more than an image (boxes, masks, others); leave it out")
 
 
 Three = tuple[float, float, float]
@@ -229,7 +226,12 @@ def own_pipeline(seen: InputSpec, *, pipeline: str = "") -> Augment:
     word, side = seen.form[:2]
     height = side if word != "original" else 2 * seen.size
     blank = torch.full((3, height, height if word == "square" else height * 4 // 3), 128)
-    given = [_probed(blank.to(torch.uint8), seed, pipeline) for seed in range(PROBES)]
+    blank = blank.to(torch.uint8)
+    try:
+        draws = (streams.draw(Stream.PROBE, seed) for seed in range(PROBES))
+        given = [_call(blank, draw, pipeline) for draw in draws]
+    except DataError as error:
+        raise SettingsError([Mistake("augment.pipeline", f"{error}; mend the file")]) from error
     _check_given(given)
     if given[0].is_floating_point():
         _check_normalised(pipeline, seen)
@@ -269,13 +271,6 @@ def _call(image: torch.Tensor, draw: np.random.Generator, text: str) -> torch.Te
     if isinstance(found, torch.Tensor):
         return found
     return torch.from_numpy(np.ascontiguousarray(np.atleast_3d(found).transpose(2, 0, 1)))
-
-
-def _probed(blank: torch.Tensor, seed: int, text: str) -> torch.Tensor:
-    try:
-        return _call(blank, streams.draw(Stream.PROBE, seed), text)
-    except DataError as error:
-        raise SettingsError([Mistake("augment.pipeline", f"{error}; mend the file")]) from error
 
 
 def _check_given(given: Sequence[torch.Tensor]) -> None:

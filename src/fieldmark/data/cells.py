@@ -59,7 +59,8 @@ def find_columns(
         if name is not None:
             found[role] = _named(where, names, role, name)
             continue
-        matches = _usual(names, role) if role != without else []
+        usual = USUAL.get(role, ()) if role != without else ()  # the most usual first
+        matches = [name for wanted in usual for name in names if _plain(name) == wanted]
         if not matches and role in needed:
             raise DataError(_nothing_for(where, names, role))
         found[role] = matches[0] if matches else None
@@ -95,11 +96,6 @@ def _named(where: str, names: Sequence[str], role: str, name: str) -> str:
             return same
     hint = nearest(name, names) or f"; there are {listed(names, most=12)}"
     raise DataError(f"{where}: there is no column '{name}' (data.{role}_column){hint}")
-
-
-def _usual(names: Sequence[str], role: str) -> list[str]:
-    """The columns of usual names for a role, the most usual first."""
-    return [name for usual in USUAL.get(role, ()) for name in names if _plain(name) == usual]
 
 
 def _plain(name: str) -> str:

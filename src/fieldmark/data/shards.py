@@ -189,10 +189,8 @@ def _pictures(path: Path) -> Iterator[bytes]:
 
 LABELS = "labels.json"
 
-Names = dict[str, list[str]]
 
-
-def names_in_schema(path: Path) -> Names:
+def names_in_schema(path: Path) -> dict[str, list[str]]:
     """The names of classes in order, for each column that has some (Hugging Face's ClassLabel)."""
     try:
         about = json.loads(pl.read_parquet_metadata(path).get("huggingface", "{}"))
@@ -287,7 +285,10 @@ def read_shards(
         frame = frame.with_columns(pl.Series("split", splits, pl.String)).drop_nulls("split")
     left_out = {}
     if labelled:
-        left_out = dict(_without_label(root, frame))
+        is_bare = pl.col("labels").list.len() == 0
+        for path, row in frame.filter(is_bare).select("path", "row").rows():
+            place = f"{path}, row {row}"
+            left_out[place] = f"{root}/{place}: has no label, or one that no class has; correct it"
         frame = frame.filter(pl.col("labels").list.len() > 0)
         if not len(frame):
             raise DataError(
@@ -337,12 +338,6 @@ def _read(root: Path, file: str, given: Columns, labelled: bool) -> tuple[pl.Dat
 
 def _is_number(kind: pl.DataType) -> bool:
     return (kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_integer()
-
-
-def _without_label(root: Path, frame: pl.DataFrame) -> Iterator[tuple[str, str]]:
-    for path, row in frame.filter(pl.col("labels").list.len() == 0).select("path", "row").rows():
-        place = f"{path}, row {row}"
-        yield place, f"{root}/{place}: has no label, or one that no class has; correct it"
 
 
 def _split_word(file: str) -> str | None:

@@ -8,11 +8,11 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import read_folder, walk
+from fieldmark.data.folders import TABLES, read_folder, walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
 from fieldmark.data.listing import Listing, join_test, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
-from fieldmark.data.tables import PARQUET, TABLES, read_table
+from fieldmark.data.tables import PARQUET, read_table
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
 

@@ -40,7 +40,11 @@ def split(
     units = units_of(samples, copies, free)
     several = bool((samples.frame["labels"].list.n_unique() > 1).any())
     if several or any(unit.images > 1 for unit in units):
-        dealt = _deal_units(units, wanted, seed)
+        shares = {"train": 1.0 - sum(wanted.values()), **wanted}
+        names = [side for side in DEALT if shares[side] or side == "train"]
+        draw = streams.draw(Stream.SPLIT, seed, 0)
+        parts = [shares[side] for side in names]
+        dealt = [names[side] for side in stratified(units, parts, draw, training_first=True)]
     else:
         dealt = _deal_single_images(units, wanted, seed)
     for unit, side in zip(units, dealt, strict=True):
@@ -96,15 +100,6 @@ def refuse_one_class(samples: Samples) -> None:
         raise DataError(
             f"{samples.root}: there is {found}; a classifier needs at least two classes"
         )
-
-
-def _deal_units(units: Sequence[Unit], wanted: dict[str, float], seed: int) -> list[str]:
-    """A side for each unit, where images have several labels or units several images."""
-    shares = {"train": 1.0 - sum(wanted.values()), **wanted}
-    names = [side for side in DEALT if shares[side] or side == "train"]
-    draw = streams.draw(Stream.SPLIT, seed, 0)
-    dealt = stratified(units, [shares[side] for side in names], draw, training_first=True)
-    return [names[side] for side in dealt]
 
 
 def _deal_single_images(units: Sequence[Unit], wanted: dict[str, float], seed: int) -> list[str]:

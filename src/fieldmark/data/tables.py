@@ -121,7 +121,6 @@ def _composed(name: str) -> str:
 
 
 PARQUET = ".parquet"
-TABLES = (".csv", ".tsv", PARQUET)
 BESIDE = "images"  # the folder beside a table that its images may lie in
 
 
