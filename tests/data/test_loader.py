@@ -353,7 +353,8 @@ def test_polars_never_enters_a_worker(photos):
         pending += [cell.cell_contents for cell in getattr(thing, "__closure__", None) or ()]
     assert "fieldmark.data.loader.Images" in kinds
     assert "numpy.ndarray" in kinds
-    assert not {kind for kind in kinds if kind.startswith(("polars", "fieldmark.records"))}
+    tables = ("polars", "fieldmark.records.Samples", "fieldmark.records.Predictions")
+    assert not {kind for kind in kinds if kind.startswith(tables)}
 
 
 LEFT_BEHIND = """

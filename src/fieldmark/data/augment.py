@@ -9,7 +9,6 @@ some of the presets for many small images at once.
 """
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,13 +42,13 @@ __all__ = ["AUGMENTS", "Augment", "centre_crop", "is_pipeline_file", "read_pipel
 
 def none(seen: InputSpec) -> Augment:
     """The image as evaluation sees it."""
-    return partial(_crop_centre, size=seen.size)
+    return lambda image, _: centre_crop(image, seen.size)
 
 
 def light(seen: InputSpec, *, shift: Strength = 0.1, flip: bool = True) -> Augment:
     """Moved by up to `shift` of the side (at least a pixel), edges repeated; mirrored by half."""
     most = max(1, round(shift * seen.size)) if shift else 0
-    return partial(_move, size=seen.size, most=most, flip=flip)
+    return lambda image, draw: mirror(_moved(image, draw, seen.size, most), draw, flip)
 
 
 def standard(
@@ -59,7 +58,18 @@ def standard(
 
     The crop has `least_area` to all of the image's area, and a shape of 3:4 to 4:3.
     """
-    return partial(_crop_and_vary, size=seen.size, least_area=least_area, flip=flip, colour=colour)
+
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        image = mirror(resized_crop(image, seen.size, least_area, draw), draw, flip)
+        if not colour:
+            return image
+        brightness, contrast, saturation = draw.uniform(1 - colour, 1 + colour, size=3)
+        image = kernels.adjust_brightness(image, float(brightness))
+        image = kernels.adjust_contrast(image, float(contrast))
+        varied: torch.Tensor = kernels.adjust_saturation(image, float(saturation))
+        return varied
+
+    return change
 
 
 def crop(
@@ -81,7 +91,12 @@ def crop(
     if alternate:
         what = "an image by itself does not know its epochs, so this needs augment.by=batch"
         raise SettingsError([Mistake("augment.alternate", what)])
-    return partial(_crop_and_cut, seen=seen, pad=pad, padding=padding, flip=flip, hole=hole)
+
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        image = mirror(_moved(image, draw, seen.size, pad, padding), draw, flip)
+        return cut_hole(image, hole, means_of(seen), draw) if hole else image
+
+    return change
 
 
 def cifar(
@@ -98,7 +113,19 @@ def cifar(
     of a square of the channels' mean, which is 0 once normalised, wholly inside the image, which
     is float32 then (uint8 where hole is 0).
     """
-    return partial(_turn_and_cut, seen=seen, angle=angle, shift=shift, hole=hole, flip=flip)
+
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        image = centre_crop(image, seen.size)
+        if draw.random() < 0.5 and angle:
+            image = rotate(image, float(draw.uniform(-angle, angle)))
+        image = mirror(image, draw, flip)
+        if draw.random() < 0.5 and shift:
+            image = shift_channels(image, draw.uniform(-shift, shift, size=3))
+        if not hole:
+            return image
+        return cut_hole(image, hole, means_of(seen), draw) if draw.random() < 0.5 else image.float()
+
+    return change
 
 
 def contrast(seen: InputSpec, *, flip: bool = True, limit: Strength = 0.2) -> Augment:
@@ -107,11 +134,43 @@ def contrast(seen: InputSpec, *, flip: bool = True, limit: Strength = 0.2) -> Au
     Contrast multiplies by 1 - limit to 1 + limit (about black, as Albumentations does), gamma
     raises to a power of the same range, brightness adds -limit to limit of the full scale.
     """
-    return partial(_vary_one, size=seen.size, flip=flip, limit=limit)
+
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        image = mirror(centre_crop(image, seen.size), draw, flip)
+        if draw.random() >= 0.5:
+            return image
+        one, drawn = draw.integers(3), float(draw.uniform(-limit, limit))
+        if one == 0:
+            varied: torch.Tensor = kernels.adjust_brightness(image, 1 + drawn)  # x * factor
+        elif one == 1:
+            varied = kernels.adjust_gamma(image, 1 + drawn)
+        else:
+            varied = shift_channels(image, np.full(3, 255 * drawn))
+        return varied
+
+    return change
+
+
+class Built:
+    """What a preset gives; a process to which it is sent builds it anew from name and options."""
+
+    def __init__(self, name: str, options: Mapping[str, Any], seen: InputSpec):
+        self._made_of = name, options, seen
+        self._change: Augment = AUGMENTS[name].builder()(seen, **options)
+
+    def __call__(self, image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        return self._change(image, draw)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Built, self._made_of
 
 
 class Augments(Catalog):
     """The catalog's own lines; a user's own pipeline has no name but that of its file."""
+
+    def build(self, name: str, options: Mapping[str, Any], *args: InputSpec) -> Augment:
+        """As every catalog's; what is built can be sent to a loader's worker."""
+        return Built(name, options, *args)
 
     def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
         """As every catalog's, with all names to choose from where one is not there."""
@@ -157,88 +216,8 @@ AUGMENTS = Augments(
 )
 
 
-def _crop_centre(image: torch.Tensor, draw: np.random.Generator, *, size: int) -> torch.Tensor:
-    return centre_crop(image, size)
-
-
-def _move(
-    image: torch.Tensor, draw: np.random.Generator, *, size: int, most: int, flip: bool
-) -> torch.Tensor:
-    return mirror(_moved(image, draw, size, most), draw, flip)
-
-
 def _moved(
     image: torch.Tensor, draw: np.random.Generator, size: int, most: int, padding: Padding = "edge"
 ) -> torch.Tensor:
     down, right = (int(move) for move in draw.integers(-most, most + 1, size=2))
     return crop_beside_centre(image, size, down, right, padding=padding)
-
-
-def _crop_and_vary(
-    image: torch.Tensor,
-    draw: np.random.Generator,
-    *,
-    size: int,
-    least_area: float,
-    flip: bool,
-    colour: float,
-) -> torch.Tensor:
-    image = mirror(resized_crop(image, size, least_area, draw), draw, flip)
-    if not colour:
-        return image
-    brightness, contrast, saturation = draw.uniform(1 - colour, 1 + colour, size=3)
-    image = kernels.adjust_brightness(image, float(brightness))
-    image = kernels.adjust_contrast(image, float(contrast))
-    varied: torch.Tensor = kernels.adjust_saturation(image, float(saturation))
-    return varied
-
-
-def _crop_and_cut(
-    image: torch.Tensor,
-    draw: np.random.Generator,
-    *,
-    seen: InputSpec,
-    pad: int,
-    padding: Padding,
-    flip: bool,
-    hole: int,
-) -> torch.Tensor:
-    image = mirror(_moved(image, draw, seen.size, pad, padding), draw, flip)
-    return cut_hole(image, hole, means_of(seen), draw) if hole else image
-
-
-def _turn_and_cut(
-    image: torch.Tensor,
-    draw: np.random.Generator,
-    *,
-    seen: InputSpec,
-    angle: float,
-    shift: float,
-    hole: int,
-    flip: bool,
-) -> torch.Tensor:
-    image = centre_crop(image, seen.size)
-    if draw.random() < 0.5 and angle:
-        image = rotate(image, float(draw.uniform(-angle, angle)))
-    image = mirror(image, draw, flip)
-    if draw.random() < 0.5 and shift:
-        image = shift_channels(image, draw.uniform(-shift, shift, size=3))
-    if not hole:
-        return image
-    return cut_hole(image, hole, means_of(seen), draw) if draw.random() < 0.5 else image.float()
-
-
-def _vary_one(
-    image: torch.Tensor, draw: np.random.Generator, *, size: int, flip: bool, limit: float
-) -> torch.Tensor:
-    image = mirror(centre_crop(image, size), draw, flip)
-    if draw.random() >= 0.5:
-        return image
-    one, change = draw.integers(3), float(draw.uniform(-limit, limit))
-    if one == 0:
-        varied: torch.Tensor = kernels.adjust_brightness(image, 1 + change)  # x * factor
-    elif one == 1:
-        varied = kernels.adjust_gamma(image, 1 + change)
-    else:
-        varied = shift_channels(image, np.full(3, 255 * change))
-    return varied

@@ -11,7 +11,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
@@ -222,33 +222,28 @@ def own_pipeline(seen: InputSpec, *, pipeline: str = "") -> Augment:
     if not pipeline:
         _refuse("is not given; name the file that Albumentations saved: augment=FILE.yaml")
     check_text(pipeline)
-    change = partial(_run, text=pipeline, seen=seen, cropped=False)
     word, side = seen.form[:2]
     height = side if word != "original" else 2 * seen.size
     blank = torch.full((3, height, height if word == "square" else height * 4 // 3), 128)
     blank = blank.to(torch.uint8)
     try:
         draws = (streams.draw(Stream.PROBE, seed) for seed in range(PROBES))
-        given = [_call(blank, draw, pipeline) for draw in draws]
+        given = [_call(blank, draw, opened(pipeline)) for draw in draws]
     except DataError as error:
         raise SettingsError([Mistake("augment.pipeline", f"{error}; mend the file")]) from error
     _check_given(given)
     if given[0].is_floating_point():
         _check_normalised(pipeline, seen)
-    return change
+    return lambda image, draw: _seen(_call(image, draw, opened(pipeline)), seen)
 
 
 def _of(steps: Sequence[Any], seen: InputSpec) -> Augment:
-    package = albumentations()
-    text = json.dumps(package.to_dict(package.Compose(list(steps))))
-    return partial(_run, text=text, seen=seen, cropped=True)
+    pipeline = albumentations().Compose(list(steps))
+    return lambda image, draw: _seen(_call(centre_crop(image, seen.size), draw, pipeline), seen)
 
 
-def _run(
-    image: torch.Tensor, draw: np.random.Generator, *, text: str, seen: InputSpec, cropped: bool
-) -> torch.Tensor:
-    """text: a pipeline as JSON, which travels to other processes as it is."""
-    changed = _call(centre_crop(image, seen.size) if cropped else image, draw, text)
+def _seen(changed: torch.Tensor, seen: InputSpec) -> torch.Tensor:
+    """What a pipeline gave, on the scale of pixels and of the size that the network sees."""
     if changed.shape[-2:] != (seen.size, seen.size):
         word, side = seen.evaluated_form[:2]
         sides = [side, side] if word == "square" else [side]
@@ -256,9 +251,8 @@ def _run(
     return to_pixels(changed, seen) if changed.is_floating_point() else changed
 
 
-def _call(image: torch.Tensor, draw: np.random.Generator, text: str) -> torch.Tensor:
+def _call(image: torch.Tensor, draw: np.random.Generator, pipeline: Any) -> torch.Tensor:
     """What the pipeline gives, (C, H, W). Raises DataError where it fails."""
-    pipeline = opened(text)
     # one generator of each kind for all transforms: this is also 15 times as fast as seeds
     pipeline.set_random_state(draw, random.Random(int(draw.integers(2**63))))
     pixels = image.permute(1, 2, 0).contiguous().clone().numpy()

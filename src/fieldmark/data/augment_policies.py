@@ -46,9 +46,7 @@ def randaugment(
     Cubuk et al., "RandAugment: Practical automated data augmentation with a reduced search
     space", 2019.
     """
-    return partial(
-        _change, seen=seen, ops=ops, magnitude=magnitude, least_area=least_area, flip=flip
-    )
+    return _drawn_changes(seen, ops, magnitude, least_area, flip)
 
 
 def trivialaugment(seen: InputSpec, *, least_area: Area = 0.35, flip: bool = True) -> Augment:
@@ -57,7 +55,7 @@ def trivialaugment(seen: InputSpec, *, least_area: Area = 0.35, flip: bool = Tru
     Its changes reach further than those of RandAugment. Mueller and Hutter, "TrivialAugment:
     Tuning-free Yet State-of-the-Art Data Augmentation", 2021.
     """
-    return partial(_change, seen=seen, ops=1, magnitude=None, least_area=least_area, flip=flip)
+    return _drawn_changes(seen, 1, None, least_area, flip)
 
 
 def strong(
@@ -74,38 +72,38 @@ def strong(
     For long training, or large networks on few images. -> float32, or uint8 where the chance
     `erasing` is 0
     """
-    return partial(
-        _change,
-        seen=seen,
-        ops=ops,
-        magnitude=magnitude,
-        least_area=least_area,
-        flip=flip,
-        erasing=erasing,
-    )
+    return _drawn_changes(seen, ops, magnitude, least_area, flip, erasing)
 
 
-def _change(
-    image: torch.Tensor,
-    draw: np.random.Generator,
-    *,
+def _drawn_changes(
     seen: InputSpec,
     ops: int,
     magnitude: int | None,
     least_area: float,
     flip: bool,
     erasing: float = 0.0,
-) -> torch.Tensor:
+) -> Augment:
     """magnitude: None draws one for each change, from the wider ranges of TrivialAugment."""
-    image = mirror(resized_crop(image, seen.size, least_area, draw), draw, flip)
-    for _ in range(ops):
-        name = CHANGES[int(draw.integers(len(CHANGES)))]
-        step = int(draw.integers(STEPS + 1)) if magnitude is None else magnitude
-        sign = -1 if draw.random() < 0.5 else 1
-        image = changed(image, name, strength(name, step, seen.size, magnitude is None), sign)
-    if not erasing:
+
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        image = mirror(resized_crop(image, seen.size, least_area, draw), draw, flip)
+        for _ in range(ops):
+            name = CHANGES[int(draw.integers(len(CHANGES)))]
+            step = int(draw.integers(STEPS + 1)) if magnitude is None else magnitude
+            sign = -1 if draw.random() < 0.5 else 1
+            image = changed(image, name, strength(name, step, seen.size, magnitude is None), sign)
+        return _erased(image, seen, erasing, draw)
+
+    return change
+
+
+def _erased(
+    image: torch.Tensor, seen: InputSpec, chance: float, draw: np.random.Generator
+) -> torch.Tensor:
+    """With a box of noise by chance; float32 in either case, but for a chance of 0."""
+    if not chance:
         return image
-    return erase(image, seen, draw) if draw.random() < erasing else image.float()
+    return erase(image, seen, draw) if draw.random() < chance else image.float()
 
 
 def strength(name: str, step: int, size: int, wide: bool) -> float:
@@ -202,28 +200,18 @@ def nature(
     with a chance of 0.5, changes nothing: its draw is kept, and no more. The box that `erasing`
     makes is normal noise. -> float32, or uint8 where its chance is 0
     """
-    mirrors = (horizontal, vertical) if flip else (0.0, 0.0)
-    return partial(_nature_change, seen=seen, mirrors=mirrors, angle=angle, erasing=erasing)
+    mirrors = {-1: horizontal, -2: vertical} if flip else {-1: 0.0, -2: 0.0}
 
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        for axis, chance in mirrors.items():
+            if draw.random() < chance:
+                image = image.flip(axis)
+        if angle:
+            image = rotate(image, float(draw.uniform(-angle, angle)), nearest=True)
+        draw.random()  # whether ColorJitter() is applied: an identity, as published
+        image = kernels.resize(image, [seen.around], antialias=True)
+        top, left = (int(draw.integers(0, side - seen.size + 1)) for side in image.shape[-2:])
+        image = image[..., top : top + seen.size, left : left + seen.size]
+        return _erased(image, seen, erasing, draw)
 
-def _nature_change(
-    image: torch.Tensor,
-    draw: np.random.Generator,
-    *,
-    seen: InputSpec,
-    mirrors: tuple[float, float],
-    angle: float,
-    erasing: float,
-) -> torch.Tensor:
-    for axis, chance in zip((-1, -2), mirrors, strict=True):
-        if draw.random() < chance:
-            image = image.flip(axis)
-    if angle:
-        image = rotate(image, float(draw.uniform(-angle, angle)), nearest=True)
-    draw.random()  # whether ColorJitter() is applied: an identity, as published
-    image = kernels.resize(image, [seen.around], antialias=True)
-    top, left = (int(draw.integers(0, side - seen.size + 1)) for side in image.shape[-2:])
-    image = image[..., top : top + seen.size, left : left + seen.size]
-    if not erasing:
-        return image
-    return erase(image, seen, draw) if draw.random() < erasing else image.float()
+    return change
