@@ -78,16 +78,19 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
         name: {key: field.default for key, field in part.model_fields.items()} | raw.get(name, {})
         for name, part in sections().items()
     }
+    model, run = (
+        {key: str(each) for key, each in whole[name].items()} for name in ("model", "run")
+    )
     mistakes = _check_source(raw["data"].get("source"))
-    mistakes += check_weights(**_named(whole["model"], "name", "weights")) if weights else []
+    mistakes += check_weights(model["name"], model["weights"]) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
     mistakes += _check_figures("train.monitor", whole["train"]["monitor"], monitors())
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
-    mistakes += _check_init(**_named(whole["model"], "init", "weights"))
+    mistakes += _check_init(model["init"], model["weights"])
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
     mistakes += _check_training(whole)
-    return mistakes + _check_device(**_named(whole["run"], "device", "precision"))
+    return mistakes + _check_device(run["device"], run["precision"])
 
 
 def check_weights(name: str, weights: str) -> list[Mistake]:
@@ -282,11 +285,6 @@ def _against_lookahead(settings: Settings, data: Dataset) -> Iterator[Mistake]:
             "would be learned; take a smaller one, or a smaller --batch-size"
         )
         yield Mistake("train.lookahead", what)
-
-
-def _named(values: Mapping[str, Any], *names: str) -> dict[str, str]:
-    """Some of a section's values as texts."""
-    return {name: str(values[name]) for name in names}
 
 
 def _check_source(source: Any) -> list[Mistake]:

@@ -10,10 +10,11 @@ import torch
 from fieldmark import rundir
 from fieldmark.errors import DiskError, OutOfMemoryError, StoppedError
 from fieldmark.files import write_text
+from fieldmark.machine import threads
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
 from fieldmark.settings.texts import to_yaml
-from fieldmark.settings.tree import TrainSettings
+from fieldmark.settings.tree import Settings, TrainSettings
 from fieldmark.stopping import undoing
 
 
@@ -52,8 +53,8 @@ def refuse_full_disk(prepared: Prepared) -> None:
 
 
 @contextmanager
-def guarded(run: RunDir, train: TrainSettings, *, is_new: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C and a full accelerator into their sentences; give back the threads.
+def guarded(run: RunDir, settings: Settings, *, is_new: bool = False) -> Iterator[None]:
+    """Turn Ctrl-C and a full accelerator into their sentences, and compute in the run's threads.
 
     is_new: the run's folder was made for it, and is taken away where nothing was reached.
     """
@@ -65,16 +66,13 @@ def guarded(run: RunDir, train: TrainSettings, *, is_new: bool = False) -> Itera
             rundir.remove(run)
         return "stopped at the start"
 
-    threads = torch.get_num_threads()
     try:
-        with undoing(stopped):
+        with undoing(stopped), threads(int(settings.run.threads)):
             yield
     except torch.OutOfMemoryError as error:
-        raise OutOfMemoryError(no_room(train)) from error
+        raise OutOfMemoryError(no_room(settings.train)) from error
     except KeyboardInterrupt as error:
         raise StoppedError(stopped()) from error
-    finally:
-        torch.set_num_threads(threads)
 
 
 def no_room(train: TrainSettings) -> str:

@@ -193,7 +193,7 @@ def with_head(prepared: Prepared, head: str) -> tuple[torch.nn.Module, BundleInf
     settings = settle({**prepared.settings.model_dump(), "head": {"name": head}})
     network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
     place = head_of(prepared.model.network)[0]
-    own = {n: t.shape for n, t in network.state_dict().items() if not n.startswith(f"{place}.")}
+    own = [name for name in network.state_dict() if not name.startswith(f"{place}.")]
     before = prepared.model.network.state_dict()
     fill(network, {name: before[name] for name in own})
     name, fresh = head_of(network)

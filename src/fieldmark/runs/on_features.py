@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from itertools import product
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,20 +21,15 @@ from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
 from fieldmark.fit.find_lr import Search, find_lr
 from fieldmark.fit.heads import Embedded, FeatureBatches, Trained, Trial, fit_heads
 from fieldmark.fit.keeper import Keeper
-from fieldmark.fit.losses import LOSSES
-from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.plan import Parts, Plan
-from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.fit.state import Row, State
-from fieldmark.judge.metrics import each_epoch
 from fieldmark.models.heads import redrawn
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import set_training
 from fieldmark.models.tail import body_and_tail
 from fieldmark.runs.network import Prepared, adopt, with_head
-from fieldmark.runs.on_images import OnImages, penalty_of, train_counts
-from fieldmark.runs.stages import HEAD_PATIENCE, average, enter_stage, plan_of, stage_of
-from fieldmark.settings.tree import Settings
+from fieldmark.runs.on_images import OnImages, parts_of
+from fieldmark.runs.stages import HEAD_PATIENCE, average, enter_stage, optimizer, plan_of, stage_of
 
 TRIED = 48  # images that pass a frozen network for an estimate
 
@@ -45,17 +40,10 @@ class OnFeatures:
     images: the run's other trainer, which has its images.
     """
 
-    trained_anew: ClassVar[bool] = True  # it takes seconds; other epochs train it as a whole
-
     def __init__(self, images: OnImages):
         self._images, self.prepared, self.clock = images, images.prepared, images.clock
         self._console = images.console
         self._known: tuple[str, Features] | None = None  # of the body with this hash
-
-    @staticmethod
-    def passes(epochs: int) -> int:
-        """How often each training image passes the network in so many epochs: embedding apart."""
-        return 0
 
     def rates_of(self, index: int) -> tuple[float, ...]:
         """The learning rates that are tried in a stage."""
@@ -130,14 +118,11 @@ class OnFeatures:
             parts = self.parts(train, about["seed"])
             abouts.append(about)
             trials.append(Trial(tail, about["seed"], make, parts, val, self._average))
+        plan = self.plan(state)
         trained = fit_heads(
-            trials,
-            plan=self.plan(state),
-            console=self._console,
-            stop_asked=stop_asked,
-            begun=state,
+            trials, plan=plan, console=self._console, stop_asked=stop_asked, begun=state
         )
-        best, told = best_of(trained), self.plan(state).told
+        best, told = best_of(trained), plan.told
         rows = [row_of(*each, told) for each in zip(abouts, trained, strict=True)]
         state.trials = [{**row, "kept": place == best} for place, row in enumerate(rows)]
         self._take(abouts[best]["head"], trained[best], state)
@@ -194,16 +179,9 @@ class OnFeatures:
 
     def parts(self, train: Embedded, seed: int) -> Parts:
         """What the training of a head works with."""
-        settings, size = self.prepared.settings, int(self.prepared.settings.train.batch_size)
-        sampling, counts = settings.train.sampling, train_counts(self.prepared)
-        return Parts(
-            batches=FeatureBatches(train, batch_size=size, seed=seed, sampling=sampling),
-            loss=LOSSES.build(settings.loss.name, settings.loss.options, counts),
-            schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
-            device=self.prepared.device,
-            measure=each_epoch((settings.train.monitor, *settings.train.figures)),
-            penalty=penalty_of(settings.penalty),
-        )
+        given = self.prepared.settings.train
+        order: Any = {"batch_size": given.batch_size, "seed": seed, "sampling": given.sampling}
+        return parts_of(self.prepared, FeatureBatches(train, **order))
 
     def _average(self, tail: nn.Module) -> Average | None:
         """Of a head that other stages follow there is none: it is for what follows."""
@@ -251,24 +229,19 @@ class OnFeatures:
 
 def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:
     """How images pass the network as it is now."""
-    settings = prepared.settings
+    settings, made = prepared.settings, prepared.settings.model
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
     body, _ = body_and_tail(model.network, prepared.spec.size)
     return Pass(
         body,
-        name=body_name(settings),
+        # of the head only whether it keeps the network's own
+        name=repr((made.name, made.options, made.resizer, settings.head.name == "after")),
         spec=prepared.spec,
         precision=settings.run.precision,
         device=prepared.device,
         workers=0 if settings.run.workers == 0 else None,
         stop_asked=stop_asked,
     )
-
-
-def body_name(settings: Settings) -> str:
-    """What the body is made of; of the head only whether it keeps the network's own."""
-    model = settings.model
-    return repr((model.name, model.options, model.resizer, settings.head.name == "after"))
 
 
 def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], nn.Module]]:
@@ -287,15 +260,6 @@ def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], nn.Modul
             begun = tail if seed == settings.run.seed else redrawn(tail, seed)
             found.append(({"head": head, "lr": lr, "seed": seed}, begun))
     return found
-
-
-def optimizer(
-    settings: Settings, lr: float, parameters: list[nn.Parameter]
-) -> torch.optim.Optimizer:
-    """The run's optimiser with another rate."""
-    options = {**settings.optimizer.options, "lr": lr}
-    made: torch.optim.Optimizer = OPTIMIZERS.build(settings.optimizer.name, options, parameters)
-    return made
 
 
 def views_of(prepared: Prepared) -> Views | None:

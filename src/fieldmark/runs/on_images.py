@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +33,6 @@ from fieldmark.models.infer import infer
 from fieldmark.models.stages import set_training
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.stages import enter_stage, plan_of, stage_of
-from fieldmark.settings.tree import PenaltySettings
 
 TIMED = 3  # steps of an estimate, after one that is not counted
 
@@ -44,8 +43,6 @@ class OnImages:
     clock: the run's. decode: whether images may be decoded once before, which takes its time.
     follow: is told the history after each epoch.
     """
-
-    trained_anew: ClassVar[bool] = False  # more epochs go on from where the stage stands
 
     def __init__(
         self,
@@ -63,11 +60,6 @@ class OnImages:
         seen_once = train.head_alone and features.views == 1
         with clock("decoding"):
             self.stored = stored_images(prepared, console) if decode and not seen_once else None
-
-    @staticmethod
-    def passes(epochs: int) -> int:
-        """How often each training image passes the network in so many epochs."""
-        return epochs
 
     def rates_of(self, index: int) -> tuple[float, ...]:
         """The learning rates that a stage is trained with."""
@@ -144,15 +136,11 @@ class OnImages:
         prepared, settings = self.prepared, self.prepared.settings
         mix = MIXES.build(settings.mix.name, settings.mix.options)
         classes = len(prepared.classes)
-        return Parts(
-            batches=self._training_batches(),
-            loss=LOSSES.build(settings.loss.name, settings.loss.options, train_counts(prepared)),
-            schedule=SCHEDULES.build(settings.schedule.name, settings.schedule.options),
+        return parts_of(
+            prepared,
+            self._training_batches(),
             autocast=precision.autocast(settings.run.precision, prepared.device),
-            device=prepared.device,
-            measure=each_epoch((settings.train.monitor, *settings.train.figures)),
             validate=self._validate if len(prepared.samples.rows("val")) else None,
-            penalty=penalty_of(settings.penalty),
             mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
             follow=self._follow,
         )
@@ -226,15 +214,18 @@ def stored_images(prepared: Prepared, console: Console) -> Stored | None:
         return store(samples, spec.form, open_cache(), bar.advance)
 
 
-def penalty_of(given: PenaltySettings) -> Penalty | None:
-    """What is added to the loss; None where nothing is."""
-    if not (given.l1 or given.l2):
-        return None
-    return Penalty(l1=given.l1, l2=given.l2, on=given.on)
-
-
-def train_counts(prepared: Prepared) -> np.ndarray:
-    """Training images of each class. -> (C,)"""
-    samples = prepared.samples
+def parts_of(prepared: Prepared, batches: Feed, **others: Any) -> Parts:
+    """What the training of any stage works with, and what is for this one alone."""
+    settings, samples = prepared.settings, prepared.samples
+    loss, schedule, penalty = settings.loss, settings.schedule, settings.penalty
     targets = samples.targets(prepared.classes)[samples.rows("train")]
-    return np.bincount(targets, minlength=len(prepared.classes))
+    counts = np.bincount(targets, minlength=len(prepared.classes))
+    return Parts(
+        batches=batches,
+        loss=LOSSES.build(loss.name, loss.options, counts),
+        schedule=SCHEDULES.build(schedule.name, schedule.options),
+        device=prepared.device,
+        measure=each_epoch((settings.train.monitor, *settings.train.figures)),
+        penalty=Penalty(**penalty.model_dump()) if penalty.l1 or penalty.l2 else None,
+        **others,
+    )

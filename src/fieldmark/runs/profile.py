@@ -21,7 +21,6 @@ from fieldmark.report.timing import parts_of
 from fieldmark.report.words import whole_percent as percent
 from fieldmark.rundir import RunDir
 from fieldmark.runs.resume import read_run
-from fieldmark.runs.training import kind_of
 from fieldmark.settings.layers import Layer
 from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
@@ -77,8 +76,8 @@ def images_seen(
     Epochs on features count for none: their images were embedded.
     """
     train, val, test = (len(samples.rows(side)) for side in ("train", "val", "test"))
-    kinds = [kind_of(stage) for stage in settings.train.stages]
-    epochs = sum(kinds[stage - 1].passes(count) for stage, (count, _) in stages.items())
+    kinds = settings.train.stages
+    epochs = sum(n for stage, (n, _) in stages.items() if not kinds[stage - 1].head_alone)
     views = settings.features.views
     return {
         "trained": epochs * train,

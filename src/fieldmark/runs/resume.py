@@ -5,19 +5,13 @@ from functools import partial
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, changed_images
-from fieldmark.errors import (
-    DataError,
-    RunError,
-    SettingsError,
-    counted,
-)
+from fieldmark.errors import DataError, RunError, SettingsError, counted
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
-from fieldmark.runs.training import kind_of
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
@@ -70,7 +64,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         if again:
             run.rewind()
         write_settings(run, prepared, command)
-        with guarded(run, prepared.settings.train):
+        with guarded(run, prepared.settings):
             go(run, prepared, console, command)
     return run
 
@@ -96,7 +90,7 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
     Such a stage takes seconds, and is not trained further but again, as a whole.
     """
     last = len(settings.train.stages) - 1
-    if not kind_of(settings.train.stages[last]).trained_anew:
+    if not settings.train.stages[last].head_alone:
         return False
     tree = Checkpoints(run.checkpoint).read()
     if tree is None or tree["stage"] < last or tree["epoch"] == tree["stage_begun"]:

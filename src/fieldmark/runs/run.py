@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-import torch
-
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, take_in
@@ -41,7 +39,7 @@ def train_run(
     prepared = prepare(resolved, console, data)
     run = new_folder(prepared)
     try:
-        with guarded(run, prepared.settings.train, is_new=True), run.locked():
+        with guarded(run, prepared.settings, is_new=True), run.locked():
             prepared.data.write(run.samples)
             write_settings(run, prepared, command)
             go(run, prepared, console, command, sides)
@@ -77,7 +75,6 @@ def go(
 ) -> None:
     """From where the run's folder stands to the end: train, predict, measure, report."""
     settings, clock = prepared.settings, Clock(prepared.device.type)
-    torch.set_num_threads(int(settings.run.threads))
     trackers = Trackers(run, settings, console, clock=clock)
     with console.log_to(run.log), closing(trackers):
         tell_start(prepared, console)

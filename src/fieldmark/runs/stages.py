@@ -135,9 +135,8 @@ def enter_stage(state: State, settings: Settings, network: torch.nn.Module) -> N
     """Give `state` what its stage needs: trained parameters, optimiser, average."""
     stage = stage_of(settings, state.stage)
     set_trained(network, chosen(network, stage.train))
-    options = {**settings.optimizer.options, "lr": stage.lr}
-    trained = grouped(network, settings.train, options)
-    state.optimizer = OPTIMIZERS.build(settings.optimizer.name, options, trained)
+    trained = grouped(network, settings, stage.lr or 0)
+    state.optimizer = optimizer(settings, stage.lr, trained)
     mixed = settings.run.precision == "16-mixed"
     state.planned = stage.epochs
     state.scaler = torch.amp.GradScaler(settings.run.device) if mixed else None
@@ -145,9 +144,17 @@ def enter_stage(state: State, settings: Settings, network: torch.nn.Module) -> N
     state.penalised = None
 
 
-def grouped(network: torch.nn.Module, train: TrainSettings, options: dict[str, Any]) -> Any:
+def optimizer(settings: Settings, lr: float | None, parameters: Any) -> torch.optim.Optimizer:
+    """The run's optimiser with this rate."""
+    options = {**settings.optimizer.options, "lr": lr}
+    made: torch.optim.Optimizer = OPTIMIZERS.build(settings.optimizer.name, options, parameters)
+    return made
+
+
+def grouped(network: torch.nn.Module, settings: Settings, lr: float) -> Any:
     """The trained parameters in groups by rate and decay; in one, the fastest, where all have
     the same."""
+    train = settings.train
     wanted: dict[str, Any] = {
         "decay": train.layer_decay,
         "head_factor": train.head_factor,
@@ -156,8 +163,8 @@ def grouped(network: torch.nn.Module, train: TrainSettings, options: dict[str, A
     }
     if wanted == PLAIN_GROUPS:
         return [parameter for parameter in network.parameters() if parameter.requires_grad]
-    decay = float(options.get("weight_decay", 0.0))
-    return parameter_groups(network, lr=options["lr"] or 0, weight_decay=decay, **wanted)
+    decay = float(settings.optimizer.options.get("weight_decay", 0.0))
+    return parameter_groups(network, lr=lr, weight_decay=decay, **wanted)
 
 
 def average(model: torch.nn.Module, train: TrainSettings) -> Average | None:

@@ -1,6 +1,6 @@
 """Training from where a run's folder stands to its end: each stage by its trainer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,11 @@ from fieldmark.runs.network import Prepared, adopt
 from fieldmark.runs.on_features import OnFeatures
 from fieldmark.runs.on_images import OnImages
 from fieldmark.runs.stages import stage_of
-from fieldmark.settings.tree import Settings, StageSettings
+from fieldmark.settings.tree import Settings
 from fieldmark.stopping import listening
 from fieldmark.track.trackers import Trackers
 
-# what trains a stage: `train`, `predict`, `estimate`, `rates`; nothing else knows which it is
+# what trains a stage: `train`, `predict`, `estimate`, `rates`; what calls these knows not which
 Trainer = OnImages | OnFeatures
 
 
@@ -41,11 +41,6 @@ class Reached:
     error: StoppedError | NotFiniteError | None
 
 
-def kind_of(stage: StageSettings) -> type[Trainer]:
-    """Which trainer a stage has."""
-    return OnFeatures if stage.head_alone else OnImages
-
-
 def trainers_of(
     prepared: Prepared,
     console: Console,
@@ -57,17 +52,15 @@ def trainers_of(
     """A trainer for each stage; stages of a kind share one. See OnImages for the rest."""
     clock = clock or Clock(prepared.device.type)
     images = OnImages(prepared, console, clock, decode=decode, follow=follow)
-    shared: dict[type, Trainer] = {OnImages: images, OnFeatures: OnFeatures(images)}
-    return [shared[kind_of(stage)] for stage in prepared.settings.train.stages]
+    features = OnFeatures(images)
+    return [features if each.head_alone else images for each in prepared.settings.train.stages]
 
 
-def new_state(
-    prepared: Prepared, trainers: Sequence[Trainer], index: int, clock: Clock | None = None
-) -> State:
-    """The network as it is before a stage, ready for it. clock: the run's own."""
+def new_state(prepared: Prepared, trainers: Sequence[Trainer], index: int) -> State:
+    """The network as it is before a stage, ready for it."""
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
     nothing = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-    state = State(model, nothing, stage=index, clock=clock or Clock(prepared.device.type))
+    state = State(model, nothing, stage=index, clock=trainers[index].clock)
     trainers[index].enter(state)
     return state
 
@@ -108,7 +101,7 @@ def train(
             every_seconds=60 * settings.train.checkpoint_minutes,
             stop_asked=lambda: stop.asked,
         )
-        state = begin(run, prepared, trainers, keeper, clock, console)
+        state = begin(run, prepared, trainers, keeper, console)
         trackers.start()
         trackers.catch_up(state.history)
         try:
@@ -125,7 +118,8 @@ def train(
     best_stage = state.stage
     if state.best_epoch is not None:
         best = keeper.checkpoints.read_best(state.best_epoch)
-        bundle.save(run.path, network_weights(best), prepared.info)
+        named = {name.removeprefix("network."): tensor for name, tensor in best.items()}
+        bundle.save(run.path, named, prepared.info)
         prepared.model.load_state_dict(best)
         best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
     return Reached(state, reason, trainers[best_stage], error)
@@ -136,14 +130,13 @@ def begin(
     prepared: Prepared,
     trainers: Sequence[Trainer],
     keeper: Keeper,
-    clock: Clock,
     console: Console,
 ) -> State:
     """Where training stands by the folder: at its last checkpoint, or at the start."""
     tree = keeper.checkpoints.read()
     if tree is not None and tree["trials"]:
         adopt(prepared, next(trial["head"] for trial in tree["trials"] if trial["kept"]))
-    state = new_state(prepared, trainers, tree["stage"] if tree else 0, clock)
+    state = new_state(prepared, trainers, tree["stage"] if tree else 0)
     keeper.restore(state, tree)
     if tree is not None:
         at = f", step {state.step + 1}" if state.step else ""
@@ -191,8 +184,3 @@ def tell_stage(state: State, trainer: Trainer, settings: Settings, console: Cons
             f"stage {state.stage + 1} of {count}: {', '.join(stage.train)}, at most "
             f"{stage.epochs} epochs, learning rate {rates}"
         )
-
-
-def network_weights(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """A classifier's tensors under the names that its network gives them."""
-    return {name.removeprefix("network."): tensor for name, tensor in tensors.items()}
