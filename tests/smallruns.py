@@ -18,7 +18,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.resume import resume_run
 from fieldmark.runs.run import train_run
-from fieldmark.settings.texts import read_words
+from fieldmark.settings.texts import read_given
 from fieldmark.settings.tree import DataSettings
 
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
@@ -58,7 +58,7 @@ def recipe_and_die(point: str, count: int, recipe: str, data: Path, out: Path, n
 
 def resume(run: RunDir, console: Console = QUIET, **options: object) -> RunDir:
     """Go on with a run, in this process."""
-    return resume_run(str(run.path), read_words([], options, None), console)
+    return resume_run(str(run.path), read_given([], options, None), console)
 
 
 def in_process(target, *args) -> int:

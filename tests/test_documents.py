@@ -22,7 +22,7 @@ from fieldmark.runs.concrete import gather
 from fieldmark.settings.aliases import rewrite
 from fieldmark.settings.layers import read
 from fieldmark.settings.options import OPTIONS
-from fieldmark.settings.texts import pairs_of, read_words
+from fieldmark.settings.texts import pairs_of, read_given
 
 HERE = Path(__file__).parents[1]
 BEGINS = ("fieldmark ", "uv run fieldmark ")
@@ -69,7 +69,7 @@ def look_at(words):
     data, rest = typed.data_and_rest(given["words"])
     options = {name: given[name] for name in OPTIONS if given.get(name) not in (None, "auto")}
     if words[0] != "train":
-        read([read_words(rest, options, data or "photos/")])
+        read([read_given(rest, options, data or "photos/")])
     elif given["resume"] is None:
         gather(data, rest, options, recipe=given["recipe"], config=given["config"])
 

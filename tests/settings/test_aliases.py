@@ -7,7 +7,7 @@ from fieldmark.cli.typed import WORDS, command_line
 from fieldmark.errors import Mistake, SettingsError
 from fieldmark.settings.aliases import of_config, of_recipe, recipe_with, rewrite
 from fieldmark.settings.layers import layer, read
-from fieldmark.settings.texts import pairs_of, read_file, read_words
+from fieldmark.settings.texts import pairs_of, read_file, read_given
 
 TABLE = """
 data: photos
@@ -163,7 +163,7 @@ def test_mistakes_are_told_under_the_flag_as_typed(config):
     rewritten = rewrite(["train", "--config", config, "-bn", "7", "-e=x", "rate=y", "run.seed=z"])
     words = [word for word in rewritten.words if "=" in word]
     with pytest.raises(SettingsError) as caught:
-        read([layer("x", yaml.safe_load("data: d")), read_words(words, {}, None)])
+        read([layer("x", yaml.safe_load("data: d")), read_given(words, {}, None)])
     told = [each.where for each in rewritten.as_typed(caught.value).mistakes]
     assert sorted(told) == ["-e", "run.seed"]
     both = SettingsError([Mistake("model.batch_norm", "a"), Mistake("optimizer.lr", "b")])

@@ -5,7 +5,7 @@ from fieldmark.errors import SettingsError
 from fieldmark.runs.checks import check
 from fieldmark.settings.layers import layer, read
 from fieldmark.settings.options import OPTIONS
-from fieldmark.settings.texts import read_file, read_words, read_yaml, to_yaml, with_origins
+from fieldmark.settings.texts import read_file, read_given, read_yaml, to_yaml, with_origins
 from fieldmark.settings.tree import known_keys
 
 ODD = {
@@ -24,7 +24,7 @@ def mistakes_of(text):
 
 
 def words_of(*words, data="digits", **options):
-    return read([read_words(words, options, data)]).settings
+    return read([read_given(words, options, data)]).settings
 
 
 @pytest.mark.parametrize("nested", [{"data": "digits"}, ODD])
@@ -131,9 +131,9 @@ def test_images_that_are_named_by_a_word_and_beside_it_are_refused():
 
 def test_every_option_is_a_setting_or_an_option_of_a_choice():
     for option, key in OPTIONS.items():
-        settings = read_words([f"{option}=1"], {}, None).values
+        settings = read_given([f"{option}=1"], {}, None).values
         assert settings == {key: "1"}
-        assert read_words([], {option: "1"}, None).values == {key: "1"}
+        assert read_given([], {option: "1"}, None).values == {key: "1"}
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_an_option_is_told_as_it_is_typed_and_a_word_as_it_stands():
 
 
 def test_mistakes_of_the_catalogs_come_with_those_of_the_types():
-    words = read_words(
+    words = read_given(
         ["optimizer.betas=[0.9", "augment.shfit=1"],
         {"epochs": "0", "lr": "-1", "augment": "light", "schedule": "cosin"},
         "digits",
@@ -195,7 +195,7 @@ def test_words_that_are_no_settings_are_told_together():
 def test_origins_name_where_each_setting_comes_from():
     layers = [
         layer("recipe r", {"optimizer": {"lr": 0.5}, "train": {"epochs": 3}}),
-        read_words(["epochs=4"], {}, "digits"),
+        read_given(["epochs=4"], {}, "digits"),
     ]
     rows = with_origins(read(layers))
     assert [key for key, _, _ in rows if key in known_keys()] == known_keys()

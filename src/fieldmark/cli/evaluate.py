@@ -55,11 +55,11 @@ def command(
     else:
         from fieldmark.reviews.evaluate import evaluate_new
         from fieldmark.settings.layers import read
-        from fieldmark.settings.texts import read_words
+        from fieldmark.settings.texts import read_given
 
         refuse_other_settings(rest)
         options = {"images": images, "data_dir": data_dir}
-        settings = read([read_words(rest, options, data)]).settings.data
+        settings = read([read_given(rest, options, data)]).settings.data
         found = evaluate_new(run, settings, asked, console, device=device)
     if as_json:
         shown = found.to_json()

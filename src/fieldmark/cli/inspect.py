@@ -38,11 +38,11 @@ def command(
     from fieldmark.reviews.inspect import as_json as in_json
     from fieldmark.reviews.inspect import as_lines, look, write_page
     from fieldmark.settings.layers import read
-    from fieldmark.settings.texts import read_words
+    from fieldmark.settings.texts import read_given
 
     data, rest = data_and_rest(words)
     options = {"images": images, "data_dir": data_dir}
-    settings = read([read_words(rest, options, data)]).settings.data
+    settings = read([read_given(rest, options, data)]).settings.data
     path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")
     check_page(path)
     console = Console(quiet=as_json)

@@ -82,9 +82,9 @@ def command(
     console = Console()
     if resume is not None:
         from fieldmark.runs.resume import resume_run
-        from fieldmark.settings.texts import read_words
+        from fieldmark.settings.texts import read_given
 
-        run = resume_run(resume, read_words(rest, options, None), console)
+        run = resume_run(resume, read_given(rest, options, None), console)
     else:
         resolved = gather(data, rest, options, recipe=recipe, config=config)
         if dry_run or find_lr:

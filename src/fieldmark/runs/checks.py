@@ -78,19 +78,17 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
         name: {key: field.default for key, field in part.model_fields.items()} | raw.get(name, {})
         for name, part in sections().items()
     }
-    model, run = (
-        {key: str(each) for key, each in whole[name].items()} for name in ("model", "run")
-    )
+    model, run = whole["model"], whole["run"]
     mistakes = _check_source(raw["data"].get("source"))
-    mistakes += check_weights(model["name"], model["weights"]) if weights else []
+    mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
     mistakes += _check_figures("train.monitor", whole["train"]["monitor"], monitors())
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
-    mistakes += _check_init(model["init"], model["weights"])
+    mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
     mistakes += _check_training(whole)
-    return mistakes + _check_device(run["device"], run["precision"])
+    return mistakes + _check_device(str(run["device"]), str(run["precision"]))
 
 
 def check_weights(name: str, weights: str) -> list[Mistake]:
@@ -353,24 +351,22 @@ def _never_chosen(section: str, catalog: Catalog, option: str, taken: set[str]) 
     return f"{what}; {listed(others, most=4)} {do}: add --{section} {others[0]}"
 
 
-def _check_training(whole: Sections) -> list[Mistake]:
+def _check_training(whole: Sections) -> Iterator[Mistake]:
     """What does not go together."""
     model, train = whole["model"], whole["train"]
-    mistakes = []
     without = (None, "none", "auto", "null")
     if train["lookahead"] not in without and train["ema"] not in without:
         what = "keeps slow weights, and train.ema an average; leave one of them out"
-        mistakes.append(Mistake("train.lookahead", what))
+        yield Mistake("train.lookahead", what)
     if model["freeze"] in (True, "true") and model["unfreeze"]:
-        mistakes.append(Mistake("model.unfreeze", "does not go with --freeze; leave one out"))
+        yield Mistake("model.unfreeze", "does not go with --freeze; leave one out")
     heads, own = _as_list(whole["features"]["heads"]), whole["head"]["name"]
     for head in heads:
-        _, found = HEADS.read(head, {})
-        mistakes += [Mistake("features.heads", each.what) for each in found]
+        for each in HEADS.read(head, {})[1]:
+            yield Mistake("features.heads", each.what)
     if heads and "after" in (*heads, own) and set(heads) != {own}:
         what = "'after' works on other features; train it by itself with --head after"
-        mistakes.append(Mistake("features.heads", what))
-    return mistakes
+        yield Mistake("features.heads", what)
 
 
 def _check_device(device: str, precision: str) -> list[Mistake]:

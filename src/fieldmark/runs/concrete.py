@@ -33,7 +33,7 @@ from fieldmark.runs.checks import (
 )
 from fieldmark.runs.stages import plan
 from fieldmark.settings.layers import Resolved, layer, read
-from fieldmark.settings.texts import pairs_of, read_file, read_given, read_yaml
+from fieldmark.settings.texts import read_file, read_given, read_yaml
 from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
@@ -93,8 +93,7 @@ def gather(
         layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
     if config is not None:
         layers.append(read_file(config))
-    named = given if isinstance(given, Mapping) else pairs_of(given)
-    layers.append(read_given(named, options, data))
+    layers.append(read_given(given, options, data))
     resolved = read(layers, [check])
     refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
     return resolved

@@ -58,7 +58,23 @@ def rewrite(words: Sequence[str]) -> Rewritten:
     a `key=value` word that sets the same.
     """
     aliases = _of_words(words)
-    return _rewrite(words, aliases) if aliases else Rewritten([*words])
+    naming = [alias for alias, targets in aliases.items() if targets[0] == IMAGES]
+    done = Rewritten([], images=" or with ".join(["DATA", *naming[:1]]))
+    own: dict[str, str] = {}  # what words of the user's own set
+    rest = iter(words)
+    for word in rest:
+        alias, equals, value = word.partition("=")
+        if word == "--":
+            behind = [*rest]
+            done.words.extend([word, *behind])
+            own |= {key: each for other in behind for key, each in _set_by(other).items()}
+        elif alias not in aliases or not (equals or alias.startswith("-")):
+            done.words.append(word)
+            own |= _set_by(word)
+        else:
+            _put(done, alias, value if equals else next(rest, ""), aliases[alias])
+    _refuse_twice(done, own)
+    return done
 
 
 def unknown(words: Sequence[str], told: str) -> str:
@@ -112,20 +128,14 @@ def _read(text: str, name: str) -> Aliases:
     table = read_table(text, name).get("aliases") or {}
     if isinstance(table, str):
         return of_recipe(table)
-    targets = {str(alias): _targets(each) for alias, each in _items(table)}
+    pairs = table.items() if isinstance(table, Mapping) else ()
+    lists = {str(alias): each if isinstance(each, list) else [each] for alias, each in pairs}
+    targets = {alias: tuple(map(str, each)) for alias, each in lists.items()}
     wrong = [alias for alias, each in targets.items() if not _is_right(each)]
     if wrong or not isinstance(table, Mapping):
         what = "must be a flag and its setting, such as -e: train.epochs"
         raise SettingsError([Mistake(f"{name}: aliases{f', {wrong[0]}' if wrong else ''}", what)])
     return targets
-
-
-def _items(table: Any) -> Iterable[tuple[Any, Any]]:
-    return table.items() if isinstance(table, Mapping) else ()
-
-
-def _targets(meaning: Any) -> tuple[str, ...]:
-    return tuple(map(str, meaning)) if isinstance(meaning, list) else (str(meaning),)
 
 
 def _is_right(targets: tuple[str, ...]) -> bool:
@@ -143,26 +153,6 @@ def _value_of(words: Sequence[str], option: str) -> str | None:
         if name == option:
             found = value if equals else following
     return found
-
-
-def _rewrite(words: Sequence[str], aliases: Aliases) -> Rewritten:
-    naming = [alias for alias, targets in aliases.items() if targets[0] == IMAGES]
-    done = Rewritten([], images=" or with ".join(["DATA", *naming[:1]]))
-    own: dict[str, str] = {}  # what words of the user's own set
-    rest = iter(words)
-    for word in rest:
-        alias, equals, value = word.partition("=")
-        if word == "--":
-            behind = [*rest]
-            done.words.extend([word, *behind])
-            own |= {key: each for other in behind for key, each in _set_by(other).items()}
-        elif alias not in aliases or not (equals or alias.startswith("-")):
-            done.words.append(word)
-            own |= _set_by(word)
-        else:
-            _put(done, alias, value if equals else next(rest, ""), aliases[alias])
-    _refuse_twice(done, own)
-    return done
 
 
 def _set_by(word: str) -> dict[str, Any]:

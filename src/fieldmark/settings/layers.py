@@ -74,7 +74,7 @@ def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     except ValidationError as error:
         mistakes += _mistakes(error.errors(), where)
     for check in checks:
-        mistakes += [_located(mistake, where) for mistake in check(nested)]
+        mistakes += [Mistake(where.get(m.where, m.where), m.what) for m in check(nested)]
     if mistakes or settings is None:
         raise SettingsError(mistakes)
     return Resolved(settings, origins)
@@ -87,8 +87,10 @@ def _merge(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str], dic
     for each in layers:
         for key, value in each.values.items():
             section, _, name = key.partition(".")
-            if name == "name" and _is_choice(section) and value != _name_so_far(values, section):
-                _forget_options(values, section)
+            if name == "name" and _is_choice(section):
+                default = sections()[section].model_fields["name"].default
+                if value != values.get(key, default):
+                    _forget_options(values, section)
         if "optimizer.lr" in each.values:  # one rate takes the place of a recipe's several
             values.pop("features.rates", None)
         values.update(each.values)
@@ -97,16 +99,12 @@ def _merge(layers: Iterable[Layer]) -> tuple[dict[str, Any], dict[str, str], dic
     return values, where, {key: origins[key] for key in values}
 
 
-def _name_so_far(values: dict[str, Any], section: str) -> Any:
-    return values.get(f"{section}.name", sections()[section].model_fields["name"].default)
-
-
 def _forget_options(values: dict[str, Any], section: str) -> None:
     part = sections()[section]
     fixed = set(part.model_fields) - set(getattr(part, "with_choice", ()))
-    for key in [k for k in values if k.startswith(f"{section}.")]:
-        if key.partition(".")[2] not in fixed:
-            del values[key]
+    kept = {f"{section}.{name}" for name in fixed}
+    for key in [k for k in values if k.startswith(f"{section}.") and k not in kept]:
+        del values[key]
 
 
 def _flatten(nested: Mapping[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
@@ -140,10 +138,6 @@ def _unknown(key: str) -> str:
     else:
         hint = nearest(key, known_keys()) or nearest(key, OPTIONS)
     return f"there is no such setting{hint or LIST_THEM}"
-
-
-def _located(mistake: Mistake, where: dict[str, str]) -> Mistake:
-    return Mistake(where.get(mistake.where, mistake.where), mistake.what)
 
 
 def _mistakes(problems: Iterable[Mapping[str, Any]], where: dict[str, str]) -> list[Mistake]:

@@ -44,7 +44,8 @@ class Choice(Section):
 
 def _from_text(value: Any, annotation: Any) -> Any:
     """Text as a command line gives it: "none" for None, YAML where a list is wanted."""
-    whole = get_args(annotation) if _is_union(annotation) else (annotation,)
+    is_union = get_origin(annotation) in (Union, types.UnionType)
+    whole = get_args(annotation) if is_union else (annotation,)
     kinds = [get_args(kind)[0] if get_origin(kind) is Annotated else kind for kind in whole]
     if isinstance(value, bool) and not {bool, str} & set(kinds):
         return str(value)  # pydantic would take True for 1
@@ -61,10 +62,6 @@ def _from_text(value: Any, annotation: Any) -> Any:
 def _frozen(value: Any) -> Any:
     """An option that only a catalog knows, with lists as tuples: YAML reads back what it wrote."""
     return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
-
-
-def _is_union(annotation: Any) -> bool:
-    return get_origin(annotation) in (Union, types.UnionType)
 
 
 def in_words(problem: Mapping[str, Any]) -> str:

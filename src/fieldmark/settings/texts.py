@@ -84,28 +84,25 @@ def pairs_of(words: Iterable[str]) -> dict[str, str]:
 
 
 def read_given(
-    given: Mapping[str, Any], options: Mapping[str, Any], data: str | None = None
+    given: Iterable[str] | Mapping[str, Any], options: Mapping[str, Any], data: str | None
 ) -> Layer:
     """The user's own layer: settings by dotted name over options, and the data's name.
 
-    Raises SettingsError where the images are named both ways.
+    given: `key=value` words, or a table. Raises SettingsError for words without "=", and where
+    the images are named both ways.
     """
+    table = given if isinstance(given, Mapping) else pairs_of(given)
     values: dict[str, Any] = {} if data is None else {"data.source": data}
     where = dict.fromkeys(values, "DATA")
     for option, value in options.items():
         if value is not None:
             values[OPTIONS[option]] = value
             where[OPTIONS[option]] = flag(option)
-    named = layer("command line", {OPTIONS.get(key, key): each for key, each in given.items()})
+    named = layer("command line", {OPTIONS.get(key, key): each for key, each in table.items()})
     if data is not None and "data.source" in named.values:
         what = "names the images, and so does DATA; leave one out"
         raise SettingsError([Mistake("data.source", what)])
     return Layer("command line", {**values, **named.values}, {**where, **named.where})
-
-
-def read_words(words: Iterable[str], options: Mapping[str, Any], data: str | None) -> Layer:
-    """The command line's layer. Raises SettingsError for words without "="."""
-    return read_given(pairs_of(words), options, data)
 
 
 def to_yaml(settings: Settings) -> str:

@@ -15,13 +15,15 @@ Auto = Literal["auto"]
 Channels = tuple[float, float, float, Rate, Rate, Rate]
 
 
-def _stored_form(value: str) -> str:
-    if not re.fullmatch(r"auto|original|square|(shorter|square):[1-9][0-9]*(:bicubic)?", value):
-        raise ValueError(
-            "must be auto, original, square, shorter:N or square:N (:bicubic behind it), "
-            f"not {value}"
-        )
-    return value
+def _like(pattern: str, words: str) -> AfterValidator:
+    """A text that fits the pattern, which a user is told in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {words}, not {value}")
+        return value
+
+    return AfterValidator(check)
 
 
 def _as_names(value: Any) -> Any:
@@ -31,12 +33,14 @@ def _as_names(value: Any) -> Any:
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Listed = BeforeValidator(_as_names)  # a,b,c is a list, too
-
-
-def _device(value: str) -> str:
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]+)?", value):
-        raise ValueError(f"must be auto, cpu, cuda, cuda:N or mps, not {value}")
-    return value
+Stored = Annotated[
+    str,
+    _like(
+        r"auto|original|square|(shorter|square):[1-9][0-9]*(:bicubic)?",
+        "auto, original, square, shorter:N or square:N (:bicubic behind it)",
+    ),
+]
+Device = Annotated[str, _like(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, cuda, cuda:N or mps")]
 
 
 class DataSettings(Section):
@@ -88,7 +92,7 @@ class InputSettings(Section):
     size: Auto | Annotated[int, Field(ge=4)] = Field(
         "auto", description="side of the square the network sees, in pixels"
     )
-    stored: Annotated[str, AfterValidator(_stored_form)] = Field(
+    stored: Stored = Field(
         "auto",
         description="auto, shorter:N, square:N, square (of the size) or original: the form that "
         "augmentation starts from",
@@ -323,9 +327,7 @@ class RunSettings(Section):
     precision: Literal["auto", "float32", "bf16", "16-mixed"] = Field(
         "auto", description="auto follows a fixed table of processor and model"
     )
-    device: Annotated[str, AfterValidator(_device)] = Field(
-        "auto", description="auto, cpu, cuda, cuda:N or mps"
-    )
+    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     workers: Auto | Annotated[int, Field(ge=0, le=64)] = Field(
         "auto", description="processes that load images; they change no result"
     )
