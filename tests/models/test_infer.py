@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from fieldmark.models.infer import infer, infer_batches
+from fieldmark.models.infer import infer
 from fieldmark.models.own_networks import small_cnn
 
 
@@ -60,44 +60,45 @@ def test_every_module_has_its_own_mode_again_afterwards():
     assert [m.training for m in (model, model.dropout, model.normalise)] == [True, True, False]
 
 
-def test_the_modes_come_back_when_the_model_fails_or_the_caller_stops_early():
+def test_the_modes_come_back_when_the_model_fails_or_batches_end_early():
     model = Mean().train()
-    stopped = infer_batches(model, batches(1, 1), device="cpu")
-    next(stopped)
-    assert not model.dropout.training
-    stopped.close()
+
+    def stopped():
+        yield from batches(1)
+        assert not model.dropout.training
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        infer(model, stopped(), device="cpu")
     assert model.dropout.training
     with pytest.raises(IndexError):
         infer(model, [torch.zeros(3)], device="cpu")
     assert model.dropout.training
 
 
-def test_no_gradient_is_kept_and_the_callers_own_gradients_still_work():
+def test_no_gradient_is_kept_and_gradients_still_work_where_batches_are_made():
     network = small_cnn(3)
-    for logits in infer_batches(network, batches_of_floats(), device="cpu"):
-        assert isinstance(logits, np.ndarray)
-        assert torch.is_grad_enabled()
-        assert not torch.is_inference_mode_enabled()
+
+    def made():
+        for images in torch.rand(4, 3, 8, 8).split(2):
+            assert torch.is_grad_enabled()
+            assert not torch.is_inference_mode_enabled()
+            yield images
+
+    assert infer(network, made(), device="cpu").shape == (4, 3)
     assert all(weight.grad is None for weight in network.parameters())
 
 
-def batches_of_floats():
-    return torch.rand(4, 3, 8, 8).split(2)
-
-
 def test_batches_are_taken_one_at_a_time():
-    taken = []
+    told = []
 
-    def endless():
-        for number in itertools.count():
-            taken.append(number)
-            yield torch.full((2, 3, 4, 4), 1, dtype=torch.uint8)
+    def noted():
+        for number, images in enumerate(batches(2, 1)):
+            told.append(f"taken {number}")
+            yield images
 
-    found = infer_batches(Mean(), endless(), device="cpu")
-    assert next(found).shape == (2, 2)
-    assert next(found).shape == (2, 2)
-    found.close()
-    assert taken == [0, 1]
+    infer(Mean(), noted(), device="cpu", advance=lambda count: told.append(f"{count} done"))
+    assert told == ["taken 0", "2 done", "taken 1", "1 done"]
 
 
 def test_progress_is_told_in_images():

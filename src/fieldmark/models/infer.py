@@ -1,12 +1,14 @@
 """The one loop without gradients: a model and batches in, logits out."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from fieldmark.models.precision import Autocast
 
 
 def infer(
@@ -14,41 +16,27 @@ def infer(
     batches: Iterable[Any],
     *,
     device: torch.device | str,
-    autocast: Callable[[], AbstractContextManager[Any]] | None = None,
+    autocast: Autocast = nullcontext,
     advance: Callable[[int], None] | None = None,
 ) -> np.ndarray:
     """Logits of all batches, in their order. -> (N, C) float32; (0, 0) without a batch.
 
-    batches: (n, 3, H, W) tensors, uint8 or float32 of 0 to 255, or tuples that begin with one.
+    batches: (n, 3, H, W) tensors, uint8 or float32 of 0 to 255, or tuples that begin with one,
+    taken one at a time.
     The model must be on `device`; it runs in eval mode, and every part of it has its own mode
     again afterwards.
     advance: called after each batch with its number of images.
     """
-    found = list(infer_batches(model, batches, device=device, autocast=autocast, advance=advance))
-    return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
-
-
-def infer_batches(
-    model: nn.Module,
-    batches: Iterable[Any],
-    *,
-    device: torch.device | str,
-    autocast: Callable[[], AbstractContextManager[Any]] | None = None,
-    advance: Callable[[int], None] | None = None,
-) -> Iterator[np.ndarray]:
-    """As `infer`, but one (n, C) array a batch, so that memory stays flat over any number.
-
-    The model is in eval mode until the last batch was taken or the generator is closed.
-    """
+    found = []
     with evaluating(model):
         for batch in batches:
             images = torch.as_tensor(batch[0] if isinstance(batch, (tuple, list)) else batch)
-            # entered anew for each batch: around the `yield` it would hold for the caller too
-            with torch.inference_mode(), autocast() if autocast else nullcontext():
-                logits = model(images.to(device, non_blocking=True)).float().cpu()
+            # entered anew for each batch: around the loop it would hold for who makes batches, too
+            with torch.inference_mode(), autocast():
+                found.append(model(images.to(device, non_blocking=True)).float().cpu().numpy())
             if advance:
                 advance(len(images))
-            yield logits.numpy()
+    return np.concatenate(found) if found else np.zeros((0, 0), np.float32)
 
 
 @contextmanager
