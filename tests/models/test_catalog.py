@@ -35,10 +35,10 @@ def test_the_catalog_is_our_own_networks_and_every_torchvision_classifier():
     assert sorted(MODELS) == sorted([*OWN, *theirs])
 
 
-@pytest.mark.parametrize("name", OWN)
-def test_the_options_that_the_table_tells_of_are_those_of_the_builder(name):
-    taken = {option: line.default for option, line in MODELS[name].options().items()}
-    assert taken == NETWORKS[name].defaults()
+def test_the_side_that_nature_cnn_is_built_for_is_its_builders():
+    side = MODELS["nature_cnn"].options()["image_size"].default
+    assert side_mistake("nature_cnn", {}, side) is None
+    assert side_mistake("nature_cnn", {}, 2 * side)
 
 
 def test_listing_and_the_options_of_torchvision_networks_need_no_torch():

@@ -13,11 +13,38 @@ from typing import Any
 from fieldmark.catalog import Catalog, Entry
 from fieldmark.errors import Mistake
 from fieldmark.models import nature_cnn, timm_networks, torchvision_networks
-from fieldmark.models.series import AIRBENCH, BIRDS, CIFAR_RES, NATURE, SMALL, Network
+from fieldmark.models.series import Network, Series
 from fieldmark.models.timm_networks import PREFIX
 
 MOST_COUNTED = 20  # timm's networks have no table of numbers: each must be built to be counted
 
+SMALL = Series(
+    "small", "Three stages of plain 3x3 convolutions, for images of 8 to 64 px", smallest=4
+)
+NATURE = Series(
+    "nature",
+    "Five blocks of convolution, activation and pooling, their parts set by options",
+    options={"image_size": nature_cnn.SIDE},
+    smallest=32,  # with the options as they are; nature_cnn.smallest_side knows the others
+)
+BIRDS = Series(
+    "alexnet",
+    "AlexNet with batch norm after every layer, trained from scratch on kinds of birds",
+    smallest=63,
+)
+CIFAR_RES = Series(
+    "resnet",
+    "ResNet that begins with one 3x3 convolution and no pooling, for images of 32 px",
+    2015,
+    "He et al., arXiv:1512.03385",
+)
+AIRBENCH = Series(
+    "airbench",
+    "Three short blocks behind patches whitened by the training images: CIFAR-10 in seconds",
+    2024,
+    "Jordan, arXiv:2404.00498",
+    smallest=9,
+)
 OWN = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
     "nature_cnn": Network(NATURE, "32 filters in each block", 1_606_888, 198_458_624),
@@ -25,10 +52,7 @@ OWN = {
     "cifar_resnet18": Network(CIFAR_RES, "18 layers", 11_681_832, 555_929_600, 32),
     "cifar_fast": Network(AIRBENCH, "64 channels, then 256", 2_224_792, 118_400_800, 32),
 }
-NETWORKS = {
-    **OWN,
-    **torchvision_networks.NETWORKS,
-}
+NETWORKS = OWN | torchvision_networks.NETWORKS
 BUILDERS: dict[str, Callable[..., Any] | str] = {
     "small_cnn": "fieldmark.models.own_networks:small_cnn",
     "nature_cnn": nature_cnn.nature_cnn,  # its options can be read without torch
