@@ -18,9 +18,8 @@ from fieldmark.streams import Stream
 
 AT_ONCE = 2**25  # numbers that pass the heads at once in a prediction: 128 MB
 Place = tuple[int, int]  # epoch, step
-Draws = (
-    Sequence[torch.Generator] | None
-)  # each head's, shared by equal seeds; None: not in training
+# each head's, shared by equal seeds; None: not in training
+Draws = Sequence[torch.Generator] | None
 # (k, n, ...) -> (k, n, ...) by these k of the K heads
 Layer = Callable[[Tensor, Draws, slice], Tensor]
 
@@ -88,8 +87,11 @@ class Bank:
         return torch.cat(parts, dim=1)
 
     def _draws(self, place: Place, heads: slice) -> list[torch.Generator]:
-        made = {seed: _generator(seed, place) for seed in set(self._seeds[heads])}
-        return [made[seed] for seed in self._seeds[heads]]
+        """The generators of the heads' step, seeded as `fit.loop.seed_step` seeds torch's own."""
+        seeds = self._seeds[heads]
+        words = {seed: streams.word(Stream.STEP, seed, *place) for seed in set(seeds)}
+        made = {seed: torch.Generator().manual_seed(word) for seed, word in words.items()}
+        return [made[seed] for seed in seeds]
 
     def zero_grad(self) -> None:
         """Clear the gradients in place: the heads' own are slices of them."""
@@ -234,8 +236,3 @@ def _drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[
                 torch.cuda.manual_seed(generator.initial_seed())
         yield
         generator.set_state(torch.get_rng_state())
-
-
-def _generator(seed: int, place: Place) -> torch.Generator:
-    """The generator of one head's step, seeded as `fit.loop.seed_step` seeds torch's own."""
-    return torch.Generator().manual_seed(streams.word(Stream.STEP, seed, *place))

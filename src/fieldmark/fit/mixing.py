@@ -9,20 +9,20 @@ own code. Images and classes may lie on any device.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 from torch.nn import functional
 
 from fieldmark import streams
 from fieldmark.catalog import Catalog
 from fieldmark.streams import Stream
 
-Mixed = tuple[torch.Tensor, torch.Tensor]
-Mix = Callable[[torch.Tensor, torch.Tensor, int, np.random.Generator], Mixed]
+Mixed = tuple[Tensor, Tensor]
+Mix = Callable[[Tensor, Tensor, int, np.random.Generator], Mixed]
 Alpha = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -35,7 +35,15 @@ def mixup(*, alpha: Alpha = 0.2) -> Mix:
 
     Zhang et al., "mixup: Beyond Empirical Risk Minimization", 2017.
     """
-    return partial(_blend, alpha=alpha)
+
+    def mix(images: Tensor, targets: Tensor, classes: int, draw: np.random.Generator) -> Mixed:
+        partner, taken = _partners(images, draw), draw.beta(alpha, alpha)
+        mixed = torch.lerp(images.float(), images[partner].float(), taken)
+        if not images.is_floating_point():
+            mixed = mixed.round_()
+        return mixed.to(images.dtype), _shares(targets, partner, classes, taken)
+
+    return mix
 
 
 def cutmix(*, alpha: Alpha = 1.0) -> Mix:
@@ -44,7 +52,17 @@ def cutmix(*, alpha: Alpha = 1.0) -> Mix:
     The box may reach over the edge; the shares are those of the pixels that were taken. Yun et
     al., "CutMix", 2019.
     """
-    return partial(_paste, alpha=alpha)
+
+    def mix(images: Tensor, targets: Tensor, classes: int, draw: np.random.Generator) -> Mixed:
+        partner, (height, width) = _partners(images, draw), images.shape[-2:]
+        half = np.sqrt(draw.beta(alpha, alpha)) / 2
+        rows, columns = _span(height, half, draw), _span(width, half, draw)
+        mixed = images.clone()
+        mixed[..., rows, columns] = images[partner][..., rows, columns]
+        area = (rows.stop - rows.start) * (columns.stop - columns.start)
+        return mixed, _shares(targets, partner, classes, area / (height * width))
+
+    return mix
 
 
 def either(
@@ -56,9 +74,7 @@ def either(
     """cutmix for this share of the batches, mixup for the others."""
     blend, paste = mixup(alpha=mixup_alpha), cutmix(alpha=cutmix_alpha)
 
-    def mix(
-        images: torch.Tensor, targets: torch.Tensor, classes: int, draw: np.random.Generator
-    ) -> Mixed:
+    def mix(images: Tensor, targets: Tensor, classes: int, draw: np.random.Generator) -> Mixed:
         chosen = paste if draw.random() < cutmix_share else blend
         return chosen(images, targets, classes, draw)
 
@@ -76,51 +92,16 @@ MIXES = Catalog(
 )
 
 
-def addressed(
-    mix: Mix, *, seed: int, classes: int
-) -> Callable[[torch.Tensor, torch.Tensor, int, int], Mixed]:
+def addressed(mix: Mix, *, seed: int, classes: int) -> Callable[[Tensor, Tensor, int, int], Mixed]:
     """The mix as a function of (images, targets, epoch, step): all it draws follows from them."""
 
-    def mixed(images: torch.Tensor, targets: torch.Tensor, epoch: int, step: int) -> Mixed:
-        draw = streams.draw(Stream.MIX, seed, epoch, step)
-        return mix(images, targets, classes, draw)
+    def mixed(images: Tensor, targets: Tensor, epoch: int, step: int) -> Mixed:
+        return mix(images, targets, classes, streams.draw(Stream.MIX, seed, epoch, step))
 
     return mixed
 
 
-def _blend(
-    images: torch.Tensor,
-    targets: torch.Tensor,
-    classes: int,
-    draw: np.random.Generator,
-    *,
-    alpha: float,
-) -> Mixed:
-    partner, taken = _partners(images, draw), draw.beta(alpha, alpha)
-    mixed = torch.lerp(images.float(), images[partner].float(), taken)
-    if not images.is_floating_point():
-        mixed = mixed.round_()
-    return mixed.to(images.dtype), _shares(targets, partner, classes, taken)
-
-
-def _paste(
-    images: torch.Tensor,
-    targets: torch.Tensor,
-    classes: int,
-    draw: np.random.Generator,
-    *,
-    alpha: float,
-) -> Mixed:
-    partner, (height, width) = _partners(images, draw), images.shape[-2:]
-    half = np.sqrt(draw.beta(alpha, alpha)) / 2
-    rows, columns = _span(height, half, draw), _span(width, half, draw)
-    mixed = images.clone()
-    mixed[..., rows, columns] = images[partner][..., rows, columns]
-    area = (rows.stop - rows.start) * (columns.stop - columns.start)
-    return mixed, _shares(targets, partner, classes, area / (height * width))
-
-
-def _partners(images: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+def _partners(images: Tensor, draw: np.random.Generator) -> Tensor:
     """Each image's partner, by place in the batch. -> (n,) int64"""
     return torch.from_numpy(draw.permutation(len(images)))
 
@@ -131,9 +112,7 @@ def _span(side: int, half: float, draw: np.random.Generator) -> slice:
     return slice(max(0, centre - reach), min(side, centre + reach))
 
 
-def _shares(
-    targets: torch.Tensor, partner: torch.Tensor, classes: int, taken: float
-) -> torch.Tensor:
+def _shares(targets: Tensor, partner: Tensor, classes: int, taken: float) -> Tensor:
     """`taken` of the partner's class, the rest of an image's own. -> (n, C) float32"""
     own = functional.one_hot(targets, classes).float()
     return torch.lerp(own, own[partner], taken)

@@ -85,16 +85,17 @@ class Lion(optim.Optimizer):
 
     With gradient g and momentum m: w <- w - lr (sign(b1 m + (1 - b1) g) + decay w), and only then
     m <- b2 m + (1 - b2) g. Chen et al., "Symbolic Discovery of Optimization Algorithms", 2023,
-    algorithm 2.
+    algorithm 2. It wants 3 to 10 times less rate and as much more decay than AdamW, as its paper
+    has it: the defaults are a tenth and ten times those of `adamw`.
     """
 
     def __init__(
         self,
         params: Parameters,
         *,
-        lr: float,
-        betas: tuple[float, float] = (0.9, 0.99),
-        weight_decay: float = 0.0,
+        lr: Rate = 1e-4,
+        weight_decay: Decay = 0.1,
+        betas: tuple[Fraction, Fraction] = (0.9, 0.99),
     ):
         super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
 
@@ -113,21 +114,6 @@ class Lion(optim.Optimizer):
                 move = momentum.lerp(parameter.grad, 1 - first).sign_()
                 parameter.mul_(shrink).add_(move, alpha=-group["lr"])
                 momentum.lerp_(parameter.grad, 1 - second)
-
-
-def lion(
-    parameters: Parameters,
-    *,
-    lr: Rate = 1e-4,
-    weight_decay: Decay = 0.1,
-    betas: tuple[Fraction, Fraction] = (0.9, 0.99),
-) -> optim.Optimizer:
-    """Lion (Chen et al., 2023).
-
-    It wants 3 to 10 times less rate and as much more decay than AdamW, as its paper has it:
-    the defaults are a tenth and ten times those of `adamw`.
-    """
-    return Lion(parameters, lr=lr, weight_decay=weight_decay, betas=betas)
 
 
 class Optimizers(Catalog):
@@ -151,7 +137,7 @@ OPTIMIZERS = Optimizers(
         "adamw": (adamw, "Adam with decoupled weight decay"),
         "adam": (adam, "adaptive moments"),
         "sgd": (sgd, "gradient descent with momentum"),
-        "lion": (lion, "the sign of the momentum; wants a tenth of adamw's rate"),
+        "lion": (Lion, "the sign of the momentum; wants a tenth of adamw's rate"),
         "adadelta": (adadelta, "adaptive, without a rate to choose"),
         "rmsprop": (rmsprop, "gradients over their running root mean square"),
     },

@@ -23,12 +23,9 @@ class Penalty:
 
     def covered(self, model: nn.Module) -> list[nn.Parameter]:
         """The parameters that it is on, of those that are trained now."""
-        if self.on == "all":
-            return [parameter for parameter in model.parameters() if parameter.requires_grad]
-        named, weights = model.named_parameters(), weight_names(model)
-        return [
-            parameter for name, parameter in named if parameter.requires_grad and name in weights
-        ]
+        trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        wanted = weight_names(model) if self.on == "weights" else trained.keys()
+        return [parameter for name, parameter in trained.items() if name in wanted]
 
     @torch.no_grad()
     def add_gradient(self, covered: Sequence[nn.Parameter]) -> Tensor:

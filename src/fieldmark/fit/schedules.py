@@ -17,7 +17,6 @@ from fieldmark.catalog import Catalog
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Epochs = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(gt=0, lt=1)]
-Factor = Annotated[float, Field(gt=0, lt=1)]
 Divisor = Annotated[float, Field(ge=1)]
 
 
@@ -47,9 +46,7 @@ def none() -> Schedule:
     return lambda _: 1.0
 
 
-def cosine(
-    *, warmup_epochs: Annotated[float, Field(ge=0)] = 1.0, floor: Fraction = 0.0
-) -> Schedule:
+def cosine(*, warmup_epochs: Epochs = 1.0, floor: Fraction = 0.0) -> Schedule:
     """Up in a line over the first epochs, then down to `floor` along half a cosine.
 
     Loshchilov and Hutter, "SGDR", 2016, without restarts.
@@ -99,12 +96,12 @@ def triangle(*, start: Fraction = 0.2, peak: Share = 0.23, end: Fraction = 0.07)
     return factor
 
 
-def step(*, every: Annotated[int, Field(ge=1)] = 10, gamma: Factor = 0.1) -> Schedule:
+def step(*, every: Annotated[int, Field(ge=1)] = 10, gamma: Share = 0.1) -> Schedule:
     """Times `gamma` after each `every` epochs."""
     return lambda place: float(gamma ** (place.step // place.steps_an_epoch // every))
 
 
-def plateau(*, wait: Annotated[int, Field(ge=0)] = 3, factor: Factor = 0.3) -> Schedule:
+def plateau(*, wait: Annotated[int, Field(ge=0)] = 3, factor: Share = 0.3) -> Schedule:
     """Times `factor` when the monitored figure has not risen for more than `wait` epochs.
 
     As torch's ReduceLROnPlateau with threshold 0; the wait starts anew after each reduction.
