@@ -25,6 +25,7 @@ from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.texts import pairs_of, read_given
 
 HERE = Path(__file__).parents[1]
+SOURCE = HERE / "src/fieldmark"
 BEGINS = ("fieldmark ", "uv run fieldmark ")
 MISSING = re.compile(r"there is no (folder or )?file|nor is it a file|cannot be read: No such file")
 
@@ -170,3 +171,28 @@ def test_what_is_added_as_contributing_says_is_trained_with(added, tmp_path, mon
 def test_the_numbers_of_an_added_network_are_its_own(added):
     parameters = sum(each.numel() for each in outline("linear").parameters())
     assert NETWORKS["linear"].parameters == parameters
+
+
+def test_every_file_of_the_map_is_there():
+    text = (HERE / "README.md").read_text(encoding="utf-8").partition("## What is where")[2]
+    places = re.split(r"^(\S+)", text.split("```")[1], flags=re.MULTILINE)[1:]
+    named = dict(zip(places[::2], places[1::2], strict=True))
+    for folder, words in named.items():
+        inside = SOURCE / ("" if folder == "(beside)" else folder)
+        for sentence in " ".join(words.split()).split(". "):
+            names, colon, _ = sentence.partition(":")
+            assert colon, f"no file in {sentence!r}"
+            for name in names.split(", "):
+                assert (inside / f"{name}.py").is_file(), f"{folder} {name}"
+    rooms = {f"{each.parent.name}/" for each in SOURCE.glob("*/__init__.py")}
+    assert named.keys() == rooms - {"recipes/"} | {"(beside)"}
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/design.md"])
+def test_every_file_that_a_document_names_is_there(name):
+    text = (HERE / name).read_text(encoding="utf-8")
+    inside = "|".join(each.parent.name for each in SOURCE.glob("*/__init__.py"))
+    of_today = "\n".join(line for line in text.splitlines() if not line.startswith("Planned"))
+    for place in re.findall(rf"`(?:src/fieldmark/)?((?:{inside})/\w+)(?:\.py)?`", of_today):
+        to_be_added = place == "models/linear"
+        assert to_be_added or (SOURCE / f"{place}.py").is_file(), place

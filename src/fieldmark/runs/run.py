@@ -44,9 +44,8 @@ def train_run(
             write_settings(run, prepared, command)
             go(run, prepared, console, command, sides)
     except BaseException as error:
-        if not run.checkpoint.is_dir() or (
-            isinstance(error, NotFiniteError) and not run.has_bundle
-        ):
+        has_begun = run.checkpoint.is_dir()
+        if not has_begun or (isinstance(error, NotFiniteError) and not run.has_bundle):
             rundir.remove(run)
         raise
     return run
@@ -73,14 +72,14 @@ def go(
     command: str,
     sides: Sequence[str] = JUDGED,
 ) -> None:
-    """From where the run's folder stands to the end: train, predict, measure, report."""
+    """Train, predict, measure, report: of a new run, or of one that goes on where it stands."""
     settings, clock = prepared.settings, Clock(prepared.device.type)
     trackers = Trackers(run, settings, console, clock=clock)
     with console.log_to(run.log), closing(trackers):
         tell_start(prepared, console)
         reached = train(run, prepared, trackers, clock, console)
         if reached.state.best_epoch is not None:
-            whole = reached.error is None  # one that may go on has not looked at its test
+            whole = reached.error is None  # else the test is not looked at: it may go on
             predict(run, prepared, reached, sides if whole else ["val"])
             metrics = write_metrics(run, prepared, reached, command)
             report(run)
