@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.report.curves import (
-    FEW,
     INK,
     Curve,
     Rows,
+    by_epoch,
     drawing,
     empty_axes,
+    from_to,
+    line,
     themed_svg,
 )
-from fieldmark.report.words import decimal, defined, figure, is_share, metric_name
+from fieldmark.report.words import defined, figure, is_share, metric_name
 
 COLOURS = 8  # runs with a colour of their own; further ones are grey
 ROW, FOOT = 38, 46  # px: of a row, and of the axis under all
@@ -99,44 +101,22 @@ def learning_chart(histories: Sequence[tuple[str, int, Rows]], metric: str) -> C
     """Validation by epoch, a line a run: (name, place, history rows) each; None where none."""
     column = f"val_{metric}"
     lines = [
-        (name, place, [(row["epoch"], row[column]) for row in rows if defined(row.get(column))])
+        (name, place, points)
         for name, place, rows in histories
+        if (points := [(row["epoch"], row[column]) for row in rows if defined(row.get(column))])
     ]
-    lines = [line for line in lines if line[2]]
     if not lines:
         return None
+    named = [(name, points) for name, _, points in lines]
     with drawing():
         found, axes = empty_axes(height=250)
         for _, place, points in lines:
-            style = {"color": _colour(place), "linestyle": LINES[place % len(LINES)]}
-            mark = {"marker": "o", "markersize": 3.6} if len(points) <= FEW else {}
-            axes.plot(*zip(*points, strict=True), linewidth=2, **style, **mark)
+            line(axes, points, _colour(place), linestyle=LINES[place % len(LINES)], linewidth=2)
         if is_share(metric):
             axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
-        svg = _coloured(themed_svg(found, f"learning-{metric}", hover=_by_epoch(lines, metric)))
-    words = "; ".join(
-        f"{name} from {figure(points[0][1], metric)} to {figure(points[-1][1], metric)}"
-        for name, _, points in lines
-    )
+        svg = _coloured(themed_svg(found, f"learning-{metric}", hover=by_epoch(named, metric)))
     title = f"{metric_name(metric)} in validation"
-    return Curve(svg, title, f"{title} by epoch: {words}")
-
-
-def _by_epoch(
-    lines: Sequence[tuple[str, int, list[tuple[float, float]]]], metric: str
-) -> list[tuple[float, float, str]]:
-    """What a browser shows where the pointer rests: every run's figure at that epoch."""
-    epochs = sorted({epoch for _, _, points in lines for epoch, _ in points})
-    found = []
-    for epoch in epochs:
-        told = [
-            f"{name} {figure(value, metric) if is_share(metric) else decimal(value)}"
-            for name, _, points in lines
-            for at, value in points
-            if at == epoch
-        ]
-        found.append((epoch - 0.5, epoch + 0.5, f"epoch {epoch:g}: {', '.join(told)}"))
-    return found
+    return Curve(svg, title, f"{title} by epoch: {from_to(named, metric)}")
 
 
 def _colour(place: int) -> str:

@@ -1,5 +1,7 @@
 """A run's history as inline SVG: text stays text, colours follow the page's theme.
 
+Learning rates that were tried are a file of their own, in the colours of paper.
+
 matplotlib draws in colours that stand for roles; they become CSS afterwards. Its `pyplot` is
 never touched: it keeps global state and looks for a screen.
 """
@@ -9,20 +11,27 @@ import io
 import itertools
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from fieldmark.report.words import defined, figure, is_share, metric_name
+from fieldmark.files import write_whole
+from fieldmark.report.words import decimal, defined, figure, is_share, metric_name
 
 INK, TRAIN, VAL = "#010101", "#010102", "#010103"
 THEMED = {INK: "currentColor", TRAIN: "var(--train)", VAL: "var(--val)"}
 WIDTH = 380  # px; a phone's column shows it nearly one to one
 FEW = 24  # epochs: up to here each has a mark, a lone one would not be seen without
 OWN = {"svg.fonttype": "none", "svg.hashsalt": "fieldmark"}
+PAPER, GREEN = "#ffffff", "#12706c"  # a file has no page's theme to follow
+DPI = 144  # of a .png: twice the pixels that the chart has in a page
+TRIED = "Loss by learning rate"
 Hover = Sequence[tuple[float, float, str]]  # from, to (in the data's units), and the words
+Points = list[tuple[float, float]]  # epoch, value
 Rows = Sequence[dict[str, float]]
+Side = Literal["left", "right"]
 
 
 @dataclass(frozen=True)
@@ -72,7 +81,7 @@ def monitored(history: Rows, monitor: str) -> str | None:
     return None
 
 
-def _points(history: Rows, column: str) -> list[tuple[float, float]]:
+def _points(history: Rows, column: str) -> Points:
     """(epoch, value) of a column, nan where an epoch has no finite value; [] where none has."""
     values = [row.get(column) for row in history]
     if not any(map(defined, values)):
@@ -91,24 +100,23 @@ def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | Non
         return None
     found, axes = empty_axes(height=230)
     if train:
-        _line(axes, train, TRAIN, linestyle=(0, (4, 2)), linewidth=1.7)
+        line(axes, train, TRAIN, linestyle=(0, (4, 2)), linewidth=1.7)
     if val:
-        _line(axes, val, VAL, linewidth=2.2)
+        line(axes, val, VAL, linewidth=2.2)
     for epoch in stage_changes(history):
         axes.axvline(epoch + 0.5, color=INK, alpha=0.35, linewidth=0.8)
     if best_epoch is not None:
-        _mark(axes, best_epoch, val or train, low=is_share(metric))
+        its = [value for epoch, value in val or train if epoch == best_epoch]
+        if its:
+            axes.plot([best_epoch], its, "o", color=VAL, markersize=7.5, zorder=4)
+        side: Side = "right" if best_epoch > sum(axes.get_xlim()) / 2 else "left"
+        _mark(axes, best_epoch, "best", side, low=is_share(metric))  # below curves that rise
     if is_share(metric):
         axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
     named = [("training", train), ("validation", val)]
-    words = "; ".join(
-        f"{name} from {figure(finite[0][1], metric)} to {figure(finite[-1][1], metric)}"
-        for name, points in named
-        if (finite := [point for point in points if defined(point[1])])
-    )
     title = metric_name(metric)
-    svg = themed_svg(found, f"curve-{metric}", hover=_by_epoch(dict(named), metric))
-    return Curve(svg, title, f"{title} by epoch: {words}")
+    svg = themed_svg(found, f"curve-{metric}", hover=by_epoch(named, metric))
+    return Curve(svg, title, f"{title} by epoch: {from_to(named, metric)}")
 
 
 def _rate(history: Rows) -> Curve | None:
@@ -116,13 +124,13 @@ def _rate(history: Rows) -> Curve | None:
     if not points:
         return None
     found, axes = empty_axes(height=120)
-    _line(axes, points, INK, linewidth=1.4)
+    line(axes, points, INK, linewidth=1.4)
     axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.locator_params(axis="y", nbins=3)
     highest = max(value for _, value in points if defined(value))
     words = f"Learning rate by epoch: at most {highest:g}"
-    svg = themed_svg(found, "curve-lr", hover=_by_epoch({"": points}, "lr"))
+    svg = themed_svg(found, "curve-lr", hover=by_epoch([("", points)], "lr"))
     return Curve(svg, "Learning rate", words)
 
 
@@ -146,22 +154,18 @@ def empty_axes(height: int) -> tuple[Any, Any]:
     return found, axes
 
 
-def _line(axes: Any, points: list[tuple[float, float]], color: str, **style: Any) -> None:
+def line(axes: Any, points: Points, color: str, **style: Any) -> None:
+    """A line through points; where they are few, with a mark at each."""
     mark = {"marker": "o", "markersize": 3.6} if len(points) <= FEW else {}
     axes.plot(*zip(*points, strict=True), color=color, **mark, **style)
 
 
-def _mark(axes: Any, best_epoch: int, points: list[tuple[float, float]], *, low: bool) -> None:
-    """A line at the best epoch, a dot on the curve, and the word, `low` where curves rise."""
-    axes.axvline(best_epoch, color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
-    found = [value for epoch, value in points if epoch == best_epoch]
-    if found:
-        axes.plot([best_epoch], found, "o", color=VAL, markersize=7.5, zorder=4)
-    first, last = axes.get_xlim()
-    side = "right" if best_epoch > (first + last) / 2 else "left"
+def _mark(axes: Any, place: float, words: str, side: Side, *, low: bool) -> None:
+    """A line at a place, and words that end (`side` "right") or begin beside it."""
+    axes.axvline(place, color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)), zorder=1)
     axes.annotate(
-        "best",
-        (best_epoch, 0 if low else 1),
+        words,
+        (place, 0 if low else 1),
         xycoords=axes.get_xaxis_transform(),
         xytext=(-6 if side == "right" else 6, 5 if low else -2),
         textcoords="offset points",
@@ -172,16 +176,25 @@ def _mark(axes: Any, best_epoch: int, points: list[tuple[float, float]], *, low:
     )
 
 
-def _by_epoch(series: dict[str, list[tuple[float, float]]], metric: str) -> Hover:
+def from_to(series: Iterable[tuple[str, Points]], metric: str) -> str:
+    """ "training from 1.52 to 0.31; validation from 1.61 to 0.42" """
+    return "; ".join(
+        f"{name} from {figure(finite[0], metric)} to {figure(finite[-1], metric)}"
+        for name, points in series
+        if (finite := [value for _, value in points if defined(value)])
+    )
+
+
+def by_epoch(series: Iterable[tuple[str, Points]], metric: str) -> Hover:
     """A column an epoch, half to either side of it: "epoch 3: training 0.52, validation 0.61"."""
     found: dict[float, list[str]] = {}
-    for name, points in series.items():
+    for name, points in series:
         for epoch, value in points:
             text = f"{value:.3g}" if metric == "lr" else figure(value, metric)
             found.setdefault(epoch, []).append(f"{name} {text}".strip())
     return [
         (epoch - 0.5, epoch + 0.5, f"epoch {epoch:g}: {', '.join(texts)}")
-        for epoch, texts in found.items()
+        for epoch, texts in sorted(found.items())
     ]
 
 
@@ -220,3 +233,41 @@ def _columns(found: Any, hover: Hover) -> Iterator[str]:
             f'width="{right - left:.1f}" height="{height * place.height:.1f}">'
             f"<title>{html.escape(words)}</title></rect>"
         )
+
+
+def write_rates(path: Path, rows: Rows, suggestion: float | None) -> None:
+    """Loss by learning rate as a picture, .svg or .png as its name says. Raises DiskError.
+
+    rows: of `fit.find_lr`, with lr, loss and smoothed. Dots are the losses as they were, the line
+    the smoothed ones.
+    """
+    kind = path.suffix.removeprefix(".").casefold()
+    about: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": DPI}
+    rates, losses, smoothed = ([row[name] for row in rows] for name in ("lr", "loss", "smoothed"))
+    with drawing():
+        found, axes = empty_axes(height=230)
+        axes.set_title(TRIED, loc="left", fontsize=12, color=INK)
+        axes.set_xscale("log")
+        axes.set_xlabel("learning rate", color=INK, fontsize=12)
+        axes.tick_params(which="minor", length=0)
+        axes.plot(rates, losses, "o", color=GREEN, markersize=2.6, alpha=0.35)
+        axes.plot(rates, smoothed, color=GREEN, linewidth=2.2)
+        # up to the smoothed losses: a single one may be so high that nothing else could be seen
+        low, high = min(*smoothed, *losses), max(smoothed)
+        edge = 0.12 * (high - low) or 0.5
+        axes.set_ylim(low - edge, high + edge)
+        if suggestion is not None:
+            _mark(axes, suggestion, f"suggested {suggestion:.2g}", "right", low=True)
+        write_whole(path, lambda draft: found.savefig(draft, format=kind, facecolor=PAPER, **about))
+
+
+def rates_in_words(rows: Rows, suggestion: float | None) -> str:
+    """What the chart shows, for those who cannot see it, and for the command line."""
+    least = min(rows, key=lambda row: row["smoothed"])
+    first, last = rows[0], rows[-1]
+    advice = "no rate stands out" if suggestion is None else f"suggested is {suggestion:.2g}"
+    return (
+        f"{TRIED}: from {decimal(first['smoothed'])} at {first['lr']:.2g} to "
+        f"{decimal(least['smoothed'])} at {least['lr']:.2g}, and "
+        f"{decimal(last['smoothed'])} at {last['lr']:.2g}; {advice}"
+    )

@@ -12,7 +12,7 @@ from fieldmark.fit.keeper import as_csv
 from fieldmark.machine import threads
 from fieldmark.models.summary import summarise, text
 from fieldmark.records import SPLITS
-from fieldmark.report.rates import in_words, write_chart
+from fieldmark.report.curves import rates_in_words, write_rates
 from fieldmark.runs.run import prepare
 from fieldmark.runs.training import new_state, trainers_of
 from fieldmark.settings.layers import Resolved
@@ -86,8 +86,8 @@ def find_rates(resolved: Resolved, console: Console) -> Path:
     folder = rundir.create(settings.run.out, settings.run.name, stem)
     suggestion = suggest(rows)
     write_text(folder.rates, as_csv(rows))
-    write_chart(folder.rates_chart, rows, suggestion)
-    console.say(in_words(rows, suggestion))
+    write_rates(folder.rates_chart, rows, suggestion)
+    console.say(rates_in_words(rows, suggestion))
     if suggestion is not None:
         console.say(f"\na start; to train with it, add --lr {suggestion:.2g}")
     console.say(f"table   {folder.rates}\nchart   {folder.rates_chart}")
