@@ -52,6 +52,12 @@ class SettingsError(UserError):
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 
 
+def refuse(mistakes: Iterable[Mistake]) -> None:
+    """Raise SettingsError with these mistakes, where there are any."""
+    if found := tuple(mistakes):
+        raise SettingsError(found)
+
+
 class DataError(UserError):
     """The images or the table of labels cannot be used as they are."""
 

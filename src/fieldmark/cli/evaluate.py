@@ -5,16 +5,8 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.typed import (
-    DataDir,
-    Device,
-    Images,
-    Words,
-    command_line,
-    data_and_rest,
-    named,
-)
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.cli.typed import DataDir, Device, Images, Words, command_line, data_and_rest, named
+from fieldmark.errors import Mistake, refuse
 
 
 def command(
@@ -85,18 +77,11 @@ def refuse_without_data(options: dict[str, str | None], words: list[str], device
     given = [name for name, value in options.items() if value is not None]
     given += words + (["--device"] if device != "auto" else [])
     what = "goes with DATA, other images; name them, or leave it out"
-    if given:
-        raise SettingsError([Mistake(name, what) for name in given])
+    refuse(Mistake(name, what) for name in given)
 
 
 def refuse_other_settings(words: list[str]) -> None:
     """Nothing is passed over in silence: settings that training alone has are mistakes."""
     keys = [word.partition("=")[0] for word in words if "=" in word]
-    shown = ", ".join(READ_BY)
-    mistakes = [
-        Mistake(key, f"means nothing to images that are only looked at; there are {shown}")
-        for key in keys
-        if key not in READ_BY
-    ]
-    if mistakes:
-        raise SettingsError(mistakes)
+    what = f"means nothing to images that are only looked at; there are {', '.join(READ_BY)}"
+    refuse(Mistake(key, what) for key in keys if key not in READ_BY)

@@ -5,15 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldmark.cli.typed import (
-    DataDir,
-    Images,
-    Text,
-    Words,
-    command_line,
-    data_and_rest,
-    named,
-)
+from fieldmark.cli.typed import DataDir, Images, Text, Words, command_line, data_and_rest, named
 
 
 def command(

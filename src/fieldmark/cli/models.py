@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.errors import Mistake, SettingsError, counted
+from fieldmark.errors import Mistake, SettingsError, counted, refuse
 
 if TYPE_CHECKING:
     from fieldmark.models.catalog import ModelRow
@@ -67,9 +67,7 @@ def print_summary(name: str, num_classes: int, image_size: int) -> None:
     """The layers of one network, which is never given memory. Raises SettingsError."""
     from fieldmark.models.catalog import MODELS, side_mistake
 
-    _, mistakes = MODELS.read(name, {})
-    if mistakes:
-        raise SettingsError([Mistake("--summary", mistakes[0].what)])
+    refuse(Mistake("--summary", each.what) for each in MODELS.read(name, {})[1])
     built_for_a_size = "image_size" in MODELS[name].options()
     options = {"image_size": image_size} if built_for_a_size else {}
     what = side_mistake(name, options, image_size)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldmark.catalog import Catalog, Entry
-from fieldmark.errors import Mistake, SettingsError, counted, listed, nearest
+from fieldmark.errors import Mistake, SettingsError, counted, listed, nearest, refuse
 
 PLAIN_WIDTH = 100  # columns, where there is no terminal
 TIMM = "timm/"
@@ -40,9 +40,7 @@ def command(
     elif section == "optimizer" and name.startswith(TIMM):
         print_timm_optimizers(name)
     else:
-        _, mistakes = CATALOGS[section].read(name, {})
-        if mistakes:
-            raise SettingsError([Mistake("NAME", mistakes[0].what)])
+        refuse(Mistake("NAME", each.what) for each in CATALOGS[section].read(name, {})[1])
         print_choices(section, [CATALOGS[section][name]])
     return 0
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from fieldmark.cli.typed import DataDir, Images, Text, Words, command_line, data_and_rest, named
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, refuse
 
 OPTIMIZERS = "adamw, adam, sgd, adadelta, rmsprop, lion, timm/NAME."
 SCHEDULES = "cosine, one-cycle, triangle, step, plateau, none."
@@ -103,16 +103,13 @@ def command(
 def refuse_together(flags: Mapping[str, bool]) -> None:
     """Only one of these flags can be given."""
     first, *others = [name for name, given in flags.items() if given] or [""]
-    if others:
-        raise SettingsError([Mistake(others[0], f"does not go with {first}; leave one out")])
+    refuse(Mistake(name, f"does not go with {first}; leave one out") for name in others[:1])
 
 
 def refuse_beside_resume(others: Mapping[str, object]) -> None:
     """A run that goes on has its images and settings already."""
-    mistakes = [
+    refuse(
         Mistake(name, "does not go with --resume; leave it out")
         for name, value in others.items()
         if value is not None
-    ]
-    if mistakes:
-        raise SettingsError(mistakes)
+    )

@@ -19,7 +19,7 @@ from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.images import centre_crop
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, SettingsError, refuse
 from fieldmark.insight.galleries import encoded
 from fieldmark.records import InputSpec
 from fieldmark.report.findings import Shot
@@ -67,8 +67,7 @@ def _change(name: str, seen: InputSpec, *, mirrored: bool) -> Augment:
     if is_pipeline_file(name):
         name, options = "albumentations", {"pipeline": read_pipeline(Path(name))}
     _, mistakes = AUGMENTS.read(name, options)
-    if mistakes:
-        raise SettingsError(mistakes)
+    refuse(mistakes)
     if not mirrored and "flip" in AUGMENTS[name].options():
         options["flip"] = False
     change: Augment = AUGMENTS.build(name, options, seen)

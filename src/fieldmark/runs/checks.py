@@ -25,6 +25,7 @@ from fieldmark.errors import (
     counted,
     listed,
     nearest,
+    refuse,
 )
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
@@ -120,8 +121,7 @@ def settle(values: Mapping[str, Mapping[str, Any]]) -> Settings:
         if not found:
             defaults = {key: each.default for key, each in catalog[name].options().items()}
             settled[section] = {**values[section], **defaults, **read}
-    if mistakes:
-        raise SettingsError(mistakes)
+    refuse(mistakes)
     return Settings.model_validate({**values, **settled})
 
 
@@ -145,8 +145,7 @@ def check_images(settings: Settings, data: Dataset) -> None:
         LOSSES.build(loss.name, loss.options, np.ones(len(data.classes)))
     except SettingsError as error:
         mistakes += error.mistakes
-    if mistakes:
-        raise SettingsError(mistakes)
+    refuse(mistakes)
 
 
 def check_augmenting(settings: Settings, spec: InputSpec) -> None:
@@ -172,8 +171,7 @@ def check_network(settings: Settings, network: torch.nn.Module) -> None:
     if train.batch_size == 1 and any(isinstance(module, norms) for module in part.modules()):
         what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
         mistakes.append(Mistake("--batch-size", what))
-    if mistakes:
-        raise SettingsError(mistakes)
+    refuse(mistakes)
     if any(stage.head_alone for stage in train.stages):
         body_and_tail(network, int(settings.input.size))
 

@@ -11,7 +11,7 @@ from fieldmark import streams
 from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_pixels
-from fieldmark.errors import SettingsError, UserError, WeightsError, listed
+from fieldmark.errors import UserError, WeightsError, listed, refuse
 from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS, Design, assemble, with_weights
@@ -140,8 +140,7 @@ def refuse_large(settings: Settings, data: Dataset) -> None:
     set_trained(network, max(parts, key=len, default=()))
     count = min(train.batch_size, len(data.samples.rows("train")))
     free, size = available(settings.run.device), int(settings.input.size)
-    if mistakes := large_batch(network, size, count, free, training=bool(parts)):
-        raise SettingsError(mistakes)
+    refuse(large_batch(network, size, count, free, training=bool(parts)))
 
 
 def learn_from_images(model: Classifier, samples: Samples) -> None:

@@ -5,7 +5,7 @@ from functools import partial
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, changed_images
-from fieldmark.errors import DataError, RunError, SettingsError, counted
+from fieldmark.errors import DataError, RunError, counted, refuse
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
@@ -52,9 +52,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         keeps = resolved.settings.head.name == "after"
         load = again or keeps or not Checkpoints(run.checkpoint).is_there
         model = resolved.settings.model
-        mistakes = check_weights(model.name, model.weights) if load else []
-        if mistakes:
-            raise SettingsError(mistakes)
+        refuse(check_weights(model.name, model.weights) if load else ())
         prepared = prepare(resolved, console, data, load=load)
         further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
         if changed and run.is_done and not command.endswith(further):

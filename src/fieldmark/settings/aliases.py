@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fieldmark import recipes
-from fieldmark.errors import Mistake, SettingsError, nearest
+from fieldmark.errors import Mistake, SettingsError, nearest, refuse
 from fieldmark.settings.layers import layer
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.texts import config_text, read_table
@@ -177,9 +177,8 @@ def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> N
 
 def _refuse_twice(done: Rewritten, own: Mapping[str, str]) -> None:
     """A word of the user's own beside an alias for the same setting: which holds is unclear."""
-    both = [key for key in done.typed if key in own]
-    if both:
-        raise SettingsError(
-            Mistake(done.typed[key], f"sets {key}, and so does {own[key]}; leave one out")
-            for key in both
-        )
+    refuse(
+        Mistake(alias, f"sets {key}, and so does {own[key]}; leave one out")
+        for key, alias in done.typed.items()
+        if key in own
+    )

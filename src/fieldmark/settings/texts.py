@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import Mistake, SettingsError, refuse
 from fieldmark.settings.layers import Layer, Resolved, layer
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.tree import Settings
@@ -78,8 +78,7 @@ def pairs_of(words: Iterable[str]) -> dict[str, str]:
     mistakes = [Mistake(word, lost) for word, key, equals, _ in pairs if not (key and equals)]
     empty = "is empty; write for example lr=0.01"
     mistakes += [Mistake(key, empty) for _, key, equals, value in pairs if equals and not value]
-    if mistakes:
-        raise SettingsError(mistakes)
+    refuse(mistakes)
     return {key: value for _, key, _, value in pairs}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from fieldmark.data.images import Content, read_bytes, seen
-from fieldmark.errors import DataError, Mistake, RunError, SettingsError
+from fieldmark.errors import DataError, Mistake, RunError, refuse
 from fieldmark.models import bundle, precision
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.models.catalog import family
@@ -49,8 +49,7 @@ class Opened:
         with ThreadPoolExecutor() as threads:
             while batch := list(islice(pending, size)):
                 side, free = self.info.spec.size, available(str(self.device))
-                if found := large_batch(self.network, side, len(batch), free, training=False):
-                    raise SettingsError(found)
+                refuse(large_batch(self.network, side, len(batch), free, training=False))
                 yield list(threads.map(self._read, batch))
 
     def logits(
@@ -77,8 +76,7 @@ def open_bundle(path: str | Path, device: str = "auto") -> Opened:
     device that there is not.
     """
     info_of(path)
-    if mistakes := precision.check_device(device):
-        raise SettingsError([Mistake("--device", mistakes[0].what)])
+    refuse(Mistake("--device", each.what) for each in precision.check_device(device))
     network, info = bundle.load(Path(path))
     place = precision.pick_device(device)
     network.to(place).to(memory_format=torch.channels_last)
