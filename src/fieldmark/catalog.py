@@ -103,17 +103,11 @@ def _convert(value: Any, annotation: Any) -> Any:
     adapter = TypeAdapter(Any if annotation is inspect.Parameter.empty else annotation)
     try:
         return adapter.validate_python(value)
-    except ValidationError as error:
+    except ValidationError as unread:
         if not isinstance(value, str):
             raise
-        return adapter.validate_python(_parsed(value, error))
-
-
-def _parsed(text: str, unread: ValidationError) -> Any:
-    """A text as YAML, or "none" as None; raises `unread` where it is neither."""
-    if text.strip().casefold() == "none":
-        return None
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError):  # ValueError: a date that there is not
-        raise unread from None
+        try:
+            read = None if value.strip().casefold() == "none" else yaml.safe_load(value)
+        except (yaml.YAMLError, ValueError):  # ValueError: a date that there is not
+            raise unread from None
+        return adapter.validate_python(read)

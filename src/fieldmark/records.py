@@ -41,17 +41,11 @@ class Samples:
     def from_columns(cls, columns: dict[str, Any], root: str = ".") -> Self:
         """A table from columns; those of SAMPLE_COLUMNS that are left out are null."""
         frame = pl.DataFrame(columns)
-        absent = [
-            pl.lit(None, dtype=kind).alias(name)
+        typed = {
+            name: (pl.col(name) if name in frame.columns else pl.lit(None)).cast(kind)
             for name, kind in SAMPLE_COLUMNS.items()
-            if name not in frame.columns
-        ]
-        casts = [
-            pl.col(name).cast(kind)
-            for name, kind in SAMPLE_COLUMNS.items()
-            if name in frame.columns
-        ]
-        return cls(frame.with_columns(*casts, *absent), root)
+        }
+        return cls(frame.with_columns(**typed), root)
 
     def __len__(self) -> int:
         return self.frame.height

@@ -52,9 +52,7 @@ class RunDir:
     """A run's folder and the places in it. Making the object touches nothing."""
 
     path: Path
-    settings = Inside(
-        "settings.yaml"
-    )  # resolved and complete; `fieldmark train --config` repeats the run
+    settings = Inside("settings.yaml")  # complete; `fieldmark train --config` repeats the run
     samples = Inside("samples.parquet")  # the Samples table with its splits
     predictions = Inside("predictions.parquet")  # the Predictions table of val and test
     flipped = Inside("predictions-flip.parquet")  # the same, mirror images averaged in
@@ -95,11 +93,12 @@ class RunDir:
             write_json(self.tracking, {"id": uuid.uuid4().hex[:12]})
         return str(self._read_json(self.tracking).get("id"))
 
-    def results(self) -> list[Path]:
-        """Every file of the run but checkpoints, drafts and what trackers keep here."""
+    def results(self) -> list[tuple[Path, str]]:
+        """Every file but checkpoints, drafts and what trackers keep here. -> path, name inside"""
         inside = [p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith(".")]
         others = {self.checkpoint.name, *TRACKERS}
-        return sorted(p for p in inside if p.relative_to(self.path).parts[0] not in others)
+        named = [(path, path.relative_to(self.path)) for path in sorted(inside)]
+        return [(path, name.as_posix()) for path, name in named if name.parts[0] not in others]
 
     def clear_drafts(self) -> None:
         """Take away files that a kill left half written; their names end in .part."""

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from fieldmark.cli.main import VERBS, run
+from fieldmark.cli.main import COMMANDS, run
 from fieldmark.fit import timm_optimizers
 from fieldmark.runs.checks import CATALOGS
 
@@ -192,7 +192,7 @@ def test_what_there_is_not_is_one_sentence_and_exit_code_2(words, said, capsys):
 
 
 def test_help_and_the_sentences_of_the_command_line_know_the_verb(capsys):
-    assert "options" in VERBS
+    assert "options" in COMMANDS
     assert run(["--help"]) == 0
     assert "List what is chosen by name" in capsys.readouterr().out
     assert run(["options", "--all"]) == 2

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -22,17 +23,16 @@ from fieldmark.cli import (
 from fieldmark.cli.typed import WORDS
 from fieldmark.errors import FieldmarkError, SettingsError, nearest
 
-VERBS = (
-    "inspect",
-    "train",
-    "report",
-    "evaluate",
-    "compare",
-    "predict",
-    "models",
-    "options",
-    "recipes",
-)
+COMMANDS: dict[str, Callable[..., int]] = {
+    "inspect": inspect.command,
+    "train": train.command,
+    "report": report.command,
+    "evaluate": evaluate.command,
+    "compare": compare.command,
+    "predict": predict.command,
+    "models": models.command,
+    "options": options.command,
+}
 
 app = typer.Typer(
     name="fieldmark",
@@ -41,14 +41,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-app.command("inspect")(inspect.command)
-app.command("train")(train.command)
-app.command("report")(report.command)
-app.command("evaluate")(evaluate.command)
-app.command("compare")(compare.command)
-app.command("predict")(predict.command)
-app.command("models")(models.command)
-app.command("options")(options.command)
+for verb, command in COMMANDS.items():
+    app.command(verb)(command)
 app.add_typer(recipes.app, name="recipes")
 
 
@@ -96,23 +90,17 @@ def run(words: list[str]) -> int:
     except BrokenPipeError:
         _drop_output()
         return 1
-    except FieldmarkError as error:
-        if debug:
-            raise
-        return _tell(str(error), error.exit_code)
-    except OSError as error:
-        if debug:
-            raise
-        if error.filename is not None:
-            return _tell(f"{error.filename}: {error.strerror}; check the path", 2)
-        if error.errno is None:
-            return _tell(_unexpected(error), 1)
-        _drop_output()
-        advice = "free what it lacks, or see with --debug where it was lacking"
-        return _tell(f"the system refused ({error.strerror}); {advice}", 1)
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, FieldmarkError):
+            return _tell(str(error), error.exit_code)
+        if isinstance(error, OSError) and error.filename is not None:
+            return _tell(f"{error.filename}: {error.strerror}; check the path", 2)
+        if isinstance(error, OSError) and error.errno is not None:
+            _drop_output()
+            advice = "free what it lacks, or see with --debug where it was lacking"
+            return _tell(f"the system refused ({error.strerror}); {advice}", 1)
         return _tell(_unexpected(error), 1)
 
 
@@ -146,7 +134,7 @@ def _call(words: list[str]) -> int:
 
 def _in_words(message: str, words: list[str]) -> str:
     """The command line parser's message as a sentence that says what to do."""
-    verb = f"{words[0]} " if words and words[0] in VERBS else ""
+    verb = f"{words[0]} " if words and words[0] in (*COMMANDS, "recipes") else ""
     found = re.match(r"No such option: (\S+)(?: \(Possible options: (.+)\))?", message)
     if found is None:
         return f"{message.rstrip('.')}; `fieldmark {verb}--help` shows how"

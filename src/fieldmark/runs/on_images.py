@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from functools import cached_property
+from itertools import chain, count, islice
 from typing import Any
 
 import numpy as np
@@ -192,16 +193,13 @@ class OnImages:
         """-> seconds a step with its loading, and steps an epoch"""
         plan, parts = self.plan(state), self.parts
         set_training(state.model, norm_frozen=plan.norm_frozen)
-        begun, done = time.monotonic(), -1  # the first step, which warms up, is not counted
-        while done < TIMED:
-            for images, targets in parts.batches.epoch(done + 1):
-                seed_step(plan.seed, 0, done + 1)
-                loss, _ = step(state, plan, parts, images, targets.to(parts.device))
-                loss.item()
-                done += 1
-                begun = time.monotonic() if done == 0 else begun
-                if done == TIMED:
-                    break
+        begun, batches = 0.0, chain.from_iterable(map(parts.batches.epoch, count()))
+        for place, (images, targets) in enumerate(islice(batches, TIMED + 1)):
+            seed_step(plan.seed, 0, place)
+            loss, _ = step(state, plan, parts, images, targets.to(parts.device))
+            loss.item()
+            if place == 0:  # it warms up, and is not counted
+                begun = time.monotonic()
         return (time.monotonic() - begun) / TIMED, len(parts.batches.sizes)
 
 

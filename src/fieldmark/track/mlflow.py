@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from shlex import quote
 
-from fieldmark.track.tracked import End, Parameters, Rows, Subject, Values, files_of
+from fieldmark.track.tracked import End, Parameters, Rows, Subject, Values
 
 TAG = "fieldmark.id"
 PATIENT = {  # of a server that does not answer; what the user set stays
@@ -97,7 +97,7 @@ class ToMlflow:
         self._client.set_tag(self._id, "mlflow.note.content", end.words)
         if end.confusion is not None:
             self._client.log_image(self._id, end.confusion, "confusion.png")
-        for path, name in files_of(self._subject.run):
+        for path, name in self._subject.run.results():
             folder = name.rpartition("/")[0]
             self._tracker.log_artifact(str(path), f"run/{folder}".rstrip("/"))
 

@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,13 +67,12 @@ def row_of(row: Mapping[str, float]) -> tuple[int, Values]:
 
     Not every tracker can hold a nan, and none draws one.
     """
-    named = {_name(key): float(value) for key, value in row.items() if key != "epoch"}
-    return int(row["epoch"]), {key: each for key, each in named.items() if math.isfinite(each)}
-
-
-def _name(key: str) -> str:
-    side = next((side for side in SIDES if key.startswith(side)), "")
-    return key.replace("_", "/", 1) if side else key
+    named = {
+        key.replace("_", "/", 1) if key.startswith(SIDES) else key: float(value)
+        for key, value in row.items()
+        if key != "epoch" and math.isfinite(value)
+    }
+    return int(row["epoch"]), named
 
 
 def end_of(found: Metrics, epochs: int) -> End:
@@ -115,8 +113,3 @@ def on_white(address: str) -> np.ndarray:
     drawn = Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGBA")
     ground = Image.new("RGBA", drawn.size, "white")
     return np.asarray(Image.alpha_composite(ground, drawn).convert("RGB"))
-
-
-def files_of(run: RunDir) -> list[tuple[Path, str]]:
-    """What is kept elsewhere too: every file of a run but its checkpoints. -> path, name inside"""
-    return [(path, path.relative_to(run.path).as_posix()) for path in run.results()]

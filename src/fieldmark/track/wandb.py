@@ -14,7 +14,7 @@ from shlex import quote
 from typing import Any
 from urllib.parse import urlsplit
 
-from fieldmark.track.tracked import End, Rows, Subject, files_of
+from fieldmark.track.tracked import End, Rows, Subject
 
 REACHED_IN, SENT_IN = 20.0, 60.0  # seconds that a server has, at the start and at the end
 SERVER = "https://api.wandb.ai"
@@ -92,7 +92,7 @@ class ToWandb:
         page = self._subject.run.report.read_text(encoding="utf-8")
         self._run.summary["report"] = self._wandb.Html(page, inject=False)
         artefact = self._wandb.Artifact(f"run-{self._subject.id}", "run", description=end.words)
-        for path, name in files_of(self._subject.run):
+        for path, name in self._subject.run.results():
             policy = "mutable" if path == self._subject.run.log else "immutable"
             artefact.add_file(str(path), name=name, policy=policy, skip_cache=True)
         self._run.log_artifact(artefact)
