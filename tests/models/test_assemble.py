@@ -8,7 +8,7 @@ from fieldmark.errors import WeightsError
 from fieldmark.models.assemble import INITS, Design, assemble, with_weights
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.heads import Head, Linear32, head_of, make_head
-from fieldmark.models.own_networks import cifar_fast, small_cnn
+from fieldmark.models.own_networks import CifarFast, SmallCnn
 from fieldmark.models.resizer import Resized, Resizer
 
 PLAIN = Design("small_cnn", {"width": 4})
@@ -19,7 +19,7 @@ SQUEEZE = {"model": "squeezenet1_1", "options": {}}
 
 def pretrained(classes=1000, width=4):
     torch.manual_seed(7)
-    return small_cnn(classes, width=width).state_dict()
+    return SmallCnn(classes, width=width).state_dict()
 
 
 def same(found, wanted):
@@ -149,7 +149,7 @@ def test_the_head_after_keeps_the_files_own_layer_whatever_its_size(outputs):
 
 def test_the_head_after_works_on_what_the_kept_layer_gives():
     network, _ = with_weights(AFTER, 3, pretrained(), seed=5)
-    whole = small_cnn(1000, width=4)
+    whole = SmallCnn(1000, width=4)
     whole.load_state_dict(pretrained())
     images = torch.rand(2, 3, 8, 8)
     outputs = whole.eval()(images).relu()
@@ -276,7 +276,7 @@ def test_kaiming_leaves_what_it_says_that_it_leaves():
     untouched = ["2.weight", *(key for key in before if "running" in key)]
     assert len(untouched) == 5
     assert all(torch.equal(whole.state_dict()[key], before[key]) for key in untouched)
-    attention, fast = nn.MultiheadAttention(8, 2), cifar_fast(3)
+    attention, fast = nn.MultiheadAttention(8, 2), CifarFast(3)
     kept = [attention.in_proj_weight, fast.whiten.weight, fast.block1.norm1.weight]
     values = [tensor.clone() for tensor in kept]
     INITS.build("kaiming", {})(attention)

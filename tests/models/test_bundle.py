@@ -11,7 +11,7 @@ from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle import BundleInfo, Classifier, load, read_info, save, write_info
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.heads import Linear32
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.weights import read_weights as open_weights
 from fieldmark.records import InputSpec
 
@@ -32,7 +32,7 @@ INFO = BundleInfo(
 
 def trained(width=8):
     torch.manual_seed(3)
-    network = small_cnn(3, width=width)
+    network = SmallCnn(3, width=width)
     network(torch.rand(4, 3, 8, 8))  # so that the batch norm statistics are not the first ones
     return network
 
@@ -132,7 +132,7 @@ def test_weights_in_channels_last_and_weights_that_share_memory_are_saved(tmp_pa
 
 def test_images_are_normalised_as_the_spec_says():
     batch = torch.randint(0, 256, (2, 3, 5, 4), dtype=torch.uint8)
-    found = Classifier(small_cnn(3), SPEC).prepare(batch)
+    found = Classifier(SmallCnn(3), SPEC).prepare(batch)
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (SPEC.mean, SPEC.std))
     expected = (batch.numpy().astype(np.float32) / np.float32(255) - mean) / std
     assert found.dtype == torch.float32
@@ -141,7 +141,7 @@ def test_images_are_normalised_as_the_spec_says():
 
 def test_images_stay_in_channels_last():
     batch = torch.zeros(2, 3, 5, 4, dtype=torch.uint8).to(memory_format=torch.channels_last)
-    found = Classifier(small_cnn(3), SPEC).prepare(batch)
+    found = Classifier(SmallCnn(3), SPEC).prepare(batch)
     assert found.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -171,7 +171,7 @@ def test_model_json_holds_what_it_should(folder):
 
 def test_what_may_be_absent_comes_back_as_absent(tmp_path):
     plain = BundleInfo(model="small_cnn", classes=("a",), spec=InputSpec("square:8", 8))
-    save(tmp_path, small_cnn(1).state_dict(), plain)
+    save(tmp_path, SmallCnn(1).state_dict(), plain)
     info = load(tmp_path)[1]
     assert info == plain
     assert (info.thresholds, info.licence, info.samples_hash) == (None, None, None)
@@ -266,7 +266,7 @@ def test_a_full_disk_leaves_the_last_good_bundle(folder, monkeypatch):
     other = replace(INFO, temperature=9.0)
     monkeypatch.setattr("os.fsync", full)
     with pytest.raises(DiskError, match=r"model\.safetensors: the disk is full; free some space"):
-        save(folder, small_cnn(3, width=8).state_dict(), other)
+        save(folder, SmallCnn(3, width=8).state_dict(), other)
     monkeypatch.undo()
     assert load(folder)[1] == INFO
     assert torch.equal(load(folder)[0].network.head.weight, trained().head.weight)
@@ -326,7 +326,7 @@ def test_a_kill_between_the_two_files_leaves_no_half_of_each(folder, monkeypatch
     else:
         monkeypatch.setattr("pathlib.Path.replace", killed)
     with pytest.raises(KeyboardInterrupt):
-        save(folder, small_cnn(3, width=8).state_dict(), INFO)
+        save(folder, SmallCnn(3, width=8).state_dict(), INFO)
     assert "model.json" not in contents(folder)  # "go on with fieldmark train --resume"
     monkeypatch.undo()
     save(folder, trained().state_dict(), INFO)

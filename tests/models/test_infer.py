@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fieldmark.models.infer import infer
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 
 
 class Mean(nn.Module):
@@ -44,7 +44,7 @@ def test_a_batch_may_be_a_tuple_that_begins_with_the_images():
 
 
 def test_the_batch_size_does_not_change_the_logits():
-    network, images = small_cnn(3), torch.rand(6, 3, 8, 8)
+    network, images = SmallCnn(3), torch.rand(6, 3, 8, 8)
     whole = infer(network, [images], device="cpu")
     assert np.allclose(infer(network, images.split(2), device="cpu"), whole, atol=1e-6)
 
@@ -77,7 +77,7 @@ def test_the_modes_come_back_when_the_model_fails_or_batches_end_early():
 
 
 def test_no_gradient_is_kept_and_gradients_still_work_where_batches_are_made():
-    network = small_cnn(3)
+    network = SmallCnn(3)
 
     def made():
         for images in torch.rand(4, 3, 8, 8).split(2):
@@ -108,7 +108,7 @@ def test_progress_is_told_in_images():
 
 
 def test_autocast_lowers_the_precision_inside_and_float32_comes_out():
-    network, images = small_cnn(3), torch.rand(8, 3, 8, 8)
+    network, images = SmallCnn(3), torch.rand(8, 3, 8, 8)
     exact = infer(network, [images], device="cpu")
     lower = infer(
         network, [images], device="cpu", autocast=lambda: torch.autocast("cpu", torch.bfloat16)

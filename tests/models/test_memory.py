@@ -13,7 +13,7 @@ from fieldmark.models.memory import (
     refuse_large_file,
     refuse_large_network,
 )
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.stages import chosen, set_trained
 from fieldmark.models.weights import read_weights
 
@@ -86,7 +86,7 @@ def test_a_frozen_part_keeps_nothing_for_gradients():
 def test_what_an_image_takes_is_the_same_without_memory_and_grows_with_its_pixels(training):
     found = [
         image_bytes(network, side, training=training)
-        for network in (outline("small_cnn", 3), small_cnn(3))
+        for network in (outline("small_cnn", 3), SmallCnn(3))
         for side in (32, 64)
     ]
     assert found[0] == found[2]

@@ -10,35 +10,35 @@ from torch import nn
 from fieldmark.cli.models import print_summary
 from fieldmark.models import own_networks as module
 from fieldmark.models.catalog import MODELS, outline
-from fieldmark.models.own_networks import cifar_fast, cifar_resnet18, second_moments, small_cnn
+from fieldmark.models.own_networks import CifarFast, SmallCnn, cifar_resnet18, second_moments
 from fieldmark.models.stages import chosen, set_trained, stages
 
 
 def test_small_cnn_has_the_parameters_that_its_docstring_states():
-    assert sum(weight.numel() for weight in small_cnn(10).parameters()) == 288_746
+    assert sum(weight.numel() for weight in SmallCnn(10).parameters()) == 288_746
 
 
 @pytest.mark.parametrize(("height", "width"), [(4, 4), (5, 9), (8, 8), (33, 64)])
 def test_any_sides_give_a_logit_a_class(height, width):
-    assert small_cnn(3)(torch.rand(2, 3, height, width)).shape == (2, 3)
+    assert SmallCnn(3)(torch.rand(2, 3, height, width)).shape == (2, 3)
 
 
 @pytest.mark.parametrize(("side", "last"), [(4, 2), (8, 2), (15, 3), (32, 8), (64, 16)])
 def test_stages_halve_the_sides_only_while_they_are_at_least_four(side, last):
-    network, shapes = small_cnn(3), []
+    network, shapes = SmallCnn(3), []
     network.stage3.register_forward_hook(lambda _, __, maps: shapes.append(tuple(maps.shape)))
     network(torch.rand(1 + 1, 3, side, side))
     assert shapes == [(2, 128, last, last)]
 
 
 def test_width_widens_every_stage():
-    network = small_cnn(3, width=8)
+    network = SmallCnn(3, width=8)
     outs = [network.get_submodule(f"stage{n}")[0].out_channels for n in (1, 2, 3)]
     assert outs == [8, 16, 32]
 
 
 def test_dropout_acts_in_training_only():
-    network, batch = small_cnn(3, dropout=0.5), torch.rand(4, 3, 8, 8)
+    network, batch = SmallCnn(3, dropout=0.5), torch.rand(4, 3, 8, 8)
     assert not torch.equal(network(batch), network(batch))
     network.eval()
     assert torch.equal(network(batch), network(batch))
@@ -176,7 +176,7 @@ def patches_one_by_one(images):
 
 @pytest.fixture(scope="module")
 def learnt():
-    network = cifar_fast(10)
+    network = CifarFast(10)
     network.learn_from(smooth_images())
     return network.eval()
 
@@ -224,7 +224,7 @@ def test_the_second_moments_are_those_of_all_patches_one_by_one(monkeypatch):
 
 
 def test_learning_the_first_layer_draws_nothing_and_autocast_does_not_coarsen_it(learnt):
-    network, before = cifar_fast(10), torch.get_rng_state()
+    network, before = CifarFast(10), torch.get_rng_state()
     with torch.autocast("cpu", torch.bfloat16):
         network.learn_from(smooth_images())
     assert torch.equal(network.whiten.weight, learnt.whiten.weight)
@@ -232,13 +232,13 @@ def test_learning_the_first_layer_draws_nothing_and_autocast_does_not_coarsen_it
 
 
 def test_black_images_leave_the_first_layer_finite():
-    network = cifar_fast(10)
+    network = CifarFast(10)
     network.learn_from(torch.zeros(2, 3, 32, 32))
     assert network.whiten.weight.isfinite().all()
 
 
 def test_the_first_layer_and_the_norms_scales_are_never_an_optimisers(learnt):
-    network = cifar_fast(10)
+    network = CifarFast(10)
     set_trained(network, chosen(network, ["all"]))
     names = dict(network.named_parameters())
     assert "whiten.weight" not in names
@@ -249,22 +249,22 @@ def test_the_first_layer_and_the_norms_scales_are_never_an_optimisers(learnt):
 
 
 def test_the_first_layer_is_kept_with_the_weights(learnt):
-    other = cifar_fast(10)
+    other = CifarFast(10)
     other.load_state_dict(learnt.state_dict())
     images = smooth_images(2)
     assert torch.equal(other.eval()(images), learnt(images))
 
 
 def test_a_convolution_begins_by_handing_its_maps_on():
-    network, maps = cifar_fast(10), torch.rand(1, 64, 6, 6)
+    network, maps = CifarFast(10), torch.rand(1, 64, 6, 6)
     torch.testing.assert_close(network.block1.conv2(maps), maps)
     torch.testing.assert_close(network.block2.conv1(maps)[:, :64], maps)
-    narrow = cifar_fast(10, width=8).block1.conv1(torch.rand(1, 24, 6, 6))
+    narrow = CifarFast(10, width=8).block1.conv1(torch.rand(1, 24, 6, 6))
     assert narrow.shape == (1, 8, 6, 6)
 
 
 def test_the_share_of_a_batch_in_the_norms_statistics_is_the_one_asked_for():
-    network = cifar_fast(10, norm_momentum=0.25)
+    network = CifarFast(10, norm_momentum=0.25)
     network(smooth_images(8))
     seen = network.block1.norm1
     assert seen.running_var.mean() < 1
@@ -272,7 +272,7 @@ def test_the_share_of_a_batch_in_the_norms_statistics_is_the_one_asked_for():
 
 
 def test_the_scale_multiplies_the_logits(learnt):
-    twice = cifar_fast(10, scale=2 / 9).eval()
+    twice = CifarFast(10, scale=2 / 9).eval()
     twice.load_state_dict(learnt.state_dict())
     images = smooth_images(2)
     torch.testing.assert_close(twice(images), 2 * learnt(images))
@@ -280,7 +280,7 @@ def test_the_scale_multiplies_the_logits(learnt):
 
 def test_in_bf16_and_channels_last_it_computes_nearly_the_same(learnt):
     images, expected = smooth_images(8), learnt(smooth_images(8)).detach()
-    last = cifar_fast(10).eval().to(memory_format=torch.channels_last)
+    last = CifarFast(10).eval().to(memory_format=torch.channels_last)
     last.load_state_dict(learnt.state_dict())
     with torch.autocast("cpu", torch.bfloat16):
         found = last(images.contiguous(memory_format=torch.channels_last))
@@ -296,7 +296,7 @@ def test_its_stages_begin_with_the_whitening_layers_bias(learnt):
 
 def test_it_memorises_eight_images():
     torch.manual_seed(0)
-    network, images = cifar_fast(8, width=16), smooth_images(8, side=16)
+    network, images = CifarFast(8, width=16), smooth_images(8, side=16)
     network.learn_from(images)
     optimizer = torch.optim.SGD(network.parameters(), lr=0.2, momentum=0.85, nesterov=True)
     for _ in range(30):

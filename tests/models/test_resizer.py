@@ -2,7 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.resizer import Resized, Resizer, make_resizer
 from fieldmark.models.stages import chosen, set_trained, set_training
 
@@ -20,7 +20,7 @@ def test_a_new_resizer_is_plain_resizing(sides):
 
 
 def test_a_network_behind_a_new_resizer_gives_what_it_gave():
-    network = small_cnn(3, width=4).eval()
+    network = SmallCnn(3, width=4).eval()
     images = torch.rand(2, 3, 24, 24)
     found = Resized(make_resizer(8, 0), network).eval()(images)
     assert torch.equal(found, network(plain(images, 8)))
@@ -28,7 +28,7 @@ def test_a_network_behind_a_new_resizer_gives_what_it_gave():
 
 def test_it_learns_with_the_network_fixed():
     torch.manual_seed(0)
-    network = Resized(make_resizer(8, 0), small_cnn(2, width=4))
+    network = Resized(make_resizer(8, 0), SmallCnn(2, width=4))
     set_trained(network, chosen(network, ["resizer"]))
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     weights = [weight for weight in network.parameters() if weight.requires_grad]

@@ -9,7 +9,7 @@ from fieldmark.models.bundle import Classifier
 from fieldmark.models.catalog import outline
 from fieldmark.models.heads import make_head
 from fieldmark.models.meta import on_meta
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.resizer import Resized, Resizer
 from fieldmark.models.stages import (
     chosen,
@@ -124,7 +124,7 @@ def test_a_network_that_is_only_a_head_is_one_stage():
 
 
 def test_a_wrapped_network_has_the_stages_of_the_network():
-    network = Classifier(small_cnn(3), InputSpec("square:8", 8))
+    network = Classifier(SmallCnn(3), InputSpec("square:8", 8))
     assert names_of(network) == names_of(network.network)
     assert stages(network)[0].parameters[0] == "network.stage1.0.weight"
     assert chosen(network, ["stage2"]) == parameters(network, "network.stage2")
@@ -132,7 +132,7 @@ def test_a_wrapped_network_has_the_stages_of_the_network():
 
 
 def test_a_learned_resizer_is_the_first_stage():
-    network = Resized(Resizer(8, width=4), small_cnn(3, width=4))
+    network = Resized(Resizer(8, width=4), SmallCnn(3, width=4))
     assert names_of(network) == ["resizer", "stage1", "stage2", "stage3", "head"]
     assert chosen(network, ["resizer"]) == parameters(network, "resizer.")
     assert chosen(network, ["last:3"]) == parameters(network, "network.")
@@ -188,7 +188,7 @@ def test_a_word_that_fits_nothing_is_told(word, words):
 
 
 def test_only_what_is_named_is_trained():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     names = chosen(network, ["stage2", "head"])
     set_trained(network, names)
     assert trained(network) == names
@@ -257,7 +257,7 @@ def test_a_part_is_trained_whole_whatever_follows_it():
 
 
 def test_nothing_is_in_training_mode_where_nothing_is_trained():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     set_trained(network, ())
     set_training(network)
     assert training(network) == set()
@@ -274,7 +274,7 @@ def test_a_norm_without_weights_goes_with_the_layer_before_it():
 
 
 def test_norms_keep_their_statistics_where_they_are_frozen():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     set_training(network, norm_frozen=True)
     before = {name: tensor.clone() for name, tensor in network.named_buffers()}
     network(torch.rand(4, 3, 8, 8))
@@ -286,7 +286,7 @@ def test_norms_keep_their_statistics_where_they_are_frozen():
 
 
 def test_a_new_heads_norm_moves_even_where_norms_are_frozen():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     network.head = make_head("linear", {"norm": True}, 128, 3, 0)
     set_training(network, norm_frozen=True)
     assert network.head[0].training
@@ -298,7 +298,7 @@ def rates(groups):
 
 
 def test_rates_fall_from_the_head_to_the_input():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     groups = parameter_groups(network, lr=0.1, decay=0.5, head_factor=3)
     assert [group["stage"] for group in groups] == ["head", "stage3", "stage2", "stage1"]
     assert rates(groups) == pytest.approx(
@@ -309,24 +309,24 @@ def test_rates_fall_from_the_head_to_the_input():
 
 
 def test_a_stage_that_is_not_trained_keeps_its_place_among_the_rates():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     set_trained(network, chosen(network, ["stage1", "stage3"]))
     groups = parameter_groups(network, lr=0.1, decay=0.5, head_factor=3)
     assert rates(groups) == pytest.approx({"stage3": 0.05, "stage1": 0.0125})
 
 
 def test_a_learned_resizer_is_as_new_as_the_head():
-    network = Resized(Resizer(8, width=4), small_cnn(3, width=4))
+    network = Resized(Resizer(8, width=4), SmallCnn(3, width=4))
     groups = parameter_groups(network, lr=0.1, decay=0.5, head_factor=3)
     assert rates(groups)["resizer"] == rates(groups)["head"] == pytest.approx(0.3)
 
 
 def test_by_default_all_have_one_rate():
-    assert set(rates(parameter_groups(small_cnn(3), lr=0.1)).values()) == {0.1}
+    assert set(rates(parameter_groups(SmallCnn(3), lr=0.1)).values()) == {0.1}
 
 
 def test_where_all_have_one_rate_there_is_one_group():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     (group,) = parameter_groups(network, lr=0.1)
     assert group.keys() == {"params", "lr", "stage"}
     assert [id(p) for p in group["params"]] == [id(p) for p in network.parameters()]
@@ -400,7 +400,7 @@ def test_the_first_group_has_the_rate_that_was_given_also_where_a_bias_comes_fir
 
 
 def test_stages_and_kinds_of_parameters_have_rates_together():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     groups = parameter_groups(
         network, lr=0.1, head_factor=3, decay=0.5, decay_on="weights", bias_factor=2, weight_decay=1
     )

@@ -8,7 +8,7 @@ from torch import nn
 
 from fieldmark.models import summary as tested
 from fieldmark.models.catalog import outline
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.resizer import Resized, Resizer
 from fieldmark.models.stages import chosen, set_trained
 from fieldmark.models.summary import PASSES, layer_times, summarise, text
@@ -86,14 +86,14 @@ def test_other_numbers_of_channels_are_taken():
 
 
 def test_only_the_head_is_trainable_where_the_rest_is_frozen():
-    network = small_cnn(10)
+    network = SmallCnn(10)
     set_trained(network, chosen(network, ["head"]))
     summary = summarise(network, 8)
     assert (summary.trainable, summary.frozen) == (1_290, 288_746 - 1_290)
 
 
 def test_nothing_of_the_network_changes_and_no_random_number_is_drawn():
-    network = small_cnn(10).train()
+    network = SmallCnn(10).train()
     network.stage1.eval()
     modes = [module.training for module in network.modules()]
     state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -107,7 +107,7 @@ def test_nothing_of_the_network_changes_and_no_random_number_is_drawn():
 
 
 def test_the_network_is_not_kept_in_memory():
-    network = small_cnn(10)
+    network = SmallCnn(10)
     gone = weakref.ref(network)
     summarise(network, 8)
     del network
@@ -116,12 +116,12 @@ def test_the_network_is_not_kept_in_memory():
 
 
 def test_nothing_is_printed(capsys):
-    summarise(small_cnn(10), 8)
+    summarise(SmallCnn(10), 8)
     assert capsys.readouterr() == ("", "")
 
 
 def test_the_text_is_aligned_and_nested_and_ends_in_the_totals():
-    network = small_cnn(10)
+    network = SmallCnn(10)
     set_trained(network, chosen(network, ["head"]))
     lines = text(summarise(network, 8)).splitlines()
     assert "    Conv2d: 2-1        1 x 32 x 8 x 8          864         55,296" in lines
@@ -152,7 +152,7 @@ def test_the_stages_add_up_to_the_parameters():
 
 
 def test_a_resizer_is_listed_before_the_stages_that_are_counted():
-    network = Resized(Resizer(8), small_cnn(10))
+    network = Resized(Resizer(8), SmallCnn(10))
     lines = text(summarise(network, 16)).splitlines()
     place = next(n for n, line in enumerate(lines) if line.startswith("stage "))
     assert [line.split()[-1] for line in lines[place + 1 : place + 6]] == [

@@ -9,7 +9,7 @@ from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import head_of, redrawn
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.tail import body_and_tail
 from fieldmark.records import InputSpec
 
@@ -97,14 +97,14 @@ def test_the_features_before_a_layer_that_is_kept_are_its_outputs():
 
 
 def test_the_tail_is_the_networks_own_head_and_dropout():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     _, tail = body_and_tail(network)
     assert list(tail) == [network.dropout, network.head]
 
 
 def test_training_the_tail_trains_the_network():
     torch.manual_seed(0)
-    network = small_cnn(3)
+    network = SmallCnn(3)
     body, tail = body_and_tail(network, 8)
     images, before = torch.rand(2, 3, 8, 8), copy.deepcopy(network)
     with torch.no_grad():
@@ -115,7 +115,7 @@ def test_training_the_tail_trains_the_network():
 
 
 def test_the_body_shares_the_networks_parameters_but_has_no_head():
-    network = small_cnn(3)
+    network = SmallCnn(3)
     body, _ = body_and_tail(network)
     own = {id(weight) for weight in network.parameters()}
     inside = {id(weight) for weight in body.parameters()}
@@ -126,7 +126,7 @@ def test_the_body_shares_the_networks_parameters_but_has_no_head():
 
 def test_parting_leaves_the_network_as_it_was():
     torch.manual_seed(0)
-    network = small_cnn(3).train()
+    network = SmallCnn(3).train()
     network.stage2.eval()
     state = copy.deepcopy(network.state_dict())
     modes = [module.training for module in network.modules()]
@@ -141,7 +141,7 @@ def test_parting_leaves_the_network_as_it_was():
 
 
 def test_the_features_are_those_of_eval_mode_whatever_the_mode():
-    network = small_cnn(3, dropout=0.5)
+    network = SmallCnn(3, dropout=0.5)
     network(torch.rand(4, 3, 8, 8))
     body, _ = body_and_tail(network)
     images = torch.rand(2, 3, 8, 8)
@@ -151,7 +151,7 @@ def test_the_features_are_those_of_eval_mode_whatever_the_mode():
 
 
 def test_a_classifier_is_parted_too():
-    classifier = Classifier(small_cnn(3), InputSpec("square:8", 8))
+    classifier = Classifier(SmallCnn(3), InputSpec("square:8", 8))
     body, tail = body_and_tail(classifier, 8)
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
     assert torch.equal(tail.eval()(body(images)), classifier.eval()(images))

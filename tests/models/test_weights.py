@@ -12,7 +12,7 @@ from torchvision.models import get_model
 from fieldmark.errors import WeightsError
 from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import head_of
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.weights import load_into, read_weights
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "weights"
@@ -37,7 +37,7 @@ def mark(tmp_path, monkeypatch):
 
 
 def state(classes=10):
-    return small_cnn(classes).state_dict()
+    return SmallCnn(classes).state_dict()
 
 
 def same(one, other):
@@ -86,7 +86,7 @@ def test_half_precision_becomes_float32_and_integers_stay(tmp_path, kind):
 
 
 def test_parameters_come_as_plain_tensors(tmp_path):
-    torch.save(dict(small_cnn(3).named_parameters()), tmp_path / "w.pth")
+    torch.save(dict(SmallCnn(3).named_parameters()), tmp_path / "w.pth")
     assert not any(tensor.requires_grad for tensor in read_weights(tmp_path / "w.pth").values())
 
 
@@ -149,7 +149,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_none(tmp_path, mark, f
     assert not mark.exists()
 
 
-@pytest.mark.parametrize("content", [small_cnn(2), {"args": argparse.Namespace(lr=1)}])
+@pytest.mark.parametrize("content", [SmallCnn(2), {"args": argparse.Namespace(lr=1)}])
 def test_whole_networks_and_foreign_objects_are_refused(tmp_path, content):
     torch.save(content, tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="was refused, because loading it could run code"):
@@ -180,7 +180,7 @@ def test_a_network_that_is_all_head_takes_its_weights():
 
 
 def test_everything_is_loaded_where_everything_fits():
-    network, saved = small_cnn(10), state()
+    network, saved = SmallCnn(10), state()
     report = load_into(network, saved)
     assert set(report.loaded) == set(saved)
     assert (report.skipped, report.missing, report.unexpected) == ((), (), ())
@@ -188,7 +188,7 @@ def test_everything_is_loaded_where_everything_fits():
 
 
 def test_a_head_of_other_classes_is_left_as_it_is_and_listed():
-    network, saved = small_cnn(3), state(10)
+    network, saved = SmallCnn(3), state(10)
     before = network.head.weight.clone()
     report = load_into(network, saved)
     assert report.skipped == ("head.weight", "head.bias")
@@ -197,7 +197,7 @@ def test_a_head_of_other_classes_is_left_as_it_is_and_listed():
 
 
 def test_a_head_is_loaded_whole_or_not_at_all():
-    network, saved = small_cnn(10), state(10)
+    network, saved = SmallCnn(10), state(10)
     saved["head.weight"] = torch.zeros(10, 7)
     before = network.head.bias.clone()
     assert load_into(network, saved).skipped == ("head.weight", "head.bias")
@@ -206,12 +206,12 @@ def test_a_head_is_loaded_whole_or_not_at_all():
 
 def test_a_head_may_be_missing():
     saved = {name: tensor for name, tensor in state().items() if not name.startswith("head")}
-    assert load_into(small_cnn(3), saved).missing == ("head.weight", "head.bias")
+    assert load_into(SmallCnn(3), saved).missing == ("head.weight", "head.bias")
 
 
 def test_the_count_of_batches_may_be_missing():
     saved = {name: tensor for name, tensor in state().items() if "num_batches" not in name}
-    assert load_into(small_cnn(10), saved).missing == ()
+    assert load_into(SmallCnn(10), saved).missing == ()
 
 
 def changed(what):
@@ -240,7 +240,7 @@ def changed(what):
     ],
 )
 def test_one_strange_tensor_of_the_backbone_is_refused_and_nothing_changed(what, words):
-    network = small_cnn(10)
+    network = SmallCnn(10)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     with pytest.raises(WeightsError) as error:
         load_into(network, changed(what))
@@ -258,7 +258,7 @@ def test_one_strange_tensor_of_the_backbone_is_refused_and_nothing_changed(what,
     ],
 )
 def test_a_partial_load_takes_what_fits_and_lists_the_rest(what, place, name):
-    network, saved = small_cnn(10), changed(what)
+    network, saved = SmallCnn(10), changed(what)
     report = load_into(network, saved, partial=True)
     assert getattr(report, place) == (name,)
     assert torch.equal(network.stage1[0].weight, saved["stage1.0.weight"])
@@ -267,14 +267,14 @@ def test_a_partial_load_takes_what_fits_and_lists_the_rest(what, place, name):
 def test_even_a_partial_load_refuses_where_only_the_head_fits():
     saved = {"head.weight": torch.zeros(10, 128), "head.bias": torch.zeros(10)}
     with pytest.raises(WeightsError, match="weights are of another network: 0 of the"):
-        load_into(small_cnn(10), saved, partial=True)
+        load_into(SmallCnn(10), saved, partial=True)
 
 
 def test_a_network_inside_somebodys_own_class_takes_its_plain_weights():
     class Mine(nn.Module):
         def __init__(self):
             super().__init__()
-            self.model = small_cnn(10)
+            self.model = SmallCnn(10)
 
     network, saved = Mine(), state()
     report = load_into(network, saved)

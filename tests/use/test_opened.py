@@ -11,7 +11,7 @@ from fieldmark.data.loader import Images
 from fieldmark.errors import DataError, RunError, SettingsError
 from fieldmark.models.bundle import save
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.models.own_networks import small_cnn
+from fieldmark.models.own_networks import SmallCnn
 from fieldmark.records import InputSpec, Samples
 from fieldmark.use.opened import open_bundle
 from fieldmark.use.predictor import Predictor
@@ -62,7 +62,7 @@ def drawn(tmp_path_factory):
 
 def bundle(folder, spec=SPECS[1]):
     torch.manual_seed(0)
-    save(folder, small_cnn(2).state_dict(), BundleInfo("small_cnn", ("a", "b"), spec))
+    save(folder, SmallCnn(2).state_dict(), BundleInfo("small_cnn", ("a", "b"), spec))
     return folder
 
 

@@ -54,11 +54,11 @@ OWN = {
 }
 NETWORKS = OWN | torchvision_networks.NETWORKS
 BUILDERS: dict[str, Callable[..., Any] | str] = {
-    "small_cnn": "fieldmark.models.own_networks:small_cnn",
+    "small_cnn": "fieldmark.models.own_networks:SmallCnn",
     "nature_cnn": nature_cnn.nature_cnn,  # its options can be read without torch
     "birds_alexnet": "fieldmark.models.own_networks:birds_alexnet",
     "cifar_resnet18": "fieldmark.models.own_networks:cifar_resnet18",
-    "cifar_fast": "fieldmark.models.own_networks:cifar_fast",
+    "cifar_fast": "fieldmark.models.own_networks:CifarFast",
     **{name: torchvision_networks.builder(name) for name in torchvision_networks.NETWORKS},
 }
 

@@ -1,8 +1,8 @@
 """Networks of our own, and small ones of others: each (N, 3, H, W) -> (N, num_classes) logits.
 
-small_cnn: for small images, trains in seconds on a laptop. birds_alexnet: an AlexNet with batch
+SmallCnn: for small images, trains in seconds on a laptop. birds_alexnet: an AlexNet with batch
 norm after every layer and a narrow layer before the classes. cifar_resnet18: a ResNet-18 whose
-first convolution is 3x3 with stride 1 and that pools nothing. cifar_fast: the network of Jordan,
+first convolution is 3x3 with stride 1 and that pools nothing. CifarFast: the network of Jordan,
 "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498.
 """
 
@@ -14,17 +14,20 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor, nn
 
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(gt=0)]
+
 
 class SmallCnn(nn.Module):
     """Three stages of two 3x3 convolutions, each stage twice as wide as the one before.
 
     (N, 3, H, W) float -> (N, num_classes) logits, for any sides; made for 8 to 64 px. Between
     stages the sides are halved, but only while both are at least 4 px, so that an image of
-    8 px still reaches the last stage as 2 x 2. With width 32 and 10 classes: 288,746
-    parameters.
+    8 px still reaches the last stage as 2 x 2. width: channels of the first stage. With 10
+    classes: 288,746 parameters.
     """
 
-    def __init__(self, num_classes: int, width: int, dropout: float):
+    def __init__(self, num_classes: int, *, width: Count = 32, dropout: Share = 0.1):
         super().__init__()
         self.stage1 = _stage(3, width)
         self.stage2 = _stage(width, 2 * width)
@@ -41,16 +44,6 @@ class SmallCnn(nn.Module):
         return logits
 
 
-def small_cnn(
-    num_classes: int,
-    *,
-    width: Annotated[int, Field(gt=0)] = 32,
-    dropout: Annotated[float, Field(ge=0, le=1)] = 0.1,
-) -> nn.Module:
-    """SmallCnn; `width` is the number of channels of its first stage."""
-    return SmallCnn(num_classes, width, dropout)
-
-
 def _stage(channels: int, width: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for taken in (channels, width):
@@ -64,9 +57,7 @@ def _halved(maps: Tensor) -> Tensor:
     return F.max_pool2d(maps, 2) if min(maps.shape[-2:]) >= 4 else maps
 
 
-def birds_alexnet(
-    num_classes: int, *, dropout: Annotated[float, Field(ge=0, le=1)] = 0.1
-) -> nn.Module:
+def birds_alexnet(num_classes: int, *, dropout: Share = 0.1) -> nn.Module:
     """(N, 3, H, W) -> (N, num_classes) logits, for sides of 63 px or more; made for 224.
 
     dropout is that before each of the three wide linear layers. With 25 classes: 59,134,041
@@ -177,9 +168,20 @@ class CifarFast(nn.Module):
     logits, `scale`, is on the features instead, which gives the same logits and the same
     gradients, so that the last layer is the whole head. With 10 classes: 1,971,352 parameters,
     beside the 288 values of the whitening layer and the norms' 1,152 ones, which are buffers.
+
+    width: channels of the first block; the others have four times as many. norm_momentum: the
+    share of each batch in the running statistics of batch norm, as torch counts it (the published
+    0.6 is the share of what was there).
     """
 
-    def __init__(self, num_classes: int, width: int, scale: float, norm_momentum: float):
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        width: Count = 64,
+        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 9,
+        norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.4,
+    ):
         super().__init__()
         self.scale = scale
         self.whiten = Whitening()
@@ -228,22 +230,6 @@ def second_moments(images: Tensor) -> Tensor:
         patches = F.unfold(some, PATCH).transpose(1, 2).reshape(-1, VALUES)
         total += patches.T @ patches
     return total / (count * (height - PATCH + 1) * (width - PATCH + 1))
-
-
-def cifar_fast(
-    num_classes: int,
-    *,
-    width: Annotated[int, Field(gt=0)] = 64,
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 9,
-    norm_momentum: Annotated[float, Field(gt=0, le=1)] = 0.4,
-) -> nn.Module:
-    """CifarFast. width: channels of its first block; the others have four times as many.
-
-    scale: what the logits are multiplied by. norm_momentum: the share of each batch in the
-    running statistics of batch norm, as torch counts it (the published 0.6 is the share of
-    what was there).
-    """
-    return CifarFast(num_classes, width, scale, norm_momentum)
 
 
 def _block(channels: int, width: int, momentum: float) -> nn.Sequential:
