@@ -237,7 +237,7 @@ def begun(name, seed=1):
         nn.init.constant_(norm.bias, 2.0)
     before = {key: value.clone() for key, value in whole.state_dict().items()}
     torch.manual_seed(seed)
-    INITS.build(name, {})(whole)
+    INITS.build(name, {}, whole)
     return whole.requires_grad_(False), before
 
 
@@ -279,8 +279,8 @@ def test_kaiming_leaves_what_it_says_that_it_leaves():
     attention, fast = nn.MultiheadAttention(8, 2), CifarFast(3)
     kept = [attention.in_proj_weight, fast.whiten.weight, fast.block1.norm1.weight]
     values = [tensor.clone() for tensor in kept]
-    INITS.build("kaiming", {})(attention)
-    INITS.build("kaiming", {})(fast)
+    INITS.build("kaiming", {}, attention)
+    INITS.build("kaiming", {}, fast)
     assert all(map(torch.equal, kept, values))
 
 

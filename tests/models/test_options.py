@@ -11,7 +11,7 @@ import torchvision.models
 from torch import nn
 
 from fieldmark.models.catalog import MODELS, NETWORKS, OWN, outline
-from fieldmark.models.meta import _TensorsOnMeta
+from fieldmark.models.memory import _TensorsOnMeta
 
 OURS_TO_SET = {"num_classes", "aux_logits", "dropout_aux", "init_weights"}
 FROM_ELSEWHERE = {"image_size", "width_mult", "reduced_tail", "dilated"}  # taken by the builders

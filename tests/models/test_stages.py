@@ -8,7 +8,7 @@ from fieldmark.errors import UserError
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.catalog import outline
 from fieldmark.models.heads import make_head
-from fieldmark.models.meta import on_meta
+from fieldmark.models.memory import on_meta
 from fieldmark.models.own_networks import SmallCnn
 from fieldmark.models.resizer import Resized, Resizer
 from fieldmark.models.stages import (

@@ -118,7 +118,6 @@ def test_few_rows_come_with_their_numbers():
     (row,) = rows("timm/convnextv2_tiny")
     # 28.6 M and 4.47 G: table 5 of the paper, arXiv:2301.00808
     assert row.parameters == 28_635_496
-    assert row.megabytes == pytest.approx(114.54, abs=0.01)
     assert row.multiply_adds / 1e9 == pytest.approx(4.47, abs=0.02)
     assert (row.family, row.size, row.year, row.paper) == (
         "convnext",

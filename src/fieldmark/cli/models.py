@@ -51,14 +51,15 @@ def print_rows(pattern: str) -> None:
 
 
 def print_table(rows: "list[ModelRow]") -> None:
-    """A line a network, with what it costs; all of them have their numbers."""
+    """A line a network, with what it costs, MB (1e6 bytes) in float32; all have their numbers."""
     wide = max(22, *(len(row.name) + 1 for row in rows))
     print(f"{'name':<{wide}}{'parameters':>13}{'MB':>8}{'GMACs':>8}  {'year':<6}about (paper)")
     for row in rows:
+        megabytes = (row.parameters or 0) * 4 / 1e6
         work = "" if row.multiply_adds is None else f"{row.multiply_adds / 1e9:.2f}"
         paper = f" ({row.paper})" if row.paper else ""
         print(
-            f"{row.name:<{wide}}{row.parameters:>13,}{row.megabytes:>8.1f}{work:>8}  "
+            f"{row.name:<{wide}}{row.parameters:>13,}{megabytes:>8.1f}{work:>8}  "
             f"{row.year or '':<6}{row.about}{paper}"
         )
 

@@ -1,6 +1,6 @@
 """A network from its design: the catalog's network, the head, the learned resizer, weights."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -207,19 +207,16 @@ def _fill_resizer(
     return replace(report, loaded=(*report.loaded, *tensors))
 
 
-# how random weights begin, by name: a function that draws them anew, in place
-Initialise = Callable[[nn.Module], None]
 NORMS = (nn.modules.batchnorm._BatchNorm, nn.GroupNorm, nn.LayerNorm)
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 LINEAR_STD = 0.01
 
 
-def pytorch() -> Initialise:
+def pytorch(network: nn.Module) -> None:
     """Nothing is changed: each weight is as the network's own builder drew it."""
-    return lambda network: None
 
 
-def kaiming() -> Initialise:
+def kaiming(network: nn.Module) -> None:
     """The start that He et al., "Delving Deep into Rectifiers", 2015, gives convolutions.
 
     Convolutions: normal with variance 2 / (outputs x kernel), bias 0. Norms (batch, group and
@@ -231,10 +228,6 @@ def kaiming() -> Initialise:
     every buffer (running statistics, the whitening layer of cifar_fast). A start that a network
     gives its convolutions otherwise (cifar_fast's identities) is lost.
     """
-    return _kaiming
-
-
-def _kaiming(network: nn.Module) -> None:
     for layer in network.modules():
         if isinstance(layer, CONVOLUTIONS):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -246,7 +239,7 @@ def _kaiming(network: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-INITS = Catalog(
+INITS = Catalog(  # how random weights begin: each draws those of a network anew, in place
     "initialisation",
     {
         "pytorch": (pytorch, "as the network's own builder draws its weights"),

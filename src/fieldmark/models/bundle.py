@@ -71,16 +71,14 @@ def save(folder: Path, network_state: Mapping[str, Tensor], info: BundleInfo) ->
         (folder / INFO).unlink(missing_ok=True)  # it is not of the weights that come now
 
     write_whole(folder / WEIGHTS, write_weights)
-    _write(folder, replace(info, weights_sha256=hashlib.sha256(content).hexdigest()))
+    written = replace(info, weights_sha256=hashlib.sha256(content).hexdigest())
+    write_json(folder / INFO, written.to_json())
 
 
 def write_info(folder: Path, info: BundleInfo) -> None:
     """Write model.json alone, over the one that is there, beside the same weights."""
-    _write(folder, replace(info, weights_sha256=read_info(folder / INFO).weights_sha256))
-
-
-def _write(folder: Path, info: BundleInfo) -> None:
-    write_json(folder / INFO, info.to_json())
+    written = replace(info, weights_sha256=read_info(folder / INFO).weights_sha256)
+    write_json(folder / INFO, written.to_json())
 
 
 def load(folder: Path) -> tuple[Classifier, BundleInfo]:
@@ -96,7 +94,8 @@ def load(folder: Path) -> tuple[Classifier, BundleInfo]:
         raise WeightsError(f"{path}: there is no such file; copy the bundle again, both files")
     tensors = read_safetensors(path)
     refuse_damaged(path)
-    network = _build(design, len(info.classes), tensors)
+    plain = {plain_name(name): tensor for name, tensor in tensors.items()}
+    network = assemble(design, len(info.classes), kept=kept_outputs(design, plain) or KEPT)
     own = {name: tensor.shape for name, tensor in network.state_dict().items()}
     given = {name: tensor.shape for name, tensor in tensors.items()}
     wrong = [name for name in own | given if own.get(name) != given.get(name)]
@@ -116,10 +115,3 @@ def _design(info: BundleInfo, path: Path) -> Design:
     for mistake in (*mistakes, *more):
         raise WeightsError(f"{path}: {mistake.what}; it may need another version of fieldmark")
     return Design(info.model, options, info.head, head_options, info.resizer)
-
-
-def _build(design: Design, classes: int, tensors: Mapping[str, Tensor]) -> nn.Module:
-    """The network, with random weights yet."""
-    plain = {plain_name(name): tensor for name, tensor in tensors.items()}
-    kept = kept_outputs(design, plain)
-    return assemble(design, classes, kept=kept or KEPT)

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -51,11 +51,6 @@ class BundleInfo:
         """Plain values for model.json."""
         return {"format": FORMAT, **asdict(self)}
 
-    @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """The reverse of `to_json`; raises pydantic's ValidationError where a value is wrong."""
-        return TypeAdapter(cls).validate_python(values)
-
 
 def read_info(path: Path) -> BundleInfo:
     """What a model.json says. Raises WeightsError: missing, damaged, or of a newer Fieldmark."""
@@ -76,7 +71,7 @@ def read_info(path: Path) -> BundleInfo:
     if form != FORMAT:
         raise WeightsError(f"{path}: is not a bundle's {INFO} (no format); name a bundle's folder")
     try:
-        return BundleInfo.from_json(values)
+        return TypeAdapter(BundleInfo).validate_python(values)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

@@ -100,7 +100,7 @@ def outline(name: str, num_classes: int = 1000, options: Mapping[str, Any] | Non
 
     It takes images on the meta device, too, and gives logits of the right shape.
     """
-    from fieldmark.models.meta import on_meta
+    from fieldmark.models.memory import on_meta
 
     return on_meta(lambda: MODELS.build(name, options or {}, num_classes))
 
@@ -109,16 +109,14 @@ def outline(name: str, num_classes: int = 1000, options: Mapping[str, Any] | Non
 class ModelRow:
     """What a list of networks says of one of them.
 
-    parameters are for 1000 classes; megabytes (1e6 bytes) are those of the parameters in
-    float32; multiply_adds are for one image of `size` x `size` pixels. They are None where
-    they were not counted. year is None and paper is "" where there is none; a network of timm
-    has the papers that timm names for its default weights, and no year.
+    parameters are for 1000 classes; multiply_adds are for one image of `size` x `size` pixels.
+    They are None where they were not counted. year is None and paper is "" where there is none;
+    a network of timm has the papers that timm names for its default weights, and no year.
     """
 
     name: str
     family: str
     parameters: int | None
-    megabytes: float | None
     multiply_adds: int | None
     size: int
     year: int | None
@@ -134,7 +132,7 @@ def rows(pattern: str = "") -> list[ModelRow]:
     """
     if pattern.startswith(PREFIX):
         wanted = pattern.removeprefix(PREFIX)
-        found = timm_networks.find(wanted)
+        found = [bare for bare in timm_networks.names() if wanted.casefold() in bare]
         few = len(found) <= MOST_COUNTED
         return [_timm_row(bare, counted=few or bare == wanted) for bare in found]
     return [_row(name) for name in MODELS if pattern.casefold() in name]
@@ -178,7 +176,6 @@ def _row(name: str) -> ModelRow:
         name=name,
         family=series.family,
         parameters=network.parameters,
-        megabytes=network.parameters * 4 / 1e6,
         multiply_adds=network.multiply_adds,
         size=network.size,
         year=series.year,
@@ -193,7 +190,6 @@ def _timm_row(bare: str, *, counted: bool) -> ModelRow:
         name=PREFIX + bare,
         family=family(PREFIX + bare),
         parameters=parameters,
-        megabytes=None if parameters is None else parameters * 4 / 1e6,
         multiply_adds=work,
         size=timm_networks.input_size(bare)[0],
         year=None,

@@ -164,6 +164,11 @@ def head_of(network: nn.Module) -> tuple[str, nn.Module]:
     )
 
 
+def is_inside(name: str, module: str) -> bool:
+    """Whether a parameter or module of this name is in that module; in the whole, "", all are."""
+    return name.startswith(f"{module}.") or not module
+
+
 def _told_by_timm(network: nn.Module) -> nn.Module | None:
     """The classifier of a network of timm, also inside others; None where it is no one layer."""
     for module in network.modules():

@@ -1,12 +1,14 @@
-"""Whether weights, a network or a batch fit into memory, asked before anything is done."""
+"""Whether weights, a network or a batch fit into memory, and a network's shapes without any."""
 
 import os
+from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from fieldmark.errors import Mistake, WeightsError
 from fieldmark.models.infer import evaluating
@@ -15,6 +17,8 @@ MEMINFO = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")  # of version 2, as a container sees its own
 MOST_OF_AN_IMAGE = 3000  # times its own float32 that an image takes in training: vit_h_14 1490
 FEW = 4  # images in a batch: where no more fit, the images are too large
+
+INITIALISERS = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_)
 
 
 def available(device: str = "cpu") -> int | None:
@@ -115,6 +119,31 @@ def image_bytes(network: nn.Module, size: int, *, training: bool) -> int:
         for handle in handles:
             handle.remove()
     return largest // 2
+
+
+def on_meta(build: Callable[[], nn.Module]) -> nn.Module:
+    """What `build` gives, on torch's meta device."""
+    with _TensorsOnMeta():
+        network = build()
+    return network.to("meta")
+
+
+class _TensorsOnMeta(TorchFunctionMode):
+    """Sends to the meta device what holds parameters and buffers, and nothing else.
+
+    `torch.device("meta")` would send all: regnet computes its widths with tensors and then
+    needs their values.
+    """
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        if function in INITIALISERS and args[0].is_meta:
+            return args[0]  # there is nothing to fill, and trying takes a third of the time
+        kwargs = dict(kwargs or {})
+        if function in (torch.empty, torch.zeros, torch.ones):
+            kwargs["device"] = "meta"
+        return function(*args, **kwargs)
 
 
 def _place(tensor: Tensor) -> int:

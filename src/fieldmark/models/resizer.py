@@ -37,19 +37,18 @@ class Resizer(nn.Module):
     paper's first convolutions see the whole image; the blocks, its maps in the new size.
     """
 
-    def __init__(self, size: int, *, width: int = 16, blocks: int = 1):
+    def __init__(self, size: int, *, width: int = 16):
         super().__init__()
         self.size = size
         self.conv1 = nn.Conv2d(3, width, 7, padding=3)
         self.conv2 = nn.Conv2d(width, width, 1)
         self.norm2 = nn.BatchNorm2d(width)
-        self.blocks = nn.Sequential(*(Block(width) for _ in range(blocks)))
+        self.blocks = nn.Sequential(Block(width))
         self.conv3 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.norm3 = nn.BatchNorm2d(width)
         self.conv4 = nn.Conv2d(width, 3, 7, padding=3)
-        nn.init.zeros_(self.conv4.weight)
-        if self.conv4.bias is not None:
-            nn.init.zeros_(self.conv4.bias)
+        for weight in self.conv4.parameters():
+            nn.init.zeros_(weight)
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> (N, 3, size, size) float32"""

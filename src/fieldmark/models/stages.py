@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import nn
 
 from fieldmark.errors import UserError, counted, listed, nearest
-from fieldmark.models.heads import Head, head_of
+from fieldmark.models.heads import Head, head_of, is_inside
 from fieldmark.models.resizer import Resizer
 
 HEAD, RESIZER, ALL, LAST = "head", "resizer", "all", "last:"
@@ -37,9 +37,9 @@ def stages(network: nn.Module) -> tuple[Stage, ...]:
     head = head_of(network)[0]
     resizer = next((n for n, m in network.named_modules() if isinstance(m, Resizer)), None)
     names = [name for name, _ in network.named_parameters()]
-    apart = {HEAD: tuple(name for name in names if _inside(name, head)), RESIZER: ()}
+    apart = {HEAD: tuple(name for name in names if is_inside(name, head)), RESIZER: ()}
     if resizer is not None:
-        apart[RESIZER] = tuple(name for name in names if _inside(name, resizer))
+        apart[RESIZER] = tuple(name for name in names if is_inside(name, resizer))
     taken = {name for parameters in apart.values() for name in parameters}
     rest = Stage("", tuple(name for name in names if name not in taken))
     units = _taken_apart(network, rest) if rest.parameters else []
@@ -90,7 +90,7 @@ def _children(network: nn.Module, unit: Stage) -> list[Stage]:
     """The children of a unit's module, each with those of the unit's parameters inside it."""
     path = f"{unit.name}." if unit.name else ""
     parts = [path + name for name, _ in network.get_submodule(unit.name).named_children()]
-    found = [Stage(p, tuple(n for n in unit.parameters if _inside(n, p))) for p in parts]
+    found = [Stage(p, tuple(n for n in unit.parameters if is_inside(n, p))) for p in parts]
     return [stage for stage in found if stage.parameters]
 
 
@@ -110,10 +110,6 @@ def _layers(network: nn.Module, unit: Stage) -> set[str]:
     holders = {name.rpartition(".")[0] for name in unit.parameters}
     # by their names: timm has many kinds of its own beside torch's
     return {name for name in holders if "Norm" not in type(network.get_submodule(name)).__name__}
-
-
-def _inside(name: str, module: str) -> bool:
-    return name.startswith(f"{module}.") or not module
 
 
 def _plain(name: str) -> str:

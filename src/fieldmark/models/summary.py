@@ -48,13 +48,8 @@ class Summary:
     megabytes: float
     stages: tuple[tuple[str, int], ...] = ()
 
-    @property
-    def frozen(self) -> int:
-        """Parameters that training leaves as they are."""
-        return self.parameters - self.trainable
 
-
-def summarise(network: nn.Module, size: int, channels: int = 3) -> Summary:
+def summarise(network: nn.Module, size: int) -> Summary:
     """Run one black image of `size` x `size` pixels through the network and note each layer.
 
     The network's modes, weights and the random generators stay as they are. A network on the
@@ -63,7 +58,7 @@ def summarise(network: nn.Module, size: int, channels: int = 3) -> Summary:
     weights = list(network.parameters())
     device = weights[0].device if weights else torch.device("cpu")
     kind = weights[0].dtype if weights else torch.float32
-    image = torch.zeros(1, channels, size, size, device=device, dtype=kind)
+    image = torch.zeros(1, 3, size, size, device=device, dtype=kind)
     layers, work = _layers(network, image)
     return Summary(
         rows=_rows(network, layers, work),
@@ -90,7 +85,7 @@ def text(summary: Summary) -> str:
     totals = [
         f"total parameters:          {summary.parameters:,} ({summary.megabytes:,.1f} MB)",
         f"trainable parameters:      {summary.trainable:,}",
-        f"non-trainable parameters:  {summary.frozen:,}",
+        f"non-trainable parameters:  {summary.parameters - summary.trainable:,}",
         f"multiply-adds:             {summary.multiply_adds:,} (one image)",
     ]
     rule = "-" * len(table[0])

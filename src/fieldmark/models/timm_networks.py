@@ -26,11 +26,6 @@ def names() -> tuple[str, ...]:
     return tuple(timm.list_models())
 
 
-def find(pattern: str) -> list[str]:
-    """The networks with `pattern` in their name, both without the prefix."""
-    return [name for name in names() if pattern.casefold() in name]
-
-
 def entry(name: str) -> Entry:
     """The catalog's line of timm/NAME. Raises KeyError where timm has no such network."""
     bare = name.removeprefix(PREFIX)
@@ -95,7 +90,7 @@ def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None
     bare = name.removeprefix(PREFIX)
     height, width = input_size(bare)
     built = options.get("img_size") or (height if height == width else None)
-    if _is_fixed(bare) and side != built:
+    if _config(bare).fixed_input_size and side != built:
         own = f"{built} px" if built else f"{width} x {height} px"
         advice = f"set its img_size to {side}" if "img_size" in _taken(bare) else f"give it {own}"
         return f"'{name}' is built for {own}, not {side}; {advice}"
@@ -211,10 +206,6 @@ def _config(bare: str, tag: str = "") -> Any:
     return found
 
 
-def _is_fixed(bare: str) -> bool:
-    return bool(_config(bare).fixed_input_size)
-
-
 @cache
 def _taken(bare: str) -> frozenset[str]:
     """Which of OPTIONS the network's constructor takes, or hands on to that of its base."""
@@ -250,6 +241,6 @@ def _output(network: Any, sides: tuple[int, int]) -> tuple[int, ...] | None:
 
 
 def _outlined(bare: str, num_classes: int, options: Mapping[str, Any]) -> Any:
-    from fieldmark.models.meta import on_meta
+    from fieldmark.models.memory import on_meta
 
     return on_meta(lambda: create(bare, num_classes, **options))

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from fieldmark.errors import WeightsError
 from fieldmark.models.bundle_info import refuse_damaged
-from fieldmark.models.heads import head_of
+from fieldmark.models.heads import head_of, is_inside
 from fieldmark.models.memory import available, refuse_large_file
 from fieldmark.rundir import WEIGHTS
 
@@ -132,8 +132,8 @@ def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], head: str
     there = [name for name in own if plain_name(name) in given]
     loaded = [name for name in there if own[name].shape == given[plain_name(name)].shape]
     absent = [name for name in own if plain_name(name) not in given and not _is_counter(name)]
-    if any(_inside(name, head) for name in own if name not in loaded):
-        loaded = [name for name in loaded if not _inside(name, head)]
+    if any(is_inside(name, head) for name in own if name not in loaded):
+        loaded = [name for name in loaded if not is_inside(name, head)]
     known = {plain_name(name) for name in own}
     return WeightsReport(
         loaded=tuple(loaded),
@@ -145,13 +145,13 @@ def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], head: str
 
 def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, partial: bool) -> None:
     loaded, skipped, missing = (
-        [name for name in names if not _inside(name, head)]
+        [name for name in names if not is_inside(name, head)]
         for names in (report.loaded, report.skipped, report.missing)
     )
     unexpected = [
         name
         for name in report.unexpected
-        if not _inside(plain_name(name), plain_name(head))
+        if not is_inside(plain_name(name), plain_name(head))
         and not plain_name(name).startswith(SIDE_HEADS)
     ]
     wrong = [*missing, *skipped, *unexpected]
@@ -165,10 +165,6 @@ def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, part
         f"head of {kind} fit, {len(missing)} are missing, {len(skipped)} are of another shape and "
         f"{len(unexpected)} unknown (such as '{wrong[0]}'); give weights of this network{advice}"
     )
-
-
-def _inside(name: str, module: str) -> bool:
-    return name.startswith(f"{module}.") or not module
 
 
 def _is_counter(name: str) -> bool:

@@ -17,8 +17,7 @@ from fieldmark.models import published
 from fieldmark.models.assemble import INITS, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.heads import head_of, redrawn
-from fieldmark.models.memory import available, large_batch, refuse_large_network
-from fieldmark.models.meta import on_meta
+from fieldmark.models.memory import available, large_batch, on_meta, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import chosen, set_trained
 from fieldmark.models.weights import fill, read_weights
@@ -73,7 +72,7 @@ def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
         network, notes = with_trained_weights(settings, data.classes)
     else:
         network, notes = assemble(design(settings), len(data.classes)), []
-        INITS.build(settings.model.init, {})(network)
+        INITS.build(settings.model.init, {}, network)
     check_network(settings, network)
     model = Classifier(network, spec)
     if settings.model.weights == "none" and load:
