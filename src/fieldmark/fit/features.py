@@ -107,7 +107,8 @@ class FeatureCache:
             self._next += 1
             try:
                 with safe_open(path, framework="pt") as pack:
-                    names = _names(pack.get_tensor("keys"))
+                    letters = pack.get_tensor("keys").numpy()
+                    names = letters.view(f"S{KEY}").astype(str).tolist()
                     wanted = [place for place, name in enumerate(names) if name in keys]
                     if wanted:  # one tensor of their own, not the whole file's
                         features = pack.get_tensor("features")[torch.tensor(wanted)]
@@ -118,7 +119,7 @@ class FeatureCache:
 
     def add(self, keys: Sequence[str], features: Tensor) -> None:
         """Keep the features of `keys`, (n, ...), in a file of their own."""
-        letters = np.frombuffer("".join(keys).encode("ascii"), np.uint8).copy()
+        letters = np.array(keys, f"S{KEY}").view(np.uint8)
         pack = {"keys": torch.from_numpy(letters), "features": features.contiguous()}
         while self._cache.get(KIND, self._key(self._next)) is not None:
             self._next += 1  # found again behind a gap, or another process was faster
@@ -127,11 +128,6 @@ class FeatureCache:
 
     def _key(self, number: int) -> str:
         return address(FILES, self._origin, number)
-
-
-def _names(letters: Tensor) -> list[str]:
-    whole = letters.numpy().tobytes().decode("ascii")
-    return [whole[start : start + KEY] for start in range(0, len(whole), KEY)]
 
 
 @dataclass(frozen=True)
@@ -158,9 +154,7 @@ def embed(
     The same image twice passes once. A pass that is stopped or killed goes on, the next time,
     near where it was. Raises DataError for an image that cannot be read, StoppedError.
     """
-    jobs = [_plain_job(passing, samples, stored)]
-    if views is not None:
-        jobs += [_view_job(passing, samples, stored, views, view) for view in range(views.count)]
+    jobs = _jobs(passing, samples, stored, views)
     kept = FeatureCache(cache, _origin(passing))
     known = kept.find({key for job in jobs for key in job.keys})
     missing = [_without(job, known) for job in jobs]
@@ -173,29 +167,23 @@ def embed(
     return Features(plain, torch.stack(others) if others else None)
 
 
-def _plain_job(passing: Pass, samples: Samples, stored: stored_images.Stored | None) -> _Job:
-    images = Images(samples, samples.classes, passing.spec, stored=stored)
-    keys = [address(content) for content in _contents(samples)]
-    return _Job(images, 0, np.arange(len(samples)), keys)
-
-
-def _view_job(
-    passing: Pass, samples: Samples, stored: stored_images.Stored | None, views: Views, view: int
-) -> _Job:
-    augmenting, contents = views.augmenting, _contents(samples)
-    images = Images(samples, samples.classes, passing.spec, augmenting, stored=stored)
-    seed = augmenting.seed
-    name = f"{VIEWS} {views.name}"
-    keys = [address(contents[row], name, seed, view, row) for row in views.rows.tolist()]
-    return _Job(images, view, views.rows, keys)
-
-
-def _contents(samples: Samples) -> list[str]:
-    """The content hash of each row. Raises ValueError where one is not known."""
+def _jobs(
+    passing: Pass, samples: Samples, stored: stored_images.Stored | None, views: Views | None
+) -> list[_Job]:
+    """Every row as evaluation sees it, then each view. Raises ValueError for an unknown content."""
     contents: list[str] = samples.frame["hash"].to_list()
     if None in contents:
         raise ValueError("the samples have no content hashes yet; scan them first")
-    return contents
+    classes, spec = samples.classes, passing.spec
+    plain = Images(samples, classes, spec, stored=stored)
+    jobs = [_Job(plain, 0, np.arange(len(samples)), [address(content) for content in contents])]
+    if views is not None:
+        augmented = Images(samples, classes, spec, views.augmenting, stored=stored)
+        name, seed = f"{VIEWS} {views.name}", views.augmenting.seed
+        for view in range(views.count):
+            keys = [address(contents[row], name, seed, view, row) for row in views.rows.tolist()]
+            jobs.append(_Job(augmented, view, views.rows, keys))
+    return jobs
 
 
 def _without(job: _Job, known: dict[str, Tensor]) -> _Job:

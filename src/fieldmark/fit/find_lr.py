@@ -61,12 +61,16 @@ def find_lr(
     """
     search, rows = search or Search(), list[Row]()
     with _generators_kept(parts.device):
-        for loss in _losses(_copied(state), plan, parts, lr, search):
+        # in one call, so that the optimiser's parameters are the copied model's
+        model, optimizer, scaler = copy.deepcopy((state.model, state.optimizer, state.scaler))
+        copied = State(model, optimizer, scaler=scaler)
+        for loss in _losses(copied, plan, parts, lr, search):
             if not math.isfinite(loss):
                 break
             rows.append(_row(rows, loss, search))
             told(rows[-1])
-            if len(rows) == search.steps or _ran_away(rows):
+            least = min(row["smoothed"] for row in rows)
+            if len(rows) == search.steps or rows[-1]["smoothed"] > RUN_AWAY * least:
                 break
     return rows
 
@@ -119,19 +123,6 @@ def _row(rows: list[Row], loss: float, search: Search) -> Row:
     before = rows[-1]["smoothed"] * (1 - keep**place) if rows else 0.0
     smoothed = (keep * before + (1 - keep) * loss) / (1 - keep ** (place + 1))
     return {"step": place + 1, "lr": search.rate(place), "loss": loss, "smoothed": smoothed}
-
-
-def _ran_away(rows: list[Row]) -> bool:
-    return rows[-1]["smoothed"] > RUN_AWAY * min(row["smoothed"] for row in rows)
-
-
-def _copied(state: State) -> State:
-    """Model, optimiser and scaler anew, belonging together as they did; all else as at the start.
-
-    One call copies them, so that the optimiser's parameters are the copied model's.
-    """
-    model, optimizer, scaler = copy.deepcopy((state.model, state.optimizer, state.scaler))
-    return State(model, optimizer, scaler=scaler)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What training writes as it goes, and nobody else does: checkpoints, history.csv, steps.csv."""
 
 import csv
+import io
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -101,17 +102,17 @@ class Keeper:
 
 
 def as_csv(rows: Iterable[Mapping[str, float]]) -> str:
-    """Rows as CSV text, with every column that any row has, in order of appearance."""
+    """Rows as CSV text, with every column that any row has, in order of appearance.
+
+    Numbers have digits enough to be read back the same; where there is none, it is empty.
+    """
     rows = list(rows)
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    lines = [",".join(columns)]
-    lines += [",".join(_number(row.get(name)) for name in columns) for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _number(value: float | None) -> str:
-    """Digits enough to read the same number back; empty where there is none."""
-    return "" if value is None else repr(value)
+    columns = dict.fromkeys(name for row in rows for name in row)
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(columns), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def _place(line: str) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """What training has reached: everything that a killed run needs to go on to the same bits."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
@@ -10,20 +10,6 @@ from fieldmark.fit.averages import Average
 from fieldmark.fit.clock import Clock
 
 Row = dict[str, float]
-PLAIN = (
-    "epoch",
-    "step",
-    "seconds",
-    "history",
-    "gains",
-    "best_epoch",
-    "patient_from",
-    "validated",
-    "stage",
-    "stage_begun",
-    "trials",
-    "planned",
-)
 Chunk = tuple[torch.Tensor, torch.Tensor]  # (n, C) float32 logits, (n,) int64 targets
 WAITING = 64  # batches whose logits may lie on the device, so that it need not wait after each
 
@@ -166,6 +152,11 @@ class State:
         for name in PLAIN:
             setattr(self, name, tree.get(name, getattr(self, name)))
         self.clock.add(tree.get("times", {}))
+
+
+NOT_PLAIN = {"model", "optimizer", "scaler", "ema", "running", "clock"}  # each has its own lines
+MADE_ANEW = {"penalised", "group_weight", "compiled"}
+PLAIN = [each.name for each in fields(State) if each.name not in NOT_PLAIN | MADE_ANEW]
 
 
 def _lay_out_like_parameters(optimizer: torch.optim.Optimizer) -> None:
