@@ -1,15 +1,13 @@
 """What the health check found, in the order and the words in which pages show it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.data.health import SEVERITIES, Finding
-from fieldmark.report.thumbs import thumb
+from fieldmark.report.thumbs import Shot, thumb
 from fieldmark.report.words import count
-
-Shot = tuple[bytes, str, str]  # an encoded image, its type such as "image/jpeg", its caption
 
 
 @dataclass(frozen=True)
@@ -25,20 +23,13 @@ class Note(Finding):
 
 def by_severity(notes: Sequence[Note]) -> list[dict[str, Any]]:
     """The findings by severity, the gravest first; severities without one are left out."""
-    groups = []
-    for severity in SEVERITIES:
-        found = [
-            {
-                "note": note,
-                "thumbs": [thumb(*picture) for picture in note.pictures],
-                "files": _unseen_files(note),
-            }
-            for note in notes
-            if note.severity == severity
-        ]
-        if found:
-            groups.append({"severity": severity, "found": found})
-    return groups
+    groups = defaultdict(list)
+    for note in notes:
+        named = {caption for _, _, caption in note.pictures}
+        files = [file for file in note.files if file not in named]
+        thumbs = [thumb(*picture) for picture in note.pictures]
+        groups[note.severity].append({"note": note, "thumbs": thumbs, "files": files})
+    return [{"severity": each, "found": groups[each]} for each in SEVERITIES if each in groups]
 
 
 def found_words(notes: Sequence[Finding]) -> str:
@@ -55,9 +46,3 @@ def found_words(notes: Sequence[Finding]) -> str:
         if numbers[severity]
     ] or [""]
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def _unseen_files(note: Note) -> list[str]:
-    """The files that no caption names already."""
-    named = {caption for _, _, caption in note.pictures}
-    return [file for file in note.files if file not in named]

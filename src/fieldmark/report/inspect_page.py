@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.report.findings import Note, Shot, by_severity, found_words
+from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.skeleton import about_words, render_page
-from fieldmark.report.thumbs import Thumb, thumb
+from fieldmark.report.thumbs import Shot, Thumb, thumb
 from fieldmark.report.words import SPLIT_WORDS, count, images, quoted
 
 COLLAGE = (5, 10)  # photos a row beside the headline, and at most

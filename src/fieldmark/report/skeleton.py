@@ -13,7 +13,7 @@ from markupsafe import Markup
 from fieldmark.metrics_json import About
 from fieldmark.report import words
 from fieldmark.report.figure_lines import is_below
-from fieldmark.report.thumbs import thumb_of
+from fieldmark.report.thumbs import thumb
 
 TEMPLATES = Path(__file__).parent / "templates"
 SECTION = re.compile(r'<details class="section" id="([^"]+)".*?<h2>(.*?)</h2>', re.DOTALL)
@@ -48,7 +48,7 @@ FILTERS: dict[str, Any] = {
     "rate": "{:g}".format,
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sections": sections,
-    "thumb": thumb_of,
+    "thumb": lambda shown: thumb(shown.content, shown.mime, shown.caption),
     "sort_key": lambda value: value if words.defined(value) else "",
     "markup": Markup,
 }

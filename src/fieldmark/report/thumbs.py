@@ -1,11 +1,12 @@
 """Pictures as a page shows them: carried inside the file, in their shape, with their words."""
 
+import base64
 import io
 from dataclasses import dataclass
 
-from fieldmark.insight.galleries import SMALL, Picture
-from fieldmark.report.confusion import data_address
+from fieldmark.insight.galleries import SMALL
 
+Shot = tuple[bytes, str, str]  # an encoded image, its type such as "image/jpeg", its caption
 RATIOS = (0.4, 3.0)  # a thumbnail's shape on the page; what is longer lies in a frame of this shape
 
 
@@ -33,6 +34,6 @@ def thumb(content: bytes, mime: str, caption: str) -> Thumb:
     return Thumb(address, caption, max(width, height) < SMALL, round(ratio, 3))
 
 
-def thumb_of(shown: Picture) -> Thumb:
-    """The thumbnail of a picture of a gallery."""
-    return thumb(shown.content, shown.mime, shown.caption)
+def data_address(content: bytes, mime: str) -> str:
+    """Bytes as an address that carries them: "data:image/png;base64,…"."""
+    return f"data:{mime};base64,{base64.b64encode(content).decode()}"

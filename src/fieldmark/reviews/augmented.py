@@ -22,8 +22,8 @@ from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import Mistake, SettingsError, refuse
 from fieldmark.insight.galleries import encoded
 from fieldmark.records import InputSpec
-from fieldmark.report.findings import Shot
 from fieldmark.report.inspect_page import Sheet
+from fieldmark.report.thumbs import Shot
 from fieldmark.streams import Stream
 
 IMAGES, DRAWS = 6, 5

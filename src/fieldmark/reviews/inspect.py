@@ -22,8 +22,9 @@ from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import encoded
 from fieldmark.records import SPLITS
-from fieldmark.report.findings import Note, Shot
+from fieldmark.report.findings import Note
 from fieldmark.report.inspect_page import InspectPage, Sheet, render
+from fieldmark.report.thumbs import Shot
 from fieldmark.settings.tree import DataSettings
 
 SIDE = 192  # pixels of a picture's shorter side

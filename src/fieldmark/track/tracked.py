@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from fieldmark.metrics_json import Figures, Metrics
-from fieldmark.report.confusion import picture
 from fieldmark.report.figure_lines import figure_lines
+from fieldmark.report.measures import picture
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
 
