@@ -224,7 +224,7 @@ def test_an_evaluation_is_compared_like_a_run(tmp_path):
     found = compared(*folders)
     assert [each.name for each in found.runs] == ["a/new-1", "b/new-1"]
     assert found.runs[0].temperature == 2.0
-    assert found.runs[0].setting("model.name") == "small_cnn"
+    assert found.runs[0].settings.get("model.name") == "small_cnn"
     assert found.runs[0].history == []
     assert found.pairings[0].images == 70
 

@@ -70,37 +70,6 @@ class Galleries:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class _Answered:
-    """The rows that something can be said of: a known truth, and logits that are all finite."""
-
-    predictions: Predictions
-    rows: np.ndarray  # (K,) of the table
-    evidence: Evidence  # of these rows
-
-    def shown(self, chosen: np.ndarray, most: int, *, surest: bool = True) -> list[Shown]:
-        """The first `most` of the chosen rows (K,) bool, by the score of the guess.
-
-        Equal scores stay in the order of the table.
-        """
-        places = np.flatnonzero(chosen)
-        sign = -1 if surest else 1
-        order = np.argsort(sign * self.evidence.confidence[places], kind="stable")[:most]
-        return [self._one(int(place)) for place in places[order]]
-
-    def _one(self, place: int) -> Shown:
-        frame, classes, found = self.predictions.frame, self.predictions.classes, self.evidence
-        row, truth, guess = self.rows[place], found.targets[place], found.guesses[place]
-        return Shown(
-            path=frame["path"][int(row)],
-            row=frame["row"][int(row)],
-            truth=classes[truth],
-            guess=classes[guess],
-            score=float(found.scores[place, guess]),
-            truth_score=float(found.scores[place, truth]),
-        )
-
-
 def surest_mistakes(
     predictions: Predictions, *, most: int = 12, temperature: float = 1.0
 ) -> list[Shown]:
@@ -110,8 +79,8 @@ def surest_mistakes(
     Rows without a known truth, or with a logit that is nan or infinite, are left out: nothing
     can be said of them.
     """
-    found = _answered(predictions, temperature)
-    return found.shown(~found.evidence.right, most)
+    table, evidence = _answered(predictions, temperature)
+    return _shown(table, evidence, ~evidence.right, most)
 
 
 def least_sure_hits(
@@ -121,8 +90,8 @@ def least_sure_hits(
 
     Ties and rows that are left out: as in `surest_mistakes`.
     """
-    found = _answered(predictions, temperature)
-    return found.shown(found.evidence.right, most, surest=False)
+    table, evidence = _answered(predictions, temperature)
+    return _shown(table, evidence, evidence.right, most, surest=False)
 
 
 def confused_pairs(
@@ -133,23 +102,48 @@ def confused_pairs(
     Both sides have the surest guesses first. A class that is never recognised has nothing
     typical. Rows are left out as in `surest_mistakes`, also from the counts.
     """
-    found = _answered(predictions, temperature)
-    classes, evidence = predictions.classes, found.evidence
-    gallery = []
+    table, evidence = _answered(predictions, temperature)
+    classes, gallery = predictions.classes, []
     for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, most):
         truth, guess = classes.index(pair.truth), classes.index(pair.guess)
         of_guess = evidence.guesses == guess
-        taken = found.shown(of_guess & (evidence.targets == truth), each)
-        typical = found.shown(of_guess & (evidence.targets == guess), each)
-        gallery.append(Confused(pair, tuple(taken), tuple(typical)))
+        taken, typical = (
+            tuple(_shown(table, evidence, of_guess & evidence.is_of(index), each))
+            for index in (truth, guess)
+        )
+        gallery.append(Confused(pair, taken, typical))
     return gallery
 
 
-def _answered(predictions: Predictions, temperature: float) -> _Answered:
-    logits, targets = predictions.logits, predictions.targets
-    rows = np.flatnonzero(predictions.known & np.isfinite(logits).all(axis=1))
-    evidence = Evidence.of(logits[rows], targets[rows], temperature=temperature)
-    return _Answered(predictions, rows, evidence)
+def _answered(predictions: Predictions, temperature: float) -> tuple[Predictions, Evidence]:
+    """The rows that something can be said of: a known truth, and logits that are all finite."""
+    sayable = predictions.known & np.isfinite(predictions.logits).all(axis=1)
+    table = replace(predictions, frame=predictions.frame.filter(sayable))
+    return table, Evidence.on(table, temperature)
+
+
+def _shown(
+    table: Predictions, evidence: Evidence, chosen: np.ndarray, most: int, *, surest: bool = True
+) -> list[Shown]:
+    """The first `most` of the chosen rows (K,) bool, by the score of the guess.
+
+    Equal scores stay in the order of the table.
+    """
+    places, sign = np.flatnonzero(chosen), -1 if surest else 1
+    order = np.argsort(sign * evidence.confidence[places], kind="stable")[:most]
+    frame, classes = table.frame, table.classes
+    return [
+        Shown(
+            path=frame["path"][place],
+            row=frame["row"][place],
+            truth=classes[truth],
+            guess=classes[guess],
+            score=float(evidence.scores[place, guess]),
+            truth_score=float(evidence.scores[place, truth]),
+        )
+        for place in places[order].tolist()
+        for truth, guess in [(evidence.targets[place], evidence.guesses[place])]
+    ]
 
 
 def galleries(predictions: Predictions, samples: Samples, *, temperature: float = 1.0) -> Galleries:
@@ -172,31 +166,29 @@ def galleries(predictions: Predictions, samples: Samples, *, temperature: float 
 
 @dataclass
 class _Album:
-    """Images that were read and encoded already, and what could not be; each is read once."""
+    """Images that were encoded already, or why they cannot be read; each is read once."""
 
     samples: Samples
-    made: dict[Place, tuple[bytes, str]] = field(default_factory=dict)
-    lost: dict[Place, DataError] = field(default_factory=dict)
+    seen: dict[Place, tuple[bytes, str] | DataError] = field(default_factory=dict)
 
     def pictures(self, wanted: Iterable[Shown]) -> tuple[Picture, ...]:
         """Those of the wanted that can be read."""
         found = []
         for shown in wanted:
             place = (shown.path, shown.row)
-            if place not in self.made and place not in self.lost:
+            if place not in self.seen:
                 try:
                     pixels = read_pixels(self.samples.root, *place, self._form(place))
-                    self.made[place] = encoded(pixels)
+                    self.seen[place] = encoded(pixels)
                 except DataError as error:
-                    self.lost[place] = error
-            if place in self.made:
-                content, mime = self.made[place]
-                found.append(Picture(**vars(shown), content=content, mime=mime))
+                    self.seen[place] = error
+            if not isinstance(its := self.seen[place], DataError):
+                found.append(Picture(**vars(shown), content=its[0], mime=its[1]))
         return tuple(found)
 
     def notes(self) -> tuple[str, ...]:
         """What to say of images that could not be read: how many, and one of them."""
-        errors = [*self.lost.values()]
+        errors = [each for each in self.seen.values() if isinstance(each, DataError)]
         more = f"; nor are {len(errors) - 1:,} more" if errors[1:] else ""
         return tuple(f"not shown among the pictures: {error}{more}" for error in errors[:1])
 

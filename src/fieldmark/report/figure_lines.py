@@ -168,11 +168,6 @@ def sentence(
     return f"{told}; {enough}" if enough else told
 
 
-def unpaired_sentence(first: str, second: str, refusal: str) -> str:
-    """Why two runs were not compared."""
-    return f"{second} and {first}: {refusal}"
-
-
 def direction(difference: Difference) -> Literal["better", "worse"]:
     """ "better" or "worse", whichever way the figure runs."""
     rises = METRICS[difference.metric].better == "max"

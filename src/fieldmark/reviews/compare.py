@@ -11,14 +11,8 @@ from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
-from fieldmark.report.figure_lines import (
-    amount,
-    direction,
-    needed_words,
-    sentence,
-    unpaired_sentence,
-)
-from fieldmark.report.words import figure, interval, metric_words
+from fieldmark.report.figure_lines import amount, direction, needed_words, sentence
+from fieldmark.report.words import SPLIT_WORDS, figure, interval, metric_words
 from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
@@ -84,7 +78,7 @@ class Comparison:
     def sentence(self, pairing: Pairing) -> str:
         """One pairing's sentence."""
         if pairing.differences is None:
-            return unpaired_sentence(pairing.first, pairing.second, pairing.refusal)
+            return f"{pairing.second} and {pairing.first}: {pairing.refusal}"
         if pairing.one_model:
             return f"{pairing.second} and {pairing.first} are one model: {SAME}"
         difference = pairing.differences[self.metric]
@@ -170,7 +164,7 @@ def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dic
             f"{tested.name} has test images and {untested.name} only validation images, which "
             f"chose its epoch: not paired; {AGAIN}"
         )
-    shared, word = sum(key in place for key in keys), _split_word(first.split)
+    shared, word = sum(key in place for key in keys), SPLIT_WORDS[first.split]
     if shared == len(keys) == len(place):
         return ""
     images = {(key[0], key[1]) for key in place}
@@ -179,10 +173,6 @@ def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dic
         return f"{relabelled} of {len(keys)} {word} images have other labels there: not paired"
     of = f"{len(keys)}" if len(keys) == len(place) else f"{len(keys)} and {len(place)}"
     return f"{shared} of {of} {word} images are shared: not paired; {AGAIN}"
-
-
-def _split_word(split: str) -> str:
-    return {"val": "validation"}.get(split, split)
 
 
 def _validation_note(runs: Sequence[ComparedRun]) -> str:
@@ -229,7 +219,7 @@ def _row(each: ComparedRun, shown: Sequence[str], metric: str) -> list[str]:
         bounds = interval(figures.intervals.get(name), name).removesuffix(" %")
         cell = "none" if figures[name] is None else figure(figures[name], name)
         cells.append(f"{cell} ({bounds})" if name == metric and bounds else cell)
-    return [each.name, str(each.setting("model.name") or "?"), str(figures.n), *cells]
+    return [each.name, str(each.settings.get("model.name") or "?"), str(figures.n), *cells]
 
 
 def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
@@ -240,7 +230,7 @@ def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
             {
                 "run": each.name,
                 "path": str(each.folder.path),
-                "model": each.setting("model.name"),
+                "model": each.settings.get("model.name"),
                 "split": each.split,
                 "temperature": each.temperature,
                 "n": each.figures.n,

@@ -113,7 +113,7 @@ def _differences(found: Comparison) -> list[Curve]:
 
 def _learning(runs: Sequence[ComparedRun]) -> list[Curve]:
     """The loss and the monitored figure of all runs."""
-    monitor = str(runs[0].setting("train.monitor") or "accuracy")
+    monitor = str(runs[0].settings.get("train.monitor") or "accuracy")
     histories = [(run.name, place, run.history) for place, run in enumerate(runs)]
     found = [monitored(run.history, monitor) for run in runs if run.history]
     metrics = ["loss", *list(dict.fromkeys(filter(None, found)))[:1]]
@@ -130,7 +130,7 @@ def unlike(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
 
 
 def _told(each: ComparedRun) -> Iterator[tuple[str, str]]:
-    for name, value in _flat(each.settings):
+    for name, value in each.settings.items():
         if name not in OWN:
             yield name, _text(value)
     for name, text in each.about.versions.items():
@@ -143,12 +143,3 @@ def _text(value: Any) -> str:
     """A value as the settings file has it."""
     plain = {None: "none", True: "true", False: "false"}
     return plain[value] if value is None or isinstance(value, bool) else str(value)
-
-
-def _flat(values: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    """Settings by dotted name."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{above}{name}.")
-        else:
-            yield f"{above}{name}", value

@@ -19,6 +19,7 @@ from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
 from fieldmark.rundir import WEIGHTS, RunDir
+from fieldmark.settings.layers import layer
 
 
 @dataclass(frozen=True)
@@ -56,15 +57,8 @@ class ComparedRun:
 
     @cached_property
     def settings(self) -> dict[str, Any]:
-        """settings.yaml of the run."""
-        return self.run.read_settings()
-
-    def setting(self, name: str) -> Any:
-        """One setting by its dotted name; None where this run had none of that name."""
-        value: Any = self.settings
-        for part in name.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        return value
+        """settings.yaml of the run by dotted name."""
+        return layer("run", self.run.read_settings()).values
 
     @property
     def history(self) -> list[dict[str, float]]:
@@ -89,7 +83,7 @@ class ComparedRun:
     @property
     def head_alone(self) -> str:
         """What to say where the head alone was kept of a run that trained more; "" elsewhere."""
-        return head_alone(self.setting("train.stages"), self.history, self.about.best_epoch)
+        return head_alone(self.settings.get("train.stages"), self.history, self.about.best_epoch)
 
     def is_one_model_with(self, other: "ComparedRun") -> bool:
         """Whether both have the same weights, byte for byte."""

@@ -64,7 +64,7 @@ def write(path: Path, table: pl.DataFrame) -> None:
 
 
 def _rows(each: ComparedRun) -> Iterator[tuple[Any, ...]]:
-    about = (each.name, each.setting("model.name"), each.setting("optimizer.name"))
+    about = (each.name, each.settings.get("model.name"), each.settings.get("optimizer.name"))
     stages: dict[int | None, int]
     stages = {int(row["epoch"]): int(row.get("stage", 1)) for row in each.epochs}
     last = max(stages.values(), default=1)
@@ -81,13 +81,13 @@ def _rows(each: ComparedRun) -> Iterator[tuple[Any, ...]]:
 
 def _rate(each: ComparedRun, stage: int) -> float | None:
     """The rate that a stage, counted from 1, was trained with; None where none is known."""
-    stages = each.setting("train.stages")
+    stages: Any = each.settings.get("train.stages")
     known = isinstance(stages, list) and 0 < stage <= len(stages)
     own = stages[stage - 1] if known and isinstance(stages[stage - 1], dict) else {}
-    where, rate = "optimizer.lr", each.setting("optimizer.lr")
+    where, rate = "optimizer.lr", each.settings.get("optimizer.lr")
     if own.get("lr") is not None:
         where, rate = f"train.stages, stage {stage}: lr", own["lr"]
-    tried = each.setting("features.rates")
+    tried = each.settings.get("features.rates")
     if tried and own.get("train") == ["head"]:
         kept = [row["lr"] for row in each.about.heads_tried if row.get("kept")]
         where, rate = "features.rates", (*kept, *tried)[0]
