@@ -81,10 +81,8 @@ def with_mirror_images(
 
 
 def _with_logits(table: Predictions, logits: np.ndarray) -> Predictions:
-    columns = [
-        pl.Series(f"{LOGIT}{name}", logits[:, place], dtype=pl.Float32)
-        for place, name in enumerate(table.classes)
-    ]
+    schema = {f"{LOGIT}{name}": pl.Float32 for name in table.classes}
+    columns = pl.DataFrame(logits, schema, orient="row")
     model = (pl.col("model") + " with mirror images").alias("model")
     return Predictions(table.frame.with_columns(model, *columns))
 

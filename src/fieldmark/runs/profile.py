@@ -17,7 +17,7 @@ from fieldmark.metrics_json import WHOLE
 from fieldmark.models import bundle, precision
 from fieldmark.models.summary import layer_times
 from fieldmark.records import Samples
-from fieldmark.report.timing import parts_of
+from fieldmark.report.timing import LOADING, NETWORK, parts_of
 from fieldmark.report.words import whole_percent as percent
 from fieldmark.rundir import RunDir
 from fieldmark.runs.resume import read_run
@@ -26,15 +26,7 @@ from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
 
 LAYERS = 8  # how many of the slowest are told
-
-TRAINED = (
-    "reading images",
-    "augmenting",
-    "waiting for images",
-    "forward",
-    "backward and step",
-    "forward, backward and step",
-)
+TRAINED = (*LOADING, *NETWORK)  # the parts of the time that the images trained on took
 
 
 def tell_profile(run: RunDir, console: Console) -> None:

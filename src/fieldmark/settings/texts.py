@@ -106,7 +106,7 @@ def read_given(
 
 def to_yaml(settings: Settings) -> str:
     """The whole tree as YAML; `read_file` reads it back to the same settings."""
-    return yaml.safe_dump(_plain(settings.model_dump()), sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(settings.model_dump(), sort_keys=False, allow_unicode=True)
 
 
 def with_origins(resolved: Resolved) -> list[tuple[str, str, str]]:
@@ -130,11 +130,3 @@ def _in_line(value: Any) -> str:
     if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
         return ", ".join(value)
     return str(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    return value
