@@ -69,7 +69,7 @@ def test_a_full_disk_is_told_in_a_sentence(tmp_path, monkeypatch):
     def no_room(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("fieldmark.fit.checkpoint._save", no_room)
+    monkeypatch.setattr("fieldmark.fit.checkpoint.save_file", no_room)
     checkpoints = Checkpoints(tmp_path / "checkpoint")
     with pytest.raises(DiskError, match="the disk is full; free some space and try again"):
         checkpoints.write({"best_epoch": None})

@@ -197,7 +197,7 @@ def test_each_row_is_told_as_it_comes():
 
 
 def test_without_images_there_are_no_rows():
-    assert find_lr(new_state(), Plan(1, 0), parts(batches=_Batches(0)), lr=0.01) == []
+    assert find_lr(new_state(), Plan(1, 0), parts(batches=_Batches(0)), lr=1, search=SEARCH) == []
 
 
 def rows_of(smoothed, first=1e-6):

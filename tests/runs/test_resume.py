@@ -53,7 +53,7 @@ def unbroken(photos, tmp_path_factory):
         ("fieldmark.fit.loop:step", 7),  # in the second epoch
         ("fieldmark.fit.loop:update", 6),
         ("fieldmark.models.infer:evaluating", 2),  # in validation
-        ("fieldmark.fit.checkpoint:_save", 4),  # before a checkpoint is written
+        ("fieldmark.fit.checkpoint:save_file", 4),  # before a checkpoint is written
         ("os:fsync", 6),  # while one is written
         ("fieldmark.fit.checkpoint:Checkpoints.write", 5),  # after the running logits' own file
         ("fieldmark.fit.checkpoint:Checkpoints._forget_all_but", 5),  # just after

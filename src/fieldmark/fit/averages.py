@@ -58,10 +58,7 @@ class Lookahead:
     def _meet(self, model: nn.Module, held: float) -> None:
         """Move the slow weights, keep the share `held` of them, and give them to `model`."""
         _approach(self.model, model, 1 - held)
-        for mine, theirs in zip(
-            self.model.state_dict().values(), model.state_dict().values(), strict=True
-        ):
-            theirs.copy_(mine)
+        model.load_state_dict(self.model.state_dict())
 
 
 def _approach(mine: nn.Module, theirs: nn.Module, share: float) -> None:

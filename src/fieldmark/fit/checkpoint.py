@@ -36,10 +36,9 @@ class Checkpoints:
 
     def write(self, state: dict[str, Any]) -> None:
         """Put `state`, a tree of tensors and plain values, in the place of the last one."""
-        self._folder.mkdir(exist_ok=True)
         tensors: Tensors = {}
         about = json.dumps(_take_tensors(state, tensors))
-        write_whole(self._state, lambda draft: _save(tensors, draft, about))
+        self._save(self._state, tensors, about)
         self._forget_all_but(self._best(state.get("best_epoch") or 0), state.get("running", []))
 
     def read(self) -> dict[str, Any] | None:
@@ -57,15 +56,12 @@ class Checkpoints:
 
     def write_best(self, epoch: int, weights: Tensors) -> None:
         """Keep the weights of `epoch`, the best so far."""
-        self._folder.mkdir(exist_ok=True)
-        write_whole(self._best(epoch), lambda draft: _save(weights, draft, "{}"))
+        self._save(self._best(epoch), weights)
 
     def write_running(self, epoch: int, step: int, chunk: tuple[torch.Tensor, torch.Tensor]) -> str:
         """Keep logits and targets of an epoch's steps up to `step`. -> the name that finds them"""
-        self._folder.mkdir(exist_ok=True)
         name = f"running-{epoch:05d}-{step:07d}.safetensors"
-        tensors = dict(zip(("logits", "targets"), chunk, strict=True))
-        write_whole(self._folder / name, lambda draft: _save(tensors, draft, "{}"))
+        self._save(self._folder / name, dict(zip(("logits", "targets"), chunk, strict=True)))
         return name
 
     def read_running(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
@@ -76,6 +72,11 @@ class Checkpoints:
     def read_best(self, epoch: int) -> Tensors:
         """The weights that `write_best` kept. Raises RunError."""
         return self._read(self._best(epoch))
+
+    def _save(self, path: Path, tensors: Tensors, about: str = "{}") -> None:
+        self._folder.mkdir(exist_ok=True)
+        laid_out = {name: tensor.contiguous() for name, tensor in tensors.items()}
+        write_whole(path, lambda draft: save_file(laid_out, draft, {"state": about}))
 
     def _read(self, path: Path) -> Tensors:
         try:
@@ -93,10 +94,6 @@ class Checkpoints:
         for path in self._folder.glob("running-*.safetensors"):
             if path.name not in running:
                 path.unlink()
-
-
-def _save(tensors: Tensors, path: Path, about: str) -> None:
-    save_file({k: t.contiguous() for k, t in tensors.items()}, path, {"state": about})
 
 
 def _take_tensors(value: Any, tensors: Tensors) -> Any:

@@ -48,7 +48,7 @@ def find_lr(
     parts: Parts,
     *,
     lr: float,
-    search: Search | None = None,
+    search: Search,
     told: Callable[[Row], None] = lambda row: None,
 ) -> list[Row]:
     """Train a copy of the model on rising rates. -> a row a rate: step, lr, loss, smoothed
@@ -59,7 +59,7 @@ def find_lr(
     batches, a loss that is not finite no row. Model, optimiser and global generators are as
     they were afterwards, whatever ends it.
     """
-    search, rows = search or Search(), list[Row]()
+    rows = list[Row]()
     with _generators_kept(parts.device):
         # in one call, so that the optimiser's parameters are the copied model's
         model, optimizer, scaler = copy.deepcopy((state.model, state.optimizer, state.scaler))

@@ -53,12 +53,7 @@ class FeatureBatches:
     ):
         classes = embedded.targets if sampling == "balanced" else None
         self._keys = Keys(np.arange(len(embedded.rows)), batch_size, seed, classes)
-        self._embedded = embedded
-
-    @property
-    def sizes(self) -> list[int]:
-        """Rows in each step of an epoch."""
-        return self._keys.sizes
+        self._embedded, self.sizes = embedded, self._keys.sizes
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """(n, ...) features and (n,) targets of each step from `start` on, where the table is."""

@@ -31,6 +31,7 @@ from fieldmark.fit.state import State
 from fieldmark.models.stages import set_training
 from fieldmark.streams import Stream
 
+Made = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # loss, logits and targets of a step
 SLOW = 4.0  # times the seconds of the epoch before that are worth a word
 
 
@@ -197,18 +198,10 @@ def place_of(state: State, plan: Plan, parts: Parts) -> Place:
     return Place(done, steps, plan.epochs, tuple(state.gains[plan.first :]))
 
 
-def tell_step(
-    state: State,
-    plan: Plan,
-    parts: Parts,
-    keeper: Keeper,
-    bar: Bar,
-    made: tuple[torch.Tensor, torch.Tensor, torch.Tensor],
-) -> None:
+def tell_step(state: State, plan: Plan, parts: Parts, keeper: Keeper, bar: Bar, made: Made) -> None:
     """The bar, a check that the loss is finite, and every so many steps a row of steps.csv.
 
-    made: loss, logits and targets of the step. An accelerator is asked for the loss only at
-    steps with a row, for each question makes it wait.
+    An accelerator is asked for the loss only at steps with a row, for each question makes it wait.
     """
     loss, logits, targets = made
     is_row = has_step_row(state, plan, parts)

@@ -16,8 +16,6 @@ from fieldmark.fit.state import Row
 from fieldmark.models.precision import Autocast
 
 Judged = tuple[np.ndarray, np.ndarray]  # logits (N, C), targets (N,)
-Measure = Callable[[np.ndarray, np.ndarray], dict[str, float]]
-Validate = Callable[[torch.nn.Module], Judged]
 Follow = Callable[[list[Row]], None]
 Mix = Callable[[torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor]]
 
@@ -77,9 +75,9 @@ class Parts:
     loss: Loss
     schedule: Schedule
     device: torch.device
-    measure: Measure
+    measure: Callable[[np.ndarray, np.ndarray], dict[str, float]]
     autocast: Autocast = nullcontext
-    validate: Validate | None = None
+    validate: Callable[[torch.nn.Module], Judged] | None = None
     mix: Mix | None = None
     penalty: Penalty | None = None
     follow: Follow | None = None

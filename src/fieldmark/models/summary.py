@@ -201,12 +201,19 @@ def layer_times(
     spent: dict[str, float] = defaultdict(float)
     begun: dict[str, float] = {}
     leaves = {name: m for name, m in network.named_modules() if name and not any(m.children())}
+
+    def begin(name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
+        begun[name] = _now(given[0] if given else None)
+
+    def end(name: str, _: nn.Module, *passed: Any) -> None:
+        spent[name] += _now(passed[-1]) - begun[name]
+
     with evaluating(network), torch.inference_mode(), autocast():
         network(images)
         handles = []
         for name, module in leaves.items():
-            handles.append(module.register_forward_pre_hook(partial(_begin, begun, name)))
-            handles.append(module.register_forward_hook(partial(_end, begun, spent, name)))
+            handles.append(module.register_forward_pre_hook(partial(begin, name)))
+            handles.append(module.register_forward_hook(partial(end, name)))
         started, passes = _now(images), 0
         try:
             while passes < PASSES and (not passes or _now(images) - started < AT_MOST):
@@ -218,16 +225,6 @@ def layer_times(
                 handle.remove()
     found = [LayerTime(n, type(leaves[n]).__name__, s / passes) for n, s in spent.items()]
     return whole, sorted(found, key=lambda layer: -layer.seconds)
-
-
-def _begin(begun: dict[str, float], name: str, _: nn.Module, given: tuple[Any, ...]) -> None:
-    begun[name] = _now(given[0] if given else None)
-
-
-def _end(
-    begun: dict[str, float], spent: dict[str, float], name: str, _: nn.Module, *passed: Any
-) -> None:
-    spent[name] += _now(passed[-1]) - begun[name]
 
 
 def _now(where: Any) -> float:

@@ -4,7 +4,7 @@ import inspect
 import math
 import sys
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -58,16 +58,13 @@ def builder(bare: str) -> Callable[..., Any]:
     the side in pixels that a network of fixed size is built for.
     """
 
-    def build(num_classes: int, **options: Any) -> Any:
-        return create(bare, num_classes, **options)
-
     only = inspect.Parameter.KEYWORD_ONLY
     options = [
         inspect.Parameter(name, only, default=None, annotation=OPTIONS[name])
         for name in OPTIONS
         if name in _taken(bare)
     ]
-    return with_options(build, bare, about(bare), options)
+    return with_options(partial(create, bare), bare, about(bare), options)
 
 
 def about(bare: str) -> str:

@@ -69,12 +69,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         refuse_damaged(path)
     while inner := _inner_table(table):
         table = inner
-    if not isinstance(table, Mapping) or not _all_tensors(table):
+    pairs = list(table.items()) if isinstance(table, Mapping) else []
+    if not pairs or not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in pairs):
         raise WeightsError(
             f"{path}: holds no table of tensors; save the network's state_dict() and give that"
         )
-    tensors = {plain_name(name): _widened(tensor.detach()) for name, tensor in table.items()}
-    if len(tensors) < len(table):
+    tensors = {plain_name(name): _widened(tensor.detach()) for name, tensor in pairs}
+    if len(tensors) < len(pairs):
         raise WeightsError(
             f"{path}: holds more than one network, told apart only by what stands before the "
             "names; save the state_dict() of one of them and give that"
@@ -170,11 +171,6 @@ def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, part
 def _is_counter(name: str) -> bool:
     """Batch norm's count of batches: older files lack it, and it changes no result."""
     return name.endswith("num_batches_tracked")
-
-
-def _all_tensors(table: Mapping[Any, Any]) -> bool:
-    pairs = list(table.items())
-    return bool(pairs) and all(isinstance(k, str) and isinstance(v, Tensor) for k, v in pairs)
 
 
 def _widened(tensor: Tensor) -> Tensor:
