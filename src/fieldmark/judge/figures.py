@@ -25,13 +25,15 @@ from fieldmark.records import Predictions
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.task import NO_GUESS
 
+SEED = 0  # of the draws that intervals are made of, where no other is given
+
 
 def figures(
     predictions: Predictions,
     *,
     temperature: float = 1.0,
     with_intervals: bool = False,
-    seed: int = 0,
+    seed: int = SEED,
 ) -> Figures:
     """Every figure of the predictions of one split and one model."""
     known, evidence = predictions.known, Evidence.on(predictions, temperature)
@@ -121,8 +123,8 @@ def measure(run: RunDir) -> Metrics:
     Scores are at the temperature that model.json has. Intervals belong to the test. Raises
     WeightsError, DataError for files that are missing or damaged.
     """
-    info, tables = read_info(run.path / INFO), _by_side(Predictions.read(run.predictions))
-    found = _figures(tables, info.temperature)
+    info, tables = read_info(run.path / INFO), by_split(Predictions.read(run.predictions))
+    found = figures_of(tables, info.temperature)
     changes = {side: before_and_after(each, info.temperature) for side, each in tables.items()}
     return Metrics(
         task=info.task,
@@ -135,13 +137,14 @@ def measure(run: RunDir) -> Metrics:
     )
 
 
-def _by_side(predictions: Predictions) -> dict[str, Predictions]:
+def by_split(predictions: Predictions) -> dict[str, Predictions]:
     """The tables of val and test, where they have an image."""
     tables = {side: predictions.of_split(side) for side in ("val", "test")}
     return {side: table for side, table in tables.items() if len(table)}
 
 
-def _figures(tables: dict[str, Predictions], temperature: float) -> dict[str, Figures]:
+def figures_of(tables: dict[str, Predictions], temperature: float) -> dict[str, Figures]:
+    """Of each split; intervals belong to the test."""
     return {
         side: figures(table, temperature=temperature, with_intervals=side == "test")
         for side, table in tables.items()
@@ -150,7 +153,7 @@ def _figures(tables: dict[str, Predictions], temperature: float) -> dict[str, Fi
 
 def _flipped(run: RunDir) -> Flipped:
     """With mirror images: the temperature is their own, of validation; 1 where there is none."""
-    tables = _by_side(Predictions.read(run.flipped))
+    tables = by_split(Predictions.read(run.flipped))
     val = tables.get("val")
     temperature = fit_temperature(val.logits, val.targets) if val is not None else 1.0
-    return Flipped(temperature, _figures(tables, temperature))
+    return Flipped(temperature, figures_of(tables, temperature))

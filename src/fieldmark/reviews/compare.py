@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
+from fieldmark.judge.figures import SEED
 from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
@@ -69,7 +70,6 @@ class Comparison:
     metric: str
     runs: tuple[ComparedRun, ...]
     pairings: tuple[Pairing, ...]
-    seed: int = 0  # of the draws that the intervals are made of
 
     def sentences(self) -> list[str]:
         """A sentence for each pairing, by the metric that was asked for."""
@@ -105,7 +105,7 @@ class Comparison:
         return [*filter(None, notes), *([SEEDS] if made else [])]
 
 
-def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) -> Comparison:
+def compare(paths: Sequence[str], *, metric: str = "accuracy") -> Comparison:
     """Read the runs, or evaluations of runs, and compare each with the first.
 
     Raises SettingsError for a metric that is not known, RunError for what is no run, is not
@@ -113,8 +113,8 @@ def compare(paths: Sequence[str], *, metric: str = "accuracy", seed: int = 0) ->
     """
     if metric not in paired_metrics():
         raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric))])
-    first, *others = found = read_runs(paths, seed)
-    return Comparison(metric, found, tuple(pair(first, other, seed) for other in others), seed)
+    first, *others = found = read_runs(paths)
+    return Comparison(metric, found, tuple(pair(first, other) for other in others))
 
 
 def _unknown(metric: str) -> str:
@@ -132,7 +132,7 @@ def _unknown(metric: str) -> str:
     return f"is not known{hint or every}"
 
 
-def pair(first: ComparedRun, other: ComparedRun, seed: int = 0) -> Pairing:
+def pair(first: ComparedRun, other: ComparedRun) -> Pairing:
     """The differences of two runs on the same images, or why there are none."""
     place = {key: row for row, key in enumerate(other.keys())}
     keys = first.keys()
@@ -144,7 +144,7 @@ def pair(first: ComparedRun, other: ComparedRun, seed: int = 0) -> Pairing:
     classes = first.predictions.classes
     groups, grouping = shared_groups((first, known), (other, order))
     found = differences(
-        first.evidence(classes, known), other.evidence(classes, order), groups=groups, seed=seed
+        first.evidence(classes, known), other.evidence(classes, order), groups=groups, seed=SEED
     )
     numbers = (len(known), None if groups is None else int(groups.max()) + 1)
     same = first.is_one_model_with(other)
@@ -256,7 +256,7 @@ def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
         ],
         "notes": found.notes(),
         "about": {
-            "seed": found.seed,
+            "seed": SEED,
             "command": command,
             "versions": versions(PACKAGES),
             "machine": machine(),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark.files import write_text
+from fieldmark.judge.figures import SEED
 from fieldmark.machine import machine, versions
 from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_chart
 from fieldmark.report.curves import Curve, monitored
@@ -26,7 +27,7 @@ def write_page(found: Comparison, path: Path, command: str) -> None:
 def render(found: Comparison, command: str) -> str:
     """The whole HTML text. The same values give the same text; it is safe to write as UTF-8."""
     sentence, bounds = headline(found)
-    about = {"seed": str(found.seed), **versions(PACKAGES), **machine()}
+    about = {"seed": str(SEED), **versions(PACKAGES), **machine()}
     values = {
         "found": found,
         "title": f"{len(found.runs)} runs compared",

@@ -12,12 +12,13 @@ import numpy as np
 import polars as pl
 
 from fieldmark import rundir
-from fieldmark.errors import DataError, RunError
+from fieldmark.errors import RunError
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures
 from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
+from fieldmark.reviews.evaluated import shown_side
 from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
 
@@ -36,7 +37,6 @@ class ComparedRun:
     split: str
     predictions: Predictions
     temperature: float
-    seed: int = 0
 
     @property
     def is_evaluation(self) -> bool:
@@ -51,9 +51,7 @@ class ComparedRun:
     @cached_property
     def figures(self) -> Figures:
         """Its own figures on the split, with their intervals."""
-        return figures(
-            self.shown, temperature=self.temperature, with_intervals=True, seed=self.seed
-        )
+        return figures(self.shown, temperature=self.temperature, with_intervals=True)
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -147,7 +145,7 @@ def _connected(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.unique(found[ours], return_inverse=True)[1].astype(np.int64)
 
 
-def read_runs(paths: Sequence[str], seed: int = 0) -> tuple[ComparedRun, ...]:
+def read_runs(paths: Sequence[str]) -> tuple[ComparedRun, ...]:
     """All that were named, in that order. Raises RunError for what cannot be compared."""
     if len(paths) < 2:
         raise RunError("compare needs two runs at the least; name another run's folder")
@@ -156,7 +154,7 @@ def read_runs(paths: Sequence[str], seed: int = 0) -> tuple[ComparedRun, ...]:
         if places.count(place) > 1:
             raise RunError(f"{path}: is named twice; name each run once")
     names = short_names(places)
-    return tuple(_read(p, name, seed) for p, name in zip(paths, names, strict=True))
+    return tuple(_read(p, name) for p, name in zip(paths, names, strict=True))
 
 
 def short_names(places: Sequence[Path]) -> list[str]:
@@ -182,11 +180,7 @@ def _parent(place: Path) -> RunDir | None:
     return run if place.parent == run.evaluations and run.settings.is_file() else None
 
 
-def _missing(folder: RunDir) -> str:
-    return next(path.name for path in (folder.metrics, folder.manifest) if not path.is_file())
-
-
-def _read(path: str, name: str, seed: int) -> ComparedRun:
+def _read(path: str, name: str) -> ComparedRun:
     run = _parent(Path(path).resolve())
     folder = RunDir(Path(path)) if run else rundir.open_run(path)
     if run is None and not folder.is_done:
@@ -194,21 +188,15 @@ def _read(path: str, name: str, seed: int) -> ComparedRun:
             f"{path}: is not done, so its test images were not looked at; "
             f"go on with it: fieldmark train --resume {path}"
         )
-    if run is not None and not (folder.is_done and folder.metrics.is_file()):
+    missing = [each.name for each in (folder.metrics, folder.manifest) if not each.is_file()]
+    if run is not None and missing:
         raise RunError(
-            f"{path}: is no whole evaluation (its {_missing(folder)} is missing); wait until it "
+            f"{path}: is no whole evaluation (its {missing[0]} is missing); wait until it "
             f"is done, or evaluate once more: fieldmark evaluate {run.path} DATA"
         )
     if not folder.predictions.is_file():
         raise RunError(f"{path}: has no predictions; evaluate the run again")
     predictions = Predictions.read(folder.predictions)
-    split = next((s for s in ("test", "val") if len(predictions.of_split(s))), None)
-    if split is None:
-        raise RunError(
-            f"{path}: kept no images for validation or test, so there is nothing to compare; "
-            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
-        )
-    if not predictions.of_split(split).known.any():
-        raise DataError(f"{folder.predictions}: no image's class is known; evaluate it on others")
+    split = shown_side(path, predictions, "there is nothing to compare")
     run = run or folder
-    return ComparedRun(name, folder, run, split, predictions, folder.read_temperature(), seed)
+    return ComparedRun(name, folder, run, split, predictions, folder.read_temperature())

@@ -18,9 +18,9 @@ from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_whole
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
-from fieldmark.judge.figures import figures
+from fieldmark.judge.figures import SEED, figures
 from fieldmark.machine import machine, versions
-from fieldmark.metrics_json import About, Calibration, Metrics
+from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluate_page import write_page
@@ -37,7 +37,6 @@ from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import DataSettings
 from fieldmark.use.opened import Opened, open_bundle
 
-SEED = 0  # of the draws that the intervals are made of
 BATCH = 64
 MANY = 512  # images; from here on processes that load them pay for their start
 
@@ -65,14 +64,15 @@ def evaluate_new(
     unknown = unknown_classes(samples, predictions)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
-    own = figures(predictions, temperature=temperature, with_intervals=True, seed=SEED)
+    own = figures(predictions, temperature=temperature, with_intervals=True)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(
         task=info.task,
         classes=info.classes,
         sides={"test": own},
-        calibration=calibration(its.calibration, predictions, temperature),
+        calibration=its.calibration
+        and replace(its.calibration, sides={"test": before_and_after(predictions, temperature)}),
         unknown_classes={each.name: each.images for each in unknown},
         by=figures_by(predictions, samples, values, temperature=temperature) or None,
         about=about,
@@ -87,7 +87,6 @@ def evaluate_new(
         samples=samples,
         temperature=temperature,
         answers=info.answers,
-        about=about,
         command=asked.command,
         unknown=unknown,
         banner=training_sentence(about.took_part_in_training or 0, len(samples)),
@@ -98,7 +97,7 @@ def evaluate_new(
         ),
     )
     folder = keep(run, found, metrics)
-    tell(found, [("test", found.name)], console)
+    tell(found, console)
     console.say(f"kept    {folder.path}\nreport  {folder.report}")
     if asked.page is not None:
         write_page(found, asked.page)
@@ -178,14 +177,6 @@ def trained_on(run: RunDir, samples: Samples) -> int:
         return 0
     own = Samples.read(run.samples).frame.filter(pl.col("split").is_in(["train", "val"]))
     return samples.frame.filter(pl.col("hash").is_in(own["hash"].to_list())).height
-
-
-def calibration(
-    its: Calibration | None, predictions: Predictions, temperature: float
-) -> Calibration | None:
-    """What the run's temperature does to the scores of these images; None where it has none."""
-    change = before_and_after(predictions, temperature)
-    return its and replace(its, sides={"test": change})
 
 
 def unknown_sentence(

@@ -41,7 +41,7 @@ def render(found: Evaluated, pictures: Galleries, tested: Curve = ()) -> str:
     own = {"test": KNOWN if found.banner else NEW} if found.is_new else {}
     names = {**words.SPLIT_WORDS, **own}
     curves = {"val": found.answers, "test": tested}
-    texts = about_texts(found.about, samples=found.about.samples_hash)
+    texts = about_texts(metrics.about, samples=metrics.about.samples_hash)
     values = {
         **measured(classes, metrics.sides, found.side if found.side in metrics.sides else None),
         "found": found,

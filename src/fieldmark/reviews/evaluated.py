@@ -1,17 +1,17 @@
 """What an evaluation found: the figures of some images, and how they are said on the screen."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from fieldmark.console import Console
-from fieldmark.errors import counted
+from fieldmark.errors import DataError, RunError, counted
 from fieldmark.judge.calibrate import Curve
-from fieldmark.metrics_json import About, Metrics
+from fieldmark.metrics_json import Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
+from fieldmark.rundir import RunDir
 
 MOST_TAKEN = 3  # classes that are named, of those that an unknown one is taken for
 
@@ -39,10 +39,10 @@ class Evaluated:
     """What was found, of the stored splits or of new images.
 
     title: whose figures. side: the split that is shown, "test" or "val". name: what it is called.
-    metrics: by split; new images stand under "test", and beside them the run's own "val".
+    metrics: by split; new images stand under "test", and beside them the run's own "val". They
+    are about the evaluation, or, of images that are the run's own, about its training.
     predictions, samples: of what is shown. banner: what spoils the figures, if anything does.
-    about: of the evaluation; of images that are the run's own, of its training. answers: of the
-    bundle, what `predict --abstain` goes by. notes: sentences to know.
+    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know.
     """
 
     title: str
@@ -54,7 +54,6 @@ class Evaluated:
     samples: Samples
     temperature: float
     answers: Curve
-    about: About
     command: str
     unknown: tuple[Unknown, ...] = ()
     banner: str = ""
@@ -72,10 +71,29 @@ class Evaluated:
         return by_warnings(self.metrics.by or {}, shown["accuracy"] if shown else None)
 
 
-def tell(found: Evaluated, sides: Sequence[tuple[str, str]], console: Console) -> None:
-    """The figures of the splits, given as (split, what it is called), and tables by column."""
+def shown_side(path: str, predictions: Predictions, lacks: str) -> str:
+    """The split that a run, or an evaluation of one, is shown by: the test, or else validation.
+
+    Raises RunError where it kept no images for either, so that it `lacks` something, DataError
+    where no image's class is known.
+    """
+    side = next((each for each in ("test", "val") if len(predictions.of_split(each))), None)
+    if side is None:
+        raise RunError(
+            f"{path}: kept no images for validation or test, so {lacks}; "
+            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
+        )
+    if not predictions.of_split(side).known.any():
+        file = RunDir(Path(path)).predictions
+        raise DataError(f"{file}: no image's class is known; evaluate it on others")
+    return side
+
+
+def tell(found: Evaluated, console: Console) -> None:
+    """The figures of new images, or of all splits of the run's own, and tables by column."""
     metrics = found.metrics
-    for side, name in sides:
+    for side in [found.side] if found.is_new else metrics.sides:
+        name = found.name if found.is_new else side
         lines = figure_lines(side, metrics.sides[side], metrics.calibration, name=name)
         console.say("\n".join(lines))
     for column, by_value in (metrics.by or {}).items():

@@ -129,6 +129,7 @@ def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...
     good = seen.facts.filter(pl.col("problem").is_null())
     sizes = good.group_by("width", "height").len().sort("len", descending=True)
     formats = good.drop_nulls("format")["format"].value_counts()
+    layout = {f"layout {n}": text for n, text in enumerate(seen.listing.notes, 1)}
     page = InspectPage(
         title=Path(seen.listing.samples.root).name,
         data=seen.listing.samples.root,
@@ -140,17 +141,11 @@ def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...
         notes=tuple(note(seen, each) for each in seen.found),
         sheets=tuple(sheets(seen)),
         augmented=augmented,
-        about={"python": platform.python_version(), **layout(seen)},
+        about={"python": platform.python_version(), **layout},
         command=command,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(page))
-
-
-def layout(seen: Look) -> dict[str, str]:
-    """How the source was understood."""
-    notes = seen.listing.notes
-    return {f"layout {number}": text for number, text in enumerate(notes, 1)}
 
 
 def note(seen: Look, finding: Finding) -> Note:

@@ -9,9 +9,8 @@ import polars as pl
 
 from fieldmark.errors import Mistake, RunError, SettingsError
 from fieldmark.files import write_whole
-from fieldmark.judge.figures import figures
+from fieldmark.judge.figures import by_split, figures
 from fieldmark.judge.metrics import METRICS
-from fieldmark.metrics_json import Figures
 from fieldmark.reviews.compared_run import ComparedRun
 
 SCHEMA = {
@@ -112,9 +111,6 @@ def _epochs(each: ComparedRun) -> Iterator[tuple[int, str, str, float, float]]:
 def _final(each: ComparedRun) -> Iterator[tuple[int | None, str, str, float, float]]:
     """The figures of the predictions that were kept."""
     epoch, temperature = each.about.best_epoch, each.temperature
-    for split in ("val", "test"):
-        table = each.predictions.of_split(split)
-        found = figures(table, temperature=temperature) if len(table) else Figures(0, {})
-        for metric in METRICS:
-            value = found[metric]
+    for split, table in by_split(each.predictions).items():
+        for metric, value in figures(table, temperature=temperature).values.items():
             yield epoch, split, metric, temperature, math.nan if value is None else value

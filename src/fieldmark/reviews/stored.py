@@ -3,13 +3,13 @@
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
-from fieldmark.errors import DataError, RunError, counted
+from fieldmark.errors import RunError, counted
 from fieldmark.judge.by import figures_by, values_by_column
-from fieldmark.judge.figures import figures
+from fieldmark.judge.figures import by_split, figures_of
 from fieldmark.metrics_json import Metrics
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
-from fieldmark.reviews.evaluated import Asked, Evaluated, tell
+from fieldmark.reviews.evaluated import Asked, Evaluated, shown_side, tell
 from fieldmark.rundir import INFO
 
 
@@ -28,23 +28,9 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
     temperature, data = run.read_temperature(), run.read_settings().get("data") or {}
     values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
-    sides = [each for each in ("val", "test") if len(predictions.of_split(each))]
-    if not sides:
-        raise RunError(
-            f"{path}: kept no images for validation or test, so it has no figures; "
-            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
-        )
-    side = sides[-1]
+    side = shown_side(path, predictions, "it has no figures")
     shown = predictions.of_split(side)
-    if not shown.known.any():
-        raise DataError(f"{run.predictions}: no image's class is known; evaluate it on others")
     kept = run.read_metrics() if run.metrics.is_file() else Metrics()
-    measured = {
-        each: figures(
-            predictions.of_split(each), temperature=temperature, with_intervals=each == "test"
-        )
-        for each in sides
-    }
     found = Evaluated(
         title=run.name,
         data=str(data.get("source", samples.root)),
@@ -52,19 +38,19 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         name=side,
         metrics=Metrics(
             classes=predictions.classes,
-            sides=measured,
+            sides=figures_of(by_split(predictions), temperature),
             calibration=kept.calibration,
             by=figures_by(shown, samples, values, temperature=temperature) if asked.by else None,
+            about=kept.about,
         ),
         predictions=shown,
         samples=samples,
         temperature=temperature,
         answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
-        about=kept.about,
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
     )
-    tell(found, [(each, each) for each in sides], console)
+    tell(found, console)
     if asked.page is not None:
         from fieldmark.reviews.evaluate_page import write_page  # pictures and charts
 
