@@ -10,7 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from fieldmark.errors import DiskError, SettingsError
-from fieldmark.files import check_page, write_json, write_text, write_whole
+from fieldmark.files import check_page, check_table, write_json, write_text, write_whole
 
 
 @pytest.fixture
@@ -191,3 +191,19 @@ def test_a_page_may_be_new_or_take_the_place_of_one_of_ours(tmp_path):
     check_page(tmp_path / "ours.HTML")
     check_page(tmp_path / "new" / "folder" / "page.html")
     assert names(tmp_path) == ["ours.HTML"]
+
+
+def test_a_table_takes_the_place_of_a_file_only_when_asked_to(tmp_path):
+    path, endings = tmp_path / "t.csv", (".csv", ".parquet")
+    check_table(path, endings, overwrite=False)
+    path.touch()
+    check_table(path, endings, overwrite=True)
+    (tmp_path / "f.csv").mkdir()
+    for name, overwrite, what in [
+        ("t.csv", False, "exists already; choose another name, or replace it with --overwrite"),
+        ("t.txt", True, "must end in .csv or .parquet, which names its kind"),
+        ("f.csv", True, "is a folder; name a file in it"),
+    ]:
+        with pytest.raises(SettingsError) as caught:
+            check_table(tmp_path / name, endings, overwrite=overwrite)
+        assert str(caught.value) == f"--out {tmp_path / name}: {what}"

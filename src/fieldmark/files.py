@@ -4,7 +4,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,19 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Any) -> None:
     """JSON that any reader takes: indented, UTF-8, no NaN (ValueError where there is one)."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def check_table(path: Path, endings: Iterable[str], *, overwrite: bool) -> None:
+    """Refuse, before any work, a table that may not be written. Raises SettingsError."""
+    wrong = ""
+    if path.is_dir():
+        wrong = "is a folder; name a file in it"
+    elif path.suffix.lower() not in endings:
+        wrong = f"must end in {' or '.join(endings)}, which names its kind"
+    elif path.exists() and not overwrite:
+        wrong = "exists already; choose another name, or replace it with --overwrite"
+    if wrong:
+        raise SettingsError([Mistake(f"--out {path}", wrong)])
 
 
 def check_page(path: Path) -> None:

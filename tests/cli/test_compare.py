@@ -75,7 +75,8 @@ def test_a_table_that_is_there_is_refused_before_any_work(runs, tmp_path, capsys
     code, said = compare(capsys, *runs, "--out", "runs.csv")
     assert code == 2
     assert said.err == (
-        "fieldmark: --out runs.csv: exists already; choose another name, or add --overwrite\n"
+        "fieldmark: --out runs.csv: exists already; choose another name, "
+        "or replace it with --overwrite\n"
     )
     assert (tmp_path / "runs.csv").read_text() == "mine"
     assert not (tmp_path / "compare.html").exists()

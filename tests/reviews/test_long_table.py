@@ -6,11 +6,11 @@ import polars as pl
 import pytest
 from comparedruns import table_of, write_evaluation, write_run
 
-from fieldmark.errors import RunError, SettingsError
+from fieldmark.errors import RunError
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
 from fieldmark.reviews.compared_run import read_runs
-from fieldmark.reviews.long_table import SCHEMA, long_table, refuse_taken, write
+from fieldmark.reviews.long_table import SCHEMA, long_table, write
 
 
 @pytest.fixture
@@ -114,16 +114,3 @@ def test_the_table_reads_back_as_it_was(runs, tmp_path, name, read):
     found = table(*runs)
     write(tmp_path / "deep" / name, found)
     assert read(tmp_path / "deep" / name).equals(found)
-
-
-def test_a_table_that_is_there_is_refused_unless_overwriting(tmp_path):
-    path = tmp_path / "t.csv"
-    refuse_taken(path, overwrite=False)
-    path.touch()
-    refuse_taken(path, overwrite=True)
-    with pytest.raises(
-        SettingsError, match=r"t.csv: exists already; choose another name, or add --"
-    ):
-        refuse_taken(path, overwrite=False)
-    with pytest.raises(SettingsError, match=r"t.txt: is no table; name a .csv or .parquet file"):
-        refuse_taken(tmp_path / "t.txt", overwrite=True)

@@ -29,7 +29,7 @@ def command(
     import sys
 
     from fieldmark.console import Console
-    from fieldmark.files import check_page
+    from fieldmark.files import check_page, check_table
     from fieldmark.reviews import long_table
     from fieldmark.reviews.compare import as_json as in_json
     from fieldmark.reviews.compare import as_lines, compare
@@ -38,7 +38,7 @@ def command(
     check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
     if out is not None:
-        long_table.refuse_taken(out, overwrite=overwrite)
+        check_table(out, long_table.ENDINGS, overwrite=overwrite)
     found = compare(runs, metric=metric)
     table = None if out is None else long_table.long_table(found.runs)
     write_page(found, page, command_line())

@@ -37,10 +37,11 @@ def command(
 
     Exit code 1 where an image could not be read.
     """
-    from fieldmark.use.table import check_out, write_table
+    from fieldmark.files import check_table
+    from fieldmark.use.table import WRITERS, write_table
 
     if out is not None:
-        check_out(out, overwrite=overwrite)
+        check_table(out, WRITERS, overwrite=overwrite)
     from fieldmark.use.inputs import find_images
     from fieldmark.use.predictor import Predictor
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.errors import Mistake, RunError, SettingsError
+from fieldmark.errors import RunError
 from fieldmark.files import write_whole
 from fieldmark.judge.figures import by_split, figures
 from fieldmark.judge.metrics import METRICS
@@ -24,20 +24,7 @@ SCHEMA = {
     "temperature": pl.Float64,
     "value": pl.Float64,
 }
-KINDS = (".csv", ".parquet")
-
-
-def refuse_taken(path: Path, *, overwrite: bool) -> None:
-    """Raise SettingsError where a table may not be written, before any work."""
-    what = ""
-    if path.suffix.casefold() not in KINDS:
-        what = "is no table; name a .csv or .parquet file"
-    elif path.is_dir():
-        what = "is a folder; name a file in it"
-    elif path.exists() and not overwrite:
-        what = "exists already; choose another name, or add --overwrite"
-    if what:
-        raise SettingsError([Mistake(f"--out {path}", what)])
+ENDINGS = (".csv", ".parquet")
 
 
 def long_table(runs: Sequence[ComparedRun]) -> pl.DataFrame:

@@ -8,28 +8,12 @@ from typing import IO, Any
 
 import polars as pl
 
-from fieldmark.errors import Mistake, SettingsError
-from fieldmark.files import write_whole
+from fieldmark.files import check_table, write_whole
 from fieldmark.use.predictor import Prediction
 
 Row = dict[str, Any]
 SCORE = "score:"
 DIGITS = 6  # of a score: the last bits differ from machine to machine
-
-
-def check_out(path: Path, *, overwrite: bool) -> None:
-    """Refuse a file whose kind is unknown, or that is there already. Raises SettingsError."""
-    _check_suffix(path)
-    if path.exists() and not overwrite:
-        what = "exists already; choose another name, or replace it with --overwrite"
-        raise SettingsError([Mistake(f"--out {path}", what)])
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix.lower() not in WRITERS:
-        raise SettingsError(
-            [Mistake(f"--out {path}", f"must end in {' or '.join(WRITERS)}, which names its kind")]
-        )
 
 
 def write_table(
@@ -46,7 +30,7 @@ def write_table(
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
         return
-    _check_suffix(out)
+    check_table(out, WRITERS, overwrite=True)
     write_whole(out, lambda draft: WRITERS[out.suffix.lower()](draft, rows, columns))
 
 
