@@ -42,16 +42,14 @@ class Entry:
 
 
 def with_options(
-    build: Callable[..., Any], name: str, about: str, options: Iterable[inspect.Parameter]
+    build: Callable[..., Any], options: Iterable[inspect.Parameter]
 ) -> Callable[..., Any]:
     """`build`, which takes what it is given, with the options that a catalog may give it.
 
     For networks and optimisers of other libraries, whose options are read off their constructors.
     """
     first = inspect.Parameter("given", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    signature = inspect.Signature([first, *options])
-    build.__name__, build.__qualname__, build.__doc__ = name, name, about
-    build.__signature__ = signature  # type: ignore[attr-defined]
+    build.__signature__ = inspect.Signature([first, *options])  # type: ignore[attr-defined]
     return build
 
 

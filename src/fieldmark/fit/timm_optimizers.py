@@ -86,7 +86,7 @@ def builder(bare: str) -> Callable[..., Any]:
 
     found = [o for p in inspect.signature(kind).parameters.values() if (o := _option(p, bare))]
     defaults = {option.name: option.default for option in found}
-    return with_options(build, bare, _info(bare).description, found)
+    return with_options(build, found)
 
 
 def _step_once(kind: Callable[..., optim.Optimizer], options: dict[str, Any]) -> None:

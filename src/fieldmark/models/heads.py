@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import takewhile
 from typing import Annotated, Any, Literal
 
 import torch
@@ -189,11 +190,6 @@ def head_dropouts(network: nn.Module) -> tuple[nn.Module, ...]:
     _, head = head_of(network)
     first = next(layer for layer in head.modules() if not any(layer.children()))
     layers = [layer for layer in network.modules() if not any(layer.children())]
-    before = layers[: layers.index(first)]
-    found: list[nn.Module] = []
-    for layer in reversed(before):
-        if any(True for _ in layer.parameters()) or any(True for _ in layer.buffers()):
-            break
-        if isinstance(layer, nn.Dropout):
-            found.append(layer)
-    return tuple(reversed(found))
+    backwards = reversed(layers[: layers.index(first)])
+    bare = takewhile(lambda layer: not [*layer.parameters(), *layer.buffers()], backwards)
+    return tuple(layer for layer in bare if isinstance(layer, nn.Dropout))[::-1]

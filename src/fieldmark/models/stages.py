@@ -35,18 +35,14 @@ def stages(network: nn.Module) -> tuple[Stage, ...]:
     resnet18: conv1, layer1 to layer4, head.
     """
     head = head_of(network)[0]
-    resizer = next((n for n, m in network.named_modules() if isinstance(m, Resizer)), None)
     names = [name for name, _ in network.named_parameters()]
-    apart = {HEAD: tuple(name for name in names if is_inside(name, head)), RESIZER: ()}
-    if resizer is not None:
-        apart[RESIZER] = tuple(name for name in names if is_inside(name, resizer))
-    taken = {name for parameters in apart.values() for name in parameters}
+    resizers = [name for name, part in network.named_modules() if isinstance(part, Resizer)]
+    first = [Stage(RESIZER, tuple(n for n in names if is_inside(n, r))) for r in resizers]
+    last = Stage(HEAD, tuple(name for name in names if is_inside(name, head)))
+    taken = {name for stage in (*first, last) for name in stage.parameters}
     rest = Stage("", tuple(name for name in names if name not in taken))
     units = _taken_apart(network, rest) if rest.parameters else []
-    found = [Stage(_plain(unit.name), unit.parameters) for unit in units]
-    if resizer is not None:
-        found.insert(0, Stage(RESIZER, apart[RESIZER]))
-    return (*found, Stage(HEAD, apart[HEAD]))
+    return (*first, *(Stage(_plain(unit.name), unit.parameters) for unit in units), last)
 
 
 def _taken_apart(network: nn.Module, rest: Stage) -> list[Stage]:

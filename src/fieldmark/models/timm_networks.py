@@ -64,7 +64,7 @@ def builder(bare: str) -> Callable[..., Any]:
         for name in OPTIONS
         if name in _taken(bare)
     ]
-    return with_options(partial(create, bare), bare, about(bare), options)
+    return with_options(partial(create, bare), options)
 
 
 def about(bare: str) -> str:

@@ -55,7 +55,7 @@ def builder(name: str) -> Callable[..., Any]:
         return get_model(name, weights=None, num_classes=num_classes, **options)
 
     options = [_option(option, default) for option, default in network.defaults().items()]
-    return with_options(build, name, network.series.idea, options)
+    return with_options(build, options)
 
 
 def _option(name: str, default: Default) -> inspect.Parameter:
