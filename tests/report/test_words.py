@@ -7,6 +7,7 @@ from fieldmark.report.words import (
     MISSING,
     decimal,
     duration,
+    epoch_words,
     figure,
     headline,
     images,
@@ -110,3 +111,13 @@ def test_a_headline_without_interval_or_figure():
         "",
     )
     assert headline("test", Figures(0, {"accuracy": None}))[0].endswith("has not been measured")
+
+
+def test_an_epoch_is_named_as_the_screen_counted_it():
+    history = [{"epoch": place + 1, "stage": stage} for place, stage in enumerate([1, 1, 1, 2, 2])]
+    assert [epoch_words(history, epoch) for epoch in (2, 4)] == [
+        "stage 1, epoch 2",
+        "stage 2, epoch 1",
+    ]
+    assert epoch_words(history[:3], 3) == "epoch 3"
+    assert epoch_words([{"epoch": 1}], 1) == "epoch 1"

@@ -1,5 +1,7 @@
 """Training in stages: what each trains, at which rate, in which order."""
 
+import re
+
 import polars as pl
 import pytest
 import torch
@@ -202,3 +204,4 @@ def test_epochs_are_counted_within_their_stage(photos, weights, tmp_path):
     lines = run.log.read_text()
     assert "stage 2, epoch 1 of 2  " in lines
     assert "stage 2, epoch 2 of 2  " in lines
+    assert re.search(r"; the weights of stage [12], epoch [12] are kept", lines)

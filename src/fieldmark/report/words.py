@@ -168,6 +168,15 @@ def headline(split: str | None, figures: Figures) -> tuple[str, str]:
     return sentence, f"(95 % interval {bounds})" if bounds else ""
 
 
+def epoch_words(history: Sequence[Mapping[str, float]], epoch: int) -> str:
+    """An epoch of all stages as it was told on the screen: "epoch 3", or "stage 2, epoch 1"."""
+    stages = [int(row.get("stage", 1)) for row in history]
+    stage = stages[epoch - 1]
+    if stage == stages[-1] == 1:
+        return f"epoch {epoch}"
+    return f"stage {stage}, epoch {epoch - stages.index(stage)}"
+
+
 def head_alone(stages: Any, history: Sequence[Mapping[str, float]], best: int | None) -> str:
     """What to say where later stages trained more than the head, and the head alone was kept.
 

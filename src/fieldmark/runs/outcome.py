@@ -22,7 +22,7 @@ from fieldmark.models.stages import chosen
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.figure_lines import figure_lines, flip_line
 from fieldmark.report.timing import time_line, timing_of
-from fieldmark.report.words import head_alone
+from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.training import Reached
@@ -136,13 +136,13 @@ def trained_parameters(prepared: Prepared, state: State) -> int:
 def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) -> None:
     """The figures that matter, and where everything lies."""
     about, settings = found.about, prepared.settings.model_dump()
-    seconds = about.seconds or 0.0
+    history, seconds = run.read_history(), about.seconds or 0.0
+    best = about.best_epoch or len(history)
     taken = duration(seconds) if seconds >= 1 else f"{seconds:.1f} s"
     console.say()
-    console.say(
-        f"{about.ending}; training took {taken}; the weights of epoch {about.best_epoch} are kept"
-    )
-    if alone := head_alone(settings["train"]["stages"], run.read_history(), about.best_epoch):
+    kept = epoch_words(history, best)
+    console.say(f"{about.ending}; training took {taken}; the weights of {kept} are kept")
+    if alone := head_alone(settings["train"]["stages"], history, best):
         console.say(alone)
     if "val" not in found.sides and about.whole:
         console.say("no validation: these are the last weights")
