@@ -207,3 +207,11 @@ def test_a_table_takes_the_place_of_a_file_only_when_asked_to(tmp_path):
         with pytest.raises(SettingsError) as caught:
             check_table(tmp_path / name, endings, overwrite=overwrite)
         assert str(caught.value) == f"--out {tmp_path / name}: {what}"
+
+
+def test_a_list_of_numbers_is_one_line_and_words_stay_as_they_are(tmp_path):
+    value = {"table": [[1, 2.5], [3, None]], "none": [], "words": ["[\n 1\n]", "[ 1 ]"], "no": {}}
+    write_json(tmp_path / "a.json", value)
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == value
+    assert text.startswith('{\n  "table": [\n    [1, 2.5],\n    [3, null]\n  ],\n  "none": [],\n')

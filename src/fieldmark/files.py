@@ -52,8 +52,13 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """JSON that any reader takes: indented, UTF-8, no NaN (ValueError where there is one)."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """JSON that any reader takes: indented, UTF-8, no NaN (ValueError where there is one).
+
+    A list of numbers is one line: a confusion table of 1,000 classes has a million of them.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    text = re.sub(r"\[\n([^][{}\"]+)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    write_text(path, text + "\n")
 
 
 def check_table(path: Path, endings: Iterable[str], *, overwrite: bool) -> None:
