@@ -66,9 +66,16 @@ class Evidence:
 
         Raises ValueError for a truth outside 0..C-1.
         """
-        _refuse_unknown(targets, logits.shape[1])
+        classes = logits.shape[1]
+        is_class = (targets >= 0) & (targets < classes)
+        if not is_class.all():
+            row = int(is_class.argmin())
+            raise ValueError(
+                f"row {row}: truth {targets[row]} is outside 0..{classes - 1}; "
+                "leave out the rows whose class is not known"
+            )
         known = {} if scores is None else {"scores": scores}
-        return cls(targets, logits.shape[1], logits, temperature, known=known)
+        return cls(targets, classes, logits, temperature, known=known)
 
     @classmethod
     def on(cls, predictions: Predictions, temperature: float = 1.0) -> Self:
@@ -135,10 +142,6 @@ class Evidence:
     def is_of(self, index: int) -> np.ndarray:
         """Whether each image is of the class. -> (N,) bool"""
         return np.asarray(self.targets == index)
-
-    def is_taken_for(self, index: int) -> np.ndarray:
-        """Whether each image is taken for the class. -> (N,) bool"""
-        return np.asarray(self.guesses == index)
 
     @cached_property
     def right(self) -> np.ndarray:
@@ -228,14 +231,3 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """part / whole; nan where there is no whole."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(whole > 0, part / whole, np.nan)
-
-
-def _refuse_unknown(targets: np.ndarray, classes: int) -> None:
-    """Raise ValueError for a truth outside 0..C-1."""
-    known = (targets >= 0) & (targets < classes)
-    if not known.all():
-        row = int(known.argmin())
-        raise ValueError(
-            f"row {row}: truth {targets[row]} is outside 0..{classes - 1}; "
-            "leave out the rows whose class is not known"
-        )

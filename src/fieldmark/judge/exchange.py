@@ -34,12 +34,10 @@ class TwoModels:
     @cached_property
     def gains(self) -> dict[str, np.ndarray]:
         """By how much the second is ahead at each image, for means over images. -> (N,) each"""
-        means = {
-            name: row.of.value for name, row in METRICS.items() if isinstance(row.of, OfImages)
-        }
         return {
-            name: value(self.second).astype(np.float64) - value(self.first)
-            for name, value in means.items()
+            name: row.of.value(self.second).astype(np.float64) - row.of.value(self.first)
+            for name, row in METRICS.items()
+            if isinstance(row.of, OfImages)
         }
 
 

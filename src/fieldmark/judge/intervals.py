@@ -176,7 +176,7 @@ def _of_class_shares(
     """The intervals of each class's precision, recall and f1. -> (C, 2) each"""
     trials = np.zeros((3, evidence.classes))
     for index in range(trials.shape[1]):
-        is_mine, is_taken = evidence.is_of(index), evidence.is_taken_for(index)
+        is_mine, is_taken = evidence.is_of(index), evidence.guesses == index
         for row, chosen in enumerate((is_taken, is_mine, is_mine | is_taken)):
             images = np.flatnonzero(chosen)
             hits = (is_mine & is_taken)[images]

@@ -116,30 +116,25 @@ def by_warnings(by: By, accuracy: float | None) -> list[str]:
     The worst comes first, and after MOST_WARNINGS of a column the rest are counted. Of many
     values one in forty would stand here by chance.
     """
-    return [each for column in by for each in _low(column, by[column], accuracy or 0.0)]
+    said, end = [], f"below the {whole_percent(accuracy or 0.0)} overall"
+    for column, by_value in by.items():
+        below = [(name, found) for name, found in by_value.items() if is_below(found, accuracy)]
+        below.sort(key=lambda each: each[1]["accuracy"] or 0.0)
+        for name, found in below[:MOST_WARNINGS]:
+            low, high = found.interval("accuracy") or (0.0, 0.0)
+            said.append(
+                f"{column} {name}: {whole_percent(found['accuracy'] or 0.0)} ({100 * low:.0f} to "
+                f"{whole_percent(high)}) of {counted(found.n, 'image')}, {end}"
+            )
+        if len(below) > MOST_WARNINGS:
+            said.append(f"{column}: {counted(len(below) - MOST_WARNINGS, 'value')} more, {end}")
+    return said
 
 
 def is_below(found: Figures, accuracy: float | None) -> bool:
     """Whether the whole interval of the accuracy lies below that of all images."""
     bounds = found.interval("accuracy")
     return bounds is not None and accuracy is not None and bounds[1] < accuracy
-
-
-def _low(column: str, by_value: dict[str, Figures], overall: float) -> list[str]:
-    below = [name for name, found in by_value.items() if is_below(found, overall)]
-    below.sort(key=lambda name: by_value[name]["accuracy"] or 0.0)
-    end = f"below the {whole_percent(overall)} overall"
-    said = []
-    for name in below[:MOST_WARNINGS]:
-        found = by_value[name]
-        low, high = found.interval("accuracy") or (0.0, 0.0)
-        said.append(
-            f"{column} {name}: {whole_percent(found['accuracy'] or 0.0)} ({100 * low:.0f} to "
-            f"{whole_percent(high)}) of {counted(found.n, 'image')}, {end}"
-        )
-    if len(below) > MOST_WARNINGS:
-        said.append(f"{column}: {counted(len(below) - MOST_WARNINGS, 'value')} more, {end}")
-    return said
 
 
 FINE = 0.0005  # a share that would be written as 0.0 points
@@ -156,9 +151,11 @@ def sentence(
     """
     first, second = names
     if math.isnan(difference.value):
+        figures = zip(names, (difference.first, difference.second), strict=True)
+        lacks = [name for name, figure in figures if math.isnan(figure)]
         return (
             f"{second} and {first}: no {metric_words(difference.metric)} to compare, "
-            f"{_lacking(difference, names)} has none; choose another --metric"
+            f"{lacks[0] if len(lacks) == 1 else 'each'} has none; choose another --metric"
         )
     if difference.is_clear:
         return f"{second} is {direction(difference)} than {first}: {amount(difference)}"
@@ -222,13 +219,3 @@ def about(number: float) -> str:
     """A number as a person says it: 3140 -> "3,000", 1234 -> "1,200", 47 -> "50"."""
     digits = 2 if f"{number:e}".startswith("1") else 1
     return count(float(f"{number:.{digits - 1}e}"))
-
-
-def _lacking(difference: Difference, names: tuple[str, str]) -> str:
-    """Which of the two has no such figure."""
-    lacks = [
-        name
-        for name, value in zip(names, (difference.first, difference.second), strict=True)
-        if math.isnan(value)
-    ]
-    return lacks[0] if len(lacks) == 1 else "each"

@@ -82,11 +82,7 @@ def _image_count(page: InspectPage) -> int:
 
 
 def _rows(n: int) -> str:
-    return f"{count(n)} row{_s(n)}"
-
-
-def _s(n: int) -> str:
-    return "s" if n != 1 else ""
+    return f"{count(n)} row{'s' if n != 1 else ''}"
 
 
 def _balance(page: InspectPage) -> dict[str, Any]:
@@ -133,12 +129,9 @@ def _facts(page: InspectPage) -> dict[str, str]:
         "On disk": _weight(page.megabytes) if page.megabytes else "",
     }
     if len(page.sizes) > 1:
-        facts = {name: _size_words(*size) for name, size in landmarks(page.sizes)} | facts
+        sizes = landmarks(page.sizes)
+        facts = {name: f"{w} {TIMES} {h} ({images(n)})" for name, (w, h, n) in sizes} | facts
     return {name: text for name, text in facts.items() if text}
-
-
-def _size_words(width: int, height: int, n: int) -> str:
-    return f"{width} {TIMES} {height} ({images(n)})"
 
 
 def _weight(megabytes: float) -> str:

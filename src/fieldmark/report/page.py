@@ -165,9 +165,8 @@ def _parameter_fact(about: About) -> str:
     total, trained = about.parameters, about.trained
     if total is None:
         return ""
-    if trained == total or trained is None:
-        return f"{words.size(total)}" + (", all trained" if trained == total else "")
-    return f"{words.size(total)}, {words.size(trained)} of them trained"
+    part = f"{words.size(trained)} of them trained" if trained is not None else ""
+    return _joined(words.size(total), "all trained" if trained == total else part)
 
 
 def _spent(timing: Timing | None) -> list[dict[str, Any]]:

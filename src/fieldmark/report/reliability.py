@@ -171,16 +171,12 @@ def _half(answers: Answers) -> Answer:
 
 
 def _percent_axes(axes: Any, label: str) -> None:
-    axes.xaxis.set_major_locator(_every_fifth())
+    from matplotlib.ticker import MultipleLocator
+
+    axes.xaxis.set_major_locator(MultipleLocator(0.2))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
     axes.set_xlabel(label, color=INK, fontsize=12)
-
-
-def _every_fifth() -> Any:
-    from matplotlib.ticker import MultipleLocator
-
-    return MultipleLocator(0.2)
 
 
 def _bin_words(each: Bin) -> str:

@@ -12,23 +12,23 @@ from fieldmark.report.words import whole_percent
 SHORT = 20.0  # seconds of a run from which there is little to gain
 ALSO = 0.15  # share from which a part that is not the largest gets a sentence too
 
-# in the order of a run: what a part is called, and the names in the clock that it holds
-PARTS = (
-    ("decoding photos", ("decoding",)),
-    ("embedding", ("embedding",)),
-    ("training heads", ("heads",)),
-    ("reading images", ("reading",)),
-    ("augmenting", ("augmenting",)),
-    ("waiting for images", ("waiting",)),
-    ("forward", ("forward",)),
-    ("backward and step", ("backward",)),
-    ("forward, backward and step", ("steps",)),
-    ("validation", ("validation",)),
-    ("predicting", ("predicting",)),
-    ("figures", ("figures",)),
-    ("writing", ("writing",)),
-    ("trackers", ("trackers",)),
-)
+# in the order of a run: the names in the clock, and what these parts are called
+PARTS = {
+    "decoding": "decoding photos",
+    "embedding": "embedding",
+    "heads": "training heads",
+    "reading": "reading images",
+    "augmenting": "augmenting",
+    "waiting": "waiting for images",
+    "forward": "forward",
+    "backward": "backward and step",
+    "steps": "forward, backward and step",
+    "validation": "validation",
+    "predicting": "predicting",
+    "figures": "figures",
+    "writing": "writing",
+    "trackers": "trackers",
+}
 ELSE = "everything else"
 
 LOADING = ("reading images", "augmenting", "waiting for images")
@@ -140,8 +140,7 @@ def parts_of(times: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
         for name in ("reading", "augmenting"):
             seconds[name] = counted * seconds.get(name, 0.0)
         seconds["waiting"] = max(0.0, waited - inline)
-    found = [(words, sum(seconds.get(name, 0.0) for name in names)) for words, names in PARTS]
-    found = [(words, each) for words, each in found if each > 0]
+    found = [(words, seconds[name]) for name, words in PARTS.items() if seconds.get(name, 0.0) > 0]
     rest = seconds.get(WHOLE, 0.0) - sum(each for _, each in found)
     return (*found, (ELSE, max(0.0, rest)))
 

@@ -9,12 +9,7 @@ import polars as pl
 import torch
 
 from fieldmark import streams
-from fieldmark.data.augment import (
-    AUGMENTS,
-    Augment,
-    is_pipeline_file,
-    read_pipeline,
-)
+from fieldmark.data.augment import AUGMENTS, Augment, is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.images import centre_crop
 from fieldmark.data.listing import Listing
@@ -79,11 +74,5 @@ def _shots(pixels: np.ndarray, row: int, change: Augment, seen: InputSpec) -> It
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
     for draw in range(DRAWS):
         changed = change(image, streams.draw(Stream.SHOWN, 0, row, draw))
-        yield _shot(f"draw {draw + 1}", changed)
-
-
-def _shot(words: str, picture: torch.Tensor) -> Shot:
-    """Values beside 0 to 255, which noise has, are shown as the nearest of them."""
-    whole = picture.float().round().clamp(0, 255).to(torch.uint8)
-    pixels = whole.permute(1, 2, 0).contiguous().numpy()
-    return *encoded(pixels), words
+        whole = changed.float().round().clamp(0, 255).to(torch.uint8)  # noise may go beyond
+        yield *encoded(whole.permute(1, 2, 0).contiguous().numpy()), f"draw {draw + 1}"

@@ -195,7 +195,8 @@ def columns(metric: str) -> tuple[str, ...]:
 def as_lines(found: Comparison) -> list[str]:
     """The comparison as lines for a terminal."""
     shown = columns(found.metric)
-    head = ["run", "model", "images", *(_head(name, found.metric) for name in shown)]
+    ends = {found.metric: " (95 % interval)"}
+    head = ["run", "model", "images", *(metric_words(k) + ends.get(k, "") for k in shown)]
     rows = [head] + [_row(each, shown, found.metric) for each in found.runs]
     widths = [max(len(row[k]) for row in rows) for k in range(len(head))]
     table = [
@@ -206,11 +207,6 @@ def as_lines(found: Comparison) -> list[str]:
         for row in rows
     ]
     return [*table, "", *found.sentences(), *(f"note: {note}" for note in found.notes())]
-
-
-def _head(name: str, metric: str) -> str:
-    """A figure's column; that of the metric that was asked for has intervals."""
-    return f"{metric_words(name)} (95 % interval)" if name == metric else metric_words(name)
 
 
 def _row(each: ComparedRun, shown: Sequence[str], metric: str) -> list[str]:

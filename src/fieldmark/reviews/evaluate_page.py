@@ -1,6 +1,5 @@
 """The page of `fieldmark evaluate`: how a run does on some images, one file without network."""
 
-from functools import partial
 from pathlib import Path
 
 from fieldmark.errors import writing
@@ -58,13 +57,9 @@ def render(found: Evaluated, pictures: Galleries, tested: Curve = ()) -> str:
         "about": about_words(texts, **({} if found.is_new else OF_TRAINING)),
         # the sections of the run report, in the words of this page
         "split_words": names,
-        "images": partial(_images, names),
+        "images": lambda n, split="": words.images(n, names.get(split) or split),
     }
     return render_page("evaluate.html", values, sheets=("calibration.css", "evaluate.css"))
-
-
-def _images(names: dict[str, str], n: int, split: str = "") -> str:
-    return words.images(n, names.get(split, split))
 
 
 def _facts(found: Evaluated, figures: Figures, texts: dict[str, str]) -> dict[str, str]:
