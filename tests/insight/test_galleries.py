@@ -6,14 +6,7 @@ import pytest
 from PIL import Image
 
 from fieldmark.insight import galleries as insight
-from fieldmark.insight.galleries import (
-    Shown,
-    confused_pairs,
-    encoded,
-    galleries,
-    least_sure_hits,
-    surest_mistakes,
-)
+from fieldmark.insight.galleries import Shown, chosen, encoded, galleries
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.records import Predictions, Samples
 
@@ -27,6 +20,18 @@ def predictions(rows: list[tuple[str, list[float]]]) -> Predictions:
     )
     logits = np.array([row for _, row in rows], dtype=np.float32)
     return Predictions.of(samples, np.arange(len(rows)), logits, classes=CLASSES)
+
+
+def surest_mistakes(table, **how):
+    return chosen(table, **how)[0]
+
+
+def least_sure_hits(table, **how):
+    return chosen(table, **how)[1]
+
+
+def confused_pairs(table, **how):
+    return chosen(table, **how)[2]
 
 
 def test_the_surest_mistake_comes_first_and_right_guesses_do_not_come():
@@ -101,7 +106,7 @@ def test_a_class_that_is_never_recognised_has_nothing_typical():
 def test_the_pair_that_is_confused_most_often_comes_first():
     table = predictions([("cat", [0, 1]), ("dog", [1, 0]), ("dog", [2, 0])])
     assert [found.pair.truth for found in confused_pairs(table)] == ["dog", "cat"]
-    assert [found.pair.truth for found in confused_pairs(table, most=1)] == ["dog"]
+    assert [found.pair.truth for found in confused_pairs(table, pairs=1)] == ["dog"]
     assert confused_pairs(predictions([("cat", [1, 0])])) == []
 
 

@@ -70,80 +70,52 @@ class Galleries:
     notes: tuple[str, ...] = ()
 
 
-def surest_mistakes(
-    predictions: Predictions, *, most: int = 12, temperature: float = 1.0
-) -> list[Shown]:
-    """The wrongly classified rows with the highest score of the guess, at most `most` of them.
+def chosen(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    most: int = 12,
+    pairs: int = 5,
+    each: int = 3,
+) -> tuple[list[Shown], list[Shown], list[Confused]]:
+    """Which rows are worth a look: mistakes, hits, and the classes that are confused most often.
 
-    Equal scores stay in the order of the table. The guess is the first of the highest logits.
-    Rows without a known truth, or with a logit that is nan or infinite, are left out: nothing
-    can be said of them.
+    At most `most` of the wrongly classified, those with the highest score of the guess first, and
+    of the rightly classified, those with the lowest; `pairs` of classes with at most `each` images
+    of either side, the surest guesses first. A class that is never recognised has nothing typical.
+    Equal scores stay in the order of the table. The guess is the first of the highest logits. Rows
+    without a known truth, or with a logit that is nan or infinite, are left out, also from the
+    counts: nothing can be said of them.
     """
-    table, evidence = _answered(predictions, temperature)
-    return _shown(table, evidence, ~evidence.right, most)
-
-
-def least_sure_hits(
-    predictions: Predictions, *, most: int = 12, temperature: float = 1.0
-) -> list[Shown]:
-    """The rightly classified rows with the lowest score of the guess: right, and nearly not.
-
-    Ties and rows that are left out: as in `surest_mistakes`.
-    """
-    table, evidence = _answered(predictions, temperature)
-    return _shown(table, evidence, evidence.right, most, surest=False)
-
-
-def confused_pairs(
-    predictions: Predictions, *, most: int = 5, each: int = 3, temperature: float = 1.0
-) -> list[Confused]:
-    """The classes that are confused most often, with at most `each` images of either side.
-
-    Both sides have the surest guesses first. A class that is never recognised has nothing
-    typical. Rows are left out as in `surest_mistakes`, also from the counts.
-    """
-    table, evidence = _answered(predictions, temperature)
-    classes, gallery = predictions.classes, []
-    for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, most):
-        truth, guess = classes.index(pair.truth), classes.index(pair.guess)
-        of_guess = evidence.guesses == guess
-        taken, typical = (
-            tuple(_shown(table, evidence, of_guess & evidence.is_of(index), each))
-            for index in (truth, guess)
-        )
-        gallery.append(Confused(pair, taken, typical))
-    return gallery
-
-
-def _answered(predictions: Predictions, temperature: float) -> tuple[Predictions, Evidence]:
-    """The rows that something can be said of: a known truth, and logits that are all finite."""
     sayable = predictions.known & np.isfinite(predictions.logits).all(axis=1)
     table = replace(predictions, frame=predictions.frame.filter(sayable))
-    return table, Evidence.on(table, temperature)
+    evidence, classes = Evidence.on(table, temperature), table.classes
 
+    def first(rows: np.ndarray, most: int, *, surest: bool = True) -> list[Shown]:
+        places, sign = np.flatnonzero(rows), -1 if surest else 1
+        order = np.argsort(sign * evidence.confidence[places], kind="stable")[:most]
+        return [_shown(table, evidence, place) for place in places[order].tolist()]
 
-def _shown(
-    table: Predictions, evidence: Evidence, chosen: np.ndarray, most: int, *, surest: bool = True
-) -> list[Shown]:
-    """The first `most` of the chosen rows (K,) bool, by the score of the guess.
-
-    Equal scores stay in the order of the table.
-    """
-    places, sign = np.flatnonzero(chosen), -1 if surest else 1
-    order = np.argsort(sign * evidence.confidence[places], kind="stable")[:most]
-    frame, classes = table.frame, table.classes
-    return [
-        Shown(
-            path=frame["path"][place],
-            row=frame["row"][place],
-            truth=classes[truth],
-            guess=classes[guess],
-            score=float(evidence.scores[place, guess]),
-            truth_score=float(evidence.scores[place, truth]),
+    confused = []
+    for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, pairs):
+        taken, typical = (
+            first((evidence.guesses == classes.index(pair.guess)) & evidence.is_of(truth), each)
+            for truth in (classes.index(pair.truth), classes.index(pair.guess))
         )
-        for place in places[order].tolist()
-        for truth, guess in [(evidence.targets[place], evidence.guesses[place])]
-    ]
+        confused.append(Confused(pair, tuple(taken), tuple(typical)))
+    return first(~evidence.right, most), first(evidence.right, most, surest=False), confused
+
+
+def _shown(table: Predictions, evidence: Evidence, place: int) -> Shown:
+    truth, guess = evidence.targets[place], evidence.guesses[place]
+    return Shown(
+        path=table.frame["path"][place],
+        row=table.frame["row"][place],
+        truth=table.classes[truth],
+        guess=table.classes[guess],
+        score=float(evidence.scores[place, guess]),
+        truth_score=float(evidence.scores[place, truth]),
+    )
 
 
 def galleries(predictions: Predictions, samples: Samples, *, temperature: float = 1.0) -> Galleries:
@@ -152,13 +124,14 @@ def galleries(predictions: Predictions, samples: Samples, *, temperature: float 
     The scores are those at `temperature`. An image that cannot be read is left out and noted.
     """
     album = _Album(samples)
+    mistakes, hits, confused = chosen(predictions, temperature=temperature)
     pairs = [
         replace(each, taken=album.pictures(each.taken), typical=album.pictures(each.typical))
-        for each in confused_pairs(predictions, temperature=temperature)
+        for each in confused
     ]
     return Galleries(
-        mistakes=album.pictures(surest_mistakes(predictions, temperature=temperature)),
-        hits=album.pictures(least_sure_hits(predictions, temperature=temperature)),
+        mistakes=album.pictures(mistakes),
+        hits=album.pictures(hits),
         pairs=tuple(pair for pair in pairs if pair.taken),
         notes=album.notes(),
     )

@@ -10,7 +10,7 @@ from fieldmark.machine import machine, versions
 from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_chart
 from fieldmark.report.curves import Curve, monitored
 from fieldmark.report.skeleton import about_words, render_page
-from fieldmark.report.words import SPLIT_WORDS, count
+from fieldmark.report.words import count, images
 from fieldmark.reviews.compare import PACKAGES, Comparison, columns
 from fieldmark.reviews.compared_run import ComparedRun
 
@@ -81,9 +81,8 @@ def _doing(runs: Sequence[ComparedRun]) -> str:
     shown = {(run.split, run.figures.n) for run in runs}
     if len(shown) > 1:
         return f"{len(runs)} runs, not all on the same images."
-    split, images = shown.pop()
-    what = f"{count(images)} {SPLIT_WORDS[split]} image{'s' if images != 1 else ''}"
-    return f"{len(runs)} runs, each on {what}."
+    ((split, n),) = shown
+    return f"{len(runs)} runs, each on {images(n, split)}."
 
 
 def _figures(found: Comparison) -> list[Curve]:
