@@ -128,7 +128,7 @@ def test_every_folder_has_a_layer():
         "fieldmark.reviews.stored",
         "fieldmark.reviews.compare",
         "fieldmark.reviews.compare_page",
-        "fieldmark.reviews.evaluate_page",
+        "fieldmark.reviews.evaluated",
         "fieldmark.report.page",
         "fieldmark.reviews.inspect",
     ],

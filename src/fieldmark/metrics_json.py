@@ -174,18 +174,13 @@ class Metrics:
         return {
             "task": self.task,
             "classes": list(self.classes),
-            **{side: flat(each) for side, each in self.sides.items()},
+            **_flats(self.sides),
             **_known(
                 {
-                    "calibration": fitted and _lifted(asdict(fitted), asdict(fitted)["sides"]),
+                    "calibration": fitted and _lifted(asdict(fitted)),
                     "unknown_classes": self.unknown_classes,
-                    "by": self.by
-                    and {
-                        column: {value: flat(each) for value, each in its.items()}
-                        for column, its in self.by.items()
-                    },
-                    "test_flip": flip
-                    and _lifted(vars(flip), {s: flat(each) for s, each in flip.sides.items()}),
+                    "by": self.by and {column: _flats(its) for column, its in self.by.items()},
+                    "test_flip": flip and _lifted({**vars(flip), "sides": _flats(flip.sides)}),
                 }
             ),
             "about": self.about.to_json(),
@@ -255,9 +250,14 @@ def _known(parts: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in parts.items() if value is not None}
 
 
-def _lifted(values: Mapping[str, Any], sides: Mapping[str, Any]) -> dict[str, Any]:
+def _flats(figures: Mapping[str, Figures]) -> dict[str, Any]:
+    return {name: flat(each) for name, each in figures.items()}
+
+
+def _lifted(values: dict[str, Any]) -> dict[str, Any]:
     """What stands by split is beside the rest in the file."""
-    return {name: value for name, value in values.items() if name != "sides"} | {**sides}
+    rest = {name: value for name, value in values.items() if name != "sides"}
+    return {**rest, **values["sides"]}
 
 
 def _nested(found: Mapping[str, Any]) -> dict[str, Any]:

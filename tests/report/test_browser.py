@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from report.conftest import calibrated, figures_of, picture_of, run_page_of
 from report.test_inspect_page import note, page_of, sheet, shot
-from reviews import test_compare_page, test_evaluate_page
+from reviews import test_compare_page, test_evaluated
 
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.health import Finding
@@ -57,7 +57,7 @@ def inspection() -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "run": run_report,
     "inspect": inspection,
-    "evaluate": test_evaluate_page.html_of,
+    "evaluate": test_evaluated.html_of,
     "compare": test_compare_page.html_of,
 }
 

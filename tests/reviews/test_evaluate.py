@@ -123,7 +123,7 @@ def test_images_of_no_known_class_have_no_figures(run):
 def test_pages_tell_when_to_answer_as_predict_does(run, others, tmp_path, monkeypatch):
     pages = []
     monkeypatch.setattr(
-        "fieldmark.reviews.evaluate_page.render", lambda *page: pages.append(page) or ""
+        "fieldmark.reviews.evaluated.render", lambda *page: pages.append(page) or ""
     )
     evaluate_stored(str(run.path), Asked(page=tmp_path / "p.html"), QUIET)
     info = read_info(run.path / "model.json")

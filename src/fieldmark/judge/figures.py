@@ -39,9 +39,9 @@ def figures(
     known, evidence = predictions.known, Evidence.on(predictions, temperature)
     groups = predictions.groups[known] if predictions.groups is not None else None
     found = intervals(evidence, seed=seed, groups=groups) if with_intervals else None
-    support, classes = evidence.margins.support, predictions.classes
+    images, support, classes = len(evidence.targets), evidence.margins.support, predictions.classes
     return Figures(
-        n=len(evidence.targets),
+        n=images,
         unknown=int((~known).sum()),
         no_guess=int(evidence.counts[:, NO_GUESS].sum()),
         absent=tuple(name for name, n in zip(classes, support, strict=True) if not n),
@@ -50,16 +50,11 @@ def figures(
         per_class=_by_class(classes, per_class(evidence), found),
         confusion=evidence.counts[:, :NO_GUESS].tolist(),
         reliability=reliability(evidence),
-        answers=_answers(evidence),
+        answers=tuple(
+            Answer(score, answered / images, right / answered)
+            for score, answered, right in answer_curve(evidence)
+        ),
         groups=len(np.unique(groups)) if found and groups is not None else None,
-    )
-
-
-def _answers(evidence: Evidence) -> tuple[Answer, ...]:
-    images = len(evidence.targets)
-    return tuple(
-        Answer(score, answered / images, right / answered)
-        for score, answered, right in answer_curve(evidence)
     )
 
 

@@ -52,6 +52,7 @@ from fieldmark.judge.metrics import (
     OfAreas,
     OfCounts,
     OfImages,
+    OfScores,
     overall,
     per_class,
 )
@@ -97,7 +98,7 @@ def intervals(
     found = {}
     for name, figure in overall(evidence).items():
         of = METRICS[name].of
-        if np.isnan(figure):
+        if np.isnan(figure) or (isinstance(of, OfScores) and not of.is_gap):
             found[name] = NOTHING
         elif isinstance(of, OfCounts):
             found[name] = counts[name]
@@ -106,16 +107,13 @@ def intervals(
         elif isinstance(of, OfImages):
             found[name] = _of_images(of, evidence, units, figure)
         else:
-            drawing = {"draws": draws, "seed": seed}
-            found[name] = (
-                _of_calibration(evidence, units, figure, **drawing) if of.is_gap else NOTHING
-            )
+            found[name] = _of_calibration(evidence, units, figure, draws=draws, seed=seed)
     by_class |= _of_class_shares(evidence, units, classes)
     return Intervals(found, {name: by_class.get(name, nothing) for name in CLASS_METRICS})
 
 
 def _bounds(share: float, trials: float) -> Bounds:
-    low, high = wilson(np.asarray(share), np.asarray(trials))
+    low, high = wilson(share, trials)
     return float(low), float(high)
 
 
@@ -293,7 +291,7 @@ def _gaps(evidence: Evidence, units: Units) -> tuple[np.ndarray, np.ndarray]:
     return gaps, found * raised * raised[:, None] + np.diag(np.where(variances > 0, 0, least))
 
 
-def wilson(share: np.ndarray, trials: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def wilson(share: np.ndarray | float, trials: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
     """The 95 % score interval of a proportion, low and high. (...) twice -> two of (...)
 
     Without trials nothing is known: (0, 1). nan where the share or the trials are nan.

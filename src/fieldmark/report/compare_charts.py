@@ -61,11 +61,11 @@ def dots_chart(dots: Sequence[Dot], metric: str, name: str, *, against: str = ""
 
 def _whisker(axes: Any, dot: Dot, y: float, scale: float) -> None:
     colour, value = _colour(dot.place), dot.value * scale
-    if defined(dot.low) and defined(dot.high):
+    known = defined(dot.low) and defined(dot.high)
+    if known:
         axes.plot([dot.low * scale, dot.high * scale], [y, y], color=colour, linewidth=2.4)
     face = colour if dot.filled else "none"
     axes.plot([value], [y], "o", color=colour, markersize=8, mfc=face, mew=2, zorder=4)
-    known = defined(dot.low) and defined(dot.high)
     text = _plain(_short(dot.label, LABEL)) + ("" if known else " (no interval)")
     at = axes.get_yaxis_transform()
     axes.text(0, y + 0.26, text, transform=at, color=INK, fontsize=12, va="baseline")

@@ -133,22 +133,18 @@ def _confusion(classes: Sequence[str], figures: Figures) -> dict[str, Any] | Non
         return None
     matrix = np.array(figures.confusion, dtype=np.int64)
     as_table = len(classes) <= TABLE_MOST
+    in_words = (
+        f"Confusion matrix of {len(matrix)} classes; the list below names the pairs that are "
+        "confused most often"
+    )
     return {
         "cells": cells(matrix, classes) if as_table else None,
-        "picture": None if as_table else _matrix_picture(matrix),
+        "picture": None if as_table else Thumb(picture(matrix), in_words, small=True, ratio=1),
         "pairs": most_confused(matrix, classes, most=6 if as_table else 15),
         "upright": max(map(len, classes)) > 4 and len(classes) > 4,
         "roomy": len(classes) <= 4,
         "dense": len(classes) > 14,
     }
-
-
-def _matrix_picture(matrix: np.ndarray) -> Thumb:
-    words_of_it = (
-        f"Confusion matrix of {len(matrix)} classes; the list below names the pairs that are "
-        "confused most often"
-    )
-    return Thumb(picture(matrix), words_of_it, small=True, ratio=1)
 
 
 RIGHT, WRONG = (24, 128, 122), (214, 86, 36)  # teal, rust: both read on white and on near-black

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from fieldmark.judge.calibrate import threshold_for
 from fieldmark.judge.intervals import wilson
 from fieldmark.metrics_json import Answer, Bin, Calibration, Figures
@@ -106,8 +104,8 @@ def at_score(curve: AnswerCurve, score: float) -> dict[str, Any] | None:
     if not found:
         return None
     _, answered, right = found[-1]
-    low, high = wilson(np.asarray(right / answered), np.asarray(answered))
     share, accuracy = answered / curve[-1][1], right / answered
+    low, high = wilson(accuracy, answered)
     return {"share": share, "accuracy": accuracy, "interval": [float(low), float(high)]}
 
 
@@ -127,8 +125,7 @@ def reliability_chart(bins: Bins, *, bounds: bool = True) -> Curve:
             weight = (each.n / most) ** 0.5  # what few images say is drawn faintly
             gap = {"color": TRAIN, "linewidth": 1.5 + 3 * weight, "alpha": 0.35 + 0.65 * weight}
             if bounds:
-                ends = wilson(np.asarray(right), np.asarray(each.n))
-                axes.plot([said, said], ends, color=INK, alpha=0.3, linewidth=1)
+                axes.plot([said, said], wilson(right, each.n), color=INK, alpha=0.3, linewidth=1)
             axes.plot([said, said], [said, right], solid_capstyle="butt", **gap)
             size = DOT[0] + (DOT[1] - DOT[0]) * weight
             axes.plot([said], [right], "o", color=VAL, alpha=0.9, markersize=size, zorder=4)

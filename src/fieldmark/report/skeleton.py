@@ -7,7 +7,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from fieldmark.metrics_json import About
@@ -24,7 +23,7 @@ def render_page(template: str, values: dict[str, Any], *, sheets: tuple[str, ...
 
     `sheets` are names of further style sheets among the templates, such as "calibration.css".
     """
-    text = environment().get_template(template).render(**values, **style_and_script(*sheets))
+    text: str = environment().get_template(template).render(**values, **style_and_script(*sheets))
     return text.encode("utf-8", "replace").decode()  # file names may hold bytes of no encoding
 
 
@@ -62,8 +61,10 @@ WORDS = {
 
 
 @cache
-def environment() -> Environment:
-    """The templates with the words they use; all pages share it."""
+def environment() -> Any:
+    """The templates, jinja2's, with the words they use; all pages share it."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only where one is drawn
+
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,

@@ -23,7 +23,6 @@ from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
-from fieldmark.reviews.evaluate_page import write_page
 from fieldmark.reviews.evaluated import (
     Asked,
     Evaluated,
@@ -31,6 +30,7 @@ from fieldmark.reviews.evaluated import (
     tell,
     training_sentence,
     unknown_classes,
+    write_page,
 )
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.texts import read_file

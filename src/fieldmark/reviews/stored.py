@@ -9,7 +9,7 @@ from fieldmark.judge.figures import by_split, figures_of
 from fieldmark.metrics_json import Metrics
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
-from fieldmark.reviews.evaluated import Asked, Evaluated, shown_side, tell
+from fieldmark.reviews.evaluated import Asked, Evaluated, shown_side, tell, write_page
 from fieldmark.rundir import INFO
 
 
@@ -52,8 +52,6 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
     )
     tell(found, console)
     if asked.page is not None:
-        from fieldmark.reviews.evaluate_page import write_page  # pictures and charts
-
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return found.metrics

@@ -10,8 +10,7 @@ from fieldmark.insight.galleries import Galleries
 from fieldmark.metrics_json import About, Figures, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.figure_lines import is_below
-from fieldmark.reviews.evaluate_page import render
-from fieldmark.reviews.evaluated import Evaluated, Unknown
+from fieldmark.reviews.evaluated import Evaluated, Unknown, render
 
 CLASSES = ("1", "2", "3")
 PICTURES = Galleries((picture_of(),), (picture_of("1", "1"),))
