@@ -10,6 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from smallruns import draw_photos
+
+from fieldmark.models.catalog import MODELS
 
 WHOLE = "import sys; sys.argv[0] = 'fieldmark'; from fieldmark.__main__ import main; main()"
 BEGIN = """
@@ -198,6 +203,69 @@ def test_the_command_can_be_stopped_while_it_imports(tmp_path):
         assert (code, said) == (130, ["fieldmark: stopped"])
         assert took < 2
     assert list(tmp_path.iterdir()) == []
+
+
+AT_IMPORT = """
+import os, signal, sys
+module, sys.argv = sys.argv[1], ["fieldmark", "train", "digits", "--epochs", "1"]
+class Finder:
+    def find_spec(self, name, *_):
+        if name == module:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from fieldmark.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["fieldmark.cli.main", "typer", "numpy", "numpy.matrixlib"])
+def test_a_signal_inside_an_import_is_one_sentence(module, tmp_path):
+    """Libraries try an import and go on without it: the signal was lost, or numpy had no matrix."""
+    command = [sys.executable, "-c", AT_IMPORT, module]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "fieldmark: stopped\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+SLOWLY = """
+import importlib, sys, time
+import fieldmark.stopping
+fieldmark.stopping.CLEAN = 0.5
+module, name = sys.argv[1].split(":")
+holder = importlib.import_module(module)
+real = getattr(holder, name)
+def slow(*args):
+    print("now", flush=True)
+    time.sleep(4)
+    return real(*args)
+setattr(holder, name, slow)
+sys.argv = ["fieldmark", *sys.argv[2:]]
+from fieldmark.__main__ import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    "point", ["fieldmark.data.stored:read_pixels", "fieldmark.fit.features:_pass"]
+)
+def test_decoding_and_embedding_end_while_an_image_takes_long(point, tmp_path, monkeypatch):
+    monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    save_file(MODELS.build("small_cnn", {}, 7).state_dict(), tmp_path / "other.safetensors")
+    words = ["train", str(draw_photos(tmp_path / "photos")), "run.workers=0"]
+    words += ["--model", "small_cnn", "--weights", str(tmp_path / "other.safetensors")]
+    command = [sys.executable, "-c", SLOWLY, point, *words]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, **pipes) as other:
+        while other.stdout.readline() != "now\n":
+            assert other.poll() is None
+        other.send_signal(signal.SIGTERM)
+        begun = time.monotonic()
+        _, said = other.communicate(timeout=60)
+    assert time.monotonic() - begun < 3
+    assert (other.returncode, said.splitlines()[-1]) == (130, "fieldmark: stopped at the start")
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 ASKED = "fieldmark: stopping after this step; once more to stop at once"

@@ -456,6 +456,18 @@ def test_files_named_as_words_are_change_nothing(tmp_path, kind, capsys):
     assert "weights: none" in said
 
 
+def test_a_file_named_default_is_not_taken_for_the_published_weights(tmp_path, capsys, monkeypatch):
+    def refuse(*_):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
+    (tmp_path / "default").touch()
+    words = ["train", "digits", "--model", "squeezenet1_1", "--image-size", "64"]
+    assert fieldmark([*words, "--weights", "default"]) == 2
+    assert "could not be fetched (no route to host)" in capsys.readouterr().err
+
+
 def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
-from scenes import part
+from scenes import SAVED_AGAIN, part, photo
 from scenes import seen_by_a_fixed_camera as scene_of_camera
 from smallruns import QUIET, draw_photos, train
 
@@ -80,6 +80,22 @@ def test_photos_saved_again_are_taken_out_of_training_unless_only_equal_ones_cou
     assert notes["show"] == notes["equal"] == []
     (told,) = [each for each in taken_in.findings if each.severity == "error"]
     assert told.files == ("train/red/copy.jpg", "val/red/08.png")
+
+
+def test_what_counts_as_a_copy_is_one_setting_for_drawn_splits_too(tmp_path):
+    again = SAVED_AGAIN["larger"]
+    for number in range(30):
+        label, image = "ab"[number % 2], photo(number)
+        (tmp_path / label).mkdir(exist_ok=True)
+        image.save(tmp_path / label / f"{number}.png")
+        again(image).save(tmp_path / label / f"{number}.jpg")
+    parted = {}
+    for what in ("near", "equal"):
+        frame = take_in(DataSettings(source=str(tmp_path), copies=what), QUIET).samples.frame
+        photos = frame.group_by(pl.col("path").str.head(-4)).agg(pl.col("split").n_unique())
+        parted[what] = (photos["split"] > 1).sum()
+    assert parted["near"] == 0
+    assert parted["equal"] > 0
 
 
 @pytest.mark.parametrize("classes", [1, 2])

@@ -165,6 +165,29 @@ def test_the_best_head_is_kept_where_the_rest_does_not_help(photos, weights, tmp
     assert changed <= HEAD
 
 
+def test_that_the_head_alone_was_kept_is_said_on_the_screen_and_in_the_report(
+    photos, weights, tmp_path
+):
+    words = (*weights, "train.stages=[{train: head, epochs: 3, lr: 0.01}, {train: all}]")
+    run = train(photos, tmp_path, "run", *words, "optimizer.lr=0.5", epochs="1")
+    sentence = (
+        "he head alone was kept: the weights of stage 1, on a body as it was; training more of the "
+        "network did no better on validation"
+    )
+    assert f"the{sentence.removeprefix('he')}" in run.log.read_text()
+    assert f"T{sentence}." in run.report.read_text()
+
+
+def test_few_validation_images_end_no_stage_while_their_loss_falls(photos, weights, tmp_path):
+    words = (*weights, "train.stages=[{train: head, epochs: 9, lr: 0.05}, {train: all}]")
+    words += ("train.patience=1", "optimizer.lr=1e-5")
+    table = pl.read_csv(train(photos, tmp_path, "run", *words, epochs="4").history)
+    tuned = table.filter(pl.col("stage") == 2)
+    assert tuned["val_macro_f1"].max() <= table.filter(pl.col("stage") == 1)["val_macro_f1"].max()
+    assert tuned["val_loss"].to_list() == sorted(tuned["val_loss"], reverse=True)
+    assert len(tuned) == 4
+
+
 def test_a_second_stage_begins_with_the_best_of_the_first(photos, weights, unbroken):
     table = pl.read_csv(unbroken.history)
     assert table["stage"].to_list() == [1, 1, 1, 2, 2]

@@ -89,7 +89,8 @@ RUNS_AWAY = (  # after some good epochs
 @pytest.mark.parametrize("later", ["", ", {train: all}"])
 def test_a_head_that_ran_away_is_not_done_when_the_run_goes_on(photos, weights, tmp_path, later):
     stages = f"train.stages=[{{train: head{', epochs: 40, lr: 0.1' if later else ''}}}{later}]"
-    words = (*weights, *RUNS_AWAY, stages, "optimizer.lr=0.1")
+    rate = 1e-9 if later else 0.1  # so that nothing but the head runs away
+    words = (*weights, *RUNS_AWAY, stages, f"optimizer.lr={rate}")
     with pytest.raises(NotFiniteError, match="the loss is nan"):
         train(photos, tmp_path, "run", *words, epochs="40")
     run = RunDir(tmp_path / "run")
@@ -97,6 +98,7 @@ def test_a_head_that_ran_away_is_not_done_when_the_run_goes_on(photos, weights, 
     with pytest.raises(NotFiniteError, match="the loss is nan"):
         resume(run)
     assert not run.is_done
+    assert pl.read_csv(run.history)["stage"].max() == 1
     assert Predictions.read(run.predictions).frame["split"].unique().to_list() == ["val"]
 
 
