@@ -185,8 +185,9 @@ def test_what_a_stream_cannot_show_is_said_in_other_letters(tmp_path):
     ("seconds", "words"),
     [
         (0, "0 s"),
-        (0.4, "0 s"),
-        (8.2, "8 s"),
+        (0.023, "0.02 s"),
+        (0.4, "0.4 s"),
+        (8.2, "8.2 s"),
         (59.4, "59 s"),
         (59.6, "1 min"),
         (60, "1 min"),

@@ -128,10 +128,11 @@ class Console:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as a person says them: "8 s", "3 min 20 s", "2 h 5 min"."""
+    """Seconds as a person says them: "0.8 s", "24 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
-        return f"{whole} s"
+        places = 0 if seconds >= 10 or not seconds else 1 if seconds >= 0.1 else 2
+        return f"{seconds:.{places}f} s"
     minutes, rest = divmod(whole, 60)
     if minutes < 60:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"

@@ -1,6 +1,7 @@
 """`fieldmark inspect`: what it prints, writes and answers."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -52,6 +53,27 @@ def test_findings_are_told_and_strict_fails(capsys, photos, tmp_path):
     assert kinds["zero-byte"] == ["red/zero.png"]
     assert set(kinds["conflicting-labels"]) == {"red/00.png", "blue/copy.png"}
     assert found["images"] == 38
+
+
+def test_of_many_images_that_are_left_out_the_rest_is_counted(capsys, photos):
+    for place in range(23):
+        (photos / "red" / f"{place:02}.heic").touch()
+    lines = inspect(capsys, photos)[1].splitlines()
+    left_out = [line for line in lines if line.startswith("left out: ")]
+    assert len(left_out) == 21
+    assert left_out[0].startswith("left out: red/00.heic: ")
+    assert left_out[-1] == "left out: 3 more; --json names all"
+
+
+def test_the_page_of_the_same_images_is_the_same(capsys, tmp_path):
+    photos = tmp_path / "photos"
+    for side in range(20, 60):
+        draw_photos(photos / f"{side}", each=1, side=side)
+    texts = set()
+    for _ in range(3):
+        inspect(capsys, photos, "--page", "p.html")
+        texts.add(re.sub(r"<dd>[^<]*</dd>", "", (tmp_path / "p.html").read_text()))
+    assert len(texts) == 1
 
 
 def test_augmented_images_are_shown_on_the_page(capsys, photos, tmp_path):

@@ -57,7 +57,7 @@ def test_loading_beside_a_busy_gpu_counts_only_as_far_as_it_waited():
 def test_a_run_of_no_time_has_one_part_without_seconds():
     timing = where_time_went({}, workers=0, device="cpu", has_weights=True)
     assert timing.parts == ((ELSE, 0.0),)
-    assert timing.advice == "0.0 s in all: there is little to gain."
+    assert timing.advice == "0 s in all: there is little to gain."
     assert time_line(timing) == "time    0.0 s in all: there is little to gain"
 
 

@@ -6,7 +6,6 @@ from fieldmark.metrics_json import Figures
 from fieldmark.report.words import (
     MISSING,
     decimal,
-    duration,
     epoch_words,
     figure,
     headline,
@@ -68,22 +67,6 @@ def test_an_interval_names_its_unit_once_and_an_undefined_one_is_nothing():
 )
 def test_metrics_have_readable_names(metric, name):
     assert metric_name(metric) == name
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.023, "0.02 s"),
-        ("4.25", "4.2 s"),
-        (59.4, "59 s"),
-        ("83.2", "1 min 23 s"),
-        (7500, "2 h 5 min"),
-        ("a while", "a while"),
-        (math.nan, MISSING),
-    ],
-)
-def test_durations_are_in_words(seconds, text):
-    assert duration(seconds) == text
 
 
 def test_times_are_in_words_and_other_text_is_kept():

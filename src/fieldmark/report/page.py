@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
+from fieldmark.console import duration
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
@@ -146,8 +147,8 @@ def _time_fact(seconds: float | None, history: Rows) -> str:
     """How long it took, and an epoch of the last stage (the median)."""
     last = [row["seconds"] for row in history if row.get("stage") == history[-1].get("stage")]
     return _joined(
-        words.duration(seconds) if seconds is not None else "",
-        f"{words.duration(statistics.median(last))} an epoch" if last else "",
+        duration(seconds) if seconds is not None else "",
+        f"{duration(statistics.median(last))} an epoch" if last else "",
     )
 
 

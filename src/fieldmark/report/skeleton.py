@@ -9,6 +9,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from fieldmark.console import duration
 from fieldmark.metrics_json import About
 from fieldmark.report import words
 from fieldmark.report.figure_lines import is_below
@@ -36,7 +37,7 @@ FILTERS: dict[str, Any] = {
     "capital": words.capital,
     "count": words.count,
     "decimal": words.decimal,
-    "duration": words.duration,
+    "duration": duration,
     "figure": words.figure,
     "interval": words.interval,
     "is_share": words.is_share,
@@ -95,7 +96,7 @@ def about_words(about: dict[str, str], **named: str) -> dict[str, str]:
 
     named: what an entry is called, where not by its own name: seconds="Training".
     """
-    readers = {"seconds": words.duration, "finished": words.moment}
+    readers = {"seconds": lambda text: duration(float(text)), "finished": words.moment}
     names = {"seconds": "Time", **named}
     return {
         names.get(key, words.metric_name(key)): readers.get(key, str)(value)

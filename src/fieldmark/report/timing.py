@@ -109,8 +109,7 @@ def where_time_went(
     parts = parts_of(times)
     whole = sum(seconds for _, seconds in parts)
     if whole < SHORT:
-        seconds = duration(whole) if whole >= 1 else f"{whole:.1f} s"
-        return Timing(parts, f"{seconds} in all: there is little to gain.")
+        return Timing(parts, f"{duration(whole)} in all: there is little to gain.")
     shares = {words: seconds / whole for words, seconds in parts}
     groups = {
         "loading": sum(shares.get(words, 0.0) for words in LOADING),

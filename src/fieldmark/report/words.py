@@ -110,21 +110,6 @@ def size(parameters: float) -> str:
     return count(parameters)
 
 
-def duration(seconds: str | float) -> str:
-    """83.2 -> "1 min 23 s"; text that is no number is given back as it is."""
-    try:
-        value = float(seconds)
-    except ValueError:
-        return str(seconds)
-    if not math.isfinite(value):
-        return MISSING
-    if value < 60:
-        return f"{value:.{2 if value < 0.1 else 1 if value < 10 else 0}f} s"
-    minutes, rest = divmod(round(value), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
-
-
 def moment(iso: str) -> str:
     """ "2026-03-01T14:05:09+00:00" -> "1 March 2026, 14:05 UTC"; other text is given back."""
     try:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fieldmark.console import Console
+from fieldmark.console import Console, duration
 from fieldmark.errors import DataError, RunError, counted, writing
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
@@ -200,7 +200,7 @@ def _facts(found: Evaluated, figures: Figures, texts: dict[str, str]) -> dict[st
         "Hardware" if found.is_new else "Trained with": ", ".join(
             filter(None, map(texts.get, ("device", "machine")))
         ),
-        "Time" if found.is_new else "Training": words.duration(texts["seconds"])
+        "Time" if found.is_new else "Training": duration(float(texts["seconds"]))
         if "seconds" in texts
         else "",
     }

@@ -30,6 +30,7 @@ from fieldmark.settings.tree import DataSettings
 SIDE = 192  # pixels of a picture's shorter side
 A_CLASS = 6  # pictures shown of a class
 A_FINDING = 6  # pictures shown of a finding
+LEFT_OUT = 20  # images that are named on the screen
 CLASSES = 60  # classes that are shown as pictures
 
 
@@ -97,7 +98,10 @@ def as_lines(seen: Look) -> list[str]:
     totals = [sum(by_side[side] for by_side in table.values()) for side in sides]
     lines.append(f"{'all':<{width}}" + "".join(f"{total:>8,}" for total in totals))
     lines += ["", *(f"note: {note}" for note in seen.listing.notes)]
-    lines += [f"left out: {name}: {reason}" for name, reason in seen.listing.left_out.items()][:20]
+    left_out = [f"left out: {name}: {reason}" for name, reason in seen.listing.left_out.items()]
+    lines += left_out[:LEFT_OUT]
+    if len(left_out) > LEFT_OUT:
+        lines.append(f"left out: {len(left_out) - LEFT_OUT:,} more; --json names all")
     lines += [f"{each.severity:<8} {each.kind}: {each.sentence}" for each in seen.found]
     return [*lines, "", verdict(seen)]
 
@@ -127,7 +131,7 @@ def counts(seen: Look) -> dict[str, dict[str, int]]:
 def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...] = ()) -> None:
     """The page, one file of HTML, whole or not at all."""
     good = seen.facts.filter(pl.col("problem").is_null())
-    sizes = good.group_by("width", "height").len().sort("len", descending=True)
+    sizes = good.group_by("width", "height").len().sort("len", "width", "height", descending=True)
     formats = good.drop_nulls("format")["format"].value_counts()
     layout = {f"layout {n}": text for n, text in enumerate(seen.listing.notes, 1)}
     page = InspectPage(

@@ -136,9 +136,8 @@ def trained_parameters(prepared: Prepared, state: State) -> int:
 def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) -> None:
     """The figures that matter, and where everything lies."""
     about, settings = found.about, prepared.settings.model_dump()
-    history, seconds = run.read_history(), about.seconds or 0.0
+    history, taken = run.read_history(), duration(about.seconds or 0.0)
     best = about.best_epoch or len(history)
-    taken = duration(seconds) if seconds >= 1 else f"{seconds:.1f} s"
     console.say()
     kept = epoch_words(history, best)
     console.say(f"{about.ending}; training took {taken}; the weights of {kept} are kept")
