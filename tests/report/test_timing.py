@@ -58,7 +58,7 @@ def test_a_run_of_no_time_has_one_part_without_seconds():
     timing = where_time_went({}, workers=0, device="cpu", has_weights=True)
     assert timing.parts == ((ELSE, 0.0),)
     assert timing.advice == "0 s in all: there is little to gain."
-    assert time_line(timing) == "time    0.0 s in all: there is little to gain"
+    assert time_line(timing) == "time    0 s in all: there is little to gain"
 
 
 def test_who_waits_for_photos_is_told_of_workers_and_the_cache():
