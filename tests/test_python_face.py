@@ -1,6 +1,9 @@
 """Python's face: train, metrics, load, predict."""
 
+import random
+
 import pytest
+import torch
 from smallruns import draw_photos
 
 import fieldmark
@@ -9,6 +12,7 @@ from fieldmark.errors import SettingsError
 
 def test_a_run_in_five_lines(tmp_path):
     photos = draw_photos(tmp_path / "photos", each=8)
+    generators = torch.get_rng_state().tolist(), random.getstate()
     run = fieldmark.train(
         photos,
         model="small_cnn",
@@ -18,6 +22,7 @@ def test_a_run_in_five_lines(tmp_path):
         quiet=True,
         **{"model.width": 4, "train.patience": None, "optimizer.betas": (0.8, 0.9)},
     )
+    assert (torch.get_rng_state().tolist(), random.getstate()) == generators
     assert "- 0.8" in (run.path / "settings.yaml").read_text()
     assert 0 <= run.metrics["test"]["macro_f1"] <= 1
     assert run.report.is_file()

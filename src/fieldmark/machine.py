@@ -49,6 +49,23 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def generators_kept() -> Iterator[None]:
+    """The global generators, which training seeds at each step, are afterwards as they were."""
+    import random
+
+    import numpy as np
+    import torch
+
+    before = np.random.get_state(), random.getstate()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
+            yield
+    finally:
+        np.random.set_state(before[0])  # noqa: NPY002
+        random.setstate(before[1])
+
+
 def processor() -> str:
     """The processor's name where the system tells it."""
     try:

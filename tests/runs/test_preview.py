@@ -1,5 +1,8 @@
 """Looks before training leave the process as they found it."""
 
+import random
+
+import numpy as np
 import torch
 from smallruns import QUIET, SMALL, draw_photos
 
@@ -7,14 +10,23 @@ from fieldmark.runs.concrete import gather
 from fieldmark.runs.preview import find_rates, show
 
 
-def test_a_look_before_training_leaves_the_threads_as_they_were(tmp_path):
+def generators():
+    """Where every global generator stands."""
+    numpys = np.random.get_state()  # noqa: NPY002
+    return torch.get_rng_state().tolist(), random.getstate(), numpys[1].tolist(), numpys[2]
+
+
+def test_a_look_before_training_leaves_threads_and_generators_as_they_were(tmp_path):
     photos = draw_photos(tmp_path / "photos")
     given = {"out": str(tmp_path), "name": "run"}
     words, before = [*SMALL, "run.threads=1"], torch.get_num_threads()
     torch.set_num_threads(before + 1)  # two busy threads on few cores would cost much more
+    stood = generators()
     try:
         find_rates(gather(str(photos), words, given), QUIET)
+        assert generators() == stood
         show(gather(str(photos), words, {}), QUIET)
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
+    assert generators() == stood

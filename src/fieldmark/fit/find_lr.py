@@ -7,17 +7,15 @@ trained is a copy, so nothing is left of the test but its rows.
 
 import copy
 import math
-import random
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from fieldmark.fit.loop import group_of, seed_step, step
 from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.state import Row, State
+from fieldmark.machine import generators_kept
 
 RUN_AWAY = 4.0  # times the least smoothed loss: there is nothing to see any more
 FEWEST = 5  # rates that a suggestion can be made from
@@ -60,7 +58,7 @@ def find_lr(
     they were afterwards, whatever ends it.
     """
     rows = list[Row]()
-    with _generators_kept(parts.device):
+    with generators_kept():
         # in one call, so that the optimiser's parameters are the copied model's
         model, optimizer, scaler = copy.deepcopy((state.model, state.optimizer, state.scaler))
         copied = State(model, optimizer, scaler=scaler)
@@ -123,15 +121,3 @@ def _row(rows: list[Row], loss: float, search: Search) -> Row:
     before = rows[-1]["smoothed"] * (1 - keep**place) if rows else 0.0
     smoothed = (keep * before + (1 - keep) * loss) / (1 - keep ** (place + 1))
     return {"step": place + 1, "lr": search.rate(place), "loss": loss, "smoothed": smoothed}
-
-
-@contextmanager
-def _generators_kept(device: torch.device) -> Iterator[None]:
-    """The global generators, which every step seeds, are afterwards as they were."""
-    before = np.random.get_state(), random.getstate()  # noqa: NPY002 (what seed_step seeds)
-    try:
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            yield
-    finally:
-        np.random.set_state(before[0])  # noqa: NPY002
-        random.setstate(before[1])

@@ -10,7 +10,7 @@ import torch
 from fieldmark import rundir
 from fieldmark.errors import DiskError, OutOfMemoryError, StoppedError
 from fieldmark.files import write_text
-from fieldmark.machine import threads
+from fieldmark.machine import generators_kept, threads
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
 from fieldmark.settings.texts import to_yaml
@@ -67,7 +67,7 @@ def guarded(run: RunDir, settings: Settings, *, is_new: bool = False) -> Iterato
         return "stopped at the start"
 
     try:
-        with undoing(stopped), threads(int(settings.run.threads)):
+        with undoing(stopped), threads(int(settings.run.threads)), generators_kept():
             yield
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(no_room(settings.train)) from error

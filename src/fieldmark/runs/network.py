@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from fieldmark import streams
 from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_pixels
@@ -16,7 +15,7 @@ from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
-from fieldmark.models.heads import head_of, redrawn
+from fieldmark.models.heads import drawn_from, head_of, redrawn
 from fieldmark.models.memory import available, large_batch, on_meta, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import chosen, set_trained
@@ -67,12 +66,12 @@ def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
     """
     settings, spec = concrete.settings, input_spec(concrete.settings)
     refuse_large(settings, data)
-    torch.manual_seed(streams.word(Stream.WEIGHTS, settings.run.seed))
-    if settings.model.weights != "none" and load:
-        network, notes = with_trained_weights(settings, data.classes)
-    else:
-        network, notes = assemble(design(settings), len(data.classes)), []
-        INITS.build(settings.model.init, {}, network)
+    with drawn_from(Stream.WEIGHTS, settings.run.seed):
+        if settings.model.weights != "none" and load:
+            network, notes = with_trained_weights(settings, data.classes)
+        else:
+            network, notes = assemble(design(settings), len(data.classes)), []
+            INITS.build(settings.model.init, {}, network)
     check_network(settings, network)
     model = Classifier(network, spec)
     if settings.model.weights == "none" and load:

@@ -9,7 +9,7 @@ from fieldmark.errors import NotFiniteError
 from fieldmark.files import write_text
 from fieldmark.fit.find_lr import Search, suggest
 from fieldmark.fit.keeper import as_csv
-from fieldmark.machine import threads
+from fieldmark.machine import generators_kept, threads
 from fieldmark.models.summary import summarise, text
 from fieldmark.records import SPLITS
 from fieldmark.report.curves import rates_in_words, write_rates
@@ -36,7 +36,7 @@ def show(resolved: Resolved, console: Console) -> None:
     for note in prepared.data.notes:
         console.warn(note)
     console.say(f"\nmodel {prepared.settings.model.name}")
-    with threads(int(prepared.settings.run.threads)):
+    with threads(int(prepared.settings.run.threads)), generators_kept():
         trainers = trainers_of(prepared, console, decode=False)
         state = new_state(prepared, trainers, len(trainers) - 1)  # what is trained at last
         console.say(text(summarise(prepared.model.network, prepared.spec.size)))
@@ -69,7 +69,7 @@ def find_rates(resolved: Resolved, console: Console) -> Path:
     settings = prepared.settings
     for note in prepared.data.notes:
         console.warn(note)
-    with threads(int(settings.run.threads)):
+    with threads(int(settings.run.threads)), generators_kept():
         trainers, search = trainers_of(prepared, console), Search()
         if len(trainers) > 1:
             trainers[0].warm_up(new_state(prepared, trainers, 0))
