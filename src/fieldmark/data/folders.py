@@ -210,7 +210,7 @@ def _counted(number: int, one: str, many: str) -> str:
 
 TABLES = (".csv", ".tsv", ".parquet")
 
-Place = tuple[str, str | None, str | None]  # path, label, split
+Found = tuple[str, str | None, str | None]  # path, label, split
 
 
 def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
@@ -223,29 +223,29 @@ def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
     top = _unwrapped(tree)
     sides = _split_folders(tree, top)
     parents = _parents(tree, top, sides)
-    places: list[Place] = [
+    found: list[Found] = [
         (path, label, split)
         for parent, split in parents.items()
         for label in tree.inside(parent)
         for path in tree.below(join(parent, label))
     ]
-    if labelled or places:
-        _refuse_unlabelled(tree, top, sides, places)
+    if labelled or found:
+        _refuse_unlabelled(tree, top, sides, found)
         notes = [*_layout_notes(tree, top, sides, parents)]
     else:
-        places = [(path, None, None) for path in tree.below("")]
+        found = [(path, None, None) for path in tree.below("")]
         notes = ["there are no class folders: the pictures have no labels"]
     left_out = {}
     for path in tree.foreign:
         name, suffix = shown(path), PurePosixPath(path).suffix.lower()
         why = f"{suffix} pictures are not read; save it as JPEG or PNG"
         left_out[name] = f"{tree.root}/{name}: {why}"
-    unnamed = [path for path, _, _ in places if shown(path) != path]
+    unnamed = [path for path, _, _ in found if shown(path) != path]
     left_out |= {
         shown(path): f"{tree.root}/{shown(path)}: has a name that is not UTF-8; rename it"
         for path in unnamed
     }
-    good = [place for place in places if shown(place[0]) == place[0]]
+    good = [each for each in found if shown(each[0]) == each[0]]
     labels = [[] if label is None else [label] for _, label, _ in good]
     samples = Samples.from_columns(
         {
@@ -307,13 +307,13 @@ def _parents(tree: Tree, top: str, sides: dict[str, str]) -> dict[str, str | Non
     return inner if any(len(tree.inside(folder)) > 1 for folder in inner) else {**direct}
 
 
-def _refuse_unlabelled(tree: Tree, top: str, sides: dict[str, str], places: list[Place]) -> None:
+def _refuse_unlabelled(tree: Tree, top: str, sides: dict[str, str], found: list[Found]) -> None:
     """Raise DataError where the folders cannot be classes: none, or train and test themselves."""
     root = tree.root
     tables = [name for name in tree.others.get("", ()) if Path(name).suffix.lower() in TABLES]
     name_table = f"; or name the table that holds the labels: {root / tables[0]}" if tables else ""
-    labels = sorted({label for _, label, _ in places if label is not None})
-    if not places:
+    labels = sorted({label for _, label, _ in found if label is not None})
+    if not found:
         name = shown(root.resolve().name)
         foreign = sorted({PurePosixPath(path).suffix.lower() for path in tree.foreign})
         not_read = f" ({', '.join(foreign)} files are not read)" if foreign else ""
