@@ -15,7 +15,7 @@ from fieldmark.data.batch_augment import BATCH_AUGMENTS, Draws
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
-from fieldmark.fit.schedules import SCHEDULES, Place
+from fieldmark.fit.schedules import SCHEDULES, Progress
 from fieldmark.records import InputSpec
 
 SPEC = InputSpec("square:32", 32)
@@ -68,8 +68,8 @@ def test_an_option_of_an_optimiser_changes_the_steps(name, option):
 def test_an_option_of_a_schedule_changes_the_rate(name, option):
     def rates(name, given):
         schedule = SCHEDULES.build(name, given)
-        gains = (1.0, 2.0) + (1.5,) * 58
-        places = [Place(step, 4, 60, gains[: step // 4]) for step in range(240)]
+        monitored = (1.0, 2.0) + (1.5,) * 58
+        places = [Progress(step, 4, 60, monitored[: step // 4]) for step in range(240)]
         return torch.tensor([schedule(place) for place in places], dtype=torch.float64)
 
     assert differs(SCHEDULES, name, option, rates)
@@ -131,4 +131,4 @@ def test_an_option_changes_images_in_memory_too(name, option):
 
 
 def test_the_schedule_none_is_the_rate_as_it_is_given():
-    assert math.isclose(SCHEDULES.build("none", {})(Place(3, 4, 5)), 1.0)
+    assert math.isclose(SCHEDULES.build("none", {})(Progress(3, 4, 5)), 1.0)

@@ -71,5 +71,5 @@ def test_nothing_else_in_the_package_makes_a_generator():
         if made.search(line) and path.name != "streams.py"
     ]
     assert found == [
-        "fit/bank.py: torch.cuda.manual_seed(generator.initial_seed())",  # the same address
+        "fit/stacked.py: torch.cuda.manual_seed(generator.initial_seed())",  # the same address
     ]

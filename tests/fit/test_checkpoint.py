@@ -100,6 +100,15 @@ def test_state_restores_every_part_and_its_layout(tmp_path, name):
     assert len(set(moments[: len(moments) // 2])) == len(set(moments))
 
 
+def test_a_checkpoint_that_has_the_monitored_figures_by_their_old_name_is_read():
+    state, other = _state("SGD", seed=0), _state("SGD", seed=0)
+    state.monitored = [0.5, 0.75]
+    tree = state.tree()
+    tree["gains"] = tree.pop("monitored")
+    other.restore(tree)
+    assert other.monitored == [0.5, 0.75]
+
+
 def _state(name, seed):
     torch.manual_seed(seed)
     layers = (torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Flatten())

@@ -75,17 +75,17 @@ def head_parts(train=TRAIN, seed=0, sampling="all", **changes):
     return replace(found, **changes)
 
 
-AVERAGES = {"ema": lambda tail: Ema(tail, 0.9), "lookahead": lambda tail: Lookahead(tail, 2)}
+AVERAGES = {"ema": lambda head: Ema(head, 0.9), "lookahead": lambda head: Lookahead(head, 2)}
 
 
-def trial(tail, seed, lr, train=TRAIN, val=VAL, average=None, **changes):
+def trial(head, seed, lr, train=TRAIN, val=VAL, average=None, **changes):
     return Trial(
-        tail,
+        head,
         seed,
         lambda parameters: adamw(parameters, lr=lr),
         head_parts(train, seed, **changes),
         val,
-        AVERAGES.get(average, lambda tail: None),
+        AVERAGES.get(average, lambda head: None),
     )
 
 
@@ -115,15 +115,15 @@ class FeaturesAsImages(Images):
         return self.known.features[0, rows], torch.from_numpy(self.targets[rows])
 
 
-def by_the_loop(tail, seed, lr, plan, parts, average=None, sampling="all"):
+def by_the_loop(head, seed, lr, plan, parts, average=None, sampling="all"):
     """The same training by the loop's own steps; the best weights are taken as it would."""
-    state = State(tail, adamw(tail.parameters(), lr=lr))
-    state.ema = AVERAGES[average](tail) if average else None
+    state = State(head, adamw(head.parameters(), lr=lr))
+    state.ema = AVERAGES[average](head) if average else None
     images = FeaturesAsImages(TRAIN)
     batches = Batches(images, np.arange(41), batch_size=8, seed=seed, workers=0, sampling=sampling)
     whole, plan, best = replace(parts, batches=batches), replace(plan, seed=seed), {}
     for _ in range(plan.epochs):
-        tail.train()
+        head.train()
         for images, targets in batches.epoch(state.epoch):
             loop.seed_step(seed, state.epoch, state.step)
             loop.set_rate(state, plan, whole)
@@ -166,13 +166,13 @@ def test_a_trial_is_what_the_loop_makes_of_the_same_head(build, changes):
 def test_a_group_of_batches_has_the_gradient_of_all_its_images(weights):
     """41 images in batches of 8, 8, 8, 8 and 9: one group, so an epoch is one step on all."""
     loss = cross_entropy(np.bincount(TRAIN.targets), class_weights=weights)
-    tail = nn.Sequential(nn.Flatten(), Linear32(D, CLASSES))
-    one = trial(tail, 3, 0.0, loss=loss, schedule=none())
+    head = nn.Sequential(nn.Flatten(), Linear32(D, CLASSES))
+    one = trial(head, 3, 0.0, loss=loss, schedule=none())
     plain = {"lr": 0.5, "momentum": 0.0, "weight_decay": 0.0}
     one = replace(one, optimizer=lambda parameters: sgd(parameters, **plain))
     plan = replace(PLAN, epochs=1, accumulate=5)
     found, _ = trained([one, one], plan=plan)
-    by_hand = copy.deepcopy(tail)
+    by_hand = copy.deepcopy(head)
     weight = None if weights is None else torch.tensor(weights)
     functional.cross_entropy(
         by_hand(TRAIN.features[0]), torch.from_numpy(TRAIN.targets), weight=weight
@@ -227,13 +227,13 @@ def test_the_rows_of_every_head_pass_in_the_order_of_its_seed():
 
 
 def test_nothing_that_was_given_changes_and_the_same_comes_again():
-    tail = linear()
-    before = {name: value.clone() for name, value in tail.state_dict().items()}
+    head = linear()
+    before = {name: value.clone() for name, value in head.state_dict().items()}
     state, numbers, words = torch.get_rng_state(), np.random.get_state()[1], random.getstate()  # noqa: NPY002
-    first, again = (trained([trial(tail, 5, 0.05)])[0] for _ in range(2))
+    first, again = (trained([trial(head, 5, 0.05)])[0] for _ in range(2))
     assert without_seconds(first.history) == without_seconds(again.history)
     for name in before:
-        assert torch.equal(tail.state_dict()[name], before[name])
+        assert torch.equal(head.state_dict()[name], before[name])
         assert torch.equal(first.weights[name], again.weights[name])
     assert not torch.equal(first.weights["2.weight"], before["2.weight"])
     assert torch.equal(torch.get_rng_state(), state)
@@ -243,12 +243,12 @@ def test_nothing_that_was_given_changes_and_the_same_comes_again():
 
 def test_a_head_learns_and_its_best_weights_are_kept():
     (found,) = trained([trial(linear(), 0, 0.05)], plan=replace(PLAN, epochs=20))
-    best = max(found.gains)
+    best = max(found.monitored)
     assert best > 0.65  # by chance it would be a third
-    assert found.gains[found.best_epoch - 1] == best
-    tail = linear(9)
-    tail.load_state_dict(found.weights)
-    logits = tail.eval()(VAL.features[0]).argmax(1).numpy()
+    assert found.monitored[found.best_epoch - 1] == best
+    head = linear(9)
+    head.load_state_dict(found.weights)
+    logits = head.eval()(VAL.features[0]).argmax(1).numpy()
     assert (logits == VAL.targets).mean() == pytest.approx(best)
     assert found.ended == "all 20 epochs are done"
     assert [row["step"] for row in found.steps[:3]] == [2, 4, 5]
@@ -291,12 +291,12 @@ def test_epoch_after_epoch_another_view_is_trained_on():
 
 
 def test_epochs_are_counted_on_from_the_stages_before():
-    tail = linear()
-    begun = State(tail, adamw(tail.parameters()), epoch=2, stage=1, stage_begun=2)
-    begun.history, begun.gains, begun.best_epoch = [{"val_loss": 1.0}] * 2, [0.1, 2.0], 2
-    (found,) = trained([trial(tail, 0, 0.05)], plan=replace(PLAN, first=2), begun=begun)
+    head = linear()
+    begun = State(head, adamw(head.parameters()), epoch=2, stage=1, stage_begun=2)
+    begun.history, begun.monitored, begun.best_epoch = [{"val_loss": 1.0}] * 2, [0.1, 2.0], 2
+    (found,) = trained([trial(head, 0, 0.05)], plan=replace(PLAN, first=2), begun=begun)
     assert [(row["epoch"], row["stage"]) for row in found.history] == [(e, 2) for e in (3, 4, 5, 6)]
-    assert len(found.gains) == 4
+    assert len(found.monitored) == 4
     assert found.best_epoch == 2
     assert found.weights is None
     assert begun.epoch == len(begun.history) == 2
@@ -305,7 +305,7 @@ def test_epochs_are_counted_on_from_the_stages_before():
 def test_without_validation_the_last_weights_are_kept():
     (found,) = trained([trial(linear(), 0, 0.05, val=None)])
     assert found.best_epoch == 4
-    assert all(math.isnan(gain) for gain in found.gains)
+    assert all(math.isnan(gain) for gain in found.monitored)
     assert "val_loss" not in found.history[0]
 
 

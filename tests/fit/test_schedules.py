@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
-from fieldmark.fit.schedules import SCHEDULES, Place
+from fieldmark.fit.schedules import SCHEDULES, Progress
 
 STEPS, EPOCHS = 7, 12
 
 
 def factors(name, **options):
     schedule = SCHEDULES.build(name, options)
-    return [schedule(Place(step, STEPS, EPOCHS)) for step in range(STEPS * EPOCHS)]
+    return [schedule(Progress(step, STEPS, EPOCHS)) for step in range(STEPS * EPOCHS)]
 
 
 def torch_factors(make):
@@ -73,22 +73,22 @@ def test_step_is_that_of_torch():
 
 
 def test_plateau_is_that_of_torch():
-    gains = [0.1, 0.2, 0.2, 0.19, 0.2, 0.3, 0.1, 0.2, 0.3, 0.3, 0.1, 0.1, 0.4]
+    monitored = [0.1, 0.2, 0.2, 0.19, 0.2, 0.3, 0.1, 0.2, 0.3, 0.3, 0.1, 0.1, 0.4]
     parameter = torch.nn.Parameter(torch.zeros(1))
     optimizer = torch.optim.SGD([parameter], lr=1.0)
     scheduler = lr_scheduler.ReduceLROnPlateau(
         optimizer, mode="max", factor=0.5, patience=2, threshold=0.0, eps=0.0
     )
     schedule = SCHEDULES.build("plateau", {"wait": 2, "factor": 0.5})
-    for count in range(len(gains)):
-        scheduler.step(gains[count])
-        found = schedule(Place(0, 1, 20, tuple(gains[: count + 1])))
+    for count in range(len(monitored)):
+        scheduler.step(monitored[count])
+        found = schedule(Progress(0, 1, 20, tuple(monitored[: count + 1])))
         assert found == pytest.approx(optimizer.param_groups[0]["lr"])
 
 
 def test_a_figure_that_is_not_defined_counts_as_not_better():
     schedule = SCHEDULES.build("plateau", {"wait": 1, "factor": 0.5})
-    assert schedule(Place(0, 1, 9, (0.5, math.nan, math.nan))) == 0.5
+    assert schedule(Progress(0, 1, 9, (0.5, math.nan, math.nan))) == 0.5
 
 
 @pytest.mark.parametrize("name", list(SCHEDULES))
@@ -96,7 +96,7 @@ def test_a_figure_that_is_not_defined_counts_as_not_better():
 def test_a_run_of_a_step_or_two_has_a_rate(name, total):
     schedule = SCHEDULES.build(name, {})
     for step in range(total):
-        assert 0 < schedule(Place(step, 1, total)) <= 1
+        assert 0 < schedule(Progress(step, 1, total)) <= 1
 
 
 def test_without_a_schedule_the_rate_stays():
@@ -121,7 +121,7 @@ def test_triangle_is_two_lines_through_start_peak_and_end(peak):
 )
 def test_a_triangle_rises_once_to_the_whole_rate_and_falls_from_there(total, start, peak, end):
     schedule = SCHEDULES.build("triangle", {"start": start, "peak": peak, "end": end})
-    found = [schedule(Place(step, 1, total)) for step in range(total)]
+    found = [schedule(Progress(step, 1, total)) for step in range(total)]
     top = found.index(1.0)
     assert found[: top + 1] == sorted(found[: top + 1])
     assert found[top:] == sorted(found[top:], reverse=True)

@@ -25,7 +25,7 @@ from fieldmark.rundir import RunDir
 @pytest.mark.parametrize(
     ("point", "count"),
     [
-        ("fieldmark.fit.bank:Bank.predict", 1),  # in the head's stage
+        ("fieldmark.fit.stacked:StackedHeads.predict", 1),  # in the head's stage
         ("fieldmark.fit.loop:update", 5),
         ("fieldmark.fit.checkpoint:Checkpoints.write_best", 1),  # before the head is kept
         ("fieldmark.fit.checkpoint:Checkpoints.write", 1),  # the head is kept, its stage not
@@ -78,7 +78,7 @@ def test_a_stop_in_the_heads_stage_leaves_a_run_that_goes_on(
     assert same_results(resume(RunDir(tmp_path / "run")), unbroken)
 
 
-@pytest.mark.parametrize("point", ["bank:Bank.predict", "checkpoint:Checkpoints.write"])
+@pytest.mark.parametrize("point", ["stacked:StackedHeads.predict", "checkpoint:Checkpoints.write"])
 def test_a_frozen_run_killed_while_it_is_trained_again_goes_on(photos, weights, tmp_path, point):
     frozen = (*weights, "model.freeze=true", "train.patience=none")
     whole = train(photos, tmp_path, "whole", *frozen, epochs="4")

@@ -55,14 +55,14 @@ def note_epoch(state: State, plan: Plan, parts: Parts, row: Row) -> bool:
     While the figure is not defined (nan), the newest epoch counts as the best.
     """
     gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
-    best = max((old for old in state.gains if not math.isnan(old)), default=-math.inf)
+    best = max((old for old in state.monitored if not math.isnan(old)), default=-math.inf)
     is_best = best == -math.inf if math.isnan(gain) else gain > best
     if gain == best and state.best_epoch is not None and state.best_epoch > plan.first:
         is_best = row["val_loss"] < state.history[state.best_epoch - 1]["val_loss"]
     is_best = parts.ranks.of_first(is_best)
     row["stage"] = state.stage + 1
     state.history.append(row)
-    state.gains.append(gain)
+    state.monitored.append(gain)
     state.epoch, state.step, state.seconds = state.epoch + 1, 0, 0.0
     state.running = Running()
     if is_best:
@@ -78,7 +78,7 @@ def out_of_patience(state: State, plan: Plan) -> str | None:
     if by_loss:
         better = [-row["val_loss"] for row in state.history[plan.first :]]
     else:
-        better = state.gains[plan.first :]
+        better = state.monitored[plan.first :]
     known = [value for value in better if not math.isnan(value)]
     # of equals the first; where no figure is defined, the newest counts as the best
     last = plan.first + better.index(max(known)) + 1 if known else state.best_epoch

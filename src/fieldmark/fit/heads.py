@@ -22,10 +22,10 @@ from fieldmark.data.loader import Batch, Keys, Sampling
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit import loop
 from fieldmark.fit.averages import Average
-from fieldmark.fit.bank import Bank
 from fieldmark.fit.checkpoint import Tensors
 from fieldmark.fit.epochs import all_done, close_epoch, has_step_row, out_of_patience, step_row
 from fieldmark.fit.plan import Judged, Parts, Plan
+from fieldmark.fit.stacked import StackedHeads
 from fieldmark.fit.state import Row, State
 from fieldmark.machine import threads
 
@@ -78,19 +78,19 @@ class Trial:
     val: validated on, its first view; None trains without. average: of the weights, if any.
     """
 
-    tail: nn.Module
+    head: nn.Module
     seed: int
     optimizer: Callable[[list[nn.Parameter]], torch.optim.Optimizer]
     parts: Parts
     val: Embedded | None = None
-    average: Callable[[nn.Module], Average | None] = lambda tail: None
+    average: Callable[[nn.Module], Average | None] = lambda head: None
 
 
 @dataclass
 class Trained:
     """A trial on its way, and what became of it. plan: with its own seed.
 
-    steps: rows of steps.csv. weights: of the tail at its best epoch, by their names in it, on
+    steps: rows of steps.csv. weights: of the head at its best epoch, by their names in it, on
     the processor; None where no epoch of this stage is the best. error: why it ended early, in
     words, where its loss was not finite.
     """
@@ -110,9 +110,9 @@ class Trained:
         return self.state.history[self.plan.first :]
 
     @property
-    def gains(self) -> list[float]:
+    def monitored(self) -> list[float]:
         """The monitored figure after each epoch of this stage, signed so that more is better."""
-        return self.state.gains[self.plan.first :]
+        return self.state.monitored[self.plan.first :]
 
     @property
     def best_epoch(self) -> int | None:
@@ -130,14 +130,14 @@ def fit_heads(
 ) -> list[Trained]:
     """Train every trial; plan.seed does not count, for each has its own. -> in their order
 
-    begun: where training stands before this stage, which stays as it is. The tails stay as
+    begun: where training stands before this stage, which stays as it is. The heads stay as
     they are, too. Raises StoppedError; a trial whose loss is not finite only ends itself.
     """
-    builds = dict.fromkeys(repr(trial.tail) for trial in trials)
+    builds = dict.fromkeys(repr(trial.head) for trial in trials)
     found: dict[int, Trained] = {}
     with console.bar("training the head", plan.epochs * len(builds)) as bar:
         for build in builds:
-            places = [place for place, trial in enumerate(trials) if repr(trial.tail) == build]
+            places = [place for place, trial in enumerate(trials) if repr(trial.head) == build]
             sizes = {place: trials[place].parts.batches.sizes for place in places}
             # the longest first: then those that share a step, or a size of batch, are neighbours
             places.sort(key=lambda place: (len(sizes[place]), sizes[place]), reverse=True)
@@ -149,39 +149,41 @@ def fit_heads(
 
 
 def _begin(trial: Trial, plan: Plan, begun: State | None) -> Trained:
-    tail = copy.deepcopy(trial.tail).to(trial.parts.device).requires_grad_(True)
-    state = State(tail, trial.optimizer(list(tail.parameters())), epoch=plan.first)
-    state.ema = trial.average(tail)
+    head = copy.deepcopy(trial.head).to(trial.parts.device).requires_grad_(True)
+    state = State(head, trial.optimizer(list(head.parameters())), epoch=plan.first)
+    state.ema = trial.average(head)
     if begun is not None:
-        state.history, state.gains = list(begun.history), list(begun.gains)
+        state.history, state.monitored = list(begun.history), list(begun.monitored)
         state.best_epoch, state.patient_from = begun.best_epoch, begun.patient_from
         state.stage, state.stage_begun = begun.stage, begun.stage_begun
     return Trained(state, replace(plan, seed=trial.seed), trial.parts, trial.val)
 
 
-def _threads_for(tail: nn.Module, batch_size: int) -> int:
+def _threads_for(head: nn.Module, batch_size: int) -> int:
     """One thread for a small head, whose kernels are too short to share; else all.
 
     On a busy machine two threads took 16 times as long. It depends on a head alone, for sums
     may depend on the number of threads.
     """
-    weights = sum(parameter.numel() for parameter in tail.parameters())
+    weights = sum(parameter.numel() for parameter in head.parameters())
     return 1 if weights * batch_size < SMALL else torch.get_num_threads()
 
 
 def _train(runs: Sequence[Trained], stop_asked: Callable[[], bool], bar: Bar) -> None:
     """Heads of one build, from their start to their end."""
     plan, seeds = runs[0].plan, [run.plan.seed for run in runs]
-    # the optimisers and averages are made by now: a bank changes where parameters lie, not which
-    bank = Bank([run.state.model for run in runs], seeds)
-    judged = Bank([run.state.judged for run in runs], seeds) if runs[0].state.ema else bank
+    # the optimisers and averages are made by now: a stack changes where parameters lie, not which
+    stacked = StackedHeads([run.state.model for run in runs], seeds)
+    judged = (
+        StackedHeads([run.state.judged for run in runs], seeds) if runs[0].state.ema else stacked
+    )
     for epoch in range(plan.first, plan.last):
         for run in runs:
             run.ended = run.ended or out_of_patience(run.state, run.plan) or ""
         if all(run.ended for run in runs):
             break
         began = time.monotonic()
-        _train_epoch(bank, runs, epoch)
+        _train_epoch(stacked, runs, epoch)
         answers = _validated(judged, runs)
         for run, answer in zip(runs, answers, strict=True):
             if not run.ended:
@@ -193,7 +195,7 @@ def _train(runs: Sequence[Trained], stop_asked: Callable[[], bool], bar: Bar) ->
         run.ended = run.ended or all_done(plan.last)
 
 
-def _validated(bank: Bank, runs: Sequence[Trained]) -> list[Judged | None]:
+def _validated(stacked: StackedHeads, runs: Sequence[Trained]) -> list[Judged | None]:
     """Logits and targets of each head's validation; heads that share one pass it together."""
     found: list[Judged | None] = []
     for val, group in groupby(runs, attrgetter("val")):
@@ -202,32 +204,32 @@ def _validated(bank: Bank, runs: Sequence[Trained]) -> list[Judged | None]:
             found += [None] * (heads.stop - heads.start)
             continue
         rows = torch.from_numpy(val.rows).to(val.features.device)
-        logits = bank.predict(val.features[0, rows], heads).cpu().numpy()
+        logits = stacked.predict(val.features[0, rows], heads).cpu().numpy()
         found += [(each, val.targets) for each in logits]
     return found
 
 
-def _train_epoch(bank: Bank, runs: Sequence[Trained], epoch: int) -> None:
+def _train_epoch(stacked: StackedHeads, runs: Sequence[Trained], epoch: int) -> None:
     """The steps of all heads side by side, also of those that have ended: nothing counts them."""
     feeds = [run.parts.batches.epoch(epoch) for run in runs]
     for step in range(len(runs[0].parts.batches.sizes)):
         there = [run for run in runs if step < len(run.parts.batches.sizes)]  # the first ones
-        _step(bank, there, [next(feed) for feed in feeds[: len(there)]], (epoch, step))
+        _step(stacked, there, [next(feed) for feed in feeds[: len(there)]], (epoch, step))
 
 
 def _step(
-    bank: Bank, runs: Sequence[Trained], batches: Sequence[Batch], place: tuple[int, int]
+    stacked: StackedHeads, runs: Sequence[Trained], batches: Sequence[Batch], place: tuple[int, int]
 ) -> None:
-    """As loop.step, for the first heads of the bank at once.
+    """As loop.step, for the first heads of the stack at once.
 
     One backward serves all, for the gradient of the shares' sum is each head's own. Then each
-    optimiser steps by itself, on gradients that are slices of the bank's.
+    optimiser steps by itself, on gradients that are slices of the stack's.
     """
     if place[1] % runs[0].plan.accumulate == 0:
-        bank.zero_grad()
+        stacked.zero_grad()
     shares, made = [], []
     for heads in _of_one_size(batches):
-        logits = bank(torch.stack([features for features, _ in batches[heads]]), place, heads)
+        logits = stacked(torch.stack([features for features, _ in batches[heads]]), place, heads)
         for run, own, (_, targets) in zip(runs[heads], logits, batches[heads], strict=True):
             if not run.ended:
                 loss = run.parts.loss(own, targets)
@@ -247,7 +249,7 @@ def _step(
 
 
 def _of_one_size(batches: Sequence[Batch]) -> Iterator[slice]:
-    """Neighbours whose batches are of one size, which the bank computes as one."""
+    """Neighbours whose batches are of one size, which the stack computes as one."""
     start = 0
     for _, group in groupby(len(targets) for _, targets in batches):
         end = start + len(list(group))
@@ -268,5 +270,5 @@ def _close_epoch(run: Trained, judged: Judged | None, seconds: float) -> None:
 
 def _words(runs: Sequence[Trained], plan: Plan) -> str:
     """The best figure so far, beside the bar."""
-    gains = [gain for run in runs for gain in run.gains if gain == gain]
-    return f"val {plan.monitor} {plan.sign * max(gains):.4f}" if gains else ""
+    monitored = [gain for run in runs for gain in run.monitored if gain == gain]
+    return f"val {plan.monitor} {plan.sign * max(monitored):.4f}" if monitored else ""

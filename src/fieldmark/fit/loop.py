@@ -26,7 +26,7 @@ from fieldmark.fit.epochs import (
 )
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.plan import Parts, Plan
-from fieldmark.fit.schedules import Place
+from fieldmark.fit.schedules import Progress
 from fieldmark.fit.state import State
 from fieldmark.models.stages import set_training
 from fieldmark.streams import Stream
@@ -172,8 +172,8 @@ def update(state: State, plan: Plan, parts: Parts) -> None:
     else:
         state.optimizer.step()
     if state.ema:
-        place = place_of(state, plan, parts)
-        state.ema.update(state.model, (place.step + 1) / place.total)
+        progress = progress_of(state, plan, parts)
+        state.ema.update(state.model, (progress.step + 1) / progress.total)
 
 
 def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
@@ -186,16 +186,16 @@ def seed_step(seed: int, epoch: int, step: int, rank: int = 0) -> None:
 
 def set_rate(state: State, plan: Plan, parts: Parts) -> None:
     """Give every group its rate at this place."""
-    factor = parts.schedule(place_of(state, plan, parts))
+    factor = parts.schedule(progress_of(state, plan, parts))
     for group in state.optimizer.param_groups:
         group["lr"] = group.setdefault("base_lr", group["lr"]) * factor
 
 
-def place_of(state: State, plan: Plan, parts: Parts) -> Place:
+def progress_of(state: State, plan: Plan, parts: Parts) -> Progress:
     """Where in the stage the optimiser's next step stands."""
     steps = math.ceil(len(parts.batches.sizes) / plan.accumulate)
     done = (state.epoch - plan.first) * steps + state.step // plan.accumulate
-    return Place(done, steps, plan.epochs, tuple(state.gains[plan.first :]))
+    return Progress(done, steps, plan.epochs, tuple(state.monitored[plan.first :]))
 
 
 def tell_step(state: State, plan: Plan, parts: Parts, keeper: Keeper, bar: Bar, made: Made) -> None:

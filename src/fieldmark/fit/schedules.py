@@ -1,4 +1,4 @@
-"""How the learning rate moves: a factor on the optimiser's rate, as a function of the place.
+"""How the learning rate moves: a factor on the optimiser's rate, as a function of the progress.
 
 A schedule keeps no state: its factor follows from where training stands and from the
 monitored figures so far. So a run that goes on has the rate of the run that never stopped,
@@ -21,16 +21,16 @@ Divisor = Annotated[float, Field(ge=1)]
 
 
 @dataclass(frozen=True)
-class Place:
+class Progress:
     """Where training stands. Steps are the optimiser's, counted from 0.
 
-    gains: the monitored figure after each epoch so far, signed so that more is better.
+    monitored: the monitored figure after each epoch so far, signed so that more is better.
     """
 
     step: int
     steps_an_epoch: int
     epochs: int
-    gains: tuple[float, ...] = ()
+    monitored: tuple[float, ...] = ()
 
     @property
     def total(self) -> int:
@@ -38,7 +38,7 @@ class Place:
         return self.steps_an_epoch * self.epochs
 
 
-Schedule = Callable[[Place], float]
+Schedule = Callable[[Progress], float]
 
 
 def none() -> Schedule:
@@ -52,11 +52,11 @@ def cosine(*, warmup_epochs: Epochs = 1.0, floor: Fraction = 0.0) -> Schedule:
     Loshchilov and Hutter, "SGDR", 2016, without restarts.
     """
 
-    def factor(place: Place) -> float:
-        warm = min(round(warmup_epochs * place.steps_an_epoch), place.total // 2)
-        if place.step < warm:
-            return (place.step + 1) / (warm + 1)
-        way = (place.step - warm) / max(1, place.total - warm)
+    def factor(progress: Progress) -> float:
+        warm = min(round(warmup_epochs * progress.steps_an_epoch), progress.total // 2)
+        if progress.step < warm:
+            return (progress.step + 1) / (warm + 1)
+        way = (progress.step - warm) / max(1, progress.total - warm)
         return floor + (1 - floor) * (1 + cos(pi * min(1.0, way))) / 2
 
     return factor
@@ -71,12 +71,12 @@ def one_cycle(
     annealing, which moves the momentum too unless it is told not to. Here it stays.
     """
 
-    def factor(place: Place) -> float:
+    def factor(progress: Progress) -> float:
         first, last = 1 / div_factor, 1 / div_factor / final_div_factor
-        peak, end = pct_start * place.total - 1, place.total - 1
-        if place.step < peak:
-            return _anneal(first, 1.0, place.step / peak)
-        return _anneal(1.0, last, min(1.0, (place.step - peak) / max(1.0, end - peak)))
+        peak, end = pct_start * progress.total - 1, progress.total - 1
+        if progress.step < peak:
+            return _anneal(first, 1.0, progress.step / peak)
+        return _anneal(1.0, last, min(1.0, (progress.step - peak) / max(1.0, end - peak)))
 
     return factor
 
@@ -87,18 +87,18 @@ def triangle(*, start: Fraction = 0.2, peak: Share = 0.23, end: Fraction = 0.07)
     `end` is what comes after the last step. Jordan, "94% on CIFAR-10 in 3.29 Seconds", 2024.
     """
 
-    def factor(place: Place) -> float:
-        top = int(peak * place.total)
-        if place.step < top:
-            return start + (1 - start) * place.step / top
-        return 1 + (end - 1) * min(1.0, (place.step - top) / (place.total - top))
+    def factor(progress: Progress) -> float:
+        top = int(peak * progress.total)
+        if progress.step < top:
+            return start + (1 - start) * progress.step / top
+        return 1 + (end - 1) * min(1.0, (progress.step - top) / (progress.total - top))
 
     return factor
 
 
 def step(*, every: Annotated[int, Field(ge=1)] = 10, gamma: Share = 0.1) -> Schedule:
     """Times `gamma` after each `every` epochs."""
-    return lambda place: float(gamma ** (place.step // place.steps_an_epoch // every))
+    return lambda progress: float(gamma ** (progress.step // progress.steps_an_epoch // every))
 
 
 def plateau(*, wait: Annotated[int, Field(ge=0)] = 3, factor: Share = 0.3) -> Schedule:
@@ -107,9 +107,9 @@ def plateau(*, wait: Annotated[int, Field(ge=0)] = 3, factor: Share = 0.3) -> Sc
     As torch's ReduceLROnPlateau with threshold 0; the wait starts anew after each reduction.
     """
 
-    def rate(place: Place) -> float:
+    def rate(progress: Progress) -> float:
         best, waited, reductions = float("-inf"), 0, 0
-        for gain in place.gains:
+        for gain in progress.monitored:
             waited = 0 if gain > best else waited + 1
             best = max(best, gain) if gain == gain else best
             if waited > wait:

@@ -99,7 +99,7 @@ class State:
     seconds: float = 0.0  # of this epoch, before the process that goes on
     running: Running = field(default_factory=Running)
     history: list[Row] = field(default_factory=list)
-    gains: list[float] = field(default_factory=list)  # the monitored figure, more is better
+    monitored: list[float] = field(default_factory=list)  # the monitored figure, more is better
     best_epoch: int | None = None  # counted from 1, as users see it
     patient_from: int = 0  # epochs before this one do not count as waited
     validated: int = 0  # images, after the epoch before
@@ -139,6 +139,7 @@ class State:
 
     def restore(self, tree: dict[str, Any]) -> None:
         """Be what `tree` was taken from, but for the chunks; seconds are added to those since."""
+        tree = {"monitored": tree.get("gains", []), **tree}  # as it was called once
         self.model.load_state_dict(tree["model"])
         self.optimizer.load_state_dict(tree["optimizer"])
         _lay_out_like_parameters(self.optimizer)

@@ -120,7 +120,7 @@ def make_head(
 
 
 def redrawn(module: nn.Module, seed: int) -> nn.Module:
-    """A copy of a head, or of a tail (`stages.split`), with all weights drawn anew from `seed`.
+    """A copy of a head, that of `body_and_head` too, with all weights drawn anew from `seed`.
 
     For a head of `make_head` it is what `make_head` would give with this seed, bit for bit.
     """

@@ -35,10 +35,10 @@ from fieldmark.judge.metrics import METRICS, monitors
 from fieldmark.models import precision as precisions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS
+from fieldmark.models.body import body_and_head
 from fieldmark.models.catalog import MODELS, side_mistake
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
-from fieldmark.models.tail import body_and_tail
 from fieldmark.records import InputSpec
 from fieldmark.settings.tree import Settings, sections
 from fieldmark.track.trackers import check_trackers
@@ -173,7 +173,7 @@ def check_network(settings: Settings, network: torch.nn.Module) -> None:
         mistakes.append(Mistake("--batch-size", what))
     refuse(mistakes)
     if any(stage.head_alone for stage in train.stages):
-        body_and_tail(network, int(settings.input.size))
+        body_and_head(network, int(settings.input.size))
 
 
 def against_batches(settings: Settings, count: int) -> str:

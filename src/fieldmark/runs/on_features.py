@@ -23,10 +23,10 @@ from fieldmark.fit.heads import Embedded, FeatureBatches, Trained, Trial, fit_he
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.plan import Parts, Plan
 from fieldmark.fit.state import Row, State
+from fieldmark.models.body import body_and_head
 from fieldmark.models.heads import redrawn
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import set_training
-from fieldmark.models.tail import body_and_tail
 from fieldmark.runs.network import Prepared, adopt, with_head
 from fieldmark.runs.on_images import OnImages, parts_of
 from fieldmark.runs.stages import HEAD_PATIENCE, average, enter_stage, optimizer, plan_of, stage_of
@@ -100,10 +100,10 @@ class OnFeatures:
     def rates(self, state: State, search: Search, told: Callable[[Row], None]) -> list[Row]:
         """Rising rates for the head; the network is as it was afterwards."""
         settings = self.prepared.settings
-        tail = body_and_tail(self.prepared.model.network)[1]
+        head = body_and_head(self.prepared.model.network)[1]
         lr = float(stage_of(settings, state.stage).lr or 0)
-        set_training(tail, norm_frozen=settings.train.norm_frozen)
-        alone = State(tail, optimizer(settings, lr, list(tail.parameters())))
+        set_training(head, norm_frozen=settings.train.norm_frozen)
+        alone = State(head, optimizer(settings, lr, list(head.parameters())))
         train, _ = self.tables(replace(self.features(), views=None))
         train = replace(train, features=train.features.float())
         parts = self.parts(train, settings.run.seed)
@@ -113,11 +113,11 @@ class OnFeatures:
         """Train all heads, and put the best one into the network. -> the best one"""
         train, val = self.tables(features)
         abouts, trials = [], []
-        for about, tail in tried(self.prepared, state.stage):
+        for about, head in tried(self.prepared, state.stage):
             make = partial(optimizer, self.prepared.settings, about["lr"])
             parts = self.parts(train, about["seed"])
             abouts.append(about)
-            trials.append(Trial(tail, about["seed"], make, parts, val, self._average))
+            trials.append(Trial(head, about["seed"], make, parts, val, self._average))
         plan = self.plan(state)
         trained = fit_heads(
             trials, plan=plan, console=self._console, stop_asked=stop_asked, begun=state
@@ -130,7 +130,7 @@ class OnFeatures:
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
         """Of every image, as the network is now: from the cache, as far as they are there."""
-        body = weights_hash(body_and_tail(self.prepared.model.network)[0])
+        body = weights_hash(body_and_head(self.prepared.model.network)[0])
         if self._known is None or self._known[0] != body:
             features = embed(
                 passing(self.prepared, stop_asked),
@@ -151,10 +151,10 @@ class OnFeatures:
         if mirrored:
             return self._images.predict(side, mirrored=True)
         rows = torch.from_numpy(self.prepared.samples.rows(side))
-        plain, (_, tail) = self.features().plain[rows], body_and_tail(self.prepared.model.network)
-        with evaluating(tail), torch.inference_mode():
+        plain, (_, head) = self.features().plain[rows], body_and_head(self.prepared.model.network)
+        with evaluating(head), torch.inference_mode():
             parts = [
-                tail(part.to(self.prepared.device).float()) for part in torch.split(plain, 4096)
+                head(part.to(self.prepared.device).float()) for part in torch.split(plain, 4096)
             ]
         logits: np.ndarray = torch.cat(parts).float().cpu().numpy()
         return logits
@@ -183,10 +183,10 @@ class OnFeatures:
         order: Any = {"batch_size": given.batch_size, "seed": seed, "sampling": given.sampling}
         return parts_of(self.prepared, FeatureBatches(train, **order))
 
-    def _average(self, tail: nn.Module) -> Average | None:
+    def _average(self, head: nn.Module) -> Average | None:
         """Of a head that other stages follow there is none: it is for what follows."""
         train = self.prepared.settings.train
-        return average(tail, train) if train.head_alone else None
+        return average(head, train) if train.head_alone else None
 
     def _take(self, head: str, best: Trained, state: State) -> None:
         """Put the best head into the network, and what trains it into `state`."""
@@ -194,13 +194,13 @@ class OnFeatures:
             adopt(self.prepared, head)
             self.enter(state)
         if best.weights is not None:
-            body_and_tail(self.prepared.model.network)[1].load_state_dict(best.weights)
+            body_and_head(self.prepared.model.network)[1].load_state_dict(best.weights)
 
     def _note(self, state: State, best: Trained, seconds: float, keeper: Keeper) -> None:
         """Close the stage in `state` and on disk."""
         best.history[0]["seconds"] = round(best.history[0]["seconds"] + seconds, 3)
         state.history += best.history
-        state.gains += best.gains
+        state.monitored += best.monitored
         state.epoch, state.best_epoch = len(state.history), best.best_epoch
         with self.clock("writing"):
             for row in best.steps:
@@ -231,7 +231,7 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
     """How images pass the network as it is now."""
     settings, made = prepared.settings, prepared.settings.model
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-    body, _ = body_and_tail(model.network, prepared.spec.size)
+    body, _ = body_and_head(model.network, prepared.spec.size)
     return Pass(
         body,
         # of the head only whether it keeps the network's own
@@ -251,14 +251,14 @@ def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], nn.Modul
     rates = features.rates or (float(own.lr or 0),)
     seeds = features.seeds or (settings.run.seed,)
     found = []
-    for head in features.heads or (prepared.info.head,):
+    for name in features.heads or (prepared.info.head,):
         network = prepared.model.network
-        if head != prepared.info.head:
-            network, _ = with_head(prepared, head)
-        tail = body_and_tail(network)[1]
+        if name != prepared.info.head:
+            network, _ = with_head(prepared, name)
+        head = body_and_head(network)[1]
         for seed, lr in product(seeds, rates):
-            begun = tail if seed == settings.run.seed else redrawn(tail, seed)
-            found.append(({"head": head, "lr": lr, "seed": seed}, begun))
+            begun = head if seed == settings.run.seed else redrawn(head, seed)
+            found.append(({"head": name, "lr": lr, "seed": seed}, begun))
     return found
 
 
@@ -286,9 +286,9 @@ def best_of(trained: list[Trained]) -> int:
 
     def key(place: int) -> tuple[bool, float, float]:
         each = trained[place]
-        gains = [gain for gain in each.gains if gain == gain]
+        monitored = [gain for gain in each.monitored if gain == gain]
         loss = best_row(each).get("val_loss", np.inf)
-        return each.error is None, max(gains, default=-np.inf), -loss
+        return each.error is None, max(monitored, default=-np.inf), -loss
 
     return max(begun, key=key)
 

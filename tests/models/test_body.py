@@ -6,11 +6,11 @@ from torch import nn
 
 from fieldmark.errors import UserError
 from fieldmark.models.assemble import Design, assemble
+from fieldmark.models.body import body_and_head
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import head_of, redrawn
 from fieldmark.models.own_networks import SmallCnn
-from fieldmark.models.tail import body_and_tail
 from fieldmark.records import InputSpec
 
 SHAPES = {  # of one image's features, by 224 px
@@ -40,28 +40,28 @@ SMALL = ("small_cnn", "cifar_fast", "squeezenet1_1", "mobilenet_v3_small", "shuf
 def assert_same_logits(network, size, count=2):
     network.eval()
     images = torch.rand(count, 3, size, size)
-    body, tail = body_and_tail(network)
+    body, head = body_and_head(network)
     with torch.no_grad():
-        torch.testing.assert_close(tail(body(images)), network(images), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(head(body(images)), network(images), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_features_are_what_enters_the_head(name):
-    body, tail = body_and_tail(outline(name, 7), 224)
+    body, head = body_and_head(outline(name, 7), 224)
     features = body(torch.rand(2, 3, 224, 224, device="meta"))
     assert features.shape == (2, *SHAPES[name])
-    assert tail(features).shape == (2, 7)
+    assert head(features).shape == (2, 7)
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_body_and_tail_together_are_the_network(name):
+def test_body_and_head_together_are_the_network(name):
     torch.manual_seed(0)
     assert_same_logits(MODELS.build(name, {}, 7), 64)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in SHAPES if name not in SMALL])
-def test_body_and_tail_together_are_a_larger_network(name):
+def test_body_and_head_together_are_a_larger_network(name):
     torch.manual_seed(0)
     assert_same_logits(MODELS.build(name, {}, 7), 224 if name.startswith(("vit", "nature")) else 64)
 
@@ -91,32 +91,32 @@ def test_networks_with_other_heads_are_parted_too(design):
 
 
 def test_the_features_before_a_layer_that_is_kept_are_its_outputs():
-    body, tail = body_and_tail(assemble(Design("small_cnn", head="after"), 3))
+    body, head = body_and_head(assemble(Design("small_cnn", head="after"), 3))
     assert body(torch.rand(2, 3, 8, 8)).shape == (2, 1000)
-    assert [type(layer).__name__ for layer in tail] == ["Head"]
+    assert [type(layer).__name__ for layer in head] == ["Head"]
 
 
-def test_the_tail_is_the_networks_own_head_and_dropout():
+def test_the_head_is_the_networks_own_head_and_dropout():
     network = SmallCnn(3)
-    _, tail = body_and_tail(network)
-    assert list(tail) == [network.dropout, network.head]
+    _, head = body_and_head(network)
+    assert list(head) == [network.dropout, network.head]
 
 
-def test_training_the_tail_trains_the_network():
+def test_training_the_head_trains_the_network():
     torch.manual_seed(0)
     network = SmallCnn(3)
-    body, tail = body_and_tail(network, 8)
+    body, head = body_and_head(network, 8)
     images, before = torch.rand(2, 3, 8, 8), copy.deepcopy(network)
     with torch.no_grad():
         features = body(images)
-        tail[-1].weight += 1
-        assert torch.equal(tail.eval()(features), network.eval()(images))
+        head[-1].weight += 1
+        assert torch.equal(head.eval()(features), network.eval()(images))
     assert torch.equal(network.head.weight, before.head.weight + 1)
 
 
 def test_the_body_shares_the_networks_parameters_but_has_no_head():
     network = SmallCnn(3)
-    body, _ = body_and_tail(network)
+    body, _ = body_and_head(network)
     own = {id(weight) for weight in network.parameters()}
     inside = {id(weight) for weight in body.parameters()}
     assert own - inside == {id(network.head.weight), id(network.head.bias)}
@@ -131,7 +131,7 @@ def test_parting_leaves_the_network_as_it_was():
     state = copy.deepcopy(network.state_dict())
     modes = [module.training for module in network.modules()]
     head, generators = network.head, torch.get_rng_state()
-    body, _ = body_and_tail(network, 8)
+    body, _ = body_and_head(network, 8)
     body(torch.rand(2, 3, 8, 8, generator=torch.Generator()))
     assert network.head is head
     assert [module.training for module in network.modules()] == modes
@@ -143,7 +143,7 @@ def test_parting_leaves_the_network_as_it_was():
 def test_the_features_are_those_of_eval_mode_whatever_the_mode():
     network = SmallCnn(3, dropout=0.5)
     network(torch.rand(4, 3, 8, 8))
-    body, _ = body_and_tail(network)
+    body, _ = body_and_head(network)
     images = torch.rand(2, 3, 8, 8)
     evaluated = body(images)
     network.train()
@@ -152,19 +152,19 @@ def test_the_features_are_those_of_eval_mode_whatever_the_mode():
 
 def test_a_classifier_is_parted_too():
     classifier = Classifier(SmallCnn(3), InputSpec("square:8", 8))
-    body, tail = body_and_tail(classifier, 8)
+    body, head = body_and_head(classifier, 8)
     images = torch.randint(0, 256, (2, 3, 8, 8), dtype=torch.uint8)
-    assert torch.equal(tail.eval()(body(images)), classifier.eval()(images))
+    assert torch.equal(head.eval()(body(images)), classifier.eval()(images))
 
 
 def test_a_tail_drawn_again_is_another_head_over_the_same_features():
     network = assemble(Design("squeezenet1_1"), 3)
-    body, tail = body_and_tail(network, 64)
+    body, head = body_and_head(network, 64)
     features = body(torch.rand(2, 3, 64, 64))
-    first, again, other = (redrawn(tail, seed).eval() for seed in (1, 1, 2))
+    first, again, other = (redrawn(head, seed).eval() for seed in (1, 1, 2))
     assert torch.equal(first(features), again(features))
     assert not torch.equal(first(features), other(features))
-    assert torch.equal(head_of(network)[1].weight, tail[1].weight)
+    assert torch.equal(head_of(network)[1].weight, head[1].weight)
 
 
 class Scaled(nn.Module):
@@ -203,12 +203,12 @@ class Unused(nn.Module):
 @pytest.mark.parametrize("kind", [Scaled, Averaged, Unused])
 def test_a_network_that_does_not_end_in_its_head_is_told(kind):
     with pytest.raises(UserError, match=f"{kind.__name__} does not end in one head, so its head"):
-        body_and_tail(kind(), 2)
-    body, _ = body_and_tail(kind())
+        body_and_head(kind(), 2)
+    body, _ = body_and_head(kind())
     with pytest.raises(UserError, match="cannot be trained on features"):
         body(torch.rand(1, 3, 2, 2))
 
 
 def test_a_layer_alone_has_no_body():
     with pytest.raises(UserError, match="Linear does not end in one head"):
-        body_and_tail(nn.Linear(3, 2))
+        body_and_head(nn.Linear(3, 2))

@@ -1,4 +1,4 @@
-"""A network in two: the body, which makes features of images, and the tail, which is the head."""
+"""A network in two: the body, from images to features, and the head, from these to logits."""
 
 import copy
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from fieldmark.models.heads import head_dropouts, head_of
 from fieldmark.models.infer import evaluating
 from fieldmark.streams import Stream
 
-CLOSE = 1e-3  # of the largest logit, by which body and tail may differ from the network
+CLOSE = 1e-3  # of the largest logit, by which body and head may differ from the network
 
 
 class Body(nn.Module):
@@ -22,18 +22,18 @@ class Body(nn.Module):
     its state_dict() either, and it leaves the network's own modes as they are.
     """
 
-    def __init__(self, network: nn.Module, tail: nn.Sequential):
+    def __init__(self, network: nn.Module, head: nn.Sequential):
         super().__init__()
         path = head_of(network)[0]
         kept = _Kept()
         self.network = _with_other(network, path.split("."), kept)
         self._kept = (kept,)  # in a tuple: as a module it is inside the network already
-        self._whole: tuple[nn.Module, nn.Sequential] | None = (network, tail)
+        self._whole: tuple[nn.Module, nn.Sequential] | None = (network, head)
 
     def forward(self, images: Tensor) -> Tensor:
         """(n, 3, H, W) float -> (n, ...) features; raises UserError where they are not the head's.
 
-        The first call compares, on its first image, the tail's logits with the network's.
+        The first call compares, on its first image, the head's logits with the network's.
         """
         if self._whole is not None:
             self._compare(*self._whole, images[:1])
@@ -50,11 +50,11 @@ class Body(nn.Module):
         kept.features = None
         return features
 
-    def _compare(self, network: nn.Module, tail: nn.Sequential, images: Tensor) -> None:
-        with evaluating(network), evaluating(tail), torch.no_grad():
+    def _compare(self, network: nn.Module, head: nn.Sequential, images: Tensor) -> None:
+        with evaluating(network), evaluating(head), torch.no_grad():
             wanted = network(images)
             try:
-                found = tail(self._features(images))
+                found = head(self._features(images))
             except RuntimeError as error:  # shapes that do not fit: it has more than one head
                 raise UserError(_not_parted(type(network).__name__)) from error
         same = isinstance(wanted, Tensor) and wanted.shape == found.shape
@@ -77,38 +77,38 @@ class _Kept(nn.Module):
         return features
 
 
-def body_and_tail(network: nn.Module, size: int | None = None) -> tuple[nn.Module, nn.Sequential]:
-    """-> body: (n, 3, H, W) float images -> features; tail: features -> (n, classes) logits.
+def body_and_head(network: nn.Module, size: int | None = None) -> tuple[nn.Module, nn.Sequential]:
+    """-> body: (n, 3, H, W) float images -> features; head: features -> (n, classes) logits.
 
-    The tail is the head behind the dropout just before it, the network's own modules: training
-    the tail trains the network's head. Where the head is a convolution (squeezenet), what
-    follows it in its container belongs to the tail, and the features are maps. A network on the
-    meta device has a body and a tail there.
+    The head is that of `head_of` behind the dropout just before it, the network's own modules:
+    training it trains the network. Where its layer is a convolution (squeezenet), what follows
+    in the container belongs to the head, and the features are maps. A network on the meta device
+    has both there.
 
-    Raises UserError where tail(body(images)) is not network(images): at once on a random image
+    Raises UserError where head(body(images)) is not network(images): at once on a random image
     of `size` x `size` pixels, or without a size on the first image that the body is shown.
     """
-    tail = _tail(network)
-    body = Body(network, tail)
+    head = _whole_head(network)
+    body = Body(network, head)
     if size is not None:
-        weight = next(tail.parameters())
+        weight = next(head.parameters())
         drawn = torch.Generator().manual_seed(streams.word(Stream.PROBE, 0))
         image = torch.rand(1, 3, size, size, generator=drawn).to(weight.device, weight.dtype)
         with torch.no_grad():
             body(image)
-    return body, tail
+    return body, head
 
 
-def _tail(network: nn.Module) -> nn.Sequential:
-    name, head = head_of(network)
+def _whole_head(network: nn.Module) -> nn.Sequential:
+    name, last = head_of(network)
     if not name:
         raise UserError(_not_parted(type(network).__name__))
-    layers = [*head_dropouts(network), head]
-    if isinstance(head, nn.Conv2d):
+    layers = [*head_dropouts(network), last]
+    if isinstance(last, nn.Conv2d):
         above = network.get_submodule(name.rpartition(".")[0])
         if isinstance(above, nn.Sequential):
             inside = list(above.children())
-            layers += inside[inside.index(head) + 1 :]
+            layers += inside[inside.index(last) + 1 :]
         layers.append(nn.Flatten(1))
     return nn.Sequential(*layers)
 

@@ -17,7 +17,6 @@ from fieldmark import streams
 from fieldmark.streams import Stream
 
 AT_ONCE = 2**25  # numbers that pass the heads at once in a prediction: 128 MB
-Place = tuple[int, int]  # epoch, step
 # each head's, shared by equal seeds; None: not in training
 Draws = Sequence[torch.Generator] | None
 # (k, n, ...) -> (k, n, ...) by these k of the K heads
@@ -37,35 +36,36 @@ ELEMENTWISE = (
 )
 
 
-class Bank:
+class StackedHeads:
     """K heads as one function, in float32.
 
-    `tails` become part of the bank: its slices, trained in place. `seeds`: of each head's
+    `heads` become part of the stack: its slices, trained in place. `seeds`: of each head's
     dropout, whose masks are those that `fit.loop` would draw for it on a processor.
 
-    The order matters. First the bank is made, and each parameter is from then on a slice of a
+    The order matters. First the stack is made, and each parameter is from then on a slice of a
     stacked one, its gradient too; who holds the parameter (an optimiser, an average) goes on
     holding it. Then, for each step: `zero_grad`, forward, backward on the stacked ones, and each
     head's optimiser finds its slice of the gradient in place. A gradient set to None instead
     would part the slices from the whole.
     """
 
-    def __init__(self, tails: Sequence[nn.Module], seeds: Sequence[int]):
-        """Raises ValueError where the tails are not of one build."""
-        if len({repr(tail) for tail in tails}) != 1:
-            raise ValueError("a bank's heads must be of one build")
+    def __init__(self, heads: Sequence[nn.Module], seeds: Sequence[int]):
+        """Raises ValueError where the heads are not of one build."""
+        if len({repr(head) for head in heads}) != 1:
+            raise ValueError("stacked heads must be of one build")
         self._seeds = tuple(seeds)
         self._stacks: list[Tensor] = []
         self._loose: list[nn.Parameter] = []
-        columns = zip(*(_layers_of(tail) for tail in tails), strict=True)
+        columns = zip(*(_layers_of(head) for head in heads), strict=True)
         self._layers = [self._layer(column) for column in columns]
 
     def __call__(
-        self, features: Tensor, place: Place | None = None, heads: slice | None = None
+        self, features: Tensor, place: tuple[int, int] | None = None, heads: slice | None = None
     ) -> Tensor:
-        """(k, n, ...) -> (k, n, C) float32. At a `place` as in training there, else as in eval.
+        """(k, n, ...) -> (k, n, C) float32.
 
-        heads: which of the K the features are for; None: for all.
+        place: epoch and step of training, whose dropout is drawn; None: as in eval. heads: which
+        of the K the features are for; None: for all.
         """
         heads = heads or slice(0, len(self._seeds))
         draws = None if place is None else self._draws(place, heads)
@@ -86,7 +86,7 @@ class Bank:
             ]
         return torch.cat(parts, dim=1)
 
-    def _draws(self, place: Place, heads: slice) -> list[torch.Generator]:
+    def _draws(self, place: tuple[int, int], heads: slice) -> list[torch.Generator]:
         """The generators of the heads' step, seeded as `fit.loop.seed_step` seeds torch's own."""
         seeds = self._seeds[heads]
         words = {seed: streams.word(Stream.STEP, seed, *place) for seed in set(seeds)}
@@ -174,7 +174,7 @@ def _of(stack: Tensor, heads: slice) -> Tensor:
 
 
 def _layers_of(module: nn.Module) -> list[nn.Module]:
-    """The layers of a tail in their order; what is no plain sequence is one layer."""
+    """The layers of a head in their order; what is no plain sequence is one layer."""
     if isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward:
         return [layer for child in module for layer in _layers_of(child)]
     if getattr(module, "inplace", False) is True:

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from fieldmark.fit.bank import Bank
 from fieldmark.fit.loop import seed_step
+from fieldmark.fit.stacked import StackedHeads
 from fieldmark.models.heads import Linear32
 
 K, N, D, C = 3, 6, 10, 4
@@ -82,13 +82,13 @@ def alone(head, images, place=None, seed=0):
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_head_in_a_bank_gives_what_it_gives_alone(build, monkeypatch):
     single, images = heads(build), features(build)
-    bank = Bank(copy.deepcopy(single), (5, 6, 5))
+    stacked = StackedHeads(copy.deepcopy(single), (5, 6, 5))
     wanted = torch.stack([alone(h, x) for h, x in zip(single, images, strict=True)])
-    torch.testing.assert_close(bank(images), wanted)
+    torch.testing.assert_close(stacked(images), wanted)
     same = torch.stack([alone(head, images[0]) for head in single])
-    torch.testing.assert_close(bank.predict(images[0]), same)
-    monkeypatch.setattr("fieldmark.fit.bank.AT_ONCE", 1)  # a row at a time
-    torch.testing.assert_close(bank.predict(images[0]), same)
+    torch.testing.assert_close(stacked.predict(images[0]), same)
+    monkeypatch.setattr("fieldmark.fit.stacked.AT_ONCE", 1)  # a row at a time
+    torch.testing.assert_close(stacked.predict(images[0]), same)
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -96,7 +96,7 @@ def test_training_steps_in_a_bank_are_those_of_the_loop_alone(build):
     """Dropout's masks, statistics, gradients through the slices, and the optimiser's steps."""
     single, images, seeds = heads(build), features(build), (5, 6, 5)
     together = copy.deepcopy(single)
-    bank = Bank(together, seeds)
+    stacked = StackedHeads(together, seeds)
     rates = (0.01, 0.02, 0.03)
 
     def optimizers(modules):
@@ -108,9 +108,9 @@ def test_training_steps_in_a_bank_are_those_of_the_loop_alone(build):
     ones, others = optimizers(single), optimizers(together)
     for place in ((0, 0), (0, 1), (4, 0)):
         wanted = [alone(*each) for each in zip(single, images, [place] * K, seeds, strict=True)]
-        found = bank(images, place)
+        found = stacked(images, place)
         torch.testing.assert_close(found, torch.stack(wanted))
-        bank.zero_grad()
+        stacked.zero_grad()
         torch.autograd.backward(found.square().sum())
         for logits, one, other in zip(wanted, ones, others, strict=True):
             one.zero_grad()
@@ -129,7 +129,9 @@ def test_masks_are_those_of_the_seed_and_the_place_alone(build):
     head = build()
 
     def masks(seeds, place):
-        return Bank([copy.deepcopy(head) for _ in seeds], seeds)(images[: len(seeds)], place)
+        return StackedHeads([copy.deepcopy(head) for _ in seeds], seeds)(
+            images[: len(seeds)], place
+        )
 
     found = masks((5, 6, 5), (1, 2))
     assert torch.equal(found[0], found[2])
@@ -142,19 +144,19 @@ def test_masks_are_those_of_the_seed_and_the_place_alone(build):
 def test_the_features_and_the_global_generator_stay_as_they_are(build):
     images = features(build)
     before, state = images.clone(), torch.get_rng_state()
-    bank = Bank(heads(build), (5, 6, 7))
+    stacked = StackedHeads(heads(build), (5, 6, 7))
     torch.set_rng_state(state)
-    bank(images, (0, 0))
-    bank.predict(images[0])
+    stacked(images, (0, 0))
+    stacked.predict(images[0])
     assert torch.equal(images, before)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_features_in_sixteen_bits_give_logits_in_thirty_two():
-    bank = Bank(heads(linear), (0, 0, 0))
-    assert bank(features(linear).bfloat16(), (0, 0)).dtype == torch.float32
+    stacked = StackedHeads(heads(linear), (0, 0, 0))
+    assert stacked(features(linear).bfloat16(), (0, 0)).dtype == torch.float32
 
 
 def test_heads_of_two_builds_are_refused():
     with pytest.raises(ValueError, match="one build"):
-        Bank([linear(), mlp()], (0, 0))
+        StackedHeads([linear(), mlp()], (0, 0))
