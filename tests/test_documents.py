@@ -178,14 +178,14 @@ def test_every_file_of_the_map_is_there():
     places = re.split(r"^(\S+)", text.split("```")[1], flags=re.MULTILINE)[1:]
     named = dict(zip(places[::2], places[1::2], strict=True))
     for folder, words in named.items():
-        inside = SOURCE / ("" if folder == "(beside)" else folder)
+        inside = SOURCE / ("" if folder == "(top)" else folder)
         for sentence in " ".join(words.split()).split(". "):
             names, colon, _ = sentence.partition(":")
             assert colon, f"no file in {sentence!r}"
             for name in names.split(", "):
                 assert (inside / f"{name}.py").is_file(), f"{folder} {name}"
     rooms = {f"{each.parent.name}/" for each in SOURCE.glob("*/__init__.py")}
-    assert named.keys() == rooms - {"recipes/"} | {"(beside)"}
+    assert named.keys() == rooms - {"recipes/"} | {"(top)"}
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "docs/design.md"])

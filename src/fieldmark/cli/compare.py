@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.typed import command_line, named
+from fieldmark.cli.typed import command_line, flag, named
 
 
 def command(
@@ -14,11 +14,9 @@ def command(
     ],
     metric: Annotated[str, named("NAME", "What the sentences are about.")] = "accuracy",
     out: Annotated[Path | None, named("FILE", "Every figure as a table, .csv or .parquet.")] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the table if it is there.")
-    ] = False,
+    overwrite: Annotated[bool, flag("--overwrite", "Replace the table if it is there.")] = False,
     page: Annotated[Path, named("FILE", "The page.")] = Path("compare.html"),
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
+    as_json: Annotated[bool, flag("--json", "Print what was found as JSON.")] = False,
 ) -> int:
     """Compare runs with the first one named: is a difference more than chance?
 

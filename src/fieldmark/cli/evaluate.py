@@ -5,7 +5,16 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.typed import DataDir, Device, Images, Words, command_line, data_and_rest, named
+from fieldmark.cli.typed import (
+    DataDir,
+    Device,
+    Images,
+    Words,
+    command_line,
+    data_and_rest,
+    flag,
+    named,
+)
 from fieldmark.errors import Mistake, refuse
 
 
@@ -18,7 +27,7 @@ def command(
     ] = None,
     images: Images = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: Annotated[bool, flag("--json", "Print the figures as JSON.")] = False,
     page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
     device: Device = "auto",
 ) -> int:

@@ -3,19 +3,24 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from fieldmark.cli.typed import DataDir, Images, Text, Words, command_line, data_and_rest, named
+from fieldmark.cli.typed import (
+    DataDir,
+    Images,
+    Text,
+    Words,
+    command_line,
+    data_and_rest,
+    flag,
+    named,
+)
 
 
 def command(
     words: Words = None,
     images: Images = None,
     data_dir: DataDir = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit code 2 where an error was found.")
-    ] = False,
+    as_json: Annotated[bool, flag("--json", "Print what was found as JSON.")] = False,
+    strict: Annotated[bool, flag("--strict", "Exit code 2 where an error was found.")] = False,
     augment: Annotated[Text, named("NAME", "Show images augmented so, on the page.")] = None,
     page: Annotated[Path | None, named("FILE", "The page (default inspect-DATA.html).")] = None,
 ) -> int:

@@ -20,7 +20,7 @@ from fieldmark.cli import (
     report,
     train,
 )
-from fieldmark.cli.typed import WORDS
+from fieldmark.cli.typed import WORDS, flag
 from fieldmark.errors import FieldmarkError, SettingsError, nearest
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -56,7 +56,7 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _everywhere(
-    debug: Annotated[bool, typer.Option("--debug", help="Show where an error arose.")] = False,
+    debug: Annotated[bool, flag("--debug", "Show where an error arose.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,

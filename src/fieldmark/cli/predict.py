@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.typed import Device
+from fieldmark.cli.typed import Device, flag
 from fieldmark.errors import counted
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ def command(
     out: Annotated[
         Path | None, typer.Option(help="A .csv, .jsonl or .parquet file; else to the screen.")
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the file of --out.")
-    ] = False,
-    scores: Annotated[bool, typer.Option("--scores", help="A column a class too.")] = False,
+    overwrite: Annotated[bool, flag("--overwrite", "Replace the file of --out.")] = False,
+    scores: Annotated[bool, flag("--scores", "A column a class too.")] = False,
     abstain: Annotated[
         float | None,
         typer.Option(help="Label only where this share was right in validation, such as 0.95."),

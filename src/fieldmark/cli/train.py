@@ -3,14 +3,25 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-import typer
-
-from fieldmark.cli.typed import DataDir, Images, Text, Words, command_line, data_and_rest, named
+from fieldmark.cli.typed import (
+    DataDir,
+    Images,
+    Text,
+    Words,
+    command_line,
+    data_and_rest,
+    flag,
+    named,
+)
 from fieldmark.errors import Mistake, refuse
 
 OPTIMIZERS = "adamw, adam, sgd, adadelta, rmsprop, lion, timm/NAME."
 SCHEDULES = "cosine, one-cycle, triangle, step, plateau, none."
 AUGMENTATIONS = "none, light, standard, strong, ... or a file."
+Freeze = Annotated[bool | None, flag("--freeze/--no-freeze", "Train the head only, in seconds.")]
+Compile = Annotated[bool | None, flag("--compile/--no-compile", "Compile the network first.")]
+FindLr = Annotated[bool, flag("--find-lr", "Try rising learning rates, draw them, train nothing.")]
+DryRun = Annotated[bool, flag("--dry-run", "Check and show everything, train nothing.")]
 
 
 def command(
@@ -19,9 +30,7 @@ def command(
     data_dir: DataDir = None,
     model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,
     weights: Annotated[Text, named("FILE", "A file, default, a version's name, or none.")] = None,
-    freeze: Annotated[
-        bool | None, typer.Option("--freeze/--no-freeze", help="Train the head only, in seconds.")
-    ] = None,
+    freeze: Freeze = None,
     unfreeze: Annotated[Text, named("LAYERS", "Then also last:K, gradual, or names.")] = None,
     head: Annotated[Text, named("NAME", "linear, mlp, after.")] = None,
     epochs: Annotated[Text, named("N", "Passes over the images, at the most.")] = None,
@@ -34,9 +43,7 @@ def command(
     augment: Annotated[Text, named("NAME", AUGMENTATIONS)] = None,
     seed: Annotated[Text, named("N", "Decides weights, order, augmentation.")] = None,
     precision: Annotated[Text, named("NAME", "auto, float32, bf16, 16-mixed.")] = None,
-    compile: Annotated[
-        bool | None, typer.Option("--compile/--no-compile", help="Compile the network first.")
-    ] = None,
+    compile: Compile = None,
     track: Annotated[Text, named("NAMES", "tensorboard, wandb, mlflow; commas between.")] = None,
     workers: Annotated[Text, named("N", "Processes that load images.")] = None,
     device: Annotated[Text, named("NAME", "auto, cpu, cuda, mps.")] = None,
@@ -45,15 +52,9 @@ def command(
     recipe: Annotated[Text, named("NAME", "`fieldmark recipes ls` lists them.")] = None,
     config: Annotated[Text, named("FILE", "A settings file, such as a run's.")] = None,
     resume: Annotated[Text, named("RUN", "A run folder to go on with.")] = None,
-    find_lr: Annotated[
-        bool, typer.Option("--find-lr", help="Try rising learning rates, draw them, train nothing.")
-    ] = False,
-    profile: Annotated[
-        bool, typer.Option("--profile", help="Tell at the end where the time went.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check and show everything, train nothing.")
-    ] = False,
+    find_lr: FindLr = False,
+    profile: Annotated[bool, flag("--profile", "Tell at the end where the time went.")] = False,
+    dry_run: DryRun = False,
 ) -> int:
     """Train on DATA: a folder of class folders, a table of labels, or digits.
 
@@ -64,17 +65,10 @@ def command(
 
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
     data, rest = data_and_rest(words)
+    looks = {"--dry-run": dry_run or None, "--find-lr": find_lr or None}
     if resume is not None:
-        refuse_beside_resume(
-            {
-                "DATA": data,
-                "--recipe": recipe,
-                "--config": config,
-                "--dry-run": dry_run or None,
-                "--find-lr": find_lr or None,
-            }
-        )
-    refuse_together({"--dry-run": dry_run, "--find-lr": find_lr, "--profile": profile})
+        refuse_beside_resume({"DATA": data, "--recipe": recipe, "--config": config, **looks})
+    refuse_together({**looks, "--profile": profile})
     from fieldmark.console import Console
     from fieldmark.runs.concrete import gather
     from fieldmark.runs.run import train_run
@@ -100,7 +94,7 @@ def command(
     return 0
 
 
-def refuse_together(flags: Mapping[str, bool]) -> None:
+def refuse_together(flags: Mapping[str, bool | None]) -> None:
     """Only one of these flags can be given."""
     first, *others = [name for name, given in flags.items() if given] or [""]
     refuse(Mistake(name, f"does not go with {first}; leave one out") for name in others[:1])

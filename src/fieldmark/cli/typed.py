@@ -15,6 +15,11 @@ def named(metavar: str, about: str) -> Any:
     return typer.Option(metavar=metavar, help=about)
 
 
+def flag(names: str, about: str) -> Any:
+    """An option without a value; "--on/--off" has both ways."""
+    return typer.Option(names, help=about)
+
+
 Text = str | None  # values stay text: the settings read them, so that all mistakes come together
 Words = Annotated[list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)]
 Images = Annotated[Text, named("DIR", "Where a table's images lie.")]

@@ -62,6 +62,10 @@ def evaluate_new(
     opened = open_bundle(run.path, device)
     predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
+    notes += (
+        *group_sentence(run, data, samples),
+        *unknown_sentence(unknown, samples, info.classes),
+    )
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
     own = figures(predictions, temperature=temperature, with_intervals=True)
@@ -90,11 +94,7 @@ def evaluate_new(
         command=asked.command,
         unknown=unknown,
         banner=training_sentence(about.took_part_in_training or 0, len(samples)),
-        notes=(
-            *notes,
-            *group_sentence(run, data, samples),
-            *unknown_sentence(unknown, samples, info.classes),
-        ),
+        notes=notes,
     )
     folder = keep(run, found, metrics)
     tell(found, console)

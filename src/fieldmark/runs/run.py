@@ -31,8 +31,8 @@ def train_run(
 ) -> RunDir:
     """Train a new run from settings, to its end. -> its folder
 
-    command: what the user typed, for the report. data: taken in already, as a study has it.
-    sides: whose images are predicted at the end; a study may leave the test out. Raises any
+    command: what the user typed, for the report. data: taken in already, as a plan of many has it.
+    sides: whose images are predicted at the end; a plan may leave the test out. Raises any
     FieldmarkError; what was reached by then is in the run folder, and nothing is left where
     nothing was reached.
     """
