@@ -186,7 +186,10 @@ def test_what_a_stream_cannot_show_is_said_in_other_letters(tmp_path):
     [
         (0, "0 s"),
         (0.023, "0.02 s"),
+        (0.004, "0 s"),
         (0.4, "0.4 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
         (8.2, "8.2 s"),
         (59.4, "59 s"),
         (59.6, "1 min"),

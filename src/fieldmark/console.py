@@ -131,7 +131,7 @@ def duration(seconds: float) -> str:
     """Seconds as a person says them: "0.8 s", "24 s", "3 min 20 s", "2 h 5 min"."""
     whole = round(seconds)
     if whole < 60:
-        places = 0 if seconds >= 10 or not seconds else 1 if seconds >= 0.1 else 2
+        places = 0 if seconds >= 9.95 or seconds < 0.005 else 1 if seconds >= 0.095 else 2
         return f"{seconds:.{places}f} s"
     minutes, rest = divmod(whole, 60)
     if minutes < 60:

@@ -57,6 +57,7 @@ def write_json(path: Path, value: Any) -> None:
     A list of numbers is one line: a confusion table of 1,000 classes has a million of them.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # a line end is never inside a text of JSON, which has \n there
     text = re.sub(r"\[\n([^][{}\"]+)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text)
     write_text(path, text + "\n")
 

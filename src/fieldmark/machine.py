@@ -50,7 +50,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 @contextmanager
-def generators_kept() -> Iterator[None]:
+def generators_kept(device: "torch.device") -> Iterator[None]:
     """The global generators, which training seeds at each step, are afterwards as they were."""
     import random
 
@@ -59,7 +59,7 @@ def generators_kept() -> Iterator[None]:
 
     before = np.random.get_state(), random.getstate()  # noqa: NPY002
     try:
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
             yield
     finally:
         np.random.set_state(before[0])  # noqa: NPY002

@@ -80,7 +80,7 @@ def alone(head, images, place=None, seed=0):
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_a_head_in_a_bank_gives_what_it_gives_alone(build, monkeypatch):
+def test_a_head_side_by_side_gives_what_it_gives_alone(build, monkeypatch):
     single, images = heads(build), features(build)
     stacked = StackedHeads(copy.deepcopy(single), (5, 6, 5))
     wanted = torch.stack([alone(h, x) for h, x in zip(single, images, strict=True)])
@@ -92,7 +92,7 @@ def test_a_head_in_a_bank_gives_what_it_gives_alone(build, monkeypatch):
 
 
 @pytest.mark.parametrize("build", BUILDS)
-def test_training_steps_in_a_bank_are_those_of_the_loop_alone(build):
+def test_training_steps_side_by_side_are_those_of_the_loop_alone(build):
     """Dropout's masks, statistics, gradients through the slices, and the optimiser's steps."""
     single, images, seeds = heads(build), features(build), (5, 6, 5)
     together = copy.deepcopy(single)

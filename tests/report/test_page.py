@@ -1,3 +1,4 @@
+import math
 import os
 import re
 import subprocess
@@ -334,6 +335,9 @@ def test_seconds_an_epoch_stand_beside_the_time(make_page):
     history = [{"epoch": k, "seconds": k, "stage": 1 + (k > 1)} for k in (1, 2, 3)]
     text = Reader(render(make_page(history=history))).text
     assert "1 min 23 s, 2.5 s an epoch" in text  # the median of the last stage
+    history[-1]["seconds"] = math.nan  # a cell that is empty on disk
+    text = Reader(render(make_page(history=history))).text
+    assert "1 min 23 s, 2.0 s an epoch" in text
 
 
 def test_notes_are_shown(make_page):

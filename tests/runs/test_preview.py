@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from smallruns import QUIET, SMALL, draw_photos
 
+from fieldmark.machine import generators_kept
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.preview import find_rates, show
 
@@ -29,4 +30,13 @@ def test_a_look_before_training_leaves_threads_and_generators_as_they_were(tmp_p
         assert torch.get_num_threads() == before + 1
     finally:
         torch.set_num_threads(before)
+    assert generators() == stood
+
+
+def test_a_run_on_the_processor_begins_nothing_on_an_accelerator(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", None)  # it would start CUDA
+    stood = generators()
+    with generators_kept(torch.device("cpu")):
+        torch.rand(1)
     assert generators() == stood

@@ -113,7 +113,7 @@ class FeatureCache:
                     if wanted:  # one tensor of their own, not the whole file's
                         features = pack.get_tensor("features")[torch.tensor(wanted)]
                         found |= {names[at]: row for at, row in zip(wanted, features, strict=True)}
-            except (SafetensorError, OSError):  # deleted this moment, or damaged
+            except (SafetensorError, OSError, ValueError):  # deleted this moment, or damaged
                 continue
         return found
 

@@ -58,7 +58,7 @@ def find_lr(
     they were afterwards, whatever ends it.
     """
     rows = list[Row]()
-    with generators_kept():
+    with generators_kept(parts.device):
         # in one call, so that the optimiser's parameters are the copied model's
         model, optimizer, scaler = copy.deepcopy((state.model, state.optimizer, state.scaler))
         copied = State(model, optimizer, scaler=scaler)

@@ -3,9 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from fieldmark.errors import DataError, RunError
 from fieldmark.judge.calibrate import answer_curve, before_and_after, fit_temperature, reliability
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import Intervals, intervals
@@ -136,6 +138,24 @@ def by_split(predictions: Predictions) -> dict[str, Predictions]:
     """The tables of val and test, where they have an image."""
     tables = {side: predictions.of_split(side) for side in ("val", "test")}
     return {side: table for side, table in tables.items() if len(table)}
+
+
+def shown_side(path: str, predictions: Predictions, lacks: str) -> str:
+    """The split that a run, or an evaluation of one, is shown by: the test, or else validation.
+
+    Raises RunError where it kept no images for either, so that it `lacks` something, DataError
+    where no image's class is known.
+    """
+    side = next((each for each in ("test", "val") if len(predictions.of_split(each))), None)
+    if side is None:
+        raise RunError(
+            f"{path}: kept no images for validation or test, so {lacks}; "
+            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
+        )
+    if not predictions.of_split(side).known.any():
+        file = RunDir(Path(path)).predictions
+        raise DataError(f"{file}: no image's class is known; evaluate it on others")
+    return side
 
 
 def figures_of(tables: dict[str, Predictions], temperature: float) -> dict[str, Figures]:

@@ -12,7 +12,8 @@ Default = bool | int | float | str | None
 class Series:
     """Networks of one paper, or of none. `family` is coarser: what computes alike.
 
-    options: of torchvision's networks, with their defaults; our own builders say theirs.
+    options: of torchvision's networks, with their defaults; our own builders say theirs, but for
+    the side of the images where a network is made for one.
     """
 
     family: str

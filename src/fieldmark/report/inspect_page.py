@@ -123,7 +123,7 @@ def _evenness(totals: dict[str, int], words: Callable[[int], str]) -> str:
 
 def _facts(page: InspectPage) -> dict[str, str]:
     """Sizes, formats and weight in words; what is not known is left out."""
-    formats = sorted(page.formats.items(), key=lambda item: -item[1])
+    formats = sorted(page.formats.items(), key=lambda item: (-item[1], item[0]))
     facts = {
         "Formats": ", ".join(f"{count(n)} {name}" for name, n in formats),
         "On disk": _weight(page.megabytes) if page.megabytes else "",

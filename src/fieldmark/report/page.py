@@ -145,7 +145,11 @@ def _joined(*parts: Any) -> str:
 
 def _time_fact(seconds: float | None, history: Rows) -> str:
     """How long it took, and an epoch of the last stage (the median)."""
-    last = [row["seconds"] for row in history if row.get("stage") == history[-1].get("stage")]
+    last = [
+        row["seconds"]
+        for row in history
+        if row.get("stage") == history[-1].get("stage") and words.defined(row["seconds"])
+    ]
     return _joined(
         duration(seconds) if seconds is not None else "",
         f"{duration(statistics.median(last))} an epoch" if last else "",

@@ -14,11 +14,10 @@ import polars as pl
 from fieldmark import rundir
 from fieldmark.errors import RunError
 from fieldmark.judge.evidence import Evidence
-from fieldmark.judge.figures import figures
+from fieldmark.judge.figures import figures, shown_side
 from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
-from fieldmark.reviews.evaluated import shown_side
 from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fieldmark.console import Console, duration
-from fieldmark.errors import DataError, RunError, counted, writing
+from fieldmark.errors import counted, writing
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.judge.calibrate import Curve, curve_of
@@ -18,7 +18,6 @@ from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
 from fieldmark.report.measures import NONE, measured
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
-from fieldmark.rundir import RunDir
 
 MOST_TAKEN = 3  # classes that are named, of those that an unknown one is taken for
 
@@ -76,24 +75,6 @@ class Evaluated:
         """Values of a column that lie wholly below all images."""
         shown = self.metrics.sides.get(self.side)
         return by_warnings(self.metrics.by or {}, shown["accuracy"] if shown else None)
-
-
-def shown_side(path: str, predictions: Predictions, lacks: str) -> str:
-    """The split that a run, or an evaluation of one, is shown by: the test, or else validation.
-
-    Raises RunError where it kept no images for either, so that it `lacks` something, DataError
-    where no image's class is known.
-    """
-    side = next((each for each in ("test", "val") if len(predictions.of_split(each))), None)
-    if side is None:
-        raise RunError(
-            f"{path}: kept no images for validation or test, so {lacks}; "
-            f"evaluate it on labelled images: fieldmark evaluate {path} DATA"
-        )
-    if not predictions.of_split(side).known.any():
-        file = RunDir(Path(path)).predictions
-        raise DataError(f"{file}: no image's class is known; evaluate it on others")
-    return side
 
 
 def tell(found: Evaluated, console: Console) -> None:

@@ -5,11 +5,11 @@ from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
 from fieldmark.errors import RunError, counted
 from fieldmark.judge.by import figures_by, values_by_column
-from fieldmark.judge.figures import by_split, figures_of
+from fieldmark.judge.figures import by_split, figures_of, shown_side
 from fieldmark.metrics_json import Metrics
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
-from fieldmark.reviews.evaluated import Asked, Evaluated, shown_side, tell, write_page
+from fieldmark.reviews.evaluated import Asked, Evaluated, tell, write_page
 from fieldmark.rundir import INFO
 
 

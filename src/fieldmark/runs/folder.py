@@ -66,8 +66,9 @@ def guarded(run: RunDir, settings: Settings, *, is_new: bool = False) -> Iterato
             rundir.remove(run)
         return "stopped at the start"
 
+    count, device = int(settings.run.threads), torch.device(settings.run.device)
     try:
-        with undoing(stopped), threads(int(settings.run.threads)), generators_kept():
+        with undoing(stopped), threads(count), generators_kept(device):
             yield
     except torch.OutOfMemoryError as error:
         raise OutOfMemoryError(no_room(settings.train)) from error

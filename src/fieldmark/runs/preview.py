@@ -36,7 +36,7 @@ def show(resolved: Resolved, console: Console) -> None:
     for note in prepared.data.notes:
         console.warn(note)
     console.say(f"\nmodel {prepared.settings.model.name}")
-    with threads(int(prepared.settings.run.threads)), generators_kept():
+    with threads(int(prepared.settings.run.threads)), generators_kept(prepared.device):
         trainers = trainers_of(prepared, console, decode=False)
         state = new_state(prepared, trainers, len(trainers) - 1)  # what is trained at last
         console.say(text(summarise(prepared.model.network, prepared.spec.size)))
@@ -69,7 +69,7 @@ def find_rates(resolved: Resolved, console: Console) -> Path:
     settings = prepared.settings
     for note in prepared.data.notes:
         console.warn(note)
-    with threads(int(settings.run.threads)), generators_kept():
+    with threads(int(settings.run.threads)), generators_kept(prepared.device):
         trainers, search = trainers_of(prepared, console), Search()
         if len(trainers) > 1:
             trainers[0].warm_up(new_state(prepared, trainers, 0))
