@@ -27,7 +27,9 @@ from fieldmark.settings.texts import pairs_of, read_given
 HERE = Path(__file__).parents[1]
 SOURCE = HERE / "src/fieldmark"
 BEGINS = ("fieldmark ", "uv run fieldmark ")
-MISSING = re.compile(r"there is no (folder or )?file|nor is it a file|cannot be read: No such file")
+MISSING = re.compile(
+    r"there is no (folder or )?file|nor is it a file|cannot be read: No such file|is not installed"
+)
 
 
 def blocks(name):

@@ -110,10 +110,27 @@ with listening() as stop:
     print("now", flush=True)
     while not stop.asked:
         time.sleep(0.01)
+    time.sleep(0.6)
     os.kill(os.getpid(), signal.SIGINT)
     time.sleep(30)
 """
-    assert ended(code)[:2] == (130, f"{asked}fieldmark: stopped\n")
+    code, said, seconds = ended(code)
+    assert (code, said) == (130, f"{asked}fieldmark: stopped\n")
+    assert seconds < 3
+
+
+def test_one_press_that_comes_twice_as_through_uv_run_has_a_clean_end():
+    code = """
+with listening() as stop:
+    print("now", flush=True)
+    while not stop.asked:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1.5)
+sys.exit("a clean end")
+"""
+    asked = "fieldmark: stopping after this step; once more to stop at once\n"
+    assert ended(code)[:2] == (1, f"{asked}a clean end\n")
 
 
 def test_a_clean_end_that_takes_too_long_is_cut_short():

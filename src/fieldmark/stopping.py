@@ -17,6 +17,7 @@ from types import FrameType
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SOON = 1.0  # seconds that the main thread, which may be inside a library, has to answer
 CLEAN = 5.0  # seconds for the clean end that a first signal asks for
+ONCE = 0.5  # seconds within which two signals are one: `uv run` hands on what all get already
 
 
 class Stop:
@@ -27,6 +28,7 @@ class Stop:
 
 _is_command = False  # else somebody's own program, whose end is not ours to decide
 _is_ending = False
+_asked_at = float("-inf")  # when a clean end was last asked for
 _stops: list[Stop] = []  # of the trainings that are going on; the last is the innermost
 _undos: list[Callable[[], str | None]] = []
 
@@ -87,9 +89,12 @@ def undoing(undo: Callable[[], str | None]) -> Iterator[None]:
 
 def _answer(number: int, frame: FrameType | None) -> None:
     """The handler of both signals, in the main thread."""
+    global _asked_at
     if _stops and not _stops[-1].asked:
-        _stops[-1].asked = True
+        _stops[-1].asked, _asked_at = True, time.monotonic()
         _say("stopping after this step; once more to stop at once")
+    elif _is_command and time.monotonic() - _asked_at < ONCE:
+        return
     elif _is_command:
         _end(flush=True)
     else:
@@ -100,14 +105,16 @@ def _watch(reader: int) -> None:
     """End the process where its main thread does not, in time."""
     from select import select
 
-    until = None
+    first, until = float("inf"), None
     while True:
         left = None if until is None else max(0.0, until - time.monotonic())
         if not select([reader], [], [], left)[0]:
             _end()
-        if set(SIGNALS) & set(os.read(reader, 64)):  # not those that libraries listen for
+        is_ours = set(SIGNALS) & set(os.read(reader, 64))  # not those that libraries listen for
+        now = time.monotonic()
+        if is_ours and not 0 <= now - first < ONCE:
             patience = CLEAN if _stops and until is None else SOON
-            until = min(until or float("inf"), time.monotonic() + patience)
+            first, until = min(first, now), min(until or float("inf"), now + patience)
 
 
 def _end(*, flush: bool = False) -> None:

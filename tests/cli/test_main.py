@@ -391,7 +391,7 @@ def test_a_verb_or_option_that_is_not_there_is_one_line(capsys):
         capsys,
         ["trian"],
         2,
-        "No such command 'trian'. Did you mean 'train'?; `fieldmark --help` shows how",
+        "No such command 'trian'; did you mean 'train'? `fieldmark --help` shows how",
     )
 
 

@@ -129,7 +129,9 @@ def test_a_table_that_cannot_be_finished_leaves_the_old_one(run, tmp_path):
         write_table(path, answers(), ("a",), scores=False)
     assert path.read_text() == "old"
     with pytest.raises(DiskError, match="cannot be written"):
-        write_table(tmp_path / "no" / "t.csv", iter(()), ("a",), scores=False)
+        write_table(path / "t.csv", iter(()), ("a",), scores=False)
+    write_table(tmp_path / "new" / "folder" / "t.csv", iter(()), ("a",), scores=False)
+    assert (tmp_path / "new" / "folder" / "t.csv").read_text() == "image,label,score\n"
     with pytest.raises(SettingsError) as caught:
         write_table(tmp_path / "t.xlsx", iter(()), ("a",), scores=False)
     assert str(caught.value) == (

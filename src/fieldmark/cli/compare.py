@@ -39,7 +39,8 @@ def command(
         check_table(out, long_table.ENDINGS, overwrite=overwrite)
     found = compare(runs, metric=metric)
     table = None if out is None else long_table.long_table(found.runs)
-    write_page(found, page, command_line())
+    again = "" if out is None or overwrite else " --overwrite"  # of the table that is there then
+    write_page(found, page, command_line() + again)
     if out is not None and table is not None:
         long_table.write(out, table)
     if as_json:

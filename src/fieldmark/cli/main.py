@@ -137,7 +137,8 @@ def _in_words(message: str, words: list[str]) -> str:
     verb = f"{words[0]} " if words and words[0] in (*COMMANDS, "recipes") else ""
     found = re.match(r"No such option: (\S+)(?: \(Possible options: (.+)\))?", message)
     if found is None:
-        return f"{message.rstrip('.')}; `fieldmark {verb}--help` shows how"
+        what = message.rstrip(".").replace("'. Did you mean", "'; did you mean")
+        return f"{what}{' ' if what.endswith('?') else '; '}`fieldmark {verb}--help` shows how"
     flag, alike = found[1], found[2].split(", ") if found[2] else []
     if verb == "train ":
         from fieldmark.settings import aliases

@@ -88,9 +88,12 @@ def out_of_patience(state: State, plan: Plan) -> str | None:
     return f"no {what} for {counted(plan.patience, 'epoch')}"
 
 
-def all_done(epochs: int) -> str:
+def all_done(plan: Plan) -> str:
     """That nothing is left to train, in words."""
-    return "the 1 epoch is done" if epochs == 1 else f"all {epochs} epochs are done"
+    stage = f" of stage {plan.stage}" if plan.stage else ""
+    if plan.epochs == 1:
+        return f"the 1 epoch{stage} is done"
+    return f"all {plan.epochs} epochs{stage} are done"
 
 
 def step_row(state: State, loss: float, logits: torch.Tensor, targets: torch.Tensor) -> Row:

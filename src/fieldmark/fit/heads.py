@@ -192,7 +192,7 @@ def _train(runs: Sequence[Trained], stop_asked: Callable[[], bool], bar: Bar) ->
         if stop_asked():
             raise StoppedError(f"stopped after {plan.named(epoch + 1)}")
     for run in runs:
-        run.ended = run.ended or all_done(plan.last)
+        run.ended = run.ended or all_done(plan)
 
 
 def _validated(stacked: StackedHeads, runs: Sequence[Trained]) -> list[Judged | None]:

@@ -56,7 +56,7 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
         warn_if_slow(state, plan, console)
         if keeper.stop_asked():
             raise StoppedError(f"stopped after {plan.named(state.epoch)}")
-    return all_done(plan.last)
+    return all_done(plan)
 
 
 def warn_if_slow(state: State, plan: Plan, console: Console) -> None:

@@ -104,8 +104,9 @@ def already_done(run: RunDir, reached: int) -> str:
             f"{run.path} is done ({ending}), and more epochs would end the same way; without "
             f"that: fieldmark train --config {run.settings} train.patience=none"
         )
+    stage = " of its last stage" if reached < epochs_reached(run) else ""
     return (
-        f"{run.path} is done after {counted(epochs_reached(run), 'epoch')}; "
+        f"{run.path} is done after {counted(reached, 'epoch')}{stage}; "
         f"further: fieldmark train --resume {run.path} --epochs {2 * reached}"
     )
 

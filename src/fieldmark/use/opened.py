@@ -89,6 +89,8 @@ def open_bundle(path: str | Path, device: str = "auto") -> Opened:
 def info_of(path: str | Path) -> BundleInfo:
     """What the bundle in a folder is for; its weights are not read. Raises as `open_bundle`."""
     file = Path(path) / INFO
+    if not file.parent.is_dir():
+        raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
     if not file.is_file():
         raise RunError(
             f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "

@@ -8,6 +8,7 @@ from typing import IO, Any
 
 import polars as pl
 
+from fieldmark.errors import writing
 from fieldmark.files import check_table, write_whole
 from fieldmark.use.predictor import Prediction
 
@@ -31,6 +32,8 @@ def write_table(
         _stream_csv(out, rows, columns)
         return
     check_table(out, WRITERS, overwrite=True)
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, lambda draft: WRITERS[out.suffix.lower()](draft, rows, columns))
 
 
