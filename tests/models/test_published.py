@@ -217,14 +217,15 @@ def test_a_file_with_another_hash_is_refused_and_not_kept(tmp_path, monkeypatch,
 
 
 @pytest.mark.parametrize("address", [f"{NOBODY}/net.pth", "file:///nowhere/net.pth"])
-def test_a_hub_out_of_reach_gives_one_sentence_with_two_ways_out(address, monkeypatch, torch_hub):
+def test_a_hub_out_of_reach_gives_one_sentence_with_three_ways_out(address, monkeypatch, torch_hub):
     publish(monkeypatch, address)
     with pytest.raises(WeightsError) as caught:
         fetch("resnet18", "default")
     said = str(caught.value)
     assert said.startswith("the weights of resnet18, version V1 could not be fetched (")
     assert said.endswith(
-        f"fetch {address} elsewhere and give it with --weights FILE, or take --weights none"
+        f"fetch {address} elsewhere and give it with --weights FILE, take --model "
+        "efficientnet_lite0, whose weights are installed, or --weights none"
     )
     assert "\n" not in said
 

@@ -1,6 +1,7 @@
 """What does not go together, or cannot be had, is told in one sentence."""
 
 import pytest
+import torch
 from safetensors.torch import save_file
 from smallruns import (
     QUIET,
@@ -12,6 +13,8 @@ from fieldmark.errors import (
     WeightsError,
 )
 from fieldmark.models.catalog import MODELS
+from fieldmark.models.published import fetch
+from fieldmark.models.weights import read_weights
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
 
@@ -123,7 +126,7 @@ def test_weights_of_another_known_network_are_named(photos, tmp_path):
     )
 
 
-def test_the_hub_out_of_reach_is_one_sentence_with_two_ways_out(tmp_path, monkeypatch):
+def test_the_hub_out_of_reach_is_one_sentence_with_three_ways_out(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise OSError("no route to host")
 
@@ -131,15 +134,27 @@ def test_the_hub_out_of_reach_is_one_sentence_with_two_ways_out(tmp_path, monkey
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "hub"))
     photos = draw_photos(tmp_path / "large", each=8, side=80)
     with pytest.raises(WeightsError) as caught:
-        prepare(gather(str(photos), [], {}), QUIET)
+        prepare(gather(str(photos), [], {"model": "mobilenet_v2"}), QUIET)
     text = str(caught.value)
     assert "mobilenet_v2" in text
+    assert "--model efficientnet_lite0" in text
     assert "--weights FILE" in text
     assert "--weights none" in text
     assert "\n" not in text
     with pytest.raises(WeightsError) as caught:  # which a frozen network cannot do
-        prepare(gather(str(photos), [], {"freeze": "true"}), QUIET)
+        prepare(gather(str(photos), [], {"model": "mobilenet_v2", "freeze": "true"}), QUIET)
     assert "--weights none" not in str(caught.value)
+
+
+def test_photos_begin_with_real_weights_where_no_hub_answers(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.hub.download_url_to_file", None)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", None)
+    photos = draw_photos(tmp_path / "large", each=8, side=80)
+    found = prepare(gather(str(photos), ["data.copies=equal"], {}), QUIET)
+    assert (found.settings.model.name, found.info.licence) == ("efficientnet_lite0", "Apache-2.0")
+    published = read_weights(fetch("efficientnet_lite0", "default"))
+    assert torch.equal(found.model.network.conv_stem.weight, published["conv_stem.weight"])
+    assert found.spec.form[:2] == ("shorter", 256)
 
 
 def test_one_rate_on_the_command_line_takes_the_place_of_a_recipes_several():

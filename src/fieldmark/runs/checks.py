@@ -36,7 +36,7 @@ from fieldmark.models import precision as precisions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS
 from fieldmark.models.body import body_and_head
-from fieldmark.models.catalog import MODELS, side_mistake
+from fieldmark.models.catalog import FOR_PHOTOS, FOR_SMALL, MODELS, side_mistake
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
 from fieldmark.records import InputSpec
@@ -54,7 +54,7 @@ CATALOGS: Mapping[str, Catalog] = {
     "loss": LOSSES,
     "mix": MIXES,
 }
-AUTO = {"model": ("small_cnn", "mobilenet_v2"), "augment": ("light", "standard")}
+AUTO = {"model": (FOR_SMALL, FOR_PHOTOS), "augment": ("light", "standard")}
 NO_WEIGHTS = (
     "needs weights that were trained before; leave --weights none out, or give --weights FILE"
 )
@@ -99,7 +99,7 @@ def check_weights(name: str, weights: str) -> list[Mistake]:
     if name not in MODELS and name != "auto":
         return []  # the name's own mistake is told
     try:
-        if published.version_of("mobilenet_v2" if name == "auto" else name, weights) is not None:
+        if published.version_of(FOR_PHOTOS if name == "auto" else name, weights) is not None:
             return []
         what = f"there is no file '{weights}'; name a .safetensors or .pth file"
     except WeightsError as error:

@@ -16,7 +16,7 @@ from fieldmark.data.intake import Dataset
 from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.models import precision, published
-from fieldmark.models.catalog import family, outline
+from fieldmark.models.catalog import FOR_PHOTOS, FOR_SMALL, family, outline
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
@@ -181,7 +181,7 @@ def fill_model(filling: Filling, *, small: bool) -> None:
         name = recognised(weights)
     elif name == "auto":
         random = weights in ("auto", "none") and not frozen
-        name = "small_cnn" if small and random else "mobilenet_v2"
+        name = FOR_SMALL if small and random else FOR_PHOTOS
     filling.fill("model.name", name)
     if weights == "auto":
         drawn = filling.get("model.init") != "pytorch"
