@@ -64,7 +64,7 @@ class Block(nn.Sequential):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, taken, H, W) -> (N, given, H / stride, W / stride)"""
-        found: Tensor = super().forward(images)
+        found: Tensor = super().forward(images)  # type: ignore[no-untyped-call]
         return found + images if self.is_residual else found
 
 
