@@ -1,13 +1,17 @@
 """Heads on features: embedded once, several side by side, the best by validation kept."""
 
 import json
+import shutil
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
+from PIL import Image
 from smallruns import (
     QUIET,
     STAGED,
+    draw_photos,
     resume,
     same_results,
     train,
@@ -144,6 +148,21 @@ def test_another_head_rate_or_seed_finds_the_features_that_are_there(
     train(photos, tmp_path, "both", *words, "features.heads=[linear, mlp]", seed="3")
     train(photos, tmp_path, "dropout", *words, "head.dropout=0.5", "optimizer.lr=1e-3")
     assert passes == [48]
+
+
+def test_a_folder_that_grew_by_photos_and_a_class_passes_the_new_ones_alone(
+    weights, tmp_path, monkeypatch, passes
+):
+    monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))
+    words, photos = (*weights, "model.freeze=true"), draw_photos(tmp_path / "photos", each=16)
+    train(photos, tmp_path, "first", *words)
+    shutil.copytree(photos / "red", photos / "crimson")
+    for place, photo in enumerate(sorted((photos / "crimson").iterdir())):
+        pixels = np.array(Image.open(photo))
+        pixels[place : place + 8] = 128  # else they were copies
+        Image.fromarray(pixels).save(photo)
+    train(photos, tmp_path, "grown", *words)
+    assert passes == [48, 16]
 
 
 def test_without_a_cache_every_image_passes_once(photos, weights, tmp_path, monkeypatch, passes):
