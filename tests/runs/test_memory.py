@@ -17,7 +17,7 @@ def refusal(photos, **options):
 
 def test_images_of_more_pixels_than_are_opened_are_refused(photos):
     assert refusal(photos, image_size="20000") == (
-        "--image-size: an image of 22857 x 22857 px is more than is opened; take 12374 or less"
+        "--image-size: photos of 22857 x 22857 px are more than is opened; take 12374 or less"
     )
 
 

@@ -204,7 +204,7 @@ def _against_input(settings: Settings) -> Iterator[Mistake]:
     shorter = InputSpec(seen.stored, int(seen.size)).evaluated_form[1]
     if shorter**2 > MOST_PIXELS:
         fits = int(int(seen.size) * MOST_PIXELS**0.5 / shorter)
-        what = f"an image of {shorter} x {shorter} px is more than is opened; take {fits} or less"
+        what = f"photos of {shorter} x {shorter} px are more than is opened; take {fits} or less"
         yield Mistake("--image-size", what)
     unseen = side_mistake(model.name, model.options, model.resizer or int(seen.size))
     if unseen is not None:
