@@ -236,7 +236,7 @@ def test_images_that_vanish_while_the_cache_has_them_cost_only_their_thumbnails(
     train(draw_photos(tmp_path / "before", each=6), tmp_path, "first", epochs="1")
     run = _train_on_vanished(tmp_path)
     assert run.is_done
-    assert "not shown among the pictures" in run.report.read_text()
+    assert "Not shown among the pictures" in run.report.read_text()
 
 
 def _train_on_vanished(tmp_path):
