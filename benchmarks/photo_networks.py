@@ -4,8 +4,9 @@
         [--each 5 20 0] [--draws 3]
 
 Each DATA has `train/CLASS/` and `val/CLASS/`; the latter is the test. For each network `train
---freeze` on so many training images a class (0: all), drawn anew for each draw. Accuracy is the
-mean of the draws, log loss too. Seconds are those of the first command on all images, with a
+--freeze` on so many training images a class (0: all), drawn anew for each draw. Accuracy and log
+loss are the mean of the draws; in brackets the lowest and the highest accuracy of them, or of one
+run its 95 % interval. Seconds are those of the first command on all images, with a
 cache that is empty, imports included; images a second those of its embedding. A NAME=FILE takes
 its weights from the file.
 """
@@ -76,14 +77,18 @@ def row(data, network, given, place):
             folder = place / f"{each}-{draw}"
             photos = part(data, each, draw, folder / "photos")
             metrics, seconds = trained(photos, network, folder, place / "cache")
-            found.append((metrics["test"]["accuracy"], metrics["test"]["log_loss"]))
+            test = metrics["test"]
+            found.append((test["accuracy"], test["log_loss"]))
+            ends = test["intervals"]["accuracy"]
             if not each:
                 images = sum(1 for file in photos.rglob("*") if file.is_symlink())
                 rate = images / metrics["about"]["times"]["embedding"]
                 cost = f"{rate:5.0f} images/s, {seconds:.1f} s"
         accuracy, loss = (sum(column) / len(found) for column in zip(*found, strict=True))
-        cells.append(f"{each or 'all'}: {100 * accuracy:.1f} % ({loss:.3f})")
-    return "  ".join(reversed(cells)) + f"  {cost}"
+        low, high = ends if len(found) == 1 else (min(found)[0], max(found)[0])
+        spread = f"({100 * low:.1f} to {100 * high:.1f})"
+        cells.append(f"{each or 'all'}: {100 * accuracy:.1f} % {spread} {loss:.3f}")
+    return f"n = {test['n']}  " + "  ".join(reversed(cells)) + f"  {cost}"
 
 
 if __name__ == "__main__":

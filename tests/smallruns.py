@@ -22,6 +22,7 @@ from fieldmark.settings.texts import read_given
 from fieldmark.settings.tree import DataSettings
 
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
+FAST = ("model.width=4", "train.batch_size=16", "run.workers=0", "--epochs", "1")  # typed words
 STAGED = ("train.stages=[{train: head, epochs: 3}, {train: all}]", "train.epochs=2")
 QUIET = Console(quiet=True)
 

@@ -9,11 +9,6 @@ from comparedruns import table_of, write_run
 from fieldmark.cli.main import run as fieldmark
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def runs(tmp_path):
     write_run(tmp_path / "a", table_of(100, right=0.5))

@@ -3,20 +3,9 @@
 import json
 
 import pytest
-from smallruns import draw_photos, train
+from smallruns import FAST, draw_photos, train
 
 from fieldmark.cli.main import run as fieldmark
-
-
-@pytest.fixture(scope="module")
-def a_run(tmp_path_factory):
-    photos = draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
-    return train(photos, tmp_path_factory.mktemp("trained"), "a").path
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture
@@ -155,3 +144,47 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(capsys, a_run, words, line
     assert code == 2
     assert errors.splitlines() == [f"fieldmark: {line}"]
     assert sorted((a_run / "evaluations").glob("*")) == before
+
+
+def test_evaluate_prints_what_metrics_json_holds(capsys, a_run):
+    assert fieldmark(["evaluate", str(a_run), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    kept = json.loads((a_run / "metrics.json").read_text())
+    assert found == {side: kept[side] for side in ("val", "test")}
+
+
+def test_evaluate_says_when_the_images_changed(capsys, tmp_path):
+    photos = draw_photos(tmp_path / "mine", each=8)
+    assert fieldmark(["train", str(photos), *FAST, "--name", "c"]) == 0
+    assert fieldmark(["evaluate", "runs/c"]) == 0
+    assert "since the run" not in capsys.readouterr().out
+    (photos / "red" / "00.png").unlink()
+    (photos / "red" / "01.png").write_bytes((photos / "blue" / "01.png").read_bytes())
+    assert fieldmark(["evaluate", "runs/c"]) == 0
+    assert (
+        f"note: 2 images of 24 in {photos} changed or vanished since the run "
+        "('red/00.png' is one); these figures are of what it saw then"
+    ) in capsys.readouterr().out
+
+
+def test_evaluate_on_other_images_matches_classes_by_name(capsys, a_run, tmp_path):
+    photos = draw_photos(tmp_path / "other", each=5, seed=1)
+    (photos / "blue").rename(photos / "violet")
+    assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
+    said = capsys.readouterr().out
+    assert "note: 5 images of 'violet', which the model does not know, are out" in said
+    assert "other, 10 images" in said
+    assert "took part in training" not in said
+    kept = json.loads((a_run / "evaluations" / "other-1" / "metrics.json").read_text())
+    assert kept["test"]["n"] == 10
+    assert kept["test"]["absent"] == ["blue"]
+    assert kept["test"]["unknown"] == 5
+
+
+def test_evaluate_on_the_images_of_training_says_so(capsys, a_run, photos):
+    assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "note: 21 images of these 24 took part in training, so the figures flatter; "
+        "evaluate on images that did not"
+    ) in said

@@ -11,11 +11,6 @@ from smallruns import draw_photos
 from fieldmark.cli.main import run as fieldmark
 
 
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-
 @pytest.fixture
 def photos(tmp_path):
     return draw_photos(tmp_path / "photos", each=12, side=80)

@@ -1,35 +1,13 @@
 """The command line, in this process: what it says, and the exit codes of law 7."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from smallruns import draw_photos
+from smallruns import FAST
 
 from fieldmark.cli.main import run as fieldmark
-
-FAST = ("model.width=4", "train.batch_size=16", "run.workers=0", "--epochs", "1")
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8)
-
-
-@pytest.fixture(scope="module")
-def a_run(photos, tmp_path_factory):
-    out = tmp_path_factory.mktemp("runs")
-    words = ["train", str(photos), *FAST, "--out", str(out), "--name", "a"]
-    assert fieldmark(words) == 0
-    return out / "a"
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FIELDMARK_DEBUG", raising=False)
 
 
 def check(capsys, words, code, *lines):
@@ -279,93 +257,6 @@ def test_dry_run_checks_what_the_run_would_refuse(capsys, tmp_path, words, line)
     check(capsys, ["train", "digits", "--dry-run", *words], 2, line)
     check(capsys, ["train", "digits", *words], 2, line)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-
-
-def test_predict_on_a_device_that_is_not_there_is_one_sentence(capsys, a_run, photos):
-    words = ["predict", str(a_run), str(photos), "--device", "banana"]
-    check(capsys, words, 2, "--device: must be auto, cpu, cuda, cuda:N or mps, not banana")
-
-
-def test_a_missing_input_is_told_before_anything_is_written(capsys, a_run, photos):
-    words = ["predict", str(a_run), str(photos), "nowhere.jpg", "--out", "t.csv"]
-    check(capsys, words, 2, "nowhere.jpg: there is no such file or folder; check the path")
-
-
-def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
-    capsys, a_run, photos, tmp_path
-):
-    (tmp_path / "broken.png").touch()
-    words = ["predict", str(a_run), str(photos), "broken.png", "--out", "t.csv", "--scores"]
-    assert fieldmark(words) == 1
-    said = capsys.readouterr()
-    assert said.out == "24 images labelled in t.csv\n"
-    assert said.err.splitlines() == [
-        "fieldmark: broken.png: is empty (0 bytes); copy it anew or take it out",
-        "fieldmark: 1 file had no answer",
-    ]
-    header, *rows = (tmp_path / "t.csv").read_text().splitlines()
-    assert header == "image,label,score,score:blue,score:green,score:red"
-    assert len(rows) == 24
-
-
-def test_predict_without_out_writes_csv_to_the_screen(capsys, a_run, photos):
-    assert fieldmark(["predict", str(a_run), str(photos / "red")]) == 0
-    header, *rows = capsys.readouterr().out.splitlines()
-    assert header == "image,label,score"
-    assert len(rows) == 8
-
-
-def test_evaluate_prints_what_metrics_json_holds(capsys, a_run):
-    assert fieldmark(["evaluate", str(a_run), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    kept = json.loads((a_run / "metrics.json").read_text())
-    assert found == {side: kept[side] for side in ("val", "test")}
-
-
-def test_evaluate_says_when_the_images_changed(capsys, tmp_path):
-    photos = draw_photos(tmp_path / "mine", each=8)
-    assert fieldmark(["train", str(photos), *FAST, "--name", "c"]) == 0
-    assert fieldmark(["evaluate", "runs/c"]) == 0
-    assert "since the run" not in capsys.readouterr().out
-    (photos / "red" / "00.png").unlink()
-    (photos / "red" / "01.png").write_bytes((photos / "blue" / "01.png").read_bytes())
-    assert fieldmark(["evaluate", "runs/c"]) == 0
-    assert (
-        f"note: 2 images of 24 in {photos} changed or vanished since the run "
-        "('red/00.png' is one); these figures are of what it saw then"
-    ) in capsys.readouterr().out
-
-
-def test_evaluate_on_other_images_matches_classes_by_name(capsys, a_run, tmp_path):
-    photos = draw_photos(tmp_path / "other", each=5, seed=1)
-    (photos / "blue").rename(photos / "violet")
-    assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
-    said = capsys.readouterr().out
-    assert "note: 5 images of 'violet', which the model does not know, are out" in said
-    assert "other, 10 images" in said
-    assert "took part in training" not in said
-    kept = json.loads((a_run / "evaluations" / "other-1" / "metrics.json").read_text())
-    assert kept["test"]["n"] == 10
-    assert kept["test"]["absent"] == ["blue"]
-    assert kept["test"]["unknown"] == 5
-
-
-def test_evaluate_on_the_images_of_training_says_so(capsys, a_run, photos):
-    assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
-    said = capsys.readouterr().out
-    assert (
-        "note: 21 images of these 24 took part in training, so the figures flatter; "
-        "evaluate on images that did not"
-    ) in said
-
-
-def test_models_lists_and_summarises(capsys):
-    assert fieldmark(["models", "resnet1"]) == 0
-    assert "resnet18" in capsys.readouterr().out
-    assert fieldmark(["models", "--summary", "resnet18", "--num-classes", "10"]) == 0
-    said = capsys.readouterr().out
-    assert "11,181,642" in said
-    assert "Conv2d: 1-1" in said
 
 
 def test_recipes_are_listed_printed_and_copied(capsys, tmp_path):

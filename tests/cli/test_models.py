@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from fieldmark.cli.main import run as fieldmark
 from fieldmark.cli.models import print_rows, print_summary
 from fieldmark.errors import SettingsError
 
@@ -79,3 +80,12 @@ def test_what_cannot_be_summarised_is_told(name, side, said):
     with pytest.raises(SettingsError) as caught:
         print_summary(name, 1000, side)
     assert str(caught.value).startswith(said)
+
+
+def test_models_lists_and_summarises(capsys):
+    assert fieldmark(["models", "resnet1"]) == 0
+    assert "resnet18" in capsys.readouterr().out
+    assert fieldmark(["models", "--summary", "resnet18", "--num-classes", "10"]) == 0
+    said = capsys.readouterr().out
+    assert "11,181,642" in said
+    assert "Conv2d: 1-1" in said

@@ -3,25 +3,9 @@
 import json
 
 import pytest
-from smallruns import draw_photos, train
+from smallruns import draw_photos
 
 from fieldmark.cli.main import run as fieldmark
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8)
-
-
-@pytest.fixture(scope="module")
-def a_run(photos, tmp_path_factory):
-    return train(photos, tmp_path_factory.mktemp("runs"), "a", epochs="1").path
-
-
-@pytest.fixture(autouse=True)
-def _in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("FIELDMARK_DEBUG", raising=False)
 
 
 def said(capsys):
@@ -102,3 +86,39 @@ def test_a_share_outside_0_to_1_is_refused(capsys, a_run, photos, share):
     words = ["predict", str(a_run), str(photos), "--abstain", share, "--out", "t.csv"]
     assert fieldmark(words) == 2
     assert said(capsys) == [f"--abstain: must be more than 0 and at most 1, not {share}"]
+
+
+def test_predict_on_a_device_that_is_not_there_is_one_sentence(capsys, a_run, photos):
+    words = ["predict", str(a_run), str(photos), "--device", "banana"]
+    assert fieldmark(words) == 2
+    assert said(capsys) == ["--device: must be auto, cpu, cuda, cuda:N or mps, not banana"]
+
+
+def test_a_missing_input_is_told_before_anything_is_written(capsys, a_run, photos):
+    words = ["predict", str(a_run), str(photos), "nowhere.jpg", "--out", "t.csv"]
+    assert fieldmark(words) == 2
+    assert said(capsys) == ["nowhere.jpg: there is no such file or folder; check the path"]
+
+
+def test_predict_writes_a_table_goes_on_after_broken_files_and_says_so(
+    capsys, a_run, photos, tmp_path
+):
+    (tmp_path / "broken.png").touch()
+    words = ["predict", str(a_run), str(photos), "broken.png", "--out", "t.csv", "--scores"]
+    assert fieldmark(words) == 1
+    told = capsys.readouterr()
+    assert told.out == "24 images labelled in t.csv\n"
+    assert told.err.splitlines() == [
+        "fieldmark: broken.png: is empty (0 bytes); copy it anew or take it out",
+        "fieldmark: 1 file had no answer",
+    ]
+    header, *rows = (tmp_path / "t.csv").read_text().splitlines()
+    assert header == "image,label,score,score:blue,score:green,score:red"
+    assert len(rows) == 24
+
+
+def test_predict_without_out_writes_csv_to_the_screen(capsys, a_run, photos):
+    assert fieldmark(["predict", str(a_run), str(photos / "red")]) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header == "image,label,score"
+    assert len(rows) == 8

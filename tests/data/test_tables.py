@@ -7,44 +7,16 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tablerows import labels_of, refusal, rows_of
 
 from fieldmark.data.cells import Columns
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.data.tables import read_rows
-from fieldmark.errors import DataError
 
 CAPTIONS = Path(__file__).parents[2].parent / "shared" / "data" / "captions18"
 needs_captions = pytest.mark.skipif(
     not CAPTIONS.is_dir(), reason="the captions do not lie beside the checkout"
 )
-
-
-@pytest.fixture
-def table(tmp_path):
-    """Writes a table; the files 1.jpg to 4.jpg lie beside it."""
-    for number in range(1, 5):
-        (tmp_path / f"{number}.jpg").write_bytes(b"x")
-
-    def write(text, name="t.csv"):
-        (tmp_path / name).write_text(text, encoding="utf-8")
-        return str(tmp_path / name)
-
-    return write
-
-
-def rows_of(listing):
-    frame = listing.samples.frame
-    return list(zip(frame["path"], frame["labels"].to_list(), frame["split"], strict=True))
-
-
-def labels_of(listing):
-    return listing.samples.frame["labels"].to_list()
-
-
-def refusal(source, **settings):
-    with pytest.raises(DataError) as caught:
-        read_listing(str(source), **settings)
-    return str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -161,106 +133,6 @@ def test_a_column_of_one_label_is_never_divided(table):
     )
 
 
-def test_a_split_column_gives_the_splits(table):
-    source = table(
-        "image,label,split\n1.jpg,a,Train\n2.jpg,b,train\n3.jpg,a,validation\n4.jpg,a,test\n"
-    )
-    listing = read_listing(source)
-    assert [split for _, _, split in rows_of(listing)] == ["train", "train", "val", "test"]
-    assert listing.notes == ()
-    assert read_listing(source, test="none").notes[:2] == (
-        "the split 'test' is not used (data.test=none)",
-        "the split 'val' is the validation set (data.test=none)",
-    )
-
-
-def test_train_and_one_other_in_a_split_column_is_a_test_set(table):
-    listing = read_listing(table("image,label,split\n1.jpg,a,train\n2.jpg,a,val\n3.jpg,a,train\n"))
-    assert [split for _, _, split in rows_of(listing)] == ["train", "test", "train"]
-    assert listing.notes == (
-        "the split 'val' is the test set; validation images are taken out of train "
-        "(data.test=none: it is for validation)",
-    )
-
-
-def test_splits_without_train_are_none(table):
-    listing = read_listing(table("image,label,split\n1.jpg,a,test\n2.jpg,b,test\n"))
-    assert [split for _, _, split in rows_of(listing)] == [None, None]
-    assert listing.notes == ("the splits are not used: there is 'test' and no 'train'",)
-
-
-def test_rows_without_a_split_beside_test_rows_are_not_decided_yet(table):
-    listing = read_listing(table("image,label,split\n1.jpg,a,test\n2.jpg,a,\n3.jpg,a,\n"))
-    assert [split for _, _, split in rows_of(listing)] == ["test", None, None]
-
-
-def test_a_fold_that_is_a_number_is_no_split(table):
-    listing = read_listing(table("image,label,fold\n1.jpg,a,0\n2.jpg,b,1\n"))
-    assert listing.samples.frame["fold"].to_list() == ["0", "1"]
-    assert listing.samples.frame["split"].null_count() == 2
-
-
-@pytest.mark.parametrize(("name", "word"), [("split", "tets"), ("fold", "tset"), ("split", "3")])
-def test_an_unknown_word_among_the_splits_is_refused_with_its_line(table, name, word):
-    rows = [f"{k}.jpg,a,{'train' if k < 3 else 'test'}" for k in range(1, 5)]
-    source = table("\n".join([f"image,label,{name}", *rows, f"5.jpg,b,{word}"]))
-    assert refusal(source) == (
-        f"{source}, line 6: '{word}' in '{name}' is no split; write train, val or test, or rename "
-        "the column where it means another thing"
-    )
-
-
-def test_a_split_column_of_numbers_alone_is_refused_and_not_dropped(table):
-    source = table("image,label,partition\n1.jpg,a,0\n2.jpg,b,2\n")
-    assert "line 2: '0' in 'partition' is no split" in refusal(source)
-
-
-@pytest.mark.parametrize(
-    ("word", "split"),
-    [("holdout", "test"), ("Hold-Out", "test"), ("eval", "val"), ("evaluation", "val")],
-)
-def test_other_words_for_validation_and_test_are_read(table, word, split):
-    other = "val" if split == "test" else "test"
-    source = table(f"image,label,split\n1.jpg,a,train\n2.jpg,b,{word}\n3.jpg,b,{other}\n")
-    assert [side for _, _, side in rows_of(read_listing(source))] == ["train", split, other]
-
-
-@pytest.mark.parametrize(
-    ("name", "yes", "no"), [("is_valid", "True", "False"), ("is_test", "1", "0")]
-)
-def test_a_column_of_yes_and_no_gives_the_splits(table, tmp_path, name, yes, no):
-    source = table(f"image,label,{name}\n1.jpg,a,{no}\n2.jpg,b,{yes}\n3.jpg,b,{no}\n")
-    found = read_listing(source, test="none" if name == "is_valid" else "auto")
-    side = "val" if name == "is_valid" else "test"
-    assert [split for _, _, split in rows_of(found)] == ["train", side, "train"]
-    typed = tmp_path / "typed.parquet"
-    frame = pl.DataFrame({"image": ["1.jpg", "2.jpg"], "label": ["a", "b"], name: [False, True]})
-    frame.write_parquet(typed)
-    again = read_listing(str(typed), test="none" if name == "is_valid" else "auto")
-    assert [split for _, _, split in rows_of(again)] == ["train", side]
-    wrong = table(f"image,label,{name}\n1.jpg,a,{no}\n2.jpg,b,maybe\n")
-    assert f"line 3: 'maybe' in '{name}' is no split; write true or false" in refusal(wrong)
-
-
-def test_two_columns_of_yes_and_no_are_refused(table):
-    source = table("image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n")
-    assert refusal(source).endswith(
-        "'is_valid' and 'is_test' both give splits; make one column 'split' of them, of train, "
-        "val and test"
-    )
-
-
-def test_a_split_column_that_is_named_must_hold_splits(table):
-    source = table("image,label,part\n1.jpg,a,train\n2.jpg,b,reserve\n")
-    assert refusal(source, columns=Columns(split="part")) == (
-        f"{source}, line 3: 'reserve' in 'part' is no split; write train, val or test"
-    )
-    source = table("image,label,part\n1.jpg,a,\n2.jpg,b,\n")
-    assert refusal(source, columns=Columns(split="part")) == (
-        f"{source}: the column 'part' is empty; fill in train, val or test"
-    )
-
-
 def test_rows_that_cannot_be_used_are_left_out_each_by_its_line(table, tmp_path):
     source = table(
         "image,label\n1.jpg,cat\n7.jpg,cat\n2.JPG,dog\n../x.jpg,cat\n/etc/x.jpg,cat\n,cat\n"
@@ -285,17 +157,6 @@ def test_rows_that_cannot_be_used_are_left_out_each_by_its_line(table, tmp_path)
         f"{source}, line {line}": f"{source}, line {line}: {reason}"
         for line, reason in reasons.items()
     }
-
-
-def test_one_image_in_two_splits_stays_in_both(table):
-    source = table("image,label,split\n1.jpg,a,train\n2.jpg,a,train\n1.jpg,a,test\n1.jpg,a,train\n")
-    listing = read_listing(source)
-    assert [(path, split) for path, _, split in rows_of(listing)] == [
-        ("1.jpg", "train"),
-        ("2.jpg", "train"),
-        ("1.jpg", "test"),
-    ]
-    assert list(listing.left_out) == [f"{source}, line 5"]
 
 
 def test_the_images_lie_beside_the_table_or_in_images_or_where_it_is_said(table, tmp_path):
@@ -373,38 +234,6 @@ def test_a_folder_that_may_not_be_read_is_named(table, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", refuse)
     assert refusal(source) == (
         f"{tmp_path}: cannot be read (Permission denied); allow it, or take the folder out"
-    )
-
-
-def test_a_test_table_of_its_own_is_the_test_set(table, tmp_path):
-    (tmp_path / "later").mkdir()
-    (tmp_path / "later" / "9.jpg").write_bytes(b"x")
-    first = table("image,label,split,site\n1.jpg,a,train,X\n2.jpg,b,val,Y\n3.jpg,b,test,Y\n")
-    second = table("image,label,camera\n9.jpg,a,C\n", "later/test.csv")
-    listing = read_listing(first, test=second)
-    assert rows_of(listing) == [
-        ("1.jpg", ["a"], "train"),
-        ("2.jpg", ["b"], "val"),
-        ("later/9.jpg", ["a"], "test"),
-    ]
-    assert listing.samples.frame["site"].to_list() == ["X", "Y", None]
-    assert listing.samples.frame["camera"].to_list() == [None, None, "C"]
-    assert listing.notes[:2] == (
-        f"the split 'test' is not used (the test set is {second})",
-        f"the split 'val' is the validation set (the test set is {second})",
-    )
-
-
-def test_rows_without_a_split_are_for_training_beside_a_test_table(table):
-    listing = read_listing(
-        table("image,label\n1.jpg,a\n"), test=table("image,label\n2.jpg,a\n", "u.csv")
-    )
-    assert [split for _, _, split in rows_of(listing)] == ["train", "test"]
-
-
-def test_digits_and_a_test_table_do_not_join(table):
-    assert refusal("digits", test=table("image,label\n1.jpg,a\n")) == (
-        "data.test: a built-in data set and a test set of files do not join"
     )
 
 
