@@ -6,9 +6,9 @@
 Each DATA has `train/CLASS/` and `val/CLASS/`; the latter is the test. For each network `train
 --freeze` on so many training images a class (0: all), drawn anew for each draw. Accuracy and log
 loss are the mean of the draws; in brackets the lowest and the highest accuracy of them, or of one
-run its 95 % interval. Seconds are those of the first command on all images, with a
-cache that is empty, imports included; images a second those of its embedding. A NAME=FILE takes
-its weights from the file.
+run its 95 % interval. Seconds are those of the first command on all images, with a cache that is
+empty, imports included; images a second those of its embedding. A NAME=FILE takes its weights from
+the file.
 """
 
 import argparse

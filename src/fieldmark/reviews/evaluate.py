@@ -51,11 +51,7 @@ def evaluate_new(
     is loaded; the results appear in a new folder of the run's evaluations, its manifest last.
     """
     begun = time.monotonic()
-    run = rundir.open_run(path)
-    if not run.has_bundle:
-        raise RunError(
-            f"{path}: has no trained model yet; go on with it: fieldmark train --resume {path}"
-        )
+    run = trained_run(path)
     info = read_info(run.path / INFO)
     samples, notes = take_in(data, info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
@@ -103,6 +99,16 @@ def evaluate_new(
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return metrics
+
+
+def trained_run(path: str) -> RunDir:
+    """The run at `path`. Raises RunError where there is none, or none with a model yet."""
+    run = rundir.open_run(path)
+    if not run.has_bundle:
+        raise RunError(
+            f"{path}: has no trained model yet; go on with it: fieldmark train --resume {path}"
+        )
+    return run
 
 
 def described(
