@@ -1,7 +1,7 @@
 """`fieldmark train`: images in, a measured classifier out."""
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fieldmark.cli.typed import (
     DataDir,
@@ -14,6 +14,11 @@ from fieldmark.cli.typed import (
     named,
 )
 from fieldmark.errors import Mistake, refuse
+
+if TYPE_CHECKING:
+    from fieldmark.console import Console
+    from fieldmark.rundir import RunDir
+    from fieldmark.settings.layers import Resolved
 
 OPTIMIZERS = "adamw, adam, sgd, adadelta, rmsprop, lion, timm/NAME."
 SCHEDULES = "cosine, one-cycle, triangle, step, plateau, none."
@@ -71,27 +76,40 @@ def command(
     refuse_together({**looks, "--profile": profile})
     from fieldmark.console import Console
     from fieldmark.runs.concrete import gather
-    from fieldmark.runs.run import train_run
 
     console = Console()
-    if resume is not None:
-        from fieldmark.runs.resume import resume_run
-        from fieldmark.settings.texts import read_given
-
-        run = resume_run(resume, read_given(rest, options, None), console)
-    else:
+    if resume is None:
         resolved = gather(data, rest, options, recipe=recipe, config=config)
-        if dry_run or find_lr:
-            from fieldmark.runs.preview import find_rates, show
-
-            show(resolved, console) if dry_run else find_rates(resolved, console)
-            return 0
-        run = train_run(resolved, console, command_line())
-    if profile:
+        run = begin(resolved, console, dry_run=dry_run, find_lr=find_lr)
+    else:
+        run = go_on(resume, rest, options, console)
+    if profile and run is not None:
         from fieldmark.runs.profile import tell_profile
 
         tell_profile(run, console)
     return 0
+
+
+def begin(
+    resolved: "Resolved", console: "Console", *, dry_run: bool, find_lr: bool
+) -> "RunDir | None":
+    """A new run. -> its folder; None where it was only looked at"""
+    if dry_run or find_lr:
+        from fieldmark.runs.preview import find_rates, show
+
+        show(resolved, console) if dry_run else find_rates(resolved, console)
+        return None
+    from fieldmark.runs.run import train_run
+
+    return train_run(resolved, console, command_line())
+
+
+def go_on(run: str, words: list[str], options: dict[str, str], console: "Console") -> "RunDir":
+    """A run that was stopped, or is trained further. -> its folder"""
+    from fieldmark.runs.resume import resume_run
+    from fieldmark.settings.texts import read_given
+
+    return resume_run(run, read_given(words, options, None), console)
 
 
 def refuse_together(flags: Mapping[str, bool | None]) -> None:
