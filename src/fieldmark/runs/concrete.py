@@ -185,11 +185,11 @@ def fill_model(filling: Filling, *, small: bool) -> None:
     filling.fill("model.name", name)
     if weights == "auto":
         drawn = filling.get("model.init") != "pytorch"
-        there = published.versions(name) and (frozen or not small) and not drawn
+        there = published.weights_of(name) and (frozen or not small) and not drawn
         filling.fill("model.weights", "default" if there else "none")
-    version = published.version_of(name, filling.get("model.weights"))
-    if version is not None:
-        filling.put("model.weights", version)
+    weights = published.chosen(name, filling.get("model.weights"))
+    if weights is not None:
+        filling.put("model.weights", weights.version)
     if frozen and filling.get("model.weights") == "none":
         where = "--freeze" if filling.get("model.freeze") else "--unfreeze"
         raise SettingsError([Mistake(where, NO_WEIGHTS)])

@@ -93,9 +93,9 @@ def with_trained_weights(
     """The network with published weights or a file's, and what is to be said of them."""
     model = settings.model
     path = Path(model.weights)
-    if not path.is_file():
-        frozen = bool(model.freeze or model.unfreeze)
-        path = published.fetch(model.name, model.weights, needed=frozen)
+    weights = None if path.is_file() else published.chosen(model.name, model.weights)
+    if weights is not None:
+        path = published.fetch(weights, needed=bool(model.freeze or model.unfreeze))
     tensors, seed = read_weights(path), settings.run.seed
     try:
         network, report = with_weights(
@@ -169,6 +169,7 @@ def design(settings: Settings) -> Design:
 def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> BundleInfo:
     """What is kept beside the weights."""
     model, random = settings.model, settings.model.weights == "none"
+    weights = published.chosen(model.name, model.weights)
     return BundleInfo(
         model=model.name,
         options=model.options,
@@ -178,7 +179,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         classes=samples.classes,
         spec=spec,
         weights="random weights" if random else model.weights,
-        licence=None if random else published.licence_of(model.name, model.weights),
+        licence=None if weights is None else weights.licence,
         versions=versions(),
         samples_hash=samples.hash(),
         precision=settings.run.precision,
