@@ -15,5 +15,5 @@ fi
 "${2:-python3}" -m venv "$folder"
 "$folder/bin/python" -m pip install --quiet \
     fastai==2.8.12 fastcore==2.2.39 fastprogress==1.1.6 fasttransform==0.0.5 \
-    torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 pillow==13.0.0 safetensors==0.8.0
+    torch==2.15.0 torchvision==0.29.2 numpy==2.4.6 pillow==13.0.0 safetensors==0.8.0 timm==1.0.31
 echo "$folder/bin/python benchmarks/fastai_fine_tune.py DATA --weights FILE"
