@@ -82,12 +82,15 @@ def _call(data: str | None, given: dict[str, Any]) -> str:
     return f"fieldmark.train({', '.join([*words, *([f'**{dotted!r}'] if dotted else [])])})"
 
 
-def load(path: str | Path, *, device: str = "auto", abstain: float | None = None) -> Predictor:
+def load(
+    path: str | Path, *, device: str = "auto", engine: str = "torch", abstain: float | None = None
+) -> Predictor:
     """A trained run, or a bundle's folder, ready to predict.
 
+    engine: torch, onnxruntime or openvino, what computes all but the last layers.
     abstain: 0.95 answers only where validation says that 95 % of the answers are right; the
     others have no label (None). Raises RunError, WeightsError, SettingsError.
     """
     from fieldmark.use.predictor import Predictor
 
-    return Predictor(path, device=device, abstain=abstain)
+    return Predictor(path, device=device, engine=engine, abstain=abstain)

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,12 @@ PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "pol
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Python and the packages that decide a result."""
     return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def is_installed(package: str) -> bool:
+    """Whether there is such a package, and not merely a folder of that name."""
+    found = find_spec(package)
+    return found is not None and found.origin is not None
 
 
 def machine(device: "torch.device | None" = None) -> dict[str, str]:

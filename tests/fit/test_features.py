@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from enginesthere import ENGINES, KINDS, QUICK
 from PIL import Image
 from scannedsource import read_source
 from torch import nn
@@ -15,15 +16,14 @@ from fieldmark.cache import Cache
 from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Images
-from fieldmark.errors import DataError, StoppedError
+from fieldmark.errors import DataError, SettingsError, StoppedError
 from fieldmark.fit.features import Pass, Views, embed
-from fieldmark.models import precision
+from fieldmark.models import engines
 from fieldmark.models.bundle import Classifier
 from fieldmark.records import InputSpec, Samples
 
 CPU = torch.device("cpu")
 SPEC = InputSpec("square:16", 16)
-QUICK = "bf16" if precision.has_fast_bf16() else "float32"
 
 
 class Body(nn.Sequential):
@@ -144,6 +144,7 @@ def test_the_same_content_twice_passes_once(photos):
         {"name": "another"},
         {"spec": InputSpec("square:16", 16, mean=(0.1, 0.2, 0.3))},
         {"precision": "bf16"},
+        *(pytest.param({"engine": each.values[0]}, marks=each.marks) for each in ENGINES),
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -238,3 +239,40 @@ def test_images_without_a_content_hash_are_refused():
     samples = Samples.from_columns({"path": ["a.png"], "labels": [["a"]]})
     with pytest.raises(ValueError, match="scan"):
         features(passing(Body()), samples)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engines_features_depend_on_no_neighbour_no_worker_and_no_moment(photos, engine):
+    body = nn.Sequential(*Body())
+    how = passing(body, engine=engine, precision=KINDS[engine])
+    whole = features(how, photos).plain
+    torch.testing.assert_close(
+        whole, features(passing(body), photos).plain, rtol=0, atol=whole.norm(dim=1).mean() / 10
+    )
+    order = np.random.default_rng(0).permutation(21)
+    assert torch.equal(features(how, some(photos, order)).plain, whole[order])
+    assert torch.equal(features(how, some(photos, [20])).plain[0], whole[20])
+    for workers in (1, 2):
+        assert torch.equal(features(replace(how, workers=workers), photos).plain, whole)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_is_asked_only_for_images_that_are_new(photos, tmp_path, engine, monkeypatch):
+    how, cache = passing(nn.Sequential(*Body()), engine=engine), Cache(tmp_path / "cache")
+    whole = features(how, photos, cache).plain
+    monkeypatch.setattr(engines, "as_onnx", None)
+    assert torch.equal(features(how, photos, cache).plain, whole)
+    monkeypatch.setattr(engines, "described", lambda engine: f"another {engine}")
+    with pytest.raises(TypeError):  # of another version all are new
+        features(how, photos, cache)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_that_is_far_from_torch_is_refused_and_nothing_kept(
+    photos, tmp_path, engine, monkeypatch
+):
+    monkeypatch.setattr(engines, "FARTHEST", {"float32": 0.0, "bf16": 0.0})
+    how = passing(quick_mobilenet(), engine=engine, precision=KINDS[engine])
+    with pytest.raises(SettingsError, match=r"^--engine: features of 21 images by .* at most 0 "):
+        features(replace(how, spec=InputSpec("square:32", 32)), photos, Cache(tmp_path / "cache"))
+    assert not list((tmp_path / "cache").rglob("*"))

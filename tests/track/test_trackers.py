@@ -208,7 +208,7 @@ def test_tensorboard_has_each_epoch_once_also_of_a_run_trained_further(
 ):
     pytest.importorskip("accelerate")
     pytest.importorskip("tensorboard")
-    monkeypatch.setattr(trackers, "_is_installed", lambda package: True)  # 'wandb' is a fake
+    monkeypatch.setattr(trackers, "is_installed", lambda package: True)  # 'wandb' is a fake
     trackers.KINDS["tensorboard"] = ("fieldmark.track.tensorboard", "ToTensorBoard")
     fakes["wandb"].raises = "log"
     run = train(photos, tmp_path, "run", "track.to=tensorboard,wandb", epochs="2")

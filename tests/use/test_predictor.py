@@ -7,11 +7,13 @@ import tracemalloc
 import numpy as np
 import polars as pl
 import pytest
+from enginesthere import ENGINES
 from PIL import Image
 from smallruns import draw_photos, train
 
 import fieldmark
 from fieldmark.errors import DataError, DiskError, RunError, SettingsError
+from fieldmark.models import engines
 from fieldmark.models.infer import infer
 from fieldmark.records import Predictions
 from fieldmark.use.predictor import Failure, Predictor
@@ -174,3 +176,39 @@ def test_temperature_divides_the_logits(run, photos, tmp_path):
     (tmp_path / "model.json").write_text(json.dumps({**info, "temperature": 1e6}))
     answer = Predictor(tmp_path).predict(photos / "red" / "00.png")
     assert list(answer.scores.values()) == pytest.approx([1 / 3] * 3, abs=1e-4)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_gives_torchs_scores_whatever_the_batch_and_says_what_computed(
+    run, photos, engine
+):
+    images = sorted((photos / "red").iterdir())
+    wanted = Predictor(run.path).predict(images)
+    predictor = Predictor(run.path, engine=engine)
+    assert predictor.told == []
+    found = predictor.predict(images)
+    for one, other in zip(found, wanted, strict=True):
+        assert one.scores == pytest.approx(other.scores, abs=1e-4)
+    assert predictor.predict(images[3]).scores == pytest.approx(found[3].scores, abs=1e-6)
+    (told,) = predictor.told
+    assert told.startswith(f"{engine} ")
+    assert "of 16 images are within" in told
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_that_is_far_from_torch_gives_no_answer(run, photos, engine, monkeypatch):
+    monkeypatch.setattr(engines, "FARTHEST", {"float32": 0.0})
+    with pytest.raises(SettingsError, match=r"^--engine: features of 16 images"):
+        Predictor(run.path, engine=engine).predict(photos / "red")
+
+
+def test_an_engine_that_there_is_not_is_told_before_the_weights_are_read(run, monkeypatch):
+    monkeypatch.setattr("fieldmark.models.bundle.load", None)
+    with pytest.raises(SettingsError) as caught:
+        Predictor(run.path, engine="tensorrt")
+    assert str(caught.value) == (
+        "--engine: there is no engine 'tensorrt'; there are 'torch', 'onnxruntime' and 'openvino'"
+    )
+    monkeypatch.setattr(engines, "is_installed", lambda package: False)
+    with pytest.raises(SettingsError, match=r"^--engine: 'openvino' is not installed; install it"):
+        Predictor(run.path, engine="openvino")

@@ -8,6 +8,7 @@ import typer
 from fieldmark.cli.typed import (
     DataDir,
     Device,
+    Engine,
     Images,
     Words,
     command_line,
@@ -30,6 +31,7 @@ def command(
     as_json: Annotated[bool, flag("--json", "Print the figures as JSON.")] = False,
     page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
     device: Device = "auto",
+    engine: Engine = "torch",
 ) -> int:
     """Print a run's figures on its own splits, or on DATA, labelled images it has not seen.
 
@@ -49,7 +51,9 @@ def command(
     asked = Asked(tuple(by or ()), page, command_line())
     data, rest = data_and_rest(words)
     if data is None:
-        refuse_without_data({"--images": images, "--data-dir": data_dir}, rest, device)
+        unused = {"--device": device if device != "auto" else None}
+        unused["--engine"] = engine if engine != "torch" else None
+        refuse_without_data({"--images": images, "--data-dir": data_dir, **unused}, rest)
         from fieldmark.reviews.stored import evaluate_stored
 
         found = evaluate_stored(run, asked, console)
@@ -61,7 +65,7 @@ def command(
         refuse_other_settings(rest)
         options = {"images": images, "data_dir": data_dir}
         settings = read([read_given(rest, options, data)]).settings.data
-        found = evaluate_new(run, settings, asked, console, device=device)
+        found = evaluate_new(run, settings, asked, console, device=device, engine=engine)
     if as_json:
         shown = found.to_json()
         if data is None:
@@ -81,10 +85,9 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
 )
 
 
-def refuse_without_data(options: dict[str, str | None], words: list[str], device: str) -> None:
+def refuse_without_data(options: dict[str, str | None], words: list[str]) -> None:
     """How images are read means nothing where none are."""
-    given = [name for name, value in options.items() if value is not None]
-    given += words + (["--device"] if device != "auto" else [])
+    given = [name for name, value in options.items() if value is not None] + words
     what = "goes with DATA, other images; name them, or leave it out"
     refuse(Mistake(name, what) for name in given)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.typed import Device, flag
+from fieldmark.cli.typed import Device, Engine, flag
 from fieldmark.errors import counted
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def command(
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 64,
     device: Device = "auto",
+    engine: Engine = "torch",
 ) -> int:
     """Label images: columns image, label, score. Broken files are listed; the rest goes on.
 
@@ -44,7 +45,7 @@ def command(
     from fieldmark.use.predictor import Predictor
 
     found = find_images(inputs)
-    predictor = Predictor(run, device=device, batch_size=batch_size, abstain=abstain)
+    predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, abstain=abstain)
     tally = _Tally()
     answers = tally.watch(predictor.stream(found.images))
     first = next(answers, None)
@@ -52,7 +53,7 @@ def command(
         write_table(out or sys.stdout, chain([first], answers), predictor.classes, scores=scores)
         if out is not None:
             print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
-    _tell(found.notes)
+    _tell([*found.notes, *predictor.told])
     _tell(failure.reason for failure in tally.failures)
     if tally.failures:
         nothing = "" if tally.seen else "; there is no table"

@@ -48,6 +48,7 @@ def command(
     augment: Annotated[Text, named("NAME", AUGMENTATIONS)] = None,
     seed: Annotated[Text, named("N", "Decides weights, order, augmentation.")] = None,
     precision: Annotated[Text, named("NAME", "auto, float32, bf16, 16-mixed.")] = None,
+    engine: Annotated[Text, named("NAME", "For features: torch, onnxruntime, openvino.")] = None,
     compile: Compile = None,
     track: Annotated[Text, named("NAMES", "tensorboard, wandb, mlflow; commas between.")] = None,
     workers: Annotated[Text, named("N", "Processes that load images.")] = None,

@@ -25,6 +25,7 @@ Words = Annotated[list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]
 Images = Annotated[Text, named("DIR", "Where a table's images lie.")]
 DataDir = Annotated[Text, named("DIR", "Where a built-in data set lies.")]
 Device = Annotated[str, named("NAME", "auto, cpu, cuda, mps.")]
+Engine = Annotated[str, named("NAME", "torch, onnxruntime, openvino.")]
 
 
 def data_and_rest(words: list[str] | None) -> tuple[str | None, list[str]]:

@@ -12,8 +12,9 @@ fast, and most so with small batches, whose layers stay in the processor's own m
 
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import numpy as np
@@ -29,8 +30,9 @@ from fieldmark.data import stored as stored_images
 from fieldmark.data.loader import Augmenting, Batch, Batches, Images, Key
 from fieldmark.errors import StoppedError
 from fieldmark.machine import threads
-from fieldmark.models import precision
+from fieldmark.models import engines, precision
 from fieldmark.models.bundle import Classifier
+from fieldmark.models.engines import Engine
 from fieldmark.models.infer import evaluating
 from fieldmark.records import InputSpec, Samples
 
@@ -48,6 +50,7 @@ class Pass:
 
     body: prepared images (n, 3, H, W) float -> features (n, ...); it is on `device`, its
     weights channels last. name: what it is besides its weights, such as network and options.
+    engine: what computes it (`models/engines.py`); others than torch want the processor.
     workers: processes beside this one, by default as many as torch has threads; on an
     accelerator they only decode. stop_asked: says that the user wants to stop.
     """
@@ -57,6 +60,7 @@ class Pass:
     spec: InputSpec
     precision: str
     device: torch.device
+    engine: str = engines.TORCH
     workers: int | None = None
     stop_asked: Callable[[], bool] = lambda: False
 
@@ -83,11 +87,13 @@ class Views:
 class Features:
     """plain: of every row of the samples as evaluation sees it, (N, ...). views: (k, n, ...).
 
-    On the processor, in the body's own dtype.
+    On the processor, in the body's own dtype. seconds: of the images' way through the body, what
+    an engine needs to get ready apart.
     """
 
     plain: Tensor
     views: Tensor | None = None
+    seconds: float = 0.0
 
 
 class FeatureCache:
@@ -152,19 +158,27 @@ def embed(
     """Features of every row, and of the views; what the cache has is not computed.
 
     The same image twice passes once. A pass that is stopped or killed goes on, the next time,
-    near where it was. Raises DataError for an image that cannot be read, StoppedError.
+    near where it was. Raises DataError for an image that cannot be read, StoppedError, and
+    SettingsError for an engine that cannot take the body or whose features are not torch's.
     """
     jobs = _jobs(passing, samples, stored, views)
     kept = FeatureCache(cache, _origin(passing))
     known = kept.find({key for job in jobs for key in job.keys})
     missing = [_without(job, known) for job in jobs]
+    seconds = 0.0
     if total := sum(len(job.rows) for job in missing):
+        model = _Model(passing)
+        if model.engine is not None:
+            few = _few(next(job for job in missing if len(job.rows)))
+            console.say(engines.compared(model.engine, *_both_ways(passing, model, few)))
+        begun = time.monotonic()
         with console.bar("embedding images", total) as bar:
             for job in missing:
                 for part in _parts(job, passing.batch_size):
-                    known |= _pass(passing, part, kept, bar)
+                    known |= _pass(passing, model, part, kept, bar)
+        seconds = time.monotonic() - begun
     plain, *others = (torch.stack([known[key] for key in job.keys]) for job in jobs)
-    return Features(plain, torch.stack(others) if others else None)
+    return Features(plain, torch.stack(others) if others else None, seconds)
 
 
 def _jobs(
@@ -203,11 +217,26 @@ def _parts(job: _Job, batch_size: int) -> Iterator[_Job]:
         yield _Job(job.images, job.epoch, job.rows[start:end], job.keys[start:end])
 
 
-def _pass(passing: Pass, job: _Job, kept: FeatureCache, bar: Bar) -> dict[str, Tensor]:
+def _few(job: _Job) -> _Job:
+    """Some of the job's rows, spread over all of them."""
+    places = np.unique(np.linspace(0, len(job.rows) - 1, engines.COMPARED).astype(int))
+    return _Job(job.images, job.epoch, job.rows[places], [job.keys[place] for place in places])
+
+
+def _both_ways(passing: Pass, model: "_Model", job: _Job) -> tuple[Tensor, Tensor]:
+    """Features of the job's rows by the model, and by torch in float32."""
+    in_torch = replace(passing, engine=engines.TORCH, precision="float32")
+    found = torch.cat(list(_batches(passing, model, job)))
+    return found, torch.cat(list(_batches(in_torch, _Model(in_torch), job)))
+
+
+def _pass(
+    passing: Pass, model: "_Model", job: _Job, kept: FeatureCache, bar: Bar
+) -> dict[str, Tensor]:
     """Features of a job's rows by key, which are kept even where it ends before its time."""
     found: list[Tensor] = []
     try:
-        for features in _batches(passing, job):
+        for features in _batches(passing, model, job):
             found.append(features)
             bar.advance(len(features))
             if passing.stop_asked():
@@ -219,12 +248,11 @@ def _pass(passing: Pass, job: _Job, kept: FeatureCache, bar: Bar) -> dict[str, T
     return dict(zip(job.keys, whole, strict=True))
 
 
-def _batches(passing: Pass, job: _Job) -> Iterator[Tensor]:
+def _batches(passing: Pass, model: "_Model", job: _Job) -> Iterator[Tensor]:
     """Features of the job's rows, (n, ...) a batch, on the processor."""
     size, left, rows = passing.batch_size, len(job.rows), job.rows
     if left % size == 1 and left > 1:
         rows = np.append(rows, rows[-1])  # the loader would join a last one to the batch before
-    model = _Model(passing)
     in_workers = passing.device.type == "cpu"
     images = _Embedded(job.images, model) if in_workers else job.images
     workers = torch.get_num_threads() if passing.workers is None else passing.workers
@@ -245,15 +273,26 @@ class _Model:
         self.classifier = Classifier(passing.body, passing.spec).to(passing.device)
         self._device, self._size = passing.device, passing.batch_size
         self._autocast = precision.autocast(passing.precision, passing.device)
+        self.engine: Engine | None = None
+        if passing.engine != engines.TORCH:
+            self.engine = Engine(
+                passing.engine, self.classifier, passing.spec.size, precision=passing.precision
+            )
 
     def __call__(self, images: Tensor) -> Tensor:
         """At most a batch, (n, 3, H, W) of 0 to 255 -> features of a whole batch, on the device."""
-        short = self._size - len(images)
-        whole = torch.cat([images, images[-1:].expand(short, -1, -1, -1)])
-        whole = whole.to(self._device, memory_format=torch.channels_last, non_blocking=True)
+        if self.engine is not None:
+            return self._filled(self.engine(images))
+        whole = self._filled(images).to(
+            self._device, memory_format=torch.channels_last, non_blocking=True
+        )
         with torch.inference_mode(), self._autocast():
             features: Tensor = self.classifier(whole)
         return features.clone()  # made outside, so that it is a tensor as any other
+
+    def _filled(self, some: Tensor) -> Tensor:
+        """A batch's worth, (batch size, ...), the last one repeated."""
+        return torch.cat([some, *[some[-1:]] * (self._size - len(some))])
 
 
 class _Embedded(Images):
@@ -275,7 +314,9 @@ def _origin(passing: Pass) -> str:
     # how images are evaluated follows from the spec, by a rule that may change
     spec = json.dumps([passing.spec.to_json(), passing.spec.evaluated_form])
     decoding = (stored_images.VERSION, PIL.__version__)
-    computing = (passing.precision, passing.batch_size)
+    computing: tuple[str | int, ...] = (passing.precision, passing.batch_size)
+    if passing.engine != engines.TORCH:
+        computing += (engines.described(passing.engine),)
     machine = (
         torch.cuda.get_device_name(device)
         if device.type == "cuda"

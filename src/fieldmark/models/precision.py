@@ -9,10 +9,13 @@ from fieldmark.errors import Mistake
 
 Autocast = Callable[[], AbstractContextManager[object]]
 SMALL = ("small",)  # networks too small to gain from less than float32 on a processor
+FLOAT32_ONLY = ("onnxruntime",)  # engines without bf16 on a processor
 
 
-def choose(device: torch.device, family: str) -> str:
-    """The table: (processor, model family) -> float32, bf16 or 16-mixed."""
+def choose(device: torch.device, family: str, engine: str = "torch") -> str:
+    """The table: (processor, model family, engine) -> float32, bf16 or 16-mixed."""
+    if engine in FLOAT32_ONLY:
+        return "float32"
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     if device.type == "cpu" and has_fast_bf16() and family not in SMALL:
@@ -25,8 +28,10 @@ def has_fast_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
 
 
-def check(precision: str, device: torch.device) -> list[Mistake]:
-    """What stands against this precision on this device."""
+def check(precision: str, device: torch.device, engine: str = "torch") -> list[Mistake]:
+    """What stands against this precision on this device, in this engine."""
+    if engine in FLOAT32_ONLY and precision not in ("float32", "auto"):
+        return [Mistake("run.precision", f"{engine} has float32 alone; take float32 or auto")]
     if precision == "16-mixed" and device.type != "cuda":
         return [Mistake("run.precision", "16-mixed needs a CUDA GPU; take bf16, float32 or auto")]
     if precision == "bf16" and device.type == "cpu" and not has_fast_bf16():

@@ -19,7 +19,7 @@ from fieldmark.files import write_whole
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import SEED, figures
-from fieldmark.machine import machine, versions
+from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
@@ -42,7 +42,13 @@ MANY = 512  # images; from here on processes that load them pay for their start
 
 
 def evaluate_new(
-    path: str, data: DataSettings, asked: Asked, console: Console, *, device: str = "auto"
+    path: str,
+    data: DataSettings,
+    asked: Asked,
+    console: Console,
+    *,
+    device: str = "auto",
+    engine: str = "torch",
 ) -> Metrics:
     """A run's figures on other labelled images. -> what its metrics.json holds
 
@@ -55,12 +61,13 @@ def evaluate_new(
     info = read_info(run.path / INFO)
     samples, notes = take_in(data, info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
-    opened = open_bundle(run.path, device)
+    opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
     notes += (
         *group_sentence(run, data, samples),
         *unknown_sentence(unknown, samples, info.classes),
+        *opened.told,
     )
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
@@ -92,13 +99,20 @@ def evaluate_new(
         banner=training_sentence(about.took_part_in_training or 0, len(samples)),
         notes=notes,
     )
+    keep_and_tell(run, found, metrics, page=asked.page, console=console)
+    return metrics
+
+
+def keep_and_tell(
+    run: RunDir, found: Evaluated, metrics: Metrics, *, page: Path | None, console: Console
+) -> None:
+    """Everything on disk, then on the screen."""
     folder = keep(run, found, metrics)
     tell(found, console)
     console.say(f"kept    {folder.path}\nreport  {folder.report}")
-    if asked.page is not None:
-        write_page(found, asked.page)
-        console.say(f"page    {asked.page}")
-    return metrics
+    if page is not None:
+        write_page(found, page)
+        console.say(f"page    {page}")
 
 
 def trained_run(path: str) -> RunDir:
@@ -126,7 +140,7 @@ def described(
         seconds=round(seconds, 1),
         seed=SEED,
         command=command,
-        versions=versions(),
+        versions=versions((*PACKAGES, *opened.packages)),
         machine=machine(opened.device),
         run=run.name,
         data=data.model_dump(exclude_defaults=True),

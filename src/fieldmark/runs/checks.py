@@ -32,8 +32,8 @@ from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS, monitors
+from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
-from fieldmark.models import published
 from fieldmark.models.assemble import INITS
 from fieldmark.models.body import body_and_head
 from fieldmark.models.catalog import FOR_PHOTOS, FOR_SMALL, MODELS, side_mistake
@@ -89,7 +89,8 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
     mistakes += _check_training(whole)
-    return mistakes + _check_device(str(run["device"]), str(run["precision"]))
+    words = (str(run[key]) for key in ("device", "precision", "engine"))
+    return mistakes + _check_device(*words)
 
 
 def check_weights(name: str, weights: str) -> list[Mistake]:
@@ -231,6 +232,9 @@ def _against_features(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     if asked and not any(stage.head_alone for stage in train.stages):
         what = "speaks of a head that is trained alone, and no stage does that; take --freeze"
         yield Mistake(f"features.{asked[0]}", what)
+    if settings.run.engine != engines.TORCH and not any(each.head_alone for each in train.stages):
+        what = "is for a network that stays as it is, and no stage trains the head alone"
+        yield Mistake("--engine", f"{what}; take --freeze, or leave it out")
     if train.head_alone:
         yield from _against_head_alone(settings)
 
@@ -367,12 +371,12 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
         yield Mistake("features.heads", what)
 
 
-def _check_device(device: str, precision: str) -> list[Mistake]:
+def _check_device(device: str, precision: str, engine: str) -> list[Mistake]:
     mistakes = precisions.check_device(device)
     if mistakes:  # a device of no known form is told by the settings' own reading
         return [each for each in mistakes if not each.what.startswith("must be")]
     try:
-        found = precisions.pick_device(device)
+        found = torch.device(precisions.pick_device(device))
     except RuntimeError:
         return []
-    return precisions.check(precision, torch.device(found))
+    return precisions.check(precision, found, engine) + engines.check(engine, found)

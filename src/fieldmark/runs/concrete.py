@@ -283,7 +283,8 @@ def fill_machine(filling: Filling, data: Dataset) -> None:
     """What the machine decides: none of it changes what is trained, but for the last bits."""
     device = precision.pick_device(filling.get("run.device"))
     filling.fill("run.device", str(device))
-    filling.fill("run.precision", precision.choose(device, family(filling.get("model.name"))))
+    name, engine = filling.get("model.name"), filling.get("run.engine")
+    filling.fill("run.precision", precision.choose(device, family(name), engine))
     filling.fill("run.threads", 1 if filling.get("input.size") <= TINY else THREADS)
     in_memory = data.embedded or filling.get("augment.by") == "batch"
     workers = 0 if in_memory else max(1, min(4, (os.cpu_count() or 2) - 1))

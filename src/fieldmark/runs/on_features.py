@@ -88,10 +88,9 @@ class OnFeatures:
         """How long one pass over the images will take, from a batch of them, in one sentence."""
         samples, views = self.prepared.samples, self.prepared.settings.features.views
         few = replace(samples, frame=samples.frame.head(TRIED))
-        begun = time.monotonic()
-        embed(passing(self.prepared), few, cache=Cache(None), console=self._console)
+        found = embed(passing(self.prepared), few, cache=Cache(None), console=self._console)
         images = len(samples) + (views * len(samples.rows("train")) if views > 1 else 0)
-        taken = (time.monotonic() - begun) * images / len(few)
+        taken = found.seconds * images / len(few)
         return (
             f"about {duration(taken)} for one pass of {images} images, less what the cache has, "
             f"and seconds for the head (measured just now with {len(few)} images)"
@@ -238,6 +237,7 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
         name=repr((made.name, made.options, made.resizer, settings.head.name == "after")),
         spec=prepared.spec,
         precision=settings.run.precision,
+        engine=settings.run.engine,
         device=prepared.device,
         workers=0 if settings.run.workers == 0 else None,
         stop_asked=stop_asked,

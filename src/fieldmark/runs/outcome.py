@@ -14,9 +14,9 @@ from fieldmark.files import write_whole
 from fieldmark.fit.state import State
 from fieldmark.judge.calibrate import MOST_ROWS, curve_of, fit_temperature
 from fieldmark.judge.figures import measure
-from fieldmark.machine import machine, versions
+from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
-from fieldmark.models import bundle
+from fieldmark.models import bundle, engines
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.stages import chosen
 from fieldmark.records import LOGIT, Predictions
@@ -117,7 +117,7 @@ def about(prepared: Prepared, reached: Reached, command: str) -> About:
         parameters=sum(p.numel() for p in prepared.model.parameters()),
         trained=trained_parameters(prepared, state),
         command=command,
-        versions=versions(),
+        versions=versions((*PACKAGES, *engines.PACKAGES[settings.run.engine])),
         machine=machine(prepared.device),
         heads_tried=tuple(state.trials) if len(state.trials) > 1 else (),
     )

@@ -18,6 +18,7 @@ OPTIONS = {
     "augment": "augment.name",
     "seed": "run.seed",
     "precision": "run.precision",
+    "engine": "run.engine",
     "compile": "run.compile",
     "track": "track.to",
     "workers": "run.workers",

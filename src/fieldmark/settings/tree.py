@@ -325,7 +325,12 @@ class RunSettings(Section):
 
     seed: int = Field(0, ge=0, le=2**63 - 1, description="decides weights, order and augmentation")
     precision: Literal["auto", "float32", "bf16", "16-mixed"] = Field(
-        "auto", description="auto follows a fixed table of processor and model"
+        "auto", description="auto follows a fixed table of processor, model and engine"
+    )
+    engine: Literal["torch", "onnxruntime", "openvino"] = Field(
+        "torch",
+        description="what computes a frozen network's features; onnxruntime and openvino are "
+        "extras, on a processor",
     )
     device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
     workers: Auto | Annotated[int, Field(ge=0, le=64)] = Field(

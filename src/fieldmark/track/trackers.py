@@ -11,12 +11,12 @@ import logging
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from fieldmark.console import Console
 from fieldmark.errors import Mistake
 from fieldmark.fit.clock import Clock
+from fieldmark.machine import is_installed
 from fieldmark.metrics_json import Metrics
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
@@ -46,14 +46,8 @@ def check_trackers(names: Iterable[str]) -> list[Mistake]:
     return [
         Mistake("track.to", what.format(name))
         for name in names
-        if name in KINDS and not all(map(_is_installed, ("accelerate", name)))
+        if name in KINDS and not all(map(is_installed, ("accelerate", name)))
     ]
-
-
-def _is_installed(package: str) -> bool:
-    """Whether there is such a package, and not merely a folder of that name."""
-    found = find_spec(package)
-    return found is not None and found.origin is not None
 
 
 class Trackers:

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from fieldmark.data.images import Content, read_bytes, seen
-from fieldmark.errors import DataError, Mistake, RunError, refuse
-from fieldmark.models import bundle, precision
+from fieldmark.errors import DataError, Mistake, RunError, listed, refuse
+from fieldmark.models import bundle, engines, precision
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.models.catalog import family
+from fieldmark.models.engines import InEngine
 from fieldmark.models.infer import infer
 from fieldmark.models.memory import available, large_batch
 from fieldmark.rundir import INFO
@@ -27,12 +28,24 @@ class Opened:
     """A bundle that is ready to look at images.
 
     autocast: a context, made anew for each use, in the precision that it was measured in.
+    in_engine: what computes in place of the network, where another engine than torch does.
     """
 
     network: bundle.Classifier
     info: BundleInfo
     device: torch.device
     autocast: precision.Autocast
+    in_engine: InEngine | None = None
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Of another engine than torch."""
+        return engines.PACKAGES[self.in_engine.name] if self.in_engine else ()
+
+    @property
+    def told(self) -> list[str]:
+        """What another engine than torch has computed, in words; [] where torch computes."""
+        return [self.in_engine.told] if self.in_engine and self.in_engine.told else []
 
     def read(self, image: Path | Content, name: str) -> torch.Tensor:
         """A picture file, its bytes or pixels -> (3, size, size) uint8. Raises DataError."""
@@ -56,6 +69,8 @@ class Opened:
         self, batches: Iterable[Any], advance: Callable[[int], None] | None = None
     ) -> np.ndarray:
         """-> (N, C) float32 of batches as `infer` takes them."""
+        if self.in_engine is not None:
+            return infer(self.in_engine, batches, device=self.device, advance=advance)
         return infer(
             self.network, batches, device=self.device, autocast=self.autocast, advance=advance
         )
@@ -69,21 +84,30 @@ class Opened:
             return name, str(error)
 
 
-def open_bundle(path: str | Path, device: str = "auto") -> Opened:
+def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TORCH) -> Opened:
     """The bundle in a folder (a run's, or one that holds its two files), opened on a device.
 
     Raises RunError where there is none, WeightsError where it is damaged, SettingsError for a
-    device that there is not.
+    device that there is not, and for an engine that there is not or that cannot take the network.
     """
     info_of(path)
     refuse(Mistake("--device", each.what) for each in precision.check_device(device))
-    network, info = bundle.load(Path(path))
     place = precision.pick_device(device)
+    if engine not in engines.PACKAGES:
+        what = f"there is no engine '{engine}'; there are {listed(engines.PACKAGES)}"
+        refuse([Mistake("--engine", what)])
+    refuse(engines.check(engine, place))
+    network, info = bundle.load(Path(path))
     network.to(place).to(memory_format=torch.channels_last)
     measured = info.precision
-    if precision.check(measured, place):  # this device does not have it
-        measured = precision.choose(place, family(info.model))
-    return Opened(network, info, place, precision.autocast(measured, place))
+    if precision.check(measured, place, engine):  # this device, or engine, does not have it
+        measured = precision.choose(place, family(info.model), engine)
+    autocast = precision.autocast(measured, place)
+    if engine == engines.TORCH:
+        return Opened(network, info, place, autocast)
+    threads = torch.get_num_threads()
+    computing = InEngine(network, engine, precision=measured, threads=threads)
+    return Opened(network, info, place, autocast, computing)
 
 
 def info_of(path: str | Path) -> BundleInfo:

@@ -50,21 +50,27 @@ class Predictor:
         path: str | Path,
         *,
         device: str = "auto",
+        engine: str = "torch",
         batch_size: int = 64,
         abstain: float | None = None,
     ):
         """`abstain` 0.95: answer only where validation says that 95 % of the answers are right.
 
         Raises RunError where there is no bundle or it cannot abstain, WeightsError where it is
-        damaged, SettingsError for a device or a share that cannot be had.
+        damaged, SettingsError for a device, an engine or a share that cannot be had.
         """
         self.abstention = None if abstain is None else abstention(info_of(path), abstain, path)
-        self._opened, self._batch_size = open_bundle(path, device), batch_size
+        self._opened, self._batch_size = open_bundle(path, device, engine), batch_size
 
     @property
     def classes(self) -> tuple[str, ...]:
         """What it can tell apart."""
         return self._opened.info.classes
+
+    @property
+    def told(self) -> list[str]:
+        """What another engine than torch has computed so far, in words."""
+        return self._opened.told
 
     def predict(self, images: Given | Iterable[Given]) -> Prediction | list[Prediction]:
         """One image's prediction, or a list for a folder or several images.
