@@ -1,11 +1,18 @@
+import re
 import subprocess
 import sys
 
 import pytest
+import torch
+from safetensors.torch import save_file
+from smallruns import draw_photos
 
+from fieldmark.cli.afford import of_file
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.cli.models import print_rows, print_summary
-from fieldmark.errors import SettingsError
+from fieldmark.errors import SettingsError, WeightsError
+from fieldmark.models.candidates import Candidate
+from fieldmark.models.catalog import MODELS
 
 
 def test_the_list_says_what_each_network_costs_and_where_it_comes_from(capsys):
@@ -89,3 +96,81 @@ def test_models_lists_and_summarises(capsys):
     said = capsys.readouterr().out
     assert "11,181,642" in said
     assert "Conv2d: 1-1" in said
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "large", each=8, side=80)
+
+
+def test_models_for_data_measures_and_ranks(large, capsys, monkeypatch):
+    monkeypatch.setattr("fieldmark.models.speed.MOMENT", 0.01)
+    monkeypatch.setattr("fieldmark.runs.afford.TIMED", 2)
+    monkeypatch.setenv("COLUMNS", "80")
+    words = ["efficientnet_lite", "data.copies=equal", "run.workers=0"]
+    assert fieldmark(["models", "--for", str(large), *words]) == 0
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80 + len(str(large))
+    head, first, beneath, second, *_ = said.splitlines()
+    assert head.split() == ["network", "MB", "top-1", "images/s", "frozen", "tuned", "log", "loss"]
+    assert first.split()[:3] == ["efficientnet_lite0", "14", "74.8"]
+    assert beneath == "    licence Apache-2.0; 224 px; installed with Fieldmark"
+    assert second.split()[-1] == "-"  # no weights on this machine
+    flat = " ".join(said.split())
+    assert "log loss: of 18 training images of 3 classes by a linear head" in flat
+    assert "Those without it have no weights on this machine" in flat
+    assert f"Train it: fieldmark train {large} --model efficientnet_lite0 --freeze" in flat
+
+    limited = ["--max-minutes", "0.00001"]
+    assert fieldmark(["models", "--for", str(large), "efficientnet_lite0", *limited]) == 2
+    assert re.fullmatch(
+        r"fieldmark: --max-minutes: no network is done in 1e-05 minutes; the fastest, "
+        r"efficientnet_lite0, takes about <?0\.\d: allow more\n",
+        capsys.readouterr().err,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--max-minutes", "3", "data.copies=equal"],
+            "--max-minutes: is of no use here; name the images, with --for DATA\n"
+            "fieldmark: data.copies=equal: is of no use here; name the images, with --for DATA",
+        ),
+        (
+            ["--for", "digits", "--summary", "resnet18"],
+            "--summary: does not go with --for; leave one out",
+        ),
+        (
+            ["--for", "digitz"],
+            "DATA: there is no folder or file 'digitz'; did you mean 'digits'?",
+        ),
+        (
+            ["--for", "digits", "cnn"],
+            "cnn: no network of this name has published weights; leave "
+            "it out for those worth a try",
+        ),
+        (
+            ["--for", "digits", "--weights", "no.pth"],
+            "--weights: there is no file 'no.pth'; name a .safetensors or .pth file",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_is_told(words, said, capsys):
+    assert fieldmark(["models", *words]) == 2
+    assert capsys.readouterr().err == f"fieldmark: {said}\n"
+
+
+def test_a_file_is_of_the_network_that_its_tensors_or_the_user_name(tmp_path):
+    torch.manual_seed(0)
+    state = MODELS.build("timm/test_vit", {}, 5).state_dict()
+    known, other = tmp_path / "vit.safetensors", tmp_path / "other.safetensors"
+    save_file(state, known)
+    save_file({f"visual.{name}": tensor for name, tensor in state.items()}, other)
+    assert of_file(str(known)) == Candidate("timm/test_vit", str(known))
+    named = of_file(f"timm/vit_small_patch14_dinov2={other}")
+    assert named.words == ("model.img_size=224", "input.size=224")
+    assert (named.weights, named.top1, named.published) == (str(other), None, None)
+    with pytest.raises(WeightsError, match=r"other\.safetensors: .*; give it as NAME=FILE$"):
+        of_file(str(other))

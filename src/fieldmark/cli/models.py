@@ -1,31 +1,63 @@
 """`fieldmark models`: which networks there are, and how one is built."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fieldmark.cli.typed import Text, data_and_rest, flag, named
 from fieldmark.errors import Mistake, SettingsError, counted, refuse
 
 if TYPE_CHECKING:
     from fieldmark.models.catalog import ModelRow
 
 
+Pattern = typer.Argument(
+    metavar="[PATTERN] [KEY=VALUE ...]", help="Only names that hold this; timm/PART for timm's."
+)
+
+
 def command(
-    pattern: Annotated[
-        str, typer.Argument(help="Only names that hold this; timm/PART for those of timm.")
-    ] = "",
-    summary: Annotated[
-        str | None, typer.Option(metavar="NAME", help="The layers of one network.")
-    ] = None,
+    words: Annotated[list[str] | None, Pattern] = None,
+    summary: Annotated[Text, named("NAME", "The layers of one network.")] = None,
     num_classes: Annotated[int, typer.Option(help="Classes, for --summary.", min=1)] = 1000,
     image_size: Annotated[int, typer.Option(help="Pixels a side, for --summary.", min=1)] = 224,
+    data: Annotated[
+        Text, typer.Option("--for", metavar="DATA", help="Measure and rank those worth a try.")
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option(metavar="N", help="Of --for: what N minutes do.", min=0)
+    ] = None,
+    weights: Annotated[
+        list[str] | None, named("FILE", "Of --for: also these weights, or NAME=FILE; repeatable.")
+    ] = None,
+    fetch: Annotated[bool, flag("--fetch", "Of --for: download weights, to rank them.")] = False,
 ) -> int:
-    """List the networks, or show one layer by layer."""
+    """List the networks, show one layer by layer, or measure which to take for DATA.
+
+    KEY=VALUE, with --for, reaches every setting: data.label_column=species, run.device=cpu.
+    """
+    pattern, rest = data_and_rest(words)
+    if data is not None:
+        refuse(_besides({"--summary": summary}, "does not go with --for; leave one out"))
+        from fieldmark.cli.afford import print_afforded
+
+        print_afforded(
+            data, pattern or "", rest, weights or (), fetch=fetch, most_minutes=max_minutes
+        )
+        return 0
+    alone = {"--max-minutes": max_minutes, "--weights": weights, "--fetch": fetch}
+    alone |= dict.fromkeys(rest, True)
+    refuse(_besides(alone, "is of no use here; name the images, with --for DATA"))
     if summary is not None:
         print_summary(summary, num_classes, image_size)
     else:
-        print_rows(pattern)
+        print_rows(pattern or "")
     return 0
+
+
+def _besides(given: Mapping[str, object], what: str) -> list[Mistake]:
+    return [Mistake(name, what) for name, value in given.items() if value]
 
 
 def print_rows(pattern: str) -> None:

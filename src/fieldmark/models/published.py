@@ -63,7 +63,8 @@ class Published:
 
     network, version: their names here; versions are torchvision's, or timm's tags. rule: None
     where images are not made square. licence: None where unknown; the terms of the images that
-    the weights were trained on are not part of it. kept: what `place` is, a package, a repository
+    the weights were trained on are not part of it. top1: of ImageNet's validation images, percent,
+    where the publisher's own package tells it. kept: what `place` is, a package, a repository
     of the Hugging Face hub or an address.
     """
 
@@ -74,6 +75,7 @@ class Published:
     kept: Literal["package", "hub", "address"]
     place: str
     is_default: bool
+    top1: float | None = None
 
 
 def weights_of(name: str) -> tuple[Published, ...]:
@@ -116,7 +118,8 @@ def _of_torchvision(name: str) -> Iterator[Published]:
         )
         licence = LICENCE if own is None else f"{SWAG} ({own})"
         is_default = version is members["DEFAULT"]
-        yield Published(name, version.name, rule, licence, "address", version.url, is_default)
+        top1 = version.meta.get("_metrics", {}).get("ImageNet-1K", {}).get("acc@1")
+        yield Published(name, version.name, rule, licence, "address", version.url, is_default, top1)
 
 
 def versions(name: str) -> tuple[str, ...]:
