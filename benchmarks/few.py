@@ -139,7 +139,8 @@ def by_fastai(folder, network, draw, method, given):
     with tempfile.TemporaryDirectory() as out:
         scores = Path(out, "scores.npz")
         command = [given.fastai, Path(__file__).with_name("fastai_fine_tune.py"), folder]
-        command += ["--network", name, "--weights", file or published.fetch(name, "default")]
+        file = file or published.fetch(published.chosen(name, "default"))
+        command += ["--network", name, "--weights", file]
         command += ["--val", "test", "--epochs", EPOCHS, "--seed", draw, "--batch-size", size]
         command += ["--unwatched", "--scores", scores, "--json"]
         begun = time.perf_counter()
