@@ -169,7 +169,7 @@ def compared(engine: Engine, found: Tensor, wanted: Tensor) -> str:
         refuse([Mistake("--engine", what)])
     return (
         f"{engine.name} {version(engine.name)} computes the features, in {engine.precision}; those "
-        f"of {len(found)} images are within {apart:.1g} of their length of torch's in float32"
+        f"of {len(found)} images are within {apart:.2g} of their length of torch's in float32"
     )
 
 
@@ -198,6 +198,7 @@ def as_onnx(network: nn.Module, side: int, *, engine: str) -> bytes:
 def _in_onnxruntime(onnx: bytes, precision: str, threads: int) -> Compiled:
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()  # which its build for Windows has
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others decode
