@@ -26,12 +26,12 @@ def command(
         Text, typer.Option("--for", metavar="DATA", help="Measure and rank those worth a try.")
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(metavar="N", help="Of --for: what N minutes do.", min=0)
+        float | None, typer.Option(metavar="N", help="With --for: what N minutes allow.", min=0)
     ] = None,
     weights: Annotated[
-        list[str] | None, named("FILE", "Of --for: also these weights, or NAME=FILE; repeatable.")
+        list[str] | None, named("FILE", "With --for: these too, or NAME=FILE; repeatable.")
     ] = None,
-    fetch: Annotated[bool, flag("--fetch", "Of --for: download weights, to rank them.")] = False,
+    fetch: Annotated[bool, flag("--fetch", "With --for: download what is not here.")] = False,
 ) -> int:
     """List the networks, show one layer by layer, or measure which to take for DATA.
 
