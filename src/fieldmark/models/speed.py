@@ -11,7 +11,8 @@ from fieldmark.machine import threads
 from fieldmark.models.infer import evaluating
 from fieldmark.models.precision import Autocast
 
-MOMENT = 0.5  # seconds that one measurement takes, or one batch where that is more
+MOMENT = 0.5  # seconds that one measurement takes, or two batches where that is more
+LONG = 5.0  # seconds of a batch after which none follows
 
 
 def frozen_speed(
@@ -66,12 +67,9 @@ def _images(network: nn.Module, size: int, count: int) -> torch.Tensor:
 
 
 def _seconds(run: Callable[[], None], device: torch.device) -> float:
-    """The least time of several runs, the first of which is for warming up where it is short."""
-    first = _timed(run, device)
-    if first > MOMENT:
-        return first
-    found: list[float] = []
-    while sum(found) < MOMENT:
+    """The least time of several runs, or of two; of one where that takes long."""
+    found = [_timed(run, device)]
+    while sum(found) < MOMENT or (len(found) < 2 and sum(found) < LONG):
         found.append(_timed(run, device))
     return min(found)
 
