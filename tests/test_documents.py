@@ -67,7 +67,7 @@ def test_a_command_of_the_documents_is_one(words, added):
 def look_at(words):
     """As far as the settings, where the verb has any."""
     given = parsed(rewrite(words).words if words[0] == "train" else words)
-    if "words" not in given:
+    if "words" not in given or words[0] == "models":  # which has a few settings, and no data
         return
     data, rest = typed.data_and_rest(given["words"])
     options = {name: given[name] for name in OPTIONS if given.get(name) not in (None, "auto")}

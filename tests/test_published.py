@@ -167,7 +167,7 @@ def photos(tmp_path_factory):
 @pytest.fixture
 def _every_tracker(monkeypatch):
     """As if all trackers were installed; nothing here imports one."""
-    monkeypatch.setattr("fieldmark.track.trackers._is_installed", lambda package: True)
+    monkeypatch.setattr("fieldmark.track.trackers.is_installed", lambda package: True)
 
 
 def settled(photos, *words):

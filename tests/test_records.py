@@ -29,7 +29,7 @@ def odd_predictions():
         {"path": [f"{k}.png" for k in range(8)], "labels": [[name] for name in ODD_NAMES]}
     )
     logits = rng.normal(size=(8, 8)).astype(np.float32)
-    about = {"classes": ODD_NAMES, "model": "m", "fold": 2}
+    about = {"classes": ODD_NAMES, "model": "m", "folds": np.full(8, 2)}
     return Predictions.of(samples, np.arange(8), logits, **about), logits
 
 

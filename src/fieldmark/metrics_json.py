@@ -65,6 +65,7 @@ class Figures:
     answers:     from the surest on; the rows of `answer_curve`, which a bundle goes by
     groups:      how many groups the intervals go by; None where by images, or without intervals
     within_group: the images are one group's, and their intervals go by images
+    folds:       how many heads answered, each the images that it was trained without; else None
 
     confusion, reliability and answers are None for a value of a column.
     """
@@ -81,6 +82,7 @@ class Figures:
     answers: tuple[Answer, ...] | None = None
     groups: int | None = None
     within_group: bool = False
+    folds: int | None = None
 
     def __getitem__(self, metric: str) -> float | None:
         return self.values.get(metric)
@@ -126,7 +128,8 @@ class About:
 
     whole: the run came to its own end, and not to that of a user's patience. parameters,
     trained: of the network, all and those that training moved on the way to the kept weights.
-    times: seconds by name, of a Clock. heads_tried: on the same features. run, data, trained_on
+    times: seconds by name, of a Clock. heads_tried: on the same features. shares: of the tuned
+    weights in a mean with those before, and which was kept. run, data, trained_on
     and took_part_in_training: of an evaluation.
     """
 
@@ -149,6 +152,7 @@ class About:
     versions: dict[str, str] = field(default_factory=dict)
     machine: dict[str, str] = field(default_factory=dict)
     heads_tried: tuple[dict[str, Any], ...] = ()
+    shares: tuple[dict[str, Any], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not known is left out."""
@@ -239,6 +243,7 @@ def flat(figures: Figures) -> dict[str, Any]:
         ),
         "groups": figures.groups,
         **({"within_group": True} if figures.within_group else {}),
+        **_known({"folds": figures.folds}),
     }
 
 

@@ -22,6 +22,7 @@ SAMPLE_COLUMNS: dict[str, Any] = {
     "labels": pl.List(pl.String),
     "split": pl.String,  # train, val, test, or null while undecided
     "group": pl.String,  # what must not straddle a split (site, animal, patient), or null
+    "folds": pl.List(pl.Int64),  # that hold it out, one a repeat; null where none does
     "caption": pl.String,
     "width": pl.Int64,
     "height": pl.Int64,
@@ -58,6 +59,30 @@ class Samples:
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's rows in the table. -> (n,) int64"""
         return np.flatnonzero((self.frame["split"] == split).fill_null(False).to_numpy())
+
+    @cached_property
+    def folds(self) -> np.ndarray | None:
+        """The fold that holds each row out, -1 where none does. -> (repeats, N); None without."""
+        known = self.frame["folds"].drop_nulls()
+        if not len(known):
+            return None
+        lists = self.frame["folds"].fill_null([-1] * len(known[0])).to_list()
+        return np.array(lists, np.int64).T
+
+    def with_folds(self, folds: np.ndarray) -> "Samples":
+        """The same images with the folds that hold each one out, (repeats, N); -1 for none."""
+        lists = [row if min(row) >= 0 else None for row in folds.T.tolist()]
+        column = pl.Series("folds", lists, SAMPLE_COLUMNS["folds"])
+        return replace(self, frame=self.frame.with_columns(column))
+
+    def held_out(self, fold: int) -> "Samples":
+        """The same images, those that this fold of the first repeat holds out for validation."""
+        assert self.folds is not None
+        sides = self.frame["split"].to_list()
+        held = (self.folds[0] == fold).tolist()
+        return self.with_splits(
+            ["val" if out else side for out, side in zip(held, sides, strict=True)]
+        )
 
     def targets(self, classes: Sequence[str]) -> np.ndarray:
         """What each row is trained to give: see `Task.targets`."""
@@ -101,7 +126,9 @@ class Samples:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
-        frame = _read_table(path, SAMPLE_COLUMNS)
+        frame = _read_table(path, [name for name in SAMPLE_COLUMNS if name != "folds"])
+        if "folds" not in frame.columns:  # of a run from before there were any
+            frame = frame.with_columns(pl.lit(None, SAMPLE_COLUMNS["folds"]).alias("folds"))
         return cls(frame, pl.read_parquet_metadata(path).get("root", "."))
 
 
@@ -117,19 +144,23 @@ class Predictions:
 
     @classmethod
     def of(cls, samples: Samples, rows: np.ndarray, logits: np.ndarray, **about: Any) -> Self:
-        """From logits (n, C) of the samples at `rows` (n,); `about`: classes, model, fold."""
+        """From logits (n, C) of the samples at `rows` (n,).
+
+        about: classes, model; of images that folds held out, their folds (n,).
+        """
         classes: Sequence[str] = about["classes"]
         if not len(rows):  # a model that was shown nothing cannot say how many classes it has
             logits = np.zeros((0, len(classes)), dtype=np.float32)
         taken = samples.frame[rows]
         columns = {f"{LOGIT}{name}": logits[:, k] for k, name in enumerate(classes)}
+        folds = about.get("folds")
         frame = taken.select(
             "path",
             "row",
             "hash",
-            "split",
+            pl.col("split") if folds is None else pl.lit("val").alias("split"),
             "group",
-            pl.lit(about.get("fold"), pl.Int64).alias("fold"),
+            pl.lit(None if folds is None else pl.Series(folds), pl.Int64).alias("fold"),
             pl.lit(about.get("model"), pl.String).alias("model"),
             pl.col("labels").alias("truth"),
         )
@@ -159,6 +190,13 @@ class Predictions:
     def known(self) -> np.ndarray:
         """Whether each row's truth is among the classes. -> (N,) bool"""
         return np.asarray(self.targets >= 0)
+
+    @property
+    def folds(self) -> int | None:
+        """How many folds gave these answers, each to images that it held out; None for a network
+        that is one and the same for all."""
+        there = "fold" in self.frame.columns and self.frame["fold"].count()
+        return self.frame["fold"].n_unique() if there else None
 
     @cached_property
     def groups(self) -> np.ndarray | None:

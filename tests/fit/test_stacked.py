@@ -9,13 +9,24 @@ from torch.nn import functional
 
 from fieldmark.fit.loop import seed_step
 from fieldmark.fit.stacked import StackedHeads
-from fieldmark.models.heads import Linear32
+from fieldmark.models.heads import Linear32, UnitLength
 
 K, N, D, C = 3, 6, 10, 4
 
 
+def last(features):
+    """A last layer as it is after some steps: a new one is zero."""
+    layer = Linear32(features, C)
+    nn.init.normal_(layer.weight, std=0.3)
+    return layer
+
+
 def linear():
-    return nn.Sequential(nn.Dropout(0.3), Linear32(D, C))
+    return nn.Sequential(nn.Dropout(0.3), last(D))
+
+
+def by_length():
+    return nn.Sequential(UnitLength(), nn.Dropout(0.3), last(D))
 
 
 def mlp():
@@ -25,12 +36,12 @@ def mlp():
         nn.Linear(8, 8, bias=False),
         nn.GELU(),
         nn.Dropout(0.2),
-        Linear32(8, C),
+        last(8),
     )
 
 
 def bare_norm():
-    return nn.Sequential(nn.BatchNorm1d(D, affine=False), nn.Dropout(0.0), Linear32(D, C))
+    return nn.Sequential(nn.BatchNorm1d(D, affine=False), nn.Dropout(0.0), last(D))
 
 
 def maps():
@@ -59,7 +70,7 @@ def own():
     return nn.Sequential(nn.Dropout(0.1), Own())
 
 
-BUILDS = (linear, mlp, bare_norm, maps, own)
+BUILDS = (linear, by_length, mlp, bare_norm, maps, own)
 
 
 def heads(build):

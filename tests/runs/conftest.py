@@ -9,14 +9,17 @@ def photos(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def weights(photos, tmp_path_factory):
-    """The words for a network that was trained on other classes."""
+    """The words for a network that was trained on other classes, whose head is trained by epochs
+    and validated on images that are put aside."""
     others = draw_photos(tmp_path_factory.mktemp("others"), seed=5)
     (others / "red").rename(others / "rot")
     (others / "grey").mkdir()
     for place, path in enumerate(sorted((others / "blue").iterdir())[:8]):
         path.rename(others / "grey" / f"{place}.png")
     run = train(others, tmp_path_factory.mktemp("weights"), "run", epochs="2")
-    return ("model.name=small_cnn", f"model.weights={run.path / 'model.safetensors'}")
+    file = run.path / "model.safetensors"
+    way = ("features.solver=epochs", "data.val=hold", "train.wise=false")
+    return ("model.name=small_cnn", f"model.weights={file}", *way)
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ def test_a_run_tells_its_parts_and_they_add_up(photos, tmp_path, workers):
 
 
 def test_what_trackers_take_is_a_part(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("fieldmark.track.trackers._is_installed", lambda package: True)
+    monkeypatch.setattr("fieldmark.track.trackers.is_installed", lambda package: True)
     monkeypatch.setitem(KINDS, "mlflow", (__name__, "Slow"))
     run = train(photos, tmp_path, "run", "track.to=mlflow", epochs="2")
     times = run.read_metrics().about.times

@@ -234,10 +234,10 @@ def test_another_augmentation_is_not_held_to_the_way_of_the_old_one(photos, tmp_
 
 
 def test_a_run_goes_on_without_a_tracker_that_is_not_there(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("fieldmark.track.trackers._is_installed", lambda package: True)
+    monkeypatch.setattr("fieldmark.track.trackers.is_installed", lambda package: True)
     monkeypatch.setitem(KINDS, "mlflow", ("fieldmark.no_such_module", "None"))
     run = train(photos, tmp_path, "run", "track.to=mlflow", epochs="1")
-    monkeypatch.setattr("fieldmark.track.trackers._is_installed", lambda package: False)
+    monkeypatch.setattr("fieldmark.track.trackers.is_installed", lambda package: False)
     with pytest.raises(SettingsError, match="'mlflow' is not installed; install it with: pip"):
         settled(photos, "track.to=mlflow")
     assert resume(run, epochs="2").is_done

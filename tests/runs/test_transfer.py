@@ -227,4 +227,4 @@ def test_epochs_are_counted_within_their_stage(photos, weights, tmp_path):
     lines = run.log.read_text()
     assert "stage 2, epoch 1 of 2  " in lines
     assert "stage 2, epoch 2 of 2  " in lines
-    assert re.search(r"; the weights of stage [12], epoch [12] are kept", lines)
+    assert re.search(r"; the weights of stage [12], epoch [123] are kept", lines)

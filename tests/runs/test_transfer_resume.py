@@ -52,7 +52,7 @@ def test_a_checkpoint_needs_the_weights_that_training_began_with_no_more(
 ):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes(Path(weights[1].partition("=")[2]).read_bytes())
-    words = (weights[0], f"model.weights={mine}", *STAGED)
+    words = (weights[0], f"model.weights={mine}", *weights[2:], *STAGED)
     in_process(train_and_die, "fieldmark.fit.loop:step", 2, photos, tmp_path, "killed", words)
     mine.unlink()
     assert same_results(resume(RunDir(tmp_path / "killed")), unbroken)
@@ -71,7 +71,7 @@ def test_a_stop_in_the_heads_stage_leaves_a_run_that_goes_on(
     def stop(*_, **__):
         raise StoppedError("stopped")
 
-    monkeypatch.setattr("fieldmark.runs.on_features.fit_heads", stop)
+    monkeypatch.setattr("fieldmark.runs.heads.fit_heads", stop)
     with pytest.raises(StoppedError, match="go on with: fieldmark train --resume"):
         train(photos, tmp_path, "run", *weights, *STAGED, epochs=None)
     monkeypatch.undo()

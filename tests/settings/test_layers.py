@@ -109,7 +109,10 @@ def test_dotted_and_nested_keys_are_the_same():
         ({"train": {"ema": 1}}, "train.ema: must be less than 1, not 1"),
         ({"data": {"val_fraction": -0.1}}, "data.val_fraction: must be at least 0, not -0.1"),
         ({"data": {"source": 3}}, "data.source: must be a text, not 3"),
-        ({"data": {"val": "some"}}, "data.val: must be 'auto' or 'none', not some"),
+        (
+            {"data": {"val": "some"}},
+            "data.val: must be 'auto', 'cross', 'hold' or 'none', not some",
+        ),
         ({"model": {"freeze": "perhaps"}}, "model.freeze: must be true or false, not perhaps"),
         ({"run": {"workers": 65}}, "run.workers: must be at most 64, not 65"),
         ({"run": {"workers": -1}}, "run.workers: must be at least 0, not -1"),

@@ -17,7 +17,8 @@ from fieldmark.data.health import PROBLEMS, Finding, findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
-from fieldmark.data.splits import copies_of_test, merge_val_into_train, split
+from fieldmark.data.splits import copies_of_test, folds, merge_val_into_train, split
+from fieldmark.data.stratify import units_of
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_whole
 from fieldmark.records import SPLITS, Samples
@@ -25,6 +26,9 @@ from fieldmark.settings.tree import DataSettings
 
 FEW = 3  # groups; fewer tell nearly nothing
 FILES = 50  # of a finding, that are kept with a run
+FEW_IMAGES = 50  # of a class, under which validation is by folds
+COSTLY = 1_000_000  # images times classes, above which it is not
+FOLDS, REPEATS, ENOUGH = 5, 5, 200  # folds; with fewer images than ENOUGH they are drawn anew
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Dataset:
 
     notes: sentences that the reader must know. findings: of the health check. split_notes: how
     the images came to their sides. mirrored: whether an image and its mirror image mean the
-    same (not so for digits). embedded: the pixels come with an installed package.
+    same (not so for digits). embedded: the pixels come with an installed package. in_folds: the
+    same images with folds in place of a validation side, where these are few (`are_few`).
     """
 
     samples: Samples
@@ -42,11 +47,17 @@ class Dataset:
     split_notes: tuple[str, ...] = ()
     mirrored: bool = True
     embedded: bool = False
+    in_folds: "Dataset | None" = None
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Every label, in order."""
         return self.samples.classes
+
+    def validated(self, by: str) -> "Dataset":
+        """The same images as `by`, a concrete data.val, has them validated."""
+        found = self.in_folds if by == "cross" and self.in_folds is not None else self
+        return replace(found, in_folds=None)
 
     def write(self, path: Path) -> None:
         """All of it in one file, whole or not at all; of a finding's many files some."""
@@ -130,7 +141,11 @@ def readable(
 
 
 def take_in(data: DataSettings, console: Console) -> Dataset:
-    """List, scan and split. Raises DataError where the images cannot be trained on."""
+    """List, scan and split. Raises DataError where the images cannot be trained on.
+
+    data.val: cross puts the images that are not for the test into folds. With auto they are on
+    sides, and where they are few and no validation is given, in folds too (`in_folds`).
+    """
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
     all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
@@ -138,21 +153,71 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     notes = [*listing.notes, *left_out_notes(left_out), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
-    wanted = 0.0 if data.val == "none" else data.val_fraction
+    notes += taken_out
+    sides_given = listing.samples.frame["split"].to_list()
+    drawn = data.val == "auto" and "val" not in sides_given
+    parted, spared = on_sides(data, samples, copies, or_none=drawn or data.val == "cross")
+    open_files(parted)
+
+    def told(val: str) -> Dataset:
+        done = parted if val in ("auto", "hold") else merge_val_into_train(parted)
+        if val == "cross":
+            done = done.with_folds(folds_of(done, copies, data.split_seed))
+        own = [*group_note(done), *few_groups_note(done), *lacking_notes(done)]
+        return Dataset(
+            done,
+            tuple(dict.fromkeys([*notes, *own])),
+            found,
+            tuple(split_notes(data, sides_given, done, copies)),
+            mirrored=listing.mirrored,
+            embedded=listing.embedded,
+        )
+
+    if drawn and not spared:  # too few to put some aside
+        return told("cross")
+    return replace(told(data.val), in_folds=told("cross") if drawn and are_few(parted) else None)
+
+
+def on_sides(
+    data: DataSettings, samples: Samples, copies: np.ndarray, *, or_none: bool
+) -> tuple[Samples, bool]:
+    """The images with a side each, and whether any are for validation.
+
+    or_none: whether there may be none where images are too few. Folds, too, leave to the test
+    what a split with validation does, so that runs of both kinds are judged on the same images.
+    """
+    val = 0.0 if data.val == "none" else data.val_fraction
     test = 0.0 if data.test == "none" else data.test_fraction
-    parted = split(samples, val=wanted, test=test, seed=data.split_seed, copies=copies)
-    done = merge_val_into_train(parted) if data.val == "none" else parted
-    open_files(done)
-    story = split_notes(data, listing.samples.frame["split"].to_list(), done, copies)
-    notes += [*taken_out, *group_note(done), *few_groups_note(done), *lacking_notes(done)]
-    return Dataset(
-        done,
-        tuple(dict.fromkeys(notes)),
-        found,
-        tuple(story),
-        mirrored=listing.mirrored,
-        embedded=listing.embedded,
-    )
+    try:
+        done = split(samples, val=val, test=test, seed=data.split_seed, copies=copies)
+    except DataError:
+        if not (or_none and val):
+            raise
+        done = split(samples, val=0.0, test=test, seed=data.split_seed, copies=copies)
+    return done, "val" in done.frame["split"].to_list()
+
+
+def are_few(samples: Samples) -> bool:
+    """Whether images are so few that none should be put aside for validation alone.
+
+    Half of the classes have fewer than FEW_IMAGES that are not for the test; and there are not
+    so many classes that solving a head for each fold would take minutes.
+    """
+    counts = [sides["train"] + sides["val"] for sides in samples.counts().values()]
+    costly = sum(counts) * len(counts) > COSTLY
+    return bool(np.median(counts) < FEW_IMAGES) and not costly
+
+
+def folds_of(samples: Samples, copies: np.ndarray, seed: int) -> np.ndarray:
+    """Folds of the images that are not for the test, drawn anew where these are very few.
+
+    -> (repeats, N) int64, -1 for the test. Raises DataError where there are too few for two.
+    """
+    free = np.flatnonzero((samples.frame["split"] != "test").to_numpy())
+    units = len(units_of(samples, copies, free))
+    k, repeats = max(2, min(FOLDS, units)), min(REPEATS, -(-ENOUGH // max(units, 1)))
+    drawn = [folds(samples, k=k, seed=seed, copies=copies, repeat=each) for each in range(repeats)]
+    return np.stack(drawn)
 
 
 def changed_images(samples: Samples) -> list[str]:
@@ -228,6 +293,8 @@ def split_notes(
     carved = [side for side in SPLITS if side != "train" and side not in given]
     shares = {"val": data.val_fraction, "test": data.test_fraction}
     shares = {side: shares[side] for side in carved if getattr(data, side) != "none"}
+    if samples.folds is not None:
+        shares.pop("val", None)
     words = {"train": "training", "val": "validation", "test": "test"}
     if given:
         sides = listed([words[side] for side in given]).replace("'", "")
@@ -239,7 +306,9 @@ def split_notes(
             f"Shares of {of} were drawn, {drawn}, of each class alike, by data.split_seed "
             f"{data.split_seed}; --seed does not move them."
         )
-    if data.val == "none":
+    if samples.folds is not None:
+        yield fold_note(samples)
+    elif data.val == "none":
         yield "There is no validation (data.val=none): its images were trained on."
     if "test" not in given and data.test == "none":
         yield "There is no test (data.test=none)."
@@ -255,6 +324,17 @@ def split_notes(
         told = f"{counted(len(groups), 'group')}{column}: "
         end = f"{len(parted)} on more than one side." if parted else "none is on two sides."
         yield told + end
+
+
+def fold_note(samples: Samples) -> str:
+    """How validation goes by folds, in a sentence."""
+    assert samples.folds is not None
+    repeats, number = len(samples.folds), int(samples.folds.max()) + 1
+    anew = f", {repeats} times over" if repeats > 1 else ""
+    return (
+        f"Validation is by {number} folds of the training images{anew}: each image is answered by "
+        "a head that was trained without it, and what is kept is trained on all."
+    )
 
 
 def group_note(samples: Samples) -> list[str]:

@@ -154,20 +154,23 @@ def _refuse_empty(
     )
 
 
-def folds(samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = None) -> np.ndarray:
+def folds(
+    samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = None, repeat: int = 0
+) -> np.ndarray:
     """The fold in which each row is held out. -> (N,) int64, 0 to k - 1; -1 for given test rows
 
     Stratified by label; neither groups nor copies (as in `split`) are ever in two folds, and no
     fold is empty. A given validation set is dealt like the rest. A class with fewer images than
-    k is dealt as far as it goes: `classes_in_few_folds` names it. Raises DataError for fewer than
-    two folds, more folds than can be filled, or fewer than two classes.
+    k is dealt as far as it goes: `classes_in_few_folds` names it. repeat: other folds of the
+    same seed. Raises DataError for fewer than two folds, more folds than can be filled, or fewer
+    than two classes.
     """
     refuse_one_class(samples)
     rows = np.flatnonzero((samples.frame["split"] != "test").fill_null(True).to_numpy())
     units = units_of(samples, copies, rows)
     _refuse_number(samples, k, units)
     found = np.full(len(samples), -1, dtype=np.int64)
-    dealt = stratified(units, [1 / k] * k, streams.draw(Stream.FOLDS, seed))
+    dealt = stratified(units, [1 / k] * k, streams.draw(Stream.FOLDS, seed, repeat))
     for unit, fold in zip(units, dealt, strict=True):
         found[unit.rows] = fold
     return found
@@ -184,6 +187,19 @@ def classes_in_few_folds(samples: Samples, fold: np.ndarray) -> dict[str, int]:
         for label in labels or ():
             where[label] |= {number} - {-1}
     return {name: len(found) for name, found in where.items() if len(found) < wanted}
+
+
+def judged_rows(samples: Samples) -> np.ndarray:
+    """The rows that folds judge: held out by one while others have its class. -> (n,) int64
+
+    Of a class that is in one fold alone no answer could be right.
+    """
+    assert samples.folds is not None
+    fold, alone = samples.folds[0], classes_in_few_folds(samples, samples.folds[0])
+    lost = {name for name, count in alone.items() if count < 2}
+    labels = samples.frame["labels"].to_list()
+    able = [not lost.intersection(each or ()) for each in labels]
+    return np.flatnonzero((fold >= 0) & np.array(able))
 
 
 def _refuse_number(samples: Samples, k: int, units: Sequence[Unit]) -> None:

@@ -19,6 +19,7 @@ from fieldmark.errors import RunError
 from fieldmark.files import write_whole
 
 Tensors = dict[str, torch.Tensor]
+START = "start.safetensors"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
@@ -72,6 +73,18 @@ class Checkpoints:
     def read_best(self, epoch: int) -> Tensors:
         """The weights that `write_best` kept. Raises RunError."""
         return self._read(self._best(epoch))
+
+    def write_start(self, weights: Tensors) -> None:
+        """Keep the weights with which the tuning began."""
+        self._save(self._folder / START, weights)
+
+    def read_start(self) -> Tensors:
+        """The weights that `write_start` kept. Raises RunError."""
+        return self._read(self._folder / START)
+
+    def has_best(self, epoch: int) -> bool:
+        """Whether `write_best` kept weights of this epoch, and no better ones since."""
+        return self._best(epoch).is_file()
 
     def _save(self, path: Path, tensors: Tensors, about: str = "{}") -> None:
         self._folder.mkdir(exist_ok=True)

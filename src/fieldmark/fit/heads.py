@@ -76,6 +76,8 @@ class Trial:
     seed: of the order of rows and of dropout. optimizer: makes one for the parameters. parts:
     as for the loop; batches are of features, on the device, and `validate` is not asked.
     val: validated on, its first view; None trains without. average: of the weights, if any.
+    keep: the epoch whose weights are kept, counted from 1; None: the best one. collect: whether
+    the logits of `val` are kept, of every epoch.
     """
 
     head: nn.Module
@@ -84,21 +86,27 @@ class Trial:
     parts: Parts
     val: Embedded | None = None
     average: Callable[[nn.Module], Average | None] = lambda head: None
+    keep: int | None = None
+    collect: bool = False
 
 
 @dataclass
 class Trained:
     """A trial on its way, and what became of it. plan: with its own seed.
 
-    steps: rows of steps.csv. weights: of the head at its best epoch, by their names in it, on
-    the processor; None where no epoch of this stage is the best. error: why it ended early, in
-    words, where its loss was not finite.
+    keep, collect: the trial's. answers: what is collected, an epoch each. steps: rows of
+    steps.csv. weights: of the head at its best epoch, by their names in it, on the processor;
+    None where no epoch of this stage is the best. error: why it ended early, in words, where its
+    loss was not finite.
     """
 
     state: State
     plan: Plan
     parts: Parts
     val: Embedded | None
+    keep: int | None = None
+    collect: bool = False
+    answers: list[np.ndarray] = field(default_factory=list)
     steps: list[Row] = field(default_factory=list)
     weights: Tensors | None = None
     ended: str = ""
@@ -150,13 +158,22 @@ def fit_heads(
 
 def _begin(trial: Trial, plan: Plan, begun: State | None) -> Trained:
     head = copy.deepcopy(trial.head).to(trial.parts.device).requires_grad_(True)
-    state = State(head, trial.optimizer(list(head.parameters())), epoch=plan.first)
+    state = state_of(head, trial.optimizer(list(head.parameters())), plan, begun)
     state.ema = trial.average(head)
+    own = replace(plan, seed=trial.seed)
+    return Trained(state, own, trial.parts, trial.val, trial.keep, trial.collect)
+
+
+def state_of(
+    head: nn.Module, optimizer: torch.optim.Optimizer, plan: Plan, begun: State | None
+) -> State:
+    """A head's own state at the start of a stage, where training stands by `begun`."""
+    state = State(head, optimizer, epoch=plan.first)
     if begun is not None:
         state.history, state.monitored = list(begun.history), list(begun.monitored)
         state.best_epoch, state.patient_from = begun.best_epoch, begun.patient_from
         state.stage, state.stage_begun = begun.stage, begun.stage_begun
-    return Trained(state, replace(plan, seed=trial.seed), trial.parts, trial.val)
+    return state
 
 
 def _threads_for(head: nn.Module, batch_size: int) -> int:
@@ -263,7 +280,9 @@ def _close_epoch(run: Trained, judged: Judged | None, seconds: float) -> None:
     except NotFiniteError as error:
         run.ended = run.error = str(error)
         return
-    if is_best:
+    if judged is not None and run.collect:
+        run.answers.append(judged[0])
+    if is_best if run.keep is None else run.state.epoch == run.keep:
         judged_weights = run.state.judged.state_dict().items()
         run.weights = {name: tensor.detach().cpu().clone() for name, tensor in judged_weights}
 

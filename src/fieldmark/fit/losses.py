@@ -22,10 +22,17 @@ from fieldmark.errors import Mistake, SettingsError
 
 @dataclass(frozen=True)
 class Loss:
-    """mean: (logits, targets) -> (). weights: (C,) of classes in that mean; None: all the same."""
+    """mean: (logits, targets) -> (). weights: (C,) of classes in that mean; None: all the same.
+
+    shares: of a cross-entropy, which is convex in the logits: targets (n,) -> (n, C) float64,
+    what each class's -log score counts in the sum over the images, of which `mean` is the mean.
+    shift: (C,), added to the logits before that.
+    """
 
     mean: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     weights: torch.Tensor | None = None
+    shares: Callable[[torch.Tensor], torch.Tensor] | None = None
+    shift: torch.Tensor | None = None
 
     def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean."""
@@ -93,7 +100,12 @@ def cross_entropy(
         )
         return losses.sum() / _weight(targets, each)
 
-    return Loss(loss, weights)
+    def shares(targets: torch.Tensor) -> torch.Tensor:
+        true = functional.one_hot(targets, len(counts)).double()
+        smoothed = true * (1 - smooth) + smooth / len(counts)
+        return smoothed if weights is None else smoothed * weights
+
+    return Loss(loss, weights, shares, shift)
 
 
 def focal(

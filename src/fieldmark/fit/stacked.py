@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fieldmark import streams
+from fieldmark.models.heads import UnitLength
 from fieldmark.streams import Stream
 
 AT_ONCE = 2**25  # numbers that pass the heads at once in a prediction: 128 MB
@@ -22,8 +23,9 @@ Draws = Sequence[torch.Generator] | None
 # (k, n, ...) -> (k, n, ...) by these k of the K heads
 Layer = Callable[[Tensor, Draws, slice], Tensor]
 
-# They treat each number by itself, so that K heads need no loop.
+# They treat each number, or each image's features, by themselves: K heads need no loop.
 ELEMENTWISE = (
+    UnitLength,
     nn.Identity,
     nn.ReLU,
     nn.ReLU6,

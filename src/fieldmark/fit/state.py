@@ -107,6 +107,10 @@ class State:
     stage_begun: int = 0  # epochs that were done before it
     planned: int | None = None  # epochs of the stage
     trials: list[dict[str, Any]] = field(default_factory=list)  # heads that were tried
+    head_epoch: int | None = None  # the best one before more than the head was trained
+    shares: list[dict[str, Any]] = field(default_factory=list)  # of tuned weights, as judged
+    out_of_fold: torch.Tensor | None = None  # (n, C) logits of the images that folds judge
+    held_out: dict[str, torch.Tensor] = field(default_factory=dict)  # head without the first fold
     group_weight: torch.Tensor | int = 0  # of the batches that wait for the optimiser's step
     compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
     clock: Clock = field(default_factory=Clock)  # tells where the time went, and decides nothing

@@ -57,6 +57,7 @@ def figures(
             for score, answered, right in answer_curve(evidence)
         ),
         groups=len(np.unique(groups)) if found and groups is not None else None,
+        folds=predictions.folds,
     )
 
 
@@ -130,7 +131,7 @@ def measure(run: RunDir) -> Metrics:
         calibration=Calibration(info.temperature, n=len(tables["val"]), sides=changes)
         if "val" in tables
         else None,
-        test_flip=_flipped(run) if run.flipped.is_file() else None,
+        test_flip=_flipped(run, info.temperature) if run.flipped.is_file() else None,
     )
 
 
@@ -159,16 +160,19 @@ def shown_side(path: str, predictions: Predictions, lacks: str) -> str:
 
 
 def figures_of(tables: dict[str, Predictions], temperature: float) -> dict[str, Figures]:
-    """Of each split; intervals belong to the test."""
+    """Of each split; intervals belong to the test, and to what folds answered."""
     return {
-        side: figures(table, temperature=temperature, with_intervals=side == "test")
+        side: figures(
+            table, temperature=temperature, with_intervals=side == "test" or bool(table.folds)
+        )
         for side, table in tables.items()
     }
 
 
-def _flipped(run: RunDir) -> Flipped:
-    """With mirror images: the temperature is their own, of validation; 1 where there is none."""
+def _flipped(run: RunDir, temperature: float) -> Flipped:
+    """With mirror images: the temperature is their own, of validation; else the run's."""
     tables = by_split(Predictions.read(run.flipped))
     val = tables.get("val")
-    temperature = fit_temperature(val.logits, val.targets) if val is not None else 1.0
+    if val is not None:
+        temperature = fit_temperature(val.logits, val.targets)
     return Flipped(temperature, figures_of(tables, temperature))

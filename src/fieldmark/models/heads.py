@@ -32,7 +32,16 @@ class Linear32(nn.Linear):
 
     (N, features), bf16 or other -> (N, classes) float32: logits in bf16 have three digits.
     Without autocast its results are nn.Linear's, bit for bit.
+
+    A new one is zero: what is drawn at random in directions that few images never touch would
+    stay there, and be added to every new image.
     """
+
+    def reset_parameters(self) -> None:
+        """Weight and bias to zero."""
+        nn.init.zeros_(self.weight)
+        if self.bias is not None:
+            nn.init.zeros_(self.bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, features) -> (N, classes)"""
@@ -43,19 +52,35 @@ class Linear32(nn.Linear):
             return F.linear(features.to(kind), self.weight, self.bias)
 
 
+class UnitLength(nn.Module):
+    """Each image's features divided by their own length: (N, D) -> (N, D) float32."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(..., D) -> (..., D); features that are all zero stay so"""
+        return F.normalize(features.float(), dim=-1)
+
+
 class Head(nn.Sequential):
     """Layers that an entry of HEADS built: (N, features) -> (N, classes) float32."""
 
 
 def linear(
-    features: int, classes: int, *, norm: bool = False, dropout: Share | None = None
+    features: int,
+    classes: int,
+    *,
+    length: bool = False,
+    norm: bool = False,
+    dropout: Share | None = None,
 ) -> nn.Module:
-    """One layer; with `norm`, batch normalisation before it, and `dropout` just before it.
+    """One layer, with `dropout` just before it. Before that, in this order, the features are
+    divided by their length (`length`) and batch normalised (`norm`).
 
-    Where neither is given it is the bare layer, which takes the place of the network's own and
+    Where nothing is given it is the bare layer, which takes the place of the network's own and
     leaves the network's own dropout; a dropout that is given replaces the network's.
     """
-    layers: list[nn.Module] = [nn.BatchNorm1d(features)] if norm else []
+    layers: list[nn.Module] = [UnitLength()] if length else []
+    if norm:
+        layers.append(nn.BatchNorm1d(features))
     if dropout is not None:
         layers.append(nn.Dropout(dropout))
     last = Linear32(features, classes)
@@ -113,7 +138,8 @@ HEADS = Catalog(
 def make_head(
     name: str, options: Mapping[str, Any], features: int, classes: int, seed: int
 ) -> nn.Module:
-    """A new head, its weights drawn from `seed` alone; the global generators stay as they are."""
+    """A new head, its last layer zero, other weights drawn from `seed` alone; the global
+    generators stay as they are."""
     with drawn_from(Stream.HEAD, seed):
         head: nn.Module = HEADS.build(name, options, features, classes)
     return head

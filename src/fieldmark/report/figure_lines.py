@@ -22,7 +22,7 @@ def figure_lines(
     images are called, where that is not the split.
     """
     name = name or side
-    title = f"{name}, {counted(found.n, 'image')}"
+    title = f"{name}{' out of fold' * bool(found.folds)}, {counted(found.n, 'image')}"
     lines = [f"{title:<30}95 % interval" if found.intervals else title]
     for metric, row in prominent(Shown.LINE).items():
         if metric not in found.values or (row.among and len(found.per_class) <= 2 * row.among):

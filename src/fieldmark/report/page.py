@@ -21,6 +21,7 @@ from fieldmark.report.measures import measured
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.timing import Timing, timing_of
+from fieldmark.report.ways import ways_curve
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.texts import read_yaml
 
@@ -86,6 +87,8 @@ def render(page: RunPage) -> str:
     answers = {"val": page.info.answers if page.info else (), "test": page.tested}
     texts = about_texts(about, precision=(settings.get("run") or {}).get("precision"))
     counts = data.samples.counts()
+    # of a head that was solved, and nothing else, there is nothing to follow
+    solved = len(history) == 1 and (settings.get("features") or {}).get("solver") == "exact"
     shown = measured(metrics.classes, metrics.sides, split)
     values = {
         **shown,
@@ -99,12 +102,14 @@ def render(page: RunPage) -> str:
         "counts": counts,
         "totals": _totals(counts),
         "history": history,
-        "curves": curves(history, monitor, best, train.get("figures", ())),
+        "curves": [] if solved else curves(history, monitor, best, train.get("figures", ())),
         "stage_changes": stage_changes(history),
         "monitor": words.metric_words(monitor.removeprefix("val_")),
         "best_epoch": best,
         "head_alone": words.head_alone(train.get("stages"), history, best),
         "trials": about.heads_tried,
+        "ways": ways_curve(about.heads_tried),
+        "scalings": words.SCALINGS,
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
         "pictures": page.pictures,
         "notes": (*data.notes, *page.pictures.notes),
@@ -152,13 +157,14 @@ def _time_fact(seconds: float | None, history: Rows) -> str:
     ]
     return _joined(
         duration(seconds) if seconds is not None else "",
-        f"{duration(statistics.median(last))} an epoch" if last else "",
+        f"{duration(statistics.median(last))} an epoch" if len(history) > 1 else "",
     )
 
 
 def _image_fact(counts: Counts) -> str:
     sums = _totals(counts)
-    parts = ", ".join(f"{words.count(n)} {words.SPLIT_WORDS[split]}" for split, n in sums.items())
+    there = {split: n for split, n in sums.items() if n}
+    parts = ", ".join(f"{words.count(n)} {words.SPLIT_WORDS[split]}" for split, n in there.items())
     return f"{words.count(sum(sums.values()))}: {parts}"
 
 

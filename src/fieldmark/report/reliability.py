@@ -141,17 +141,18 @@ def answers_chart(
     with drawing():
         found, axes = empty_axes(height=300)
         _percent_axes(axes, "share of the images that is answered")
-        lowest = 1.0
+        shown = [each.accuracy for its in answers.values() for each in its if each.share >= SHOWN]
+        lowest = min(shown, default=1.0)
+        floor = max(0, lowest - max(0.02, 0.08 * (1 - lowest)))
         for side, color, style in (("val", VAL, "-"), ("test", INK, (0, (5, 2)))):
-            points = [(each.share, each.accuracy) for each in answers.get(side) or ()]
-            if not points:
-                continue
-            axes.plot(
-                *zip(*points, strict=True),
-                color=color, linewidth=2, linestyle=style, clip_on=False, zorder=3,
-            )  # fmt: skip
-            lowest = min([lowest, *(right for share, right in points if share >= SHOWN)])
-        axes.set(xlim=(0, 1.02), ylim=(max(0, lowest - max(0.02, 0.08 * (1 - lowest))), 1))
+            # of the few surest images none may be right, far below the chart
+            points = [(each.share, max(floor, each.accuracy)) for each in answers.get(side) or ()]
+            if points:
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=color, linewidth=2, linestyle=style, clip_on=False, zorder=3,
+                )  # fmt: skip
+        axes.set(xlim=(0, 1.02), ylim=(floor, 1))
         svg = themed_svg(found, "calibration-answers")
     ends = [
         f"{names[side]}: {percent(its[-1].accuracy)} right where {percent(its[-1].share)} "

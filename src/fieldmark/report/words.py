@@ -11,6 +11,11 @@ from fieldmark.task import ONE_LABEL
 
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
+SCALINGS = {
+    "none": "features as they are",
+    "standard": "standardised features",
+    "length": "features divided by their length",
+}
 SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
 
 

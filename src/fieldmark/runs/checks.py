@@ -217,7 +217,8 @@ def _against_features(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     features, train = settings.features, settings.train
     tried = {"rates": features.rates, "seeds": features.seeds, "heads": features.heads}
     several = any(len(values or ()) > 1 for values in tried.values())
-    if several and not len(data.samples.rows("val")):
+    validated = data.samples.folds is not None or len(data.samples.rows("val"))
+    if several and not validated:
         what = (
             "to choose among several heads needs validation images; "
             "leave data.val=none out, or name one rate, seed and head"

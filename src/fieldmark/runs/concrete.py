@@ -1,7 +1,7 @@
 """Settings of a run: gathered from words, then made concrete, so that no `auto` is left."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,11 @@ from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.intake import Dataset
 from fieldmark.data.stored import channels_of
-from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
+from fieldmark.errors import Mistake, SettingsError, WeightsError, counted, refuse
+from fieldmark.fit.exact import KINDS, PENALTIES
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import FOR_PHOTOS, FOR_SMALL, family, outline
+from fieldmark.models.heads import head_of
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
@@ -31,10 +33,10 @@ from fieldmark.runs.checks import (
     check_images,
     settle,
 )
-from fieldmark.runs.stages import plan
+from fieldmark.runs.stages import OF_EPOCHS, against_exact, plan, wanted_stages
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml
-from fieldmark.settings.tree import Settings, TrainSettings
+from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
 SMALL = 64  # pixels: images up to here are small, and seen at their own size
@@ -46,6 +48,8 @@ NORMALIZE = {
 }
 PATHS = {"source": (), "images": (), "data_dir": (), "test": ("auto", "none")}  # or these words
 CHOSEN = "chosen for this data and machine"
+TYPED = "command line"
+LEAST_MISTAKES = 10  # a third fewer, which is much, are then as many as chance takes off
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,10 @@ class Filling:
         """The value as it is now; None where there is none."""
         section, _, name = key.partition(".")
         return self.values[section].get(name)
+
+    def given(self) -> set[str]:
+        """The keys that a user, a recipe or a file has set."""
+        return {key for key, origin in self.origins.items() if origin != CHOSEN}
 
     def put(self, key: str, value: Any) -> None:
         """Give a value that takes the place of another one, such as a name that means it."""
@@ -116,6 +124,7 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     fill_input(filling, longest)
     fill_own_size(filling)
     fill_training(filling, given)
+    data = data.validated(fill_validation(filling, data))
     if not data.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
         filling.fill("augment.flip", False)
     settings = settle(filling.values)
@@ -259,7 +268,9 @@ def fill_training(filling: Filling, given: Settings) -> None:
     layers = 0
     if given.model.unfreeze == "gradual":
         layers = len(stages(outline(filling.get("model.name"), 2))) - 1
-    planned = plan(given, has_weights=has_weights, layers=layers)
+    wanted = wanted_stages(given, has_weights=has_weights, layers=layers)
+    exact = fill_solver(filling, given, wanted)
+    planned = plan(given, has_weights=has_weights, layers=layers, exact=exact)
     stages_of = TrainSettings(stages=planned["stages"])
     once = given.features.views == 1 and stages_of.head_alone
     seen = "light" if filling.get("input.size") <= SMALL else "standard"
@@ -277,6 +288,61 @@ def fill_training(filling: Filling, given: Settings) -> None:
     ):
         if filling.get(f"train.{key}") == "auto":  # none is a value of theirs
             filling.put(f"train.{key}", value)
+
+
+def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSettings]) -> bool:
+    """How a head on features is trained. -> whether it is solved exactly"""
+    solver, reason = given.features.solver, against_exact(given, wanted)
+    alone = all(stage.head_alone for stage in wanted)
+    asked = [key for key in OF_EPOCHS if alone and key in filling.given()]
+    if solver == "auto":
+        any_head = any(stage.head_alone for stage in wanted)
+        solver = "epochs" if reason or asked or not any_head else "exact"
+    elif solver == "exact":
+        typed = [key for key in asked if filling.origins[key] == TYPED]
+        what = "changes nothing where the head is solved exactly"
+        mistakes = [
+            Mistake(key, f"{what}; leave it out, or leave features.solver out") for key in typed
+        ]
+        mistakes += [Mistake("features.solver", f"exact {reason}; take epochs")] if reason else []
+        refuse(mistakes)
+    filling.put("features.solver", solver)
+    if solver != "exact":
+        return False
+    filling.fill("features.scalings", KINDS)
+    filling.fill("features.penalties", PENALTIES)
+    own = head_of(outline(filling.get("model.name"), 2))[1]
+    if type(own) is not torch.nn.Linear or own.bias is None:
+        filling.fill("head.dropout", 0.0)  # a layer of its own, on pooled features
+    return True
+
+
+def fill_validation(filling: Filling, data: Dataset) -> str:
+    """How training is validated: none, hold or cross. Raises SettingsError.
+
+    Folds are for a head on the features of a network that has seen none of the images.
+    """
+    val = filling.get("data.val")
+    first, *others = TrainSettings(stages=filling.get("train.stages")).stages
+    suits = first.head_alone and not any(stage.head_alone for stage in others)
+    if val == "auto":
+        folds = data.in_folds is not None or data.samples.folds is not None
+        only = data.in_folds is None and folds
+        val = "cross" if folds and (suits or only) else "hold"
+    if val == "cross" and not suits:
+        what = (
+            "is for a head that is trained on features before all else, and this run does not do "
+            "that; take hold, with enough images that some can be put aside, or none"
+        )
+        raise SettingsError([Mistake("data.val", what)])
+    filling.put("data.val", val)
+    validated = val == "cross" or (val == "hold" and len(data.samples.rows("val")) > 0)
+    sections = {key.partition(".")[0] for key in filling.given()}
+    of_tuning = {*OF_EPOCHS, "train.stages", "model.unfreeze", "model.resizer"}
+    said = of_tuning & filling.given() or {"augment", "mix"} & sections
+    filling.fill("train.least_mistakes", 0 if said else LEAST_MISTAKES)
+    filling.fill("train.wise", validated and first.head_alone and bool(others))
+    return str(val)
 
 
 def fill_machine(filling: Filling, data: Dataset) -> None:

@@ -57,6 +57,12 @@ class Prepared:
         """What the network tells apart, in order."""
         return self.data.classes
 
+    def held_out(self) -> "Prepared":
+        """The same run, the first fold's images held out for validation where it has folds."""
+        if self.samples.folds is None:
+            return self
+        return replace(self, data=replace(self.data, samples=self.samples.held_out(0)))
+
 
 def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
     """The network with its weights, beside its settings and data.
@@ -186,23 +192,36 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
     )
 
 
-def with_head(prepared: Prepared, head: str) -> tuple[torch.nn.Module, BundleInfo]:
-    """A network with another kind of head, new, on the same body, and what a bundle says of it."""
-    settings = settle({**prepared.settings.model_dump(), "head": {"name": head}})
+def with_head(
+    prepared: Prepared, head: str, options: Mapping[str, Any] | None = None
+) -> tuple[torch.nn.Module, BundleInfo]:
+    """A network with another kind of head, new, on the same body, and what a bundle says of it.
+
+    options: of the head, beside those that the settings give to their own.
+    """
+    given = prepared.settings.head
+    own = given.options if head == given.name else {}
+    chosen_head = {"name": head, **own, **(options or {})}
+    settings = settle({**prepared.settings.model_dump(), "head": chosen_head})
     network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
     place = head_of(prepared.model.network)[0]
-    own = [name for name in network.state_dict() if not name.startswith(f"{place}.")]
+    own_names = [name for name in network.state_dict() if not name.startswith(f"{place}.")]
     before = prepared.model.network.state_dict()
-    fill(network, {name: before[name] for name in own})
+    fill(network, {name: before[name] for name in own_names})
     name, fresh = head_of(network)
     network.set_submodule(name, redrawn(fresh, settings.run.seed))
     return network, bundle_info(settings, prepared.samples, prepared.spec)
 
 
-def adopt(prepared: Prepared, head: str) -> None:
-    """Give the network this kind of head, new; its other layers stay as they are."""
-    if head == prepared.info.head:
-        return
+def adopt(prepared: Prepared, head: str, options: Mapping[str, Any] | None = None) -> bool:
+    """Give the network this kind of head, new; its other layers stay as they are.
+
+    -> whether it had another one
+    """
+    info = prepared.info
+    if head == info.head and {**info.head_options, **(options or {})} == info.head_options:
+        return False
     # others hold the whole classifier
-    prepared.model.network, prepared.info = with_head(prepared, head)
+    prepared.model.network, prepared.info = with_head(prepared, head, options)
     prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
+    return True

@@ -1,35 +1,33 @@
 """Training the head alone on features, which every image gives once: trials side by side."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from itertools import product
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from fieldmark.cache import Cache, open_cache
 from fieldmark.console import duration
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting
 from fieldmark.errors import NotFiniteError, StoppedError
-from fieldmark.fit.averages import Average
 from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
 from fieldmark.fit.find_lr import Search, find_lr
-from fieldmark.fit.heads import Embedded, FeatureBatches, Trained, Trial, fit_heads
+from fieldmark.fit.heads import Trained
 from fieldmark.fit.keeper import Keeper
-from fieldmark.fit.plan import Parts, Plan
+from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import Row, State
 from fieldmark.models.body import body_and_head
-from fieldmark.models.heads import redrawn
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import set_training
-from fieldmark.runs.network import Prepared, adopt, with_head
-from fieldmark.runs.on_images import OnImages, parts_of
-from fieldmark.runs.stages import HEAD_PATIENCE, average, enter_stage, optimizer, plan_of, stage_of
+from fieldmark.report.words import SCALINGS
+from fieldmark.runs.bench import Bench
+from fieldmark.runs.heads import find_head
+from fieldmark.runs.network import Prepared, adopt
+from fieldmark.runs.on_images import OnImages
+from fieldmark.runs.stages import HEAD_PATIENCE, enter_stage, optimizer, plan_of, stage_of
 
 TRIED = 48  # images that pass a frozen network for an estimate
 
@@ -37,11 +35,11 @@ TRIED = 48  # images that pass a frozen network for an estimate
 class OnFeatures:
     """Trains the head's stages of a run: embeds the images, tries heads, keeps the best.
 
-    images: the run's other trainer, which has its images.
+    images: the run's other trainer, which decodes, and predicts what has no features.
     """
 
-    def __init__(self, images: OnImages):
-        self._images, self.prepared, self.clock = images, images.prepared, images.clock
+    def __init__(self, prepared: Prepared, images: OnImages):
+        self._images, self.prepared, self.clock = images, prepared, images.clock
         self._console = images.console
         self._known: tuple[str, Features] | None = None  # of the body with this hash
 
@@ -103,29 +101,25 @@ class OnFeatures:
         lr = float(stage_of(settings, state.stage).lr or 0)
         set_training(head, norm_frozen=settings.train.norm_frozen)
         alone = State(head, optimizer(settings, lr, list(head.parameters())))
-        train, _ = self.tables(replace(self.features(), views=None))
-        train = replace(train, features=train.features.float())
-        parts = self.parts(train, settings.run.seed)
+        bench = self._bench(replace(self.features(), views=None), state, lambda: False)
+        train = bench.training()
+        parts = bench.parts(replace(train, features=train.features.float()), settings.run.seed)
         return find_lr(alone, self.plan(state), parts, lr=lr, search=search, told=told)
 
     def _fit(self, features: Features, state: State, stop_asked: Callable[[], bool]) -> Trained:
         """Train all heads, and put the best one into the network. -> the best one"""
-        train, val = self.tables(features)
-        abouts, trials = [], []
-        for about, head in tried(self.prepared, state.stage):
-            make = partial(optimizer, self.prepared.settings, about["lr"])
-            parts = self.parts(train, about["seed"])
-            abouts.append(about)
-            trials.append(Trial(head, about["seed"], make, parts, val, self._average))
+        found = find_head(self._bench(features, state, stop_asked))
+        state.trials, state.out_of_fold = found.tried, found.answers
+        state.held_out = found.held or {}
+        if adopt(self.prepared, found.head, found.options):
+            self.enter(state)
+        if found.trained.weights is not None:
+            body_and_head(self.prepared.model.network)[1].load_state_dict(found.trained.weights)
+        return found.trained
+
+    def _bench(self, features: Features, state: State, stop_asked: Callable[[], bool]) -> Bench:
         plan = self.plan(state)
-        trained = fit_heads(
-            trials, plan=plan, console=self._console, stop_asked=stop_asked, begun=state
-        )
-        best, told = best_of(trained), plan.told
-        rows = [row_of(*each, told) for each in zip(abouts, trained, strict=True)]
-        state.trials = [{**row, "kept": place == best} for place, row in enumerate(rows)]
-        self._take(abouts[best]["head"], trained[best], state)
-        return trained[best]
+        return Bench(self.prepared, features, plan, state, self._console, stop_asked)
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
         """Of every image, as the network is now: from the cache, as far as they are there."""
@@ -165,36 +159,6 @@ class OnFeatures:
             return replace(plan, patience=max(plan.patience, HEAD_PATIENCE))
         return plan
 
-    def tables(self, features: Features) -> tuple[Embedded, Embedded | None]:
-        """What is trained on, and what is validated on; None where there is no validation."""
-        samples, device = self.prepared.samples, self.prepared.device
-        targets = samples.targets(self.prepared.classes)
-        train, val = samples.rows("train"), samples.rows("val")
-        plain = features.plain.unsqueeze(0).to(device)
-        trained = Embedded(plain, train, targets[train])
-        if features.views is not None:  # of the training images alone
-            trained = Embedded(features.views.to(device), np.arange(len(train)), targets[train])
-        return trained, Embedded(plain, val, targets[val]) if len(val) else None
-
-    def parts(self, train: Embedded, seed: int) -> Parts:
-        """What the training of a head works with."""
-        given = self.prepared.settings.train
-        order: Any = {"batch_size": given.batch_size, "seed": seed, "sampling": given.sampling}
-        return parts_of(self.prepared, FeatureBatches(train, **order))
-
-    def _average(self, head: nn.Module) -> Average | None:
-        """Of a head that other stages follow there is none: it is for what follows."""
-        train = self.prepared.settings.train
-        return average(head, train) if train.head_alone else None
-
-    def _take(self, head: str, best: Trained, state: State) -> None:
-        """Put the best head into the network, and what trains it into `state`."""
-        if head != self.prepared.info.head:
-            adopt(self.prepared, head)
-            self.enter(state)
-        if best.weights is not None:
-            body_and_head(self.prepared.model.network)[1].load_state_dict(best.weights)
-
     def _note(self, state: State, best: Trained, seconds: float, keeper: Keeper) -> None:
         """Close the stage in `state` and on disk."""
         best.history[0]["seconds"] = round(best.history[0]["seconds"] + seconds, 3)
@@ -207,7 +171,11 @@ class OnFeatures:
         keeper.save(state, dict(state.model.state_dict()) if best.weights is not None else None)
 
     def _tell(self, state: State) -> None:
-        """A line on each head; the one that is kept has a word behind it."""
+        """A line on each head by epochs, the one that is kept with a word behind it; or how the
+        exact one was made."""
+        if self.prepared.settings.features.solver == "exact":
+            self._console.say(exact_line(state.trials, state.history[-1], self.plan(state).told))
+            return
         for trial in state.trials:
             words = [
                 f"{trial['head']} head",
@@ -224,6 +192,15 @@ class OnFeatures:
             self._console.say("  ".join(words) + kept)
             if trial["error"]:
                 self._console.warn(trial["error"])
+
+
+def exact_line(tried: Sequence[Mapping[str, Any]], row: Row, told: Iterable[str]) -> str:
+    """How an exact head was made, and its figures of validation."""
+    kept = next(each for each in tried if each["kept"])
+    ways = f", the best of {len(tried)} ways" if len(tried) > 1 else ""
+    figures = [f"val {name} {row[f'val_{name}']:.4f}" for name in told if f"val_{name}" in row]
+    scaled, penalty = SCALINGS[kept["scaling"]], kept["penalty"]
+    return "  ".join([f"exact head on {scaled}, penalty {penalty:g}{ways}", *figures])
 
 
 def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:
@@ -244,24 +221,6 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
     )
 
 
-def tried(prepared: Prepared, stage: int) -> list[tuple[dict[str, Any], nn.Module]]:
-    """Every head that is to be trained in a stage: what is told of it, and how it begins."""
-    settings, features = prepared.settings, prepared.settings.features
-    own = stage_of(settings, stage)
-    rates = features.rates or (float(own.lr or 0),)
-    seeds = features.seeds or (settings.run.seed,)
-    found = []
-    for name in features.heads or (prepared.info.head,):
-        network = prepared.model.network
-        if name != prepared.info.head:
-            network, _ = with_head(prepared, name)
-        head = body_and_head(network)[1]
-        for seed, lr in product(seeds, rates):
-            begun = head if seed == settings.run.seed else redrawn(head, seed)
-            found.append(({"head": name, "lr": lr, "seed": seed}, begun))
-    return found
-
-
 def views_of(prepared: Prepared) -> Views | None:
     """The augmented views of the training images; None where they are seen as evaluation does."""
     settings = prepared.settings
@@ -272,39 +231,3 @@ def views_of(prepared: Prepared) -> Views | None:
     augmenting = Augmenting(augment, settings.run.seed)
     rows = prepared.samples.rows("train")
     return Views(settings.features.views, rows, augmenting, repr((name, sorted(options.items()))))
-
-
-def best_of(trained: list[Trained]) -> int:
-    """The place of the best head by its best epoch; of equals the one with less loss, the first.
-
-    One that was trained to its end goes before one whose loss ran away. Raises NotFiniteError
-    where none could be trained.
-    """
-    begun = [place for place, each in enumerate(trained) if each.history]
-    if not begun:
-        raise NotFiniteError(trained[0].error or "no head could be trained; try a lower --lr")
-
-    def key(place: int) -> tuple[bool, float, float]:
-        each = trained[place]
-        monitored = [gain for gain in each.monitored if gain == gain]
-        loss = best_row(each).get("val_loss", np.inf)
-        return each.error is None, max(monitored, default=-np.inf), -loss
-
-    return max(begun, key=key)
-
-
-def best_row(each: Trained) -> Row:
-    """The history's row of a head's best epoch; {} where it has none in this stage."""
-    first = int(each.history[0]["epoch"]) if each.history else 1
-    return each.history[each.best_epoch - first] if each.weights and each.best_epoch else {}
-
-
-def row_of(about: dict[str, Any], each: Trained, told: Iterable[str]) -> dict[str, Any]:
-    """What is told of a head that was tried: the figures of validation at its own best epoch."""
-    return {
-        **about,
-        "best_epoch": each.best_epoch,
-        **{f"val_{name}": best_row(each).get(f"val_{name}") for name in told},
-        "ended": each.ended,
-        "error": each.error,
-    }

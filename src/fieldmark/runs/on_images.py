@@ -141,12 +141,17 @@ class OnImages:
             prepared,
             self._training_batches(),
             autocast=precision.autocast(settings.run.precision, prepared.device),
-            validate=self._validate if len(prepared.samples.rows("val")) else None,
+            validate=self.validate if len(prepared.samples.rows("val")) else None,
             mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
             follow=self._follow,
         )
 
-    def _validate(self, model: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
+    def judge(self, state: State) -> float:
+        """The monitored figure of the network as it is now, signed so that more is better."""
+        plan = self.plan(state)
+        return plan.sign * self.parts.measure(*self.validate(state.model))[plan.monitor]
+
+    def validate(self, model: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
         """-> (n, C) logits and (n,) targets of the validation images"""
         samples, classes = self.prepared.samples, self.prepared.classes
         return self.predict("val", model), samples.targets(classes)[samples.rows("val")]

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from fieldmark.console import Console, duration
+from fieldmark.data.splits import judged_rows
 from fieldmark.files import write_whole
 from fieldmark.fit.state import State
 from fieldmark.judge.calibrate import MOST_ROWS, curve_of, fit_temperature
@@ -25,7 +26,8 @@ from fieldmark.report.timing import time_line, timing_of
 from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
-from fieldmark.runs.training import Reached
+from fieldmark.runs.on_features import OnFeatures
+from fieldmark.runs.training import Reached, Trainer
 
 
 def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[str]) -> None:
@@ -34,16 +36,18 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
     What is chosen, temperature and abstention, is chosen on validation, before the test images
     are looked at.
     """
-    clock, look = reached.state.clock, reached.trainer.predict
+    clock, trainer = reached.state.clock, reached.trainer
     with clock("predicting"):
-        tables = {"val": predict_side(run, prepared, "val", look)}
+        tables = {"val": out_of_fold(run, reached) or predict_side(run, trainer, "val")}
     bundle.write_info(run.path, calibrated(prepared.info, tables["val"]))
     with clock("predicting"):
-        rest = [side for side in sides if side != "val"]
-        tables |= {side: predict_side(run, prepared, side, look) for side in rest}
+        tables |= {side: predict_side(run, trainer, side) for side in sides if side != "val"}
         write_tables(tables, run.predictions)
+        if tables["val"].folds:  # of mirror images there are no folds' answers
+            tables = {side: table for side, table in tables.items() if side != "val"}
         if prepared.settings.train.test_flip and any(map(len, tables.values())):
-            write_tables(with_mirror_images(tables, partial(look, mirrored=True)), run.flipped)
+            mirrored = partial(trainer.predict, mirrored=True)
+            write_tables(with_mirror_images(tables, mirrored), run.flipped)
 
 
 def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: str) -> Metrics:
@@ -55,14 +59,23 @@ def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: st
     return found
 
 
-def predict_side(
-    run: RunDir, prepared: Prepared, side: str, predict: Callable[[str], np.ndarray]
-) -> Predictions:
+def predict_side(run: RunDir, trainer: Trainer, side: str) -> Predictions:
     """The predictions table of a split, with the best weights."""
-    rows = prepared.samples.rows(side)
-    logits = predict(side) if len(rows) else np.zeros((0, len(prepared.classes)), np.float32)
-    naming = {"classes": prepared.classes, "model": run.name}
-    return Predictions.of(prepared.samples, rows, logits, **naming)
+    samples, classes = trainer.prepared.samples, trainer.prepared.classes
+    rows = samples.rows(side)
+    logits = trainer.predict(side) if len(rows) else np.zeros((0, len(classes)), np.float32)
+    return Predictions.of(samples, rows, logits, classes=classes, model=run.name)
+
+
+def out_of_fold(run: RunDir, reached: Reached) -> Predictions | None:
+    """The validation table where folds judged the head that is kept; None otherwise."""
+    samples, answers = reached.trainer.prepared.samples, reached.state.out_of_fold
+    if samples.folds is None or not isinstance(reached.trainer, OnFeatures):
+        return None
+    classes, rows = reached.trainer.prepared.classes, judged_rows(samples)
+    logits = np.zeros((0, len(classes)), np.float32) if answers is None else answers.numpy()
+    naming = {"classes": classes, "model": run.name, "folds": samples.folds[0][rows]}
+    return Predictions.of(samples, rows, logits, **naming)
 
 
 def with_mirror_images(
@@ -120,6 +133,7 @@ def about(prepared: Prepared, reached: Reached, command: str) -> About:
         versions=versions((*PACKAGES, *engines.PACKAGES[settings.run.engine])),
         machine=machine(prepared.device),
         heads_tried=tuple(state.trials) if len(state.trials) > 1 else (),
+        shares=tuple(state.shares),
     )
 
 
@@ -139,8 +153,8 @@ def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) 
     history, taken = run.read_history(), duration(about.seconds or 0.0)
     best = about.best_epoch or len(history)
     console.say()
-    kept = epoch_words(history, best)
-    console.say(f"{about.ending}; training took {taken}; the weights of {kept} are kept")
+    kept = f"; the weights of {epoch_words(history, best)} are kept" * ("lr" in history[-1])
+    console.say(f"{about.ending}; training took {taken}{kept}")
     if alone := head_alone(settings["train"]["stages"], history, best):
         console.say(alone)
     if "val" not in found.sides and about.whole:

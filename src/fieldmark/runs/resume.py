@@ -31,7 +31,8 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
         reached = epochs_reached(run, stages)
         if run.is_done and epochs <= epochs_planned(run):
-            console.say(already_done(run, reached))
+            exact = is_exact(resolved.settings)
+            console.say(f"{run.path} is done" if exact else already_done(run, reached))
             return run
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
@@ -39,6 +40,12 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             raise RunError(
                 f"{run.path}: ends with a stage on features after others, which cannot be "
                 "trained further; start a new run with --config"
+            )
+        if changed and is_exact(resolved.settings):
+            raise RunError(
+                f"--epochs {epochs}: the head is solved exactly, so more epochs would change "
+                f"nothing; to train it by epochs: fieldmark train --config {run.settings} "
+                "features.solver=epochs train.epochs=30"
             )
         if epochs < reached:
             raise RunError(
@@ -96,10 +103,17 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
     return bool(tree["planned"] != settings.train.epochs)
 
 
+def is_exact(settings: Settings) -> bool:
+    """Whether the last stage solves a head, which has no epochs."""
+    return settings.features.solver == "exact" and settings.train.stages[-1].head_alone
+
+
 def already_done(run: RunDir, reached: int) -> str:
     """What to say of a run that is done, with so many epochs of its last stage."""
     if reached < epochs_planned(run):
         ending = run.read_manifest().get("ending")
+        if not reached:  # of what was to come after the head
+            return f"{run.path} is done: {ending}"
         return (
             f"{run.path} is done ({ending}), and more epochs would end the same way; without "
             f"that: fieldmark train --config {run.settings} train.patience=none"

@@ -62,7 +62,7 @@ def prepare(
     if data is None:
         data = take_in(resolved.settings.data, console)
     concrete = make_concrete(resolved, data, console)
-    return build(concrete, data, load=load)
+    return build(concrete, data.validated(concrete.settings.data.val), load=load)
 
 
 def go(

@@ -1,6 +1,7 @@
 """Which stages a training has: what is trained, for how many epochs, at which rate; and how
 training enters one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from fieldmark.judge.metrics import monitors
 from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
 
-EPOCHS = {"random": 20, "head": 30, "tuned": 5}
+EPOCHS = {"random": 20, "head": 30, "tuned": 5, "exact": 1}
 HEAD_PATIENCE = 10  # at least, where other stages follow: epochs on features cost next to nothing
 HEAD_RATE = 1e-2  # of Adam, on features: 3e-3 and less fall short of their best in 30 epochs
 RAISED = 10.0  # that rate over Adam's usual one
@@ -26,11 +27,22 @@ TUNED = 0.03  # times its usual rate, for an optimiser that TUNED_RATES does not
 DESCENT = 0.05  # usual rate of plain descent, under whatever name: it is tuned as sgd is
 GRADUAL_SPAN = 10.0  # the first rate of gradual unfreezing over the last one
 HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
+# of training by epochs: where a head alone is trained, they say that it is to be so
+OF_EPOCHS = (
+    *("train.epochs", "train.batch_size", "train.accumulate", "train.clip_norm", "train.ema"),
+    *("train.patience", "train.lookahead", "train.layer_decay", "train.head_factor"),
+    *("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "optimizer.momentum"),
+    "schedule.name",
+)
 PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
 
 
-def plan(settings: Settings, *, has_weights: bool, layers: int) -> dict[str, Any]:
+def plan(
+    settings: Settings, *, has_weights: bool, layers: int, exact: bool = False
+) -> dict[str, Any]:
     """The stages made concrete. -> {"stages", "epochs", "lr"}: of `train` and of the optimiser.
+
+    exact: whether a head alone is solved, which counts as one epoch.
 
     The last stage has no epochs and no rate of its own: they are train.epochs and optimizer.lr,
     so that a run which is trained further needs one number changed. layers: the network's
@@ -41,12 +53,14 @@ def plan(settings: Settings, *, has_weights: bool, layers: int) -> dict[str, Any
     epochs = one_of("train.epochs", settings.train.epochs, last.epochs)
     lr = one_of("optimizer.lr", settings.optimizer.options.get("lr"), last.lr)
     kind = "head" if last.head_alone else "tuned" if has_weights else "random"
-    epochs = epochs or (1 if settings.model.unfreeze == "gradual" else EPOCHS[kind])
+    head = EPOCHS["exact" if exact else "head"]
+    usual = head if last.head_alone else EPOCHS[kind]
+    epochs = epochs or (1 if settings.model.unfreeze == "gradual" else usual)
     lr = float(lr) if lr is not None else usual_rate(settings.optimizer.name, kind)
     stages = [
         {
             "train": stage.train,
-            "epochs": stage.epochs or default_epochs(stage, settings, epochs),
+            "epochs": stage.epochs or default_epochs(stage, settings, epochs, head),
             "lr": stage.lr or default_rate(stage, settings, lr, place / len(before)),
         }
         for place, stage in enumerate(before)
@@ -84,10 +98,29 @@ def implied(settings: Settings, has_weights: bool, layers: int) -> list[tuple[st
     return [HEAD, RESIZER, rest] if model.resizer else [HEAD, rest]
 
 
-def default_epochs(stage: StageSettings, settings: Settings, last: int) -> int:
-    """Epochs of a stage that is not the last and does not say them."""
+def against_exact(settings: Settings, stages: Sequence[StageSettings]) -> str:
+    """Why a head of these settings cannot be solved exactly; "" where it can."""
+    features, head = settings.features, settings.head
+    tried = {"rates": features.rates, "seeds": features.seeds, "heads": features.heads}
+    for name, values in tried.items():
+        if values is not None:
+            return f"has nothing of features.{name}, which epochs try"
+    if head.name != "linear" or head.options.get("norm") or head.options.get("dropout"):
+        return "is for a linear head without norm and dropout"
+    if settings.loss.name != "cross_entropy" or settings.penalty.l1 or settings.penalty.l2:
+        return "makes cross-entropy small, with a penalty that it finds"
+    if features.views > 1:
+        return "sees each image once, not in augmented views"
+    given = [stage for stage in stages if stage.head_alone]
+    if any(stage.epochs not in (None, EPOCHS["exact"]) for stage in given):
+        return "has no epochs, and a stage of train.stages gives the head some"
+    return ""
+
+
+def default_epochs(stage: StageSettings, settings: Settings, last: int, head: int) -> int:
+    """Epochs of a stage that is not the last and does not say them; head: of a head alone."""
     if stage.head_alone:
-        return EPOCHS["head"]
+        return head
     return 1 if settings.model.unfreeze == "gradual" else last
 
 

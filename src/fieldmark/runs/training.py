@@ -19,7 +19,9 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared, adopt
 from fieldmark.runs.on_features import OnFeatures
 from fieldmark.runs.on_images import OnImages
+from fieldmark.runs.solved import options_of
 from fieldmark.runs.stages import stage_of
+from fieldmark.runs.tuning import average_ends, best_weights, enough_alone, hold_out
 from fieldmark.settings.tree import Settings
 from fieldmark.stopping import listening
 from fieldmark.track.trackers import Trackers
@@ -51,8 +53,8 @@ def trainers_of(
 ) -> list[Trainer]:
     """A trainer for each stage; stages of a kind share one. See OnImages for the rest."""
     clock = clock or Clock(prepared.device.type)
-    images = OnImages(prepared, console, clock, decode=decode, follow=follow)
-    features = OnFeatures(images)
+    images = OnImages(prepared.held_out(), console, clock, decode=decode, follow=follow)
+    features = OnFeatures(prepared, images)
     return [features if each.head_alone else images for each in prepared.settings.train.stages]
 
 
@@ -70,7 +72,12 @@ def tell_start(prepared: Prepared, console: Console) -> None:
     settings, samples = prepared.settings, prepared.samples
     for note in prepared.data.notes:
         console.warn(note)
-    sides = ", ".join(f"{len(samples.rows(side))} {side}" for side in SPLITS)
+    counts = {side: len(samples.rows(side)) for side in SPLITS}
+    sides = ", ".join(
+        f"{number} {side}" for side, number in counts.items() if number or samples.folds is None
+    )
+    if samples.folds is not None:
+        sides += f"; validation by {samples.folds.max() + 1} folds of train"
     console.say(
         f"{Path(settings.data.source).name}: {len(samples)} images in {len(prepared.classes)} "
         f"classes ({sides})"
@@ -106,6 +113,9 @@ def train(
         trackers.catch_up(state.history)
         try:
             reason = train_stages(state, trainers, settings, keeper, console)
+            last = trainers[-1]
+            if settings.train.wise and isinstance(last, OnImages):
+                average_ends(state, last, keeper, console)
             if stop.asked:
                 raise StoppedError("stopped after the training")
         except (StoppedError, NotFiniteError) as ended:
@@ -117,7 +127,7 @@ def train(
     trackers.catch_up(state.history)  # a stage on features has no epochs to follow
     best_stage = state.stage
     if state.best_epoch is not None:
-        best = keeper.checkpoints.read_best(state.best_epoch)
+        best = best_weights(state, keeper.checkpoints)
         named = {name.removeprefix("network."): tensor for name, tensor in best.items()}
         bundle.save(run.path, named, prepared.info)
         prepared.model.load_state_dict(best)
@@ -135,7 +145,8 @@ def begin(
     """Where training stands by the folder: at its last checkpoint, or at the start."""
     tree = keeper.checkpoints.read()
     if tree is not None and tree["trials"]:
-        adopt(prepared, next(trial["head"] for trial in tree["trials"] if trial["kept"]))
+        kept = next(trial for trial in tree["trials"] if trial["kept"])
+        adopt(prepared, kept["head"], options_of(kept))
     state = new_state(prepared, trainers, tree["stage"] if tree else 0)
     keeper.restore(state, tree)
     if tree is not None:
@@ -167,8 +178,17 @@ def train_stages(
         reason = trainer.train(state, keeper)
         if state.stage + 1 == len(trainers):
             return reason
+        if enough := enough_alone(state, trainer.prepared.samples, settings):
+            return enough
         if state.best_epoch is not None:
             state.model.load_state_dict(keeper.checkpoints.read_best(state.best_epoch))
+            best = trainers[int(state.history[state.best_epoch - 1]["stage"]) - 1]
+            following = trainers[state.stage + 1]
+            if settings.train.wise and state.head_epoch is None:
+                state.head_epoch = state.best_epoch
+                keeper.checkpoints.write_start(dict(state.model.state_dict()))
+            if state.held_out and isinstance(best, OnFeatures) and isinstance(following, OnImages):
+                hold_out(state, following)
         state.stage += 1
         state.stage_begun = state.patient_from = state.epoch
         trainers[state.stage].enter(state)
@@ -178,7 +198,9 @@ def train_stages(
 def tell_stage(state: State, trainer: Trainer, settings: Settings, console: Console) -> None:
     """What is trained now, where there is more than one stage."""
     count, stage = len(settings.train.stages), stage_of(settings, state.stage)
-    if count > 1:
+    if count > 1 and stage.head_alone and settings.features.solver == "exact":
+        console.say(f"stage {state.stage + 1} of {count}: head, solved exactly")
+    elif count > 1:
         rates = " or ".join(f"{rate:g}" for rate in trainer.rates_of(state.stage))
         console.say(
             f"stage {state.stage + 1} of {count}: {', '.join(stage.train)}, at most "

@@ -1,46 +1,23 @@
 """Every setting, its type, default and range. A frozen tree; unknown keys are refused."""
 
-import re
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fieldmark.settings.section import Choice, Section
+from fieldmark.settings.values import (
+    Auto,
+    Channels,
+    Count,
+    Device,
+    Listed,
+    Rate,
+    Seed,
+    Share,
+    Stored,
+    as_names,
+)
 from fieldmark.task import ONE_LABEL
-
-Share = Annotated[float, Field(ge=0, lt=1)]
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0)]
-Auto = Literal["auto"]
-Channels = tuple[float, float, float, Rate, Rate, Rate]
-
-
-def _like(pattern: str, words: str) -> AfterValidator:
-    """A text that fits the pattern, which a user is told in words."""
-
-    def check(value: str) -> str:
-        if not re.fullmatch(pattern, value):
-            raise ValueError(f"must be {words}, not {value}")
-        return value
-
-    return AfterValidator(check)
-
-
-def _as_names(value: Any) -> Any:
-    """One name, or names with commas between, as a list of them."""
-    return value.replace(" ", "").split(",") if isinstance(value, str) else value
-
-
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Listed = BeforeValidator(_as_names)  # a,b,c is a list, too
-Stored = Annotated[
-    str,
-    _like(
-        r"auto|original|square|(shorter|square):[1-9][0-9]*(:bicubic)?",
-        "auto, original, square, shorter:N or square:N (:bicubic behind it)",
-    ),
-]
-Device = Annotated[str, _like(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, cuda, cuda:N or mps")]
 
 
 class DataSettings(Section):
@@ -55,8 +32,12 @@ class DataSettings(Section):
     )
     val_fraction: Share = Field(0.15, description="share of the images for validation")
     test_fraction: Share = Field(0.15, description="share of the images for the test")
-    val: Literal["auto", "none"] = Field(
-        "auto", description="none: train on it too and keep the last weights"
+    val: Literal["auto", "cross", "hold", "none"] = Field(
+        "auto",
+        description="hold: some images are put aside; cross: folds of the training images, whose "
+        "heads answer what they were not trained on, and the head that is kept is trained on all; "
+        "none: no validation; auto: cross where a head is trained on features and half of the "
+        "classes have fewer than 50 images, else hold",
     )
     split_seed: int = Field(0, ge=0, le=2**63 - 1, description="decides the split; --seed does not")
     image_column: str | None = Field(None, description="a table's column of image files")
@@ -155,6 +136,20 @@ class FeaturesSettings(Section):
     heads: Annotated[tuple[str, ...], Listed] | None = Field(
         None, min_length=1, description="heads to try, in place of head.name"
     )
+    solver: Literal["auto", "exact", "epochs"] = Field(
+        "auto",
+        description="exact: a linear head at the minimum of its loss with a penalty on its "
+        "weights, without rate, epoch or draw; epochs: by the optimiser; auto: exact, unless "
+        "something is asked for that only epochs have",
+    )
+    penalties: Annotated[tuple[Rate, ...], Listed] | None = Field(
+        None, min_length=1, description="penalties that exact tries, in place of 1, 0.1 ... 1e-6"
+    )
+    scalings: Annotated[tuple[Literal["none", "standard", "length"], ...], Listed] | None = Field(
+        None,
+        min_length=1,
+        description="what exact tries: features as they are, standardised, divided by their length",
+    )
 
 
 class AugmentSettings(Choice):
@@ -214,7 +209,7 @@ class PenaltySettings(Section):
 class StageSettings(Section):
     """A part of the training. What is left out of the last one is that of the whole run."""
 
-    train: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(_as_names)]
+    train: Annotated[tuple[str, ...], Field(min_length=1), BeforeValidator(as_names)]
     epochs: Count | None = None
     lr: Rate | None = None
 
@@ -283,6 +278,18 @@ class TrainSettings(Section):
         None,
         description="steps between two updates of slow weights, which training goes on from and "
         "which are kept; in place of ema",
+    )
+    least_mistakes: Auto | Annotated[int, Field(ge=0)] = Field(
+        "auto",
+        description="where the head alone makes fewer mistakes on the images that validate what "
+        "comes after it, nothing comes after it: nobody could tell whether it helped; auto: 10, "
+        "or 0 where something is said of what comes",
+    )
+    wise: AutoBool = Field(
+        AUTO,
+        description="keep the mean of the weights before and after the tuning, its share chosen "
+        "on validation among 0, 1/4, 1/2, 3/4 and 1 (WiSE-FT); auto: where a head was trained "
+        "before more of the network, and there is validation",
     )
     norm_frozen: AutoBool = Field(
         AUTO,

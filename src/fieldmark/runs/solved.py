@@ -1,0 +1,134 @@
+"""A stage's head solved exactly: the ways that are tried, and how they are judged."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fieldmark.data.splits import folds, judged_rows
+from fieldmark.errors import StoppedError
+from fieldmark.fit.checkpoint import Tensors
+from fieldmark.fit.epochs import close_epoch
+from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
+from fieldmark.fit.heads import Trained, state_of
+from fieldmark.fit.losses import weights_of
+from fieldmark.fit.plan import Judged, Parts
+from fieldmark.models.body import body_and_head
+from fieldmark.models.heads import Linear32
+from fieldmark.runs.bench import Bench, Found
+from fieldmark.runs.network import with_head
+
+INNER = 5  # folds that choose where there is no validation
+SOLVED = "the head is solved exactly"
+
+
+def solved(bench: Bench) -> Found:
+    """A linear head at the minimum of its loss, in the way that was judged the best."""
+    begun, prepared = time.monotonic(), bench.prepared
+    features, parts = prepared.settings.features, bench.parts(bench.training(), bench.plan.seed)
+    task, rows = _task(bench, parts)
+    with bench.console.bar("solving the head", 1) as bar:
+        made = fit_exact(task, features.scalings or KINDS, features.penalties or PENALTIES)
+        bar.advance(1)
+    if bench.stop_asked():
+        raise StoppedError("stopped after the head was solved")
+    options = options_of({"scaling": made.scaling})
+    head = body_and_head(with_head(prepared, "linear", options)[0])[1]
+    nothing = torch.optim.SGD([torch.zeros(1)], lr=1.0)
+    state = state_of(head, nothing, bench.plan, bench.begun)
+    one = Trained(state, bench.plan, parts, None, ended=SOLVED)
+    train = np.isin(rows, bench.samples.rows("train"))
+    logits, targets = made.logits(task.features[torch.from_numpy(train)]), task.targets[train]
+    truth = torch.from_numpy(targets)
+    one.state.running.add(parts.loss(logits, truth), logits, truth)
+    judged = _answers(bench, task, made)
+    row, _ = close_epoch(one.state, one.plan, parts, judged, time.monotonic() - begun)
+    del row["lr"]
+    one.weights = _weights(head, made, 0)
+    chosen = made.scaling, made.penalty
+    tried_rows = [
+        {
+            "head": "linear",
+            "scaling": way.scaling,
+            "penalty": way.penalty,
+            "val_loss": None if np.isnan(way.loss) else way.loss,
+            "ended": SOLVED,
+            "error": None,
+            "kept": (way.scaling, way.penalty) == chosen,
+        }
+        for way in made.tried
+    ]
+    found = Found("linear", one, tried_rows, options)
+    if bench.samples.folds is None:
+        return found
+    answers = None if judged is None else torch.from_numpy(judged[0])
+    return replace(found, answers=answers, held=_weights(head, made, 1))
+
+
+def options_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The head's options, beside the settings' own, of a row on a head that was tried."""
+    return {"length": True} if row.get("scaling") == "length" else {}
+
+
+def _answers(bench: Bench, task: Task, made: Solved) -> Judged | None:
+    """Logits and targets of the validation: of its images, or of those that folds judge."""
+    samples = bench.samples
+    if len(samples.rows("val")):
+        is_val = task.judged[0]
+        of_val = made.logits(task.features[torch.from_numpy(is_val)])
+        return of_val.numpy(), task.targets[is_val]
+    if samples.folds is None:
+        return None
+    rows, train = judged_rows(samples), samples.rows("train")
+    if not len(rows):
+        return None
+    at = np.searchsorted(train, rows)
+    fold, logits = samples.folds[0][rows], np.empty((len(rows), len(made.biases[0])), np.float32)
+    for number in np.unique(fold):
+        held = fold == number
+        own = task.features[torch.from_numpy(at[held])]
+        logits[held] = made.logits(own, int(number) + 1).numpy()
+    return logits, task.targets[at]
+
+
+def _weights(head: nn.Module, made: Solved, problem: int) -> Tensors:
+    """The head's state with what was solved in its last layer."""
+    weights = dict(head.state_dict())
+    last = next(name for name, each in head.named_modules() if isinstance(each, Linear32))
+    weights[f"{last}.weight"] = made.weights[problem].float()
+    weights[f"{last}.bias"] = made.biases[problem].float()
+    return weights
+
+
+def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
+    """What is solved, and the rows of the samples that it is about."""
+    samples = bench.samples
+    train, val = samples.rows("train"), samples.rows("val")
+    rows = np.concatenate([train, val])
+    targets, is_val = bench.targets[rows], np.arange(len(rows)) >= len(train)
+    if len(val):
+        trained, judged = ~is_val[None], is_val[None]
+    else:
+        of_rows = samples.folds
+        if of_rows is None:
+            seed = bench.prepared.settings.data.split_seed
+            of_rows = folds(samples, k=INNER, seed=seed)[None]
+        number = int(of_rows.max()) + 1
+        outs = [fold[rows] == each for fold in of_rows for each in range(number)]
+        judged = np.stack([np.zeros(len(rows), bool), *outs])
+        trained = ~judged
+    truth = torch.from_numpy(targets)
+    assert parts.loss.shares is not None
+    assert parts.loss.shift is not None
+    shares = parts.loss.shares(truth)
+    if bench.prepared.settings.train.sampling == "balanced":
+        counts = np.bincount(targets[~is_val], minlength=shares.shape[1])
+        weights = weights_of("balanced", counts)
+        assert weights is not None
+        shares *= weights[truth].unsqueeze(1)
+    plain = bench.features.plain[torch.from_numpy(rows)].cpu().float()
+    return Task(plain, targets, shares, parts.loss.shift.double(), trained, judged), rows

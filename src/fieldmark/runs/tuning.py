@@ -1,0 +1,116 @@
+"""Where a head was trained before more of the network: the start of the tuning, and its outcome.
+
+The tuning is validated on images that were put aside, or that the first fold holds out. In the
+latter case it begins with the head that was trained without these. What it comes to is the mean
+of the weights before and after it that does best on them; where that is the start itself, the
+head alone is kept, as it was trained on all images.
+"""
+
+import math
+
+from fieldmark.console import Console
+from fieldmark.fit.checkpoint import Checkpoints, Tensors
+from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.plan import Judged
+from fieldmark.fit.state import State
+from fieldmark.fit.wise import best_share, judged_shares, mean_of
+from fieldmark.models.body import body_and_head
+from fieldmark.records import Samples
+from fieldmark.runs.on_images import OnImages
+from fieldmark.settings.tree import Settings
+
+
+def enough_alone(state: State, samples: Samples, settings: Settings) -> str:
+    """Why nothing is trained after the head, in words; "" where more is.
+
+    Of a few mistakes that are left nobody could tell whether they become fewer by training more.
+    """
+    least = int(settings.train.least_mistakes)
+    if state.stage or not settings.train.stages[0].head_alone or state.best_epoch is None:
+        return ""
+    accuracy = state.history[state.best_epoch - 1].get("val_accuracy", math.nan)
+    folds, images = 1, len(samples.rows("val"))
+    if samples.folds is not None and state.out_of_fold is not None:
+        folds, images = int(samples.folds.max()) + 1, len(state.out_of_fold)
+    if math.isnan(accuracy) or round((1 - accuracy) * images) >= least * folds:
+        return ""
+    return (
+        f"the head alone is wrong on {round((1 - accuracy) * images)} of {images} images, too few "
+        "to tell whether training more of the network would help (train.least_mistakes=0 tries)"
+    )
+
+
+def hold_out(state: State, trainer: OnImages) -> None:
+    """Begin with the head that was trained without the images that `trainer` validates on.
+
+    What comes has to be better than it on these, and not than all folds' heads on all images.
+    """
+    assert state.best_epoch is not None
+    _put_held_out(state)
+    gain = trainer.judge(state)
+    state.monitored = [math.nan] * len(state.monitored)
+    state.monitored[state.best_epoch - 1] = gain
+
+
+def average_ends(state: State, trainer: OnImages, keeper: Keeper, console: Console) -> None:
+    """Find the best mean of the weights before and after the tuning, which is kept from now on.
+
+    Done once for so many epochs: a run that is killed after it does not do it again.
+    """
+    checkpoints = keeper.checkpoints
+    if state.head_epoch is None or any(row["epoch"] == state.epoch for row in state.shares):
+        return
+    own, (epoch, after) = weights_of(state), after_tuning(state, checkpoints)
+    before = before_tuning(state, checkpoints)
+
+    def judge(share: float) -> Judged:
+        state.model.load_state_dict(mean_of(before, after, share))
+        return trainer.validate(state.model)
+
+    rows = judged_shares(judge, trainer.plan(state), trainer.parts)
+    state.model.load_state_dict(own)
+    best = best_share(rows)
+    state.shares = [{**row, "epoch": state.epoch, "kept": row["share"] == best} for row in rows]
+    state.best_epoch = epoch if best else state.head_epoch
+    keeper.save(state, after if best else None)
+    losses = ", ".join(f"{row['share']:g}: {row['val_loss']:.4f}" for row in rows)
+    console.say(f"mean of the weights before and after: {best:g} of after (val loss {losses})")
+
+
+def best_weights(state: State, checkpoints: Checkpoints) -> Tensors:
+    """The weights that a run keeps, by their names in a Classifier."""
+    assert state.best_epoch is not None
+    if state.best_epoch == state.head_epoch:
+        return checkpoints.read_start()
+    best = checkpoints.read_best(state.best_epoch)
+    kept = [row["share"] for row in state.shares if row["kept"] and row["epoch"] == state.epoch]
+    return mean_of(before_tuning(state, checkpoints), best, kept[0]) if kept else best
+
+
+def after_tuning(state: State, checkpoints: Checkpoints) -> tuple[int, Tensors]:
+    """The epoch that the tuning came to, its best one or else its last, and its weights."""
+    best = state.best_epoch
+    if best is not None and best != state.head_epoch:
+        return best, checkpoints.read_best(best)
+    judged = state.judged.state_dict().items()
+    return state.epoch, {name: tensor.detach().clone() for name, tensor in judged}
+
+
+def before_tuning(state: State, checkpoints: Checkpoints) -> Tensors:
+    """The weights with which the tuning began; the network is afterwards as it was."""
+    own = weights_of(state)
+    state.model.load_state_dict(checkpoints.read_start())
+    if state.held_out:
+        _put_held_out(state)
+    before = weights_of(state)
+    state.model.load_state_dict(own)
+    return before
+
+
+def weights_of(state: State) -> Tensors:
+    """A copy of the network's weights."""
+    return {name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()}
+
+
+def _put_held_out(state: State) -> None:
+    body_and_head(state.model.network)[1].load_state_dict(state.held_out)  # type: ignore[arg-type]

@@ -1,0 +1,40 @@
+"""The kinds of values that settings have, beside plain ones."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+Auto = Literal["auto"]
+Channels = tuple[float, float, float, Rate, Rate, Rate]
+
+
+def _like(pattern: str, words: str) -> AfterValidator:
+    """A text that fits the pattern, which a user is told in words."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"must be {words}, not {value}")
+        return value
+
+    return AfterValidator(check)
+
+
+def as_names(value: Any) -> Any:
+    """One name, or names with commas between, as a list of them."""
+    return value.replace(" ", "").split(",") if isinstance(value, str) else value
+
+
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Listed = BeforeValidator(as_names)  # a,b,c is a list, too
+Stored = Annotated[
+    str,
+    _like(
+        r"auto|original|square|(shorter|square):[1-9][0-9]*(:bicubic)?",
+        "auto, original, square, shorter:N or square:N (:bicubic behind it)",
+    ),
+]
+Device = Annotated[str, _like(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, cuda, cuda:N or mps")]

@@ -1,0 +1,229 @@
+"""The exact head: against scikit-learn and torch, and what chooses its penalty and scaling."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.nn import functional
+
+from fieldmark.fit import exact
+from fieldmark.fit.exact import KINDS, PENALTIES, Task, fit_exact
+from fieldmark.fit.losses import LOSSES, weights_of
+
+N, D, C = 60, 8, 3
+
+
+def drawn(count=N, width=D, classes=C, seed=0, apart=1.0):
+    """Features in clouds, one a class. -> (count, width) float32, (count,)"""
+    draw = np.random.default_rng(seed)
+    targets = np.arange(count) % classes
+    centres = apart * draw.normal(size=(classes, width))
+    return (centres[targets] + draw.normal(size=(count, width)) + 3).astype(np.float32), targets
+
+
+def task(features, targets, *, folds=0, loss=(), classes=C, out=None):
+    """Problem 0 on all rows (but those of `out`), and one a fold."""
+    counts = np.bincount(targets, minlength=classes)
+    made = LOSSES.build("cross_entropy", LOSSES.read("cross_entropy", dict(loss))[0], counts)
+    held = [np.arange(len(targets)) // classes % folds == fold for fold in range(folds)]
+    first = np.zeros(len(targets), bool) if out is None else out
+    judged = np.stack([first, *held])
+    truth = torch.from_numpy(targets)
+    return Task(
+        torch.from_numpy(features),
+        targets,
+        made.shares(truth),
+        made.shift.double(),
+        ~judged,
+        judged,
+    )
+
+
+def same_line(found, wanted, atol=2e-4):
+    """Whether logits are the same but for a constant a row, which no score knows."""
+    one, other = (each - each.mean(axis=1, keepdims=True) for each in (found, wanted))
+    np.testing.assert_allclose(one, other, atol=atol)
+
+
+def scaled(features, kind):
+    """What the features are before the penalty, by the words of the documentation."""
+    x = features.astype(np.float64)
+    if kind == "length":
+        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    if kind == "standard":
+        variance = x.var(axis=0)
+        variance = (len(x) * variance + 20 * variance.mean()) / (len(x) + 20)
+        return x / np.sqrt(variance * x.shape[1])
+    return x / np.sqrt((x**2).sum(axis=1).mean())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(N, D), (12, 40)], ids=["many", "few"])
+def test_the_head_is_scikit_learns_logistic_regression(kind, shape):
+    features, targets = drawn(*shape)
+    solved = fit_exact(task(features, targets), [kind], [0.1])
+    theirs = LogisticRegression(C=10.0, tol=1e-10, max_iter=10_000)
+    theirs.fit(scaled(features, kind), targets)
+    new, _ = drawn(*shape, seed=1)
+    whole = new.astype(np.float64)
+    if kind == "standard":
+        x = features.astype(np.float64)
+        variance = (len(x) * x.var(axis=0) + 20 * x.var(axis=0).mean()) / (len(x) + 20)
+        there = whole / np.sqrt(variance * x.shape[1])
+    elif kind == "length":
+        there = whole / np.linalg.norm(whole, axis=1, keepdims=True)
+    else:
+        there = whole / np.sqrt((features.astype(np.float64) ** 2).sum(axis=1).mean())
+    found = solved.logits(torch.from_numpy(new)).numpy()
+    same_line(found, theirs.decision_function(there))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        {},
+        {"label_smoothing": 0.1},
+        {"class_weights": (1.0, 2.0, 5.0)},
+        {"class_weights": "balanced", "label_smoothing": 0.2},
+        {"logit_adjustment": 1.0},
+    ],
+    ids=str,
+)
+def test_nothing_near_the_head_has_less_of_the_loss_and_the_penalty(loss):
+    features, targets = drawn(40, 5)
+    targets = np.where(np.arange(40) < 25, 0, targets)  # uneven, so that weights count
+    counts = np.bincount(targets, minlength=C)
+    solved = fit_exact(task(features, targets, loss=loss), ["none"], [0.3])
+    made = LOSSES.build("cross_entropy", LOSSES.read("cross_entropy", dict(loss))[0], counts)
+    x, truth = torch.from_numpy(features), torch.from_numpy(targets)
+    length = x.double().square().sum(1).mean().sqrt()
+
+    def whole(weight, bias):
+        logits = x.double() @ weight.T + bias
+        total = made.weight(truth) if made.weights is not None else len(truth)
+        scaled_weight = weight * length
+        return float(made(logits, truth)) * float(total) + 0.15 * float(
+            scaled_weight.square().sum()
+        )
+
+    weight, bias = solved.weights[0], solved.biases[0]
+    least = whole(weight, bias)
+    draw = torch.Generator().manual_seed(0)
+    for step in (1e-2, 1e-1):
+        for _ in range(10):
+            away = step * torch.randn(weight.shape, generator=draw, dtype=torch.float64) / length
+            beside = step * torch.randn(bias.shape, generator=draw, dtype=torch.float64)
+            assert whole(weight + away, bias + beside) > least - 1e-6
+
+
+def test_folds_heads_are_those_of_their_rows_alone():
+    features, targets = drawn()
+    together = task(features, targets, folds=4)
+    solved = fit_exact(together, ["none"], [0.01])
+    length = np.sqrt((features.astype(np.float64) ** 2).sum(axis=1).mean())
+    for problem in range(5):
+        rows = together.trained[problem]
+        theirs = LogisticRegression(C=100.0, tol=1e-10, max_iter=10_000)
+        theirs.fit(features[rows].astype(np.float64) / length, targets[rows])
+        found = solved.logits(torch.from_numpy(features), problem).numpy()
+        same_line(found, theirs.decision_function(features / length), atol=2e-3)
+
+
+def test_the_least_loss_of_images_that_were_held_out_chooses():
+    features, targets = drawn(apart=0.5)
+    solved = fit_exact(task(features, targets, folds=5))
+    assert len({way.scaling for way in solved.tried}) == 3
+    best = min(solved.tried, key=lambda way: way.loss)
+    assert (solved.scaling, solved.penalty) == best[:2]
+    assert best.penalty > min(PENALTIES)  # noise, which a weak penalty would learn
+    folds = task(features, targets, folds=5)
+    again = fit_exact(folds, [best.scaling], [best.penalty])
+    losses = []
+    for problem in range(1, 6):
+        rows = folds.judged[problem]
+        logits = again.logits(torch.from_numpy(features[rows]), problem)
+        truth = torch.from_numpy(targets[rows])
+        losses += functional.cross_entropy(logits, truth, reduction="none").tolist()
+    assert best.loss == pytest.approx(np.mean(losses), abs=5e-3)
+
+
+def test_an_image_whose_class_its_head_has_not_seen_judges_nothing():
+    features, targets = drawn(C * 2)
+    one_each = task(features[:C], targets[:C], folds=0)
+    alone = np.concatenate([np.zeros((1, C), bool), np.eye(C, dtype=bool)])
+    unjudged = Task(
+        *[getattr(one_each, each) for each in ("features", "targets", "shares", "shift")],
+        ~alone,
+        alone,
+    )
+    solved = fit_exact(unjudged)
+    assert (solved.scaling, solved.penalty) == exact.UNJUDGED
+    assert np.isnan(solved.tried[0].loss)
+    assert solved.logits(torch.from_numpy(features[:C])).argmax(1).tolist() == targets[:C].tolist()
+
+
+def test_images_that_only_judge_are_not_trained_on():
+    features, targets = drawn()
+    out = np.arange(N) >= 40
+    with_them = fit_exact(task(features, targets, out=out), ["length"], [0.01])
+    other = features.copy()
+    other[out] = 7.0
+    without = fit_exact(task(other, targets, out=out), ["length"], [0.01])
+    torch.testing.assert_close(with_them.weights, without.weights, atol=1e-3, rtol=1e-4)
+
+
+def test_the_same_features_give_the_same_bits_whatever_torch_draws():
+    features, targets = drawn()
+    torch.manual_seed(1)
+    one = fit_exact(task(features, targets, folds=3))
+    torch.manual_seed(2)
+    other = fit_exact(task(features, targets, folds=3))
+    assert torch.equal(one.weights, other.weights)
+    assert one.tried == other.tried
+
+
+def test_features_that_never_differ_and_images_without_any_leave_all_finite():
+    features, targets = drawn()
+    features[:, 0] = 1.0
+    features[:, 1] = 0.0
+    features[3] = 0.0
+    for kind in KINDS:
+        solved = fit_exact(task(features, targets), [kind], [1e-6])
+        assert solved.weights.isfinite().all()
+        assert solved.weights[:, :, 1].abs().max() < 1e-6  # nothing is known of it
+
+
+def test_of_very_many_images_some_choose_and_all_are_trained_on(monkeypatch):
+    features, targets = drawn(600)
+    monkeypatch.setattr(exact, "COSTLY", 600 * D * C // 4)
+    monkeypatch.setattr(exact, "ROWS", 64)
+    out = np.arange(600) % 5 == 0
+    few = fit_exact(task(features, targets, out=out), ["none", "length"], [1.0, 0.01])
+    monkeypatch.setattr(exact, "COSTLY", 10**12)
+    chosen = fit_exact(task(features, targets, out=out), [few.scaling], [few.penalty])
+    found, wanted = (each.logits(torch.from_numpy(features)) for each in (few, chosen))
+    same_line(found.numpy(), wanted.numpy(), atol=1e-3)
+
+
+def test_balanced_weights_are_as_if_every_class_had_as_many_images():
+    features, targets = drawn(30)
+    few = np.concatenate([np.flatnonzero(targets == 0)[:2], np.flatnonzero(targets > 0)])
+    weights = weights_of("balanced", np.bincount(targets[few]))
+    whole = task(features[few], targets[few])
+    weighted = Task(
+        whole.features,
+        whole.targets,
+        whole.shares * weights[torch.from_numpy(targets[few])].unsqueeze(1),
+        whole.shift,
+        whole.trained,
+        whole.judged,
+    )
+    solved = fit_exact(weighted, ["none"], [0.1])
+    theirs = LogisticRegression(C=10.0, tol=1e-10, max_iter=10_000, class_weight="balanced")
+    length = np.sqrt((features[few].astype(np.float64) ** 2).sum(axis=1).mean())
+    theirs.fit(features[few] / length, targets[few])
+    with warnings.catch_warnings():
+        found = solved.logits(torch.from_numpy(features)).numpy()
+    same_line(found, theirs.decision_function(features / length))

@@ -1,0 +1,293 @@
+"""A head solved exactly, and validated by folds: whole runs."""
+
+import signal
+
+import numpy as np
+import polars as pl
+import pytest
+from smallruns import QUIET, die_at, history, in_process, predictions, resume, same_results
+
+from fieldmark.data.intake import Dataset, take_in
+from fieldmark.errors import RunError, SettingsError
+from fieldmark.records import Predictions, Samples
+from fieldmark.reviews.evaluate import evaluate_new
+from fieldmark.reviews.evaluated import Asked
+from fieldmark.rundir import RunDir
+from fieldmark.runs.concrete import gather
+from fieldmark.runs.run import train_run
+from fieldmark.settings.texts import read_yaml
+from fieldmark.settings.tree import DataSettings
+
+FROZEN = ("model.freeze=true", "model.width=4", "run.workers=0")
+TUNED = ("model.width=4", "run.workers=0", "train.epochs=2", "train.batch_size=16")
+
+
+def exact(photos, out, name, weights, *words, data=None):
+    """A run whose settings say nothing of how the head is trained, to its end."""
+    given = {"out": str(out), "name": name}
+    resolved = gather(str(photos), [*weights[:2], *words], given)
+    return train_run(resolved, QUIET, "a test", data)
+
+
+def exact_and_die(point, count, photos, out, name, weights, words):
+    die_at(point, count)
+    exact(photos, out, name, weights, *words)
+
+
+@pytest.fixture(scope="module")
+def frozen(photos, weights, tmp_path_factory):
+    return exact(photos, tmp_path_factory.mktemp("exact"), "frozen", weights, *FROZEN)
+
+
+@pytest.fixture(scope="module")
+def tuned(photos, weights, tmp_path_factory):
+    return exact(photos, tmp_path_factory.mktemp("exact"), "tuned", weights, *TUNED)
+
+
+def settings_of(run):
+    return read_yaml(run.settings.read_text(encoding="utf-8"), "settings.yaml")
+
+
+def test_few_images_are_validated_by_folds_and_their_head_is_solved(frozen):
+    settings = settings_of(frozen)
+    assert settings["data"]["val"] == "cross"
+    assert settings["features"]["solver"] == "exact"
+    samples = Samples.read(frozen.samples)
+    assert len(samples.rows("val")) == 0
+    assert len(samples.rows("test")) == 6
+    assert samples.folds.shape == (5, 48)  # so few that they are drawn five times
+    assert (samples.folds[:, samples.rows("test")] == -1).all()
+    assert history(frozen).height == 1
+    assert history(frozen)["val_accuracy"][0] > 0.8
+
+
+def test_every_image_for_training_is_answered_once_by_a_head_without_it(frozen):
+    table = Predictions.read(frozen.predictions).of_split("val")
+    samples = Samples.read(frozen.samples)
+    assert len(table) == 42
+    assert table.folds == 5
+    at = {path: row for row, path in enumerate(samples.frame["path"].to_list())}
+    rows = [at[path] for path in table.frame["path"].to_list()]
+    assert sorted(rows) == samples.rows("train").tolist()
+    assert table.frame["fold"].to_list() == samples.folds[0][rows].tolist()
+    found = frozen.read_metrics().sides["val"]
+    assert found.folds == 5
+    assert found["accuracy"] == pytest.approx((table.logits.argmax(1) == table.targets).mean())
+    assert found.interval("accuracy") is not None
+
+
+def test_what_was_tried_is_kept_and_the_least_loss_is_kept_as_the_best(frozen):
+    tried = frozen.read_metrics().about.heads_tried
+    assert len(tried) > 10
+    [kept] = [way for way in tried if way["kept"]]
+    assert kept["val_loss"] == min(way["val_loss"] for way in tried)
+
+
+def test_the_bundle_predicts_as_the_run_did(photos, frozen):
+    evaluate_new(str(frozen.path), DataSettings(source=str(photos)), Asked(), QUIET)
+    [file] = (frozen.path / "evaluations").glob("*/predictions.parquet")
+    own, again = Predictions.read(frozen.predictions).of_split("test"), Predictions.read(file)
+    joined = own.frame.join(again.frame, on="hash", suffix="_again")
+    assert joined.height == 6
+    for name in own.classes:
+        wanted, got = joined[f"logit:{name}"], joined[f"logit:{name}_again"]
+        assert np.allclose(wanted, got, atol=1e-3)
+
+
+@pytest.mark.parametrize("scaling", ["none", "length", "standard"])
+def test_each_scaling_can_be_asked_for_and_stands_in_the_bundle(photos, weights, tmp_path, scaling):
+    words = (*FROZEN, f"features.scalings={scaling}", "features.penalties=[0.01]")
+    run = exact(photos, tmp_path, "run", weights, *words)
+    assert run.read_metrics().sides["test"]["accuracy"] > 0.6
+    info = read_yaml((run.path / "model.json").read_text(), "model.json")
+    assert info["head_options"]["length"] == (scaling == "length")
+
+
+def test_the_seed_changes_no_bit_of_an_exact_head(photos, weights, frozen, tmp_path):
+    other = exact(photos, tmp_path, "run", weights, *FROZEN, "run.seed=7")
+    assert same_results(other, frozen)
+
+
+@pytest.mark.parametrize(
+    ("point", "count"),
+    [
+        ("fieldmark.fit.exact:_solve", 9),
+        ("fieldmark.fit.checkpoint:Checkpoints.write_best", 1),
+        ("fieldmark.fit.checkpoint:Checkpoints.write", 1),
+        ("fieldmark.models.bundle:save", 1),
+    ],
+)
+def test_a_killed_run_goes_on_to_the_same_bits(photos, weights, frozen, tmp_path, point, count):
+    code = in_process(exact_and_die, point, count, photos, tmp_path, "killed", weights, FROZEN)
+    assert code == -signal.SIGKILL
+    there = RunDir(tmp_path / "killed")
+    run = resume(there) if there.settings.is_file() else None
+    run = run or exact(photos, tmp_path, "killed", weights, *FROZEN)
+    assert same_results(run, frozen)
+
+
+@pytest.mark.parametrize(
+    ("point", "count"),
+    [
+        ("fieldmark.fit.checkpoint:Checkpoints.write_start", 1),  # before the tuning
+        ("fieldmark.fit.checkpoint:Checkpoints.write", 2),  # its start is kept, it is not begun
+        ("fieldmark.fit.loop:step", 4),
+        ("fieldmark.runs.tuning:mean_of", 3),
+        ("fieldmark.fit.checkpoint:Checkpoints.write", 5),  # the mean is chosen, not kept
+        ("fieldmark.models.bundle:save", 1),
+    ],
+)
+def test_a_killed_tuning_after_folds_goes_on_to_the_same_bits(
+    photos, weights, tuned, tmp_path, point, count
+):
+    code = in_process(exact_and_die, point, count, photos, tmp_path, "killed", weights, TUNED)
+    assert code == -signal.SIGKILL
+    assert same_results(resume(RunDir(tmp_path / "killed")), tuned)
+
+
+def test_the_tuning_never_sees_what_validates_it_and_the_mean_is_told(tuned):
+    about = tuned.read_metrics().about
+    shares = about.shares
+    assert [row["share"] for row in shares] == [0, 0.25, 0.5, 0.75, 1]
+    [kept] = [row for row in shares if row["kept"]]
+    assert kept["val_loss"] == min(row["val_loss"] for row in shares)
+    table = Predictions.read(tuned.predictions).of_split("val")
+    samples = Samples.read(tuned.samples)
+    held = int((samples.folds[0] == 0).sum())
+    assert len(table) == (held if kept["share"] else 42)
+
+
+@pytest.mark.parametrize("words", [FROZEN, TUNED], ids=["frozen", "tuned"])
+def test_the_labels_of_the_test_change_nothing_but_its_own_figures(
+    photos, weights, tmp_path, words
+):
+    data = take_in(DataSettings(source=str(photos)), QUIET)
+    moved = with_moved_test(data)
+    one = exact(photos, tmp_path, "one", weights, *words, data=data)
+    other = exact(photos, tmp_path, "other", weights, *words, data=moved)
+    for file in ("model.safetensors",):
+        assert (one.path / file).read_bytes() == (other.path / file).read_bytes()
+    assert history(one).equals(history(other))
+    val = [predictions(run).filter(pl.col("split") == "val") for run in (one, other)]
+    assert val[0].equals(val[1])
+    infos = [read_yaml((run.path / "model.json").read_text(), "model.json") for run in (one, other)]
+    assert infos[0]["temperature"] == infos[1]["temperature"]
+    assert infos[0]["answers"] == infos[1]["answers"]
+    accuracy = [run.read_metrics().sides["test"]["accuracy"] for run in (one, other)]
+    assert accuracy[0] != accuracy[1]
+
+
+def with_moved_test(data):
+    """The same images; each test image has the label of the next class."""
+    names = dict(zip(data.classes, [*data.classes[1:], data.classes[0]], strict=True))
+
+    def moved(one: Dataset) -> Dataset:
+        frame = one.samples.frame
+        labels = [
+            [names[each[0]]] if side == "test" else each
+            for each, side in zip(frame["labels"].to_list(), frame["split"].to_list(), strict=True)
+        ]
+        column = pl.Series("labels", labels, frame.schema["labels"])
+        changed = Samples(frame.with_columns(column), one.samples.root)
+        return Dataset(**{**vars(one), "samples": changed})
+
+    return Dataset(**{**vars(moved(data)), "in_folds": moved(data.in_folds)})
+
+
+def test_a_cold_a_warm_and_no_cache_give_the_same_bits(
+    photos, weights, frozen, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))
+    cold = exact(photos, tmp_path, "cold", weights, *FROZEN)
+    warm = exact(photos, tmp_path, "warm", weights, *FROZEN)
+    monkeypatch.setenv("FIELDMARK_CACHE", "off")
+    none = exact(photos, tmp_path, "none", weights, *FROZEN)
+    assert same_results(cold, frozen)
+    assert same_results(warm, frozen)
+    assert same_results(none, frozen)
+
+
+def test_groups_and_copies_are_in_one_fold(weights, photos, tmp_path):
+    root = photos.parent / "grouped.csv"
+    rows = ["image,label,site"]
+    for label in ("blue", "green", "red"):
+        for number, path in enumerate(sorted((photos / label).iterdir())):
+            rows.append(f"{path},{label},site{number // 2}")
+    root.write_text("\n".join(rows) + "\n")
+    run = exact(root, tmp_path, "run", weights, *FROZEN, "data.group_column=site")
+    samples = Samples.read(run.samples)
+    for repeat in samples.folds:
+        folds = pl.DataFrame({"group": samples.frame["group"], "fold": repeat})
+        assert folds.group_by("group").agg(pl.col("fold").n_unique())["fold"].max() == 1
+    assert run.read_metrics().sides["val"].groups
+
+
+@pytest.mark.parametrize("heads", ["mlp", "linear,mlp"])
+def test_heads_by_epochs_are_validated_by_folds_too(photos, weights, tmp_path, heads):
+    words = (*FROZEN, f"features.heads={heads}", "train.epochs=4", "train.batch_size=16")
+    run = exact(photos, tmp_path, "run", weights, *words)
+    assert settings_of(run)["data"]["val"] == "cross"
+    table = Predictions.read(run.predictions).of_split("val")
+    assert len(table) == 42
+    rows = history(run)
+    best = run.read_metrics().about.best_epoch
+    assert rows["val_macro_f1"][best - 1] == rows["val_macro_f1"].max()
+    assert rows["train_loss"].is_not_null().all()
+    assert rows["val_accuracy"][best - 1] == pytest.approx(
+        (table.logits.argmax(1) == table.targets).mean()
+    )
+    assert len(run.read_metrics().about.heads_tried) == (0 if heads == "mlp" else 2)
+
+
+def test_hold_puts_images_aside_and_none_does_without(photos, weights, tmp_path):
+    hold = exact(photos, tmp_path, "hold", weights, *FROZEN, "data.val=hold")
+    assert len(Predictions.read(hold.predictions).of_split("val")) == 6
+    assert Predictions.read(hold.predictions).folds is None
+    none = exact(photos, tmp_path, "none", weights, *FROZEN, "data.val=none")
+    assert list(none.read_metrics().sides) == ["test"]
+    assert none.read_metrics().sides["test"]["accuracy"] > 0.6
+
+
+def test_one_image_a_class_is_trained_on(weights, photos, tmp_path):
+    few = tmp_path / "few"
+    for label in ("blue", "green", "red"):
+        (few / label).mkdir(parents=True)
+        (few / label / "a.png").write_bytes((photos / label / "00.png").read_bytes())
+    run = exact(few, tmp_path, "run", weights, *FROZEN, f"data.test={photos}", "data.copies=show")
+    assert list(run.read_metrics().sides) == ["test"]
+    assert run.read_metrics().sides["test"]["accuracy"] > 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("model.freeze=true", "features.solver=exact", "optimizer.lr=0.1"),
+            "optimizer.lr: changes nothing where the head is solved exactly; leave it out, or "
+            "leave features.solver out",
+        ),
+        (
+            ("model.freeze=true", "features.solver=exact", "head.name=mlp"),
+            "features.solver: exact is for a linear head without norm and dropout; take epochs",
+        ),
+        (
+            ("model.freeze=true", "features.solver=exact", "loss.name=focal"),
+            "features.solver: exact makes cross-entropy small, with a penalty that it finds; take "
+            "epochs",
+        ),
+        (
+            ("train.stages=[{train: all}]", "data.val=cross"),
+            "data.val: is for a head that is trained on features before all else, and this run "
+            "does not do that; take hold, with enough images that some can be put aside, or none",
+        ),
+    ],
+)
+def test_what_stands_against_it_is_told(photos, weights, tmp_path, words, sentence):
+    with pytest.raises(SettingsError) as caught:
+        exact(photos, tmp_path, "run", weights, *words)
+    assert str(caught.value) == sentence
+
+
+def test_more_epochs_of_an_exact_head_are_refused(frozen):
+    with pytest.raises(RunError, match="the head is solved exactly, so more epochs would change"):
+        resume(frozen, epochs="5")
