@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
@@ -17,6 +18,7 @@ from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.loader import Images
 from fieldmark.data.splits import classes_in_few_folds, folds
 from fieldmark.errors import DataError, Mistake, SettingsError, UserError, WeightsError
+from fieldmark.fit.exact import Task, fit_exact
 from fieldmark.fit.features import embed
 from fieldmark.machine import threads
 from fieldmark.models import published
@@ -33,7 +35,6 @@ from fieldmark.runs.run import prepare
 MOST, MOST_CLASSES = 400, 50  # images and classes that networks are ranked on
 FOLDS = 5
 DECODED = 16  # images that are read for an estimate
-STRENGTHS = (10.0, 100.0, 1000.0, 10_000.0)  # one over the penalty, of the head that ranks
 TIMED, FEWEST = 8, 2  # images in a batch whose training is timed on a processor
 
 
@@ -119,7 +120,7 @@ def afford(
         if at_hand:
             features = embed(passing(made), few, cache=open_cache(), console=console).plain
             flat = features.float().flatten(2).mean(dim=2) if features.ndim > 2 else features
-            losses = held_out(flat.float().numpy(), few.targets(few.classes), fold)
+            losses = held_out(flat.float(), few.targets(few.classes), fold)
             row = replace(row, losses=losses)
         found.rows.append(row)
     found.rows.sort(key=lambda row: row.log_loss)
@@ -239,39 +240,22 @@ def seconds_to_read(made: Prepared) -> float:
     return (time.perf_counter() - begun) / len(rows)
 
 
-def held_out(features: np.ndarray, targets: np.ndarray, fold: np.ndarray) -> np.ndarray:
+def held_out(features: torch.Tensor, targets: np.ndarray, fold: np.ndarray) -> np.ndarray:
     """The log loss of each image by a head that was trained on the other folds. -> (n,)
 
-    features: (n, D). targets, fold: (n,). The head is logistic regression on features of length
-    1, or standardised, and with the penalty whose mean is the least: which is right differs from
-    network to network.
+    features: (n, D). targets, fold: (n,). The head is that of a frozen network, solved exactly in
+    the way whose mean loss is the least: which is right differs from network to network.
     """
-    length = np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12)
-    spread = (features - features.mean(axis=0)) / features.std(axis=0).clip(1e-12)
-    found = []
-    for scaled in (features / length, spread / np.sqrt(features.shape[1])):
-        # in the space that the images span the head is the same, and D may be large
-        inside, lengths, _ = np.linalg.svd(scaled - scaled.mean(axis=0), full_matrices=False)
-        for strength in STRENGTHS:
-            found.append(_held_out(inside * lengths, targets, fold, strength))
-            if strength != STRENGTHS[0] and found[-1].mean() > found[-2].mean():
-                break  # the mean has one valley
-    return min(found, key=np.mean)
-
-
-def _held_out(
-    rows: np.ndarray, targets: np.ndarray, fold: np.ndarray, strength: float
-) -> np.ndarray:
-    from sklearn.linear_model import LogisticRegression
-
-    losses = np.zeros(len(targets))
-    for number in np.unique(fold):
-        out = fold == number
-        head = LogisticRegression(C=strength, tol=1e-5, max_iter=2000).fit(
-            rows[~out], targets[~out]
-        )
-        scores = head.predict_log_proba(rows[out])
-        losses[out] = -scores[np.arange(out.sum()), np.searchsorted(head.classes_, targets[out])]
+    outs = fold == np.unique(fold)[:, None]
+    judged = np.concatenate([np.zeros_like(outs[:1]), outs])  # the first head is of all images
+    shares = functional.one_hot(torch.from_numpy(targets)).double()
+    no_shift = torch.zeros(shares.shape[1], dtype=torch.float64)
+    made = fit_exact(Task(features, targets, shares, no_shift, ~judged, judged))
+    losses = np.empty(len(targets))
+    for problem, rows in enumerate(outs, 1):
+        out = torch.from_numpy(rows)
+        logs = made.logits(features[out], problem).double().log_softmax(dim=1)
+        losses[rows] = -(logs * shares[out]).sum(dim=1)
     return losses
 
 
