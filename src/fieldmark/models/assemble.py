@@ -1,4 +1,5 @@
-"""A network from its design: the catalog's network, the head, the learned resizer, weights."""
+"""A network from its design: the catalog's network, its pooling, the head, what comes before it,
+weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,8 @@ from fieldmark.catalog import Catalog
 from fieldmark.errors import WeightsError
 from fieldmark.models.catalog import MODELS, outline
 from fieldmark.models.heads import Head, Linear32, head_dropouts, head_of, make_head, redrawn
+from fieldmark.models.mirrored import MeanOfBoth, Mirrored
+from fieldmark.models.pooling import BOTH, MEAN, add_maximum
 from fieldmark.models.resizer import Resized, Resizer, make_resizer
 from fieldmark.models.timm_networks import PREFIX, adapted
 from fieldmark.models.weights import WeightsReport, fill, load_into, plain_name
@@ -21,6 +24,8 @@ class Design:
 
     model, options: as MODELS.read gives them. head, head_options: as HEADS.read gives them.
     resizer: the side in pixels of what a learned resizer gives to the network; None is without.
+    pool: what the last maps become, their "mean", as the network has it, or "mean+max". mirror:
+    whether the head takes the mean of the features of an image and of its mirror image.
     """
 
     model: str
@@ -28,6 +33,8 @@ class Design:
     head: str = "linear"
     head_options: dict[str, Any] = field(default_factory=dict)
     resizer: int | None = None
+    pool: str = MEAN
+    mirror: bool = False
 
 
 AFTER = "after"
@@ -47,7 +54,7 @@ def assemble(
     """
     network = _base(design, classes, kept)
     _crown(network, design, classes, seed or 0)
-    return _resized(network, design, seed or 0)
+    return _wrapped(network, design, seed or 0)
 
 
 def with_weights(
@@ -86,7 +93,7 @@ def with_weights(
     report = load_into(network, fitting, partial=partial)
     report = replace(report, unexpected=(*report.unexpected, *old))
     _draw_head(network, report, seed)
-    whole = _resized(network, design, seed)
+    whole = _wrapped(network, design, seed)
     return whole, _fill_resizer(whole, new, report)
 
 
@@ -107,6 +114,8 @@ def _base(design: Design, classes: int, kept: int) -> nn.Module:
     """The catalog's network, with its own head."""
     outputs = kept if design.head == AFTER else classes
     network: nn.Module = MODELS.build(design.model, design.options, outputs)
+    if design.pool == BOTH:
+        add_maximum(network)
     return network
 
 
@@ -116,6 +125,8 @@ def _crown(network: nn.Module, design: Design, classes: int, seed: int) -> None:
     taken, given = _sides(own)
     features = given if design.head == AFTER else taken
     head = make_head(design.head, design.head_options, features, classes, seed)
+    if design.mirror and isinstance(own, nn.Conv2d) and not isinstance(head, Head):
+        head = Head(head)  # on features, since maps of an image and of its mirror image differ
     if isinstance(head, Head) and design.head == AFTER:
         _add_after(network, name, head)
     elif isinstance(head, Head):
@@ -123,6 +134,9 @@ def _crown(network: nn.Module, design: Design, classes: int, seed: int) -> None:
         _put_in_place(network, name, head, own_dropout=own_dropout)
     elif type(own) is nn.Linear:  # a kind of Linear with a forward of its own stays as it is
         network.set_submodule(name, _in_float32(own))
+    if design.mirror:
+        name, head = head_of(network)
+        network.set_submodule(name, nn.Sequential(MeanOfBoth(), head))
 
 
 def _sides(layer: nn.Module) -> tuple[int, int]:
@@ -186,7 +200,10 @@ def _draw_head(network: nn.Module, report: WeightsReport, seed: int) -> None:
     head.load_state_dict(redrawn(head, seed).state_dict())
 
 
-def _resized(network: nn.Module, design: Design, seed: int) -> nn.Module:
+def _wrapped(network: nn.Module, design: Design, seed: int) -> nn.Module:
+    """The network behind what the design puts before it."""
+    if design.mirror:
+        network = Mirrored(network)
     if design.resizer is None:
         return network
     return Resized(make_resizer(design.resizer, seed), network)

@@ -114,4 +114,6 @@ def _design(info: BundleInfo, path: Path) -> Design:
     head_options, more = HEADS.read(info.head, info.head_options)
     for mistake in (*mistakes, *more):
         raise WeightsError(f"{path}: {mistake.what}; it may need another version of fieldmark")
-    return Design(info.model, options, info.head, head_options, info.resizer)
+    return Design(
+        info.model, options, info.head, head_options, info.resizer, info.pool, info.mirror
+    )

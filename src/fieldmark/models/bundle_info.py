@@ -21,8 +21,9 @@ class BundleInfo:
 
     model, options: its name in the catalog and what its builder was given. head, head_options:
     the same of its head. resizer: the side in pixels that a learned resizer gives to it, if
-    there is one. classes: in the order of the logits. thresholds: of each class's score, for
-    several labels an image. temperature: what logits are divided by to become scores. answers:
+    there is one. pool: what becomes of its last maps, "mean" or "mean+max". mirror: whether mirror
+    images are averaged in. classes: in the order of the logits. thresholds: of each class's score,
+    for several labels an image. temperature: what logits are divided by to become scores. answers:
     of validation, for scores from high to low, how many images have at least that score and how
     many of them are guessed right. weights: where training began. samples_hash: of the table that
     it was trained on. precision: what it was trained and measured in. weights_sha256: of the file
@@ -45,6 +46,8 @@ class BundleInfo:
     head: str = "linear"
     head_options: dict[str, Any] = field(default_factory=dict)
     resizer: int | None = None
+    pool: str = "mean"
+    mirror: bool = False
     weights_sha256: str | None = field(default=None, compare=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -24,15 +24,8 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.checks import (
-    CATALOGS,
-    NO_WEIGHTS,
-    against_batches,
-    check,
-    check_augmenting,
-    check_images,
-    settle,
-)
+from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
+from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.stages import OF_EPOCHS, against_exact, plan, wanted_stages
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml

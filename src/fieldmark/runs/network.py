@@ -15,6 +15,7 @@ from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
+from fieldmark.models.catalog import outline
 from fieldmark.models.heads import drawn_from, head_of, redrawn
 from fieldmark.models.memory import available, large_batch, on_meta, refuse_large_network
 from fieldmark.models.recognise import recognise
@@ -109,7 +110,7 @@ def with_trained_weights(
         )
     except WeightsError as error:
         raise WeightsError(f"{path}: {other_network(tensors, model.name) or error}") from error
-    head = f"{head_of(network)[0]}."
+    head = f"{head_of(outline(model.name, len(classes), model.options))[0]}."  # its own
     left = [*report.skipped, *report.missing, *report.unexpected]
     other = [name for name in left if not name.startswith(head)]
     new = ", the head is new" if len(other) < len(left) else ""
@@ -169,7 +170,9 @@ def learn_from_images(model: Classifier, samples: Samples) -> None:
 def design(settings: Settings) -> Design:
     """What the network is made of."""
     model, head = settings.model, settings.head
-    return Design(model.name, model.options, head.name, head.options, model.resizer)
+    return Design(
+        model.name, model.options, head.name, head.options, model.resizer, head.pool, model.mirror
+    )
 
 
 def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> BundleInfo:
@@ -182,6 +185,8 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         head=settings.head.name,
         head_options=settings.head.options,
         resizer=model.resizer,
+        pool=settings.head.pool,
+        mirror=model.mirror,
         classes=samples.classes,
         spec=spec,
         weights="random weights" if random else model.weights,

@@ -206,12 +206,14 @@ def exact_line(tried: Sequence[Mapping[str, Any]], row: Row, told: Iterable[str]
 def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:
     """How images pass the network as it is now."""
     settings, made = prepared.settings, prepared.settings.model
+    keeps_own = settings.head.name == "after"  # all that features know of the head's kind
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
     body, _ = body_and_head(model.network, prepared.spec.size)
     return Pass(
         body,
-        # of the head only whether it keeps the network's own
-        name=repr((made.name, made.options, made.resizer, settings.head.name == "after")),
+        name=repr(
+            (made.name, made.options, made.resizer, keeps_own, settings.head.pool, made.mirror)
+        ),
         spec=prepared.spec,
         precision=settings.run.precision,
         engine=settings.run.engine,

@@ -111,6 +111,10 @@ class ModelSettings(Choice):
         description="a learned resizer before the network: pixels a side that it makes of "
         "input.size",
     )
+    mirror: bool = Field(
+        False,
+        description="the head works on the mean of an image's and its mirror image's features",
+    )
 
 
 class HeadSettings(Choice):
@@ -118,6 +122,10 @@ class HeadSettings(Choice):
 
     name: str = Field(
         "linear", description="linear, mlp, or after (the weights' own classes, then one more)"
+    )
+    pool: Literal["mean", "mean+max"] = Field(
+        "mean",
+        description="the mean of each of the last maps, as the network has it, or its maximum too",
     )
 
 
