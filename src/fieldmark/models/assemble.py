@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fieldmark.catalog import Catalog
 from fieldmark.errors import WeightsError
-from fieldmark.models.catalog import MODELS, outline
+from fieldmark.models.catalog import BESIDE, MODELS, outline
 from fieldmark.models.heads import Head, Linear32, head_dropouts, head_of, make_head, redrawn
 from fieldmark.models.mirrored import MeanOfBoth, Mirrored
 from fieldmark.models.pooling import BOTH, MEAN, add_maximum
@@ -80,7 +80,7 @@ def with_weights(
             "network, or take the head 'linear'"
         )
     network = _base(design, classes, kept or KEPT)
-    if design.model.startswith(PREFIX):
+    if design.model.startswith(PREFIX) and BESIDE not in design.model:
         given = dict(adapted(design.model, network, given))
     place = head_of(network)[0]
     _crown(network, design, classes, seed)

@@ -3,12 +3,14 @@
 Nothing here imports torch: a builder does, when it is called. To add a network of your own,
 write a function `build(num_classes, *, option=...) -> nn.Module` that takes (N, 3, H, W) and
 gives (N, num_classes) logits, and add a line to NETWORKS and to BUILDERS. Every network of timm
-is there too, as timm/NAME: not listed, but found when it is asked for.
+is there too, as timm/NAME, and any two side by side, as A+B: not listed, but found when asked for.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from fieldmark.catalog import Catalog, Entry
 from fieldmark.errors import Mistake
@@ -17,6 +19,7 @@ from fieldmark.models.series import Network, Series
 from fieldmark.models.timm_networks import PREFIX
 
 FOR_SMALL, FOR_PHOTOS = "small_cnn", "efficientnet_lite0"  # where no network is named
+BESIDE = "+"  # between the names of two networks side by side
 MOST_COUNTED = 20  # timm's networks have no table of numbers: each must be built to be counted
 
 SMALL = Series(
@@ -75,28 +78,38 @@ BUILDERS: dict[str, Callable[..., Any] | str] = {
 
 
 class Networks(Catalog):
-    """The catalog's own lines, and beyond them timm/NAME for every network of timm."""
+    """The catalog's own lines, timm/NAME for every network of timm, and A+B for any two."""
 
     def __getitem__(self, name: str) -> Entry:
+        if BESIDE in name:
+            return _beside(name)
         if name.startswith(PREFIX):
             return timm_networks.entry(name)
         return super().__getitem__(name)
 
     def __contains__(self, name: object) -> bool:
         """Also without reading off an outline which options timm's network takes."""
+        if isinstance(name, str) and BESIDE in name:
+            names = name.split(BESIDE)
+            return len(names) == 2 and all(each in self for each in names)
         if isinstance(name, str) and name.startswith(PREFIX):
             return name.removeprefix(PREFIX) in timm_networks.names()
         return super().__contains__(name)
 
     def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
         """As every catalog's, with timm's own names to choose from where one is misspelt."""
+        if BESIDE in name and name not in self:
+            names = name.split(BESIDE)
+            if len(names) != 2:
+                return {}, [Mistake("", f"'{name}' are {len(names)} networks; name two, as in A+B")]
+            return {}, [mistake for each in names for mistake in self.read(each, {})[1]]
         if name.startswith(PREFIX) and name not in self:
             return {}, [Mistake("", timm_networks.unknown(name))]
         return super().read(name, options)
 
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:
         """As every catalog's; timm's networks without a look at their options first."""
-        if name.startswith(PREFIX):
+        if name.startswith(PREFIX) and BESIDE not in name:
             return timm_networks.create(name.removeprefix(PREFIX), *args, **options)
         return super().build(name, options, *args)
 
@@ -153,8 +166,12 @@ def family(name: str) -> str:
     """The family that a network belongs to, such as "resnet" for resnext50_32x4d.
 
     A network of timm belongs to the family here that its name begins with, or else to its own
-    file in timm.
+    file in timm. Two side by side belong to that of the first, but for a small one's, which
+    decides for both.
     """
+    if BESIDE in name:
+        both = [family(each) for each in name.split(BESIDE)]
+        return SMALL.family if SMALL.family in both else both[0]
     if name.startswith(PREFIX):
         bare = name.removeprefix(PREFIX)
         known = {network.series.family for network in NETWORKS.values()} - {SMALL.family}
@@ -164,6 +181,8 @@ def family(name: str) -> str:
 
 def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None:
     """What stands against square images of `side` pixels for this network; None if nothing."""
+    if BESIDE in name:
+        return _against_both(name, options, side)
     if name.startswith(PREFIX):
         return timm_networks.side_mistake(name, options, side)
     network = NETWORKS[name]
@@ -178,6 +197,40 @@ def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None
     built = options.get("image_size", network.defaults().get("image_size", side))
     if side != built:
         return f"'{name}' is built for {built} px, not {side}; set model.image_size={side}"
+    return None
+
+
+def _beside(name: str) -> Entry:
+    """The line of A+B. Raises KeyError where there is one of them not."""
+    if name not in MODELS:
+        raise KeyError(name)
+    names = name.split(BESIDE)
+
+    def build(
+        num_classes: int,
+        *,
+        second_size: Annotated[int, Field(gt=0)] | None = None,
+        second_scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
+        second_shift: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    ) -> Any:
+        from fieldmark.models.side_by_side import SideBySide
+
+        both = [MODELS.build(each, {}, num_classes) for each in names]
+        return SideBySide(
+            both, num_classes, size=second_size, scale=second_scale, shift=second_shift
+        )
+
+    return Entry(name, build, f"the features of {' and of '.join(names)}, side by side")
+
+
+def _against_both(name: str, options: Mapping[str, Any], side: int) -> str | None:
+    sides = (side, options.get("second_size") or side)
+    for each, own in zip(name.split(BESIDE), sides, strict=True):
+        mistake = side_mistake(each, {}, own)
+        if mistake is not None:
+            return mistake
+    if timm_networks.output_shape(outline(name, 2, options), (side, side)) != (1, 2):
+        return f"'{name}' cannot be put side by side: one of them does not end in one head"
     return None
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlparse
 
 from fieldmark.errors import WeightsError, disk_error, listed, nearest
 from fieldmark.models import timm_networks, torchvision_networks
-from fieldmark.models.catalog import FOR_PHOTOS
+from fieldmark.models.catalog import BESIDE, FOR_PHOTOS
 from fieldmark.models.timm_networks import PREFIX
 from fieldmark.sockets import answering_within
 
@@ -65,26 +65,61 @@ class Published:
     where images are not made square. licence: None where unknown; the terms of the images that
     the weights were trained on are not part of it. top1: of ImageNet's validation images, percent,
     where the publisher's own package tells it. kept: what `place` is, a package, a repository
-    of the Hugging Face hub or an address.
+    of the Hugging Face hub or an address; "apart" where two networks have files of their own.
     """
 
     network: str
     version: str
     rule: Rule | None
     licence: str | None
-    kept: Literal["package", "hub", "address"]
+    kept: Literal["package", "hub", "address", "apart"]
     place: str
     is_default: bool
     top1: float | None = None
 
 
 def weights_of(name: str) -> tuple[Published, ...]:
-    """The weights that are published for a network, in their publisher's order; () for none."""
+    """The weights that are published for a network, in their publisher's order; () for none.
+
+    Of two networks side by side, the default ones of both.
+    """
+    if BESIDE in name:
+        both = all(weights_of(each) for each in name.split(BESIDE))
+        return (_of_both(name, DEFAULT),) if both else ()
     if name in PACKAGED:
         return (_packaged(name, PACKAGED[name]),)
     if name.startswith(PREFIX):
         return tuple(_of_timm(name))
     return tuple(_of_torchvision(name)) if name in torchvision_networks.NETWORKS else ()
+
+
+def parts(name: str, weights: str) -> list[tuple[str, str]]:
+    """The network, or each of two side by side, with its weights.
+
+    One word is for both, and so is the file of a bundle of both. Raises WeightsError.
+    """
+    names = name.split(BESIDE)
+    whole = len(names) == 1 or BESIDE not in weights or Path(weights).is_file()
+    own = [weights] * len(names) if whole else weights.split(BESIDE)
+    if len(own) != len(names):
+        raise WeightsError(
+            f"'{weights}' are {len(own)} files or versions, and '{name}' are two networks; give "
+            "one of each with a + between, or default"
+        )
+    return list(zip(names, own, strict=True))
+
+
+def _of_both(name: str, weights: str) -> Published:
+    """What is to be said of the weights of two networks; files are named from the root."""
+    found = [(chosen(*each), *each) for each in parts(name, weights)]
+    for published, _, own in found:
+        if published is None and not Path(own).is_file():
+            raise WeightsError(f"there is no file '{own}'; name a .safetensors or .pth file")
+    named = [each.version if each else os.path.realpath(own) for each, _, own in found]
+    licences = [(each and each.licence) or "unknown" for each, _, _ in found]
+    licence = None if set(licences) == {"unknown"} else BESIDE.join(licences)
+    rule = rule_of(*found[0][1:])
+    return Published(name, BESIDE.join(named), rule, licence, "apart", "", weights == DEFAULT)
 
 
 def _packaged(name: str, rule: Rule) -> Published:
@@ -130,8 +165,11 @@ def versions(name: str) -> tuple[str, ...]:
 def chosen(name: str, weights: str) -> Published | None:
     """The weights that `weights` names: "default" or a version; None for "none" and for a path.
 
-    Raises WeightsError where it is neither a path nor one of the network's versions.
+    Of two networks side by side, those of each, with BESIDE between. Raises WeightsError where it
+    is neither a path nor one of the network's versions.
     """
+    if BESIDE in name and weights != NONE and not Path(weights).is_file():
+        return _of_both(name, weights)
     known = weights_of(name)
     for each in known:
         if weights == each.version or (weights == DEFAULT and each.is_default):
@@ -152,6 +190,8 @@ def rule_of(name: str, weights: str) -> Rule | None:
     weights: "default", a version, or a path, for which it is the rule of the network's first
     version. "none" has no rule. Raises WeightsError where it is none of these.
     """
+    if BESIDE in name:
+        return rule_of(*parts(name, weights)[0])
     known = weights_of(name)
     if weights == NONE or not known:
         return None

@@ -132,7 +132,7 @@ def numbers(bare: str) -> tuple[int, int | None]:
 
     network = _outlined(bare, 1000, {}).requires_grad_(False)  # the counter trips over the others
     with FlopCounterMode(display=False) as counter:
-        given = _output(network, input_size(bare))
+        given = output_shape(network, input_size(bare))
     parameters = sum(weight.numel() for weight in network.parameters())
     return parameters, None if given is None else counter.get_total_flops() // 2
 
@@ -223,11 +223,11 @@ def _tried(bare: str, options: Mapping[str, Any], sides: tuple[int, int]) -> Any
         network = _outlined(bare, 7, options)
     except Exception:  # each network refuses in its own way
         return None
-    return _output(network, sides)
+    return output_shape(network, sides)
 
 
-def _output(network: Any, sides: tuple[int, int]) -> tuple[int, ...] | None:
-    """The shape of what the network gives for one image; None where it refuses the image."""
+def output_shape(network: Any, sides: tuple[int, int]) -> tuple[int, ...] | None:
+    """The shape of what a network on the meta device gives for one image; None: it refuses it."""
     import torch
 
     try:

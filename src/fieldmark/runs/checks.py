@@ -29,7 +29,7 @@ from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
 from fieldmark.models.assemble import INITS
 from fieldmark.models.body import body_and_head
-from fieldmark.models.catalog import FOR_PHOTOS, FOR_SMALL, MODELS
+from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
 from fieldmark.settings.tree import Settings, sections
@@ -203,6 +203,9 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
         yield Mistake("train.lookahead", what)
     if model["freeze"] in (True, "true") and model["unfreeze"]:
         yield Mistake("model.unfreeze", "does not go with --freeze; leave one out")
+    if BESIDE in str(model["name"]) and model["freeze"] not in (True, "true"):
+        what = f"'{model['name']}' are two networks, which stay as they are; add --freeze"
+        yield Mistake("--model", what)
     heads, own = _as_list(whole["features"]["heads"]), whole["head"]["name"]
     for head in heads:
         for each in HEADS.read(head, {})[1]:

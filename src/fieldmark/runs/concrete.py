@@ -17,7 +17,7 @@ from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted, refuse
 from fieldmark.fit.exact import KINDS, PENALTIES
 from fieldmark.models import precision, published
-from fieldmark.models.catalog import FOR_PHOTOS, FOR_SMALL, family, outline
+from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, family, outline
 from fieldmark.models.heads import head_of
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
@@ -115,6 +115,7 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     )
     fill_pipeline(filling)
     fill_input(filling, longest)
+    fill_second(filling)
     fill_own_size(filling)
     fill_training(filling, given)
     data = data.validated(fill_validation(filling, data))
@@ -232,6 +233,26 @@ def fill_input(filling: Filling, longest: int) -> None:
     channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
     known = [name for name, each in NORMALIZE.items() if each == channels]
     filling.fill("input.normalize", known[0] if known else (*channels[0], *channels[1]))
+
+
+def fill_second(filling: Filling) -> None:
+    """How the second of two networks is shown what the first one sees. Raises SettingsError."""
+    name, weights = filling.get("model.name"), filling.get("model.weights")
+    if BESIDE not in name:
+        return
+    rule = published.rule_of(*published.parts(name, weights)[1])
+    given = filling.get("input.normalize")
+    if given == "dataset":
+        what = "dataset is for one network, and these are two with their own; leave it out"
+        raise SettingsError([Mistake("input.normalize", what)])
+    if rule is None:  # nobody says how it wants images: it sees them as the first does
+        return
+    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
+    channels = list(zip(mean, std, rule.mean, rule.std, strict=True))
+    if rule.size != filling.get("input.size"):
+        filling.fill("model.second_size", rule.size)
+    filling.fill("model.second_scale", tuple(s / own for _, s, _, own in channels))
+    filling.fill("model.second_shift", tuple((m - at) / own for m, _, at, own in channels))
 
 
 def fill_pipeline(filling: Filling) -> None:

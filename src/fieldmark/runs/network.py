@@ -13,14 +13,15 @@ from fieldmark.data.sources import read_pixels
 from fieldmark.errors import UserError, WeightsError, listed, refuse
 from fieldmark.machine import versions
 from fieldmark.models import published
-from fieldmark.models.assemble import INITS, Design, assemble, with_weights
+from fieldmark.models.assemble import INITS, KEPT, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
-from fieldmark.models.catalog import outline
-from fieldmark.models.heads import drawn_from, head_of, redrawn
+from fieldmark.models.catalog import BESIDE, outline
+from fieldmark.models.heads import drawn_from, head_of, is_inside, redrawn
 from fieldmark.models.memory import available, large_batch, on_meta, refuse_large_network
 from fieldmark.models.recognise import recognise
+from fieldmark.models.side_by_side import PLACES
 from fieldmark.models.stages import chosen, set_trained
-from fieldmark.models.weights import fill, read_weights
+from fieldmark.models.weights import WeightsReport, fill, read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.runs.checks import check_network, settle
 from fieldmark.runs.concrete import input_spec
@@ -99,17 +100,12 @@ def with_trained_weights(
 ) -> tuple[torch.nn.Module, list[str]]:
     """The network with published weights or a file's, and what is to be said of them."""
     model = settings.model
-    path = Path(model.weights)
-    weights = None if path.is_file() else published.chosen(model.name, model.weights)
-    if weights is not None:
-        path = published.fetch(weights, needed=bool(model.freeze or model.unfreeze))
-    tensors, seed = read_weights(path), settings.run.seed
-    try:
-        network, report = with_weights(
-            design(settings), len(classes), tensors, seed=seed, partial=model.weights_partial
-        )
-    except WeightsError as error:
-        raise WeightsError(f"{path}: {other_network(tensors, model.name) or error}") from error
+    if BESIDE in model.name and not Path(model.weights).is_file():
+        tensors, place = tensors_of_both(settings), model.weights
+    else:
+        place = str(weights_file(settings, model.name, model.weights))
+        tensors = read_weights(Path(place))
+    network, report = filled(settings, design(settings), len(classes), tensors, place)
     head = f"{head_of(outline(model.name, len(classes), model.options))[0]}."  # its own
     left = [*report.skipped, *report.missing, *report.unexpected]
     other = [name for name in left if not name.startswith(head)]
@@ -118,6 +114,44 @@ def with_trained_weights(
     if other:
         notes.append(f"weights that did not fit, left as they were: {listed(other)}")
     return network, notes
+
+
+def weights_file(settings: Settings, name: str, weights: str) -> Path:
+    """The file of a network's weights, fetched where it is published and not at hand."""
+    path, model = Path(weights), settings.model
+    found = None if path.is_file() else published.chosen(name, weights)
+    if found is None:
+        return path
+    return published.fetch(found, needed=bool(model.freeze or model.unfreeze))
+
+
+def filled(
+    settings: Settings,
+    wanted: Design,
+    classes: int,
+    tensors: Mapping[str, torch.Tensor],
+    place: str,
+) -> tuple[torch.nn.Module, WeightsReport]:
+    """`with_weights`, whose WeightsError names the file and what it is of."""
+    seed, partial = settings.run.seed, settings.model.weights_partial
+    try:
+        return with_weights(wanted, classes, tensors, seed=seed, partial=partial)
+    except WeightsError as error:
+        what = other_network(tensors, wanted.model) or error
+        raise WeightsError(f"{place}: {what}") from error
+
+
+def tensors_of_both(settings: Settings) -> dict[str, torch.Tensor]:
+    """Those of two networks side by side, by the names that they have there, without the heads."""
+    found: dict[str, torch.Tensor] = {}
+    both = published.parts(settings.model.name, settings.model.weights)
+    for side, (name, weights) in zip(PLACES, both, strict=True):
+        path = weights_file(settings, name, weights)
+        network, _ = filled(settings, Design(name), KEPT, read_weights(path), str(path))
+        head = head_of(network)[0]
+        own = network.state_dict()
+        found |= {f"{side}.{key}": own[key] for key in own if not is_inside(key, head)}
+    return found
 
 
 def other_network(tensors: Mapping[str, torch.Tensor], name: str) -> str | None:

@@ -89,7 +89,7 @@ class InputSettings(Section):
 class ModelSettings(Choice):
     """The network; its own options (model.dropout, ...) stand beside these."""
 
-    name: str = Field("auto", description="a name that `fieldmark models` lists")
+    name: str = Field("auto", description="a name that `fieldmark models` lists, or two, as A+B")
     weights: str = Field(
         "auto",
         description="none (random), default (the hub's best), a version's name, a .safetensors or "
