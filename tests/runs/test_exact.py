@@ -9,6 +9,8 @@ from smallruns import QUIET, die_at, history, in_process, predictions, resume, s
 
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.errors import RunError, SettingsError
+from fieldmark.judge.evidence import Evidence
+from fieldmark.judge.intervals import intervals
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
@@ -48,7 +50,7 @@ def settings_of(run):
     return read_yaml(run.settings.read_text(encoding="utf-8"), "settings.yaml")
 
 
-def test_few_images_are_validated_by_folds_and_their_head_is_solved(frozen):
+def test_images_are_validated_by_folds_and_the_head_is_solved(frozen):
     settings = settings_of(frozen)
     assert settings["data"]["val"] == "cross"
     assert settings["features"]["solver"] == "exact"
@@ -73,7 +75,9 @@ def test_every_image_for_training_is_answered_once_by_a_head_without_it(frozen):
     found = frozen.read_metrics().sides["val"]
     assert found.folds == 5
     assert found["accuracy"] == pytest.approx((table.logits.argmax(1) == table.targets).mean())
-    assert found.interval("accuracy") is not None
+    low, high = found.interval("accuracy")
+    unwidened = intervals(Evidence.on(table, 1.0)).overall["accuracy"]
+    assert 0 <= low < unwidened[0] < unwidened[1] <= high <= 1
 
 
 def test_what_was_tried_is_kept_and_the_least_loss_is_kept_as_the_best(frozen):
@@ -286,6 +290,33 @@ def test_what_stands_against_it_is_told(photos, weights, tmp_path, words, senten
     with pytest.raises(SettingsError) as caught:
         exact(photos, tmp_path, "run", weights, *words)
     assert str(caught.value) == sentence
+
+
+def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(photos, weights, tmp_path):
+    plain = ("model.width=4", "run.workers=0")
+    run = exact(photos, tmp_path, "run", weights, *plain)
+    settings = settings_of(run)["train"]
+    assert [stage["train"] for stage in settings["stages"]] == [["head"], ["all"]]
+    assert settings["least_mistakes"] == 10
+    assert history(run).height == 1
+    ending = run.read_manifest()["ending"]
+    assert ending.startswith("the head alone is wrong on ")
+    assert "too few to tell whether training more of the network would help" in ending
+    assert ending[:60] in run.report.read_text(encoding="utf-8").replace("The head", "the head")
+    asked = exact(photos, tmp_path, "asked", weights, *plain, "train.epochs=1")
+    assert settings_of(asked)["train"]["least_mistakes"] == 0
+    assert history(asked).height == 2
+
+
+def test_of_what_no_fold_can_judge_nothing_is_trained_after_the_head(weights, photos, tmp_path):
+    few = tmp_path / "few"
+    for label in ("blue", "green", "red"):
+        (few / label).mkdir(parents=True)
+        (few / label / "a.png").write_bytes((photos / label / "00.png").read_bytes())
+    words = ("model.width=4", "run.workers=0", f"data.test={photos}", "data.copies=show")
+    run = exact(few, tmp_path, "run", weights, *words)
+    assert history(run).height == 1
+    assert run.read_manifest()["ending"].startswith("no fold could judge the head")
 
 
 def test_more_epochs_of_an_exact_head_are_refused(frozen):

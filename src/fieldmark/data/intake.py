@@ -26,8 +26,7 @@ from fieldmark.settings.tree import DataSettings
 
 FEW = 3  # groups; fewer tell nearly nothing
 FILES = 50  # of a finding, that are kept with a run
-FEW_IMAGES = 50  # of a class, under which validation is by folds
-COSTLY = 1_000_000  # images times classes, above which it is not
+COSTLY = 1_000_000  # images times classes, above which a head for each fold takes minutes
 FOLDS, REPEATS, ENOUGH = 5, 5, 200  # folds; with fewer images than ENOUGH they are drawn anew
 
 
@@ -38,7 +37,8 @@ class Dataset:
     notes: sentences that the reader must know. findings: of the health check. split_notes: how
     the images came to their sides. mirrored: whether an image and its mirror image mean the
     same (not so for digits). embedded: the pixels come with an installed package. in_folds: the
-    same images with folds in place of a validation side, where these are few (`are_few`).
+    same images with folds in place of a validation side, where the source gives none and folds
+    cost little (`COSTLY`).
     """
 
     samples: Samples
@@ -144,7 +144,7 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     """List, scan and split. Raises DataError where the images cannot be trained on.
 
     data.val: cross puts the images that are not for the test into folds. With auto they are on
-    sides, and where they are few and no validation is given, in folds too (`in_folds`).
+    sides, and where no validation is given in folds too (`in_folds`).
     """
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
@@ -175,7 +175,8 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
 
     if drawn and not spared:  # too few to put some aside
         return told("cross")
-    return replace(told(data.val), in_folds=told("cross") if drawn and are_few(parted) else None)
+    cheap = len(parted) * len(parted.classes) <= COSTLY
+    return replace(told(data.val), in_folds=told("cross") if drawn and cheap else None)
 
 
 def on_sides(
@@ -195,17 +196,6 @@ def on_sides(
             raise
         done = split(samples, val=0.0, test=test, seed=data.split_seed, copies=copies)
     return done, "val" in done.frame["split"].to_list()
-
-
-def are_few(samples: Samples) -> bool:
-    """Whether images are so few that none should be put aside for validation alone.
-
-    Half of the classes have fewer than FEW_IMAGES that are not for the test; and there are not
-    so many classes that solving a head for each fold would take minutes.
-    """
-    counts = [sides["train"] + sides["val"] for sides in samples.counts().values()]
-    costly = sum(counts) * len(counts) > COSTLY
-    return bool(np.median(counts) < FEW_IMAGES) and not costly
 
 
 def folds_of(samples: Samples, copies: np.ndarray, seed: int) -> np.ndarray:

@@ -27,7 +27,8 @@ UNJUDGED: tuple[Kind, float] = ("length", 1e-4)  # where no image can judge, as 
 WORSE = 2  # weaker penalties in a row that do not help end the search
 SHRUNK = 20  # images that the mean variance counts as, in the variance of a feature
 RANK = 1e-12  # of the largest, under which an eigenvalue counts as 0
-COSTLY = 4_000_000_000  # multiplications for one look at all images, above which few choose
+COSTLY = 1_000_000_000  # multiplications for one look at all images, above which few choose,
+MOST_CHOOSE = 4_000  # or above so many images
 SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
 ROWS = 8192  # that are worked on at once where there are many
 MOST = 1000  # looks at all images, in one search
@@ -98,7 +99,7 @@ def fit_exact(
     """Choose the scaling and the penalty, then solve every problem once more, to the end."""
     ways = [(kind, penalty) for kind in kinds for penalty in penalties]
     with threads(1 if task.cost < SMALL else torch.get_num_threads()):
-        few = task.only(_few(task)) if task.cost > COSTLY else task
+        few = task.only(_few(task))
         judged = _can_judge(few)
         if len(ways) == 1 or not judged.any():  # there is nothing to choose, or none to judge
             kind, penalty = UNJUDGED if UNJUDGED in ways else ways[0]
@@ -123,7 +124,7 @@ def _can_judge(task: Task) -> np.ndarray:
 
 def _few(task: Task) -> np.ndarray:
     """So many images, evenly over the classes, that the search costs little. -> (m,) rows"""
-    step = -(-task.cost // COSTLY)
+    step = max(-(-task.cost // COSTLY), -(-len(task.targets) // MOST_CHOOSE))
     by_class = np.argsort(task.targets, kind="stable")
     return np.sort(by_class[::step])
 

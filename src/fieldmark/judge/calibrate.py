@@ -18,6 +18,7 @@ from fieldmark.records import Predictions
 
 COLDEST, HOTTEST = 1e-3, 1e3
 PRIOR = 3.0  # as many images speak for a temperature of 1
+SOLVED = 50.0  # and where the penalty on a head's weights was chosen by the same images' loss
 BINS = 15  # of the guess's score, equally wide; each holds its upper edge
 EDGES = np.linspace(0, 1, BINS + 1)
 Curve = tuple[tuple[float, int, int], ...]  # rows of `answer_curve`
@@ -27,14 +28,14 @@ MOST_ROWS = 200
 TARGETS = np.array([*range(500, 900, 10), *range(900, 1000, 5), 998, 999, 1000]) / 1000
 
 
-def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
+def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, prior: float = PRIOR) -> float:
     """The temperature that makes the truth likeliest. logits (N, C), targets (N,) -> number
 
     It minimises the mean negative log likelihood over ln T (C. Guo and others, On calibration
     of modern neural networks, 2017), between COLDEST and HOTTEST. By itself that would drive T
     to 0 where all guesses are right, and follow chance where images are few; so 1 / T has a
-    gamma distribution before the images are seen, its mode at 1 and as weighty as PRIOR of
-    them: PRIOR * (1 / T + ln T) is added to the sum over images. There is one minimum, and the
+    gamma distribution before the images are seen, its mode at 1 and as weighty as `prior` of
+    them: prior * (1 / T + ln T) is added to the sum over images. There is one minimum, and the
     images' own log likelihood is never worse there than at 1.
 
     Rows whose logits are not all finite, or whose truth is no class (-1), are left out. 1 where
@@ -51,10 +52,10 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray) -> float:
     below -= below.max(axis=1, keepdims=True)
     if not below.any():
         return 1.0
-    return _likeliest(below, targets[known])
+    return _likeliest(below, targets[known], prior)
 
 
-def _likeliest(below: np.ndarray, targets: np.ndarray) -> float:
+def _likeliest(below: np.ndarray, targets: np.ndarray, prior: float) -> float:
     """`fit_temperature` from logits less the largest of their row: ln sum exp cannot overflow."""
     from scipy.optimize import minimize_scalar  # half a second
 
@@ -66,7 +67,7 @@ def _likeliest(below: np.ndarray, targets: np.ndarray) -> float:
         coldness = math.exp(-log_temperature)
         np.exp(np.multiply(below, coldness, out=powers), out=powers)
         likelihood = coldness * true - float(np.log(powers.sum(axis=1)).mean())
-        return PRIOR / images * (coldness + log_temperature) - likelihood
+        return prior / images * (coldness + log_temperature) - likelihood
 
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})

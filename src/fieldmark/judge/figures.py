@@ -27,6 +27,11 @@ from fieldmark.records import Predictions
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.task import NO_GUESS
 
+# How much wider an interval of answers out of fold is. The heads share images, so their mistakes
+# go together: with 5 and 10 images a class of ten, 120 draws each, unwidened intervals held the
+# accuracy of the head that is kept on 1,900 other images in 92 and 90 % of the draws, these in 95
+# and 98 %.
+OUT_OF_FOLD = 1.5**0.5
 SEED = 0  # of the draws that intervals are made of, where no other is given
 
 
@@ -41,14 +46,18 @@ def figures(
     known, evidence = predictions.known, Evidence.on(predictions, temperature)
     groups = predictions.groups[known] if predictions.groups is not None else None
     found = intervals(evidence, seed=seed, groups=groups) if with_intervals else None
+    values = overall(evidence)
+    ends = found.overall if found else {}
+    if predictions.folds:
+        ends = {name: _wider(values[name], *pair) for name, pair in ends.items()}
     images, support, classes = len(evidence.targets), evidence.margins.support, predictions.classes
     return Figures(
         n=images,
         unknown=int((~known).sum()),
         no_guess=int(evidence.counts[:, NO_GUESS].sum()),
         absent=tuple(name for name, n in zip(classes, support, strict=True) if not n),
-        values=_numbers(overall(evidence)),
-        intervals=_ends(found.overall) if found else {},
+        values=_numbers(values),
+        intervals=_ends(ends),
         per_class=_by_class(classes, per_class(evidence), found),
         confusion=evidence.counts[:, :NO_GUESS].tolist(),
         reliability=reliability(evidence),
@@ -59,6 +68,14 @@ def figures(
         groups=len(np.unique(groups)) if found and groups is not None else None,
         folds=predictions.folds,
     )
+
+
+def _wider(figure: float, low: float, high: float) -> tuple[float, float]:
+    """An interval of a figure out of fold; what was within 0 and 1 stays so, a loss above 0."""
+    wide = figure - OUT_OF_FOLD * (figure - low), figure + OUT_OF_FOLD * (high - figure)
+    least = 0.0 if low >= 0 else -1.0
+    most = 1.0 if high <= 1 else math.inf
+    return max(least, wide[0]), min(most, wide[1])
 
 
 def _by_class(

@@ -108,6 +108,8 @@ def render(page: RunPage) -> str:
         "best_epoch": best,
         "head_alone": words.head_alone(train.get("stages"), history, best),
         "trials": about.heads_tried,
+        "shares": about.shares,
+        "alone": about.ending if len(history) == 1 and len(train.get("stages") or ()) > 1 else "",
         "ways": ways_curve(about.heads_tried),
         "scalings": words.SCALINGS,
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),

@@ -354,8 +354,9 @@ def fill_validation(filling: Filling, data: Dataset) -> str:
     sections = {key.partition(".")[0] for key in filling.given()}
     of_tuning = {*OF_EPOCHS, "train.stages", "model.unfreeze", "model.resizer"}
     said = of_tuning & filling.given() or {"augment", "mix"} & sections
-    filling.fill("train.least_mistakes", 0 if said else LEAST_MISTAKES)
-    filling.fill("train.wise", validated and first.head_alone and bool(others))
+    follows = first.head_alone and bool(others)
+    filling.fill("train.least_mistakes", LEAST_MISTAKES if follows and not said else 0)
+    filling.fill("train.wise", validated and follows)
     return str(val)
 
 

@@ -13,7 +13,7 @@ from fieldmark.console import Console, duration
 from fieldmark.data.splits import judged_rows
 from fieldmark.files import write_whole
 from fieldmark.fit.state import State
-from fieldmark.judge.calibrate import MOST_ROWS, curve_of, fit_temperature
+from fieldmark.judge.calibrate import MOST_ROWS, PRIOR, SOLVED, curve_of, fit_temperature
 from fieldmark.judge.figures import measure
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
@@ -109,7 +109,8 @@ def calibrated(info: BundleInfo, val: Predictions) -> BundleInfo:
     """The bundle with what validation chooses: the temperature, and when to answer."""
     if not len(val):
         return info
-    temperature = fit_temperature(val.logits, val.targets)
+    prior = SOLVED if val.folds else PRIOR
+    temperature = fit_temperature(val.logits, val.targets, prior=prior)
     answers = curve_of(val, temperature, most=MOST_ROWS)
     return replace(info, temperature=temperature, answers=answers)
 

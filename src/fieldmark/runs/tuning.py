@@ -32,6 +32,11 @@ def enough_alone(state: State, samples: Samples, settings: Settings) -> str:
     folds, images = 1, len(samples.rows("val"))
     if samples.folds is not None and state.out_of_fold is not None:
         folds, images = int(samples.folds.max()) + 1, len(state.out_of_fold)
+    if samples.folds is not None and math.isnan(accuracy) and least:
+        return (
+            "no fold could judge the head, with an image a class, so nothing could tell whether "
+            "training more of the network would help (train.least_mistakes=0 tries)"
+        )
     if math.isnan(accuracy) or round((1 - accuracy) * images) >= least * folds:
         return ""
     return (

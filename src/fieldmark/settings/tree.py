@@ -36,8 +36,8 @@ class DataSettings(Section):
         "auto",
         description="hold: some images are put aside; cross: folds of the training images, whose "
         "heads answer what they were not trained on, and the head that is kept is trained on all; "
-        "none: no validation; auto: cross where a head is trained on features and half of the "
-        "classes have fewer than 50 images, else hold",
+        "none: no validation; auto: cross where a head is first trained on features, no validation "
+        "is given, and images times classes are at most 1,000,000; else hold",
     )
     split_seed: int = Field(0, ge=0, le=2**63 - 1, description="decides the split; --seed does not")
     image_column: str | None = Field(None, description="a table's column of image files")
