@@ -76,6 +76,22 @@ def test_it_stands_in_the_settings_and_in_the_bundle(runs):
     assert torch.allclose(mirrored(images), mirrored(images.flip(-1)), atol=1e-5)
 
 
+@pytest.mark.parametrize("own", ["head.pool=mean+max", "model.mirror=true"])
+@pytest.mark.parametrize(
+    "way",
+    [("features.scalings=length",), ("features.heads=[linear, mlp]", "train.epochs=2")],
+    ids=["exact", "epochs"],
+)
+def test_another_head_is_given_the_same(photos, resnet, tmp_path, own, way):
+    given = {"out": str(tmp_path), "name": "run"}
+    run = train_run(gather(str(photos), [*resnet, own, *way], given), QUIET, "a test")
+    model, info = load(run.path)
+    assert (info.pool, info.mirror) == (("mean+max", False) if "pool" in own else ("mean", True))
+    assert info.head_options.get("length") is True or len(way) > 1
+    layers = [layer for layer in model.modules() if isinstance(layer, torch.nn.Linear)]
+    assert layers[0].in_features == (192 if "pool" in own else 96)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -240,7 +240,7 @@ def with_head(
     """
     given = prepared.settings.head
     own = given.options if head == given.name else {}
-    chosen_head = {"name": head, **own, **(options or {})}
+    chosen_head = {"name": head, "pool": given.pool, **own, **(options or {})}
     settings = settle({**prepared.settings.model_dump(), "head": chosen_head})
     network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
     place = head_of(prepared.model.network)[0]
