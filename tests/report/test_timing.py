@@ -118,8 +118,8 @@ def test_random_weights_are_not_to_be_frozen():
         ),
         (
             "heads",
-            "went into training heads: fewer --epochs, or fewer features.rates, "
-            "features.seeds or features.heads",
+            "went into training heads: fewer features.penalties or features.scalings, or, where "
+            "they are trained by epochs, fewer --epochs, features.rates, seeds or heads",
         ),
         (
             "validation",

@@ -308,7 +308,7 @@ def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(photos, w
     assert history(asked).height == 2
 
 
-def test_of_what_no_fold_can_judge_nothing_is_trained_after_the_head(weights, photos, tmp_path):
+def test_with_few_images_a_class_nothing_is_trained_after_the_head(weights, photos, tmp_path):
     few = tmp_path / "few"
     for label in ("blue", "green", "red"):
         (few / label).mkdir(parents=True)
@@ -316,7 +316,7 @@ def test_of_what_no_fold_can_judge_nothing_is_trained_after_the_head(weights, ph
     words = ("model.width=4", "run.workers=0", f"data.test={photos}", "data.copies=show")
     run = exact(few, tmp_path, "run", weights, *words)
     assert history(run).height == 1
-    assert run.read_manifest()["ending"].startswith("no fold could judge the head")
+    assert run.read_manifest()["ending"].startswith("half of the classes have fewer than 10 images")
 
 
 def test_more_epochs_of_an_exact_head_are_refused(frozen):

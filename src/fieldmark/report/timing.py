@@ -44,8 +44,8 @@ ADVICE = {
         "finds it in the cache"
     ),
     "training heads": (
-        "of the time went into training heads: fewer --epochs, or fewer features.rates, "
-        "features.seeds or features.heads"
+        "of the time went into training heads: fewer features.penalties or features.scalings, or, "
+        "where they are trained by epochs, fewer --epochs, features.rates, seeds or heads"
     ),
     "validation": (
         "of the time went into validation: a smaller data.val_fraction, at the price of less "
