@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.plan import Parts, Plan
-from fieldmark.fit.wise import best_share, judged_shares, mean_of
+from fieldmark.fit.wise import best_share, judged_shares, mean_of, moved
 
 
 def test_a_mean_is_that_of_every_weight_and_whole_numbers_are_those_after():
@@ -17,6 +17,11 @@ def test_a_mean_is_that_of_every_weight_and_whole_numbers_are_those_after():
     assert found["count"] == 7
     assert torch.equal(mean_of(before, after, 0.0)["w"], before["w"])
     assert torch.equal(mean_of(before, after, 1.0)["w"], after["w"])
+
+
+def test_what_changed_is_added_to_another_start():
+    start, before = {"w": torch.tensor([5.0])}, {"w": torch.tensor([1.0])}
+    assert moved(start, before, {"w": torch.tensor([1.5])})["w"].tolist() == [5.5]
 
 
 def test_shares_are_judged_by_their_loss_and_told_with_the_monitored_figure():

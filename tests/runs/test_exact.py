@@ -5,10 +5,13 @@ import signal
 import numpy as np
 import polars as pl
 import pytest
+import torch
+from safetensors.torch import load_file
 from smallruns import QUIET, die_at, history, in_process, predictions, resume, same_results
 
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.errors import RunError, SettingsError
+from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import intervals
 from fieldmark.records import Predictions, Samples
@@ -159,6 +162,26 @@ def test_the_tuning_never_sees_what_validates_it_and_the_mean_is_told(tuned):
     samples = Samples.read(tuned.samples)
     held = int((samples.folds[0] == 0).sum())
     assert len(table) == (held if kept["share"] else 42)
+
+
+def test_the_change_of_the_tuning_is_added_to_the_head_of_all_images(photos, weights, tmp_path):
+    slow = ("optimizer.lr=0.001", "train.epochs=3", "features.penalties=[1]", "augment=none")
+    run = exact(photos, tmp_path, "run", weights, *TUNED, *slow)
+    [kept] = [row for row in run.read_metrics().about.shares if row["kept"]]
+    assert kept["share"] > 0  # else this shows nothing
+    checkpoints = Checkpoints(run.checkpoint)
+    start, tree = checkpoints.read_start(), checkpoints.read()
+    best = checkpoints.read_best(tree["best_epoch"])
+    found = load_file(run.path / "model.safetensors")
+    held = {name: tensor for name, tensor in tree["held_out"].items() if tensor.ndim == 2}
+    [(_, without)] = held.items()
+    [head] = [n for n, each in found.items() if each.shape == without.shape and "head" in n]
+    all_images = start[f"network.{head}"]
+    wanted = all_images + kept["share"] * (best[f"network.{head}"] - without)
+    torch.testing.assert_close(found[head], wanted)
+    assert not torch.equal(all_images, without)
+    val = Predictions.read(run.predictions).of_split("val")
+    assert np.array_equal(val.logits, tree["tuned"].numpy())
 
 
 @pytest.mark.parametrize("words", [FROZEN, TUNED], ids=["frozen", "tuned"])

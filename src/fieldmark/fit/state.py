@@ -111,6 +111,7 @@ class State:
     shares: list[dict[str, Any]] = field(default_factory=list)  # of tuned weights, as judged
     out_of_fold: torch.Tensor | None = None  # (n, C) logits of the images that folds judge
     held_out: dict[str, torch.Tensor] = field(default_factory=dict)  # head without the first fold
+    tuned: torch.Tensor | None = None  # (n, C) logits of the first fold's images after the tuning
     group_weight: torch.Tensor | int = 0  # of the batches that wait for the optimiser's step
     compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
     clock: Clock = field(default_factory=Clock)  # tells where the time went, and decides nothing

@@ -27,6 +27,16 @@ def mean_of(
     }
 
 
+def moved(
+    start: Mapping[str, Tensor], before: Mapping[str, Tensor], after: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """`start` with what changed from `before` to `after`. Whole numbers are those of `after`."""
+    return {
+        name: start[name] + (tensor - before[name]) if tensor.is_floating_point() else tensor
+        for name, tensor in after.items()
+    }
+
+
 def judged_shares(
     judge: Callable[[float], Judged], plan: Plan, parts: Parts
 ) -> list[dict[str, float]]:

@@ -27,6 +27,7 @@ from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.on_features import OnFeatures
+from fieldmark.runs.on_images import OnImages
 from fieldmark.runs.training import Reached, Trainer
 
 
@@ -43,7 +44,8 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
     with clock("predicting"):
         tables |= {side: predict_side(run, trainer, side) for side in sides if side != "val"}
         write_tables(tables, run.predictions)
-        if tables["val"].folds:  # of mirror images there are no folds' answers
+        if tables["val"].folds or reached.state.tuned is not None:
+            # the head that is kept has seen these images, and no other has their mirror images
             tables = {side: table for side, table in tables.items() if side != "val"}
         if prepared.settings.train.test_flip and any(map(len, tables.values())):
             mirrored = partial(trainer.predict, mirrored=True)
@@ -68,11 +70,15 @@ def predict_side(run: RunDir, trainer: Trainer, side: str) -> Predictions:
 
 
 def out_of_fold(run: RunDir, reached: Reached) -> Predictions | None:
-    """The validation table where folds judged the head that is kept; None otherwise."""
+    """The validation table where the head that is kept was trained on all images; else None."""
     samples, answers = reached.trainer.prepared.samples, reached.state.out_of_fold
+    classes, tuned = reached.trainer.prepared.classes, reached.state.tuned
+    if isinstance(reached.trainer, OnImages) and tuned is not None:
+        named = {"classes": classes, "model": run.name}
+        return Predictions.of(samples, samples.rows("val"), tuned.numpy(), **named)
     if samples.folds is None or not isinstance(reached.trainer, OnFeatures):
         return None
-    classes, rows = reached.trainer.prepared.classes, judged_rows(samples)
+    rows = judged_rows(samples)
     logits = np.zeros((0, len(classes)), np.float32) if answers is None else answers.numpy()
     naming = {"classes": classes, "model": run.name, "folds": samples.folds[0][rows]}
     return Predictions.of(samples, rows, logits, **naming)

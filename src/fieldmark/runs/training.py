@@ -152,7 +152,9 @@ def begin(
     if tree is not None:
         at = f", step {state.step + 1}" if state.step else ""
         plan = trainers[state.stage].plan(state)
-        console.say(f"going on at {plan.named(state.epoch + 1)}{at}")
+        done = state.epoch >= plan.last
+        place = "the end of the training" if done else f"{plan.named(state.epoch + 1)}{at}"
+        console.say(f"going on at {place}")
     if tree is not None and run.is_done:  # patience counts from here; it is not done any more
         state.patient_from = state.epoch
         keeper.save(state)

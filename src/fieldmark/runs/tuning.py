@@ -2,20 +2,21 @@
 
 The tuning is validated on images that were put aside, or that the first fold holds out. In the
 latter case it begins with the head that was trained without these. What it comes to is the mean
-of the weights before and after it that does best on them; where that is the start itself, the
-head alone is kept, as it was trained on all images.
+of the weights before and after it that does best on them, of which the change is added to the head
+that was trained on all images; where that is the start itself, this head alone is kept.
 """
 
 import math
 
 import numpy as np
+import torch
 
 from fieldmark.console import Console
 from fieldmark.fit.checkpoint import Checkpoints, Tensors
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.plan import Judged
 from fieldmark.fit.state import State
-from fieldmark.fit.wise import best_share, judged_shares, mean_of
+from fieldmark.fit.wise import best_share, judged_shares, mean_of, moved
 from fieldmark.models.body import body_and_head
 from fieldmark.records import Samples
 from fieldmark.runs.on_images import OnImages
@@ -79,8 +80,9 @@ def average_ends(state: State, trainer: OnImages, keeper: Keeper, console: Conso
         return trainer.validate(state.model)
 
     rows = judged_shares(judge, trainer.plan(state), trainer.parts)
-    state.model.load_state_dict(own)
     best = best_share(rows)
+    state.tuned = torch.from_numpy(judge(best)[0]) if best and state.held_out else None
+    state.model.load_state_dict(own)
     state.shares = [{**row, "epoch": state.epoch, "kept": row["share"] == best} for row in rows]
     state.best_epoch = epoch if best else state.head_epoch
     keeper.save(state, after if best else None)
@@ -89,13 +91,21 @@ def average_ends(state: State, trainer: OnImages, keeper: Keeper, console: Conso
 
 
 def best_weights(state: State, checkpoints: Checkpoints) -> Tensors:
-    """The weights that a run keeps, by their names in a Classifier."""
+    """The weights that a run keeps, by their names in a Classifier.
+
+    Where folds held images out of the tuning, what it changed is added to the start with the head
+    that was trained on all: only the figures of validation are of the head without them.
+    """
     assert state.best_epoch is not None
     if state.best_epoch == state.head_epoch:
         return checkpoints.read_start()
     best = checkpoints.read_best(state.best_epoch)
     kept = [row["share"] for row in state.shares if row["kept"] and row["epoch"] == state.epoch]
-    return mean_of(before_tuning(state, checkpoints), best, kept[0]) if kept else best
+    if not kept:
+        return best
+    before = before_tuning(state, checkpoints)
+    mean = mean_of(before, best, kept[0])
+    return moved(checkpoints.read_start(), before, mean) if state.held_out else mean
 
 
 def after_tuning(state: State, checkpoints: Checkpoints) -> tuple[int, Tensors]:
