@@ -20,11 +20,14 @@ scaled, plain     scikit-learn's LogisticRegressionCV (Cs=10, five folds or as m
 *-loss            the same, but C is chosen by log loss instead of accuracy
 fastai            fine_tune(5) from the same weights, benchmarks/fastai_fine_tune.py, in batches of
                   which an epoch has six, but of 8 to 64 images; no validation in between
+fastai-20         the same, but fine_tune(20)
 
 FILE gets a row a draw and method; rows that it has are not made again. In a row, `seconds` are
-those of the whole command: of Fieldmark the first draw's, a process with an empty cache, where
-the other draws are calls of `fieldmark.train` in one process; `fit` are those of training the head
-on features alone. DIR keeps the draws.
+those of the whole command, and `cpu` what it took of a processor, which other work beside it
+hardly changes: of Fieldmark the first draw's, a process with an empty cache, where the other draws
+are calls of `fieldmark.train` in one process; `warm` and `warm_cpu` those of --freeze once more,
+with the features in the cache; `fit` the seconds of training the head on features alone. DIR keeps
+the draws. --table prints what FILE has of so many draws, of --methods and --networks where named.
 """
 
 import argparse
@@ -69,23 +72,28 @@ KEY = ("set", "each", "draw", "method", "network")
 
 def by_fieldmark(folder, network, draw, method, given):
     """The first draw as a command with an empty cache, which is timed, the others as calls."""
+    spent: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as out, tempfile.TemporaryDirectory() as cache:
-        options = {"seed": draw, "out": out, "name": "run", **model_of(network)}
-        data, test, begun = folder / "train", folder / "test", time.perf_counter()
+        options = {"seed": draw, "out": out, **model_of(network)}
+        data, test = folder / "train", folder / "test"
         if draw == 0:
             words = [f"--{key}={value}" for key, value in options.items()]
             words += ["--freeze"] if method == "freeze" else []
             command = [sys.executable, "-m", "fieldmark", "train", data, *words]
-            output([*command, f"data.test={test}"], FIELDMARK_CACHE=cache)
+            command += [f"data.test={test}"]
+            _, seconds, cpu = output([*command, "--name=run"], FIELDMARK_CACHE=cache)
+            spent = {"seconds": seconds, "cpu": cpu}
+            if method == "freeze":
+                _, warm, warm_cpu = output([*command, "--name=again"], FIELDMARK_CACHE=cache)
+                spent |= {"warm": warm, "warm_cpu": warm_cpu}
         else:
             options |= {"freeze": method == "freeze", "data.test": str(test)}
-            fieldmark.train(data, quiet=True, **options)
-        seconds = time.perf_counter() - begun if draw == 0 else None
+            fieldmark.train(data, quiet=True, name="run", **options)
         metrics = json.loads(Path(out, "run", "metrics.json").read_text())
     test, times = metrics["test"], metrics["about"]["times"]
     figures = {figure: test[figure] for figure in FIGURES}
     fit = times.get("heads") if method == "freeze" else None
-    return {**figures, "n": test["n"], "seconds": seconds, "fit": fit}
+    return {**figures, "n": test["n"], "fit": fit, **spent}
 
 
 @lru_cache(maxsize=1)
@@ -141,14 +149,14 @@ def by_fastai(folder, network, draw, method, given):
         command = [given.fastai, Path(__file__).with_name("fastai_fine_tune.py"), folder]
         file = file or published.fetch(published.chosen(name, "default"))
         command += ["--network", name, "--weights", file]
-        command += ["--val", "test", "--epochs", EPOCHS, "--seed", draw, "--batch-size", size]
+        epochs = int(method.partition("-")[2] or EPOCHS)
+        command += ["--val", "test", "--epochs", epochs, "--seed", draw, "--batch-size", size]
         command += ["--unwatched", "--scores", scores, "--json"]
-        begun = time.perf_counter()
-        told = json.loads(output(command).splitlines()[-1])
-        seconds = time.perf_counter() - begun
+        words, seconds, cpu = output(command)
+        told = json.loads(words.splitlines()[-1])
         kept = np.load(scores)
         logits = np.log(np.maximum(kept["scores"], np.finfo(np.float32).tiny))
-    about = {"seconds": seconds, "batch": size, "fastai": told["versions"]["fastai"]}
+    about = {"seconds": seconds, "cpu": cpu, "batch": size, "fastai": told["versions"]["fastai"]}
     return {**figures_of(logits, kept["labels"]), **about}
 
 
@@ -157,14 +165,20 @@ def figures_of(logits, targets):
 
 
 def output(words, **more):
-    """What a command prints. Raises UserError where it refuses; a failure ends this one too."""
+    """What a command prints, its seconds, and those of a processor.
+
+    Raises UserError where it refuses; a failure ends this one too.
+    """
     command, environment = [str(word) for word in words], {**os.environ, **more}
+    begun, before = time.perf_counter(), os.times()
     done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode == UserError.exit_code:
         raise UserError(done.stderr.strip())
     if done.returncode:
         sys.exit(f"{' '.join(command)}\n{done.stderr}")
-    return done.stdout
+    seconds, after = time.perf_counter() - begun, os.times()
+    cpu = sum(after[2:4]) - sum(before[2:4])  # of processes that have ended
+    return done.stdout, seconds, cpu
 
 
 METHODS = {
@@ -175,6 +189,7 @@ METHODS = {
     "scaled-loss": (by_sklearn, "scikit-learn, scaled, C by log loss"),
     "plain-loss": (by_sklearn, "scikit-learn, plain, C by log loss"),
     "fastai": (by_fastai, "fastai"),
+    "fastai-20": (by_fastai, "fastai, 20 epochs"),
 }
 
 
@@ -224,12 +239,11 @@ def cell(rows, draws):
 
 
 def seconds(rows, _):
-    """Of the whole command, and in brackets of the head alone; medians."""
-    words = []
-    for name, form in (("seconds", "{:.0f}"), ("fit", "({:.2g})")):
-        found = [row[name] for row in rows if row.get(name) is not None]
-        words += [form.format(np.median(found))] if found else []
-    return " ".join(words)
+    """Medians of the whole command, of a processor, both once more with a cache, of the head."""
+    forms = {"seconds": "{:.0f}", "cpu": "cpu {:.0f}", "warm": "warm {:.0f}"}
+    forms |= {"warm_cpu": "cpu {:.0f}", "fit": "head {:.2g}"}
+    found = {name: [row[name] for row in rows if row.get(name) is not None] for name in forms}
+    return ", ".join(forms[name].format(np.median(each)) for name, each in found.items() if each)
 
 
 def tell(rows, draws):
@@ -262,14 +276,19 @@ def main():
     parser.add_argument("--sets", nargs="+")
     parser.add_argument("--each", nargs="+", type=int, default=[1, 2, 5, 10, 20, 50, 0])
     parser.add_argument("--draws", type=int, default=5)
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=["freeze", "default"])
-    parser.add_argument("--networks", nargs="+", default=["efficientnet_lite0"])
+    parser.add_argument("--methods", nargs="+", choices=METHODS)
+    parser.add_argument("--networks", nargs="+")
     parser.add_argument("--fastai", type=Path, help="the python of benchmarks/fastai_env.sh")
     parser.add_argument("--table", action="store_true")
     given = parser.parse_args()
     if given.table:
-        tell(read(given.out), given.draws)
+        rows = [row for row in read(given.out) if row["draw"] < given.draws]
+        for name, some in (("method", given.methods), ("network", given.networks)):
+            rows = [row for row in rows if not some or row[name] in some]
+        tell(rows, given.draws)
         return
+    given.methods = given.methods or ["freeze", "default"]
+    given.networks = given.networks or ["efficientnet_lite0"]
     sets = {folder.name: [folder] for folder in given.data}
     sets["mixed"] = [*given.data, *given.more]
     measure(given, {name: sets[name] for name in given.sets or sets})
