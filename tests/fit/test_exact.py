@@ -95,7 +95,7 @@ def test_nothing_near_the_head_has_less_of_the_loss_and_the_penalty(loss):
     features, targets = drawn(40, 5)
     targets = np.where(np.arange(40) < 25, 0, targets)  # uneven, so that weights count
     counts = np.bincount(targets, minlength=C)
-    solved = fit_exact(task(features, targets, loss=loss), ["none"], [0.3])
+    solved = fit_exact(task(features, targets, loss=loss), ["plain"], [0.3])
     made = LOSSES.build("cross_entropy", LOSSES.read("cross_entropy", dict(loss))[0], counts)
     x, truth = torch.from_numpy(features), torch.from_numpy(targets)
     length = x.double().square().sum(1).mean().sqrt()
@@ -121,7 +121,7 @@ def test_nothing_near_the_head_has_less_of_the_loss_and_the_penalty(loss):
 def test_folds_heads_are_those_of_their_rows_alone():
     features, targets = drawn()
     together = task(features, targets, folds=4)
-    solved = fit_exact(together, ["none"], [0.01])
+    solved = fit_exact(together, ["plain"], [0.01])
     length = np.sqrt((features.astype(np.float64) ** 2).sum(axis=1).mean())
     for problem in range(5):
         rows = together.trained[problem]
@@ -200,11 +200,25 @@ def test_of_very_many_images_some_choose_and_all_are_trained_on(monkeypatch):
     monkeypatch.setattr(exact, "COSTLY", 600 * D * C // 4)
     monkeypatch.setattr(exact, "ROWS", 64)
     out = np.arange(600) % 5 == 0
-    few = fit_exact(task(features, targets, out=out), ["none", "length"], [1.0, 0.01])
+    few = fit_exact(task(features, targets, out=out), ["plain", "length"], [1.0, 0.01])
     monkeypatch.setattr(exact, "COSTLY", 10**12)
     chosen = fit_exact(task(features, targets, out=out), [few.scaling], [few.penalty])
     found, wanted = (each.logits(torch.from_numpy(features)) for each in (few, chosen))
     same_line(found.numpy(), wanted.numpy(), atol=1e-3)
+
+
+@pytest.mark.parametrize(("classes", "each"), [(60, 20), (200, 5)])
+def test_of_many_classes_some_choose_and_all_their_sides_are_there(classes, each, monkeypatch):
+    monkeypatch.setattr(exact, "COSTLY", 100_000)
+    features, targets = drawn(classes * each, D, classes)
+    whole = task(features, targets, classes=classes, out=np.arange(len(targets)) // classes < 2)
+    few = exact._few(whole)
+    there = np.unique(few.targets)
+    assert 20 <= few.shares.shape[1] == len(there) < classes
+    for target in there:
+        own = few.targets == target
+        assert few.trained[0, own].any()
+        assert few.judged[0, own].any()
 
 
 def test_balanced_weights_are_as_if_every_class_had_as_many_images():
@@ -220,7 +234,7 @@ def test_balanced_weights_are_as_if_every_class_had_as_many_images():
         whole.trained,
         whole.judged,
     )
-    solved = fit_exact(weighted, ["none"], [0.1])
+    solved = fit_exact(weighted, ["plain"], [0.1])
     theirs = LogisticRegression(C=10.0, tol=1e-10, max_iter=10_000, class_weight="balanced")
     length = np.sqrt((features[few].astype(np.float64) ** 2).sum(axis=1).mean())
     theirs.fit(features[few] / length, targets[few])

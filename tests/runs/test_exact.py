@@ -101,13 +101,14 @@ def test_the_bundle_predicts_as_the_run_did(photos, frozen):
         assert np.allclose(wanted, got, atol=1e-3)
 
 
-@pytest.mark.parametrize("scaling", ["none", "length", "standard"])
+@pytest.mark.parametrize("scaling", ["plain", "length", "standard"])
 def test_each_scaling_can_be_asked_for_and_stands_in_the_bundle(photos, weights, tmp_path, scaling):
     words = (*FROZEN, f"features.scalings={scaling}", "features.penalties=[0.01]")
     run = exact(photos, tmp_path, "run", weights, *words)
     assert run.read_metrics().sides["test"]["accuracy"] > 0.6
     info = read_yaml((run.path / "model.json").read_text(), "model.json")
     assert info["head_options"]["length"] == (scaling == "length")
+    assert settings_of(run)["features"]["scalings"] == [scaling]
 
 
 def test_the_seed_changes_no_bit_of_an_exact_head(photos, weights, frozen, tmp_path):
@@ -285,6 +286,38 @@ def test_one_image_a_class_is_trained_on(weights, photos, tmp_path):
     assert run.read_metrics().sides["test"]["accuracy"] > 1 / 3
 
 
+def test_a_length_that_is_asked_for_is_the_only_scaling(photos, weights, tmp_path):
+    run = exact(photos, tmp_path, "run", weights, *FROZEN, "head.length=true")
+    assert settings_of(run)["features"]["scalings"] == ["length"]
+    assert {way["scaling"] for way in run.read_metrics().about.heads_tried} == {"length"}
+
+
+def test_without_validation_few_images_and_groups_are_enough(weights, photos, tmp_path):
+    few = tmp_path / "few"
+    for label in ("blue", "green"):
+        (few / label).mkdir(parents=True)
+        for number in (0, 1):
+            file = few / label / f"{number}.png"
+            file.write_bytes((photos / label / f"0{number}.png").read_bytes())
+    words = (*FROZEN, "data.val=none", "data.test=none")
+    run = exact(few, tmp_path, "run", weights, *words)
+    assert run.read_metrics().sides == {}
+
+
+def test_no_share_for_validation_trains_a_network_from_scratch_as_before(photos, tmp_path):
+    words = ["data.val_fraction=0", "model.width=4", "train.epochs=1", "run.workers=0"]
+    given = {"out": str(tmp_path), "name": "run"}
+    run = train_run(gather(str(photos), words, given), QUIET, "a test")
+    assert settings_of(run)["data"]["val"] == "hold"
+
+
+def test_a_head_after_others_is_trained_by_epochs(photos, weights, tmp_path):
+    words = ("train.stages=[{train: all, epochs: 1}, {train: head}]", "model.width=4")
+    run = exact(photos, tmp_path, "run", weights, *words, "run.workers=0", "train.epochs=2")
+    assert settings_of(run)["features"]["solver"] == "epochs"
+    assert settings_of(run)["data"]["val"] == "hold"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -301,6 +334,19 @@ def test_one_image_a_class_is_trained_on(weights, photos, tmp_path):
             ("model.freeze=true", "features.solver=exact", "loss.name=focal"),
             "features.solver: exact makes cross-entropy small, with a penalty that it finds; take "
             "epochs",
+        ),
+        (
+            ("model.freeze=true", "train.epochs=1", "features.penalties=[0.1]"),
+            "features.penalties: is of a head that is solved exactly, and this one is trained by "
+            "epochs; leave it out",
+        ),
+        (
+            ("model.freeze=true", "train.wise=true"),
+            "train.wise: is of what is trained after a head, and validated; leave it out",
+        ),
+        (
+            ("model.freeze=true", "head.length=true", "features.scalings=plain"),
+            "head.length: divides the features by their length; leave it or features.scalings out",
         ),
         (
             ("train.stages=[{train: all}]", "data.val=cross"),

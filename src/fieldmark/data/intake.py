@@ -17,7 +17,13 @@ from fieldmark.data.health import PROBLEMS, Finding, findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
-from fieldmark.data.splits import copies_of_test, folds, merge_val_into_train, split
+from fieldmark.data.splits import (
+    classes_in_few_folds,
+    copies_of_test,
+    folds,
+    merge_val_into_train,
+    split,
+)
 from fieldmark.data.stratify import units_of
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_whole
@@ -155,7 +161,7 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
     notes += taken_out
     sides_given = listing.samples.frame["split"].to_list()
-    drawn = data.val == "auto" and "val" not in sides_given
+    drawn = data.val == "auto" and data.val_fraction > 0 and "val" not in sides_given
     parted, spared = on_sides(data, samples, copies, or_none=drawn or data.val == "cross")
     open_files(parted)
 
@@ -163,7 +169,7 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
         done = parted if val in ("auto", "hold") else merge_val_into_train(parted)
         if val == "cross":
             done = done.with_folds(folds_of(done, copies, data.split_seed))
-        own = [*group_note(done), *few_groups_note(done), *lacking_notes(done)]
+        own = [*group_note(done), *few_groups_note(done), *lacking_notes(done), *alone_note(done)]
         return Dataset(
             done,
             tuple(dict.fromkeys([*notes, *own])),
@@ -325,6 +331,18 @@ def fold_note(samples: Samples) -> str:
         f"Validation is by {number} folds of the training images{anew}: each image is answered by "
         "a head that was trained without it, and what is kept is trained on all."
     )
+
+
+def alone_note(samples: Samples) -> list[str]:
+    """Which classes no fold can judge, being in one fold alone."""
+    if samples.folds is None:
+        return []
+    found = classes_in_few_folds(samples, samples.folds[0])
+    alone = [name for name, count in found.items() if count == 1]
+    if not alone:
+        return []
+    stand = "is in one fold only" if len(alone) == 1 else "are in one fold only each"
+    return [f"{listed(alone, most=5)} {stand}, so validation says nothing of it"]
 
 
 def group_note(samples: Samples) -> list[str]:

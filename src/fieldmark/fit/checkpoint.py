@@ -82,10 +82,6 @@ class Checkpoints:
         """The weights that `write_start` kept. Raises RunError."""
         return self._read(self._folder / START)
 
-    def has_best(self, epoch: int) -> bool:
-        """Whether `write_best` kept weights of this epoch, and no better ones since."""
-        return self._best(epoch).is_file()
-
     def _save(self, path: Path, tensors: Tensors, about: str = "{}") -> None:
         self._folder.mkdir(exist_ok=True)
         laid_out = {name: tensor.contiguous() for name, tensor in tensors.items()}

@@ -20,8 +20,8 @@ from torch import Tensor
 
 from fieldmark.machine import threads
 
-Kind = Literal["none", "standard", "length"]
-KINDS: tuple[Kind, ...] = ("none", "length", "standard")
+Kind = Literal["plain", "standard", "length"]
+KINDS: tuple[Kind, ...] = ("plain", "length", "standard")
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 UNJUDGED: tuple[Kind, float] = ("length", 1e-4)  # where no image can judge, as with one a class
 WORSE = 2  # weaker penalties in a row that do not help end the search
@@ -29,6 +29,7 @@ SHRUNK = 20  # images that the mean variance counts as, in the variance of a fea
 RANK = 1e-12  # of the largest, under which an eigenvalue counts as 0
 COSTLY = 1_000_000_000  # multiplications for one look at all images, above which few choose,
 MOST_CHOOSE = 4_000  # or above so many images
+FEWEST = 20  # classes that choose, at least
 SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
 ROWS = 8192  # that are worked on at once where there are many
 MOST = 1000  # looks at all images, in one search
@@ -52,11 +53,18 @@ class Task:
     trained: np.ndarray
     judged: np.ndarray
 
-    def only(self, rows: np.ndarray) -> "Task":
-        """The same of some images."""
-        at = torch.from_numpy(rows)
-        masks = self.trained[:, rows], self.judged[:, rows]
-        return Task(self.features[at], self.targets[rows], self.shares[at], self.shift, *masks)
+    def only(self, rows: np.ndarray, kept: np.ndarray | None = None) -> "Task":
+        """The same of some images, which are of the `kept` (C,) classes; None: of all."""
+        at, masks = torch.from_numpy(rows), (self.trained[:, rows], self.judged[:, rows])
+        targets, shares, shift = self.targets[rows], self.shares[at], self.shift
+        if kept is not None:
+            columns = torch.from_numpy(kept)
+            targets, shares, shift = (
+                (np.cumsum(kept) - 1)[targets],
+                shares[:, columns],
+                shift[columns],
+            )
+        return Task(self.features[at], targets, shares, shift, *masks)
 
     @property
     def cost(self) -> int:
@@ -99,17 +107,21 @@ def fit_exact(
     """Choose the scaling and the penalty, then solve every problem once more, to the end."""
     ways = [(kind, penalty) for kind in kinds for penalty in penalties]
     with threads(1 if task.cost < SMALL else torch.get_num_threads()):
-        few = task.only(_few(task))
+        few = _few(task)
         judged = _can_judge(few)
-        if len(ways) == 1 or not judged.any():  # there is nothing to choose, or none to judge
-            kind, penalty = UNJUDGED if UNJUDGED in ways else ways[0]
+        if len(ways) == 1 or not judged.any():  # nothing to choose, or none to judge
+            kind = UNJUDGED[0] if UNJUDGED[0] in kinds else kinds[0]
+            penalty = min(penalties, key=lambda each: abs(np.log(each / UNJUDGED[1])))
             tried, start = [Tried(kind, penalty, np.nan)], None
         else:
             found = [each for kind in kinds for each in _path(few, judged, kind, penalties)]
             (kind, penalty, _), start = min(found, key=lambda each: each[0].loss)
             tried = [way for way, _ in found]
         turned = _turned(task.features, _scaling(task, kind))
-        at = _zero(turned, task) if start is None else turned.done(*start)
+        if start is None or few.shares.shape != (len(few.targets), task.shares.shape[1]):
+            at = _zero(turned, task)
+        else:
+            at = turned.done(*start)
         for tolerance in FINER:  # anew from where it is, for there the steepness is another
             at = _solve(turned.rows, task, penalty, at, tolerance)
     return Solved(kind, penalty, *turned.undone(at), tuple(tried))
@@ -122,11 +134,24 @@ def _can_judge(task: Task) -> np.ndarray:
     return np.asarray(task.judged & seen[:, task.targets])
 
 
-def _few(task: Task) -> np.ndarray:
-    """So many images, evenly over the classes, that the search costs little. -> (m,) rows"""
-    step = max(-(-task.cost // COSTLY), -(-len(task.targets) // MOST_CHOOSE))
-    by_class = np.argsort(task.targets, kind="stable")
-    return np.sort(by_class[::step])
+def _few(task: Task) -> Task:
+    """So few images that the search costs little: of every m-th class, evenly within the class.
+
+    Of each class images that only train, or only judge, stay in proportion.
+    """
+    classes = task.shares.shape[1]
+    apart = min(int(np.ceil((task.cost / COSTLY) ** 0.5)), max(1, classes // FEWEST))
+    kept = np.arange(classes) % apart == 0
+    rows = np.flatnonzero(kept[task.targets])
+    some = task.only(rows, kept) if apart > 1 else task
+    step = max(-(-some.cost // COSTLY), -(-len(rows) // MOST_CHOOSE))
+    if step == 1:
+        return some
+    groups = 2 * some.targets + some.judged.any(axis=0)
+    order = np.argsort(groups, kind="stable")
+    sizes = np.unique_counts(groups).counts
+    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return some.only(np.sort(order[place % step == 0]))
 
 
 @dataclass(frozen=True, eq=False)

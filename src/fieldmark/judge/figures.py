@@ -49,7 +49,7 @@ def figures(
     values = overall(evidence)
     ends = found.overall if found else {}
     if predictions.folds:
-        ends = {name: _wider(values[name], *pair) for name, pair in ends.items()}
+        ends = {name: _wider(name, values[name], *pair) for name, pair in ends.items()}
     images, support, classes = len(evidence.targets), evidence.margins.support, predictions.classes
     return Figures(
         n=images,
@@ -58,7 +58,7 @@ def figures(
         absent=tuple(name for name, n in zip(classes, support, strict=True) if not n),
         values=_numbers(values),
         intervals=_ends(ends),
-        per_class=_by_class(classes, per_class(evidence), found),
+        per_class=_by_class(classes, per_class(evidence), found, wider=bool(predictions.folds)),
         confusion=evidence.counts[:, :NO_GUESS].tolist(),
         reliability=reliability(evidence),
         answers=tuple(
@@ -70,23 +70,32 @@ def figures(
     )
 
 
-def _wider(figure: float, low: float, high: float) -> tuple[float, float]:
-    """An interval of a figure out of fold; what was within 0 and 1 stays so, a loss above 0."""
+def _wider(metric: str, figure: float, low: float, high: float) -> tuple[float, float]:
+    """An interval of a figure out of fold; what lies between 0 and 1 stays so, a loss above 0."""
     wide = figure - OUT_OF_FOLD * (figure - low), figure + OUT_OF_FOLD * (high - figure)
     least = 0.0 if low >= 0 else -1.0
-    most = 1.0 if high <= 1 else math.inf
+    most = math.inf if metric == "log_loss" else 1.0
     return max(least, wide[0]), min(most, wide[1])
 
 
 def _by_class(
-    classes: tuple[str, ...], columns: Mapping[str, np.ndarray], found: Intervals | None
+    classes: tuple[str, ...],
+    columns: Mapping[str, np.ndarray],
+    found: Intervals | None,
+    *,
+    wider: bool,
 ) -> dict[str, ClassFigures]:
     pairs = found.per_class if found else {}
     return {
         name: ClassFigures(
             int(columns["support"][index]),
             _numbers({each: columns[each][index] for each in columns if each != "support"}),
-            _ends({each: ends[index] for each, ends in pairs.items()}),
+            _ends(
+                {
+                    each: _wider(each, columns[each][index], *ends[index]) if wider else ends[index]
+                    for each, ends in pairs.items()
+                }
+            ),
         )
         for index, name in enumerate(classes)
     }

@@ -7,7 +7,7 @@ from typing import Any
 from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, line, themed_svg
 from fieldmark.report.words import SCALINGS, decimal, defined
 
-STYLES: dict[str, Any] = {"none": "-", "standard": (0, (4, 2)), "length": (0, (1, 1.5))}
+STYLES: dict[str, Any] = {"plain": "-", "standard": (0, (4, 2)), "length": (0, (1, 1.5))}
 
 
 def ways_curve(tried: Sequence[Mapping[str, Any]]) -> Curve | None:

@@ -12,7 +12,7 @@ from fieldmark.task import ONE_LABEL
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
 SCALINGS = {
-    "none": "features as they are",
+    "plain": "features as they are",
     "standard": "standardised features",
     "length": "features divided by their length",
 }

@@ -183,7 +183,8 @@ def _validation_note(runs: Sequence[ComparedRun]) -> str:
     *others, last = by_val
     names = f"{', '.join(others)} and {last} have" if others else f"{last} has"
     lacks = "no run has" if len(by_val) == len(runs) else f"{names} no"
-    return f"{lacks} test images: shown are validation images, which chose the epoch and so flatter"
+    shown = "shown are validation images, which took part in choosing and so flatter"
+    return f"{lacks} test images: {shown}"
 
 
 def columns(metric: str) -> tuple[str, ...]:

@@ -308,7 +308,12 @@ def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSetting
     """How a head on features is trained. -> whether it is solved exactly"""
     solver, reason = given.features.solver, against_exact(given, wanted)
     alone = all(stage.head_alone for stage in wanted)
-    asked = [key for key in OF_EPOCHS if alone and key in filling.given()]
+    of_epochs = [
+        key
+        for key in sorted(filling.given())
+        if key in OF_EPOCHS or key.partition(".")[0] in ("optimizer", "schedule")
+    ]
+    asked = of_epochs if alone else []
     if solver == "auto":
         any_head = any(stage.head_alone for stage in wanted)
         solver = "epochs" if reason or asked or not any_head else "exact"
@@ -321,8 +326,18 @@ def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSetting
         mistakes += [Mistake("features.solver", f"exact {reason}; take epochs")] if reason else []
         refuse(mistakes)
     filling.put("features.solver", solver)
+    own_keys = ("features.penalties", "features.scalings")
     if solver != "exact":
+        what = (
+            "is of a head that is solved exactly, and this one is trained by epochs; leave it out"
+        )
+        refuse(Mistake(key, what) for key in own_keys if filling.origins.get(key) == TYPED)
         return False
+    if str(given.head.options.get("length")).lower() == "true":
+        if given.features.scalings not in (None, ("length",)):
+            what = "divides the features by their length; leave it or features.scalings out"
+            raise SettingsError([Mistake("head.length", what)])
+        filling.put("features.scalings", ("length",))
     filling.fill("features.scalings", KINDS)
     filling.fill("features.penalties", PENALTIES)
     own = head_of(outline(filling.get("model.name"), 2))[1]
@@ -353,9 +368,12 @@ def fill_validation(filling: Filling, data: Dataset) -> str:
     validated = val == "cross" or (val == "hold" and len(data.samples.rows("val")) > 0)
     sections = {key.partition(".")[0] for key in filling.given()}
     of_tuning = {*OF_EPOCHS, "train.stages", "model.unfreeze", "model.resizer"}
-    said = of_tuning & filling.given() or {"augment", "mix"} & sections
+    said = of_tuning & filling.given() or {"augment", "mix", "optimizer", "schedule"} & sections
     follows = first.head_alone and bool(others)
     filling.fill("train.least_mistakes", LEAST_MISTAKES if follows and not said else 0)
+    if filling.get("train.wise") is True and not (validated and follows):
+        what = "is of what is trained after a head, and validated; leave it out"
+        raise SettingsError([Mistake("train.wise", what)])
     filling.fill("train.wise", validated and follows)
     return str(val)
 

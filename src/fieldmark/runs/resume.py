@@ -47,6 +47,12 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
                 f"nothing; to train it by epochs: fieldmark train --config {run.settings} "
                 "features.solver=epochs train.epochs=30"
             )
+        if changed and run.is_done and stages > 1 and not reached:
+            raise RunError(
+                f"--epochs {epochs}: nothing was trained after the head of this run "
+                f"({run.read_manifest().get('ending')}); start anew with: fieldmark train "
+                f"--config {run.settings} train.least_mistakes=0"
+            )
         if epochs < reached:
             raise RunError(
                 f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from fieldmark.data.splits import folds, judged_rows
+from fieldmark.data.stratify import units_of
 from fieldmark.errors import StoppedError
 from fieldmark.fit.checkpoint import Tensors
 from fieldmark.fit.epochs import close_epoch
@@ -46,9 +47,9 @@ def solved(bench: Bench) -> Found:
     truth = torch.from_numpy(targets)
     one.state.running.add(parts.loss(logits, truth), logits, truth)
     judged = _answers(bench, task, made)
-    row, _ = close_epoch(one.state, one.plan, parts, judged, time.monotonic() - begun)
+    row, is_best = close_epoch(one.state, one.plan, parts, judged, time.monotonic() - begun)
     del row["lr"]
-    one.weights = _weights(head, made, 0)
+    one.weights = _weights(head, made, 0) if is_best else None
     chosen = made.scaling, made.penalty
     tried_rows = [
         {
@@ -71,7 +72,7 @@ def solved(bench: Bench) -> Found:
 
 def options_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The head's options, beside the settings' own, of a row on a head that was tried."""
-    return {"length": True} if row.get("scaling") == "length" else {}
+    return {"length": row["scaling"] == "length"} if "scaling" in row else {}
 
 
 def _answers(bench: Bench, task: Task, made: Solved) -> Judged | None:
@@ -115,9 +116,14 @@ def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
     else:
         of_rows = samples.folds
         if of_rows is None:
-            seed = bench.prepared.settings.data.split_seed
-            of_rows = folds(samples, k=INNER, seed=seed)[None]
-        number = int(of_rows.max()) + 1
+            seed, units = (
+                bench.prepared.settings.data.split_seed,
+                len(units_of(samples, None, train)),
+            )
+            of_rows = np.zeros((0, len(samples)), np.int64)  # with one image or group none judges
+            if units > 1:
+                of_rows = folds(samples, k=min(INNER, units), seed=seed)[None]
+        number = int(of_rows.max(initial=-1)) + 1
         outs = [fold[rows] == each for fold in of_rows for each in range(number)]
         judged = np.stack([np.zeros(len(rows), bool), *outs])
         trained = ~judged

@@ -31,8 +31,7 @@ HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
 OF_EPOCHS = (
     *("train.epochs", "train.batch_size", "train.accumulate", "train.clip_norm", "train.ema"),
     *("train.patience", "train.lookahead", "train.layer_decay", "train.head_factor"),
-    *("optimizer.name", "optimizer.lr", "optimizer.weight_decay", "optimizer.momentum"),
-    "schedule.name",
+    *("train.norm_frozen", "train.steps_every"),
 )
 PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
 
@@ -61,7 +60,12 @@ def plan(
         {
             "train": stage.train,
             "epochs": stage.epochs or default_epochs(stage, settings, epochs, head),
-            "lr": stage.lr or default_rate(stage, settings, lr, place / len(before)),
+            "lr": stage.lr
+            or (
+                None
+                if exact and stage.head_alone
+                else default_rate(stage, settings, lr, place / len(before))
+            ),
         }
         for place, stage in enumerate(before)
     ]
@@ -111,9 +115,11 @@ def against_exact(settings: Settings, stages: Sequence[StageSettings]) -> str:
         return "makes cross-entropy small, with a penalty that it finds"
     if features.views > 1:
         return "sees each image once, not in augmented views"
+    if any(stage.head_alone for stage in stages[1:]):
+        return "is for a head that is trained before all else"
     given = [stage for stage in stages if stage.head_alone]
-    if any(stage.epochs not in (None, EPOCHS["exact"]) for stage in given):
-        return "has no epochs, and a stage of train.stages gives the head some"
+    if any(stage.lr or stage.epochs not in (None, EPOCHS["exact"]) for stage in given):
+        return "has no epochs and no rate, and a stage of train.stages gives the head some"
     return ""
 
 

@@ -46,9 +46,11 @@ def enough_alone(state: State, samples: Samples, settings: Settings) -> str:
         )
     if math.isnan(accuracy) or round((1 - accuracy) * images) >= least * folds:
         return ""
+    wrong = round((1 - accuracy) * images)
+    these = f", about {round(wrong / folds)} of those that would validate more" * (folds > 1)
     return (
-        f"the head alone is wrong on {round((1 - accuracy) * images)} of {images} images, too few "
-        "to tell whether training more of the network would help (train.least_mistakes=0 tries)"
+        f"the head alone is wrong on {wrong} of {images} images{these}, too few to tell whether "
+        "training more of the network would help (train.least_mistakes=0 tries)"
     )
 
 
@@ -72,7 +74,7 @@ def average_ends(state: State, trainer: OnImages, keeper: Keeper, console: Conso
     checkpoints = keeper.checkpoints
     if state.head_epoch is None or any(row["epoch"] == state.epoch for row in state.shares):
         return
-    own, (epoch, after) = weights_of(state), after_tuning(state, checkpoints)
+    own, (epoch, after) = copy_of_weights(state), after_tuning(state, checkpoints)
     before = before_tuning(state, checkpoints)
 
     def judge(share: float) -> Judged:
@@ -119,16 +121,16 @@ def after_tuning(state: State, checkpoints: Checkpoints) -> tuple[int, Tensors]:
 
 def before_tuning(state: State, checkpoints: Checkpoints) -> Tensors:
     """The weights with which the tuning began; the network is afterwards as it was."""
-    own = weights_of(state)
+    own = copy_of_weights(state)
     state.model.load_state_dict(checkpoints.read_start())
     if state.held_out:
         _put_held_out(state)
-    before = weights_of(state)
+    before = copy_of_weights(state)
     state.model.load_state_dict(own)
     return before
 
 
-def weights_of(state: State) -> Tensors:
+def copy_of_weights(state: State) -> Tensors:
     """A copy of the network's weights."""
     return {name: tensor.detach().clone() for name, tensor in state.model.state_dict().items()}
 

@@ -28,7 +28,7 @@ LISTS = {
     "features.seeds": "a list of whole numbers such as [0, 1, 2]",
     "features.heads": "a list of heads such as [linear, mlp]",
     "features.penalties": "a list of penalties above 0 such as [1e-4, 1e-2]",
-    "features.scalings": "a list of none, standard and length",
+    "features.scalings": "a list of plain, standard and length",
 }
 NORMALIZE = ("auto", "imagenet", "half", "dataset")
 Check = Callable[[dict[str, dict[str, Any]]], list[Mistake]]

@@ -153,10 +153,10 @@ class FeaturesSettings(Section):
     penalties: Annotated[tuple[Rate, ...], Listed] | None = Field(
         None, min_length=1, description="penalties that exact tries, in place of 1, 0.1 ... 1e-6"
     )
-    scalings: Annotated[tuple[Literal["none", "standard", "length"], ...], Listed] | None = Field(
+    scalings: Annotated[tuple[Literal["plain", "standard", "length"], ...], Listed] | None = Field(
         None,
         min_length=1,
-        description="what exact tries: features as they are, standardised, divided by their length",
+        description="what exact tries: plain (features as they are), standard, length",
     )
 
 
@@ -256,7 +256,7 @@ class TrainSettings(Section):
     epochs: AutoCount = Field(
         AUTO,
         description="passes over the training images, at the most; with stages: of the last; "
-        "auto: 20 from random weights, 30 of a head alone, else 5",
+        "auto: 20 from random weights, 30 of a head alone (1 where it is solved), else 5",
     )
     batch_size: AutoCount = Field(
         AUTO, description="images a step; auto: 64, where weights are tuned 32"
