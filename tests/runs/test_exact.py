@@ -7,7 +7,16 @@ import polars as pl
 import pytest
 import torch
 from safetensors.torch import load_file
-from smallruns import QUIET, die_at, history, in_process, predictions, resume, same_results
+from smallruns import (
+    QUIET,
+    die_at,
+    draw_photos,
+    history,
+    in_process,
+    predictions,
+    resume,
+    same_results,
+)
 
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.errors import RunError, SettingsError
@@ -361,8 +370,8 @@ def test_what_stands_against_it_is_told(photos, weights, tmp_path, words, senten
     assert str(caught.value) == sentence
 
 
-def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(photos, weights, tmp_path):
-    plain = ("model.width=4", "run.workers=0")
+def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(weights, tmp_path):
+    plain, photos = ("model.width=4", "run.workers=0"), draw_photos(tmp_path / "photos", each=30)
     run = exact(photos, tmp_path, "run", weights, *plain)
     settings = settings_of(run)["train"]
     assert [stage["train"] for stage in settings["stages"]] == [["head"], ["all"]]
@@ -385,7 +394,7 @@ def test_with_few_images_a_class_nothing_is_trained_after_the_head(weights, phot
     words = ("model.width=4", "run.workers=0", f"data.test={photos}", "data.copies=show")
     run = exact(few, tmp_path, "run", weights, *words)
     assert history(run).height == 1
-    assert run.read_manifest()["ending"].startswith("half of the classes have fewer than 10 images")
+    assert run.read_manifest()["ending"].startswith("half of the classes have fewer than 20 images")
 
 
 def test_more_epochs_of_an_exact_head_are_refused(frozen):
