@@ -92,6 +92,13 @@ def test_every_image_for_training_is_answered_once_by_a_head_without_it(frozen):
     assert 0 <= low < unwidened[0] < unwidened[1] <= high <= 1
 
 
+@pytest.mark.parametrize(("each", "folds"), [(2, 2), (3, 3), (8, 5)])
+def test_there_are_no_more_folds_than_a_class_has_images(tmp_path, each, folds):
+    photos = draw_photos(tmp_path / "photos", each=each)
+    data = take_in(DataSettings(source=str(photos), test="none", val="cross"), QUIET)
+    assert [each.max() + 1 for each in data.samples.folds] == [folds] * 5
+
+
 def test_what_was_tried_is_kept_and_the_least_loss_is_kept_as_the_best(frozen):
     tried = frozen.read_metrics().about.heads_tried
     assert len(tried) > 10

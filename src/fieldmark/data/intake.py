@@ -207,11 +207,15 @@ def on_sides(
 def folds_of(samples: Samples, copies: np.ndarray, seed: int) -> np.ndarray:
     """Folds of the images that are not for the test, drawn anew where these are very few.
 
+    No more folds than half of the classes have images: of two images a class, five folds would
+    leave each class that is asked for one image, and most others two.
     -> (repeats, N) int64, -1 for the test. Raises DataError where there are too few for two.
     """
     free = np.flatnonzero((samples.frame["split"] != "test").to_numpy())
     units = len(units_of(samples, copies, free))
-    k, repeats = max(2, min(FOLDS, units)), min(REPEATS, -(-ENOUGH // max(units, 1)))
+    counts = [sides["train"] + sides["val"] for sides in samples.counts().values()]
+    k = max(2, min(FOLDS, units, int(np.median(counts))))
+    repeats = min(REPEATS, -(-ENOUGH // max(units, 1)))
     drawn = [folds(samples, k=k, seed=seed, copies=copies, repeat=each) for each in range(repeats)]
     return np.stack(drawn)
 
