@@ -45,6 +45,19 @@ def train(data: object, out: Path, name: str, *words: str, **options: object) ->
     return train_run(gather(str(data), [*SMALL, *words], given), QUIET, "a test")
 
 
+def exact(photos, out, name, weights, *words, data=None):
+    """A run whose settings say nothing of how the head is trained, to its end."""
+    given = {"out": str(out), "name": name}
+    resolved = gather(str(photos), [*weights[:2], *words], given)
+    return train_run(resolved, QUIET, "a test", data)
+
+
+def exact_and_die(point, count, photos, out, name, weights, words) -> None:
+    """Make an exact run, and be killed as `train_and_die` is."""
+    die_at(point, count)
+    exact(photos, out, name, weights, *words)
+
+
 def train_recipe(recipe: str, data: object, out: Path, name: str, *words: str) -> RunDir:
     """A run of a recipe on images of its own, in this process, to its end."""
     given = {"out": str(out), "name": name}

@@ -9,8 +9,9 @@ import torch
 from safetensors.torch import load_file
 from smallruns import (
     QUIET,
-    die_at,
     draw_photos,
+    exact,
+    exact_and_die,
     history,
     in_process,
     predictions,
@@ -34,18 +35,6 @@ from fieldmark.settings.tree import DataSettings
 
 FROZEN = ("model.freeze=true", "model.width=4", "run.workers=0")
 TUNED = ("model.width=4", "run.workers=0", "train.epochs=2", "train.batch_size=16")
-
-
-def exact(photos, out, name, weights, *words, data=None):
-    """A run whose settings say nothing of how the head is trained, to its end."""
-    given = {"out": str(out), "name": name}
-    resolved = gather(str(photos), [*weights[:2], *words], given)
-    return train_run(resolved, QUIET, "a test", data)
-
-
-def exact_and_die(point, count, photos, out, name, weights, words):
-    die_at(point, count)
-    exact(photos, out, name, weights, *words)
 
 
 @pytest.fixture(scope="module")
