@@ -1,7 +1,5 @@
 """The exact head: against scikit-learn and torch, and what chooses its penalty and scaling."""
 
-import warnings
-
 import numpy as np
 import pytest
 import torch
@@ -41,22 +39,22 @@ def task(features, targets, *, folds=0, loss=(), classes=C, out=None):
     )
 
 
-def same_line(found, wanted, atol=2e-4):
+def same_scores(found, wanted, atol=2e-4):
     """Whether logits are the same but for a constant a row, which no score knows."""
     one, other = (each - each.mean(axis=1, keepdims=True) for each in (found, wanted))
-    np.testing.assert_allclose(one, other, atol=atol)
+    return np.allclose(one, other, rtol=1e-7, atol=atol)
 
 
-def scaled(features, kind):
-    """What the features are before the penalty, by the words of the documentation."""
-    x = features.astype(np.float64)
+def scaled(features, kind, of):
+    """What features are before the penalty, by the words of the documentation; `of`: trained on."""
+    x, known = features.astype(np.float64), of.astype(np.float64)
     if kind == "length":
-        x = x / np.linalg.norm(x, axis=1, keepdims=True)
+        return x / np.linalg.norm(x, axis=1, keepdims=True)
     if kind == "standard":
-        variance = x.var(axis=0)
-        variance = (len(x) * variance + 20 * variance.mean()) / (len(x) + 20)
+        variance = known.var(axis=0)
+        variance = (len(known) * variance + 20 * variance.mean()) / (len(known) + 20)
         return x / np.sqrt(variance * x.shape[1])
-    return x / np.sqrt((x**2).sum(axis=1).mean())
+    return x / np.sqrt((known**2).sum(axis=1).mean())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -65,19 +63,10 @@ def test_the_head_is_scikit_learns_logistic_regression(kind, shape):
     features, targets = drawn(*shape)
     solved = fit_exact(task(features, targets), [kind], [0.1])
     theirs = LogisticRegression(C=10.0, tol=1e-10, max_iter=10_000)
-    theirs.fit(scaled(features, kind), targets)
+    theirs.fit(scaled(features, kind, features), targets)
     new, _ = drawn(*shape, seed=1)
-    whole = new.astype(np.float64)
-    if kind == "standard":
-        x = features.astype(np.float64)
-        variance = (len(x) * x.var(axis=0) + 20 * x.var(axis=0).mean()) / (len(x) + 20)
-        there = whole / np.sqrt(variance * x.shape[1])
-    elif kind == "length":
-        there = whole / np.linalg.norm(whole, axis=1, keepdims=True)
-    else:
-        there = whole / np.sqrt((features.astype(np.float64) ** 2).sum(axis=1).mean())
     found = solved.logits(torch.from_numpy(new)).numpy()
-    same_line(found, theirs.decision_function(there))
+    assert same_scores(found, theirs.decision_function(scaled(new, kind, features)))
 
 
 @pytest.mark.parametrize(
@@ -128,7 +117,7 @@ def test_folds_heads_are_those_of_their_rows_alone():
         theirs = LogisticRegression(C=100.0, tol=1e-10, max_iter=10_000)
         theirs.fit(features[rows].astype(np.float64) / length, targets[rows])
         found = solved.logits(torch.from_numpy(features), problem).numpy()
-        same_line(found, theirs.decision_function(features / length), atol=2e-3)
+        assert same_scores(found, theirs.decision_function(features / length), atol=2e-3)
 
 
 def test_the_least_loss_of_images_that_were_held_out_chooses():
@@ -204,7 +193,7 @@ def test_of_very_many_images_some_choose_and_all_are_trained_on(monkeypatch):
     monkeypatch.setattr(exact, "COSTLY", 10**12)
     chosen = fit_exact(task(features, targets, out=out), [few.scaling], [few.penalty])
     found, wanted = (each.logits(torch.from_numpy(features)) for each in (few, chosen))
-    same_line(found.numpy(), wanted.numpy(), atol=1e-3)
+    assert same_scores(found.numpy(), wanted.numpy(), atol=1e-3)
 
 
 @pytest.mark.parametrize(("classes", "each"), [(60, 20), (200, 5)])
@@ -238,6 +227,5 @@ def test_balanced_weights_are_as_if_every_class_had_as_many_images():
     theirs = LogisticRegression(C=10.0, tol=1e-10, max_iter=10_000, class_weight="balanced")
     length = np.sqrt((features[few].astype(np.float64) ** 2).sum(axis=1).mean())
     theirs.fit(features[few] / length, targets[few])
-    with warnings.catch_warnings():
-        found = solved.logits(torch.from_numpy(features)).numpy()
-    same_line(found, theirs.decision_function(features / length))
+    found = solved.logits(torch.from_numpy(features)).numpy()
+    assert same_scores(found, theirs.decision_function(features / length))

@@ -180,8 +180,10 @@ def train_stages(
         reason = trainer.train(state, keeper)
         if state.stage + 1 == len(trainers):
             return reason
-        if enough := enough_alone(state, trainer.prepared.samples, settings):
-            return enough
+        if state.stage == 0 and isinstance(trainer, OnFeatures):
+            least = int(settings.train.least_mistakes)
+            if enough := enough_alone(state, trainer.prepared.samples, least):
+                return enough
         if state.best_epoch is not None:
             state.model.load_state_dict(keeper.checkpoints.read_best(state.best_epoch))
             best = trainers[int(state.history[state.best_epoch - 1]["stage"]) - 1]

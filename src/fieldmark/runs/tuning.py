@@ -20,20 +20,19 @@ from fieldmark.fit.wise import best_share, judged_shares, mean_of, moved
 from fieldmark.models.body import body_and_head
 from fieldmark.records import Samples
 from fieldmark.runs.on_images import OnImages
-from fieldmark.settings.tree import Settings
 
 FEW_IMAGES = 20  # of a class: sixty classes of 2 and of 10 lost 4 points where a fifth was put
 # aside to judge the tuning, sixty of 20 gained one
 
 
-def enough_alone(state: State, samples: Samples, settings: Settings) -> str:
+def enough_alone(state: State, samples: Samples, least: int) -> str:
     """Why nothing is trained after the head, in words; "" where more is.
 
+    least: mistakes on the images that would validate what follows; with 0 something always does.
     Of a few mistakes that are left nobody could tell whether they become fewer by training more;
     and of few images a class too much is lost where some are put aside to see that.
     """
-    least = int(settings.train.least_mistakes)
-    if state.stage or not settings.train.stages[0].head_alone or state.best_epoch is None:
+    if state.best_epoch is None:
         return ""
     accuracy = state.history[state.best_epoch - 1].get("val_accuracy", math.nan)
     folds, images = 1, len(samples.rows("val"))
