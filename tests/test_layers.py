@@ -143,6 +143,11 @@ def test_a_command_takes_signals_before_it_imports_what_takes_time():
     assert reached("fieldmark.__main__") <= own | light
 
 
+@pytest.mark.parametrize("name", ["fieldmark.runs.run", "fieldmark.use.predictor"])
+def test_a_second_of_imports_is_left_to_what_needs_them(name):
+    assert reached(name).isdisjoint({"torchvision", "timm", "scipy", "sklearn", "matplotlib"})
+
+
 def test_the_arrays_of_judge_are_free_of_torch():
     for name in modules():
         if folder(name) in ("judge", "insight", "report"):

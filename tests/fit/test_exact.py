@@ -117,7 +117,8 @@ def test_folds_heads_are_those_of_their_rows_alone():
         theirs = LogisticRegression(C=100.0, tol=1e-10, max_iter=10_000)
         theirs.fit(features[rows].astype(np.float64) / length, targets[rows])
         found = solved.logits(torch.from_numpy(features), problem).numpy()
-        assert same_scores(found, theirs.decision_function(features / length), atol=2e-3)
+        near = 1e-2 if problem else 2e-3  # what validates is solved less far than what is kept
+        assert same_scores(found, theirs.decision_function(features / length), atol=near)
 
 
 def test_the_least_loss_of_images_that_were_held_out_chooses():

@@ -16,6 +16,7 @@ from smallruns import (
 from fieldmark.models import bundle
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
+from fieldmark.runs.stages import stage_of
 from fieldmark.runs.training import new_state, trainers_of
 
 HEAD = {"head.weight", "head.bias"}
@@ -31,12 +32,12 @@ def stages_of(photos, *words):
     trainers = trainers_of(run, QUIET, decode=False)
     for index in range(len(run.settings.train.stages)):
         state = new_state(run, trainers, index)
-        names = {id(p): name for name, p in run.model.network.named_parameters()}
-        rates = {
-            names[id(p)]: group["lr"]
-            for group in state.optimizer.param_groups
-            for p in group["params"]
-        }
+        parameters, stage = run.model.network.named_parameters(), stage_of(run.settings, index)
+        names = {id(p): name for name, p in parameters if p.requires_grad}
+        rates = dict.fromkeys(names.values(), stage.lr)
+        if not stage.head_alone:  # its heads, on features, have their own optimisers
+            groups = state.optimizer.param_groups
+            rates = {names[id(p)]: group["lr"] for group in groups for p in group["params"]}
         found.append((rates, trainers[index].plan(state).epochs))
     return found
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torchvision.transforms.v2 import functional as kernels
 
 from fieldmark.catalog import Catalog
 from fieldmark.data.augment_albumentations import is_pipeline_file, read_pipeline
@@ -58,6 +57,7 @@ def standard(
 
     The crop has `least_area` to all of the image's area, and a shape of 3:4 to 4:3.
     """
+    from torchvision.transforms.v2 import functional as kernels  # it takes a second
 
     def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
         image = mirror(resized_crop(image, seen.size, least_area, draw), draw, flip)
@@ -134,6 +134,7 @@ def contrast(seen: InputSpec, *, flip: bool = True, limit: Strength = 0.2) -> Au
     Contrast multiplies by 1 - limit to 1 + limit (about black, as Albumentations does), gamma
     raises to a power of the same range, brightness adds -limit to limit of the full scale.
     """
+    from torchvision.transforms.v2 import functional as kernels  # it takes a second
 
     def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
         image = mirror(centre_crop(image, seen.size), draw, flip)

@@ -19,7 +19,6 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 import yaml
-from torchvision.transforms.v2 import functional as kernels
 
 from fieldmark import streams
 from fieldmark.data.changes import Augment, Degrees, Pixels, Shift, Strength, centre_crop, to_pixels
@@ -245,6 +244,8 @@ def _of(steps: Sequence[Any], seen: InputSpec) -> Augment:
 def _seen(changed: torch.Tensor, seen: InputSpec) -> torch.Tensor:
     """What a pipeline gave, on the scale of pixels and of the size that the network sees."""
     if changed.shape[-2:] != (seen.size, seen.size):
+        from torchvision.transforms.v2 import functional as kernels
+
         word, side = seen.evaluated_form[:2]
         sides = [side, side] if word == "square" else [side]
         changed = centre_crop(kernels.resize(changed, sides, antialias=True), seen.size)

@@ -10,8 +10,6 @@ from typing import Annotated, Literal
 import numpy as np
 import torch
 from pydantic import Field
-from torchvision.transforms.v2 import InterpolationMode
-from torchvision.transforms.v2 import functional as kernels
 
 from fieldmark.records import InputSpec
 
@@ -86,6 +84,8 @@ def resized_crop(
     image: torch.Tensor, size: int, least_area: float, draw: np.random.Generator
 ) -> torch.Tensor:
     """A drawn `crop_box` of the image, resized. -> (C, size, size)"""
+    from torchvision.transforms.v2 import functional as kernels  # it takes a second
+
     box = crop_box(image.shape[-2], image.shape[-1], least_area, draw)
     found: torch.Tensor = kernels.resized_crop(image, *box, [size, size], antialias=True)
     return found
@@ -96,6 +96,9 @@ def rotate(image: torch.Tensor, degrees: float, *, nearest: bool = False) -> tor
 
     Bilinear, with the edge blended into that 0, or by nearest neighbours.
     """
+    from torchvision.transforms.v2 import InterpolationMode
+    from torchvision.transforms.v2 import functional as kernels
+
     mode = InterpolationMode.NEAREST if nearest else InterpolationMode.BILINEAR
     turned: torch.Tensor = kernels.rotate(image, degrees, interpolation=mode)
     return turned

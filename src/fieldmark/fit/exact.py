@@ -10,8 +10,8 @@ penalty, and whether features are standardised or divided by their length, are c
 of images that the head was not trained on. All is done on the processor, in float64.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -33,7 +33,7 @@ FEWEST = 20  # classes that choose, at least
 SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
 ROWS = 8192  # that are worked on at once where there are many
 MOST = 1000  # looks at all images, in one search
-ROUGH, FINER = 1e-3, (1e-4, 1e-5, 1e-6)  # of the gradient: while choosing, and at the end
+ROUGH, FINE, FINEST = 1e-3, 1e-4, 1e-5  # of the gradient: to choose, of all, of the head kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,18 +112,22 @@ def fit_exact(
         if len(ways) == 1 or not judged.any():  # nothing to choose, or none to judge
             kind = UNJUDGED[0] if UNJUDGED[0] in kinds else kinds[0]
             penalty = min(penalties, key=lambda each: abs(np.log(each / UNJUDGED[1])))
-            tried, start = [Tried(kind, penalty, np.nan)], None
+            tried, path = [Tried(kind, penalty, np.nan)], None
         else:
-            found = [each for kind in kinds for each in _path(few, judged, kind, penalties)]
-            (kind, penalty, _), start = min(found, key=lambda each: each[0].loss)
-            tried = [way for way, _ in found]
-        turned = _turned(task.features, _scaling(task, kind))
-        if start is None or few.shares.shape != (len(few.targets), task.shares.shape[1]):
+            paths = [_path(few, judged, kind, penalties) for kind in kinds]
+            tried = [way for each in paths for way in each.tried]
+            path = min(paths, key=lambda each: each.best.loss)
+            kind, penalty, _ = path.best
+        if path is not None and few is task:
+            turned, at = path.turned, path.at
+        else:
+            turned = _turned(task.features, _scaling(task, kind))
             at = _zero(turned, task)
-        else:
-            at = turned.done(*start)
-        for tolerance in FINER:  # anew from where it is, for there the steepness is another
-            at = _solve(turned.rows, task, penalty, at, tolerance)
+            if path is not None and path.at.shape[1:] == at.shape[1:]:
+                at = turned.done(*path.turned.undone(path.at))
+        at = _solve(turned.rows, task, penalty, at, FINE)
+        own = replace(task, trained=task.trained[:1], judged=task.judged[:1])
+        at[:, :1] = _solve(turned.rows, own, penalty, at[:, :1], FINEST)
     return Solved(kind, penalty, *turned.undone(at), tuple(tried))
 
 
@@ -243,22 +247,50 @@ def _turned(features: Tensor, scaling: _Scaling) -> _Turned:
     return _Turned(rows, basis, scaling)
 
 
-def _path(
-    task: Task, judged: np.ndarray, kind: Kind, penalties: Sequence[float]
-) -> Iterator[tuple[Tried, tuple[Tensor, Tensor]]]:
-    """Each penalty with its loss and heads, the strongest first, each from where the last ended."""
+class _Path(NamedTuple):
+    """The penalties that were tried with one scaling, the best of them and where it ended."""
+
+    tried: list[Tried]
+    best: Tried
+    turned: "_Turned"
+    at: Tensor  # (r + 1, P, C)
+
+
+def _path(task: Task, judged: np.ndarray, kind: Kind, penalties: Sequence[float]) -> _Path:
+    """From the middle one to weaker ones, and where none was better to stronger ones.
+
+    Each is begun where its neighbour ended; WORSE in a row end a direction.
+    """
     turned = _turned(task.features, _scaling(task, kind))
     problems, places = (torch.from_numpy(each) for each in np.nonzero(judged))
-    shares, at, best, worse = task.shares[places], _zero(turned, task), np.inf, 0
-    for penalty in sorted(penalties, reverse=True):
-        at = _solve(turned.rows, task, penalty, at, ROUGH)
+    shares = task.shares[places]
+
+    def loss(at: Tensor) -> float:
         logits = torch.einsum("nr,rpc->npc", turned.rows, at[:-1]) + at[-1] + task.shift
         logs = logits[places, problems].log_softmax(dim=1)
-        loss = float(-(shares * logs).sum() / shares.sum())
-        yield Tried(kind, penalty, loss), turned.undone(at)
-        best, worse = min(best, loss), 0 if loss < best else worse + 1
-        if worse == WORSE:
-            return
+        return float(-(shares * logs).sum() / shares.sum())
+
+    ordered = sorted(penalties, reverse=True)
+    middle = len(ordered) // 2
+    first = _solve(turned.rows, task, ordered[middle], _zero(turned, task), ROUGH)
+    tried = [Tried(kind, ordered[middle], loss(first))]
+    best = tried[0], first
+    for direction in (ordered[middle + 1 :], ordered[:middle][::-1]):
+        at, worse = first, 0
+        for penalty in direction:
+            at = _solve(turned.rows, task, penalty, at, ROUGH)
+            way = Tried(kind, penalty, loss(at))
+            tried.append(way)
+            if way.loss < best[0].loss:
+                best, worse = (way, at), 0
+            else:
+                worse += 1
+            if worse == WORSE:
+                break
+        if best[1] is not first:
+            break
+    tried.sort(key=lambda way: -way.penalty)
+    return _Path(tried, best[0], turned, best[1])
 
 
 def _zero(turned: _Turned, task: Task) -> Tensor:
@@ -272,6 +304,8 @@ def _solve(rows: Tensor, task: Task, penalty: float, start: Tensor, tolerance: f
 
     rows: (n, r), as `_Turned` has them. start, and -> (r + 1, P, C): weights, and last the bias
     """
+    from scipy.optimize import minimize  # half a second; torch's own takes twice that to begin
+
     trained = torch.from_numpy(task.trained.T).double()  # (n, P)
     weight = trained * task.shares.sum(dim=1, keepdim=True)
     total = weight.sum(dim=0)  # of each problem, by which its loss is divided
@@ -292,26 +326,20 @@ def _solve(rows: Tensor, task: Task, penalty: float, start: Tensor, tolerance: f
     steep[:-1] += penalties  # the second derivative's diagonal
     step = steep.clamp(min=torch.finfo(steep.dtype).eps).rsqrt()
 
-    point = (start / step).requires_grad_()
-    search = torch.optim.LBFGS(
-        [point],
-        max_iter=MOST,
-        max_eval=MOST,
-        tolerance_grad=tolerance,
-        tolerance_change=tolerance**2,
-        history_size=10,
-        line_search_fn="strong_wolfe",
-    )
-
-    def loss() -> Tensor:
-        at = point.detach() * step
+    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        at = torch.from_numpy(point).view_as(step) * step
         known = logs(at)
         errors = (weight * known.exp() - shares).flatten(1)
         slope = torch.cat([rows.T @ errors, errors.sum(dim=0, keepdim=True)]).view_as(at)
         slope[:-1] += penalties * at[:-1]
-        point.grad = slope * step
-        return 0.5 * (penalties * at[:-1].square()).sum() - (shares * known).sum()
+        value = 0.5 * (penalties * at[:-1].square()).sum() - (shares * known).sum()
+        return float(value), (slope * step).flatten().numpy()
 
-    with torch.no_grad():
-        search.step(loss)  # type: ignore[no-untyped-call]
-    return point.detach() * step
+    found = minimize(
+        loss,
+        (start / step).flatten().numpy(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MOST, "maxfun": MOST, "gtol": tolerance, "ftol": 0},
+    )
+    return torch.from_numpy(found.x).view_as(step) * step

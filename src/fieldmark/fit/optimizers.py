@@ -15,6 +15,21 @@ from fieldmark.fit import timm_optimizers
 from fieldmark.fit.timm_optimizers import PREFIX, Decay, Fraction, Parameters, Rate
 
 
+class Idle(optim.Optimizer):
+    """Of a stage without steps. torch's own, once made, bring its compiler with them: a second."""
+
+    def __init__(self) -> None:
+        self.state, self.defaults = {}, {}  # type: ignore[assignment]
+        self.param_groups = [{"lr": 0.0, "base_lr": 0.0}]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing is to be remembered."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing was."""
+
+
 def adamw(
     parameters: Parameters,
     *,

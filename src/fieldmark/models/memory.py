@@ -15,7 +15,10 @@ from fieldmark.models.infer import evaluating
 
 MEMINFO = Path("/proc/meminfo")
 GROUP = Path("/sys/fs/cgroup")  # of version 2, as a container sees its own
-MOST_OF_AN_IMAGE = 3000  # times its own float32 that an image takes in training: vit_h_14 1490
+MOST_OF_AN_IMAGE = {  # times its own float32 that an image takes, by whether in training
+    True: 3000,  # vit_h_14 1490
+    False: 128,  # regnet_y_128gf 88
+}
 FEW = 4  # images in a batch: where no more fit, the images are too large
 
 INITIALISERS = (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_)
@@ -63,7 +66,7 @@ def large_batch(
     The network may be on the meta device. What is counted, `image_bytes`, is less than what is
     used, so that no batch is refused that would have fitted.
     """
-    if free is None or count * 3 * 4 * size**2 * MOST_OF_AN_IMAGE < free:
+    if free is None or count * 3 * 4 * size**2 * MOST_OF_AN_IMAGE[training] < free:
         return []
     try:
         each = image_bytes(network, size, training=training)

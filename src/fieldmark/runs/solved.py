@@ -17,6 +17,7 @@ from fieldmark.fit.epochs import close_epoch
 from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
 from fieldmark.fit.heads import Trained, state_of
 from fieldmark.fit.losses import weights_of
+from fieldmark.fit.optimizers import Idle
 from fieldmark.fit.plan import Judged, Parts
 from fieldmark.models.body import body_and_head
 from fieldmark.models.heads import Linear32
@@ -39,8 +40,7 @@ def solved(bench: Bench) -> Found:
         raise StoppedError("stopped after the head was solved")
     options = options_of({"scaling": made.scaling})
     head = body_and_head(with_head(prepared, "linear", options)[0])[1]
-    nothing = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    state = state_of(head, nothing, bench.plan, bench.begun)
+    state = state_of(head, Idle(), bench.plan, bench.begun)
     one = Trained(state, bench.plan, parts, None, ended=SOLVED)
     train = np.isin(rows, bench.samples.rows("train"))
     logits, targets = made.logits(task.features[torch.from_numpy(train)]), task.targets[train]

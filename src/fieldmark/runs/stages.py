@@ -8,7 +8,7 @@ import torch
 
 from fieldmark.errors import Mistake, SettingsError
 from fieldmark.fit.averages import Average, Ema, Lookahead
-from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.optimizers import OPTIMIZERS, Idle
 from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import State
 from fieldmark.fit.timm_optimizers import PREFIX
@@ -174,8 +174,10 @@ def enter_stage(state: State, settings: Settings, network: torch.nn.Module) -> N
     """Give `state` what its stage needs: trained parameters, optimiser, average."""
     stage = stage_of(settings, state.stage)
     set_trained(network, chosen(network, stage.train))
-    trained = grouped(network, settings, stage.lr or 0)
-    state.optimizer = optimizer(settings, stage.lr, trained)
+    if stage.head_alone:  # heads on features have their own
+        state.optimizer = Idle()
+    else:
+        state.optimizer = optimizer(settings, stage.lr, grouped(network, settings, stage.lr or 0))
     mixed = settings.run.precision == "16-mixed"
     state.planned = stage.epochs
     state.scaler = torch.amp.GradScaler(settings.run.device) if mixed else None

@@ -11,6 +11,7 @@ from fieldmark.errors import DiskError, NotFiniteError, StoppedError
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.clock import Clock
 from fieldmark.fit.keeper import Keeper
+from fieldmark.fit.optimizers import Idle
 from fieldmark.fit.plan import Follow
 from fieldmark.fit.state import State
 from fieldmark.models import bundle
@@ -61,8 +62,7 @@ def trainers_of(
 def new_state(prepared: Prepared, trainers: Sequence[Trainer], index: int) -> State:
     """The network as it is before a stage, ready for it."""
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
-    nothing = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-    state = State(model, nothing, stage=index, clock=trainers[index].clock)
+    state = State(model, Idle(), stage=index, clock=trainers[index].clock)
     trainers[index].enter(state)
     return state
 
