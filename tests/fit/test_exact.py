@@ -6,6 +6,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn import functional
 
+from fieldmark.errors import StoppedError
 from fieldmark.fit import exact
 from fieldmark.fit.exact import KINDS, PENALTIES, Task, fit_exact
 from fieldmark.fit.losses import LOSSES, weights_of
@@ -172,6 +173,19 @@ def test_the_same_features_give_the_same_bits_whatever_torch_draws():
     other = fit_exact(task(features, targets, folds=3))
     assert torch.equal(one.weights, other.weights)
     assert one.tried == other.tried
+
+
+def test_a_search_ends_at_the_look_that_is_asked_to_stop():
+    looks = []
+
+    def looking():
+        looks.append(None)
+        if len(looks) == 20:
+            raise StoppedError("now")
+
+    with pytest.raises(StoppedError):
+        fit_exact(task(*drawn(), folds=4), looking=looking)
+    assert len(looks) == 20
 
 
 def test_features_that_never_differ_and_images_without_any_leave_all_finite():

@@ -3,9 +3,11 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from smallruns import QUIET, SMALL, draw_photos
 
+from fieldmark.errors import SettingsError
 from fieldmark.machine import generators_kept
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.preview import find_rates, show
@@ -31,6 +33,14 @@ def test_a_look_before_training_leaves_threads_and_generators_as_they_were(tmp_p
     finally:
         torch.set_num_threads(before)
     assert generators() == stood
+
+
+def test_a_head_that_is_solved_exactly_has_no_rate_to_look_for(photos, weights):
+    resolved = gather(str(photos), ["model.width=4", *weights[:2]], {"freeze": "true"})
+    with pytest.raises(SettingsError) as told:
+        find_rates(resolved, QUIET)
+    what = "is for rates, and this head is solved exactly; add features.solver=epochs"
+    assert str(told.value) == f"--find-lr: {what}"
 
 
 def test_a_run_on_the_processor_begins_nothing_on_an_accelerator(monkeypatch):

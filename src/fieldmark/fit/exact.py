@@ -10,7 +10,7 @@ penalty, and whether features are standardised or divided by their length, are c
 of images that the head was not trained on. All is done on the processor, in float64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -102,9 +102,15 @@ class Solved:
 
 
 def fit_exact(
-    task: Task, kinds: Sequence[Kind] = KINDS, penalties: Sequence[float] = PENALTIES
+    task: Task,
+    kinds: Sequence[Kind] = KINDS,
+    penalties: Sequence[float] = PENALTIES,
+    looking: Callable[[], None] = lambda: None,
 ) -> Solved:
-    """Choose the scaling and the penalty, then solve every problem once more, to the end."""
+    """Choose the scaling and the penalty, then solve every problem once more, to the end.
+
+    looking: called at each look at the images; it may raise, which ends the search.
+    """
     ways = [(kind, penalty) for kind in kinds for penalty in penalties]
     with threads(1 if task.cost < SMALL else torch.get_num_threads()):
         few = _few(task)
@@ -114,7 +120,7 @@ def fit_exact(
             penalty = min(penalties, key=lambda each: abs(np.log(each / UNJUDGED[1])))
             tried, path = [Tried(kind, penalty, np.nan)], None
         else:
-            paths = [_path(few, judged, kind, penalties) for kind in kinds]
+            paths = [_path(few, judged, kind, penalties, looking) for kind in kinds]
             tried = [way for each in paths for way in each.tried]
             path = min(paths, key=lambda each: each.best.loss)
             kind, penalty, _ = path.best
@@ -125,9 +131,9 @@ def fit_exact(
             at = _zero(turned, task)
             if path is not None and path.at.shape[1:] == at.shape[1:]:
                 at = turned.done(*path.turned.undone(path.at))
-        at = _solve(turned.rows, task, penalty, at, FINE)
+        at = _solve(turned.rows, task, penalty, at, FINE, looking)
         own = replace(task, trained=task.trained[:1], judged=task.judged[:1])
-        at[:, :1] = _solve(turned.rows, own, penalty, at[:, :1], FINEST)
+        at[:, :1] = _solve(turned.rows, own, penalty, at[:, :1], FINEST, looking)
     return Solved(kind, penalty, *turned.undone(at), tuple(tried))
 
 
@@ -256,7 +262,13 @@ class _Path(NamedTuple):
     at: Tensor  # (r + 1, P, C)
 
 
-def _path(task: Task, judged: np.ndarray, kind: Kind, penalties: Sequence[float]) -> _Path:
+def _path(
+    task: Task,
+    judged: np.ndarray,
+    kind: Kind,
+    penalties: Sequence[float],
+    looking: Callable[[], None],
+) -> _Path:
     """From the middle one to weaker ones, and where none was better to stronger ones.
 
     Each is begun where its neighbour ended; WORSE in a row end a direction.
@@ -272,13 +284,13 @@ def _path(task: Task, judged: np.ndarray, kind: Kind, penalties: Sequence[float]
 
     ordered = sorted(penalties, reverse=True)
     middle = len(ordered) // 2
-    first = _solve(turned.rows, task, ordered[middle], _zero(turned, task), ROUGH)
+    first = _solve(turned.rows, task, ordered[middle], _zero(turned, task), ROUGH, looking)
     tried = [Tried(kind, ordered[middle], loss(first))]
     best = tried[0], first
     for direction in (ordered[middle + 1 :], ordered[:middle][::-1]):
         at, worse = first, 0
         for penalty in direction:
-            at = _solve(turned.rows, task, penalty, at, ROUGH)
+            at = _solve(turned.rows, task, penalty, at, ROUGH, looking)
             way = Tried(kind, penalty, loss(at))
             tried.append(way)
             if way.loss < best[0].loss:
@@ -299,7 +311,14 @@ def _zero(turned: _Turned, task: Task) -> Tensor:
     return torch.zeros(turned.rows.shape[1] + 1, *sides, dtype=torch.float64)
 
 
-def _solve(rows: Tensor, task: Task, penalty: float, start: Tensor, tolerance: float) -> Tensor:
+def _solve(
+    rows: Tensor,
+    task: Task,
+    penalty: float,
+    start: Tensor,
+    tolerance: float,
+    looking: Callable[[], None],
+) -> Tensor:
     """Towards the minimum of every problem, all of them side by side in one search.
 
     rows: (n, r), as `_Turned` has them. start, and -> (r + 1, P, C): weights, and last the bias
@@ -327,6 +346,7 @@ def _solve(rows: Tensor, task: Task, penalty: float, start: Tensor, tolerance: f
     step = steep.clamp(min=torch.finfo(steep.dtype).eps).rsqrt()
 
     def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        looking()
         at = torch.from_numpy(point).view_as(step) * step
         known = logs(at)
         errors = (weight * known.exp() - shares).flatten(1)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.errors import NotFiniteError
+from fieldmark.errors import Mistake, NotFiniteError, SettingsError
 from fieldmark.files import write_text
 from fieldmark.fit.find_lr import Search, suggest
 from fieldmark.fit.keeper import as_csv
@@ -13,6 +13,7 @@ from fieldmark.machine import generators_kept, threads
 from fieldmark.models.summary import summarise, text
 from fieldmark.records import SPLITS
 from fieldmark.report.curves import rates_in_words, write_rates
+from fieldmark.runs.resume import is_exact
 from fieldmark.runs.run import prepare
 from fieldmark.runs.training import new_state, trainers_of
 from fieldmark.settings.layers import Resolved
@@ -67,6 +68,9 @@ def find_rates(resolved: Resolved, console: Console) -> Path:
     """
     prepared = prepare(resolved, console)
     settings = prepared.settings
+    if is_exact(settings):
+        what = "is for rates, and this head is solved exactly; add features.solver=epochs"
+        raise SettingsError([Mistake("--find-lr", what)])
     for note in prepared.data.notes:
         console.warn(note)
     with threads(int(settings.run.threads)), generators_kept(prepared.device):

@@ -33,11 +33,16 @@ def solved(bench: Bench) -> Found:
     begun, prepared = time.monotonic(), bench.prepared
     features, parts = prepared.settings.features, bench.parts(bench.training(), bench.plan.seed)
     task, rows = _task(bench, parts)
+
+    def looking() -> None:
+        if bench.stop_asked():
+            raise StoppedError("stopped while the head was solved")
+
     with bench.console.bar("solving the head", 1) as bar:
-        made = fit_exact(task, features.scalings or KINDS, features.penalties or PENALTIES)
+        ways = features.scalings or KINDS, features.penalties or PENALTIES
+        made = fit_exact(task, *ways, looking)
         bar.advance(1)
-    if bench.stop_asked():
-        raise StoppedError("stopped after the head was solved")
+    looking()
     options = options_of({"scaling": made.scaling})
     head = body_and_head(with_head(prepared, "linear", options)[0])[1]
     state = state_of(head, Idle(), bench.plan, bench.begun)
