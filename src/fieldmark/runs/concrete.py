@@ -42,7 +42,7 @@ NORMALIZE = {
 PATHS = {"source": (), "images": (), "data_dir": (), "test": ("auto", "none")}  # or these words
 CHOSEN = "chosen for this data and machine"
 TYPED = "command line"
-LEAST_MISTAKES = 10  # a third fewer, which is much, are then as many as chance takes off
+LEAST_MISTAKES = 5  # of fewer, chance alone takes off half
 
 
 @dataclass(frozen=True)

@@ -290,7 +290,7 @@ class TrainSettings(Section):
     least_mistakes: Auto | Annotated[int, Field(ge=0)] = Field(
         "auto",
         description="where the head alone makes fewer mistakes on the images that validate what "
-        "comes after it, nothing comes after it: nobody could tell whether it helped; auto: 10, "
+        "comes after it, nothing comes after it: nobody could tell whether it helped; auto: 5, "
         "or 0 where something is said of what comes",
     )
     wise: AutoBool = Field(
