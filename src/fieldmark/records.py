@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from fieldmark.errors import DataError
-from fieldmark.task import ONE_LABEL, Task
+from fieldmark.files import write_whole
+from fieldmark.task import ONE_LABEL, TASKS, Task
 
 SPLITS = ("train", "val", "test")
 SAMPLE_COLUMNS: dict[str, Any] = {
@@ -115,7 +116,7 @@ class Samples:
 
     def write(self, path: Path, about: dict[str, Any] | None = None) -> None:
         """The table as Parquet; the root, and plain values about the images, in its metadata."""
-        kept = {"root": self.root, "about": json.dumps(about or {})}
+        kept = {"root": self.root, "about": json.dumps(about or {}), **_told(self.task)}
         self.frame.write_parquet(path, metadata=kept)
 
     @staticmethod
@@ -129,7 +130,8 @@ class Samples:
         frame = _read_table(path, [name for name in SAMPLE_COLUMNS if name != "folds"])
         if "folds" not in frame.columns:  # of a run from before there were any
             frame = frame.with_columns(pl.lit(None, SAMPLE_COLUMNS["folds"]).alias("folds"))
-        return cls(frame, pl.read_parquet_metadata(path).get("root", "."))
+        kept = pl.read_parquet_metadata(path)
+        return cls(frame, kept.get("root", "."), TASKS[kept.get("task", ONE_LABEL.name)])
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,7 @@ class Predictions:
     @property
     def known(self) -> np.ndarray:
         """Whether each row's truth is among the classes. -> (N,) bool"""
-        return np.asarray(self.targets >= 0)
+        return self.task.known(self.targets)
 
     @property
     def folds(self) -> int | None:
@@ -221,8 +223,14 @@ class Predictions:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read what `frame.write_parquet` wrote."""
-        return cls(_read_table(path, ("path", "split", "truth")))
+        """Read what `write` wrote."""
+        table = _read_table(path, ("path", "split", "truth"))
+        return cls(table, TASKS[pl.read_parquet_metadata(path).get("task", ONE_LABEL.name)])
+
+    def write(self, path: Path) -> None:
+        """The table as Parquet, whole or not at all, with the task in its metadata."""
+        kept = _told(self.task) or None
+        write_whole(path, lambda place: self.frame.write_parquet(place, metadata=kept))
 
 
 @dataclass(frozen=True)
@@ -267,6 +275,11 @@ class InputSpec:
         """The reverse of `to_json`."""
         three = {key: tuple(values[key]) for key in ("mean", "std")}
         return cls(**{**values, **three})
+
+
+def _told(task: Task) -> dict[str, str]:
+    """The task in a table's metadata, where it is not the usual one."""
+    return {} if task is ONE_LABEL else {"task": task.name}
 
 
 def _read_table(path: Path, needed: Sequence[str] | dict[str, Any]) -> pl.DataFrame:

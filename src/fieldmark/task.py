@@ -1,6 +1,6 @@
-"""What is asked of an image: which label it has. Later also: which labels.
+"""What is asked of an image: which label it has, or which labels.
 
-A task is what data, figures, prediction and pages have to agree on. There is one today.
+A task is what data, figures, prediction and pages have to agree on. N are images, C classes.
 """
 
 import itertools
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NO_GUESS = -1
+HALF = 0.5  # the least score of a label, where no thresholds are known
 TOGETHER = 1 << 16  # numbers of a table that are worked on at once
 
 
@@ -21,10 +22,13 @@ class Task:
     words:    how many labels an image has
     loss, monitor: what `loss.name` and `train.monitor` are by default
     headline: a page's first sentence, of the value of `metric` and the images
-    targets:  labels of each image and the classes -> (N,) int64, -1 where unknown
+    targets:  labels of each image and the classes -> (N,) int64, or of several (N, C) int64 of 0
+              and 1; -1 where unknown
     scores:   logits (N, C) and temperature -> (N, C) float64 in 0..1; nan where not finite
-    decide:   scores, or what rises with them (N, C), and the least score of each class (C,), a
-              number for all, or None -> (N,) int, NO_GUESS where there is no answer
+    decide:   scores (N, C), and the least score of each class (C,), a number for all, or None
+              -> (N,) int, NO_GUESS where there is no answer; of several (N, C) bool. Of one label
+              what rises with scores will do, too
+    several:  whether an image may have any number of labels
     """
 
     name: str
@@ -36,6 +40,11 @@ class Task:
     targets: Callable[[Sequence[Sequence[str] | None], Sequence[str]], np.ndarray]
     scores: Callable[[np.ndarray, float], np.ndarray]
     decide: Callable[[np.ndarray, np.ndarray | float | None], np.ndarray]
+    several: bool = False
+
+    def known(self, targets: np.ndarray) -> np.ndarray:
+        """Whether the truth of each row is known. -> (N,) bool"""
+        return np.asarray((targets if targets.ndim == 1 else targets.min(axis=1)) >= 0)
 
 
 def first_label(labels: Sequence[Sequence[str] | None], classes: Sequence[str]) -> np.ndarray:
@@ -43,6 +52,22 @@ def first_label(labels: Sequence[Sequence[str] | None], classes: Sequence[str]) 
     place = {name: index for index, name in enumerate(classes)}
     firsts = (place.get(names[0], -1) if names else -1 for names in labels)
     return np.fromiter(firsts, np.int64, len(labels))
+
+
+def all_labels(labels: Sequence[Sequence[str] | None], classes: Sequence[str]) -> np.ndarray:
+    """Which classes each image has. -> (N, C) int64 of 0 and 1; -1 throughout where unknown
+
+    No labels are none of the classes. A label that is no class is passed over: what is asked of
+    each class can be answered without it.
+    """
+    place = {name: index for index, name in enumerate(classes)}
+    found = np.zeros((len(labels), len(classes)), np.int64)
+    for row, names in enumerate(labels):
+        if names is None:
+            found[row] = -1
+            continue
+        found[row, [place[name] for name in names if name in place]] = 1
+    return found
 
 
 def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
@@ -54,6 +79,17 @@ def softmax(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
             raised -= raised.max(axis=1, keepdims=True)
         np.exp(raised, out=raised)
         np.divide(raised, raised.sum(axis=1, keepdims=True), out=scores[rows])
+    return scores
+
+
+def sigmoid(logits: np.ndarray, temperature: float = 1.0) -> np.ndarray:
+    """(N, C) logits -> (N, C) float64 of each by itself; a row with nan or inf is nan throughout"""
+    scores = np.empty_like(logits, np.float64)
+    for rows in blocks(logits):
+        raised = logits[rows].astype(np.float64) / temperature
+        small = np.exp(-np.abs(raised))
+        scores[rows] = np.where(raised >= 0, 1, small) / (1 + small)
+        scores[rows][~np.isfinite(raised).all(axis=1)] = np.nan
     return scores
 
 
@@ -78,6 +114,14 @@ def likeliest(scores: np.ndarray, least: np.ndarray | float | None = None) -> np
     return np.where(made, best, NO_GUESS)
 
 
+def at_least(scores: np.ndarray, least: np.ndarray | float | None = None) -> np.ndarray:
+    """Which classes an image has: those whose score is `least` or more. (N, C) -> (N, C) bool
+
+    least: of each class (C,), or of all; None: HALF. False where a score is nan.
+    """
+    return np.asarray(scores >= (HALF if least is None else least))
+
+
 ONE_LABEL = Task(
     name="single-label",
     words="one label an image",
@@ -89,4 +133,16 @@ ONE_LABEL = Task(
     scores=softmax,
     decide=likeliest,
 )
-TASKS = {task.name: task for task in (ONE_LABEL,)}
+SEVERAL_LABELS = Task(
+    name="multi-label",
+    words="several labels an image",
+    loss="bce",
+    monitor="mean_average_precision",
+    metric="micro_f1",
+    headline="Micro F1 {value} on {images}",
+    targets=all_labels,
+    scores=sigmoid,
+    decide=at_least,
+    several=True,
+)
+TASKS = {task.name: task for task in (ONE_LABEL, SEVERAL_LABELS)}

@@ -34,7 +34,7 @@ class BundleInfo:
     classes: tuple[str, ...]
     spec: InputSpec
     options: dict[str, Any] = field(default_factory=dict)
-    task: Literal["single-label"] = "single-label"
+    task: Literal["single-label", "multi-label"] = "single-label"
     thresholds: dict[str, float] | None = None
     temperature: float = 1.0
     answers: tuple[tuple[float, int, int], ...] = ()

@@ -226,7 +226,7 @@ def keep(run: RunDir, found: Evaluated, metrics: Metrics) -> RunDir:
     try:
         about = {"notes": list(found.notes)}
         write_whole(folder.samples, lambda draft: found.samples.write(draft, about))
-        write_whole(folder.predictions, found.predictions.frame.write_parquet)
+        found.predictions.write(folder.predictions)
         metrics.write(folder.metrics)
         write_page(found, folder.report)
         folder.write_manifest({"evaluation_of": run.name, **metrics.about.to_json()})

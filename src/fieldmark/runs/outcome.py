@@ -11,7 +11,6 @@ import polars as pl
 
 from fieldmark.console import Console, duration
 from fieldmark.data.splits import judged_rows
-from fieldmark.files import write_whole
 from fieldmark.fit.state import State
 from fieldmark.judge.calibrate import MOST_ROWS, PRIOR, SOLVED, curve_of, fit_temperature
 from fieldmark.judge.figures import measure
@@ -103,12 +102,13 @@ def _with_logits(table: Predictions, logits: np.ndarray) -> Predictions:
     schema = {f"{LOGIT}{name}": pl.Float32 for name in table.classes}
     columns = pl.DataFrame(logits, schema, orient="row")
     model = (pl.col("model") + " with mirror images").alias("model")
-    return Predictions(table.frame.with_columns(model, *columns))
+    return replace(table, frame=table.frame.with_columns(model, *columns))
 
 
 def write_tables(tables: Mapping[str, Predictions], path: Path) -> None:
     """All splits in one Parquet, whole or not at all."""
-    write_whole(path, pl.concat([table.frame for table in tables.values()]).write_parquet)
+    frame = pl.concat([table.frame for table in tables.values()])
+    replace(next(iter(tables.values())), frame=frame).write(path)
 
 
 def calibrated(info: BundleInfo, val: Predictions) -> BundleInfo:
