@@ -6,11 +6,13 @@ A task is what data, figures, prediction and pages have to agree on. N are image
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 NO_GUESS = -1
 HALF = 0.5  # the least score of a label, where no thresholds are known
+Name = Literal["single-label", "multi-label"]
 TOGETHER = 1 << 16  # numbers of a table that are worked on at once
 
 
@@ -31,7 +33,7 @@ class Task:
     several:  whether an image may have any number of labels
     """
 
-    name: str
+    name: Name
     words: str
     loss: str
     monitor: str
@@ -145,4 +147,4 @@ SEVERAL_LABELS = Task(
     decide=at_least,
     several=True,
 )
-TASKS = {task.name: task for task in (ONE_LABEL, SEVERAL_LABELS)}
+TASKS: dict[str, Task] = {task.name: task for task in (ONE_LABEL, SEVERAL_LABELS)}

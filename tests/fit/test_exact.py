@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
 from torch.nn import functional
 
 from fieldmark.errors import StoppedError
 from fieldmark.fit import exact
 from fieldmark.fit.exact import KINDS, PENALTIES, Task, fit_exact
-from fieldmark.fit.losses import LOSSES, weights_of
+from fieldmark.fit.losses import LOSSES, counts_of, weights_of
 
 N, D, C = 60, 8, 3
 
@@ -244,3 +245,62 @@ def test_balanced_weights_are_as_if_every_class_had_as_many_images():
     theirs.fit(features[few] / length, targets[few])
     found = solved.logits(torch.from_numpy(features)).numpy()
     assert same_scores(found, theirs.decision_function(features / length))
+
+
+def several(images=90, width=6, labels=3, seed=0):
+    """Features, and labels that depend on them, any number an image."""
+    draw = np.random.default_rng(seed)
+    features = draw.normal(size=(images, width)).astype(np.float32)
+    logits = features @ draw.normal(size=(width, labels)) - 0.7
+    return features, (draw.random((images, labels)) < 1 / (1 + np.exp(-logits))).astype(np.int64)
+
+
+def task_of_several(features, labels, folds=0, **options):
+    loss = LOSSES.build("bce", options, counts_of(labels, labels.shape[1]))
+    truth, held = torch.from_numpy(labels), np.arange(len(labels)) % max(folds, 1)
+    judged = np.stack([np.zeros(len(labels), bool), *(held == k for k in range(folds))])
+    given = torch.from_numpy(features), labels, loss.shares(truth), loss.shift.double()
+    return Task(*given, ~judged, judged, loss.against(truth))
+
+
+@pytest.mark.parametrize("weight", [None, "balanced"])
+def test_of_several_labels_each_head_is_scikit_learns_of_that_label(weight):
+    features, labels = several()
+    solved = fit_exact(task_of_several(features, labels, pos_weight=weight), ["plain"], [0.03])
+    length = np.sqrt((features.astype(np.float64) ** 2).sum(axis=1).mean())
+    found = solved.logits(torch.from_numpy(features)).numpy()
+    for label in range(3):
+        own = labels[:, label]
+        # ours is the mean over labels, and balanced weighs those without a label 1
+        ratio = {0: 1.0, 1: (1 - own).sum() / own.sum()} if weight else None
+        theirs = LogisticRegression(C=1 / (3 * 0.03), class_weight=ratio, tol=1e-10, max_iter=9999)
+        theirs.fit(features.astype(np.float64) / length, own)
+        np.testing.assert_allclose(
+            found[:, label], theirs.decision_function(features / length), atol=2e-3
+        )
+
+
+def test_of_several_labels_the_mean_of_their_losses_chooses():
+    features, labels = several(images=120)
+    made = task_of_several(features, labels, folds=4)
+    solved = fit_exact(made)
+    best = min(solved.tried, key=lambda way: way.loss)
+    assert (best.scaling, best.penalty) == (solved.scaling, solved.penalty)
+    one = fit_exact(made, [best.scaling], [best.penalty])
+    losses = [
+        log_loss(labels[held, k], one.logits(made.features, fold).sigmoid()[held, k].numpy())
+        for fold, held in enumerate(made.judged)
+        if fold
+        for k in range(3)
+    ]
+    assert best.loss == pytest.approx(np.mean(losses), abs=2e-3)
+
+
+def test_a_label_that_no_image_has_is_solved_too():
+    features, labels = several()
+    labels[:, 1] = 0
+    solved = fit_exact(task_of_several(features, labels, folds=3))
+    scores = solved.logits(torch.from_numpy(features)).sigmoid()
+    assert solved.weights.isfinite().all()
+    assert scores[:, 1].max() < 0.02
+    assert scores[labels[:, 0] == 1, 0].mean() > scores[labels[:, 0] == 0, 0].mean() + 0.1

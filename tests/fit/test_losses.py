@@ -70,7 +70,7 @@ def test_losses_of_shares_are_those_of_brute_force(options, name, gamma, shares)
 
 
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
 def test_a_class_and_a_whole_share_of_it_give_the_same(name, options):
     loss = LOSSES.build(name, options, COUNTS)
     torch.testing.assert_close(loss(LOGITS, TARGETS), loss(LOGITS, ONE_HOT))
@@ -126,7 +126,7 @@ def test_a_class_without_images_has_a_finite_adjusted_loss():
     torch.testing.assert_close(loss(torch.zeros(1, 3), torch.tensor([1])), wanted)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
 def test_half_precision_is_computed_in_float32(name):
     loss = LOSSES.build(name, {}, COUNTS)
     half = LOGITS.bfloat16()
@@ -134,7 +134,7 @@ def test_half_precision_is_computed_in_float32(name):
     assert torch.equal(loss(half, TARGETS), loss(half.float(), TARGETS))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["cross_entropy", "focal"])
 def test_as_many_weights_are_wanted_as_there_are_classes(name):
     with pytest.raises(SettingsError) as told:
         LOSSES.build(name, {"class_weights": (1.0, 2.0)}, COUNTS)

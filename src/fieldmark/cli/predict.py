@@ -50,7 +50,8 @@ def command(
     answers = tally.watch(predictor.stream(found.images))
     first = next(answers, None)
     if first is not None:  # else there is nothing to make a table of
-        write_table(out or sys.stdout, chain([first], answers), predictor.classes, scores=scores)
+        rows, several = chain([first], answers), predictor.several
+        write_table(out or sys.stdout, rows, predictor.classes, scores=scores, several=several)
         if out is not None:
             print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
     _tell([*found.notes, *predictor.told])

@@ -98,9 +98,10 @@ def all_done(plan: Plan) -> str:
 
 def step_row(state: State, loss: float, logits: torch.Tensor, targets: torch.Tensor) -> Row:
     """What steps.csv tells of the step that was just made, with the batch's own figures."""
-    right = (logits.argmax(1) == targets).float().mean().item()
+    several = targets.dim() == 2  # then the share of its decisions that are right
+    right = ((logits > 0) if several else logits.argmax(1)) == targets
     place = {"epoch": state.epoch + 1, "step": state.step}
-    return {**place, "loss": loss, "accuracy": right, "lr": rate_of(state)}
+    return {**place, "loss": loss, "accuracy": right.float().mean().item(), "lr": rate_of(state)}
 
 
 def has_step_row(state: State, plan: Plan, parts: Parts) -> bool:

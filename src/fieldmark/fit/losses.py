@@ -1,9 +1,10 @@
 """What training makes small: logits (n, C) and targets -> a scalar, the mean over the images.
 
 Targets are classes, (n,) int64, or float shares of the classes, (n, C), as mixed images have
-them; a class and a share of 1 of it give the same. A loss is made from the training images a
-class, `counts` (C,), which only the weights and the logit adjustment look at. It computes in
-float32 whatever the network computed in.
+them; a class and a share of 1 of it give the same. Of several labels an image they are (n, C) of
+0 and 1, or what lies between. A loss is made from the training images a class, `counts` (C,), of
+several labels (2, C), without and with each, which only weights and the logit adjustment look at.
+It computes in float32 whatever the network computed in.
 """
 
 import math
@@ -24,15 +25,18 @@ from fieldmark.errors import Mistake, SettingsError
 class Loss:
     """mean: (logits, targets) -> (). weights: (C,) of classes in that mean; None: all the same.
 
-    shares: of a cross-entropy, which is convex in the logits: targets (n,) -> (n, C) float64,
-    what each class's -log score counts in the sum over the images, of which `mean` is the mean.
-    shift: (C,), added to the logits before that.
+    shares: of a cross-entropy, which is convex in the logits: targets -> (n, C) float64, what
+    each class's -log score counts in the sum over the images, of which `mean` is the mean.
+    shift: (C,), added to the logits before that. several: whether it is of several labels an
+    image. against: of those, targets -> (n, C), what each class's -log (1 - score) counts.
     """
 
     mean: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
     weights: torch.Tensor | None = None
     shares: Callable[[torch.Tensor], torch.Tensor] | None = None
     shift: torch.Tensor | None = None
+    several: bool = False
+    against: Callable[[torch.Tensor], torch.Tensor] | None = None
 
     def __call__(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         """The mean."""
@@ -65,6 +69,10 @@ Exponent = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 ClassWeights = Annotated[
     Literal["balanced"] | tuple[float, ...] | None, PlainValidator(_read_weights)
 ]
+
+
+Weight = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PosWeight = Literal["balanced"] | Weight | None
 
 
 def cross_entropy(
@@ -141,13 +149,114 @@ def focal(
     return Loss(loss, weights)
 
 
+def bce(
+    counts: np.ndarray,
+    *,
+    pos_weight: PosWeight = None,
+    label_smoothing: Smoothing = 0.0,
+) -> Loss:
+    """The binary cross-entropy of each label by itself, the mean over labels.
+
+    pos_weight: what an image with a label weighs for it, beside 1 for one without; a number for
+    all labels, or balanced: images without over images with it (1 where it has none).
+    label_smoothing: 0 and 1 are drawn towards a half by this share.
+    """
+    weights = pos_weights_of(pos_weight, counts)
+
+    def smoothed(targets: torch.Tensor) -> torch.Tensor:
+        return targets.float() * (1 - label_smoothing) + label_smoothing / 2
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        own = None if weights is None else weights.to(logits.device)
+        return functional.binary_cross_entropy_with_logits(
+            logits.float(), smoothed(targets), pos_weight=own
+        )
+
+    def shares(targets: torch.Tensor) -> torch.Tensor:
+        present = smoothed(targets).double() / targets.shape[1]
+        return present if weights is None else present * weights
+
+    def against(targets: torch.Tensor) -> torch.Tensor:
+        return (1 - smoothed(targets).double()) / targets.shape[1]
+
+    shift = torch.zeros(counts.shape[1])
+    return Loss(loss, shares=shares, shift=shift, several=True, against=against)
+
+
+def asymmetric(
+    counts: np.ndarray,
+    *,
+    gamma_present: Exponent = 0.0,
+    gamma_absent: Exponent = 4.0,
+    margin: Smoothing = 0.05,
+    pos_weight: PosWeight = None,
+) -> Loss:
+    """`bce` in which what is right already counts less, and labels that are absent least.
+
+    A label's term counts (1 - score) ** gamma_present where it is present, else
+    score ** gamma_absent, of a score that is `margin` less, or 0 (Ridnik et al., "Asymmetric
+    Loss For Multi-Label Classification", 2021). With both gammas the same and no margin it is
+    the focal loss of Lin et al., 2017. Its scores want thresholds of their own.
+    """
+    weights = pos_weights_of(pos_weight, counts)
+
+    def loss(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        score, wanted = torch.sigmoid(logits.float()), targets.float()
+        least = torch.finfo(score.dtype).eps  # where a power's or a logarithm's slope is infinite
+        lowered = (score - margin).clamp(min=0)
+        missing = (1 - score).clamp(min=least) ** gamma_present
+        present = wanted * missing * -functional.logsigmoid(logits.float())
+        if weights is not None:
+            present = present * weights.to(logits.device)
+        risen = lowered.clamp(min=least) ** gamma_absent
+        absent = (1 - wanted) * risen * -torch.log1p(-lowered.clamp(max=1 - least))
+        return (present + absent).mean()
+
+    return Loss(loss, several=True)
+
+
+def binary_focal(
+    counts: np.ndarray, *, gamma: Exponent = 2.0, pos_weight: PosWeight = None
+) -> Loss:
+    """`bce` in which each label's term counts (1 - the score of what is true) ** gamma.
+
+    Lin et al., "Focal Loss for Dense Object Detection", 2017; gamma 0 is bce.
+    """
+    options = {"gamma_present": gamma, "gamma_absent": gamma, "margin": 0.0}
+    return asymmetric(counts, **options, pos_weight=pos_weight)
+
+
 LOSSES = Catalog(
     "loss",
     {
         "cross_entropy": (cross_entropy, "one label an image"),
         "focal": (focal, "cross-entropy that looks past what is right already"),
+        "bce": (bce, "several labels an image, each a question of its own"),
+        "binary_focal": (binary_focal, "bce that looks past what is right already"),
+        "asymmetric": (asymmetric, "bce in which absent labels count little"),
     },
 )
+
+
+def pos_weights_of(
+    pos_weight: Literal["balanced"] | float | None, counts: np.ndarray
+) -> torch.Tensor | None:
+    """What an image with each label weighs. counts (2, C) -> (C,) float32; None: 1 each."""
+    if pos_weight is None:
+        return None
+    without, having = counts
+    if pos_weight == "balanced":
+        ratio = without / np.maximum(having, 1)
+        return torch.tensor(np.where((having > 0) & (without > 0), ratio, 1), dtype=torch.float32)
+    return torch.full((len(having),), float(pos_weight))
+
+
+def counts_of(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Training images a class, as a loss is made from them. (n,) -> (C,); (n, C) -> (2, C)"""
+    if targets.ndim == 1:
+        return np.bincount(targets, minlength=classes)
+    having = targets.sum(axis=0)
+    return np.stack([len(targets) - having, having])
 
 
 def weights_of(

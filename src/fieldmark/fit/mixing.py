@@ -1,11 +1,11 @@
 """Images of a batch put into one another, and the shares of the classes that they then have.
 
-A mix takes images (n, 3, H, W), classes (n,) int64, the number of classes C and an addressed
-generator, and gives images of the same kind and shares (n, C) float32. uint8 images stay uint8:
-(x / 255 - mean) / std of a blend is the blend of both, so that mixing before that differs by
-rounding alone, and all that comes after goes the way of a plain batch. The partner of an image
-is another one of its batch; how much of it is taken is drawn once a batch, as in the authors'
-own code. Images and classes may lie on any device.
+A mix takes images (n, 3, H, W), classes (n,) int64 or labels (n, C) of 0 and 1, the number of
+classes C and an addressed generator, and gives images of the same kind and shares (n, C) float32.
+uint8 images stay uint8: (x / 255 - mean) / std of a blend is the blend of both, so that mixing
+before that differs by rounding alone, and all that comes after goes the way of a plain batch. The
+partner of an image is another one of its batch; how much of it is taken is drawn once a batch, as
+in the authors' own code. Images and classes may lie on any device.
 """
 
 from collections.abc import Callable
@@ -113,6 +113,10 @@ def _span(side: int, half: float, draw: np.random.Generator) -> slice:
 
 
 def _shares(targets: Tensor, partner: Tensor, classes: int, taken: float) -> Tensor:
-    """`taken` of the partner's class, the rest of an image's own. -> (n, C) float32"""
-    own = functional.one_hot(targets, classes).float()
+    """`taken` of the partner's class, the rest of an image's own. -> (n, C) float32
+
+    Of several labels (n, C) those that both have stay whole.
+    """
+    own = targets if targets.dim() == 2 else functional.one_hot(targets, classes)
+    own = own.float()
     return torch.lerp(own, own[partner], taken)

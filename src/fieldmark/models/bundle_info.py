@@ -4,13 +4,15 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import WeightsError
 from fieldmark.records import InputSpec
 from fieldmark.rundir import INFO, WEIGHTS
+from fieldmark.task import Name
 
 FORMAT = 1
 
@@ -34,7 +36,7 @@ class BundleInfo:
     classes: tuple[str, ...]
     spec: InputSpec
     options: dict[str, Any] = field(default_factory=dict)
-    task: Literal["single-label", "multi-label"] = "single-label"
+    task: Name = "single-label"
     thresholds: dict[str, float] | None = None
     temperature: float = 1.0
     answers: tuple[tuple[float, int, int], ...] = ()
@@ -49,6 +51,13 @@ class BundleInfo:
     pool: str = "mean"
     mirror: bool = False
     weights_sha256: str | None = field(default=None, compare=False)
+
+    @property
+    def least(self) -> np.ndarray | None:
+        """The least score of each class, in their order (C,); None without thresholds."""
+        if self.thresholds is None:
+            return None
+        return np.array([self.thresholds[name] for name in self.classes])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""

@@ -18,6 +18,7 @@ from fieldmark.streams import Stream
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Sizes = Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(min_length=1)]
+LAST = (nn.Linear, nn.Conv2d)
 DRAWN = (nn.Linear, nn.Conv2d, nn.BatchNorm1d)  # the layers of heads that have weights
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
@@ -204,6 +205,12 @@ def _told_by_timm(network: nn.Module) -> nn.Module | None:
             layer = classifier()
             return layer if isinstance(layer, (nn.Linear, nn.Conv2d)) else None
     return None
+
+
+def bias_of(network: nn.Module) -> Tensor | None:
+    """What the last layer adds to the logits, (classes,); None where it has none."""
+    layers = [each for each in head_of(network)[1].modules() if isinstance(each, LAST)]
+    return layers[-1].bias if layers else None
 
 
 def head_dropouts(network: nn.Module) -> tuple[nn.Module, ...]:

@@ -33,6 +33,7 @@ from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
 from fieldmark.settings.tree import Settings, sections
+from fieldmark.task import TASKS
 from fieldmark.track.trackers import check_trackers
 
 Sections = dict[str, dict[str, Any]]
@@ -46,7 +47,11 @@ CATALOGS: Mapping[str, Catalog] = {
     "loss": LOSSES,
     "mix": MIXES,
 }
-AUTO = {"model": (FOR_SMALL, FOR_PHOTOS), "augment": ("light", "standard")}
+AUTO = {
+    "model": (FOR_SMALL, FOR_PHOTOS),
+    "augment": ("light", "standard"),
+    "loss": tuple(task.loss for task in TASKS.values()),
+}
 NO_WEIGHTS = (
     "needs weights that were trained before; leave --weights none out, or give --weights FILE"
 )
@@ -67,7 +72,11 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
-    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], monitors())
+    every = {
+        "auto": 0,
+        **{name: sign for each in TASKS.values() for name, sign in monitors(each).items()},
+    }
+    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], every)
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []

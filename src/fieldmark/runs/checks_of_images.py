@@ -19,6 +19,7 @@ from fieldmark.models import engines
 from fieldmark.models.catalog import side_mistake
 from fieldmark.models.pooling import MEAN, pool_mistake
 from fieldmark.records import InputSpec
+from fieldmark.runs.for_task import against_task
 from fieldmark.settings.tree import Settings
 
 NO_RESIZE = (  # augmentations that take the stored form as it is
@@ -40,6 +41,7 @@ def check_images(settings: Settings, data: Dataset) -> None:
         *_against_mirror(settings, data),
         *_against_figures(settings, data),
         *_against_lookahead(settings, data),
+        *against_task(settings, data),
     ]
     reason = against_batches(settings, len(data.samples)) if settings.augment.by == "batch" else ""
     mistakes += [Mistake("augment.by", reason)] if reason else []
@@ -51,7 +53,8 @@ def check_images(settings: Settings, data: Dataset) -> None:
         except ValueError as error:
             mistakes.append(Mistake(f"optimizer {optimizer.name}", str(error)))
     try:
-        LOSSES.build(loss.name, loss.options, np.ones(len(data.classes)))
+        sides = (2,) if data.samples.task.several else ()
+        LOSSES.build(loss.name, loss.options, np.ones((*sides, len(data.classes))))
     except SettingsError as error:
         mistakes += error.mistakes
     refuse(mistakes)

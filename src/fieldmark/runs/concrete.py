@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,8 @@ from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
+from fieldmark.runs.filling import Filling
+from fieldmark.runs.for_task import fill_task, fill_whole
 from fieldmark.runs.stages import OF_EPOCHS, against_exact, plan, wanted_stages
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml
@@ -40,39 +41,8 @@ NORMALIZE = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 PATHS = {"source": (), "images": (), "data_dir": (), "test": ("auto", "none")}  # or these words
-CHOSEN = "chosen for this data and machine"
 TYPED = "command line"
 LEAST_MISTAKES = 5  # of fewer, chance alone takes off half
-
-
-@dataclass(frozen=True)
-class Filling:
-    """The tree's plain values while they are being filled, and where each came from."""
-
-    values: dict[str, dict[str, Any]]
-    origins: dict[str, str]
-
-    def get(self, key: str) -> Any:
-        """The value as it is now; None where there is none."""
-        section, _, name = key.partition(".")
-        return self.values[section].get(name)
-
-    def given(self) -> set[str]:
-        """The keys that a user, a recipe or a file has set."""
-        return {key for key, origin in self.origins.items() if origin != CHOSEN}
-
-    def put(self, key: str, value: Any) -> None:
-        """Give a value that takes the place of another one, such as a name that means it."""
-        section, _, name = key.partition(".")
-        if self.values[section].get(name) != value:
-            self.origins.setdefault(key, CHOSEN)
-            self.values[section][name] = value
-
-    def fill(self, key: str, value: Any) -> None:
-        """Give a value where there is `auto` or none."""
-        if self.get(key) in ("auto", None):
-            self.origins.pop(key, None)
-            self.put(key, value)
 
 
 def gather(
@@ -114,6 +84,8 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
     )
     fill_pipeline(filling)
+    fill_task(filling, data.samples.task)
+    fill_whole(filling, data.samples.task, longest)
     fill_input(filling, longest)
     fill_second(filling)
     fill_own_size(filling)

@@ -11,12 +11,14 @@ from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import UserError, WeightsError, listed, refuse
+from fieldmark.fit.exact import log_odds
+from fieldmark.fit.losses import counts_of
 from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS, KEPT, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.catalog import BESIDE, outline
-from fieldmark.models.heads import drawn_from, head_of, is_inside, redrawn
+from fieldmark.models.heads import bias_of, drawn_from, head_of, is_inside, redrawn
 from fieldmark.models.memory import available, large_batch, on_meta, refuse_large_network
 from fieldmark.models.recognise import recognise
 from fieldmark.models.side_by_side import PLACES
@@ -84,6 +86,8 @@ def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
     model = Classifier(network, spec)
     if settings.model.weights == "none" and load:
         learn_from_images(model, data.samples)
+    if data.samples.task.several and load:
+        begin_at_log_odds(network, data.samples, drawn=settings.model.weights == "none")
     return Prepared(
         settings,
         concrete.origins,
@@ -182,6 +186,20 @@ def refuse_large(settings: Settings, data: Dataset) -> None:
     refuse(large_batch(network, size, count, free, training=bool(parts)))
 
 
+def begin_at_log_odds(network: torch.nn.Module, samples: Samples, *, drawn: bool) -> None:
+    """Give a new last layer's bias how common each label is in training: ln(with / without).
+
+    drawn: the network has random weights; one with others has a new layer where its bias is 0.
+    """
+    bias = bias_of(network)
+    if bias is None or not (drawn or not bias.any()):
+        return
+    targets = samples.targets(samples.classes)[samples.rows("train")]
+    without, having = torch.from_numpy(counts_of(targets, len(samples.classes))).double()
+    with torch.no_grad():
+        bias.copy_(log_odds(having, without))
+
+
 def learn_from_images(model: Classifier, samples: Samples) -> None:
     """Let a network whose first layer is made from images, and not trained, see training images.
 
@@ -216,6 +234,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
     return BundleInfo(
         model=model.name,
         options=model.options,
+        task=samples.task.name,
         head=settings.head.name,
         head_options=settings.head.options,
         resizer=model.resizer,
@@ -249,6 +268,8 @@ def with_head(
     fill(network, {name: before[name] for name in own_names})
     name, fresh = head_of(network)
     network.set_submodule(name, redrawn(fresh, settings.run.seed))
+    if prepared.samples.task.several:
+        begin_at_log_odds(network, prepared.samples, drawn=True)
     return network, bundle_info(settings, prepared.samples, prepared.spec)
 
 

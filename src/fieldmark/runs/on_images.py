@@ -22,7 +22,7 @@ from fieldmark.fit.epochs import rate_of
 from fieldmark.fit.find_lr import Search, find_lr
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.loop import fit, seed_step, set_rate, step
-from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.losses import LOSSES, counts_of
 from fieldmark.fit.mixing import MIXES, addressed
 from fieldmark.fit.penalty import Penalty
 from fieldmark.fit.plan import Follow, Parts, Plan
@@ -222,13 +222,13 @@ def parts_of(prepared: Prepared, batches: Feed, **others: Any) -> Parts:
     settings, samples = prepared.settings, prepared.samples
     loss, schedule, penalty = settings.loss, settings.schedule, settings.penalty
     targets = samples.targets(prepared.classes)[samples.rows("train")]
-    counts = np.bincount(targets, minlength=len(prepared.classes))
+    counts = counts_of(targets, len(prepared.classes))
     return Parts(
         batches=batches,
         loss=LOSSES.build(loss.name, loss.options, counts),
         schedule=SCHEDULES.build(schedule.name, schedule.options),
         device=prepared.device,
-        measure=each_epoch((settings.train.monitor, *settings.train.figures)),
+        measure=each_epoch((settings.train.monitor, *settings.train.figures), samples.task),
         penalty=Penalty(**penalty.model_dump()) if penalty.l1 or penalty.l2 else None,
         **others,
     )

@@ -132,14 +132,14 @@ def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
         outs = [fold[rows] == each for fold in of_rows for each in range(number)]
         judged = np.stack([np.zeros(len(rows), bool), *outs])
         trained = ~judged
-    truth = torch.from_numpy(targets)
-    assert parts.loss.shares is not None
-    assert parts.loss.shift is not None
-    shares = parts.loss.shares(truth)
+    truth, loss = torch.from_numpy(targets), parts.loss
+    assert loss.shares is not None
+    assert loss.shift is not None
+    shares, against = loss.shares(truth), loss.against and loss.against(truth)
     if bench.prepared.settings.train.sampling == "balanced":
         counts = np.bincount(targets[~is_val], minlength=shares.shape[1])
         weights = weights_of("balanced", counts)
         assert weights is not None
         shares *= weights[truth].unsqueeze(1)
     plain = bench.features.plain[torch.from_numpy(rows)].cpu().float()
-    return Task(plain, targets, shares, parts.loss.shift.double(), trained, judged), rows
+    return Task(plain, targets, shares, loss.shift.double(), trained, judged, against), rows

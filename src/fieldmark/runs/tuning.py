@@ -29,7 +29,8 @@ def enough_alone(state: State, samples: Samples, least: int) -> str:
     """
     if state.best_epoch is None:
         return ""
-    accuracy = state.history[state.best_epoch - 1].get("val_accuracy", math.nan)
+    best = state.history[state.best_epoch - 1]
+    accuracy = best.get("val_accuracy", best.get("val_subset_accuracy", math.nan))
     folds, images = 1, len(samples.rows("val"))
     if samples.folds is not None and state.out_of_fold is not None:
         folds, images = int(samples.folds.max()) + 1, len(state.out_of_fold)

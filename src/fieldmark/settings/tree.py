@@ -17,7 +17,6 @@ from fieldmark.settings.values import (
     Stored,
     as_names,
 )
-from fieldmark.task import ONE_LABEL
 
 
 class DataSettings(Section):
@@ -123,9 +122,10 @@ class HeadSettings(Choice):
     name: str = Field(
         "linear", description="linear, mlp, or after (the weights' own classes, then one more)"
     )
-    pool: Literal["mean", "mean+max"] = Field(
-        "mean",
-        description="the mean of each of the last maps, as the network has it, or its maximum too",
+    pool: Literal["auto", "mean", "mean+max"] = Field(
+        "auto",
+        description="the mean of each of the last maps, as the network has it, or its maximum too; "
+        "auto: mean, of several labels an image mean+max where that can be",
     )
 
 
@@ -191,7 +191,11 @@ class ScheduleSettings(Choice):
 class LossSettings(Choice):
     """What is made small."""
 
-    name: str = Field(ONE_LABEL.loss, description="cross_entropy or focal")
+    name: str = Field(
+        "auto",
+        description="cross_entropy or focal; of several labels an image bce, binary_focal or "
+        "asymmetric; auto: the first of them",
+    )
 
 
 class MixSettings(Choice):
@@ -308,7 +312,9 @@ class TrainSettings(Section):
         "all", description="all: each image once an epoch; balanced: each class as often"
     )
     monitor: str = Field(
-        ONE_LABEL.monitor, description="the validation figure that chooses the epoch"
+        "auto",
+        description="the validation figure that chooses the epoch; auto: macro_f1, of several "
+        "labels an image mean_average_precision",
     )
     patience: AutoPatience = Field(
         AUTO,

@@ -8,6 +8,7 @@ from fieldmark.errors import Mistake, RunError, SettingsError, counted
 from fieldmark.judge.calibrate import threshold_for
 from fieldmark.judge.intervals import wilson
 from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.task import TASKS
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,9 @@ def abstention(info: BundleInfo, accuracy: float, path: object) -> Abstention:
     if not 0 < accuracy <= 1:
         hint = f"; did you mean {accuracy / 100:g}?" if 2 <= accuracy <= 100 else ""
         what = f"must be more than 0 and at most 1, not {accuracy:g}{hint}"
+        raise SettingsError([Mistake("--abstain", what)])
+    if TASKS[info.task].several:
+        what = "is for one label an image; of several each has a threshold of its own; leave it out"
         raise SettingsError([Mistake("--abstain", what)])
     if not info.answers:
         raise RunError(

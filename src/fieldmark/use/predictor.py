@@ -25,13 +25,15 @@ class Prediction:
     """One image's answer. `scores` are probabilities by class and sum to 1.
 
     label: None where the score is too low to answer; `score` is the likeliest class's all the
-    same.
+    same. Of several labels an image each class has a score of its own, `labels` are those that
+    reach their thresholds, the likeliest first, and `label` is the first of them.
     """
 
     image: str
     label: str | None
     score: float
     scores: dict[str, float]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,13 +61,19 @@ class Predictor:
         Raises RunError where there is no bundle or it cannot abstain, WeightsError where it is
         damaged, SettingsError for a device, an engine or a share that cannot be had.
         """
-        self.abstention = None if abstain is None else abstention(info_of(path), abstain, path)
+        self.info = info_of(path)
+        self.abstention = None if abstain is None else abstention(self.info, abstain, path)
         self._opened, self._batch_size = open_bundle(path, device, engine), batch_size
 
     @property
     def classes(self) -> tuple[str, ...]:
         """What it can tell apart."""
-        return self._opened.info.classes
+        return self.info.classes
+
+    @property
+    def several(self) -> bool:
+        """Whether an image may have several labels."""
+        return TASKS[self.info.task].several
 
     @property
     def told(self) -> list[str]:
@@ -96,19 +104,27 @@ class Predictor:
     def _answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
         images = [image for _, image in batch if isinstance(image, torch.Tensor)]
         logits = self._opened.logits([torch.stack(images)] if images else [])
-        info, least = self._opened.info, self.abstention.score if self.abstention else None
-        task = TASKS[info.task]
-        scores = task.scores(logits, info.temperature) if images else np.zeros((0, 1))
-        answers = zip(scores, task.decide(scores, least).tolist(), strict=True)
+        task = TASKS[self.info.task]
+        least = self.abstention.score if self.abstention else self.info.least
+        scores = task.scores(logits, self.info.temperature) if images else np.zeros((0, 1))
+        answers = zip(scores, task.decide(scores, least), strict=True)
         for name, image in batch:
             if isinstance(image, str):
                 yield Failure(name, image)
             else:
                 yield self._prediction(name, *next(answers))
 
-    def _prediction(self, name: str, scores: np.ndarray, guess: int) -> Prediction | Failure:
+    def _prediction(self, name: str, scores: np.ndarray, guess: np.ndarray) -> Prediction | Failure:
+        """guess: the class (), or of several labels whether each is there (C,)."""
         if np.isnan(scores).any():
             return Failure(name, f"{name}: {NO_SCORES}")
-        label = None if guess == NO_GUESS else self.classes[guess]
+        if self.several:
+            order = np.argsort(-scores, kind="stable")
+            there = [index for index in order.tolist() if guess[index]]
+        else:
+            there = [] if guess == NO_GUESS else [int(guess)]
+        labels = tuple(self.classes[index] for index in there)
         by_class = dict(zip(self.classes, scores.tolist(), strict=True))
-        return Prediction(name, label, float(scores.max()), by_class)
+        return Prediction(
+            name, labels[0] if labels else None, float(scores.max()), by_class, labels
+        )

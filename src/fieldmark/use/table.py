@@ -14,20 +14,29 @@ from fieldmark.use.predictor import Prediction
 
 Row = dict[str, Any]
 SCORE = "score:"
+BETWEEN = "|"  # labels of one image
 DIGITS = 6  # of a score: the last bits differ from machine to machine
 
 
 def write_table(
-    out: Path | IO[str], answers: Iterable[Prediction], classes: Sequence[str], *, scores: bool
+    out: Path | IO[str],
+    answers: Iterable[Prediction],
+    classes: Sequence[str],
+    *,
+    scores: bool,
+    several: bool = False,
 ) -> None:
     """Columns image, label, score, and with `scores` one `score:CLASS` a class.
+
+    `several`: labels in place of label, with | between them.
 
     Scores have six significant digits. An image without a label has an empty one in CSV, else
     null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
-    columns = ["image", "label", "score", *(f"{SCORE}{name}" for name in classes if scores)]
-    rows = (_row(answer, scores) for answer in answers)
+    label = "labels" if several else "label"
+    columns = ["image", label, "score", *(f"{SCORE}{name}" for name in classes if scores)]
+    rows = (_row(answer, scores, several) for answer in answers)
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
         return
@@ -43,9 +52,10 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
     writer.writerows(rows)
 
 
-def _row(answer: Prediction, scores: bool) -> Row:
+def _row(answer: Prediction, scores: bool, several: bool) -> Row:
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
-    row: Row = {"image": name, "label": answer.label, "score": _rounded(answer.score)}
+    label = {"labels": BETWEEN.join(answer.labels)} if several else {"label": answer.label}
+    row: Row = {"image": name, **label, "score": _rounded(answer.score)}
     if scores:
         row |= {f"{SCORE}{name}": _rounded(score) for name, score in answer.scores.items()}
     return row

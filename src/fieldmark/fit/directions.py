@@ -1,0 +1,104 @@
+"""Features made ready for a search: scaled, and turned into their principal directions."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Kind = Literal["plain", "standard", "length"]
+SHRUNK = 20  # images that the mean variance counts as, in the variance of a feature
+RANK = 1e-12  # of the largest, under which an eigenvalue counts as 0
+ROWS = 8192  # that are worked on at once where there are many
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """(features, divided by their length where that is asked) less `mean`, over `by`."""
+
+    length: bool
+    mean: Tensor  # (D,) float64
+    by: Tensor  # (D,) float64
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """(n, D) -> (n, D) float64"""
+        own = by_length(features) if self.length else features.double()
+        return (own - self.mean) / self.by
+
+
+def by_length(features: Tensor) -> Tensor:
+    """Each row divided by its length; one of zeros stays. (n, D) -> (n, D) float64"""
+    return torch.nn.functional.normalize(features.double(), dim=1)
+
+
+def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind) -> Scaling:
+    """Of the images (n,) that are trained on; afterwards their mean square length is about 1.
+
+    So a penalty means the same for each network. Standardised features are divided by their
+    deviation, whose square is drawn towards the mean of all as if SHRUNK images more had had
+    that: of few images some features hardly differ, and would drown all others.
+    """
+    rows = torch.from_numpy(np.flatnonzero(trained))
+    count, width = len(rows), features.shape[1]
+    total, squares = torch.zeros(2, width, dtype=torch.float64)
+    for part in torch.split(rows, ROWS):
+        own = features[part]
+        own = by_length(own) if kind == "length" else own.double()
+        total += own.sum(dim=0)
+        squares += own.square().sum(dim=0)
+    mean = total / count
+    variance = (squares / count - mean.square()).clamp(min=0)
+    if kind == "standard":
+        variance = (count * variance + SHRUNK * variance.mean()) / (count + SHRUNK)
+        by = (variance * width).sqrt()
+    else:
+        by = (squares.sum() / count).sqrt().expand(width)
+    return Scaling(kind == "length", mean, by.clamp(min=torch.finfo(by.dtype).tiny))
+
+
+@dataclass(frozen=True, eq=False)
+class Turned:
+    """Scaled features along their principal directions. rows: (n, r); basis: (D, r)."""
+
+    rows: Tensor
+    basis: Tensor
+    scaling: Scaling
+
+    def undone(self, solved: Tensor) -> tuple[Tensor, Tensor]:
+        """(r + 1, P, C), last the bias -> (P, C, D) and (P, C), with the scaling folded in"""
+        flat = self.basis @ solved[:-1].flatten(1) / self.scaling.by.unsqueeze(1)
+        bias = solved[-1].flatten() - self.scaling.mean @ flat
+        shape = solved.shape[1:]
+        return flat.T.reshape(*shape, -1), bias.reshape(shape)
+
+    def done(self, weights: Tensor, biases: Tensor) -> Tensor:
+        """The reverse: (P, C, D) and (P, C) -> (r + 1, P, C)"""
+        scaled = self.basis.T @ (weights * self.scaling.by).flatten(0, 1).T
+        moved = biases + weights @ self.scaling.mean
+        return torch.cat([scaled.view(-1, *biases.shape), moved.unsqueeze(0)])
+
+
+def turn(features: Tensor, scaling: Scaling) -> Turned:
+    """So turned, the penalised loss is nearly as steep in each direction after one division.
+
+    A weight has a part in directions that no image has only by the penalty, which makes it 0:
+    of n images no more than n directions count.
+    """
+    images, width = features.shape
+    if images <= width:
+        scaled = scaling(features)
+        values, vectors = torch.linalg.eigh(scaled @ scaled.T)
+        kept = values > RANK * values[-1]
+        lengths = values[kept].sqrt()
+        return Turned(vectors[:, kept] * lengths, scaled.T @ (vectors[:, kept] / lengths), scaling)
+    product = torch.zeros(width, width, dtype=torch.float64)
+    for part in torch.split(features, ROWS):
+        scaled = scaling(part)
+        product.addmm_(scaled.T, scaled)
+    values, vectors = torch.linalg.eigh(product)
+    basis = vectors[:, values > RANK * values[-1]]
+    rows = torch.empty(images, basis.shape[1], dtype=torch.float64)
+    for part, place in zip(torch.split(features, ROWS), torch.split(rows, ROWS), strict=True):
+        torch.mm(scaling(part), basis, out=place)
+    return Turned(rows, basis, scaling)
