@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fieldmark.insight import galleries as insight
-from fieldmark.insight.galleries import Shown, chosen, encoded, galleries
+from fieldmark.insight import album as insight
+from fieldmark.insight.album import encoded
+from fieldmark.insight.galleries import Shown, chosen, galleries
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.records import Predictions, Samples
 

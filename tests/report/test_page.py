@@ -12,7 +12,8 @@ import pytest
 from report.conftest import SETTINGS, calibrated, changed, picture_of, with_class
 
 from fieldmark.data.health import Finding
-from fieldmark.insight.galleries import Confused, encoded
+from fieldmark.insight.album import encoded
+from fieldmark.insight.galleries import Confused
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.report.page import RunPage, render
 

@@ -12,6 +12,7 @@ import typer
 from fieldmark.cli import (
     compare,
     evaluate,
+    export,
     inspect,
     models,
     options,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "evaluate": evaluate.command,
     "compare": compare.command,
     "predict": predict.command,
+    "export": export.command,
     "models": models.command,
     "options": options.command,
 }

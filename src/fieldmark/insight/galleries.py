@@ -1,25 +1,16 @@
 """Images that are worth a look: sure mistakes, unsure hits, and classes that look alike."""
 
-import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
-from PIL import Image
 
-from fieldmark.data.images import Form
-from fieldmark.data.sources import place_name, read_pixels
-from fieldmark.errors import DataError
+from fieldmark.data.sources import place_name
+from fieldmark.insight.album import Album
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import ConfusedPair, most_confused
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import NO_GUESS
-
-SMALL = 64  # pixels; an image below this is enlarged with hard edges
-SIDE = 320  # pixels of the shorter side, where an image has more
-QUALITY = 80  # of a WebP; an image of at most SMALL pixels is a PNG and keeps every pixel
-Place = tuple[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -123,70 +114,20 @@ def galleries(predictions: Predictions, samples: Samples, *, temperature: float 
 
     The scores are those at `temperature`. An image that cannot be read is left out and noted.
     """
-    album = _Album(samples)
+    album = Album(samples)
+
+    def pictures(wanted: Iterable[Shown]) -> tuple[Picture, ...]:
+        found = album.pictures(wanted)
+        return tuple(Picture(**vars(shown), content=c, mime=m) for shown, c, m in found)
+
     mistakes, hits, confused = chosen(predictions, temperature=temperature)
     pairs = [
-        replace(each, taken=album.pictures(each.taken), typical=album.pictures(each.typical))
+        replace(each, taken=pictures(each.taken), typical=pictures(each.typical))
         for each in confused
     ]
     return Galleries(
-        mistakes=album.pictures(mistakes),
-        hits=album.pictures(hits),
+        mistakes=pictures(mistakes),
+        hits=pictures(hits),
         pairs=tuple(pair for pair in pairs if pair.taken),
         notes=album.notes(),
     )
-
-
-@dataclass
-class _Album:
-    """Images that were encoded already, or why they cannot be read; each is read once."""
-
-    samples: Samples
-    seen: dict[Place, tuple[bytes, str] | DataError] = field(default_factory=dict)
-
-    def pictures(self, wanted: Iterable[Shown]) -> tuple[Picture, ...]:
-        """Those of the wanted that can be read."""
-        found = []
-        for shown in wanted:
-            place = (shown.path, shown.row)
-            if place not in self.seen:
-                try:
-                    pixels = read_pixels(self.samples.root, *place, self._form(place))
-                    self.seen[place] = encoded(pixels)
-                except DataError as error:
-                    self.seen[place] = error
-            if not isinstance(its := self.seen[place], DataError):
-                found.append(Picture(**vars(shown), content=its[0], mime=its[1]))
-        return tuple(found)
-
-    def notes(self) -> tuple[str, ...]:
-        """What to say of images that could not be read: how many, and one of them."""
-        errors = [each for each in self.seen.values() if isinstance(each, DataError)]
-        more = f"; nor are {len(errors) - 1:,} more" if errors[1:] else ""
-        return tuple(f"not shown among the pictures: {error}{more}" for error in errors[:1])
-
-    def _form(self, place: Place) -> Form | None:
-        """The form that lets a large JPEG be decoded small, where the table knows its size."""
-        path, row = place
-        own = self.samples.frame.filter(
-            (pl.col("path") == path) & pl.col("row").eq_missing(pl.lit(row, pl.Int64))
-        )
-        sides = own.select(pl.min_horizontal("width", "height")).to_series().drop_nulls()
-        return ("shorter", SIDE) if len(sides) and sides[0] > SIDE else None
-
-
-def encoded(pixels: np.ndarray, side: int = SIDE) -> tuple[bytes, str]:
-    """(H, W, 3) uint8 -> the bytes of a picture for a page, and their type.
-
-    A small image keeps every pixel; a larger one is a WebP, its shorter side at most `side` and
-    its longer one at most three times that.
-    """
-    image, stream = Image.fromarray(pixels), io.BytesIO()
-    if max(image.size) < SMALL:
-        image.save(stream, "PNG", optimize=True)
-        return stream.getvalue(), "image/png"
-    scale = min(side / min(image.size), 3 * side / max(image.size))
-    if scale < 1:
-        image = image.resize([max(1, round(side * scale)) for side in image.size])
-    image.save(stream, "WEBP", quality=QUALITY, method=4)
-    return stream.getvalue(), "image/webp"

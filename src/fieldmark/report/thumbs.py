@@ -4,7 +4,7 @@ import base64
 import io
 from dataclasses import dataclass
 
-from fieldmark.insight.galleries import SMALL
+from fieldmark.insight.album import SMALL
 
 Shot = tuple[bytes, str, str]  # an encoded image, its type such as "image/jpeg", its caption
 RATIOS = (0.4, 3.0)  # a thumbnail's shape on the page; what is longer lies in a frame of this shape

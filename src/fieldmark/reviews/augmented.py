@@ -15,7 +15,7 @@ from fieldmark.data.images import centre_crop
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import Mistake, SettingsError, refuse
-from fieldmark.insight.galleries import encoded
+from fieldmark.insight.album import encoded
 from fieldmark.records import InputSpec
 from fieldmark.report.inspect_page import Sheet
 from fieldmark.report.thumbs import Shot

@@ -20,7 +20,7 @@ from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
-from fieldmark.insight.galleries import encoded
+from fieldmark.insight.album import encoded
 from fieldmark.records import SPLITS
 from fieldmark.report.findings import Note
 from fieldmark.report.inspect_page import InspectPage, Sheet, render

@@ -1,0 +1,121 @@
+"""Of several labels an image, the decisions worth a look: the surest that were wrong."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fieldmark.data.sources import place_name
+from fieldmark.insight.album import Album
+from fieldmark.judge.evidence import Evidence
+from fieldmark.records import Predictions, Samples
+
+MOST = 12  # pictures of a kind
+OF_A_LABEL = 3  # of one label among them
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One label of one image: whether it is there, and what the model said of it.
+
+    truth, given: all labels of the image, as they are and as the model gives them.
+    """
+
+    path: str
+    row: int | None
+    label: str
+    present: bool
+    score: float
+    least: float  # the score from which the label is given
+    truth: tuple[str, ...]
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class LabelPicture(Decision):
+    """The same with its image, encoded, of the type `mime`."""
+
+    content: bytes
+    mime: str
+
+    @property
+    def caption(self) -> str:
+        """Where it is, in words."""
+        return place_name(self.path, self.row)
+
+
+@dataclass(frozen=True)
+class LabelGalleries:
+    """What a page shows of one split, and a sentence for what cannot be shown any more."""
+
+    wrong: tuple[LabelPicture, ...] = ()
+    missed: tuple[LabelPicture, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def surest(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+    most: int = MOST,
+) -> tuple[list[Decision], list[Decision]]:
+    """Labels that were given and are not there, and labels that are there and were missed.
+
+    Of either at most `most`, the farthest from the threshold of their label first, on the scale
+    of logits; at most OF_A_LABEL of one label, for a common one would be all there is. Rows whose
+    truth is not known, or with a logit that is nan or infinite, are left out.
+    """
+    sayable = predictions.known & np.isfinite(predictions.logits).all(axis=1)
+    table = replace(predictions, frame=predictions.frame.filter(sayable))
+    evidence = Evidence.on(table, temperature, thresholds)
+    least = np.full(len(table.classes), 0.5) if thresholds is None else thresholds
+    scores = evidence.scores.clip(1e-12, 1 - 1e-12)
+    far = np.log(scores / (1 - scores)) - np.log(least / (1 - least))
+    truth = evidence.targets == 1
+
+    def first(chosen: np.ndarray, sign: int) -> list[Decision]:
+        rows, labels = np.nonzero(chosen)
+        order = np.argsort(-sign * far[rows, labels], kind="stable")
+        found: list[Decision] = []
+        seen = np.zeros(len(table.classes), np.int64)
+        for row, label in zip(rows[order].tolist(), labels[order].tolist(), strict=True):
+            if seen[label] < OF_A_LABEL and len(found) < most:
+                seen[label] += 1
+                found.append(_decision(table, evidence, least, (row, label)))
+        return found
+
+    given = evidence.guesses
+    return first(given & ~truth, 1), first(~given & truth, -1)
+
+
+def _decision(
+    table: Predictions, evidence: Evidence, least: np.ndarray, place: tuple[int, int]
+) -> Decision:
+    row, label = place
+    names = np.array(table.classes)
+    return Decision(
+        path=table.frame["path"][row],
+        row=table.frame["row"][row],
+        label=table.classes[label],
+        present=bool(evidence.targets[row, label]),
+        score=float(evidence.scores[row, label]),
+        least=float(least[label]),
+        truth=tuple(names[evidence.targets[row] == 1].tolist()),
+        given=tuple(names[evidence.guesses[row]].tolist()),
+    )
+
+
+def label_galleries(
+    predictions: Predictions,
+    samples: Samples,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+) -> LabelGalleries:
+    """The pictures of these predictions, of one split; their images lie where `samples` says."""
+    album = Album(samples)
+    shown = [
+        tuple(LabelPicture(**vars(each), content=c, mime=m) for each, c, m in album.pictures(some))
+        for some in surest(predictions, temperature=temperature, thresholds=thresholds)
+    ]
+    return LabelGalleries(shown[0], shown[1], album.notes())

@@ -1,0 +1,64 @@
+"""A bundle as others read it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from fieldmark.errors import Mistake, RunError, SettingsError, listed
+from fieldmark.files import write_whole
+from fieldmark.models import bundle
+from fieldmark.models.catalog import outline
+
+
+def to_pth(path: str | Path, out: Path) -> str:
+    """The weights as a plain state dict, by the names of the network's own library. -> what it is
+
+    torch.load(out, weights_only=True) gives it, and load_state_dict(..., strict=True) of the
+    network with as many classes takes it. The temperature, the classes and how an image becomes
+    the network's input stay in model.json. Raises RunError where the network has parts that the
+    library's has not, WeightsError for a damaged bundle, DiskError.
+    """
+    model, info = bundle.load(Path(path))
+    own = model.network.state_dict()
+    wanted = {
+        name: tensor.shape
+        for name, tensor in outline(info.model, len(info.classes), info.options)
+        .state_dict()
+        .items()
+    }
+    if {name: tensor.shape for name, tensor in own.items()} != wanted:
+        parts = {
+            f"the head '{info.head}'": info.head != "linear" or bool(info.head_options),
+            f"head.pool={info.pool}": info.pool != "mean",
+            "model.mirror": info.mirror,
+            "model.resizer": info.resizer is not None,
+        }
+        more = " and ".join(name for name, there in parts.items() if there) or "layers of its own"
+        raise RunError(
+            f"{path}: has {more}, which '{info.model}' of its library has not, so that no plain "
+            "state dict is the whole of it; train with head.name=linear, head.pool=mean and "
+            "features.scalings='[plain, standard]'"
+        )
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
+    write_whole(out, lambda draft: torch.save(tensors, draft))
+    size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
+    return f"{info.model}, {len(info.classes)} classes, {size:.1f} MiB, as a plain state dict"
+
+
+FORMATS: dict[str, Callable[[str | Path, Path], str]] = {"pth": to_pth}
+
+
+def export(path: str | Path, form: str, out: Path | None, *, overwrite: bool = False) -> str:
+    """A bundle in another format; `out` is by default a file in its folder. -> what was written
+
+    Raises SettingsError for a format that there is not, RunError where the file is there.
+    """
+    if form not in FORMATS:
+        what = f"there is no format '{form}'; there is {listed(FORMATS)}"
+        raise SettingsError([Mistake("--format", what)])
+    place = out or Path(path) / f"model.{form}"
+    if place.exists() and not overwrite:
+        raise RunError(f"{place}: exists already; choose another --out, or add --overwrite")
+    told = FORMATS[form](path, place)
+    return f"{place}: {told}"
