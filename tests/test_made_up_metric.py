@@ -101,7 +101,7 @@ def test_it_has_a_column_by_site(run, tmp_path):
 
 
 def test_the_guides_table_would_have_it(run):
-    assert "| `kappa` | agreement of guess and truth beyond chance; 0 is chance | more |" in (
+    assert "| `kappa` | agreement of guess and truth beyond chance; 0 is chance | more | one |" in (
         metrics_table().splitlines()
     )
 

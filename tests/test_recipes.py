@@ -122,9 +122,13 @@ def _plain(value):
 
 
 def metrics_table():
-    rows = ["| name | meaning | better |", "|---|---|---|"]
-    words = {"max": "more", "min": "less"}
-    rows += [f"| `{name}` | {row.meaning} | {words[row.better]} |" for name, row in METRICS.items()]
+    rows = ["| name | meaning | better | labels an image |", "|---|---|---|---|"]
+    words, labels = {"max": "more", "min": "less"}, {(False,): "one", (True,): "several"}
+    rows += [
+        f"| `{name}` | {row.meaning} | {words[row.better]} | "
+        f"{labels.get(tuple(each.several for each in row.tasks), 'one, several')} |"
+        for name, row in METRICS.items()
+    ]
     return "\n".join(rows)
 
 

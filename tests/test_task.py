@@ -6,7 +6,7 @@ from fieldmark.judge.metrics import METRICS, monitors, of_task
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Predictions, Samples
 from fieldmark.settings.tree import Settings
-from fieldmark.task import NO_GUESS, ONE_LABEL, TASKS, first_label, likeliest
+from fieldmark.task import NO_GUESS, ONE_LABEL, SEVERAL_LABELS, TASKS, first_label, likeliest
 
 
 def test_a_target_is_the_place_of_the_first_label_or_none():
@@ -34,5 +34,6 @@ def test_tables_bundles_settings_and_metrics_are_of_the_task():
     assert TASKS[BundleInfo("m", ("a",), InputSpec("square:8", 8)).task] is ONE_LABEL
     settings = Settings.model_validate({"data": {"source": "digits"}})
     assert (settings.loss.name, settings.train.monitor) == (ONE_LABEL.loss, ONE_LABEL.monitor)
-    assert {ONE_LABEL.metric, ONE_LABEL.monitor} < set(of_task()) == set(METRICS)
-    assert set(monitors()) == {*METRICS, "loss"}
+    assert {ONE_LABEL.metric, ONE_LABEL.monitor} < set(of_task())
+    assert set(monitors()) == {*of_task(), "loss"}
+    assert {*of_task(), *of_task(SEVERAL_LABELS)} == set(METRICS)

@@ -8,7 +8,7 @@ from fieldmark.judge.calibrate import answer_curve
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import ConfusedPair, figures, most_confused
 from fieldmark.judge.intervals import Intervals, intervals
-from fieldmark.judge.metrics import METRICS, metrics_of
+from fieldmark.judge.metrics import metrics_of, of_task
 from fieldmark.metrics_json import flat
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import softmax
@@ -58,7 +58,7 @@ def test_figures_are_json_and_come_back_as_they_were(predictions):
 
 def test_intervals_are_given_when_they_are_asked_for(predictions):
     found = figures(predictions, with_intervals=True, seed=5)
-    assert list(found.intervals) == list(METRICS)
+    assert list(found.intervals) == list(of_task())
     assert found.intervals.pop("top5_accuracy") == (None, None)
     for name, (low, high) in found.intervals.items():
         assert low <= found[name] <= high
@@ -111,7 +111,7 @@ def test_a_split_without_images_has_no_figures():
     found = figures(predicted(np.empty((0, 3), np.float32), []), with_intervals=True)
     assert found.n == 0
     assert found.absent == CLASSES
-    assert {found[name] for name in METRICS} == {None}
+    assert {found[name] for name in of_task()} == {None}
     assert all(bounds == (None, None) for bounds in found.intervals.values())
     assert found.reliability == found.answers == ()
 

@@ -4,11 +4,12 @@ import pytest
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import intervals, student_quantile, trials_of_mean, wilson
 from fieldmark.judge.jackknife import Units, spread
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS, metrics_of, overall, per_class
+from fieldmark.judge.metrics import CLASS_METRICS, metrics_of, of_task, overall, per_class
 
 PLAIN = {"accuracy", "micro_precision", "micro_recall", "micro_f1", "weighted_recall"}
 UNBOUNDED = {"log_loss", "ece"}  # figures whose best is 0, and which are no proportions
-FROM_COUNTS = (PLAIN | {n for n in METRICS if n.startswith(("macro", "weighted", "bal"))}) | {"mcc"}
+FROM_COUNTS = PLAIN | {"mcc"}
+FROM_COUNTS |= {n for n in of_task() if n.startswith(("macro", "weighted", "bal"))}
 
 
 def drawn(seed, n=200, shares=(0.6, 0.3, 0.1), signal=1.0):
@@ -59,7 +60,7 @@ def bootstrap_errors(logits, targets, units, draws=1500):
     for _ in range(draws):
         rows = np.concatenate([members[u] for u in rng.integers(units.count, size=units.count)])
         values.append(metrics_of(logits[rows], targets[rows]))
-    return {name: np.std([figures[name] for figures in values]) for name in METRICS}
+    return {name: np.std([figures[name] for figures in values]) for name in of_task()}
 
 
 @pytest.mark.parametrize("by_group", [False, True])
@@ -68,7 +69,7 @@ def test_intervals_are_as_wide_as_figures_vary_among_draws(by_group):
     units = Units.by(len(targets), groups if by_group else None)
     errors = bootstrap_errors(logits, targets, units, draws=400)
     ours = intervals(Evidence.of(logits, targets), groups=groups if by_group else None).overall
-    for name in METRICS.keys() - {"top5_accuracy", "ece"}:
+    for name in of_task().keys() - {"top5_accuracy", "ece"}:
         assert width(ours[name]) == pytest.approx(2 * 1.96 * errors[name], rel=0.15), name
 
 
@@ -88,7 +89,7 @@ def test_groups_of_one_image_are_images_but_for_students_quantile():
     evidence = Evidence.of(*drawn(3, n=300))
     single = intervals(evidence, groups=np.arange(300)[::-1] * 5)
     plain = intervals(evidence)
-    for name in METRICS.keys() - {"top5_accuracy", "ece"}:
+    for name in of_task().keys() - {"top5_accuracy", "ece"}:
         assert single.overall[name] == pytest.approx(plain.overall[name], abs=2e-3), name
     for name in CLASS_METRICS:
         np.testing.assert_allclose(single.per_class[name], plain.per_class[name], atol=0.07)
@@ -99,7 +100,7 @@ def test_the_same_images_twice_in_a_group_are_no_surer_than_once():
     once = intervals(Evidence.of(logits, targets), groups=np.arange(150))
     pairs = np.repeat(np.arange(150), 2)
     twice = intervals(Evidence.of(logits[pairs], targets[pairs]), groups=pairs)
-    for name in METRICS.keys() - {"top5_accuracy", "ece"}:
+    for name in of_task().keys() - {"top5_accuracy", "ece"}:
         assert twice.overall[name] == pytest.approx(once.overall[name], abs=4e-3), name
 
 
@@ -159,7 +160,7 @@ def test_by_groups_log_loss_may_be_no_larger_than_one_image_can_make_it():
 def test_the_same_seed_gives_the_same_intervals_and_another_seed_another_of_ece():
     evidence = Evidence.of(*drawn(6))
     first, again, other = (intervals(evidence, draws=200, seed=seed) for seed in (1, 1, 2))
-    assert first.overall.keys() == METRICS.keys()
+    assert first.overall.keys() == of_task().keys()
     np.testing.assert_equal(first.overall, again.overall)
     np.testing.assert_equal(first.per_class, again.per_class)
     assert first.overall["ece"] != other.overall["ece"]
@@ -188,7 +189,7 @@ def test_the_ends_of_an_f1_are_those_of_the_share_of_hits_it_is_made_of():
 
 def test_where_all_is_right_no_interval_claims_to_be_certain():
     ours, (low, _) = intervals(perfect([50, 30, 20])), share_interval(1.0, 100)
-    for name in METRICS.keys() - UNBOUNDED - {"top5_accuracy"}:
+    for name in of_task().keys() - UNBOUNDED - {"top5_accuracy"}:
         assert ours.overall[name][1] == 1
         assert 0.85 < ours.overall[name][0] <= low
     for name in ("recall", "precision"):
@@ -301,7 +302,7 @@ def test_one_image_leaves_shares_wide_and_log_loss_unknown():
 @pytest.mark.parametrize("groups", [None, np.empty(0, int)])
 def test_without_images_there_is_no_interval(groups):
     ours = intervals(Evidence.of(np.empty((0, 3)), np.empty(0, int)), draws=20, groups=groups)
-    assert list(ours.overall) == list(METRICS)
+    assert list(ours.overall) == list(of_task())
     assert list(ours.per_class) == list(CLASS_METRICS)
     assert np.isnan(list(ours.overall.values())).all()
     assert all(np.isnan(bounds).all() for bounds in ours.per_class.values())

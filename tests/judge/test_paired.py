@@ -6,7 +6,7 @@ import pytest
 
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.exchange import TwoModels
-from fieldmark.judge.metrics import METRICS, overall
+from fieldmark.judge.metrics import of_task, overall
 from fieldmark.judge.paired import differences, mcnemar, paired_metrics, tango
 
 NOT_PAIRED = ("ece",)
@@ -36,7 +36,7 @@ def noisy(n=150, classes=3, *, ahead=0.0, seed=0):
 def test_every_figure_is_the_second_less_the_first():
     first, second = noisy(ahead=0.4)
     one, two, found = overall(first), overall(second), differences(first, second)
-    assert list(found) == list(paired_metrics()) == [n for n in METRICS if n not in NOT_PAIRED]
+    assert list(found) == list(paired_metrics()) == [n for n in of_task() if n not in NOT_PAIRED]
     for name, difference in found.items():
         if name == "top5_accuracy":  # with three classes there is nothing to miss
             assert math.isnan(difference.value)

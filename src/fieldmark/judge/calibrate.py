@@ -92,12 +92,14 @@ def _fit_of(evidence: Evidence) -> Values:
 def calibration_error(evidence: Evidence) -> float:
     """Expected calibration error: the mean gap of score and share right, over bins of scores.
 
-    nan without images, and where any confidence is nan.
+    Of several labels each label of each image counts: its score, and whether the image has it.
+    nan without images, and where any score is nan.
     C. Guo and others, On calibration of modern neural networks, 2017.
     """
-    if np.isnan(evidence.confidence).any():
+    score, came_true = evidence.decisions
+    if np.isnan(score).any():
         return math.nan
-    bins, gaps = bins_of(evidence.confidence), evidence.right - evidence.confidence
+    bins, gaps = bins_of(score), came_true - score
     return float(ratio(np.abs(np.bincount(bins, gaps, BINS)).sum(), np.asarray(len(gaps))))
 
 
@@ -109,10 +111,12 @@ def bins_of(confidence: np.ndarray) -> np.ndarray:
 def reliability(evidence: Evidence) -> tuple[Bin, ...]:
     """What `ece` is made of: each bin of the guess's score that has an image, from low to high.
 
-    A bin is without its lower and with its upper edge; images without a guess are in none.
+    A bin is without its lower and with its upper edge; images without a guess are in none. Of
+    several labels the bins are of all labels of all images, and `n` counts these.
     """
-    made = ~np.isnan(evidence.confidence)
-    confidence, right = evidence.confidence[made], evidence.right[made]
+    score, came_true = evidence.decisions
+    made = ~np.isnan(score)
+    confidence, right = score[made], came_true[made]
     bins = bins_of(confidence)
     images = np.bincount(bins, minlength=BINS)
     sure, hits = (np.bincount(bins, values, BINS) for values in (confidence, right))
@@ -131,8 +135,11 @@ def reliability(evidence: Evidence) -> tuple[Bin, ...]:
 def curve_of(predictions: Predictions, temperature: float, *, most: int | None = None) -> Curve:
     """What is answered and right by score, of the images whose class is known; () without any.
 
+    () of several labels, which are never left unanswered.
     most: rows; None for a row a score, so that what holds at any score can be read off.
     """
+    if predictions.task.several:
+        return ()
     evidence = Evidence.on(predictions, temperature)
     images = len(evidence.targets)
     return tuple(answer_curve(evidence, most=images if most is None else most)) if images else ()

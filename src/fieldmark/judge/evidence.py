@@ -3,12 +3,15 @@
 An image's guess is the class of its largest logit. An image whose largest logit is nan or
 infinite has no guess: it counts as wrong and is in no column of the confusion table, and since
 the scores of such a row are nan throughout, every figure of scores is nan.
+
+Of several labels an image has those whose score reaches the label's threshold. One whose scores
+are nan has no answer: it counts as wrong, and no label is guessed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,6 +29,16 @@ class Margins(NamedTuple):
     guessed: np.ndarray  # images that were taken for the class
 
 
+class Decisions(NamedTuple):
+    """What is held against the truth as a score: (D,) scores in 0..1, and whether each came true.
+
+    The guess of each image, or of several labels every label of the first image, of the second...
+    """
+
+    score: np.ndarray
+    came_true: np.ndarray
+
+
 class Cells(NamedTuple):
     """Images (n,) and the classes (n,) that each is, or is taken for."""
 
@@ -41,6 +54,9 @@ class Evidence:
     classes: C
     logits:  (N, C); None where `known` has what is needed of them
     known:   parts that are at hand already, by their names
+    thresholds: (C,), the least score of each of several labels; None: 0.5
+
+    `EvidenceOfSeveral` is what it is of several labels; `of` and `on` make the task's.
     """
 
     targets: np.ndarray
@@ -49,6 +65,7 @@ class Evidence:
     temperature: float = 1.0
     task: Task = ONE_LABEL
     known: Mapping[str, np.ndarray] = field(default_factory=dict)
+    thresholds: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         vars(self).update(self.known)  # where a cached property looks first
@@ -61,12 +78,19 @@ class Evidence:
         *,
         temperature: float = 1.0,
         scores: np.ndarray | None = None,
-    ) -> Self:
-        """From logits (N, C) and targets (N,); `scores` are their softmax, where it is at hand.
+        task: Task = ONE_LABEL,
+        thresholds: np.ndarray | None = None,
+    ) -> "Evidence":
+        """From logits (N, C) and the task's targets; `scores` are theirs, where at hand.
 
-        Raises ValueError for a truth outside 0..C-1.
+        Raises ValueError for a truth that is not known.
         """
         classes = logits.shape[1]
+        known = {} if scores is None else {"scores": scores}
+        if task.several:
+            _check_labels(targets)
+            rest = (temperature, task, known, thresholds)
+            return EvidenceOfSeveral(targets, classes, logits, *rest)
         is_class = (targets >= 0) & (targets < classes)
         if not is_class.all():
             row = int(is_class.argmin())
@@ -74,15 +98,19 @@ class Evidence:
                 f"row {row}: truth {targets[row]} is outside 0..{classes - 1}; "
                 "leave out the rows whose class is not known"
             )
-        known = {} if scores is None else {"scores": scores}
-        return cls(targets, classes, logits, temperature, known=known)
+        return cls(targets, classes, logits, temperature, task, known)
 
     @classmethod
-    def on(cls, predictions: Predictions, temperature: float = 1.0) -> Self:
+    def on(
+        cls,
+        predictions: Predictions,
+        temperature: float = 1.0,
+        thresholds: np.ndarray | None = None,
+    ) -> "Evidence":
         """From the rows of a table whose truth is known."""
-        known = predictions.known
+        known, task = predictions.known, predictions.task
         logits, targets = predictions.logits[known], predictions.targets[known]
-        return cls.of(logits, targets, temperature=temperature)
+        return cls.of(logits, targets, temperature=temperature, task=task, thresholds=thresholds)
 
     @cached_property
     def guesses(self) -> np.ndarray:
@@ -94,6 +122,11 @@ class Evidence:
         """-> (N, C) float64, rows sum to 1, or are nan"""
         return self.task.scores(self._logits, self.temperature)
 
+    @property
+    def answered(self) -> np.ndarray:
+        """Whether each image has a guess, or of several labels scores. -> (N,) bool"""
+        return np.asarray(self.guesses != NO_GUESS)
+
     @cached_property
     def in_top5(self) -> np.ndarray:
         """Whether fewer than five classes are likelier than the true one. -> (N,) bool
@@ -101,6 +134,7 @@ class Evidence:
         As a guess is the first of equals, an equal that stands before the true class takes a
         place. False without a guess.
         """
+        self._of_one_label()
         found = np.asarray(self.guesses != NO_GUESS)
         places = np.arange(self.classes)
         for rows in blocks(self._logits):
@@ -113,6 +147,7 @@ class Evidence:
     @cached_property
     def counts(self) -> np.ndarray:
         """Images by truth (rows) and guess; the last column are those without. -> (C, C + 1) int"""
+        self._of_one_label()
         columns = np.where(self.guesses == NO_GUESS, self.classes, self.guesses)
         cells = self.targets * (self.classes + 1) + columns
         counts = np.bincount(cells, minlength=self.classes * (self.classes + 1))
@@ -143,6 +178,10 @@ class Evidence:
         """Whether each image is of the class. -> (N,) bool"""
         return np.asarray(self.targets == index)
 
+    def is_taken_for(self, index: int) -> np.ndarray:
+        """Whether the class is guessed of each image. -> (N,) bool"""
+        return np.asarray(self.guesses == index)
+
     @cached_property
     def right(self) -> np.ndarray:
         """Whether each image's guess is its class. -> (N,) bool"""
@@ -151,7 +190,13 @@ class Evidence:
     @cached_property
     def confidence(self) -> np.ndarray:
         """The score of each image's guess, nan without one. -> (N,)"""
+        self._of_one_label()
         return np.where(self.guesses == NO_GUESS, np.nan, self._scores_of(self.guesses))
+
+    @property
+    def decisions(self) -> Decisions:
+        """What ece is made of: each image's guess, or of several labels every label."""
+        return Decisions(self.confidence, self.right)
 
     @cached_property
     def losses(self) -> np.ndarray:
@@ -175,14 +220,88 @@ class Evidence:
         roc_auc, average_precision = class_areas(self.scores, self.targets)
         return {"roc_auc": roc_auc, "average_precision": average_precision}
 
+    def _of_one_label(self) -> None:
+        assert not self.task.several, "several labels an image have none"
+
     @property
     def _logits(self) -> np.ndarray:
         assert self.logits is not None, "what is asked for was not kept"
         return self.logits
 
 
+@dataclass(frozen=True, eq=False)
+class EvidenceOfSeveral(Evidence):
+    """Evidence of several labels an image: targets (N, C) of 0 and 1, guesses (N, C) bool.
+
+    What is of one label alone is not there: counts, confidence, in_top5.
+    """
+
+    @cached_property
+    def guesses(self) -> np.ndarray:
+        """Whether each label's score reaches its threshold. -> (N, C) bool"""
+        return self.task.decide(self.scores, self.thresholds)
+
+    @property
+    def answered(self) -> np.ndarray:
+        """Whether each image has scores. -> (N,) bool"""
+        return np.asarray(np.isfinite(self.scores).all(axis=1))
+
+    @cached_property
+    def kinds(self) -> np.ndarray:
+        """A number for each image; those of one have the same labels and guesses. -> (N,) int"""
+        bits = np.packbits(np.hstack([self.targets == 1, self.guesses]), axis=1)
+        return np.unique(bits, axis=0, return_inverse=True)[1].reshape(-1)
+
+    @property
+    def cells(self) -> tuple[Cells, Cells, Cells]:
+        """Of hits, of labels and of guesses: which images, and which classes."""
+        is_of, guesses = self.targets == 1, self.guesses
+        hits, support, guessed = (np.nonzero(each) for each in (is_of & guesses, is_of, guesses))
+        return Cells(*hits), Cells(*support), Cells(*guessed)
+
+    def is_of(self, index: int) -> np.ndarray:
+        """Whether each image has the label. -> (N,) bool"""
+        return np.asarray(self.targets[:, index] == 1)
+
+    def is_taken_for(self, index: int) -> np.ndarray:
+        """Whether the label is guessed of each image. -> (N,) bool"""
+        return np.asarray(self.guesses[:, index])
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        """Whether each image's labels are all guessed and no others. -> (N,) bool"""
+        return np.asarray((self.guesses == (self.targets == 1)).all(axis=1) & self.answered)
+
+    @property
+    def decisions(self) -> Decisions:
+        """Every label of every image."""
+        return Decisions(self.scores.ravel(), (self.targets == 1).ravel())
+
+    @cached_property
+    def losses(self) -> np.ndarray:
+        """Each image's mean over labels of -ln(score of what is true), clipped. -> (N,)
+
+        As scikit-learn clips where each label is asked of by itself.
+        """
+        tiny = np.finfo(np.float64).eps
+        true = np.where(self.targets == 1, self.scores, 1 - self.scores)
+        return np.asarray(-np.log(np.clip(true, tiny, 1 - tiny)).mean(axis=1))
+
+
+def _check_labels(targets: np.ndarray) -> None:
+    """Raises ValueError where one of (N, C) is neither 0 nor 1."""
+    is_known = ((targets == 0) | (targets == 1)).all(axis=1)
+    if not is_known.all():
+        raise ValueError(
+            f"row {int(is_known.argmin())}: its truth is not 0 or 1 for each class; "
+            "leave out the rows whose labels are not known"
+        )
+
+
 def class_areas(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each class's ROC area and average precision against the rest. (N, C), (N,) -> (C,) twice.
+
+    targets: or of several labels (N, C) of 0 and 1.
 
     The area is the chance that an image of the class has a higher score than one of another, a
     tie being half: Mann and Whitney's U over its greatest value. Average precision is the mean,
@@ -193,8 +312,10 @@ def class_areas(scores: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np
     aucs, precisions = np.full((2, scores.shape[1]), np.nan)
     if np.isnan(scores).any():
         return aucs, precisions
-    for index in np.unique(targets):
-        is_mine, column = targets == index, scores[:, index]
+    several = targets.ndim == 2
+    for index in np.flatnonzero(targets.any(axis=0)) if several else np.unique(targets):
+        is_mine = targets[:, index] == 1 if several else targets == index
+        column = scores[:, index]
         mine, others = np.sort(column[is_mine]), column[~is_mine]
         below, up_to = _ranks(mine, others)
         if len(others):

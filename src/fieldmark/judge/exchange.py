@@ -11,7 +11,7 @@ import numpy as np
 
 from fieldmark.judge.evidence import Cells, Evidence, Margins, mean_of_present, placements
 from fieldmark.judge.jackknife import others_from
-from fieldmark.judge.metrics import METRICS, OfImages, averages
+from fieldmark.judge.metrics import OfImages, averages, of_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,8 @@ class TwoModels:
     @cached_property
     def differ(self) -> np.ndarray:
         """Whether the two guess differently. -> (N,) bool"""
-        return np.asarray(self.first.guesses != self.second.guesses)
+        apart = np.asarray(self.first.guesses != self.second.guesses)
+        return np.asarray(apart.any(axis=1)) if self.first.task.several else apart
 
     @cached_property
     def areas(self) -> dict[str, "AreaDifference"]:
@@ -36,7 +37,7 @@ class TwoModels:
         """By how much the second is ahead at each image, for means over images. -> (N,) each"""
         return {
             name: row.of.value(self.second).astype(np.float64) - row.of.value(self.first)
-            for name, row in METRICS.items()
+            for name, row in of_task(self.first.task).items()
             if isinstance(row.of, OfImages)
         }
 
@@ -47,7 +48,7 @@ def count_differences(
     """Second less first for every metric of counts. -> (B,) each"""
     first = _added(_margins(kept, pair.first), _margins(swapped, pair.second))
     second = _added(_margins(kept, pair.second), _margins(swapped, pair.first))
-    theirs, ours = averages(second), averages(first)
+    theirs, ours = (averages(margins, pair.first.task) for margins in (second, first))
     return {name: theirs[name] - ours[name] for name in ours}
 
 

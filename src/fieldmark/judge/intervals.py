@@ -26,6 +26,9 @@ Confidence intervals for the F1 score: a comparison of four methods, 2023. mcc i
 log_loss has no upper end: its interval is symmetric in its logarithm. ece alone is drawn, since
 it is too large where images are few (`_of_calibration`).
 
+Of several labels an image's decisions go together: what is left out, and counted as a trial, is
+an image, never a decision. That also holds where figures of labels are put together.
+
 The intervals tell what other images from the same source would give. They know nothing of
 another source, nor of what a class's few images did not show.
 """
@@ -48,11 +51,11 @@ from fieldmark.judge.jackknife import (
 )
 from fieldmark.judge.metrics import (
     CLASS_METRICS,
-    METRICS,
     OfAreas,
     OfCounts,
     OfImages,
     OfScores,
+    of_task,
     overall,
     per_class,
 )
@@ -71,7 +74,7 @@ NOTHING: Bounds = (float("nan"), float("nan"))
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """95 % intervals, low and high: of METRICS by name, and (C, 2) of CLASS_METRICS by name."""
+    """95 % intervals, low and high: of the task's metrics, (C, 2) of CLASS_METRICS, by name."""
 
     overall: dict[str, Bounds]
     per_class: dict[str, np.ndarray]
@@ -90,14 +93,15 @@ def intervals(
     of ece is drawn, `draws` times from `seed`: the same seed gives the same intervals.
     """
     classes, nothing = per_class(evidence), np.full((evidence.classes, 2), np.nan)
+    rows = of_task(evidence.task)
     if not len(evidence.targets):
-        return Intervals(dict.fromkeys(METRICS, NOTHING), dict.fromkeys(CLASS_METRICS, nothing))
+        return Intervals(dict.fromkeys(rows, NOTHING), dict.fromkeys(CLASS_METRICS, nothing))
     units = Units.by(len(evidence.targets), groups)
     areas, by_class = _of_areas(evidence, units, classes)
     counts = _of_counts(evidence, units)
     found = {}
     for name, figure in overall(evidence).items():
-        of = METRICS[name].of
+        of = rows[name].of
         if np.isnan(figure) or (isinstance(of, OfScores) and not of.is_gap):
             found[name] = NOTHING
         elif isinstance(of, OfCounts):
@@ -120,14 +124,15 @@ def _bounds(share: float, trials: float) -> Bounds:
 def _of_counts(evidence: Evidence, units: Units) -> dict[str, Bounds]:
     """The intervals of the metrics of counts."""
     images = units.trials(np.arange(len(evidence.targets)))
-    mean = trials_of_mean(_trials_by_class(evidence, units)[0])
+    mean = _trials_of_classes(_trials_by_class(evidence, units)[0], evidence)
     all_images, made = (float(part.sum()) for part in evidence.margins[1:])
     wholes = {"images": all_images, "guesses": made, "both": (all_images + made) / 2}
     found = {}
+    rows = of_task(evidence.task)
     for name, known in spreads_of_counts(evidence, units).items():
-        of, figure = METRICS[name].of, METRICS[name].figure(evidence)
+        of, figure = rows[name].of, rows[name].figure(evidence)
         assert isinstance(of, OfCounts)
-        if of.share_of is not None:
+        if of.share_of is not None and not evidence.task.several:
             trials = wholes[of.share_of]
             if units.grouped:
                 trials = min(trials, effective_trials(figure, known, images))
@@ -163,9 +168,12 @@ def _trials_of_share(units: Units, images: np.ndarray, is_hit: np.ndarray) -> fl
 
 def _of_images(of: OfImages, evidence: Evidence, units: Units, figure: float) -> Bounds:
     every, values = np.arange(len(evidence.targets)), of.value(evidence)
-    if of.largest is None:
-        return _bounds(figure, _trials_of_share(units, every, values))
-    return _of_loss(values, units, figure, of.largest)
+    if of.largest is not None:
+        return _of_loss(values, units, figure, of.largest)
+    if of.partly:
+        known = spread(mean_without(units.sums(every, values), units.sums(every)))
+        return _of_parts(figure, known, units.trials(every))
+    return _bounds(figure, _trials_of_share(units, every, values))
 
 
 def _of_class_shares(
@@ -174,7 +182,7 @@ def _of_class_shares(
     """The intervals of each class's precision, recall and f1. -> (C, 2) each"""
     trials = np.zeros((3, evidence.classes))
     for index in range(trials.shape[1]):
-        is_mine, is_taken = evidence.is_of(index), evidence.guesses == index
+        is_mine, is_taken = evidence.is_of(index), evidence.is_taken_for(index)
         for row, chosen in enumerate((is_taken, is_mine, is_mine | is_taken)):
             images = np.flatnonzero(chosen)
             hits = (is_mine & is_taken)[images]
@@ -201,23 +209,25 @@ def _of_areas(
             sums[place, exists] += without[place][exists]
             counts[place] += exists
             figure, trials = classes[name][index], sides[index]
-            by_class[name][index] = _of_area(figure, spread(without[place]), trials)
+            by_class[name][index] = _of_parts(figure, spread(without[place]), trials)
     # Two classes have one area between them, so that they count once.
-    together = trials_of_mean(sides) / (2 if (sides > 0).sum() == 2 else 1)
+    halved = (sides > 0).sum() == 2 and not evidence.task.several
+    together = _trials_of_classes(sides, evidence) / (2 if halved else 1)
     found = {}
     for place, name in enumerate(by_class):
         present = classes[name][~np.isnan(classes[name])]
         if len(present):
             means = np.where(counts[place] > 0, sums[place] / np.maximum(counts[place], 1), np.nan)
-            found[name] = _of_area(float(present.mean()), spread(means), together)
+            found[name] = _of_parts(float(present.mean()), spread(means), together)
     return found, by_class
 
 
-def _of_area(figure: float, known: Spread, trials: float) -> Bounds:
-    """The interval of an area or a mean of areas; `trials` of the smaller side, or of their mean.
+def _of_parts(figure: float, known: Spread, trials: float) -> Bounds:
+    """The interval of a mean of what may lie between 0 and 1: an area, areas, shares of images.
 
-    An area is never less certain than a share of the smaller side would be: D. van Dantzig, On
-    the consistency and the power of Wilcoxon's two sample test, 1951.
+    trials: of an area's smaller side, of a mean over classes, of the images. It is never less
+    certain than a share of so many hits would be; for areas: D. van Dantzig, On the consistency
+    and the power of Wilcoxon's two sample test, 1951.
     """
     freedom = np.clip(trials - 1, 1, known.freedom)
     return _bounds(
@@ -277,11 +287,12 @@ def _gaps(evidence: Evidence, units: Units) -> tuple[np.ndarray, np.ndarray]:
     A bin varies at least as it would if its scores were the chances to be right: where all of
     few images are right, their like gaps would tell of no chance at all.
     """
-    images, score = len(evidence.targets), evidence.confidence
-    bins = bins_of(score)
-    by_unit = np.bincount(units.of * BINS + bins, evidence.right - score, units.count * BINS)
+    score, came_true = evidence.decisions
+    images, bins = len(score), bins_of(score)
+    unit = np.repeat(units.of, images // len(units.of))  # the decisions of an image stand together
+    by_unit = np.bincount(unit * BINS + bins, came_true - score, units.count * BINS)
     by_unit = by_unit.reshape(units.count, BINS)
-    gaps, sizes = by_unit.sum(axis=0) / images, units.sums(np.arange(images))
+    gaps, sizes = by_unit.sum(axis=0) / images, np.bincount(unit, minlength=units.count)
     apart = by_unit - gaps * sizes[:, None]
     found = apart.T @ apart / images**2 * units.count / max(units.count - 1, 1)
     least = np.bincount(bins, score * (1 - score), BINS) / images**2
@@ -326,6 +337,18 @@ def effective_trials(share: float, spread: Spread, otherwise: float) -> float:
         return otherwise
     longer = student_quantile(spread.freedom) / NORMAL_QUANTILE
     return share * (1 - share) / (spread.error * longer) ** 2
+
+
+def _trials_of_classes(trials: np.ndarray, evidence: Evidence) -> float:
+    """The trials of a mean over classes, from those of each. (C,) -> number
+
+    Several labels of the same images may rise and fall together, so that they say no more than
+    one: for proportions of one size the mean's deviation is then the mean of theirs.
+    """
+    if not evidence.task.several:
+        return trials_of_mean(trials)
+    trials = trials[trials > 0]
+    return float((len(trials) / (1 / np.sqrt(trials)).sum()) ** 2) if len(trials) else 0.0
 
 
 def trials_of_mean(trials: np.ndarray) -> float:

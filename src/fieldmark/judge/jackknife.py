@@ -100,7 +100,9 @@ def spreads_of_counts(evidence: Evidence, units: Units) -> dict[str, Spread]:
         )
         unit = np.full(len(kind), -1)
         unit[first] = np.arange(len(first))
-    parts = [averages(margins) for margins in _margins_without(evidence, unit, len(many))]
+    parts = [
+        averages(margins, evidence.task) for margins in _margins_without(evidence, unit, len(many))
+    ]
     return {name: spread(np.concatenate([part[name] for part in parts]), many) for name in parts[0]}
 
 

@@ -4,18 +4,36 @@ A row of METRICS says how a metric is called, what it means, which way is better
 made of. From that follow its value, its interval, how two classifiers are compared by it, and
 every place that shows it. No warning is ever given: what does not exist is nan, and whoever shows
 it must say so.
+
+A row is of one label an image, of several, or of both; `several` then says what is otherwise in
+the row of several. `of_task` gives the rows of a task as they are there.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from fieldmark.judge.calibrate import calibration_error
 from fieldmark.judge.evidence import TOP, Evidence, Margins, mean_of_present, ratio
-from fieldmark.task import ONE_LABEL, Task
+from fieldmark.judge.rates import (
+    accuracy,
+    correlation,
+    f1,
+    macro,
+    micro_f1,
+    micro_precision,
+    precision,
+    recall,
+    sample_f1,
+    sample_precision,
+    sample_recall,
+    weighted,
+    wrong_labels,
+)
+from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, Task
 
 EVERY = 5_000_000  # logits of a side, of which all metrics take about a quarter of a second
 LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
@@ -35,7 +53,8 @@ class OfCounts:
     """Made of the margins of a confusion table, like accuracy and macro F1.
 
     value:    margins of (..., C) -> (...)
-    share_of: what the hits are plainly a share of: "images", "guesses", or "both" in the mean
+    share_of: what the hits are plainly a share of: "images", "guesses", or "both" in the mean;
+              of one label an image alone, since several of an image go together
     by_class: a mean over classes, so that small ones make it less sure
     least:    its value at the worst; at the best it is 1
     """
@@ -52,10 +71,16 @@ class OfCounts:
 
 @dataclass(frozen=True)
 class OfImages:
-    """A mean over images: of hits, or of losses from 0 to `largest`."""
+    """A mean over images: of hits, of shares of an image, or of losses from 0 to `largest`."""
 
-    value: Callable[[Evidence], np.ndarray]  # -> (N,) bool, or float where there is a largest
+    value: Callable[[Evidence], np.ndarray]  # -> (N,) bool, or float of shares and losses
     largest: float | None = None
+    partly: bool = False  # of shares
+
+    @property
+    def of_hits(self) -> bool:
+        """Whether each image is right or wrong, and nothing between."""
+        return self.largest is None and not self.partly
 
     def figure(self, evidence: Evidence) -> float:
         """Its value."""
@@ -91,7 +116,8 @@ class Metric:
     """A row of METRICS.
 
     words: in a sentence, where those of its name do not do. among: of how many likeliest
-    classes; where there are no more it is nan, for it could not be missed.
+    classes; where there are no more it is nan, for it could not be missed. several: what is
+    otherwise in the row of several labels, by the names of fields.
     """
 
     meaning: str
@@ -102,6 +128,7 @@ class Metric:
     shown: Shown = Shown.TABLE
     among: int = 0
     tasks: tuple[Task, ...] = (ONE_LABEL,)  # that have it
+    several: Mapping[str, Any] = field(default_factory=dict)
 
     def figure(self, evidence: Evidence) -> float:
         """Its value, nan where it does not exist."""
@@ -125,81 +152,7 @@ class ClassMetric:
     is_share: bool = True
 
 
-def accuracy(margins: Margins) -> np.ndarray:
-    """The share of the images that are guessed right. Margins of (..., C) -> (...)"""
-    return ratio(margins.hits.sum(axis=-1), margins.support.sum(axis=-1))
-
-
-def precision(margins: Margins) -> np.ndarray:
-    """Of each class the share of its guesses that is right. Margins of (..., C) -> (..., C)
-
-    A class without a true image has none, and no recall or F1 either: nan, not 0, so that whoever
-    averages must say what became of it. A class that is there and never guessed has 0.
-    """
-    found = ratio(margins.hits, np.maximum(margins.guessed, 1))
-    return np.where(margins.support > 0, found, np.nan)
-
-
-def recall(margins: Margins) -> np.ndarray:
-    """Of each class the share of its images that is found. Margins of (..., C) -> (..., C)"""
-    return ratio(margins.hits, margins.support)
-
-
-def f1(margins: Margins) -> np.ndarray:
-    """Of each class the harmonic mean of precision and recall. Margins of (..., C) -> (..., C)"""
-    hits, support, guessed = margins
-    return np.where(support > 0, ratio(2 * hits, support + guessed), np.nan)
-
-
-def macro(of_class: Callable[[Margins], np.ndarray]) -> Callable[[Margins], np.ndarray]:
-    """The mean over the classes that have a true image.
-
-    scikit-learn's macro figures also count, as 0, a class that was guessed though it has no true
-    image here; its balanced_accuracy, its micro and its weighted figures are the same as these.
-    """
-    return lambda margins: mean_of_present(of_class(margins))
-
-
-def weighted(of_class: Callable[[Margins], np.ndarray]) -> Callable[[Margins], np.ndarray]:
-    """The mean over classes, each counting as often as it has images."""
-
-    def value(margins: Margins) -> np.ndarray:
-        summed = (np.nan_to_num(of_class(margins)) * margins.support).sum(axis=-1)
-        return ratio(summed, margins.support.sum(axis=-1))
-
-    return value
-
-
-def micro_precision(margins: Margins) -> np.ndarray:
-    """The share of all guesses that are right; less sure than accuracy where some have none."""
-    right, images, made = (part.sum(axis=-1) for part in margins)
-    return np.where(images > 0, ratio(right, np.maximum(made, 1)), np.nan)
-
-
-def micro_f1(margins: Margins) -> np.ndarray:
-    """The harmonic mean of micro precision and accuracy, and accuracy where all have a guess."""
-    right, images, made = (part.sum(axis=-1) for part in margins)
-    return ratio(2 * right, images + made)
-
-
-def correlation(margins: Margins) -> np.ndarray:
-    """Matthews correlation of guess and truth. Margins of (..., C) -> (...), in -1..1.
-
-    Images without a guess are one more class that is guessed. Where all are taken for one class
-    it is 0, as in scikit-learn; where all are of one class there is nothing to correlate with,
-    and it is nan, where scikit-learn has 0 even if all are right.
-    J. Gorodkin, Comparing two K-category assignments by a K-category correlation coefficient,
-    2004.
-    """
-    hits, support, guessed = (np.asarray(part, np.float64) for part in margins)
-    right, images, made = (part.sum(axis=-1) for part in (hits, support, guessed))
-    together = right * images - (support * guessed).sum(axis=-1)
-    of_guesses = images**2 - (guessed**2).sum(axis=-1) - (images - made) ** 2
-    of_truth = images**2 - (support**2).sum(axis=-1)
-    found = together / np.sqrt(np.maximum(of_guesses * of_truth, 1))  # whole numbers: 0 or from 1
-    return np.where(of_truth > 0, found, np.nan)
-
-
+BOTH, SEVERAL = (ONE_LABEL, SEVERAL_LABELS), (SEVERAL_LABELS,)
 METRICS: Mapping[str, Metric] = {
     "accuracy": Metric(
         "share of the images that are guessed right",
@@ -219,38 +172,86 @@ METRICS: Mapping[str, Metric] = {
         among=TOP,
     ),
     "macro_precision": Metric(
-        "mean precision of the classes, each counting the same", OfCounts(macro(precision))
+        "mean precision of the classes, each counting the same",
+        OfCounts(macro(precision)),
+        tasks=BOTH,
     ),
     "macro_recall": Metric(
-        "mean recall of the classes, each counting the same", OfCounts(macro(recall))
+        "mean recall of the classes, each counting the same",
+        OfCounts(macro(recall)),
+        tasks=BOTH,
     ),
     "macro_f1": Metric(
         "mean F1 of the classes, each counting the same",
         OfCounts(macro(f1)),
         "macro F1",
         shown=Shown.COLUMN,
+        tasks=BOTH,
     ),
     "micro_precision": Metric(
-        "share of all guesses that are right", OfCounts(micro_precision, "guesses")
+        "share of all guesses that are right",
+        OfCounts(micro_precision, "guesses", by_class=False),
+        tasks=BOTH,
     ),
-    "micro_recall": Metric("share of all images that are found", OfCounts(accuracy, "images")),
+    "micro_recall": Metric(
+        "share of all images that are found",
+        OfCounts(accuracy, "images", by_class=False),
+        tasks=BOTH,
+        several={"meaning": "share of all labels of the images that are found"},
+    ),
     "micro_f1": Metric(
         "harmonic mean of micro precision and micro recall",
-        OfCounts(micro_f1, "both"),
+        OfCounts(micro_f1, "both", by_class=False),
         "micro F1",
+        tasks=BOTH,
+        several={"shown": Shown.COLUMN},
     ),
     "weighted_precision": Metric(
         "mean precision of the classes by their number of images",
         OfCounts(weighted(precision), by_class=False),
+        tasks=BOTH,
     ),
     "weighted_recall": Metric(
         "mean recall of the classes by their number of images",
-        OfCounts(weighted(recall), "images"),
+        OfCounts(weighted(recall), "images", by_class=False),
+        tasks=BOTH,
     ),
     "weighted_f1": Metric(
         "mean F1 of the classes by their number of images",
         OfCounts(weighted(f1), by_class=False),
         "weighted F1",
+        tasks=BOTH,
+    ),
+    "samples_precision": Metric(
+        "mean over images of the share of an image's guesses that is right",
+        OfImages(sample_precision, partly=True),
+        tasks=SEVERAL,
+    ),
+    "samples_recall": Metric(
+        "mean over images of the share of an image's labels that is found",
+        OfImages(sample_recall, partly=True),
+        tasks=SEVERAL,
+    ),
+    "samples_f1": Metric(
+        "mean over images of F1 of an image's labels",
+        OfImages(sample_f1, partly=True),
+        "samples F1",
+        shown=Shown.LINE,
+        tasks=SEVERAL,
+    ),
+    "subset_accuracy": Metric(
+        "share of the images whose labels are all guessed and no others",
+        OfImages(lambda evidence: evidence.right),
+        shown=Shown.LINE,
+        tasks=SEVERAL,
+    ),
+    "hamming_loss": Metric(
+        "share of all decisions, one a label and image, that is wrong",
+        OfImages(wrong_labels, partly=True),
+        "Hamming loss",
+        better="min",
+        shown=Shown.LINE,
+        tasks=SEVERAL,
     ),
     "mcc": Metric(
         "Matthews correlation of guess and truth; 0 is chance",
@@ -264,10 +265,13 @@ METRICS: Mapping[str, Metric] = {
         "ROC-AUC",
         is_share=False,
         shown=Shown.KEY,
+        tasks=BOTH,
     ),
     "mean_average_precision": Metric(
         "mean average precision of each class against the rest",
         OfAreas("average_precision"),
+        tasks=BOTH,
+        several={"shown": Shown.COLUMN},
     ),
     "log_loss": Metric(
         "mean negative natural logarithm of the true class's score; 0 is perfect",
@@ -275,6 +279,10 @@ METRICS: Mapping[str, Metric] = {
         better="min",
         is_share=False,
         shown=Shown.KEY,
+        tasks=BOTH,
+        several={
+            "meaning": "mean negative natural logarithm of each label's score of what is true"
+        },
     ),
     "ece": Metric(
         "mean distance of the guess's score from the share right, in 15 bins",
@@ -282,6 +290,10 @@ METRICS: Mapping[str, Metric] = {
         "calibration error",
         better="min",
         shown=Shown.LINE,
+        tasks=BOTH,
+        several={
+            "meaning": "mean distance of each label's score from the share that has it, in 15 bins"
+        },
     ),
 }
 CLASS_METRICS: Mapping[str, ClassMetric] = {
@@ -308,48 +320,59 @@ CLASS_METRICS: Mapping[str, ClassMetric] = {
 }
 
 
-def prominent(least: Shown) -> dict[str, Metric]:
-    """The metrics that stand so far to the front, in the order of the table."""
-    return {name: metric for name, metric in METRICS.items() if metric.shown >= least}
+def prominent(least: Shown, task: Task = ONE_LABEL) -> dict[str, Metric]:
+    """The metrics of a task that stand so far to the front, in the order of the table."""
+    return {name: metric for name, metric in of_task(task).items() if metric.shown >= least}
 
 
 def of_task(task: Task = ONE_LABEL) -> dict[str, Metric]:
-    """The metrics that a task has, in the order of the table."""
-    return {name: metric for name, metric in METRICS.items() if task in metric.tasks}
+    """The metrics that a task has, in the order of the table, as they are there."""
+    rows = {name: metric for name, metric in METRICS.items() if task in metric.tasks}
+    if not task.several:
+        return rows
+    return {name: replace(row, **row.several) if row.several else row for name, row in rows.items()}
 
 
-def monitors() -> dict[str, int]:
+def monitors(task: Task = ONE_LABEL) -> dict[str, int]:
     """What may choose an epoch: every metric and the loss, 1 where more is better, else -1."""
-    signs = {name: 1 if metric.better == "max" else -1 for name, metric in of_task().items()}
+    signs = {name: 1 if metric.better == "max" else -1 for name, metric in of_task(task).items()}
     return {**signs, "loss": -1}
 
 
 def metrics_of(
-    logits: np.ndarray, targets: np.ndarray, names: Iterable[str] | None = None
+    logits: np.ndarray,
+    targets: np.ndarray,
+    names: Iterable[str] | None = None,
+    *,
+    task: Task = ONE_LABEL,
 ) -> dict[str, float]:
-    """The named metrics, or all. logits (N, C), targets (N,) int in 0..C-1."""
-    return overall(Evidence.of(logits, targets), names)
+    """The named metrics, or all; several labels are guessed from a score of 0.5 on.
+
+    logits (N, C), targets (N,) int in 0..C-1; of several labels (N, C) of 0 and 1.
+    """
+    return overall(Evidence.of(logits, targets, task=task), names)
 
 
-def each_epoch(asked: Iterable[str]) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
+def each_epoch(
+    asked: Iterable[str], task: Task = ONE_LABEL
+) -> Callable[[np.ndarray, np.ndarray], dict[str, float]]:
     """`metrics_of` for the end of an epoch: all metrics, while that takes no time worth a word.
 
     Of more than EVERY logits: those of counts, which cost one look for the largest of each row,
     and those that are asked for.
     """
-    counts = [name for name, row in METRICS.items() if isinstance(row.of, OfCounts)]
+    counts = [name for name, row in of_task(task).items() if isinstance(row.of, OfCounts)]
     few = {*counts, *asked}
     return lambda logits, targets: metrics_of(
-        logits, targets, None if logits.size <= EVERY else few
+        logits, targets, None if logits.size <= EVERY else few, task=task
     )
 
 
 def overall(evidence: Evidence, names: Iterable[str] | None = None) -> dict[str, float]:
-    """The named metrics, or all, in the order of METRICS; without images each is nan.
+    """The named metrics of the task, or all, in the order of METRICS; without images each is nan.
 
     roc_auc and mean_average_precision are means over the classes that have them: for roc_auc
-    an image and a rest to be told from, so that it is nan where only one class is present; for
-    mean_average_precision an image.
+    an image and a rest to be told from, for mean_average_precision an image.
     """
     rows = of_task(evidence.task)
     wanted = rows.keys() if names is None else set(names)
@@ -366,8 +389,8 @@ def per_class(evidence: Evidence) -> dict[str, np.ndarray]:
     return {**found, "support": evidence.margins.support}
 
 
-def averages(margins: Margins) -> dict[str, np.ndarray]:
-    """Every metric of counts. Margins of (..., C) -> (...) each."""
-    rows = {name: each.of for name, each in METRICS.items()}
+def averages(margins: Margins, task: Task = ONE_LABEL) -> dict[str, np.ndarray]:
+    """Every metric of counts that a task has. Margins of (..., C) -> (...) each."""
+    rows = {name: each.of for name, each in of_task(task).items()}
     with np.errstate(divide="ignore", invalid="ignore"):
         return {name: of.value(margins) for name, of in rows.items() if isinstance(of, OfCounts)}

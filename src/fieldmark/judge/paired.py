@@ -36,11 +36,21 @@ from typing import NamedTuple
 import numpy as np
 
 from fieldmark import streams
-from fieldmark.judge.evidence import Evidence, Margins
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.exchange import TwoModels, count_differences
 from fieldmark.judge.intervals import NORMAL_QUANTILE, trials_of_mean
-from fieldmark.judge.metrics import METRICS, Metric, OfAreas, OfCounts, OfImages, OfScores, overall
+from fieldmark.judge.metrics import (
+    METRICS,
+    Metric,
+    OfAreas,
+    OfCounts,
+    OfImages,
+    OfScores,
+    of_task,
+    overall,
+)
 from fieldmark.streams import Stream
+from fieldmark.task import ONE_LABEL, Task
 
 POWER_QUANTILE = 0.8416212335729143  # 80 % of a standard normal distribution lies below
 COINS = 2  # images, or groups, that are added to each draw
@@ -96,7 +106,7 @@ class Difference:
         """
         variance = self.spread**2
         of = METRICS[self.metric].of
-        is_loss = isinstance(of, OfImages) and of.largest is not None
+        is_loss = isinstance(of, OfImages) and not of.of_hits
         least = of.least if isinstance(of, OfCounts) else 0.0
         if not (isinstance(of, OfAreas) or is_loss or least):
             variance = max(variance, abs(difference) - difference**2)
@@ -115,6 +125,8 @@ def differences(
 ) -> dict[str, Difference]:
     """The difference of each metric that is paired; the same seed gives the same intervals.
 
+    Of several labels the answers of an image are drawn and exchanged together.
+
     Both are evidence on the same images in the same order; groups (N,) int from 0 are drawn in
     place of images. Raises ValueError where the two differ in truth or in classes.
     """
@@ -124,11 +136,11 @@ def differences(
     of = np.arange(len(first.targets)) if groups is None else groups
     units = int(of.max(initial=-1)) + 1
     drawn, exchanged = _drawn_anew(pair, of, draws, rng), _exchanged(pair, of, draws, rng)
-    one, two = overall(first), overall(second)
+    one, two, rows = overall(first), overall(second), of_task(first.task)
     found = {}
-    for name in paired_metrics():
-        value, made = two[name] - one[name], METRICS[name].of
-        hits = [its for each in (first, second) if (its := _hits(METRICS[name], each)) is not None]
+    for name in paired_metrics(first.task):
+        value, made = two[name] - one[name], rows[name].of
+        hits = [its for each in (first, second) if (its := _hits(rows[name], each)) is not None]
         if math.isnan(value):
             bounds = Bounds(math.nan, math.nan, math.nan, math.nan)
         elif groups is None and hits:
@@ -136,24 +148,25 @@ def differences(
         else:
             is_precision = isinstance(made, OfAreas) and made.area == "average_precision"
             still = float(pair.areas["average_precision"].shares.sum()) if is_precision else value
-            flat = _flat_width(METRICS[name], first.margins, units)
+            flat = _flat_width(rows[name], first, units)
             bounds = _of_draws(value, drawn[name], _chance(still, exchanged[name]), flat)
             bounds = bounds._replace(spread=bounds.spread * math.sqrt(units))
         found[name] = Difference(name, one[name], two[name], units, *_with_zero(bounds))
     return found
 
 
-def paired_metrics() -> list[str]:
+def paired_metrics(task: Task = ONE_LABEL) -> list[str]:
     """The metrics that two classifiers are compared by, in the order of METRICS."""
-    return [name for name, row in METRICS.items() if not isinstance(row.of, OfScores)]
+    return [name for name, row in of_task(task).items() if not isinstance(row.of, OfScores)]
 
 
 def _hits(metric: Metric, evidence: Evidence) -> np.ndarray | None:
     """Of a share of the images, which are hits (N,) bool; None for any other metric."""
     of = metric.of
-    if isinstance(of, OfImages) and of.largest is None:
+    if isinstance(of, OfImages) and of.of_hits:
         return of.value(evidence)
-    return evidence.right if isinstance(of, OfCounts) and of.share_of == "images" else None
+    plain = isinstance(of, OfCounts) and of.share_of == "images" and not evidence.task.several
+    return evidence.right if plain else None
 
 
 def _of_proportions(first: np.ndarray, second: np.ndarray) -> Bounds:
@@ -194,7 +207,7 @@ def _with_zero(bounds: Bounds) -> Bounds:
     return bounds._replace(low=min(bounds.low, 0.0), high=max(bounds.high, 0.0))
 
 
-def _flat_width(metric: Metric, margins: Margins, units: int) -> float:
+def _flat_width(metric: Metric, evidence: Evidence, units: int) -> float:
     """Half the width of Tango's interval of as many images as the figure is sure as, all alike.
 
     A mean over classes is as uncertain as fewer images (see `trials_of_mean`), an area as the
@@ -203,9 +216,9 @@ def _flat_width(metric: Metric, margins: Margins, units: int) -> float:
     """
     if isinstance(metric.of, OfImages) and metric.of.largest is not None:
         return 0.0
-    support = margins.support
+    support, images = evidence.margins.support, len(evidence.targets)
     of_areas = isinstance(metric.of, OfAreas)
-    sides = np.minimum(support, support.sum() - support) if of_areas else support
+    sides = np.minimum(support, images - support) if of_areas else support
     square = NORMAL_QUANTILE**2
     return square / (min(trials_of_mean(sides), units) + square)
 

@@ -232,7 +232,7 @@ def as_json(found: Comparison, command: str = "") -> dict[str, Any]:
                 "temperature": each.temperature,
                 "n": each.figures.n,
                 "groups": each.figures.groups,
-                **{name: each.figures[name] for name in METRICS},
+                **each.figures.values,
                 "intervals": each.figures.intervals,
             }
             for each in found.runs

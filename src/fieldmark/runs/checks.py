@@ -2,7 +2,7 @@
 and the machine (`check`), with the network (`check_network`). `checks_of_images` has the rest.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
-from fieldmark.judge.metrics import METRICS, monitors
 from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
 from fieldmark.models.assemble import INITS
@@ -72,11 +71,7 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
-    every = {
-        "auto": 0,
-        **{name: sign for each in TASKS.values() for name, sign in monitors(each).items()},
-    }
-    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], every)
+    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS))
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
@@ -145,7 +140,7 @@ def _check_source(source: Any) -> list[Mistake]:
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
 
 
-def _check_figures(key: str, wanted: Any, known: Mapping[str, Any]) -> list[Mistake]:
+def _check_figures(key: str, wanted: Any, known: Collection[str]) -> list[Mistake]:
     """Names that are no figure of an epoch."""
     return [
         Mistake(key, f"there is no figure '{name}'{hint}")
