@@ -18,8 +18,8 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.resume import resume_run
 from fieldmark.runs.run import train_run
+from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_given
-from fieldmark.settings.tree import DataSettings
 
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
 FAST = ("model.width=4", "train.batch_size=16", "run.workers=0", "--epochs", "1")  # typed words

@@ -54,8 +54,11 @@ class Samples:
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
-        """Every label of the table, in order."""
-        return tuple(self.frame["labels"].explode().drop_nulls().unique().sort().to_list())
+        """Every label of the table, in order; of several labels an image, numbers as numbers."""
+        found = self.frame["labels"].explode().drop_nulls().unique().sort().to_list()
+        if self.task.several and all(name.isascii() and name.isdigit() for name in found):
+            found.sort(key=int)
+        return tuple(found)
 
     def rows(self, split: str) -> np.ndarray:
         """Positions of a split's rows in the table. -> (n,) int64"""

@@ -14,20 +14,13 @@ from smallruns import QUIET, draw_photos, train
 
 from fieldmark.cache import Cache
 from fieldmark.data.health import Finding
-from fieldmark.data.intake import (
-    FILES,
-    Dataset,
-    changed_images,
-    few_groups_note,
-    group_note,
-    split_notes,
-    take_in,
-)
+from fieldmark.data.intake import FILES, Dataset, changed_images, take_in
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import read_listing
+from fieldmark.data.told import few_groups_note, group_note, split_notes
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
-from fieldmark.settings.tree import DataSettings
+from fieldmark.settings.data import DataSettings
 from fieldmark.use.predictor import Failure, Predictor
 
 MONKEYS = Path(__file__).parents[2].parent / "shared" / "data" / "monkeys10"
@@ -175,13 +168,6 @@ def test_a_table_with_groups_is_trained_on_and_goes_on(photos, tmp_path):
     sides = samples.frame.group_by("group").agg(pl.col("split").n_unique())
     assert sides["split"].to_list() == [1] * 6
     assert samples.classes == ("blue", "red")
-
-
-def test_several_labels_an_image_are_refused_with_a_sentence(photos):
-    rows = [{"file": f"red/{k:02}.png", "labels": "red|big"} for k in range(6)]
-    pl.DataFrame(rows).write_csv(photos / "labels.csv")
-    with pytest.raises(DataError, match="6 images have several labels, and a model gives one; "):
-        take_in(DataSettings(source=str(photos / "labels.csv")), QUIET)
 
 
 def test_odd_files_are_refused_alike_by_training_and_prediction(photos, tmp_path):

@@ -22,7 +22,7 @@ from fieldmark.reviews.stored import evaluate_stored
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
-from fieldmark.settings.tree import DataSettings
+from fieldmark.settings.data import DataSettings
 
 
 def with_sites(root, name="labels.csv"):

@@ -30,8 +30,8 @@ from fieldmark.reviews.evaluated import Asked
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
+from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_yaml
-from fieldmark.settings.tree import DataSettings
 
 FROZEN = ("model.freeze=true", "model.width=4", "run.workers=0")
 TUNED = ("model.width=4", "run.workers=0", "train.epochs=2", "train.batch_size=16")

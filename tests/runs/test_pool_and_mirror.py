@@ -15,8 +15,8 @@ from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare, train_run
+from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_yaml
-from fieldmark.settings.tree import DataSettings
 
 FROZEN = ("model.freeze=true", "run.workers=0")
 

@@ -18,7 +18,7 @@ from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare, train_run
-from fieldmark.settings.tree import DataSettings
+from fieldmark.settings.data import DataSettings
 
 BOTH = "timm/test_resnet+efficientnet_lite0"
 

@@ -79,6 +79,7 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.data_dir",
     "data.image_column",
     "data.label_column",
+    "data.label_separator",
     "data.group_column",
     "data.split_column",
     "data.on_bad",

@@ -1,4 +1,4 @@
-"""Which column of a table holds what, and what its cells mean: labels, splits, texts."""
+"""Which column of a table holds what, and what its cells mean: splits, groups, captions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,6 +6,14 @@ from typing import Any
 
 import polars as pl
 
+from fieldmark.data.label_cells import (
+    LABELS,
+    LabelCells,
+    labels_in,
+    plain,
+    texts_in,
+    zero_one_columns,
+)
 from fieldmark.data.listing import split_of
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import SAMPLE_COLUMNS
@@ -19,9 +27,8 @@ USUAL = {
     "image": IMAGES,
     "label": CLASSES,
     "split": ["split", "subset", "partition", "set", "fold", *YES_OR_NO],
-    "caption": ["caption", "captions"],
+    "caption": ["caption", "captions", "text", "description", "descriptions"],
 }
-PLURAL = ("labels", "classes", "categories", "tags")
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ def find_columns(
             found[role] = _named(where, names, role, name)
             continue
         usual = USUAL.get(role, ()) if role != without else ()  # the most usual first
-        matches = [name for wanted in usual for name in names if _plain(name) == wanted]
+        matches = [name for wanted in usual for name in names if plain(name) == wanted]
         if not matches and role in needed:
             raise DataError(_nothing_for(where, names, role))
         found[role] = matches[0] if matches else None
@@ -74,7 +81,7 @@ def find_columns(
 
 def split_asked(name: str) -> str | None:
     """The split that a column of yes and no, such as `is_valid`, is about; None for others."""
-    return YES_OR_NO.get(_plain(name))
+    return YES_OR_NO.get(plain(name))
 
 
 def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.DataFrame, list[str]]:
@@ -98,12 +105,8 @@ def _named(where: str, names: Sequence[str], role: str, name: str) -> str:
     raise DataError(f"{where}: there is no column '{name}' (data.{role}_column){hint}")
 
 
-def _plain(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
-
-
 def _nothing_for(where: str, names: Sequence[str], role: str) -> str:
-    near = [name for name in names if nearest(_plain(name), USUAL[role])]
+    near = [name for name in names if nearest(plain(name), USUAL[role])]
     usual, guess = ", ".join(USUAL[role][:5]), near[0] if near else "NAME"
     return (
         f"{where}: no column is of {role}s by its name ({usual}, ...) among "
@@ -111,10 +114,8 @@ def _nothing_for(where: str, names: Sequence[str], role: str) -> str:
     )
 
 
-LABELS = pl.List(pl.String)
 PLAIN = ("split", "partition")  # names of columns that can mean nothing else
 YES, NO = ("true", "yes", "1", "t", "y"), ("false", "no", "0", "f", "n")
-JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "spaces"}
 
 
 def sample_columns(
@@ -123,7 +124,7 @@ def sample_columns(
     where: str,
     place: Callable[[int], str],
     *,
-    count: int,
+    labels: LabelCells,
     named_split: bool,
 ) -> tuple[dict[str, Any], list[str]]:
     """labels, group, caption and split of a Samples table, from the columns that were found.
@@ -131,13 +132,12 @@ def sample_columns(
     And what is to be said of how they were read. place: from a row to how it is called.
     named_split: whether the settings name the column of splits. Raises DataError.
     """
-    columns: dict[str, Any] = {}
-    columns["labels"], notes = _one_each([None] * count), list[str]()
-    if found.label is not None:
-        columns["labels"], notes = labels_in(frame[found.label], where)
-    for role, name in (("group", found.group), ("caption", found.caption)):
-        if name is not None:
-            columns[role] = texts_in(frame[name], where)
+    columns: dict[str, Any] = {"labels": labels.labels}
+    notes = list(labels.notes)
+    if found.group is not None:
+        columns["group"] = texts_in(frame[found.group], where)
+    if found.caption is not None:
+        columns["caption"] = _captions_in(frame[found.caption], where)
     if found.split is not None:
         column = frame[found.split]
         others = [name for name in frame.columns if split_asked(name) and name != found.split]
@@ -152,36 +152,22 @@ def sample_columns(
     return columns, notes
 
 
-def labels_in(column: pl.Series, where: str) -> tuple[pl.Series, list[str]]:
-    """Each cell's labels, lists of texts, and what is to be said of how they were read.
+def find_labels(
+    frame: pl.DataFrame, found: Columns, where: str, separator: str, *, count: int
+) -> LabelCells:
+    """Each row's labels, from the column that holds them; without one there are none."""
+    if found.label is None:
+        return LabelCells(pl.Series([[]] * count, dtype=LABELS), [])
+    return labels_in(frame[found.label], where, separator)
 
-    Raises DataError.
 
-    A cell of a list column is several labels, and so may be a text in a column whose name is a
-    plural ("labels"): divided by |, ; or commas, whichever is there, else by spaces. Spaces
-    divide only where that gives numbers, or fewer different words than there are different
-    cells: "traffic light" and "fire truck" are two labels and not four.
-    """
-    if isinstance(column.dtype, pl.List | pl.Array):
-        _refuse_nested(column.name, column.dtype.inner, where)
-        lists = column.cast(pl.List(pl.String)).to_list()
-        return pl.Series([_unique(labels or ()) for labels in lists], dtype=LABELS), []
-    cells = texts_in(column, where)
-    plural = _plain(column.name) in PLURAL and column.dtype == pl.String
-    if not plural:
-        notes = []
-        joined = next((cell for cell in cells if cell and set("|;") & set(cell)), None)
-        if joined:
-            notes.append(
-                f"{where}: '{joined}' in '{column.name}' is one label; if it is several, name the "
-                "column 'labels'"
-            )
-        return _one_each(cells), notes
-    mark = _joined_by([cell for cell in cells if cell])
-    if mark is None:
-        return _one_each(cells), []
-    note = f"{where}: the labels in a cell of '{column.name}' are divided by {JOINED_BY[mark]}"
-    return pl.Series([_divided(cell or "", mark) for cell in cells], dtype=LABELS), [note]
+def label_columns(frame: pl.DataFrame, given: Columns) -> list[str]:
+    """The columns of 0 and 1 that are a label each, where no column is of labels by its name."""
+    if given.label is not None or any(plain(name) in CLASSES for name in frame.columns):
+        return []
+    others = {plain(name) for name in vars(given).values() if name is not None}
+    others |= {name for names in USUAL.values() for name in names}
+    return zero_one_columns(frame, [name for name in frame.columns if plain(name) not in others])
 
 
 def splits_in(
@@ -217,49 +203,8 @@ def splits_in(
     return splits if any(splits) else None, []
 
 
-def texts_in(column: pl.Series, where: str) -> list[str | None]:
-    """Each cell as text; whole numbers without a point. Empty ones are None. Raises DataError."""
-    _refuse_nested(column.name, column.dtype, where)
-    if column.dtype.is_float() and (column.drop_nulls().drop_nans() % 1 == 0).all():
-        column = column.fill_nan(None).cast(pl.Int64)
-    return [cell if cell and cell.strip() else None for cell in column.cast(pl.String).to_list()]
-
-
-def _refuse_nested(name: str, kind: object, where: str) -> None:
-    if isinstance(kind, pl.Struct | pl.List | pl.Array | pl.Binary | pl.Object):
-        raise DataError(
-            f"{where}: the column '{name}' holds {kind}; it should hold texts or numbers"
-        )
-
-
-def _one_each(cells: Sequence[str | None]) -> pl.Series:
-    """A list of one label for each cell, empty where there is none. Not from Python's lists:
-    polars takes 50 times as long to read a million of them."""
-    one = pl.col("cell")
-    none = pl.lit([], dtype=LABELS)
-    frame = pl.DataFrame({"cell": cells}, {"cell": pl.String})
-    return frame.select(pl.when(one.is_null()).then(none).otherwise(pl.concat_list(one)))["literal"]
-
-
-def _joined_by(cells: Sequence[str]) -> str | None:
-    for mark in "|;,":
-        if any(mark in cell for cell in cells):
-            return mark
-    words = {word for cell in cells for word in cell.split()}
-    if not any(len(cell.split()) > 1 for cell in cells):
-        return None
-    divides = all(word.isdigit() for word in words) or len(words) < len(set(cells))
-    return " " if divides else None
-
-
-def _divided(cell: str, mark: str) -> list[str]:
-    """A cell's labels; a list that a program wrote, "['cat', 'dog']", loses its brackets."""
-    cell = cell.strip()
-    listed = cell.startswith("[") and cell.endswith("]")
-    parts = cell[1:-1].split(mark) if listed else cell.split(mark)
-    trimmed = [part.strip(" '\"") if listed else part.strip() for part in parts]
-    return _unique(trimmed)
-
-
-def _unique(labels: Sequence[str | None]) -> list[str]:
-    return list(dict.fromkeys(label for label in labels if label))
+def _captions_in(column: pl.Series, where: str) -> list[str | None]:
+    """Each cell's text; of several the one line that they make."""
+    if column.dtype == pl.List(pl.String):
+        column = column.list.drop_nulls().list.join(" ")
+    return texts_in(column, where)

@@ -1,7 +1,5 @@
 """From a source to images that can be trained on: listed, scanned, checked, split, told of."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -13,24 +11,34 @@ from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
-from fieldmark.data.health import PROBLEMS, Finding, findings
+from fieldmark.data.health import Finding, findings
+from fieldmark.data.label_cells import Asked
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
 from fieldmark.data.splits import (
-    classes_in_few_folds,
     copies_of_test,
     folds,
     merge_val_into_train,
     split,
 )
 from fieldmark.data.stratify import units_of
+from fieldmark.data.told import (
+    alone_note,
+    few_groups_note,
+    group_note,
+    health_notes,
+    lacking_notes,
+    left_out_notes,
+    several_labels,
+    split_notes,
+    task_notes,
+)
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.files import write_whole
-from fieldmark.records import SPLITS, Samples
-from fieldmark.settings.tree import DataSettings
+from fieldmark.records import Samples
+from fieldmark.settings.data import DataSettings
 
-FEW = 3  # groups; fewer tell nearly nothing
 FILES = 50  # of a finding, that are kept with a run
 COSTLY = 1_000_000  # images times classes, above which a head for each fold takes minutes
 FOLDS, REPEATS, ENOUGH = 5, 5, 200  # folds; with fewer images than ENOUGH they are drawn anew
@@ -108,6 +116,7 @@ def list_and_scan(
         data_dir=data.data_dir,
         labelled=labelled,
         validated=data.val != "none",
+        asked=Asked(data.label_separator, data.task),
     )
     with console.bar("reading images", 1) as bar:
         seen = 0
@@ -126,7 +135,8 @@ def readable(
 ) -> tuple[Samples, dict[str, str]]:
     """The images that can be used, and of the others {name: reason}.
 
-    Raises DataError where there are others and may be none, or an image has several labels.
+    Raises DataError where there are others and may be none, or an image has several labels where
+    one is asked for.
     """
     samples, unread = with_facts(listing.samples, facts)
     left_out = {**listing.left_out, **unread}
@@ -136,12 +146,12 @@ def readable(
             f"{data.source}: {counted(len(left_out), 'image')} cannot be used and "
             f"data.on_bad=error; '{name}' is one: {reason}"
         )
-    several = int((samples.frame["labels"].list.n_unique() > 1).sum())
-    if several:
+    several = several_labels(samples)
+    if several and not samples.task.several:
         have = "has" if several == 1 else "have"
         raise DataError(
-            f"{data.source}: {counted(several, 'image')} {have} several labels, and a model gives "
-            f"one; keep {samples.task.words}"
+            f"{data.source}: {counted(several, 'image')} {have} several labels, and one is "
+            f"asked for; keep {samples.task.words}, or ask for several: data.task=multi-label"
         )
     return samples, left_out
 
@@ -156,7 +166,8 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     samples, left_out = readable(data, listing, facts)
     all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
     found = tuple(findings(listing.samples, facts, all_copies))
-    notes = [*listing.notes, *left_out_notes(left_out), *health_notes(found)]
+    notes = [*listing.notes, *task_notes(data, samples)]
+    notes += [*left_out_notes(left_out), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
     notes += taken_out
@@ -250,141 +261,3 @@ def without_copies(
         f"images that are judged: {pairs}"
     )
     return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]
-
-
-def left_out_notes(left_out: dict[str, str]) -> list[str]:
-    """Which files are not used, with the reason of the first."""
-    if not left_out:
-        return []
-    number = counted(len(left_out), "image")
-    reason = next(iter(left_out.values()))
-    return [f"{number} left out ({listed(left_out, most=5)}); {reason}"]
-
-
-def health_notes(found: Sequence[Finding]) -> list[str]:
-    """The findings that may spoil a score, but those that are told in words of their own."""
-    own = {*PROBLEMS, "leakage", "near-leakage", "class-missing-in-split"}
-    spoils = [each for each in found if each.severity == "error" or each.kind == "label-spelling"]
-    return [each.sentence for each in spoils if each.kind not in own]
-
-
-def lacking_notes(samples: Samples) -> list[str]:
-    """Classes that a side has no image of, given or drawn."""
-    notes = []
-    counts = samples.counts()
-    for side in SPLITS:
-        lacking = [name for name, by_side in counts.items() if not by_side[side]]
-        if lacking and len(lacking) < len(counts):
-            words = "have no image" if len(lacking) > 1 else "has no image"
-            then = " and cannot be learned" if side == "train" else ""
-            notes.append(f"{listed(lacking)} {words} in {side}{then}")
-    return notes
-
-
-def split_notes(
-    data: DataSettings, listed_sides: list[str | None], samples: Samples, copies: np.ndarray
-) -> Iterator[str]:
-    """How the images came to their sides, a sentence each.
-
-    listed_sides: what the source says of each image that was listed. samples, copies (N,): of
-    the images that are used, with their splits; the same number is the same image.
-    """
-    given = [side for side in SPLITS if side in listed_sides]
-    carved = [side for side in SPLITS if side != "train" and side not in given]
-    shares = {"val": data.val_fraction, "test": data.test_fraction}
-    shares = {side: shares[side] for side in carved if getattr(data, side) != "none"}
-    if samples.folds is not None:
-        shares.pop("val", None)
-    words = {"train": "training", "val": "validation", "test": "test"}
-    if given:
-        sides = listed([words[side] for side in given]).replace("'", "")
-        yield f"The source says which images are for {sides}."
-    drawn = " and ".join(f"{share:.3g} for {words[side]}" for side, share in shares.items())
-    if drawn:
-        of = "the training images" if given else "the images"
-        yield (
-            f"Shares of {of} were drawn, {drawn}, of each class alike, by data.split_seed "
-            f"{data.split_seed}; --seed does not move them."
-        )
-    if samples.folds is not None:
-        yield fold_note(samples)
-    elif data.val == "none":
-        yield "There is no validation (data.val=none): its images were trained on."
-    if "test" not in given and data.test == "none":
-        yield "There is no test (data.test=none)."
-    together = [number for number, many in Counter(copies.tolist()).items() if many > 1]
-    if together:
-        pictures = counted(len(together), "picture")
-        stand = "stands" if len(together) == 1 else "stand"
-        yield f"{pictures} {stand} there more than once, also saved again; copies share a side."
-    groups = group_sides(samples)
-    if groups:
-        parted = parted_groups(groups)
-        column = f" ({data.group_column})" if data.group_column else ""
-        told = f"{counted(len(groups), 'group')}{column}: "
-        end = f"{len(parted)} on more than one side." if parted else "none is on two sides."
-        yield told + end
-
-
-def fold_note(samples: Samples) -> str:
-    """How validation goes by folds, in a sentence."""
-    assert samples.folds is not None
-    repeats, number = len(samples.folds), int(samples.folds.max()) + 1
-    anew = f", {repeats} times over" if repeats > 1 else ""
-    return (
-        f"Validation is by {number} folds of the training images{anew}: each image is answered by "
-        "a head that was trained without it, and what is kept is trained on all."
-    )
-
-
-def alone_note(samples: Samples) -> list[str]:
-    """Which classes no fold can judge, being in one fold alone."""
-    if samples.folds is None:
-        return []
-    found = classes_in_few_folds(samples, samples.folds[0])
-    alone = [name for name, count in found.items() if count == 1]
-    if not alone:
-        return []
-    stand = "is in one fold only" if len(alone) == 1 else "are in one fold only each"
-    return [f"{listed(alone, most=5)} {stand}, so validation says nothing of it"]
-
-
-def group_note(samples: Samples) -> list[str]:
-    """What to say where a split that was given parts groups."""
-    parted = parted_groups(group_sides(samples))
-    if not parted:
-        return []
-    stands = "group stands" if len(parted) == 1 else "groups stand"
-    return [
-        f"{len(parted)} {stands} on more than one side of the given split "
-        f"({listed(parted, most=3)}), so the figures may flatter; give no split, and whole groups "
-        "are drawn"
-    ]
-
-
-def few_groups_note(samples: Samples) -> list[str]:
-    """What to say where the test, or else the validation, has too few groups to tell anything."""
-    sides = group_sides(samples)
-    for side, words in (("test", "the test images are"), ("val", "the validation images are")):
-        found = [group for group, its in sides.items() if side in its]
-        if found and len(found) < FEW:
-            return [
-                f"{words} of {counted(len(found), 'group')} only ({listed(found)}), so the "
-                "figures say little of other groups; gather more groups, or raise "
-                f"data.{side}_fraction"
-            ]
-    return []
-
-
-def group_sides(samples: Samples) -> dict[str, set[str]]:
-    """The sides that each group is on."""
-    sides: dict[str, set[str]] = {}
-    for group, side in samples.frame.select("group", "split").iter_rows():
-        if group is not None and side is not None:
-            sides.setdefault(group, set()).add(side)
-    return sides
-
-
-def parted_groups(sides: dict[str, set[str]]) -> list[str]:
-    """The groups that are on more than one side."""
-    return [group for group, found in sides.items() if len(found) > 1]

@@ -80,7 +80,9 @@ def join_test(listing: Listing, test: Listing) -> Listing:
     frames = [_moved(train_frame, roots[0], root), _moved(test_frame, roots[1], root)]
     return replace(
         listing,
-        samples=Samples(pl.concat(frames, how="diagonal_relaxed"), root),
+        samples=replace(
+            listing.samples, frame=pl.concat(frames, how="diagonal_relaxed"), root=root
+        ),
         notes=(*listing.notes, *(f"of the test set: {note}" for note in test.notes)),
         left_out={**listing.left_out, **test.left_out},
     )

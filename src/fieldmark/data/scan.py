@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -171,7 +172,7 @@ def with_facts(samples: Samples, facts: pl.DataFrame) -> tuple[Samples, dict[str
         reason = next(iter(left_out.values()))
         raise DataError(f"{samples.root}: none of its {len(left_out)} images can be read; {reason}")
     filled = samples.frame.with_columns(facts.select("hash", "width", "height"))
-    return Samples(filled.filter(good), samples.root), left_out
+    return replace(samples, frame=filled.filter(good)), left_out
 
 
 def _files(samples: Samples) -> pl.DataFrame:

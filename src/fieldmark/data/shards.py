@@ -22,7 +22,8 @@ import numpy as np
 import polars as pl
 
 from fieldmark.cache import address, open_cache
-from fieldmark.data.cells import Columns, find_columns, own_columns, sample_columns
+from fieldmark.data.cells import Columns, find_columns, find_labels, own_columns, sample_columns
+from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, split_of
 from fieldmark.errors import DataError, listed
 from fieldmark.records import Samples
@@ -264,7 +265,12 @@ def find_shards(root: Path) -> list[str]:
 
 
 def read_shards(
-    root: Path, files: Sequence[str], given: Columns | None = None, *, labelled: bool = True
+    root: Path,
+    files: Sequence[str],
+    given: Columns | None = None,
+    *,
+    labelled: bool = True,
+    asked: Asked | None = None,
 ) -> Listing:
     """The pictures in Parquet files, one row a picture; `files` are paths below `root`.
 
@@ -272,9 +278,12 @@ def read_shards(
     folder's; one file alone has none. A class is named in the schema or in labels.json beside.
     The pictures are not touched. Raises DataError.
     """
-    parts = [_read(root, file, given or Columns(), labelled) for file in files]
-    frame = pl.concat([part for part, _ in parts], how="diagonal_relaxed")
-    notes = [*dict.fromkeys(note for _, said in parts for note in said), *_missing_shards(files)]
+    asked = asked or Asked()
+    parts = [_read(root, file, given or Columns(), labelled, asked) for file in files]
+    frame = pl.concat([part for part, _, _ in parts], how="diagonal_relaxed")
+    notes = [*dict.fromkeys(note for _, said, _ in parts for note in said), *_missing_shards(files)]
+    several = any(lists for _, _, lists in parts)
+    task = task_of(asked.task, frame["labels"], several=several)
     words = {file: _split_word(file) for file in files} if len(files) > 1 else {}
     words = {file: word for file, word in words.items() if word}
     if words and frame["split"].null_count() == len(frame):
@@ -284,7 +293,7 @@ def read_shards(
         splits = [split_of(words.get(file)) for file in frame["path"].to_list()]
         frame = frame.with_columns(pl.Series("split", splits, pl.String)).drop_nulls("split")
     left_out = {}
-    if labelled:
+    if labelled and not task.several:
         is_bare = pl.col("labels").list.len() == 0
         for path, row in frame.filter(is_bare).select("path", "row").rows():
             place = f"{path}, row {row}"
@@ -296,11 +305,13 @@ def read_shards(
                 "holds them: data.label_column=NAME"
             )
     called = {str(split_of(word)): f"the split '{word}'" for word in words.values()}
-    return Listing(Samples(frame, str(root.resolve())), tuple(notes), left_out, called)
+    return Listing(Samples(frame, str(root.resolve()), task), tuple(notes), left_out, called)
 
 
-def _read(root: Path, file: str, given: Columns, labelled: bool) -> tuple[pl.DataFrame, list[str]]:
-    """The rows of one file as a table of Samples, and what is to be said of it."""
+def _read(
+    root: Path, file: str, given: Columns, labelled: bool, asked: Asked
+) -> tuple[pl.DataFrame, list[str], bool]:
+    """The rows of one file as a table of Samples, what is to be said, and LabelCells.several."""
     path = root / file
     schema, pictures = read_schema(path), picture_column(path)
     if given.image not in (None, pictures):
@@ -318,9 +329,10 @@ def _read(root: Path, file: str, given: Columns, labelled: bool) -> tuple[pl.Dat
     with reading_parquet(path):
         frame = pl.read_parquet(path, columns=rest)
         count = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    labels = find_labels(frame, found, str(path), asked.separator, count=count)
     columns, said = sample_columns(
         *(frame, found, str(path), lambda row: f"{path}, row {row}"),
-        count=count,
+        labels=labels,
         named_split=given.split is not None,
     )
     notes += said
@@ -328,12 +340,12 @@ def _read(root: Path, file: str, given: Columns, labelled: bool) -> tuple[pl.Dat
         names = in_schema.get(found.label) or names_beside(path, root)
         if names is None:
             notes.append(f"{root}: the classes are numbers, for no {LABELS} names them")
-        labels = [named(each, names) for each in columns["labels"].to_list()]
-        columns["labels"] = pl.Series(labels, dtype=pl.List(pl.String))
+        lists = [named(each, names) for each in columns["labels"].to_list()]
+        columns["labels"] = pl.Series(lists, dtype=pl.List(pl.String))
     columns |= {"path": [file] * count, "row": range(count)}
     own, said = own_columns(frame, list(vars(found).values()))
     table = Samples.from_columns(columns).frame
-    return (table.hstack(own) if own.columns else table), [*notes, *said]
+    return (table.hstack(own) if own.columns else table), [*notes, *said], labels.several
 
 
 def _is_number(kind: pl.DataType) -> bool:

@@ -1,5 +1,6 @@
 """Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import TABLES, read_folder, walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
+from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, join_test, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import PARQUET, read_table
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
+from fieldmark.task import SEVERAL_LABELS
 
 ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DIGITS = "digits"
@@ -31,6 +34,7 @@ def read_listing(
     data_dir: str | None = None,
     labelled: bool = True,
     validated: bool = True,
+    asked: Asked | None = None,
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
@@ -43,15 +47,25 @@ def read_listing(
     data_dir: where a built-in data set lies.
     labelled: False lists images without labels too.
     validated: False where there will be no validation, so that no note speaks of it.
+    asked:    what is asked of the images, and what divides several labels in a cell.
     """
-    given = columns or Columns()
-    listing = _read(source, given, images, data_dir, labelled)
-    listing = with_roles(listing, test, validated=validated)
-    if test not in ("auto", "none"):
-        if not Path(test).exists():
-            raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
-        listing = join_test(listing, _read(test, given, images, None, labelled))
-    return listing
+    given, asked = columns or Columns(), asked or Asked()
+
+    def read(asked: Asked) -> Listing:
+        return with_roles(
+            _read(source, given, images, data_dir, labelled, asked), test, validated=validated
+        )
+
+    listing = read(asked)
+    if test in ("auto", "none"):
+        return listing
+    if not Path(test).exists():
+        raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
+    its = _read(test, given, images, None, labelled, asked)
+    if its.samples.task is not listing.samples.task:  # where one has several labels, both may
+        several = replace(asked, task=SEVERAL_LABELS.name)
+        listing, its = read(several), _read(test, given, images, None, labelled, several)
+    return join_test(listing, its)
 
 
 def content_of(root: str, path: str, row: int | None) -> bytes:
@@ -96,7 +110,12 @@ def place_name(path: str, row: int | None) -> str:
 
 
 def _read(
-    source: str, given: Columns, images: str | None, data_dir: str | None, labelled: bool
+    source: str,
+    given: Columns,
+    images: str | None,
+    data_dir: str | None,
+    labelled: bool,
+    asked: Asked,
 ) -> Listing:
     path = Path(source)
     is_there, ending = path.exists(), path.suffix.lower()
@@ -113,7 +132,7 @@ def _read(
         path, shards = path.parent, [path.name]
     if shards:
         _refuse(source, {"--images": images})
-        return read_shards(path, shards, given, labelled=labelled)
+        return read_shards(path, shards, given, labelled=labelled, asked=asked)
     if is_there and not tree:
         if ending in ARCHIVES:
             raise DataError(f"{source}: is an archive; unpack it and name the folder")
@@ -122,9 +141,11 @@ def _read(
                 f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or "
                 "a table of images and labels"
             )
-        return read_table(path, given, images=images, labelled=labelled)
+        return read_table(path, given, images=images, labelled=labelled, asked=asked)
     _refuse(source, {**given.given(), "--images": images})
-    return read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
+    listing = read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
+    task = task_of(asked.task, listing.samples.frame["labels"])
+    return replace(listing, samples=replace(listing.samples, task=task))
 
 
 def _built_in(name: str, data_dir: str | None) -> Listing:

@@ -10,9 +10,17 @@ from pathlib import Path
 
 import polars as pl
 
-from fieldmark.data.cells import Columns, find_columns, own_columns, sample_columns, texts_in
+from fieldmark.data.cells import (
+    Columns,
+    find_columns,
+    find_labels,
+    label_columns,
+    own_columns,
+    sample_columns,
+)
 from fieldmark.data.folders import join, may_be_file
 from fieldmark.data.images import SUFFIXES
+from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import reading_parquet
 from fieldmark.data.text_tables import Table, read_text_table
@@ -125,24 +133,30 @@ BESIDE = "images"  # the folder beside a table that its images may lie in
 
 
 def read_table(
-    path: Path, given: Columns | None = None, *, images: str | None = None, labelled: bool = True
+    path: Path,
+    given: Columns | None = None,
+    *,
+    images: str | None = None,
+    labelled: bool = True,
+    asked: Asked | None = None,
 ) -> Listing:
     """The images that a table names, with their labels and the user's other columns.
 
     They lie in the folder `images`; without it beside the table, or in images/ beside it. A row
-    is left out, with the reason, where its image or its label is missing, where it leads out of
-    the folder, and where the same image stands in another row of the same split: with the same
-    labels the first stays, with others none. Raises DataError where no row can be used.
+    is left out, with the reason, where its image is missing, or its label where each image has
+    one, where it leads out of the folder, and where the same image stands in another row of the
+    same split: with the same labels the first stays, with others none. Raises DataError where no
+    row can be used.
     """
     if images is not None and not Path(images).is_dir():
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    samples, table = read_rows(path, given, labelled=labelled)
+    samples, table = read_rows(path, given, labelled=labelled, asked=asked)
     frame = samples.frame
     root = Path(images) if images is not None else path.parent
     finder = Finder(root) if images is not None else Finder(root, ("", BESIDE))
     found = [finder.find(name) for name in frame["path"].to_list()]
     reasons = [reason for _, reason in found]
-    if labelled:
+    if labelled and not samples.task.several:
         counts = frame["labels"].list.len().to_list()
         reasons = [
             reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
@@ -163,11 +177,16 @@ def read_table(
     if not kept:
         _refuse_all(path, root, finder.missing, left_out)
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
-    return Listing(Samples(frame, str(root.resolve())), table.notes, left_out)
+    samples = replace(samples, frame=frame, root=str(root.resolve()))
+    return Listing(samples, table.notes, left_out)
 
 
 def read_rows(
-    path: Path, given: Columns | None = None, *, labelled: bool = True
+    path: Path,
+    given: Columns | None = None,
+    *,
+    labelled: bool = True,
+    asked: Asked | None = None,
 ) -> tuple[Samples, Table]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
@@ -177,18 +196,25 @@ def read_rows(
     frame = table.frame
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
-    given = given or Columns()
-    needed = ("image", "label") if labelled else ("image",)
+    given, asked = given or Columns(), asked or Asked()
+    each_a_label = label_columns(frame, given)
+    needed = ("image", "label") if labelled and not each_a_label else ("image",)
     found, notes = find_columns(str(path), frame.columns, given, needed=needed)
+    if each_a_label:
+        labels = labels_of_columns(frame, each_a_label, str(path))
+    else:
+        labels = find_labels(frame, found, str(path), asked.separator, count=len(frame))
     columns, said = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),
-        count=len(frame),
+        labels=labels,
         named_split=given.split is not None,
     )
     columns["path"] = texts_in(frame[str(found.image)], str(path))
     used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
-    own, renamed = own_columns(frame, used)
+    own, renamed = own_columns(frame, [*used, *each_a_label])
     samples = Samples.from_columns(columns, str(path.parent.resolve()))
+    task = task_of(asked.task, labels.labels, several=labels.several)
+    samples = replace(samples, task=task)
     if own.columns:
         samples = replace(samples, frame=samples.frame.hstack(own))
     notes = [*table.notes, *notes, *said, *(f"{path}: {each}" for each in renamed)]
@@ -218,7 +244,7 @@ def _with_repeats(
         for row in rows if others else ():
             against = first if row in others else others[0]
             result[row] = (
-                f"'{file}' is {listed(labels[row])} here and {listed(labels[against])} in "
+                f"'{file}' is {_named(labels[row])} here and {_named(labels[against])} in "
                 f"{_place(places[against])}; keep one of the two"
             )
         seen: dict[str | None, int] = {}
@@ -228,6 +254,10 @@ def _with_repeats(
                 result[row] = f"'{file}' stands in {before} already; take one of the two out"
             seen.setdefault(splits[row], row)
     return result
+
+
+def _named(labels: Sequence[str]) -> str:
+    return listed(labels) if labels else "without a label"
 
 
 def _place(place: str) -> str:

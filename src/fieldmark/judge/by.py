@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
-from fieldmark.data.cells import texts_in
+from fieldmark.data.label_cells import texts_in
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.judge.figures import figures
 from fieldmark.metrics_json import By, Figures

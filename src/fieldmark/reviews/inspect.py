@@ -25,7 +25,7 @@ from fieldmark.records import SPLITS
 from fieldmark.report.findings import Note
 from fieldmark.report.inspect_page import InspectPage, Sheet, render
 from fieldmark.report.thumbs import Shot
-from fieldmark.settings.tree import DataSettings
+from fieldmark.settings.data import DataSettings
 
 SIDE = 192  # pixels of a picture's shorter side
 A_CLASS = 6  # pictures shown of a class

@@ -79,6 +79,7 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     given = resolved.settings
     filling = Filling(given.model_dump(), dict(resolved.origins))
     make_paths_absolute(filling)
+    filling.put("data.task", data.samples.task.name)
     longest = int(data.samples.frame.select("width", "height").max().to_numpy().max())
     fill_model(
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL

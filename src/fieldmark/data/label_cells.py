@@ -1,0 +1,255 @@
+"""What the cells of a table say of labels: one, several with a mark between, a list, or 0 and 1."""
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import polars as pl
+
+from fieldmark.errors import DataError, listed
+from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, TASKS, Task
+
+LABELS = pl.List(pl.String)
+PLURAL = ("labels", "classes", "categories", "tags")
+MARKS = {"bar": "|", "semicolon": ";", "comma": ",", "space": " "}
+JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "spaces"}
+NUMBER, FLOAT = re.compile(r"[+-]?\d+"), re.compile(r"[+-]?\d+\.0+")
+EMPTY = ("nan", "none", "null", "na", "n/a", "<na>")  # as programs write a missing number
+QUOTED = re.compile(r"""'[^']*'|"[^"]*"|[^,'"]+""")
+SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # NumPy's lists have no commas
+YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the settings say of labels: data.label_separator and data.task."""
+
+    separator: str = "auto"
+    task: str = "auto"
+
+
+class LabelCells(NamedTuple):
+    """Each row's labels, a list of texts, what is to be said of how they were read, and whether
+    the table is made for several labels an image, though each may have one."""
+
+    labels: pl.Series
+    notes: list[str]
+    several: bool = False
+
+
+def task_of(asked: str, labels: pl.Series, *, several: bool = False) -> Task:
+    """The task that data.task asks for; auto: what the labels are. several: of LabelCells."""
+    if asked != "auto":
+        return TASKS[asked]
+    found = several or bool((labels.list.n_unique() > 1).any())
+    return SEVERAL_LABELS if found else ONE_LABEL
+
+
+def labels_in(column: pl.Series, where: str, separator: str = "auto") -> LabelCells:
+    """Each cell's labels. Raises DataError.
+
+    A cell of a list column is several labels, and so is a list that a program wrote as text,
+    where all cells are such. separator: of the settings. With auto, cells are divided where the
+    column's name is a plural ("labels"), by |, ; or commas, whichever is there, else by spaces;
+    and in any column where that gives nothing but numbers. By spaces only where it is plain that
+    they divide: "bald uakari" and "traffic light" are one label each.
+    """
+    name = column.name
+    if isinstance(column.dtype, pl.List | pl.Array):
+        refuse_nested(name, column.dtype.inner, where)
+        found = _lists(_unique(each or ()) for each in column.cast(LABELS).to_list())
+        return _tidy(found, [], name, where, several=True)
+    cells = texts_in(column, where)
+    filled = {cell for cell in cells if cell}
+    if column.dtype != pl.String or separator == "none" or not filled:
+        return LabelCells(_one_each(cells), [])
+    if separator == "auto" and all(map(_is_list, filled)):
+        note = f"{where}: each cell of '{name}' is a list of labels"
+        lists = _lists(_literal(cell) if cell else [] for cell in cells)
+        return _tidy(lists, [note], name, where, several=True)
+    mark = _mark(filled, name) if separator == "auto" else MARKS[separator]
+    if mark is None or not any(mark in cell.strip() for cell in filled):
+        notes = _hints(filled, name, where) if separator == "auto" else []
+        return _tidy(_one_each(cells), notes, name, where)
+    note = f"{where}: the labels in a cell of '{name}' are divided by {JOINED_BY[mark]}"
+    divided = _lists(_divided(cell or "", mark) for cell in cells)
+    return _tidy(divided, [note], name, where)
+
+
+def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
+    """The columns of 0 and 1, or of true and false, and of empty cells; none where one is alone."""
+    found = [name for name in among if _is_zero_one(frame[name])]
+    return found if len(found) > 1 else []
+
+
+def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
+    """Each row's labels: the names of the columns that have a 1. An empty cell is 0."""
+    has = [_ones(frame[name]) for name in names]
+    parts = [pl.when(ones).then(pl.lit(name)) for ones, name in zip(has, names, strict=True)]
+    labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
+    notes = [f"{where}: each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"]
+    empty = sum(frame[name].null_count() for name in names)
+    if empty:
+        cells = "1 empty cell is 0" if empty == 1 else f"{empty:,} empty cells are 0"
+        notes.append(f"{where}: in the columns of 0 and 1, {cells}")
+    never = [name for ones, name in zip(has, names, strict=True) if not ones.any()]
+    if never:
+        notes.append(f"{where}: no row has {listed(never)}, so there is no such class")
+    return LabelCells(labels, notes, several=True)
+
+
+def plain(name: str) -> str:
+    """A column's name as it is compared."""
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def texts_in(column: pl.Series, where: str) -> list[str | None]:
+    """Each cell as text; whole numbers without a point. Empty ones are None. Raises DataError."""
+    refuse_nested(column.name, column.dtype, where)
+    if column.dtype.is_float() and (column.drop_nulls().drop_nans() % 1 == 0).all():
+        column = column.fill_nan(None).cast(pl.Int64)
+    return [cell if cell and cell.strip() else None for cell in column.cast(pl.String).to_list()]
+
+
+def refuse_nested(name: str, kind: object, where: str) -> None:
+    """Raise DataError for a column whose cells are no texts and no numbers."""
+    if isinstance(kind, pl.Struct | pl.List | pl.Array | pl.Binary | pl.Object):
+        raise DataError(
+            f"{where}: the column '{name}' holds {kind}; it should hold texts or numbers"
+        )
+
+
+def _one_each(cells: Sequence[str | None]) -> pl.Series:
+    """A list of one label for each cell, empty where there is none. Not from Python's lists:
+    polars takes 50 times as long to read a million of them."""
+    one = pl.col("cell")
+    none = pl.lit([], dtype=LABELS)
+    frame = pl.DataFrame({"cell": cells}, {"cell": pl.String})
+    return frame.select(pl.when(one.is_null()).then(none).otherwise(pl.concat_list(one)))["literal"]
+
+
+def _lists(labels: Iterable[list[str]]) -> pl.Series:
+    return pl.Series(list(labels), dtype=LABELS)
+
+
+def _mark(filled: set[str], name: str) -> str | None:
+    """What divides the labels in a cell; None where each cell is one label."""
+    several = plain(name).split("_")[-1] in PLURAL
+    if several:
+        mark = next((each for each in "|;," if any(each in cell for cell in filled)), None)
+        if mark:
+            return mark
+    for mark in "|; ":
+        parts = {part.strip() for cell in filled for part in cell.split(mark)} - {""}
+        if any(mark in cell.strip() for cell in filled) and all(map(_is_number, parts)):
+            return mark
+    return " " if several and _spaces_divide(filled) else None
+
+
+def _spaces_divide(filled: set[str]) -> bool:
+    """Whether words are labels: each stands alone somewhere; or few words make many cells, of
+    which some have at least two words more than others."""
+    cells = [cell.split() for cell in filled]
+    words, sizes = {word for cell in cells for word in cell}, list(map(len, cells))
+    if max(sizes) == 1:
+        return False
+    alone = words <= filled and len(words) < len(filled)
+    return alone or (2 * len(words) < len(filled) and max(sizes) - min(sizes) >= 2)
+
+
+def _hints(filled: set[str], name: str, where: str) -> list[str]:
+    """What to say of cells that look like several labels and are taken for one."""
+    for word in ("bar", "semicolon", "space"):
+        joined = min((cell for cell in filled if MARKS[word] in cell.strip()), default=None)
+        words = {part for cell in filled for part in cell.split()}
+        if joined is not None and (word != "space" or len(words) < len(filled)):
+            return [
+                f"{where}: '{joined}' in '{name}' is one label; where it is several, say so: "
+                f"data.label_separator={word}"
+            ]
+    return []
+
+
+def _tidy(
+    labels: pl.Series, notes: list[str], name: str, where: str, *, several: bool = False
+) -> LabelCells:
+    """Numbers that a program wrote with a point, or as nan where there was none, are none such.
+
+    Only where there is nothing else: "1.0" beside "x" is a name.
+    """
+    known = labels.explode().drop_nulls().unique().to_list()
+    missing = [each for each in known if each.casefold() in EMPTY]
+    floats = [each for each in known if FLOAT.fullmatch(each)]
+    if not (missing or floats) or len(missing) == len(known):
+        return LabelCells(labels, notes, several)
+    if not all(_is_number(each) for each in known if each not in missing):
+        return LabelCells(labels, notes, several)
+    new = {each: each.partition(".")[0] for each in floats} | dict.fromkeys(missing)
+    element = pl.element()
+    labels = labels.list.eval(element.replace(new).drop_nulls().unique(maintain_order=True))
+    if floats:
+        first = min(floats)
+        said = f"the labels of '{name}' are whole numbers: '{first}' is '{new[first]}'"
+        notes = [*notes, f"{where}: {said}"]
+    return LabelCells(labels, notes, several)
+
+
+def _is_number(text: str) -> bool:
+    return bool(NUMBER.fullmatch(text) or FLOAT.fullmatch(text) or text.casefold() in EMPTY)
+
+
+def _is_list(cell: str) -> bool:
+    cell = cell.strip()
+    return cell.startswith("[") and cell.endswith("]")
+
+
+def _literal(cell: str) -> list[str]:
+    """The labels of a list that a program wrote: JSON, Python's or NumPy's, or plainly words."""
+    cell = cell.strip()
+    if not SIDE_BY_SIDE.search(cell):
+        for read in (json.loads, ast.literal_eval):
+            try:
+                found = read(cell)
+            except (ValueError, SyntaxError, RecursionError, MemoryError):
+                continue
+            if all(isinstance(each, str | int | float | None) for each in found):
+                return _unique(None if each is None else str(each).strip() for each in found)
+    inside = cell[1:-1]
+    words = inside.split()
+    if "," not in inside and all(map(_is_number, words)):
+        return _unique(words)
+    return _unique(part.strip().strip("'\"").strip() for part in QUOTED.findall(inside))
+
+
+def _divided(cell: str, mark: str) -> list[str]:
+    if _is_list(cell):
+        return _literal(cell)
+    return _unique(part.strip() for part in cell.split(mark))
+
+
+def _unique(labels: Iterable[str | None]) -> list[str]:
+    return list(dict.fromkeys(label for label in labels if label))
+
+
+def _is_zero_one(column: pl.Series) -> bool:
+    if column.dtype == pl.Boolean:
+        return True
+    if not (column.dtype.is_numeric() or column.dtype == pl.String):
+        return False
+    cells = column.drop_nulls().unique()
+    return len(cells) > 0 and set(_words(cells)) <= {*YES, *NO}
+
+
+def _ones(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Boolean:
+        return column.fill_null(value=False)
+    known = column.unique()
+    ones = [cell for cell, word in zip(known, _words(known), strict=True) if word in YES]
+    return column.is_in(ones).fill_null(value=False)
+
+
+def _words(cells: pl.Series) -> list[str]:
+    return [(cell or "").strip().casefold() for cell in cells.cast(pl.String).to_list()]

@@ -1,0 +1,66 @@
+"""The settings of the images: where they are, what is asked of them, how they are split."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from fieldmark.settings.section import Section
+from fieldmark.settings.values import Share
+
+
+class DataSettings(Section):
+    """Which images, and how they are split."""
+
+    source: str = Field(
+        description="a folder of class folders, a table of labels, or a built-in name"
+    )
+    task: Literal["auto", "single-label", "multi-label"] = Field(
+        "auto",
+        description="one label an image, or any number, each a question of its own; auto: "
+        "multi-label where an image has two labels, or the table is made for it (a column of 0 and "
+        "1 a label, or lists)",
+    )
+    images: str | None = Field(None, description="the folder that a table's images lie in")
+    test: str = Field(
+        "auto", description="auto; none: no test set, and val is for validation; or a source"
+    )
+    val_fraction: Share = Field(0.15, description="share of the images for validation")
+    test_fraction: Share = Field(0.15, description="share of the images for the test")
+    val: Literal["auto", "cross", "hold", "none"] = Field(
+        "auto",
+        description="hold: some images are put aside; cross: folds of the training images, whose "
+        "heads answer what they were not trained on, and the head that is kept is trained on all; "
+        "none: no validation; auto: cross where a head is first trained on features, no validation "
+        "is given, and images times classes are at most 1,000,000; else hold",
+    )
+    split_seed: int = Field(0, ge=0, le=2**63 - 1, description="decides the split; --seed does not")
+    image_column: str | None = Field(None, description="a table's column of image files")
+    label_column: str | None = Field(None, description="a table's column of labels")
+    label_separator: Literal["auto", "space", "comma", "semicolon", "bar", "none"] = Field(
+        "auto",
+        description="what divides several labels in a cell; auto: what is plain, and it is told; "
+        "none: a cell is one label",
+    )
+    group_column: str | None = Field(
+        None, description="a column (site, animal, patient) that no split may part"
+    )
+    split_column: str | None = Field(None, description="a table's column of splits")
+    on_bad: Literal["leave_out", "error"] = Field(
+        "leave_out", description="what to do with files that cannot be read"
+    )
+    copies: Literal["near", "equal", "show"] = Field(
+        "near",
+        description="what counts as one image, which shares a side of a drawn split and leaves "
+        "training where a given split judges it: near (equal, or surely saved again), equal; "
+        "show: as equal, but none leaves training",
+    )
+    data_dir: str | None = Field(None, description="where a built-in data set lies")
+
+    @model_validator(mode="after")
+    def _leave_some(self) -> "DataSettings":
+        if self.val_fraction + self.test_fraction >= 1:
+            raise ValueError(
+                "val_fraction and test_fraction leave nothing to train on; "
+                "their sum must be less than 1"
+            )
+        return self

@@ -1,0 +1,127 @@
+"""Several labels an image, from the table to the split: found or declared, kept and told."""
+
+import numpy as np
+import polars as pl
+import pytest
+from smallruns import QUIET, draw_photos
+
+from fieldmark.data.intake import Dataset, take_in
+from fieldmark.errors import DataError
+from fieldmark.records import Samples
+from fieldmark.runs.concrete import gather, make_concrete
+from fieldmark.settings.data import DataSettings
+from fieldmark.task import ONE_LABEL, SEVERAL_LABELS
+
+
+@pytest.fixture
+def photos(tmp_path):
+    return draw_photos(tmp_path / "photos", each=12, side=80)
+
+
+@pytest.fixture
+def labelled(photos):
+    """Writes a table of the photos of both colours, with the labels that are given for each."""
+
+    def write(red, blue, name="t.csv"):
+        rows = [
+            {"file": f"{colour}/{number:02}.png", "labels": labels}
+            for colour, its in (("red", red), ("blue", blue))
+            for number, labels in enumerate(its)
+        ]
+        pl.DataFrame(rows).write_csv(photos / name)
+        return str(photos / name)
+
+    return write
+
+
+def took(source, **settings):
+    return take_in(DataSettings(source=source, **settings), QUIET)
+
+
+def of_the_task(dataset):
+    return [note for note in dataset.notes if "label" in note]
+
+
+def test_one_image_of_two_labels_makes_it_several_and_that_is_said(labelled):
+    found = took(labelled(["red|big", *["red"] * 11], ["blue"] * 12))
+    assert found.samples.task is SEVERAL_LABELS
+    assert found.samples.frame["labels"].to_list()[:2] == [["red", "big"], ["red"]]
+    assert found.notes[1] == (
+        "several labels an image were found (1 of 24 images has two or more), so each label is a "
+        "question of its own: multi-label; data.task=single-label refuses them"
+    )
+
+
+def test_one_label_everywhere_is_one_label_an_image(labelled):
+    found = took(labelled(["red"] * 12, ["blue"] * 12))
+    assert found.samples.task is ONE_LABEL
+    assert of_the_task(found) == []
+
+
+def test_declared_several_with_one_label_everywhere_is_several_with_the_same_split(labelled):
+    source = labelled(["red"] * 12, ["blue"] * 12)
+    found, usual = took(source, task="multi-label"), took(source)
+    assert found.samples.task is SEVERAL_LABELS
+    assert of_the_task(found) == []
+    assert found.samples.frame.equals(usual.samples.frame)
+    np.testing.assert_array_equal(found.in_folds.samples.folds, usual.in_folds.samples.folds)
+
+
+def test_declared_one_refuses_two_with_a_sentence(labelled):
+    source = labelled(["red|big"] * 6, ["blue"] * 12)
+    with pytest.raises(DataError) as caught:
+        took(source, task="single-label")
+    assert str(caught.value) == (
+        f"{source}: 6 images have several labels, and one is asked for; keep one label an image, "
+        "or ask for several: data.task=multi-label"
+    )
+
+
+def test_a_folder_may_be_declared_to_have_several(photos):
+    found = took(str(photos), task="multi-label")
+    assert (found.samples.task, found.classes) == (SEVERAL_LABELS, ("blue", "green", "red"))
+
+
+def test_images_without_a_label_are_kept_and_counted_where_there_are_several(labelled):
+    found = took(labelled(["red|big"] * 10 + [""] * 2, ["blue"] * 11 + [""]))
+    assert len(found.samples) == 24
+    assert found.samples.frame["labels"].list.len().to_list().count(0) == 3
+    assert found.notes[2] == "3 images have no label: none of the classes"
+    assert (found.samples.targets(found.classes)[10:12] == 0).all()
+
+
+def test_images_without_a_label_are_left_out_where_there_is_one(labelled):
+    source = labelled(["red"] * 11 + [""], ["blue"] * 12)
+    found = took(source)
+    assert len(found.samples) == 23
+    assert found.notes == (
+        f"1 image left out ('{source}, line 13'); {source}, line 13: 'red/11.png' has no label; "
+        "give it one, or take the row out",
+    )
+
+
+def test_where_the_test_has_several_labels_both_have(labelled):
+    source = labelled(["red"] * 11 + [""], ["blue"] * 12)
+    test = labelled([], ["blue|big"] * 12, "test.csv")
+    found = took(source, test=test)
+    assert found.samples.task is SEVERAL_LABELS
+    assert len(found.samples.rows("test")) == 12
+    assert [] in found.samples.frame["labels"].to_list()
+
+
+def test_the_task_stays_through_splits_folds_and_files(labelled, tmp_path):
+    found = took(labelled(["red|big"] * 12, ["blue"] * 12), val="cross")
+    assert found.samples.folds is not None
+    assert found.samples.held_out(0).task is SEVERAL_LABELS
+    found.write(tmp_path / "samples.parquet")
+    assert Dataset.read(tmp_path / "samples.parquet").samples.task is SEVERAL_LABELS
+    assert Samples.read(tmp_path / "samples.parquet").classes == ("big", "blue", "red")
+
+
+@pytest.mark.parametrize(("cell", "task"), [("red", "single-label"), ("red|big", "multi-label")])
+def test_the_settings_hold_the_task_that_was_found(labelled, cell, task):
+    source = labelled([cell] * 12, ["blue"] * 12)
+    words = ("model=small_cnn", "epochs=1")
+    resolved = gather(source, words, {})
+    concrete = make_concrete(resolved, took(source), QUIET)
+    assert concrete.settings.data.task == task
