@@ -126,7 +126,8 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
     if "train_penalty" in row:
         words.append(f"penalty {row['train_penalty']:.4f}")
     if "val_loss" in row:
-        words += [f"val {name} {row[f'val_{name}']:.4f}" for name in plan.told]
+        told = [name for name in plan.told if f"val_{name}" in row]
+        words += [f"val {name} {row[f'val_{name}']:.4f}" for name in told]
     return "  ".join(words) + ("  best" if is_best and "val_loss" in row else "")
 
 

@@ -24,6 +24,7 @@ from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
+from fieldmark.judge.metrics import METRICS
 from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
 from fieldmark.models.assemble import INITS
@@ -71,7 +72,9 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
-    mistakes += _check_figures("train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS))
+    mistakes += _check_figures(
+        "train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS)
+    )
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []

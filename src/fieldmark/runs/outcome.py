@@ -12,18 +12,17 @@ import polars as pl
 from fieldmark.console import Console, duration
 from fieldmark.data.splits import judged_rows
 from fieldmark.fit.state import State
-from fieldmark.judge.calibrate import MOST_ROWS, PRIOR, SOLVED, curve_of, fit_temperature
 from fieldmark.judge.figures import measure
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
-from fieldmark.models import bundle, engines
-from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.models import engines
 from fieldmark.models.stages import chosen
-from fieldmark.records import LOGIT, Predictions
+from fieldmark.records import Predictions
 from fieldmark.report.figure_lines import figure_lines, flip_line
 from fieldmark.report.timing import time_line, timing_of
 from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import RunDir
+from fieldmark.runs.calibrate import calibrate, with_logits
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.on_features import OnFeatures
 from fieldmark.runs.on_images import OnImages
@@ -39,7 +38,7 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
     clock, trainer = reached.state.clock, reached.trainer
     with clock("predicting"):
         tables = {"val": out_of_fold(run, reached) or predict_side(run, trainer, "val")}
-    bundle.write_info(run.path, calibrated(prepared.info, tables["val"]))
+    tables["val"] = calibrate(run, prepared, tables["val"])
     with clock("predicting"):
         tables |= {side: predict_side(run, trainer, side) for side in sides if side != "val"}
         write_tables(tables, run.predictions)
@@ -92,33 +91,16 @@ def with_mirror_images(
     The tables without an image are left out.
     """
     return {
-        side: _with_logits(table, (table.logits + mirrored(side)) / 2)
+        side: with_logits(table, (table.logits + mirrored(side)) / 2, " with mirror images")
         for side, table in tables.items()
         if len(table)
     }
-
-
-def _with_logits(table: Predictions, logits: np.ndarray) -> Predictions:
-    schema = {f"{LOGIT}{name}": pl.Float32 for name in table.classes}
-    columns = pl.DataFrame(logits, schema, orient="row")
-    model = (pl.col("model") + " with mirror images").alias("model")
-    return replace(table, frame=table.frame.with_columns(model, *columns))
 
 
 def write_tables(tables: Mapping[str, Predictions], path: Path) -> None:
     """All splits in one Parquet, whole or not at all."""
     frame = pl.concat([table.frame for table in tables.values()])
     replace(next(iter(tables.values())), frame=frame).write(path)
-
-
-def calibrated(info: BundleInfo, val: Predictions) -> BundleInfo:
-    """The bundle with what validation chooses: the temperature, and when to answer."""
-    if not len(val):
-        return info
-    prior = SOLVED if val.folds else PRIOR
-    temperature = fit_temperature(val.logits, val.targets, prior=prior)
-    answers = curve_of(val, temperature, most=MOST_ROWS)
-    return replace(info, temperature=temperature, answers=answers)
 
 
 def about(prepared: Prepared, reached: Reached, command: str) -> About:

@@ -12,7 +12,7 @@ from fieldmark.fit.optimizers import OPTIMIZERS, Idle
 from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import State
 from fieldmark.fit.timm_optimizers import PREFIX
-from fieldmark.judge.metrics import monitors
+from fieldmark.judge.metrics import METRICS
 from fieldmark.models.stages import chosen, parameter_groups, set_trained
 from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
 
@@ -102,6 +102,9 @@ def implied(settings: Settings, has_weights: bool, layers: int) -> list[tuple[st
     return [HEAD, RESIZER, rest] if model.resizer else [HEAD, rest]
 
 
+EXACT = ("auto", "cross_entropy", "bce")  # losses that are convex in a linear head
+
+
 def against_exact(settings: Settings, stages: Sequence[StageSettings]) -> str:
     """Why a head of these settings cannot be solved exactly; "" where it can."""
     features, head = settings.features, settings.head
@@ -111,8 +114,8 @@ def against_exact(settings: Settings, stages: Sequence[StageSettings]) -> str:
             return f"has nothing of features.{name}, which epochs try"
     if head.name != "linear" or head.options.get("norm") or head.options.get("dropout"):
         return "is for a linear head without norm and dropout"
-    if settings.loss.name != "cross_entropy" or settings.penalty.l1 or settings.penalty.l2:
-        return "makes cross-entropy small, with a penalty that it finds"
+    if settings.loss.name not in EXACT or settings.penalty.l1 or settings.penalty.l2:
+        return "makes a cross-entropy small, with a penalty that it finds"
     if features.views > 1:
         return "sees each image once, not in augmented views"
     if any(stage.head_alone for stage in stages[1:]):
@@ -225,7 +228,7 @@ def plan_of(settings: Settings, state: State) -> Plan:
         accumulate=train.accumulate,
         clip_norm=train.clip_norm,
         monitor=train.monitor,
-        sign=monitors()[train.monitor],
+        sign=1 if train.monitor in METRICS and METRICS[train.monitor].better == "max" else -1,
         patience=train.patience,
         steps_every=train.steps_every,
         norm_frozen=train.norm_frozen,
