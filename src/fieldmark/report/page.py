@@ -9,6 +9,7 @@ from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
+from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.figures import measure
 from fieldmark.metrics_json import About, Metrics
@@ -41,6 +42,7 @@ class RunPage:
     info: BundleInfo | None
     tested: Curve  # what is answered and right by score, of the test
     pictures: Galleries
+    labels: LabelGalleries | None = None  # of several labels an image, in their place
 
 
 def report(run: RunDir) -> None:
@@ -64,6 +66,10 @@ def read_page(run: RunDir) -> RunPage:
     predictions, info = Predictions.read(run.predictions), run.path / INFO
     temperature = metrics.calibration.temperature if metrics.calibration else 1.0
     shown = predictions.of_split("test" if "test" in metrics.sides else "val")
+    bundle = read_info(info) if info.is_file() else None
+    several, pictures = metrics.of_task.several, Galleries()
+    if not several:
+        pictures = galleries(shown, data.samples, temperature=temperature)
     return RunPage(
         title=run.name,
         command=run.read_command(),
@@ -71,9 +77,17 @@ def read_page(run: RunDir) -> RunPage:
         metrics=metrics,
         history=run.read_history(),
         data=data,
-        info=read_info(info) if info.is_file() else None,
-        tested=curve_of(predictions.of_split("test"), temperature),
-        pictures=galleries(shown, data.samples, temperature=temperature),
+        info=bundle,
+        tested=() if several else curve_of(predictions.of_split("test"), temperature),
+        pictures=pictures,
+        labels=label_galleries(
+            shown,
+            data.samples,
+            temperature=temperature,
+            thresholds=bundle.least if bundle else None,
+        )
+        if several
+        else None,
     )
 
 
@@ -97,7 +111,8 @@ def render(page: RunPage) -> str:
         "data": settings["data"]["source"],
         "ending": (about.ending or "stopped") if about.whole is False else "",
         "flipped": flip and flip.sides.get(split or ""),
-        "headline": words.headline(split, shown["figures"]),
+        "doing": words.doing(metrics.classes, metrics.of_task),
+        "headline": words.headline(split, shown["figures"], metrics.of_task),
         "facts": _facts(page, counts, settings, texts),
         "counts": counts,
         "totals": _totals(counts),
@@ -114,7 +129,8 @@ def render(page: RunPage) -> str:
         "scalings": words.SCALINGS,
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
         "pictures": page.pictures,
-        "notes": (*data.notes, *page.pictures.notes),
+        "labels": page.labels,
+        "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": data.split_notes,
         "findings": by_severity([Note(**vars(each)) for each in data.findings]),
         "found_words": found_words(data.findings),
@@ -133,7 +149,7 @@ def _facts(
     """What a reader asks first, in words; what is not known is left out."""
     about, info = page.metrics.about, page.info
     facts = {
-        "Task": words.task_fact(page.metrics.classes),
+        "Task": words.task_fact(page.metrics.classes, page.metrics.of_task),
         "Trained on": settings["data"]["source"],
         "Images": _image_fact(counts),
         "Model": _joined(settings["model"]["name"], info and info.weights),

@@ -57,7 +57,6 @@ WORDS = {
     "missing": words.MISSING,
     "no_test_sentence": words.no_test_sentence,
     "split_words": words.SPLIT_WORDS,
-    "task": words.task,
 }
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
 from fieldmark.metrics_json import Figures
-from fieldmark.task import ONE_LABEL
+from fieldmark.task import ONE_LABEL, Task
 
 MISSING = "\N{EN DASH}"
 SPLIT_WORDS = {"train": "training", "val": "validation", "test": "test"}
@@ -129,8 +129,10 @@ def quoted(name: str) -> str:
     return f"\N{LEFT SINGLE QUOTATION MARK}{name}\N{RIGHT SINGLE QUOTATION MARK}"
 
 
-def task(classes: Sequence[str], most: int = 60) -> str:
+def doing(classes: Sequence[str], task: Task = ONE_LABEL, most: int = 60) -> str:
     """What the classifier does, in words: "tells 'cat' from 'dog'", "tells 10 classes apart"."""
+    if task.several:
+        return f"says which of {count(len(classes))} labels an image has"
     if len(classes) == 1:
         return "knows one class"
     if len(classes) == 2 and sum(map(len, classes)) <= most:
@@ -138,23 +140,25 @@ def task(classes: Sequence[str], most: int = 60) -> str:
     return f"tells {count(len(classes))} classes apart"
 
 
-def task_fact(classes: Sequence[str]) -> str:
+def task_fact(classes: Sequence[str], task: Task = ONE_LABEL) -> str:
     """The same with how many labels an image has, as a page has it among its facts."""
-    return f"{capital(task(classes))}, {ONE_LABEL.words}"
+    return f"{capital(doing(classes, task))}, {task.words}"
 
 
-def headline(split: str | None, figures: Figures) -> tuple[str, str]:
+def headline(
+    split: str | None, figures: Figures, task: Task = ONE_LABEL
+) -> tuple[str, str]:
     """The page's first sentence, and its interval in brackets ("" where there is none).
 
     ("Right on 98.5 % of 270 test images", "(95 % interval 96.3 to 99.4 %)")
     """
-    metric = ONE_LABEL.metric
+    metric = task.metric
     value = figures[metric]
     if split is None or not defined(value):
         return "How good it is has not been measured", ""
     bounds = interval(figures.intervals.get(metric), metric)
     of = {"value": figure(value, metric), "images": images(figures.n, split)}
-    sentence = ONE_LABEL.headline.format(**of)
+    sentence = task.headline.format(**of)
     return sentence, f"(95 % interval {bounds})" if bounds else ""
 
 

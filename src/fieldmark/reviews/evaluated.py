@@ -151,7 +151,7 @@ def render(found: Evaluated, pictures: Galleries, tested: Curve = ()) -> str:
         "found": found,
         "title": found.title,
         "classes": classes,
-        "headline": words.headline(names[found.side], figures),
+        "headline": words.headline(names[found.side], figures, metrics.of_task),
         "facts": _facts(found, figures, texts),
         "calibrated": calibration_part(metrics.sides, metrics.calibration, curves, names=names),
         "by": metrics.by or {},
@@ -172,7 +172,7 @@ def _facts(found: Evaluated, figures: Figures, texts: dict[str, str]) -> dict[st
     classes, calibration = found.predictions.classes, found.metrics.calibration
     facts = {
         "Model": found.title,
-        "Task": words.task_fact(classes),
+        "Task": words.task_fact(classes, found.metrics.of_task),
         "Looked at": found.data,
         "Images": words.count(figures.n),
         "Classes here": f"{len(classes) - len(figures.absent)} of {len(classes)}",
