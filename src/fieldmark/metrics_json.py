@@ -12,6 +12,7 @@ from fieldmark.errors import RunError
 from fieldmark.files import write_json
 
 Interval = tuple[float | None, float | None]
+AT_HALF = "at_0.5"  # the name of Figures.at_half in the file
 WHOLE = "whole"  # the name of all seconds among `times`
 Values = dict[str, float | None]  # by name; None where a figure is not defined
 Intervals = dict[str, Interval]
@@ -20,11 +21,17 @@ DAMAGED = "copy the run again, or take the file away and measure again: fieldmar
 
 @dataclass(frozen=True)
 class ClassFigures:
-    """One class. values: precision, recall, f1, areas. intervals: {} where none were made."""
+    """One class. values: precision, recall, f1, areas. intervals: {} where none were made.
+
+    threshold: the score that the label must reach, of several; None where it is 0.5 as of all.
+    positives: how many images of validation have the label, by which that was chosen.
+    """
 
     support: int
     values: Values
     intervals: Intervals = field(default_factory=dict)
+    threshold: float | None = None
+    positives: int | None = None
 
     def __getitem__(self, name: str) -> float | None:
         return self.values.get(name)
@@ -51,6 +58,17 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class AtHalf:
+    """Several labels guessed from a score of 0.5 on: the metrics of guesses, and of each class."""
+
+    values: Values
+    per_class: dict[str, Values] = field(default_factory=dict)
+
+    def __getitem__(self, metric: str) -> float | None:
+        return self.values.get(metric)
+
+
+@dataclass(frozen=True)
 class Figures:
     """The figures of some images: of a split, or of one value of a column.
 
@@ -66,8 +84,12 @@ class Figures:
     groups:      how many groups the intervals go by; None where by images, or without intervals
     within_group: the images are one group's, and their intervals go by images
     folds:       how many heads answered, each the images that it was trained without; else None
+    at_half:     of several labels that have thresholds, what 0.5 would give; "at_0.5" in the file
+    cooccurrence: of several labels, the images that have both of two, in the order of the classes;
+                 on the diagonal those that have the one
 
-    confusion, reliability and answers are None for a value of a column.
+    confusion, reliability, answers, at_half and cooccurrence are None for a value of a column;
+    confusion and answers of several labels. A bin of theirs counts every label of every image.
     """
 
     n: int
@@ -83,6 +105,8 @@ class Figures:
     groups: int | None = None
     within_group: bool = False
     folds: int | None = None
+    at_half: AtHalf | None = None
+    cooccurrence: list[list[int]] | None = None
 
     def __getitem__(self, metric: str) -> float | None:
         return self.values.get(metric)
@@ -223,6 +247,7 @@ def read(path: Path) -> Metrics:
 
 def flat(figures: Figures) -> dict[str, Any]:
     """As the file has them: every metric by its name beside n; the rest as plain values."""
+    half = figures.at_half
     return {
         "n": figures.n,
         "unknown": figures.unknown,
@@ -231,7 +256,12 @@ def flat(figures: Figures) -> dict[str, Any]:
         **figures.values,
         **_bounds(figures.intervals),
         "per_class": {
-            name: {"support": each.support, **each.values, **_bounds(each.intervals)}
+            name: {
+                "support": each.support,
+                **each.values,
+                **_bounds(each.intervals),
+                **_known({"threshold": each.threshold, "positives": each.positives}),
+            }
             for name, each in figures.per_class.items()
         },
         **_known(
@@ -243,7 +273,8 @@ def flat(figures: Figures) -> dict[str, Any]:
         ),
         "groups": figures.groups,
         **({"within_group": True} if figures.within_group else {}),
-        **_known({"folds": figures.folds}),
+        **_known({"folds": figures.folds, "cooccurrence": figures.cooccurrence}),
+        **({AT_HALF: {**half.values, "per_class": half.per_class}} if half else {}),
     }
 
 
@@ -269,7 +300,9 @@ def _nested(found: Mapping[str, Any]) -> dict[str, Any]:
     """The reverse of `flat`."""
     rows = (found.get("per_class") or {}).items()
     parted = {name: _parted(row, ClassFigures, "values") for name, row in rows}
-    return {**_parted(found, Figures, "values"), "per_class": parted}
+    rest = {name: value for name, value in found.items() if name != AT_HALF}
+    half = {"at_half": _parted(found[AT_HALF], AtHalf, "values")} if AT_HALF in found else {}
+    return {**_parted(rest, Figures, "values"), **half, "per_class": parted}
 
 
 def _parted(found: Mapping[str, Any], record: type, rest: str) -> dict[str, Any]:

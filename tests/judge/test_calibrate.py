@@ -3,13 +3,15 @@ import sys
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import log_loss
 
 from fieldmark.judge.calibrate import (
     answer_curve,
     before_and_after,
+    curve_of,
+    fit_affine,
     fit_temperature,
     reliability,
     threshold_for,
@@ -18,7 +20,7 @@ from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.metrics import overall
 from fieldmark.metrics_json import Change
 from fieldmark.records import Predictions, Samples
-from fieldmark.task import likeliest, softmax
+from fieldmark.task import SEVERAL_LABELS, likeliest, softmax
 
 CLASSES = ("auk", "bat", "cat")
 
@@ -293,3 +295,76 @@ def test_a_share_that_is_met_exactly_is_reached():
 def test_a_later_row_counts_though_one_before_it_falls_short():
     curve = [(0.9, 2, 1), (0.8, 10, 9), (0.7, 20, 12)]
     assert threshold_for(curve, 0.9) == (0.8, 10, 9)
+
+
+def labels_drawn(seed, n, temperature=1.0, shift=0.0, labels=5):
+    """Logits (n, labels) whose scores are sigmoid(logits / temperature + shift), and the truth."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(-2, 2, size=(n, labels)) * temperature
+    chances = 1 / (1 + np.exp(-logits / temperature - shift))
+    return logits, (rng.random(logits.shape) < chances).astype(np.int64)
+
+
+def negative_log_posterior(coldness, shift, logits, targets, prior):
+    powers = coldness * logits + shift
+    likelihood = (targets * powers - np.logaddexp(0, powers)).sum()
+    priors = coldness - np.log(coldness) + np.logaddexp(0, shift) - shift / 2
+    return prior * logits.shape[1] * priors - likelihood
+
+
+@pytest.mark.parametrize(("temperature", "shift"), [(1.0, 0.0), (2.5, -1.0), (0.4, 2.0)])
+def test_temperature_and_shift_are_found_again(temperature, shift):
+    logits, targets = labels_drawn(0, 20_000, temperature, shift)
+    found = fit_affine(logits, targets)
+    assert found == pytest.approx((temperature, shift), rel=0.03, abs=0.03)
+
+
+@pytest.mark.parametrize("prior", [0.1, 3.0, 50.0])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_the_affine_fit_is_the_one_minimum(prior, scale):
+    logits, targets = labels_drawn(1, 40, 1.5, -0.5)
+    logits *= scale
+    temperature, shift = fit_affine(logits, targets, prior=prior)
+    best = minimize(
+        lambda at: negative_log_posterior(np.exp(at[0]), at[1], logits, targets, prior),
+        [0.0, 0.0],
+        method="Nelder-Mead",
+        options={"xatol": 1e-7, "fatol": 1e-9, "maxiter": 4000},
+    )
+    assert temperature == pytest.approx(np.exp(-best.x[0]), rel=1e-4)
+    assert shift == pytest.approx(best.x[1], abs=1e-4)
+
+
+def test_where_all_is_right_the_prior_holds_the_affine_fit():
+    targets = np.tile([[1, 0, 0]], (10, 1))
+    temperature, shift = fit_affine(np.where(targets == 1, 3.0, -3.0), targets)
+    assert 0.5 < temperature < 1
+    assert abs(shift) < 0.2
+    everywhere = fit_affine(np.full((10, 3), 100.0), np.ones((10, 3), int))
+    assert everywhere == pytest.approx((1.0, 0.0), abs=1e-6)
+    nowhere = fit_affine(np.full((500, 3), 8e4), np.zeros((500, 3), int))
+    assert nowhere[0] == 1000  # as far as a temperature goes
+
+
+def test_what_is_not_known_is_left_out_of_the_affine_fit_and_too_little_is_as_it_was():
+    logits, targets = labels_drawn(2, 30)
+    odd = np.concatenate([logits, np.full((1, 5), np.nan), np.full((1, 5), 7.0)])
+    more = np.concatenate([targets, np.zeros((1, 5), int), np.full((1, 5), -1)])
+    assert fit_affine(odd, more) == fit_affine(logits, targets)
+    assert fit_affine(logits[:1], targets[:1]) == (1.0, 0.0)
+    assert fit_affine(logits[:0], targets[:0]) == (1.0, 0.0)
+
+
+def test_of_several_labels_before_and_after_and_no_curve():
+    logits, targets = labels_drawn(3, 500, 3.0)
+    labels = [[name for name, has in zip("abcde", row, strict=True) if has] for row in targets]
+    columns = {"path": [str(row) for row in range(500)], "labels": labels}
+    samples = Samples(Samples.from_columns(columns).frame, task=SEVERAL_LABELS)
+    table = Predictions.of(
+        samples, np.arange(500), logits.astype(np.float32), classes=tuple("abcde")
+    )
+    temperature, _ = fit_affine(logits, targets)
+    change = before_and_after(table, temperature)
+    assert change.after["log_loss"] < change.before["log_loss"]
+    assert change.after["ece"] < change.before["ece"]
+    assert curve_of(table, temperature) == ()

@@ -1,6 +1,6 @@
 """Figures by the values of a column of the user's table: by site, by camera, by year."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import polars as pl
 from fieldmark.data.label_cells import texts_in
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.judge.figures import figures
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import By, Figures
 from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
 
@@ -62,9 +63,16 @@ def values_by_column(
 
 
 def figures_by(
-    predictions: Predictions, samples: Samples, values: dict[str, Values], *, temperature: float
+    predictions: Predictions,
+    samples: Samples,
+    values: dict[str, Values],
+    *,
+    temperature: float,
+    thresholds: Mapping[str, float] | None = None,
 ) -> By:
     """The figures of the predicted images by each column's values, with their intervals.
+
+    thresholds: by class, of several labels.
 
     values: of `values_by_column`, of these samples. A value without a predicted image is left
     out. Where the column is the group, a value's intervals go by its images, and its figures are
@@ -77,7 +85,7 @@ def figures_by(
     )
     on = [*PLACE, AGAIN]
     frame = frame.join(keyed, on=on, how="left", nulls_equal=True, maintain_order="left")
-    found: By = {}
+    found, least = By(), in_order(thresholds, predictions.classes)
     for column, its in values.items():
         parts = frame.partition_by(f"by:{column}", as_dict=True)
         of_value = {
@@ -85,22 +93,26 @@ def figures_by(
             for key, part in parts.items()
         }
         found[column] = {
-            value: _figures(of_value[value], temperature, are_groups=its.are_groups)
+            value: _figures(of_value[value], temperature, least, are_groups=its.are_groups)
             for value in its.order
             if value in of_value
         }
     return found
 
 
-def _figures(its: Predictions, temperature: float, *, are_groups: bool) -> Figures:
+def _figures(
+    its: Predictions, temperature: float, least: np.ndarray | None, *, are_groups: bool
+) -> Figures:
     """The figures of the rows of one value, by images if that is a group; see `figures_by`."""
     frame = its.frame
     groups = frame["group"].unique() if are_groups and "group" in frame.columns else None
     is_group = groups is not None and len(groups) == 1 and groups[0] is not None
     if is_group:
         frame = frame.with_columns(pl.lit(None, pl.String).alias("group"))
-    found = figures(replace(its, frame=frame), temperature=temperature, with_intervals=True)
-    return replace(found, confusion=None, reliability=None, answers=None, within_group=is_group)
+    its = replace(its, frame=frame)
+    found = figures(its, temperature=temperature, thresholds=least, with_intervals=True)
+    found = replace(found, confusion=None, reliability=None, answers=None, within_group=is_group)
+    return replace(found, at_half=None, cooccurrence=None)
 
 
 def _values(column: pl.Series, name: str) -> Values:

@@ -1,7 +1,8 @@
 """Scores that can be believed: a temperature, how well scores fit, and answering where sure alone.
 
 Logits are divided by one number, the temperature, before they become scores. No guess changes
-by it, only how sure it is: above 1 the model was too sure, below 1 not sure enough.
+by it, only how sure it is: above 1 the model was too sure, below 1 not sure enough. Of several
+labels a shift is fitted beside it, which becomes part of the last layer's bias.
 
 Answering less, where fewer guesses are wrong: R. El-Yaniv and Y. Wiener, On the foundations of
 noise-free selective classification, 2010.
@@ -15,11 +16,13 @@ import numpy as np
 from fieldmark.judge.evidence import Evidence, ratio
 from fieldmark.metrics_json import Bin, Change, Values
 from fieldmark.records import Predictions
+from fieldmark.task import sigmoid
 
 COLDEST, HOTTEST = 1e-3, 1e3
 PRIOR = 3.0  # as many images speak for a temperature of 1
 SOLVED = 50.0  # and where the penalty on a head's weights was chosen by the same images' loss
 BINS = 15  # of the guess's score, equally wide; each holds its upper edge
+NEWTON = 100  # steps at most; some six are enough
 EDGES = np.linspace(0, 1, BINS + 1)
 Curve = tuple[tuple[float, int, int], ...]  # rows of `answer_curve`
 
@@ -72,6 +75,59 @@ def _likeliest(below: np.ndarray, targets: np.ndarray, prior: float) -> float:
     bounds = (math.log(COLDEST), math.log(HOTTEST))
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
     return math.exp(float(found.x))
+
+
+def fit_affine(
+    logits: np.ndarray, targets: np.ndarray, *, prior: float = PRIOR
+) -> tuple[float, float]:
+    """Temperature and shift, shared by all of several labels, that make the truth likeliest.
+
+    logits (N, C), targets (N, C) of 0 and 1; scores are sigmoid(logits / temperature + shift),
+    or, where temperature * shift is added to the logits and to the biases that they come from,
+    sigmoid(logits / temperature). J. Platt, Probabilistic outputs for support vector machines,
+    1999.
+
+    1 / T is weighed as in `fit_temperature`, as if `prior` images more, with all their labels,
+    spoke for 1. As many speak for no shift: half of their labels are there, half are not. There
+    is one minimum. Rows that are not finite or not known are left out; (1, 0) without two images.
+    """
+    known = np.isfinite(logits).all(axis=1) & (targets >= 0).all(axis=1)
+    if known.sum() < 2:
+        return 1.0, 0.0
+    raised, truth = logits[known].astype(np.float64).ravel(), targets[known].ravel() == 1
+    coldness, shift = _by_newton(raised, truth, prior * logits.shape[1])
+    return min(max(1 / coldness, COLDEST), HOTTEST), shift
+
+
+def _by_newton(raised: np.ndarray, truth: np.ndarray, weight: float) -> tuple[float, float]:
+    """1 / temperature and shift of `fit_affine`, of decisions (D,), by Newton's method."""
+
+    def loss(coldness: float, shift: float) -> float:
+        if coldness <= 0:
+            return math.inf
+        powers = coldness * raised + shift
+        priors = coldness - math.log(coldness) + np.logaddexp(0, shift) - shift / 2
+        return float(np.logaddexp(0, powers).sum() - powers[truth].sum() + weight * priors)
+
+    now = np.array([1.0, 0.0])
+    for _ in range(NEWTON):
+        coldness, shift = now
+        score = sigmoid((coldness * raised + shift)[None])[0]
+        half = 1 / (1 + math.exp(-shift))
+        missed, slope = score - truth, score * (1 - score)
+        pulls = np.array([1 - 1 / coldness, half - 0.5])
+        gradient = np.array([(missed * raised).sum(), missed.sum()]) + weight * pulls
+        bends = weight * np.array([1 / coldness**2, half * (1 - half)])
+        cross = (slope * raised).sum()
+        bent = np.array([(slope * raised**2).sum(), slope.sum()]) + bends
+        step = (bent[::-1] * gradient - cross * gradient[::-1]) / (bent.prod() - cross**2)
+        before, share = loss(*now), 1.0
+        while share > 1e-9 and loss(*(now - share * step)) > before:
+            share /= 2
+        now = now - share * step
+        if np.abs(step).max() < 1e-9:
+            break
+    return float(now[0]), float(now[1])
 
 
 def before_and_after(predictions: Predictions, temperature: float) -> Change:

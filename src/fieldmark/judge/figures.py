@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,11 @@ from fieldmark.errors import DataError, RunError
 from fieldmark.judge.calibrate import answer_curve, before_and_after, fit_temperature, reliability
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import Intervals, intervals
-from fieldmark.judge.metrics import overall, per_class
+from fieldmark.judge.metrics import CLASS_METRICS, of_task, overall, per_class
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import (
     Answer,
+    AtHalf,
     Calibration,
     ClassFigures,
     Figures,
@@ -22,7 +24,7 @@ from fieldmark.metrics_json import (
     Metrics,
     Values,
 )
-from fieldmark.models.bundle_info import read_info
+from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.task import NO_GUESS
@@ -39,35 +41,68 @@ def figures(
     predictions: Predictions,
     *,
     temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
     with_intervals: bool = False,
     seed: int = SEED,
 ) -> Figures:
-    """Every figure of the predictions of one split and one model."""
-    known, evidence = predictions.known, Evidence.on(predictions, temperature)
+    """Every figure of the predictions of one split and one model.
+
+    thresholds: (C,), of several labels; None: 0.5.
+    """
+    known, evidence = predictions.known, Evidence.on(predictions, temperature, thresholds)
     groups = predictions.groups[known] if predictions.groups is not None else None
     found = intervals(evidence, seed=seed, groups=groups) if with_intervals else None
     values = overall(evidence)
     ends = found.overall if found else {}
     if predictions.folds:
         ends = {name: _wider(name, values[name], *pair) for name, pair in ends.items()}
-    images, support, classes = len(evidence.targets), evidence.margins.support, predictions.classes
+    support, classes = evidence.margins.support, predictions.classes
+    several = predictions.task.several
     return Figures(
-        n=images,
+        n=len(evidence.targets),
         unknown=int((~known).sum()),
-        no_guess=int(evidence.counts[:, NO_GUESS].sum()),
+        no_guess=int((~evidence.answered).sum()),
         absent=tuple(name for name, n in zip(classes, support, strict=True) if not n),
         values=_numbers(values),
         intervals=_ends(ends),
-        per_class=_by_class(classes, per_class(evidence), found, wider=bool(predictions.folds)),
-        confusion=evidence.counts[:, :NO_GUESS].tolist(),
+        per_class=_by_class(classes, evidence, found, wider=bool(predictions.folds)),
+        confusion=None if several else evidence.counts[:, :NO_GUESS].tolist(),
         reliability=reliability(evidence),
-        answers=tuple(
-            Answer(score, answered / images, right / answered)
-            for score, answered, right in answer_curve(evidence)
-        ),
+        answers=None if several else _answers(evidence),
         groups=len(np.unique(groups)) if found and groups is not None else None,
         folds=predictions.folds,
+        at_half=None if thresholds is None else _at_half(evidence, classes),
+        cooccurrence=cooccurrence(evidence.targets).tolist() if several else None,
     )
+
+
+def _answers(evidence: Evidence) -> tuple[Answer, ...]:
+    images = len(evidence.targets)
+    return tuple(
+        Answer(score, answered / images, right / answered)
+        for score, answered, right in answer_curve(evidence)
+    )
+
+
+def _at_half(evidence: Evidence, classes: tuple[str, ...]) -> AtHalf:
+    """What is made of guesses, with no thresholds but 0.5."""
+    plain = replace(evidence, known={"scores": evidence.scores}, thresholds=None)
+    names = [name for name, row in of_task(evidence.task).items() if not row.of_scores]
+    rates = {k: row.value(plain) for k, row in CLASS_METRICS.items() if k not in evidence.areas}
+    by_class = {
+        label: _numbers({name: column[index] for name, column in rates.items()})
+        for index, label in enumerate(classes)
+    }
+    return AtHalf(_numbers(overall(plain, names)), by_class)
+
+
+def cooccurrence(targets: np.ndarray) -> np.ndarray:
+    """How many images have both of two labels. (N, C) of 0 and 1 -> (C, C) int
+
+    Those that have the one on the diagonal.
+    """
+    has = targets == 1
+    return np.stack([has[column].sum(axis=0) for column in has.T])
 
 
 def _wider(metric: str, figure: float, low: float, high: float) -> tuple[float, float]:
@@ -80,12 +115,13 @@ def _wider(metric: str, figure: float, low: float, high: float) -> tuple[float, 
 
 def _by_class(
     classes: tuple[str, ...],
-    columns: Mapping[str, np.ndarray],
+    evidence: Evidence,
     found: Intervals | None,
     *,
     wider: bool,
 ) -> dict[str, ClassFigures]:
-    pairs = found.per_class if found else {}
+    pairs, columns = found.per_class if found else {}, per_class(evidence)
+    least = evidence.thresholds
     return {
         name: ClassFigures(
             int(columns["support"][index]),
@@ -96,6 +132,7 @@ def _by_class(
                     for each, ends in pairs.items()
                 }
             ),
+            None if least is None else float(least[index]),
         )
         for index, name in enumerate(classes)
     }
@@ -144,11 +181,11 @@ def most_confused(confusion: np.ndarray, classes: Sequence[str], most: int) -> l
 def measure(run: RunDir) -> Metrics:
     """What metrics.json says of a run's predictions, all but what they are `about`.
 
-    Scores are at the temperature that model.json has. Intervals belong to the test. Raises
-    WeightsError, DataError for files that are missing or damaged.
+    Scores are at the temperature and the thresholds that model.json has. Intervals belong to the
+    test. Raises WeightsError, DataError for files that are missing or damaged.
     """
     info, tables = read_info(run.path / INFO), by_split(Predictions.read(run.predictions))
-    found = figures_of(tables, info.temperature)
+    found = figures_of(tables, info.temperature, info.thresholds)
     changes = {side: before_and_after(each, info.temperature) for side, each in tables.items()}
     return Metrics(
         task=info.task,
@@ -157,7 +194,7 @@ def measure(run: RunDir) -> Metrics:
         calibration=Calibration(info.temperature, n=len(tables["val"]), sides=changes)
         if "val" in tables
         else None,
-        test_flip=_flipped(run, info.temperature) if run.flipped.is_file() else None,
+        test_flip=_flipped(run, info) if run.flipped.is_file() else None,
     )
 
 
@@ -185,20 +222,48 @@ def shown_side(path: str, predictions: Predictions, lacks: str) -> str:
     return side
 
 
-def figures_of(tables: dict[str, Predictions], temperature: float) -> dict[str, Figures]:
-    """Of each split; intervals belong to the test, and to what folds answered."""
+def figures_of(
+    tables: dict[str, Predictions],
+    temperature: float,
+    thresholds: Mapping[str, float] | None = None,
+) -> dict[str, Figures]:
+    """Of each split; intervals belong to the test, and to what folds answered.
+
+    thresholds: by class, which were chosen on the table of val where there is one.
+    """
     return {
-        side: figures(
-            table, temperature=temperature, with_intervals=side == "test" or bool(table.folds)
+        side: _with_positives(
+            figures(
+                table,
+                temperature=temperature,
+                thresholds=in_order(thresholds, table.classes),
+                with_intervals=side == "test" or bool(table.folds),
+            ),
+            tables.get("val"),
         )
         for side, table in tables.items()
     }
 
 
-def _flipped(run: RunDir, temperature: float) -> Flipped:
-    """With mirror images: the temperature is their own, of validation; else the run's."""
-    tables = by_split(Predictions.read(run.flipped))
+def _with_positives(found: Figures, val: Predictions | None) -> Figures:
+    """With how many images each label's threshold stands on, where labels have thresholds."""
+    if found.at_half is None or val is None:
+        return found
+    numbers = (val.targets[val.known] == 1).sum(axis=0).tolist()
+    positives = dict(zip(val.classes, numbers, strict=True))
+    by_class = found.per_class.items()
+    return replace(
+        found, per_class={k: replace(its, positives=positives[k]) for k, its in by_class}
+    )
+
+
+def _flipped(run: RunDir, info: BundleInfo) -> Flipped:
+    """With mirror images: the temperature is their own, of validation; else the run's.
+
+    Of several labels it is the run's, which the thresholds go with.
+    """
+    tables, temperature = by_split(Predictions.read(run.flipped)), info.temperature
     val = tables.get("val")
-    if val is not None:
+    if val is not None and not val.task.several:
         temperature = fit_temperature(val.logits, val.targets)
-    return Flipped(temperature, figures_of(tables, temperature))
+    return Flipped(temperature, figures_of(tables, temperature, info.thresholds))
