@@ -125,3 +125,36 @@ def test_the_settings_hold_the_task_that_was_found(labelled, cell, task):
     resolved = gather(source, words, {})
     concrete = make_concrete(resolved, took(source), QUIET)
     assert concrete.settings.data.task == task
+
+
+def test_rows_without_a_file_and_files_without_a_row_are_told_and_stop_nothing(photos):
+    rows = [
+        f"{colour}/{number:02}.png,{colour}" for colour in ("red", "blue") for number in range(12)
+    ]
+    gone = [f"red/{number}.png,red" for number in range(70, 77)]
+    table = photos / "t.csv"
+    table.write_text("\n".join(["file,label", *rows[1:], *gone, "red/01.png,"]))
+    found = took(str(table))
+    assert len(found.samples) == 23
+    assert found.notes == (
+        "7 rows have no file ('red/70.png', 'red/71.png', 'red/72.png', 'red/73.png', "
+        f"'red/74.png' and 2 more); {table}, line 25: there is no file 'red/70.png' in {photos}; "
+        "add it, or take the row out",
+        f"1 image left out ('{table}, line 32'); {table}, line 32: 'red/01.png' has no label; give "
+        "it one, or take the row out",
+        f"1 file in {photos}/red has no row and is not used ('00.png')",
+    )
+    with pytest.raises(DataError, match=f"^{table}: 8 images cannot be used and data.on_bad=error"):
+        took(str(table), on_bad="error")
+
+
+def test_two_tables_of_one_folder_share_its_files(photos):
+    rows = [f"{number:02}.png,{'ab'[number % 2]}" for number in range(12)]
+    for name, its in (("train.csv", rows[:8]), ("test.csv", rows[8:11])):
+        (photos / name).write_text("\n".join(["file,label", *its]))
+    found = took(
+        str(photos / "train.csv"), images=str(photos / "red"), test=str(photos / "test.csv")
+    )
+    assert [note for note in found.notes if "row" in note] == [
+        f"1 file in {photos}/red has no row and is not used ('11.png')"
+    ]

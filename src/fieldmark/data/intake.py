@@ -31,6 +31,7 @@ from fieldmark.data.told import (
     lacking_notes,
     left_out_notes,
     several_labels,
+    spare_notes,
     split_notes,
     task_notes,
 )
@@ -167,7 +168,8 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
     found = tuple(findings(listing.samples, facts, all_copies))
     notes = [*listing.notes, *task_notes(data, samples)]
-    notes += [*left_out_notes(left_out), *health_notes(found)]
+    notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
+    notes += health_notes(found)
     good = facts["problem"].is_null().to_numpy()
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
     notes += taken_out

@@ -20,6 +20,8 @@ class Listing:
 
     notes:    sentences on how the layout was understood.
     left_out: what is refused already now: its name, and the sentence that says why.
+    missing:  of rows in `left_out` that have no file, what they name as theirs.
+    spare:    of a table, the pictures beside its images that no row names, by their folder.
     sides:    what the source calls the splits it has: {"val": "the folder 'valid'"}.
     mirrored: whether an image and its mirror image mean the same (not so for digits).
     embedded: there are no files: the pixels come with an installed package.
@@ -29,6 +31,8 @@ class Listing:
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str] = field(default_factory=dict)
+    spare: dict[str, frozenset[str]] = field(default_factory=dict)
     mirrored: bool = True
     embedded: bool = False
 
@@ -85,6 +89,8 @@ def join_test(listing: Listing, test: Listing) -> Listing:
         ),
         notes=(*listing.notes, *(f"of the test set: {note}" for note in test.notes)),
         left_out={**listing.left_out, **test.left_out},
+        missing={**listing.missing, **test.missing},
+        spare=_in_neither(listing.spare, test.spare),
     )
 
 
@@ -119,3 +125,11 @@ def _moved(frame: pl.DataFrame, root: str, new_root: str) -> pl.DataFrame:
     """The same images with their paths seen from a folder above."""
     way = Path(os.path.relpath(root, new_root)).as_posix()
     return frame if way == "." else frame.with_columns(pl.format(f"{way}/{{}}", "path"))
+
+
+def _in_neither(
+    one: dict[str, frozenset[str]], other: dict[str, frozenset[str]]
+) -> dict[str, frozenset[str]]:
+    """The pictures that neither of two tables names, by their folder."""
+    shared = {folder: one[folder] & other[folder] for folder in one if folder in other}
+    return {**one, **other, **shared}

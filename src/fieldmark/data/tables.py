@@ -31,7 +31,7 @@ from fieldmark.records import Samples
 class Finder:
     """Finds files below `root`, in the first of `folders` that has them; each is listed once.
 
-    missing: how many were looked for and are not there.
+    missing: those that were looked for and are not there.
     """
 
     def __init__(self, root: Path, folders: Sequence[str] = ("",)):
@@ -40,7 +40,7 @@ class Finder:
             each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
         )
         self._names: dict[str, dict[str, str]] = {}
-        self.missing = 0
+        self.missing: list[str] = []
 
     def find(self, name: str | None) -> tuple[str | None, str | None]:
         """-> the path below the root and None, or None and why there is none.
@@ -63,8 +63,19 @@ class Finder:
             real = self._exact(here, file)
             if real is not None:
                 return join(here, real), None
-        self.missing += 1
+        self.missing.append(name)
         return None, f"there is no file '{name}' in {self._root}{self._hint(folder, file)}"
+
+    def unnamed(self, files: Sequence[str | None]) -> dict[str, frozenset[str]]:
+        """The pictures in the folders of `files`, by folder, that are not among these."""
+        named = {file for file in files if file is not None}
+        result = {}
+        for folder in sorted({posixpath.dirname(file) for file in named}):
+            names = set(self._listed(folder).values())
+            pictures = {name for name in names if name.lower().endswith(SUFFIXES)}
+            rest = frozenset(name for name in pictures if join(folder, name) not in named)
+            result[str(self._root.resolve() / folder)] = rest
+        return result
 
     def _below(self, name: str) -> str | None:
         """The path from the root, without "." and ".."; None where it leads out."""
@@ -162,6 +173,12 @@ def read_table(
             reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
             for reason, its, name in zip(reasons, counts, frame["path"].to_list(), strict=True)
         ]
+    missing = {
+        place: name or place
+        for place, name, (file, _) in zip(table.places, frame["path"], found, strict=True)
+        if file is None
+    }
+    spare = finder.unnamed([file for file, _ in found])
     files = [
         file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
     ]
@@ -175,10 +192,10 @@ def read_table(
             left_out[place] = f"{place}: {reason}"
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
-        _refuse_all(path, root, finder.missing, left_out)
+        _refuse_all(path, root, len(finder.missing), left_out)
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
     samples = replace(samples, frame=frame, root=str(root.resolve()))
-    return Listing(samples, table.notes, left_out)
+    return Listing(samples, table.notes, left_out, missing=missing, spare=spare)
 
 
 def read_rows(

@@ -12,7 +12,10 @@ from fieldmark.data.images import SUFFIXES
 from fieldmark.errors import DataError, listed
 
 MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SHOWN = 25  # letters before and after a quotation mark, in a sentence
 MOST_LINES = 1000  # of one quoted text; more than that is a quotation mark that was forgotten
+CELL = '(?: *"(?:[^"]|"")*+" *|(?! *")[^{mark}]*)'  # as it should be written
+STRICT = f"{CELL}(?:{{mark}}{CELL})*"
 SPACES, TO_THE_END = re.compile(" *"), re.compile(r" *\Z")
 
 
@@ -42,15 +45,18 @@ def read_text_table(path: Path) -> Table:
     if mark != ("\t" if path.suffix.lower() == ".tsv" else ","):
         notes.append(f"{path}: the columns are divided by {MARKS[mark]}")
     records = _records(lines, mark, path)
-    header = _header(next(records)[1], path)
-    rows, places, left_out = [], [], {}
-    for line, cells in records:
+    _, first, _ = next(records)
+    header = _header(first, path)
+    rows, places, left_out, mended = [], [], {}, list[tuple[int, str]]()
+    for line, cells, strict in records:
         place = f"{path}, line {line}"
         while len(cells) > len(header) and not cells[-1].strip():
             cells.pop()
         if len(cells) == len(header):
             rows.append(cells)
             places.append(place)
+            if not strict:
+                mended.append((line, next(cell for cell in cells if '"' in cell).strip()))
         else:
             left_out[place] = (
                 f"{place}: has {len(cells)} cells and the first line has {len(header)}; put texts "
@@ -58,6 +64,7 @@ def read_text_table(path: Path) -> Table:
             )
     columns = [_without_margin([row[k] for row in rows]) for k in range(len(header))]
     frame = pl.DataFrame(dict(zip(header, columns, strict=True)), dict.fromkeys(header, pl.String))
+    notes += _mended_note(mended, path)
     return Table(frame, places, left_out, tuple(notes))
 
 
@@ -113,9 +120,28 @@ def _without_margin(cells: list[str]) -> list[str | None]:
     return [cell if cell.strip() else None for cell in cells]
 
 
-def _records(lines: list[str], mark: str, path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Each record's first line, counted from 1, and its cells. Empty lines are none."""
+def _mended_note(mended: list[tuple[int, str]], path: Path) -> list[str]:
+    """What to say of rows, (line, cell), whose quotation marks are not as they should be."""
+    if not mended:
+        return []
+    line, cell = mended[0]
+    at = cell.index('"')
+    start, end = max(0, at - SHOWN), at + SHOWN
+    shown = f"{'...' * (start > 0)}{cell[start:end]}{'...' * (end < len(cell))}"
+    rows = "1 row has" if len(mended) == 1 else f"{len(mended):,} rows have"
+    return [
+        f"{path}: {rows} quotation marks inside of a quoted text that are not doubled; they are "
+        f"kept as they stand, in line {line} for one: {' '.join(shown.split())}"
+    ]
+
+
+def _records(lines: list[str], mark: str, path: Path) -> Iterator[tuple[int, list[str], bool]]:
+    """Each record's first line, counted from 1, its cells, and whether it is written strictly.
+
+    Empty lines are none.
+    """
     width, at = None, 0
+    strict = re.compile(STRICT.format(mark=re.escape(mark)))
     while at < len(lines):
         first, text = at, lines[at]
         at += 1
@@ -130,7 +156,7 @@ def _records(lines: list[str], mark: str, path: Path) -> Iterator[tuple[int, lis
                 f"{path}, line {first + 1}: a quotation mark is opened and never closed; close it"
             )
         width = width or len(cells)
-        yield first + 1, cells
+        yield first + 1, cells, '"' not in text or bool(strict.fullmatch(text))
 
 
 def _cells(text: str, mark: str, width: int | None) -> list[str] | None:

@@ -1,7 +1,7 @@
 """What is said of images that were taken in: their labels, their sides, what is left out."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -62,13 +62,33 @@ def _missing_number(classes: Sequence[str]) -> list[str]:
     return [f"labels {numbers[0]} to {numbers[-1]} occur but for {which}"]
 
 
-def left_out_notes(left_out: dict[str, str]) -> list[str]:
-    """Which files are not used, with the reason of the first."""
-    if not left_out:
-        return []
-    number = counted(len(left_out), "image")
-    reason = next(iter(left_out.values()))
-    return [f"{number} left out ({listed(left_out, most=5)}); {reason}"]
+def left_out_notes(left_out: dict[str, str], missing: Mapping[str, str] | None = None) -> list[str]:
+    """Which files are not used, with the reason of the first; rows without a file apart.
+
+    missing: of Listing.
+    """
+    without = {place: left_out[place] for place in missing or ()}
+    others = {name: reason for name, reason in left_out.items() if name not in without}
+    notes = []
+    if missing and without:
+        have = "row has no file" if len(without) == 1 else "rows have no file"
+        reason = next(iter(without.values()))
+        notes.append(f"{len(without):,} {have} ({listed(missing.values(), most=5)}); {reason}")
+    if others:
+        number, reason = counted(len(others), "image"), next(iter(others.values()))
+        notes.append(f"{number} left out ({listed(others, most=5)}); {reason}")
+    return notes
+
+
+def spare_notes(spare: dict[str, frozenset[str]]) -> list[str]:
+    """Which pictures beside a table's images no row names."""
+    notes = []
+    for folder, names in spare.items():
+        if names:
+            have = "has no row and is" if len(names) == 1 else "have no row and are"
+            shown = listed(sorted(names), most=5)
+            notes.append(f"{counted(len(names), 'file')} in {folder} {have} not used ({shown})")
+    return notes
 
 
 def health_notes(found: Sequence[Finding]) -> list[str]:
