@@ -57,22 +57,30 @@ def propose(
 ) -> tuple[LabelName, ...]:
     """A name for each label that its captions suggest one for, in the labels' order.
 
-    labels, captions: of the same images; those without a caption say nothing. Each label gets
-    the word that is most particular to it (`caption_words.particular`), with the neighbour that
-    most of its captions have beside it ("hydrant" -> "fire hydrant"). No two labels get one
-    name: it goes to the label that the word is more particular to, and the other gets its next.
+    labels, captions: of the same images; those without a caption say nothing.
     """
-    told = [k for k, caption in enumerate(captions) if caption and caption.strip()]
-    classes = {label for k in told for label in labels[k]}
-    if not classes or len(classes) > MOST_LABELS:
-        return ()
-    its_labels = [tuple(labels[k]) for k in told]
-    words = words_of(captions[k] or "" for k in told)
-    found = particular(its_labels, words, most=4 * OTHERS)
-    own: dict[str, list[list[str]]] = {label: [] for label in found}
-    for its, its_words in zip(its_labels, words, strict=True):
+    both = zip(labels, captions, strict=True)
+    told = [(its, text) for its, text in both if text and text.strip()]
+    return name_by([its for its, _ in told], words_of(text for _, text in told))
+
+
+def name_by(
+    labels: Sequence[Sequence[str]], words: Sequence[Sequence[str]]
+) -> tuple[LabelName, ...]:
+    """The same by the words of each caption, as `words_of` gives them.
+
+    Each label gets the word that is most particular to it (`caption_words.particular`), with the
+    neighbour that most of its captions have beside it ("hydrant" -> "fire hydrant"). No two
+    labels get one name: it goes to the label that the word is more particular to, and the other
+    gets its next.
+    """
+    own: dict[str, list[Sequence[str]]] = {}
+    for its, its_words in zip(labels, words, strict=True):
         for label in set(its):
-            own[label].append(its_words)
+            own.setdefault(label, []).append(its_words)
+    if len(own) > MOST_LABELS:
+        return ()
+    found = particular(labels, words, most=4 * OTHERS)
     ranked = sorted(
         ((-word.weight, label, word) for label, its in found.items() for word in its),
         key=lambda each: each[:2],
