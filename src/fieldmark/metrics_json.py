@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import RunError
 from fieldmark.files import write_json
+from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, TASKS, Task
 
 Interval = tuple[float | None, float | None]
 AT_HALF = "at_0.5"  # the name of Figures.at_half in the file
@@ -111,6 +112,11 @@ class Figures:
     def __getitem__(self, metric: str) -> float | None:
         return self.values.get(metric)
 
+    @property
+    def task(self) -> Task:
+        """Told by the metrics that are there."""
+        return SEVERAL_LABELS if "subset_accuracy" in self.values else ONE_LABEL
+
     def interval(self, metric: str) -> tuple[float, float] | None:
         """Both ends of a metric's interval; None where it has none."""
         low, high = self.intervals.get(metric, (None, None))
@@ -195,6 +201,11 @@ class Metrics:
     by: By | None = None
     test_flip: Flipped | None = None
     about: About = field(default_factory=About)
+
+    @property
+    def of_task(self) -> Task:
+        """The record of the task."""
+        return TASKS[self.task]
 
     def to_json(self) -> dict[str, Any]:
         """Plain values in the shape of the file."""

@@ -270,6 +270,7 @@ METRICS: Mapping[str, Metric] = {
     "mean_average_precision": Metric(
         "mean average precision of each class against the rest",
         OfAreas("average_precision"),
+        "mean AP",
         tasks=BOTH,
         several={"shown": Shown.COLUMN},
     ),

@@ -88,7 +88,9 @@ def measured(
         "figures": its,
         "beside": beside,
         "dots": dots_of(its),
-        "key_figures": {k: row for k, row in prominent(Shown.KEY).items() if k in its.values},
+        "key_figures": {
+            k: row for k, row in prominent(Shown.KEY, its.task).items() if k in its.values
+        },
         "all_figures": {name: row for name, row in METRICS.items() if defined(its[name])},
         "bars": [k for k, row in METRICS.items() if row.is_share or isinstance(row.of, OfAreas)],
         "bounded": any(row.intervals for row in its.per_class.values()),

@@ -18,6 +18,7 @@ from fieldmark.records import Predictions
 from fieldmark.report import words
 from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
+from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import measured
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
@@ -130,6 +131,7 @@ def render(page: RunPage) -> str:
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
         "pictures": page.pictures,
         "labels": page.labels,
+        "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": data.split_notes,
         "findings": by_severity([Note(**vars(each)) for each in data.findings]),

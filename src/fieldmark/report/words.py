@@ -145,9 +145,7 @@ def task_fact(classes: Sequence[str], task: Task = ONE_LABEL) -> str:
     return f"{capital(doing(classes, task))}, {task.words}"
 
 
-def headline(
-    split: str | None, figures: Figures, task: Task = ONE_LABEL
-) -> tuple[str, str]:
+def headline(split: str | None, figures: Figures, task: Task = ONE_LABEL) -> tuple[str, str]:
     """The page's first sentence, and its interval in brackets ("" where there is none).
 
     ("Right on 98.5 % of 270 test images", "(95 % interval 96.3 to 99.4 %)")

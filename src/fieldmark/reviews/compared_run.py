@@ -2,7 +2,7 @@
 
 import filecmp
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,10 +15,12 @@ from fieldmark import rundir
 from fieldmark.errors import RunError
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures, shown_side
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Figures
+from fieldmark.models.bundle_info import read_info
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
-from fieldmark.rundir import WEIGHTS, RunDir
+from fieldmark.rundir import INFO, WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
 
 
@@ -37,6 +39,12 @@ class ComparedRun:
     predictions: Predictions
     temperature: float
 
+    @cached_property
+    def thresholds(self) -> Mapping[str, float] | None:
+        """Of several labels, by class; None without."""
+        info = self.run.path / INFO
+        return read_info(info).thresholds if info.is_file() else None
+
     @property
     def is_evaluation(self) -> bool:
         """Whether it is about other images than the run's own."""
@@ -50,7 +58,12 @@ class ComparedRun:
     @cached_property
     def figures(self) -> Figures:
         """Its own figures on the split, with their intervals."""
-        return figures(self.shown, temperature=self.temperature, with_intervals=True)
+        return figures(
+            self.shown,
+            temperature=self.temperature,
+            thresholds=in_order(self.thresholds, self.shown.classes),
+            with_intervals=True,
+        )
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -89,12 +102,10 @@ class ComparedRun:
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""
-        ordered = Predictions(
-            self.shown.frame[rows].select(
-                "path", "split", "truth", *(f"{LOGIT}{name}" for name in classes)
-            )
-        )
-        return Evidence.of(ordered.logits, ordered.targets, temperature=self.temperature)
+        columns = [f"{LOGIT}{name}" for name in classes]
+        frame = self.shown.frame[rows].select("path", "split", "truth", *columns)
+        ordered = Predictions(frame, self.shown.task)
+        return Evidence.on(ordered, self.temperature, in_order(self.thresholds, classes))
 
     def keys(self) -> list[tuple[Any, ...]]:
         """What each image of the split is: content, row, truth, and which of equal ones it is."""

@@ -72,7 +72,8 @@ def evaluate_new(
     )
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
-    own = figures(predictions, temperature=temperature, with_intervals=True)
+    scale = {"temperature": temperature, "thresholds": info.least}
+    own = figures(predictions, **scale, with_intervals=True)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(
@@ -82,7 +83,10 @@ def evaluate_new(
         calibration=its.calibration
         and replace(its.calibration, sides={"test": before_and_after(predictions, temperature)}),
         unknown_classes={each.name: each.images for each in unknown},
-        by=figures_by(predictions, samples, values, temperature=temperature) or None,
+        by=figures_by(
+            predictions, samples, values, temperature=temperature, thresholds=info.thresholds
+        )
+        or None,
         about=about,
     )
     found = Evaluated(
@@ -94,6 +98,7 @@ def evaluate_new(
         predictions=predictions,
         samples=samples,
         temperature=temperature,
+        thresholds=info.least,
         answers=info.answers,
         command=asked.command,
         unknown=unknown,

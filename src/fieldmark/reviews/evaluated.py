@@ -9,12 +9,14 @@ from fieldmark.console import Console, duration
 from fieldmark.errors import counted, writing
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
+from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report import words
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
+from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import NONE, measured
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
@@ -64,6 +66,7 @@ class Evaluated:
     unknown: tuple[Unknown, ...] = ()
     banner: str = ""
     notes: tuple[str, ...] = ()
+    thresholds: np.ndarray | None = None  # (C,), of several labels
 
     @property
     def is_new(self) -> bool:
@@ -130,12 +133,23 @@ def write_page(found: Evaluated, path: Path) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    tested = curve_of(found.predictions, found.temperature) if found.side == "test" else ()
-    shown = galleries(found.predictions, found.samples, temperature=found.temperature)
-    write_text(path, render(found, shown, tested))
+    shown, samples, temperature = found.predictions, found.samples, found.temperature
+    if shown.task.several:
+        labels = label_galleries(
+            shown, samples, temperature=temperature, thresholds=found.thresholds
+        )
+        write_text(path, render(found, Galleries(), labels=labels))
+        return
+    tested = curve_of(shown, temperature) if found.side == "test" else ()
+    write_text(path, render(found, galleries(shown, samples, temperature=temperature), tested))
 
 
-def render(found: Evaluated, pictures: Galleries, tested: Curve = ()) -> str:
+def render(
+    found: Evaluated,
+    pictures: Galleries,
+    tested: Curve = (),
+    labels: LabelGalleries | None = None,
+) -> str:
     """The whole HTML text. The same values give the same text; it is safe to write as UTF-8.
 
     tested: what is answered and right by score, of a "test" that is shown.
@@ -157,6 +171,8 @@ def render(found: Evaluated, pictures: Galleries, tested: Curve = ()) -> str:
         "by": metrics.by or {},
         "by_metrics": {k: row for k, row in prominent(Shown.COLUMN).items() if k != "accuracy"},
         "pictures": pictures,
+        "labels": labels,
+        "of_labels": labels_part(classes, figures),
         "notes": (*found.warnings, *found.notes, *pictures.notes),
         "typed": found.command,
         "about": about_words(texts, **({} if found.is_new else OF_TRAINING)),

@@ -27,6 +27,8 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         )
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
     temperature, data = run.read_temperature(), run.read_settings().get("data") or {}
+    info = read_info(run.path / INFO) if (run.path / INFO).is_file() else None
+    thresholds = info.thresholds if info else None
     values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
     side = shown_side(path, predictions, "it has no figures")
     shown = predictions.of_split(side)
@@ -37,16 +39,20 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         side=side,
         name=side,
         metrics=Metrics(
+            task=predictions.task.name,
             classes=predictions.classes,
-            sides=figures_of(by_split(predictions), temperature),
+            sides=figures_of(by_split(predictions), temperature, thresholds),
             calibration=kept.calibration,
-            by=figures_by(shown, samples, values, temperature=temperature) if asked.by else None,
+            by=figures_by(shown, samples, values, temperature=temperature, thresholds=thresholds)
+            if asked.by
+            else None,
             about=kept.about,
         ),
         predictions=shown,
         samples=samples,
         temperature=temperature,
-        answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
+        thresholds=info.least if info else None,
+        answers=info.answers if info else (),
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
     )
