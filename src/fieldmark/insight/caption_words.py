@@ -66,10 +66,11 @@ def particular(
     labels, words: of the same captions; words as `words_of` gives them. The presence of each word
     in a caption is regressed on the presence of all labels (least squares with a small ridge, all
     standardised), and a word's weight for a label is its coefficient there: with one label alone
-    it is the correlation phi, and where labels occur together, each word goes to the label that
+    it is nearly the correlation phi; where labels occur together, each word goes to the label that
     it comes with ("street" to none of car, bus and traffic light above its own word). Hoerl and
     Kennard, "Ridge regression", Technometrics 1970, (2.1). Words are left out that stand in fewer
-    than LEAST captions of a label, or whose weight or correlation is less than SURE / sqrt(N).
+    than LEAST captions of a label, and where the correlation, or twice the weight, is less than
+    SURE / sqrt(N): of two labels that exclude one another each has half of the weight.
     """
     names = sorted({label for its in labels for label in its})
     terms = [word for word, n in common(words, MOST) if n >= LEAST]
@@ -86,7 +87,7 @@ def particular(
         seen[columns] += 1
         both[np.ix_(rows, columns)] += 1
     phi, weights = _weights(has, both, seen)
-    sure = np.minimum(phi, weights) >= SURE / np.sqrt(len(labels))
+    sure = np.minimum(phi, 2 * weights) >= SURE / np.sqrt(len(labels))
     weights[(both < LEAST) | ~sure] = -np.inf
     found = {}
     for name, its_weights, counts in zip(names, weights, both, strict=True):
