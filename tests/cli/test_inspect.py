@@ -204,3 +204,19 @@ def test_names_are_written_where_they_are_asked_for(capsys, several, tmp_path):
 def test_classes_with_names_of_their_own_get_none(capsys, photos, tmp_path):
     inspect(capsys, photos)
     assert not list(tmp_path.glob("*-names.csv"))
+
+
+def test_images_that_cannot_be_read_are_not_studied(capsys, several):
+    (several.parent / "red" / "00.png").write_bytes(b"no picture")
+    found = json.loads(inspect(capsys, several, "--json")[1])
+    assert found["study"]["images"] == 35
+    assert found["study"]["labels"] == {"1": 11, "2": 12, "4": 23}
+    assert found["study"]["captions"]["images"] == 35
+    assert sum(n for _, _, n in found["sizes"]) == 35
+
+
+def test_rows_without_a_label_are_counted(capsys, several):
+    text = several.read_text()
+    several.write_text(text.replace("green/00.png,2,", "green/00.png,,"))
+    said = inspect(capsys, several)[1]
+    assert "labels    of an image: none 1, one 23, two 12" in said.splitlines()

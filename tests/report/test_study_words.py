@@ -45,6 +45,10 @@ def test_one_label_an_image_has_a_line_at_most():
     ]
 
 
+def test_images_without_any_labels_have_no_lines():
+    assert lines(study([[]] * 3, [None] * 3, []), str) == []
+
+
 def test_json_has_all_of_it_with_the_labels_of_the_data():
     found = json.loads(json.dumps(as_json(seen(), shown)))
     assert found["names"] == {"1": "person", "2": "fire hydrant", "4": "dog"}

@@ -50,8 +50,8 @@ def _sentences(study: Study) -> list[str]:
 
 
 def _labels_an_image(study: Study) -> list[Bar]:
-    """A bar for each number of labels; [] where every image has one."""
-    if list(study.labels_an_image) in ([], [1]):
+    """A bar for each number of labels; [] where every image has one, or there are no labels."""
+    if not study.counts or list(study.labels_an_image) == [1]:
         return []
     most = max(study.labels_an_image.values())
     return [
@@ -82,6 +82,7 @@ def _matrix(study: Study, shown: Naming) -> dict[str, Any]:
         "left_out": len(study.counts) - len(labels),
         "upright": max(map(len, names)) > 4 and len(names) > 4,
         "dense": len(names) > 14,
+        "roomy": len(names) <= 4,
     }
 
 

@@ -103,7 +103,7 @@ def as_json(study: Study, shown: Naming) -> dict[str, Any]:
 
 
 def _labels(study: Study, shown: Naming) -> Iterator[tuple[str, str]]:
-    if study.several or 0 in study.labels_an_image:
+    if study.counts and list(study.labels_an_image) != [1]:
         yield "labels", f"of an image: {labels_an_image(study)}"
     if words := balance(study, shown):
         yield "balance", words
