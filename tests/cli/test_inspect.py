@@ -202,8 +202,12 @@ def test_names_are_written_where_they_are_asked_for(capsys, several, tmp_path):
 
 
 def test_classes_with_names_of_their_own_get_none(capsys, photos, tmp_path):
-    inspect(capsys, photos)
+    assert "names    " not in inspect(capsys, photos)[1]
     assert not list(tmp_path.glob("*-names.csv"))
+    assert inspect(capsys, photos, "--names", "n.csv")[1].endswith(
+        "names    n.csv is not written: names are for labels that are numbers, from captions\n"
+    )
+    assert not (tmp_path / "n.csv").exists()
 
 
 def test_images_that_cannot_be_read_are_not_studied(capsys, several):

@@ -53,9 +53,13 @@ def command(
 
         sheets = augmented_sheets(seen.listing, seen.facts, augment)
     write_page(seen, path, command_line(), sheets)
-    named_so = keep_names(seen, names or path.with_name(f"{path.stem}-names.csv"))
+    kept = keep_names(seen, names or path.with_name(f"{path.stem}-names.csv"))
+    if names is not None and not kept:
+        kept = (
+            f"names    {names} is not written: names are for labels that are numbers, from captions"
+        )
     if as_json:
         print(json.dumps(in_json(seen), indent=2, ensure_ascii=False))
     else:
-        console.say("\n".join([*as_lines(seen), f"page     {path}", *filter(None, [named_so])]))
+        console.say("\n".join([*as_lines(seen), f"page     {path}", *filter(None, [kept])]))
     return 0 if seen.is_sound or not strict else 2

@@ -1,6 +1,7 @@
 """The first look at somebody's images: counts, findings, and a page. No torch, no network."""
 
 import platform
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -202,7 +203,8 @@ def keep_names(seen: Look, path: Path) -> str:
         return f"names    {path} is there already and stays"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_names(path, captions.names)
-    return f"names    {path}: change what is wrong, and accept with data.label_names={path}"
+    accept = shlex.quote(f"data.label_names={path}")
+    return f"names    {path}: change what is wrong, and accept with {accept}"
 
 
 def note(seen: Look, finding: Finding) -> Note:
