@@ -126,3 +126,101 @@ def test_a_mistake_is_one_sentence(capsys, tmp_path, words, line):
     assert len(said) == 1
     assert line in said[0]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def several(photos):
+    """A table of the photos: labels 1, 2 and 4, some photos with two, a caption each."""
+    rows = ["image,labels,caption"]
+    for k in range(12):
+        rows.append(f'red/{k:02}.png,1 4,"Red is the ball, {k % 3} of them."')
+        rows.append(f"green/{k:02}.png,2,the green fire hydrant")
+        rows.append(f"blue/{k:02}.png,4,the sea has a ball")
+    (photos / "labels.csv").write_text("\n".join(rows) + "\n")
+    return photos / "labels.csv"
+
+
+def test_several_labels_are_studied_and_names_proposed(capsys, several, tmp_path):
+    code, said = inspect(capsys, several)
+    assert code == 0
+    lines = said.splitlines()
+    assert lines[:5] == [
+        "class     all",
+        "1          12",
+        "2          12",
+        "4          24",
+        "all        36",
+    ]
+    for line in (
+        "labels    of an image: one 24, two 12",
+        "absent    3 is never a label, though the labels run from 1 to 4",
+        "together  '1' with '4': 12 of 12 (100 %; of all images 67 %), 1.5 times as often",
+        "may mean  1 red, 2 fire hydrant, 4 ball",
+        "names    inspect-labels-names.csv: change what is wrong, and accept with "
+        "data.label_names=inspect-labels-names.csv",
+    ):
+        assert line in lines
+    page = (tmp_path / "inspect-labels.html").read_text()
+    assert "<b><bdi>1, 4</bdi></b>Red is the ball, 0 of them." in page
+
+
+def test_names_that_a_person_changed_are_shown_and_stay(capsys, several, tmp_path):
+    names = tmp_path / "inspect-labels-names.csv"
+    inspect(capsys, several)
+    names.write_text(names.read_text().replace("1,red,", "1,big ball,"))
+    kept = names.read_text()
+    said = inspect(capsys, several)[1]
+    assert said.endswith("names    inspect-labels-names.csv is there already and stays\n")
+    assert names.read_text() == kept
+    code, said = inspect(capsys, several, f"data.label_names={names}")
+    assert code == 0
+    assert said.splitlines()[1:4] == [
+        "big ball          12",
+        "fire hydrant      12",
+        "ball              24",
+    ]
+    assert "names    " not in said
+    assert "<bdi>big ball, ball</bdi>" in (tmp_path / "inspect-labels.html").read_text()
+    found = json.loads(inspect(capsys, several, "--json", f"data.label_names={names}")[1])
+    assert list(found["classes"]) == ["1", "2", "4"]
+    assert found["study"]["names"] == {"1": "big ball", "2": "fire hydrant", "4": "ball"}
+
+
+def test_a_mistake_in_the_names_is_one_sentence(capsys, several, tmp_path):
+    (tmp_path / "names.csv").write_text("label,name\n3,sign\n")
+    assert fieldmark(["inspect", str(several), "data.label_names=names.csv"]) == 2
+    assert capsys.readouterr().err == (
+        "fieldmark: names.csv, line 2: there is no label '3' in the images; there are '1', '2' "
+        "and '4'\n"
+    )
+
+
+def test_names_are_written_where_they_are_asked_for(capsys, several, tmp_path):
+    inspect(capsys, several, "--names", "new/n.csv")
+    assert (tmp_path / "new" / "n.csv").read_text().startswith("label,name,")
+    assert not list(tmp_path.glob("*-names.csv"))
+
+
+def test_classes_with_names_of_their_own_get_none(capsys, photos, tmp_path):
+    assert "names    " not in inspect(capsys, photos)[1]
+    assert not list(tmp_path.glob("*-names.csv"))
+    assert inspect(capsys, photos, "--names", "n.csv")[1].endswith(
+        "names    n.csv is not written: names are for labels that are numbers, from captions\n"
+    )
+    assert not (tmp_path / "n.csv").exists()
+
+
+def test_images_that_cannot_be_read_are_not_studied(capsys, several):
+    (several.parent / "red" / "00.png").write_bytes(b"no picture")
+    found = json.loads(inspect(capsys, several, "--json")[1])
+    assert found["study"]["images"] == 35
+    assert found["study"]["labels"] == {"1": 11, "2": 12, "4": 23}
+    assert found["study"]["captions"]["images"] == 35
+    assert sum(n for _, _, n in found["sizes"]) == 35
+
+
+def test_rows_without_a_label_are_counted(capsys, several):
+    text = several.read_text()
+    several.write_text(text.replace("green/00.png,2,", "green/00.png,,"))
+    said = inspect(capsys, several)[1]
+    assert "labels    of an image: none 1, one 23, two 12" in said.splitlines()

@@ -66,10 +66,11 @@ def particular(
     labels, words: of the same captions; words as `words_of` gives them. The presence of each word
     in a caption is regressed on the presence of all labels (least squares with a small ridge, all
     standardised), and a word's weight for a label is its coefficient there: with one label alone
-    it is the correlation phi, and where labels occur together, each word goes to the label that
+    it is nearly the correlation phi; where labels occur together, each word goes to the label that
     it comes with ("street" to none of car, bus and traffic light above its own word). Hoerl and
     Kennard, "Ridge regression", Technometrics 1970, (2.1). Words are left out that stand in fewer
-    than LEAST captions of a label, or whose weight or correlation is less than SURE / sqrt(N).
+    than LEAST captions of a label, and where the correlation, or twice the weight, is less than
+    SURE / sqrt(N): of two labels that exclude one another each has half of the weight.
     """
     names = sorted({label for its in labels for label in its})
     terms = [word for word, n in common(words, MOST) if n >= LEAST]
@@ -77,16 +78,16 @@ def particular(
         return {name: [] for name in names}
     row = {name: place for place, name in enumerate(names)}
     column = {term: place for place, term in enumerate(terms)}
-    has = np.zeros((len(labels), len(names)))
+    together = np.zeros((len(names), len(names)))
     both, seen = np.zeros((len(names), len(terms))), np.zeros(len(terms))
-    for image, (its, its_words) in enumerate(zip(labels, words, strict=True)):
+    for its, its_words in zip(labels, words, strict=True):
         rows = [row[label] for label in set(its)]
         columns = [column[word] for word in set(its_words) if word in column]
-        has[image, rows] = 1
+        together[np.ix_(rows, rows)] += 1
         seen[columns] += 1
         both[np.ix_(rows, columns)] += 1
-    phi, weights = _weights(has, both, seen)
-    sure = np.minimum(phi, weights) >= SURE / np.sqrt(len(labels))
+    phi, weights = _weights(together, both, seen, len(labels))
+    sure = np.minimum(phi, 2 * weights) >= SURE / np.sqrt(len(labels))
     weights[(both < LEAST) | ~sure] = -np.inf
     found = {}
     for name, its_weights, counts in zip(names, weights, both, strict=True):
@@ -116,21 +117,26 @@ def phrase(word: str, captions: Iterable[Sequence[str]]) -> str:
     return best[0] if seen and best[1] >= PHRASE * seen else word
 
 
-def _weights(has: np.ndarray, both: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _weights(
+    together: np.ndarray, both: np.ndarray, seen: np.ndarray, n: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Correlations of labels and words, and the coefficients of words on labels.
 
-    has (N, L): 0 or 1; both (L, T): captions with label and word; seen (T,): captions with it.
-    -> (L, T), (L, T)
+    Of n captions those with two labels, together (L, L), with a label and a word, both (L, T),
+    and with a word, seen (T,). -> (L, T), (L, T)
     """
-    n = len(has)
-    share, word_share = has.mean(axis=0), seen / n
-    spread = np.sqrt(share * (1 - share))
-    word_spread = np.sqrt(word_share * (1 - word_share))
-    scale = np.outer(spread, word_spread)
-    phi = (both / n - np.outer(share, word_share)) / np.where(scale > 0, scale, np.inf)
-    standard = (has - share) / np.where(spread > 0, spread, np.inf)
-    together = standard.T @ standard / n
-    return phi, np.linalg.solve(together + RIDGE * np.eye(len(share)), phi)
+    own = np.diag(together)
+    phi = _correlations(both, own, seen, n)
+    among = _correlations(together, own, own, n)
+    return phi, np.linalg.solve(among + RIDGE * np.eye(len(own)), phi)
+
+
+def _correlations(both: np.ndarray, one: np.ndarray, other: np.ndarray, n: int) -> np.ndarray:
+    """The phi coefficients of what stands in `one` (A,) and `other` (B,) of n captions, and in
+    `both` (A, B); 0 for what stands in all or none. -> (A, B)"""
+    spread = np.sqrt(np.outer(one * (n - one), other * (n - other)))
+    product: np.ndarray = np.where(spread > 0, n * both - np.outer(one, other), 0.0)
+    return product / np.where(spread > 0, spread, 1.0)
 
 
 def _singular(word: str, known: set[str]) -> str:

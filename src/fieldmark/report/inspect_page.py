@@ -7,8 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fieldmark.insight.study import Study
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.skeleton import about_words, render_page
+from fieldmark.report.study_page import study_values
+from fieldmark.report.study_words import Naming
 from fieldmark.report.thumbs import Shot, Thumb, thumb
 from fieldmark.report.words import SPLIT_WORDS, count, images, quoted
 
@@ -18,11 +21,15 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True)
 class Sheet:
-    """Sample images of a class, or augmented ones of a sample."""
+    """Sample images of a class, or augmented ones of a sample.
+
+    words: of each picture its labels and its caption, where there is more to say than the title.
+    """
 
     title: str
     count: int
     pictures: tuple[Shot, ...]
+    words: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,8 @@ class InspectPage:
     augmented: tuple[Sheet, ...]
     about: dict[str, str]
     command: str
+    study: Study | None = None
+    shown: Naming = str  # from a label to what it is called
 
 
 def render(page: InspectPage) -> str:
@@ -57,11 +66,12 @@ def render(page: InspectPage) -> str:
         "balance": _balance(page),
         "sizes": sizes_chart(page.sizes),
         "facts": _facts(page),
+        "study": study_values(page.study, page.shown) if page.study else None,
         "sheets": _with_thumbs(page.sheets),
         "augmented": _with_thumbs(page.augmented),
         "about": about_words(page.about),
     }
-    return render_page("inspect.html", values)
+    return render_page("inspect.html", values, sheets=("inspect.css",))
 
 
 def _with_thumbs(sheets: Sequence[Sheet]) -> list[tuple[Sheet, list[Thumb]]]:
@@ -69,10 +79,12 @@ def _with_thumbs(sheets: Sequence[Sheet]) -> list[tuple[Sheet, list[Thumb]]]:
 
 
 def _collage(sheets: Sequence[Sheet]) -> list[Thumb]:
-    """The first photo of each class, then the second of each, in whole rows; [] where too few."""
+    """The first photo of each class, then the second of each, none twice, in whole rows."""
     row, most = COLLAGE
     turns = itertools.zip_longest(*(sheet.pictures for sheet in sheets))
-    found = [shot for turn in turns for shot in turn if shot is not None][:most]
+    shots = (shot for turn in turns for shot in turn if shot is not None)
+    found = list({caption: (content, mime, caption) for content, mime, caption in shots}.values())
+    found = found[:most]
     return [thumb(*shot) for shot in found[: len(found) // row * row]]
 
 
@@ -189,6 +201,21 @@ def sizes_chart(sizes: Sizes) -> dict[str, Any] | None:
         "up": _ticks(highest, scale),
         "shapes": _shapes(sizes),
     }
+
+
+def size_words(sizes: Sizes) -> str:
+    """The smallest and the largest size by area, the commonest, and how many have which shape."""
+    if not sizes:
+        return ""
+    shapes = ", ".join(f"{count(shape['n'])} {shape['name']}" for shape in _shapes(sizes))
+    marks = [f"{w} {TIMES} {h}" for _, (w, h, _) in landmarks(sizes)]
+    if len(sizes) == 1:
+        return f"{marks[0]} pixels; {shapes}"
+    width, height, n = max(sizes, key=lambda size: size[2])
+    return (
+        f"{marks[0]} to {marks[-1]} pixels, most common {width} {TIMES} {height} ({count(n)}); "
+        f"{shapes}"
+    )
 
 
 def _corners(sizes: Sizes, scale: float) -> list[tuple[float, float, float]]:

@@ -72,9 +72,7 @@ def evaluate_new(
     )
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature = info.temperature
-    own = figures(
-        predictions, temperature=temperature, thresholds=info.least, with_intervals=True
-    )
+    own = figures(predictions, temperature=temperature, thresholds=info.least, with_intervals=True)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(

@@ -1,6 +1,7 @@
 """The first look at somebody's images: counts, findings, and a page. No torch, no network."""
 
 import platform
+import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,9 +22,12 @@ from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
 from fieldmark.insight.album import encoded
+from fieldmark.insight.label_names import ShownNames, in_order, read_names, write_names
+from fieldmark.insight.study import Study, study
 from fieldmark.records import SPLITS
+from fieldmark.report import study_words
 from fieldmark.report.findings import Note
-from fieldmark.report.inspect_page import InspectPage, Sheet, render
+from fieldmark.report.inspect_page import InspectPage, Sheet, render, size_words
 from fieldmark.report.thumbs import Shot
 from fieldmark.settings.data import DataSettings
 
@@ -32,6 +36,7 @@ A_CLASS = 6  # pictures shown of a class
 A_FINDING = 6  # pictures shown of a finding
 LEFT_OUT = 20  # images that are named on the screen
 CLASSES = 60  # classes that are shown as pictures
+SIDE_OF = pl.col("split").fill_null("all")
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,24 @@ class Look:
     listing: Listing
     facts: pl.DataFrame
     found: list[Finding]
+    label_names: ShownNames
+
+    @cached_property
+    def good(self) -> pl.DataFrame:
+        """The images that can be read."""
+        return self.listing.samples.frame.filter(self.facts["problem"].is_null().to_numpy())
+
+    @cached_property
+    def study(self) -> Study:
+        """What the labels and captions of these say."""
+        labels = [labels or () for labels in self.good["labels"].to_list()]
+        return study(labels, self.good["caption"].to_list(), self.listing.samples.classes)
+
+    @cached_property
+    def sizes(self) -> list[tuple[int, int, int]]:
+        """Width, height and how many images, the commonest first."""
+        known = self.facts.filter(pl.col("problem").is_null()).group_by("width", "height").len()
+        return list(known.sort("len", "width", "height", descending=True).iter_rows())
 
     @cached_property
     def names(self) -> list[str]:
@@ -62,7 +85,10 @@ def look(data: DataSettings, console: Console) -> Look:
     """List and scan; a table whose images are not there is looked at as a table."""
     listing, facts = list_and_scan(data, console, labelled=False)
     copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
-    return Look(listing, facts, findings(listing.samples, facts, copies))
+    names = ShownNames()
+    if data.label_names is not None:
+        names = read_names(Path(data.label_names), listing.samples.classes)
+    return Look(listing, facts, findings(listing.samples, facts, copies), names)
 
 
 def as_json(seen: Look) -> dict[str, Any]:
@@ -82,23 +108,34 @@ def as_json(seen: Look) -> dict[str, Any]:
             }
             for each in seen.found
         ],
+        "sizes": [list(size) for size in seen.sizes],
+        "study": study_words.as_json(seen.study, seen.label_names.shown),
     }
 
 
 def as_lines(seen: Look) -> list[str]:
     """What was seen as lines for a terminal."""
     table = counts(seen)
+    shown = {name: seen.label_names.shown(name) for name in table}
     sides = list(next(iter(table.values()), {}))
-    width = max([len(name) for name in table] + [5])
+    width = max([len(name) for name in shown.values()] + [5])
     lines = [f"{'class':<{width}}" + "".join(f"{side:>8}" for side in sides)]
     lines += [
-        f"{name:<{width}}" + "".join(f"{by_side[side]:>8,}" for side in sides)
+        f"{shown[name]:<{width}}" + "".join(f"{by_side[side]:>8,}" for side in sides)
         for name, by_side in table.items()
     ]
     totals = [sum(by_side[side] for by_side in table.values()) for side in sides]
+    if seen.study.several:
+        totals = [seen.good.filter(side == SIDE_OF).height for side in sides]
     lines.append(f"{'all':<{width}}" + "".join(f"{total:>8,}" for total in totals))
-    lines += ["", *(f"note: {note}" for note in seen.listing.notes)]
-    left_out = [f"left out: {name}: {reason}" for name, reason in seen.listing.left_out.items()]
+    lines += ["", *study_words.lines(seen.study, seen.label_names.shown)]
+    if words := size_words(seen.sizes):
+        lines.append(f"{'sizes':<{study_words.INDENT}}{words}")
+    lines += [f"note: {note}" for note in seen.listing.notes]
+    left_out = [
+        f"left out: {reason if reason.startswith(name) else f'{name}: {reason}'}"
+        for name, reason in seen.listing.left_out.items()
+    ]
     lines += left_out[:LEFT_OUT]
     if len(left_out) > LEFT_OUT:
         lines.append(f"left out: {len(left_out) - LEFT_OUT:,} more; --json names all")
@@ -119,27 +156,26 @@ def verdict(seen: Look) -> str:
 
 def counts(seen: Look) -> dict[str, dict[str, int]]:
     """Images that can be read, by class and split; by "all" where the layout has no splits."""
-    samples = seen.listing.samples
-    good = samples.frame.filter(seen.facts["problem"].is_null().to_numpy())
-    split = pl.col("split").fill_null("all")
-    grouped = good.explode("labels").group_by("labels", split).len()
+    grouped = seen.good.explode("labels").group_by("labels", SIDE_OF).len()
     found = {(label, side): number for label, side, number in grouped.iter_rows()}
     sides = [side for side in (*SPLITS, "all") if side in {key[1] for key in found}]
-    return {name: {side: found.get((name, side), 0) for side in sides} for name in samples.classes}
+    return {
+        name: {side: found.get((name, side), 0) for side in sides}
+        for name in in_order(seen.listing.samples.classes)
+    }
 
 
 def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...] = ()) -> None:
     """The page, one file of HTML, whole or not at all."""
     good = seen.facts.filter(pl.col("problem").is_null())
-    sizes = good.group_by("width", "height").len().sort("len", "width", "height", descending=True)
     formats = good.drop_nulls("format")["format"].value_counts()
     layout = {f"layout {n}": text for n, text in enumerate(seen.listing.notes, 1)}
     page = InspectPage(
         title=Path(seen.listing.samples.root).name,
         data=seen.listing.samples.root,
         verdict=verdict(seen),
-        counts=counts(seen),
-        sizes=list(sizes.iter_rows()),
+        counts={seen.label_names.shown(name): row for name, row in counts(seen).items()},
+        sizes=seen.sizes,
         formats=dict(formats.iter_rows()),
         megabytes=float(seen.facts["bytes"].sum() or 0) / 1e6,
         notes=tuple(note(seen, each) for each in seen.found),
@@ -147,9 +183,28 @@ def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...
         augmented=augmented,
         about={"python": platform.python_version(), **layout},
         command=command,
+        study=seen.study,
+        shown=seen.label_names.shown,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, render(page))
+
+
+def keep_names(seen: Look, path: Path) -> str:
+    """Write the names that captions suggest for labels that are numbers; what is to be said.
+
+    "" where there are none, or names were given. A file that is there stays: somebody may have
+    changed it.
+    """
+    captions = seen.study.captions
+    if captions is None or not captions.names or seen.label_names.names:
+        return ""
+    if path.exists():
+        return f"names    {path} is there already and stays"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_names(path, captions.names)
+    accept = shlex.quote(f"data.label_names={path}")
+    return f"names    {path}: change what is wrong, and accept with {accept}"
 
 
 def note(seen: Look, finding: Finding) -> Note:
@@ -163,19 +218,22 @@ def note(seen: Look, finding: Finding) -> Note:
 
 def sheets(seen: Look) -> Iterable[Sheet]:
     """Some images of each class, evenly taken from its list."""
-    samples = seen.listing.samples
-    good = seen.facts["problem"].is_null().to_list()
-    rows: dict[str, list[str]] = {name: [] for name in samples.classes}
-    for name, labels, is_good in zip(
-        seen.names, samples.frame["labels"].to_list(), good, strict=True
-    ):
-        for label in labels or ():
-            if is_good:
-                rows[label].append(name)
+    shown = seen.label_names.shown
+    rows: dict[str, list[str]] = {name: [] for name in in_order(seen.listing.samples.classes)}
+    words: dict[str, tuple[str, str]] = {}
+    columns = seen.good.select("path", "row", "labels", "caption")
+    for path, row, labels, caption in columns.iter_rows():
+        name = place_name(path, row)
+        words[name] = (", ".join(map(shown, labels or ())), caption or "")
+        for label in dict.fromkeys(labels or ()):
+            rows[label].append(name)
+    told = seen.study.several or seen.study.captions is not None
     for label, found in list(rows.items())[:CLASSES]:
         places = np.unique(np.linspace(0, len(found) - 1, A_CLASS).round().astype(int))
         chosen = [found[place] for place in places] if found else []
-        yield Sheet(label, len(found), tuple(shots(seen, chosen)))
+        pictures = tuple(shots(seen, chosen))
+        its = tuple(words[name] for _, _, name in pictures) if told else ()
+        yield Sheet(shown(label), len(found), pictures, its)
 
 
 def shots(seen: Look, names: Iterable[str]) -> Iterable[Shot]:

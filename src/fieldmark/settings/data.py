@@ -55,6 +55,7 @@ class DataSettings(Section):
         "show: as equal, but none leaves training",
     )
     data_dir: str | None = Field(None, description="where a built-in data set lies")
+    label_names: str | None = Field(None, description="a file of label names, for reports alone")
 
     @model_validator(mode="after")
     def _leave_some(self) -> "DataSettings":

@@ -1,0 +1,140 @@
+"""What the study of labels and captions found, as lines of a terminal and as plain values."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from fieldmark.errors import counted, listed
+from fieldmark.insight.study import Captions, Pair, Study
+from fieldmark.report.words import count, whole_percent
+
+PAIRS = 5  # on the screen
+WORDS = 12  # on the screen
+NAMES = 40  # on the screen
+INDENT = 10  # columns before a line's text
+Naming = Callable[[str], str]
+
+
+def lines(study: Study, shown: Naming) -> list[str]:
+    """The essence, each line beginning with what it is about. shown: from a label to its name."""
+    found = [*_labels(study, shown), *_pairs(study, shown)]
+    if study.captions is not None:
+        found += _captions(study.captions, study.images, shown)
+    return [f"{head:<{INDENT}}{text}" for head, text in found]
+
+
+def balance(study: Study, shown: Naming) -> str:
+    """ "'car' has 299 images, 'bus' 87: 3.4 times as many"; "" where all have as many."""
+    ratio = study.imbalance
+    if ratio is None or ratio == 1:
+        return ""
+    large, small = study.largest, study.smallest
+    return (
+        f"'{shown(large)}' has {counted_images(study.counts[large])}, "
+        f"'{shown(small)}' {count(study.counts[small])}: {times(ratio)} as many"
+    )
+
+
+def absent(study: Study) -> str:
+    """ "12 is never a label, though the labels run from 1 to 19"; "" where none is absent."""
+    if not study.absent:
+        return ""
+    first, *_, last = study.counts
+    verb = "is" if len(study.absent) == 1 else "are"
+    names = listed(study.absent, most=12).replace("'", "")
+    return f"{names} {verb} never a label, though the labels run from {first} to {last}"
+
+
+def labels_an_image(study: Study) -> str:
+    """ "one 454, two 429, none 3"."""
+    return ", ".join(f"{how_many(k)} {count(n)}" for k, n in study.labels_an_image.items())
+
+
+def how_many(labels: int) -> str:
+    """0 -> "none", 1 -> "one", 12 -> "12"."""
+    words = "none one two three four five six seven eight nine ten".split()  # noqa: SIM905
+    return words[labels] if labels < len(words) else str(labels)
+
+
+def pair_words(pair: Pair, shown: Naming) -> str:
+    """Two labels, and how often one comes with the other."""
+    return f"'{shown(pair.one)}' with '{shown(pair.other)}': {pair_shares(pair)}"
+
+
+def pair_shares(pair: Pair) -> str:
+    """How often one label comes with another, against how often that comes at all."""
+    return (
+        f"{count(pair.both)} of {count(pair.of_one)} ({whole_percent(pair.share)}; of all images "
+        f"{whole_percent(pair.alone)}), {times(pair.lift)} as often"
+    )
+
+
+def times(ratio: float) -> str:
+    """3.44 -> "3.4 times", 130.2 -> "130 times"."""
+    return f"{ratio:.1f} times" if ratio < 100 else f"{count(ratio)} times"
+
+
+def counted_images(n: int) -> str:
+    """1200 -> "1,200 images"."""
+    return counted(n, "image").replace(str(n), count(n))
+
+
+def caption_facts(captions: Captions, images: int) -> str:
+    """How many captions there are, and how long they are."""
+    least, middle, most = captions.lengths
+    length = f"{least} words each" if least == most else f"{middle} words ({least} to {most})"
+    return f"{count(captions.images)} of {counted_images(images)} have one, of {length}"
+
+
+def as_json(study: Study, shown: Naming) -> dict[str, Any]:
+    """All of it as plain values. Labels are as the data have them, with their names apart."""
+    return {
+        "images": study.images,
+        "names": {label: shown(label) for label in study.counts if shown(label) != label},
+        "labels": study.counts,
+        "imbalance": study.imbalance,
+        "absent": list(study.absent),
+        "labels_an_image": {str(k): n for k, n in study.labels_an_image.items()},
+        "together": [
+            {**vars(pair), "share": pair.share, "alone": pair.alone, "lift": pair.lift}
+            for pair in study.strongest(len(study.both))
+        ],
+        "captions": None if study.captions is None else _captions_json(study.captions),
+    }
+
+
+def _labels(study: Study, shown: Naming) -> Iterator[tuple[str, str]]:
+    if study.counts and list(study.labels_an_image) != [1]:
+        yield "labels", f"of an image: {labels_an_image(study)}"
+    if words := balance(study, shown):
+        yield "balance", words
+    if words := absent(study):
+        yield "absent", words
+
+
+def _pairs(study: Study, shown: Naming) -> Iterator[tuple[str, str]]:
+    for place, pair in enumerate(study.strongest(PAIRS)):
+        yield "" if place else "together", pair_words(pair, shown)
+
+
+def _captions(captions: Captions, images: int, shown: Naming) -> Iterator[tuple[str, str]]:
+    yield "captions", caption_facts(captions, images)
+    common = [f"{word} {count(n)}" for word, n in captions.common[:WORDS]]
+    if common:
+        yield "words", ", ".join(common)
+    proposed = [f"{each.label} {each.name}" for each in captions.names[:NAMES]]
+    more = len(captions.names) - len(proposed)
+    if proposed and all(shown(each.label) == each.label for each in captions.names):
+        yield "may mean", ", ".join(proposed) + (f" and {count(more)} more" if more else "")
+
+
+def _captions_json(captions: Captions) -> dict[str, Any]:
+    least, middle, most = captions.lengths
+    return {
+        "images": captions.images,
+        "words": {"least": least, "median": middle, "most": most},
+        "common": dict(captions.common),
+        "particular": {
+            label: [vars(word) for word in its] for label, its in captions.particular.items()
+        },
+        "proposed_names": [vars(name) for name in captions.names],
+    }
