@@ -15,6 +15,7 @@ from fieldmark import rundir
 from fieldmark.errors import RunError
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures, shown_side
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
@@ -50,7 +51,17 @@ class ComparedRun:
     @cached_property
     def figures(self) -> Figures:
         """Its own figures on the split, with their intervals."""
-        return figures(self.shown, temperature=self.temperature, with_intervals=True)
+        return figures(
+            self.shown,
+            temperature=self.temperature,
+            thresholds=in_order(self.thresholds, self.predictions.classes),
+            with_intervals=True,
+        )
+
+    @cached_property
+    def thresholds(self) -> dict[str, float] | None:
+        """The least score of each of several labels by class; None: 0.5."""
+        return self.run.read_thresholds()
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -89,12 +100,9 @@ class ComparedRun:
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""
-        ordered = Predictions(
-            self.shown.frame[rows].select(
-                "path", "split", "truth", *(f"{LOGIT}{name}" for name in classes)
-            )
-        )
-        return Evidence.of(ordered.logits, ordered.targets, temperature=self.temperature)
+        columns = ("path", "split", "truth", *(f"{LOGIT}{name}" for name in classes))
+        ordered = Predictions(self.shown.frame[rows].select(columns), self.predictions.task)
+        return Evidence.on(ordered, self.temperature, in_order(self.thresholds, classes))
 
     def keys(self) -> list[tuple[Any, ...]]:
         """What each image of the split is: content, row, truth, and which of equal ones it is."""

@@ -19,6 +19,7 @@ from fieldmark.files import write_whole
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import SEED, figures
+from fieldmark.judge.thresholds import in_order
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
@@ -64,14 +65,13 @@ def evaluate_new(
     opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
-    notes += (
-        *group_sentence(run, data, samples),
-        *unknown_sentence(unknown, samples, info.classes),
-        *opened.told,
-    )
+    notes += (*group_sentence(run, data, samples),)
+    notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
-    temperature = info.temperature
-    own = figures(predictions, temperature=temperature, with_intervals=True)
+    temperature, named = info.temperature, info.thresholds
+    least = in_order(named, predictions.classes)
+    own = figures(predictions, temperature=temperature, thresholds=least, with_intervals=True)
+    by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(
@@ -81,7 +81,7 @@ def evaluate_new(
         calibration=its.calibration
         and replace(its.calibration, sides={"test": before_and_after(predictions, temperature)}),
         unknown_classes={each.name: each.images for each in unknown},
-        by=figures_by(predictions, samples, values, temperature=temperature) or None,
+        by=by or None,
         about=about,
     )
     found = Evaluated(

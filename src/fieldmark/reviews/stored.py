@@ -27,9 +27,11 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         )
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
     temperature, data = run.read_temperature(), run.read_settings().get("data") or {}
+    thresholds = run.read_thresholds()
     values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
     side = shown_side(path, predictions, "it has no figures")
     shown = predictions.of_split(side)
+    by = figures_by(shown, samples, values, temperature=temperature, thresholds=thresholds)
     kept = run.read_metrics() if run.metrics.is_file() else Metrics()
     found = Evaluated(
         title=run.name,
@@ -37,10 +39,11 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         side=side,
         name=side,
         metrics=Metrics(
+            task=predictions.task.name,
             classes=predictions.classes,
-            sides=figures_of(by_split(predictions), temperature),
+            sides=figures_of(by_split(predictions), temperature, thresholds),
             calibration=kept.calibration,
-            by=figures_by(shown, samples, values, temperature=temperature) if asked.by else None,
+            by=by or None,
             about=kept.about,
         ),
         predictions=shown,
