@@ -161,6 +161,12 @@ class RunDir:
         """manifest.json; raises RunError where the run is not done."""
         return self._read_json(self.manifest)
 
+    def read_thresholds(self) -> dict[str, float] | None:
+        """The least score of each of several labels, as model.json has them; None for 0.5."""
+        path = self.path / INFO
+        found = self._read_json(path).get("thresholds") if path.is_file() else None
+        return None if found is None else {str(name): float(least) for name, least in found.items()}
+
     def read_temperature(self) -> float:
         """What logits are divided by to become scores; 1 where nothing was fitted.
 

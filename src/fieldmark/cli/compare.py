@@ -7,12 +7,14 @@ import typer
 
 from fieldmark.cli.typed import command_line, flag, named
 
+ABOUT = "What the sentences are about: accuracy, of several labels micro_f1, or any other metric."
+
 
 def command(
     runs: Annotated[
         list[str], typer.Argument(metavar="RUN RUN...", help="Runs' folders, or evaluations'.")
     ],
-    metric: Annotated[str, named("NAME", "What the sentences are about.")] = "accuracy",
+    metric: Annotated[str | None, named("NAME", ABOUT)] = None,
     out: Annotated[Path | None, named("FILE", "Every figure as a table, .csv or .parquet.")] = None,
     overwrite: Annotated[bool, flag("--overwrite", "Replace the table if it is there.")] = False,
     page: Annotated[Path, named("FILE", "The page.")] = Path("compare.html"),

@@ -140,7 +140,8 @@ def _of_counts(evidence: Evidence, units: Units) -> dict[str, Bounds]:
             continue
         # Single images: an error of counts is as well known as their share, and Wilson allows
         # for it.
-        freedom, size = known.freedom if units.grouped else np.inf, 1 - of.least
+        rests_on_few = units.grouped or (of.by_class and evidence.task.several)
+        freedom, size = known.freedom if rests_on_few else np.inf, 1 - of.least
         share, known = (figure - of.least) / size, Spread(known.error / size, freedom)
         trials = effective_trials(share, known, mean if of.by_class else images)
         low, high = (end * size + of.least for end in _bounds(share, trials))

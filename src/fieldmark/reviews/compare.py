@@ -9,12 +9,13 @@ import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.figures import SEED
-from fieldmark.judge.metrics import METRICS, OfScores, Shown, prominent
+from fieldmark.judge.metrics import OfScores, Shown, of_task, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
 from fieldmark.report.figure_lines import amount, direction, needed_words, sentence
 from fieldmark.report.words import SPLIT_WORDS, figure, interval, metric_words
 from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
+from fieldmark.task import ONE_LABEL, TASKS, Task
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
@@ -105,23 +106,28 @@ class Comparison:
         return [*filter(None, notes), *([SEEDS] if made else [])]
 
 
-def compare(paths: Sequence[str], *, metric: str = "accuracy") -> Comparison:
+def compare(paths: Sequence[str], *, metric: str | None = None) -> Comparison:
     """Read the runs, or evaluations of runs, and compare each with the first.
 
-    Raises SettingsError for a metric that is not known, RunError for what is no run, is not
-    done, or is named twice. Runs that saw other images are not paired, which is no error.
+    metric: None for the task's own, accuracy of one label and micro F1 of several. Raises
+    SettingsError for a metric that is not known, RunError for what is no run, is not done, or is
+    named twice. Runs that saw other images are not paired, which is no error.
     """
-    if metric not in paired_metrics():
-        raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric))])
+    if metric is not None and not any(metric in paired_metrics(task) for task in TASKS.values()):
+        raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric, ONE_LABEL))])
     first, *others = found = read_runs(paths)
+    task = first.predictions.task
+    metric = task.metric if metric is None else metric
+    if metric not in paired_metrics(task):
+        raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric, task))])
     return Comparison(metric, found, tuple(pair(first, other) for other in others))
 
 
-def _unknown(metric: str) -> str:
+def _unknown(metric: str, task: Task) -> str:
     """Why a metric cannot be asked for, and those that are meant or that there are."""
-    known = paired_metrics()
+    known, rows = paired_metrics(task), of_task(task)
     every = f"; there are {listed(known, most=len(known))}"
-    if metric in METRICS and isinstance(of := METRICS[metric].of, OfScores):
+    if metric in rows and isinstance(of := rows[metric].of, OfScores):
         return f"has no paired interval, since {of.unpaired}{every}"
     short = metric.casefold()
     begun = [name for name in known if name.startswith(short)]
@@ -153,6 +159,9 @@ def pair(first: ComparedRun, other: ComparedRun) -> Pairing:
 
 def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dict[Any, int]) -> str:
     """Why two runs are not paired, "" where they are."""
+    tasks = [each.predictions.task for each in (first, other)]
+    if tasks[0] is not tasks[1]:
+        return f"one has {tasks[0].words}, the other {tasks[1].words}: not paired"
     ours, theirs = set(first.predictions.classes), set(other.predictions.classes)
     if ours != theirs:
         only = listed(sorted(ours ^ theirs), most=3)
@@ -187,15 +196,15 @@ def _validation_note(runs: Sequence[ComparedRun]) -> str:
     return f"{lacks} test images: {shown}"
 
 
-def columns(metric: str) -> tuple[str, ...]:
+def columns(found: Comparison) -> tuple[str, ...]:
     """The figures of the table: the headline's, and the one that was asked for."""
-    key = tuple(prominent(Shown.KEY))
-    return key if metric in key else (metric, *key)
+    key = tuple(prominent(Shown.KEY, found.runs[0].predictions.task))
+    return key if found.metric in key else (found.metric, *key)
 
 
 def as_lines(found: Comparison) -> list[str]:
     """The comparison as lines for a terminal."""
-    shown = columns(found.metric)
+    shown = columns(found)
     ends = {found.metric: " (95 % interval)"}
     head = ["run", "model", "images", *(metric_words(k) + ends.get(k, "") for k in shown)]
     rows = [head] + [_row(each, shown, found.metric) for each in found.runs]

@@ -31,7 +31,7 @@ def render(found: Comparison, command: str) -> str:
     values = {
         "found": found,
         "title": f"{len(found.runs)} runs compared",
-        "metrics": columns(found.metric),
+        "metrics": columns(found),
         "headline": sentence,
         "bounds": bounds,
         "doing": _doing(found.runs),
@@ -88,7 +88,7 @@ def _doing(runs: Sequence[ComparedRun]) -> str:
 def _figures(found: Comparison) -> list[Curve]:
     """For each metric every run's figure with its own interval."""
     charts = []
-    for metric in columns(found.metric):
+    for metric in columns(found):
         dots = []
         for place, run in enumerate(found.runs):
             low, high = run.figures.interval(metric) or (NAN, NAN)
@@ -101,7 +101,7 @@ def _figures(found: Comparison) -> list[Curve]:
 def _differences(found: Comparison) -> list[Curve]:
     """For each metric every paired run's difference from the first."""
     charts = []
-    for metric in columns(found.metric):
+    for metric in columns(found):
         dots = [
             Dot(pairing.second, place, each.value, each.low, each.high, filled=each.is_clear)
             for place, pairing in enumerate(found.pairings, 1)

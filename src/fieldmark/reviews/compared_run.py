@@ -2,7 +2,7 @@
 
 import filecmp
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,10 +17,9 @@ from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import figures, shown_side
 from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Figures
-from fieldmark.models.bundle_info import read_info
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
-from fieldmark.rundir import INFO, WEIGHTS, RunDir
+from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
 
 
@@ -39,12 +38,6 @@ class ComparedRun:
     predictions: Predictions
     temperature: float
 
-    @cached_property
-    def thresholds(self) -> Mapping[str, float] | None:
-        """Of several labels, by class; None without."""
-        info = self.run.path / INFO
-        return read_info(info).thresholds if info.is_file() else None
-
     @property
     def is_evaluation(self) -> bool:
         """Whether it is about other images than the run's own."""
@@ -61,9 +54,14 @@ class ComparedRun:
         return figures(
             self.shown,
             temperature=self.temperature,
-            thresholds=in_order(self.thresholds, self.shown.classes),
+            thresholds=in_order(self.thresholds, self.predictions.classes),
             with_intervals=True,
         )
+
+    @cached_property
+    def thresholds(self) -> dict[str, float] | None:
+        """The least score of each of several labels by class; None: 0.5."""
+        return self.run.read_thresholds()
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -102,9 +100,8 @@ class ComparedRun:
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""
-        columns = [f"{LOGIT}{name}" for name in classes]
-        frame = self.shown.frame[rows].select("path", "split", "truth", *columns)
-        ordered = Predictions(frame, self.shown.task)
+        columns = ("path", "split", "truth", *(f"{LOGIT}{name}" for name in classes))
+        ordered = Predictions(self.shown.frame[rows].select(columns), self.predictions.task)
         return Evidence.on(ordered, self.temperature, in_order(self.thresholds, classes))
 
     def keys(self) -> list[tuple[Any, ...]]:

@@ -11,15 +11,15 @@ import polars as pl
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.intake import list_and_scan, readable
+from fieldmark.data.intake import left_out_notes, list_and_scan, readable
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
-from fieldmark.data.told import left_out_notes
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_whole
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import SEED, figures
+from fieldmark.judge.thresholds import in_order
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
@@ -34,8 +34,8 @@ from fieldmark.reviews.evaluated import (
     write_page,
 )
 from fieldmark.rundir import INFO, RunDir
-from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
+from fieldmark.settings.tree import DataSettings
 from fieldmark.use.opened import Opened, open_bundle
 
 BATCH = 64
@@ -65,14 +65,13 @@ def evaluate_new(
     opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run.name, console)
     unknown = unknown_classes(samples, predictions)
-    notes += (
-        *group_sentence(run, data, samples),
-        *unknown_sentence(unknown, samples, info.classes),
-        *opened.told,
-    )
+    notes += (*group_sentence(run, data, samples),)
+    notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
-    temperature = info.temperature
-    own = figures(predictions, temperature=temperature, thresholds=info.least, with_intervals=True)
+    temperature, named = info.temperature, info.thresholds
+    least = in_order(named, predictions.classes)
+    own = figures(predictions, temperature=temperature, thresholds=least, with_intervals=True)
+    by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(
@@ -82,10 +81,7 @@ def evaluate_new(
         calibration=its.calibration
         and replace(its.calibration, sides={"test": before_and_after(predictions, temperature)}),
         unknown_classes={each.name: each.images for each in unknown},
-        by=figures_by(
-            predictions, samples, values, temperature=temperature, thresholds=info.thresholds
-        )
-        or None,
+        by=by or None,
         about=about,
     )
     found = Evaluated(
@@ -97,7 +93,7 @@ def evaluate_new(
         predictions=predictions,
         samples=samples,
         temperature=temperature,
-        thresholds=info.least,
+        thresholds=least,
         answers=info.answers,
         command=asked.command,
         unknown=unknown,
@@ -173,10 +169,8 @@ def take_in(
 ) -> tuple[Samples, tuple[str, ...]]:
     """The images that can be read, all as a test, and what is to be said of them.
 
-    Raises DataError where none is of a class that the model knows, or one has several labels
-    where the model gives one.
+    Raises DataError where none is of a class that the model knows, or one has several labels.
     """
-    data = data.model_copy(update={"task": info.task})
     samples, left_out = readable(data, *list_and_scan(data, console))
     if not set(samples.classes) & set(info.classes):
         raise DataError(

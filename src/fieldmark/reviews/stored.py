@@ -6,6 +6,7 @@ from fieldmark.data.intake import changed_images
 from fieldmark.errors import RunError, counted
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.figures import by_split, figures_of, shown_side
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import Metrics
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
@@ -27,11 +28,11 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         )
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
     temperature, data = run.read_temperature(), run.read_settings().get("data") or {}
-    info = read_info(run.path / INFO) if (run.path / INFO).is_file() else None
-    thresholds = info.thresholds if info else None
+    thresholds = run.read_thresholds()
     values = values_by_column(samples, asked.by, group_column=data.get("group_column"))
     side = shown_side(path, predictions, "it has no figures")
     shown = predictions.of_split(side)
+    by = figures_by(shown, samples, values, temperature=temperature, thresholds=thresholds)
     kept = run.read_metrics() if run.metrics.is_file() else Metrics()
     found = Evaluated(
         title=run.name,
@@ -43,16 +44,14 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
             classes=predictions.classes,
             sides=figures_of(by_split(predictions), temperature, thresholds),
             calibration=kept.calibration,
-            by=figures_by(shown, samples, values, temperature=temperature, thresholds=thresholds)
-            if asked.by
-            else None,
+            by=by or None,
             about=kept.about,
         ),
         predictions=shown,
         samples=samples,
         temperature=temperature,
-        thresholds=info.least if info else None,
-        answers=info.answers if info else (),
+        thresholds=in_order(thresholds, predictions.classes),
+        answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
     )
