@@ -76,7 +76,9 @@ def test_a_bar_or_a_semicolon_is_taken_before_a_comma():
     ],
 )
 def test_names_of_several_words_are_one_label(cells, name):
-    assert read(cells, name)[0] == [[cell] for cell in cells]
+    found, notes = read(cells, name)
+    assert found == [[cell] for cell in cells]
+    assert notes == [] or name == "labels"
 
 
 def test_words_are_labels_where_each_stands_alone_too():
