@@ -301,3 +301,38 @@ def test_the_photos_of_the_captions_are_taken_in_with_18_labels_in_order():
     assert samples.frame["caption"].null_count() == 0
     captions = dict(samples.frame.select("path", "caption").rows())
     assert captions["61.jpg"] == "A motorcycle is parked outside of a cafe."
+
+
+def test_what_divides_labels_is_refused_for_a_folder(tmp_path):
+    for name in ("cat/1.jpg", "dog/2.jpg"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"x")
+    assert refusal(tmp_path, asked=Asked(separator="comma")) == (
+        f"{tmp_path}: 'data.label_separator' is for tables of paths and labels; take it away, or "
+        "name a table"
+    )
+
+
+# ------------------------------------------------------------------ captions
+
+
+@pytest.mark.parametrize("name", ["Caption", "captions", "TEXT", "Description", "descriptions"])
+def test_a_caption_is_found_by_its_usual_names(table, name):
+    listing = read_listing(table(f'image,label,{name}\n1.jpg,a,"one, two"\n2.jpg,b,\n'))
+    assert listing.samples.frame["caption"].to_list() == ["one, two", None]
+    assert name not in listing.samples.frame.columns
+
+
+def test_of_two_columns_the_caption_is_it_and_the_other_is_kept(table):
+    listing = read_listing(table("image,label,text,caption\n1.jpg,a,x,y\n2.jpg,b,z,w\n"))
+    assert listing.samples.frame["caption"].to_list() == ["y", "w"]
+    assert listing.samples.frame["text"].to_list() == ["x", "z"]
+
+
+def test_several_captions_of_an_image_are_one_text(tmp_path, table):
+    table("")
+    columns = {"image": ["1.jpg", "2.jpg"], "label": ["a", "b"]}
+    path = tmp_path / "t.parquet"
+    pl.DataFrame(columns | {"captions": [["one", None, "two"], []]}).write_parquet(path)
+    listing = read_listing(str(path))
+    assert listing.samples.frame["caption"].to_list() == ["one two", None]

@@ -231,3 +231,29 @@ def test_a_number_is_missing_only_in_a_run_of_numbers(classes, notes):
     columns = {"path": classes, "labels": [[name] for name in classes]}
     samples = Samples.from_columns(columns)
     assert task_notes(DataSettings(source="x"), samples) == notes
+
+
+def test_a_table_made_for_several_labels_is_told_where_no_image_has_two(labelled):
+    source = labelled(["['red']"] * 12, ["['blue']"] * 12)
+    found = took(source)
+    assert found.samples.task is SEVERAL_LABELS
+    assert found.notes[1] == (
+        "the table is made for several labels an image, though none has two, so each label is a "
+        "question of its own: multi-label; data.task=single-label asks for the one"
+    )
+    alone = took(source, task="single-label")
+    assert (alone.samples.task, len(alone.notes)) == (ONE_LABEL, 1)
+    assert alone.samples.frame.equals(found.samples.frame)
+
+
+def test_an_image_in_two_rows_with_and_without_a_label_is_left_out(photos):
+    rows = [f"red/{number:02}.png,red big" for number in range(3)]
+    rows += [f"blue/{number:02}.png,blue" for number in range(6)]
+    table = photos / "t.csv"
+    table.write_text("\n".join(["file,labels", *rows, "red/00.png,"]))
+    found = took(str(table), task="multi-label", label_separator="space", val="none")
+    assert len(found.samples) == 8
+    assert found.notes[1] == (
+        f"2 images left out ('{table}, line 2' and '{table}, line 11'); {table}, line 2: "
+        "'red/00.png' is 'red' and 'big' here and without a label in line 11; keep one of the two"
+    )
