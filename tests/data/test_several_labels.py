@@ -1,11 +1,16 @@
 """Several labels an image, from the table to the split: found or declared, kept and told."""
 
+import shutil
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
 from smallruns import QUIET, draw_photos
 
 from fieldmark.data.intake import Dataset, take_in
+from fieldmark.data.splits import folds, judged_rows, split
+from fieldmark.data.told import task_notes
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 from fieldmark.runs.concrete import gather, make_concrete
@@ -158,3 +163,97 @@ def test_two_tables_of_one_folder_share_its_files(photos):
     assert [note for note in found.notes if "row" in note] == [
         f"1 file in {photos}/red has no row and is not used ('11.png')"
     ]
+
+
+def test_copies_under_other_labels_are_told_and_for_training(labelled, photos):
+    for name in ("red/01.png", "red/03.png", "blue/05.png"):
+        shutil.copy(photos / "red" / "00.png", photos / name)
+    source = labelled(["red|big", "big|red", "red", ""] * 3, ["blue"] * 5 + [""] + ["blue"] * 6)
+    found = took(source)
+    assert (
+        "1 image stands under different labels, e.g. 'red/00.png' (big, red) = 'red/03.png' "
+        "(no label); keep the copies whose labels are right"
+    ) in found.notes
+    copies = found.samples.frame.filter(pl.col("hash") == pl.col("hash").first())
+    assert copies["split"].to_list() == ["train"] * 4
+
+
+def test_every_label_and_none_has_its_share_of_each_side_and_fold():
+    draw = np.random.default_rng(0)
+    has = draw.random((600, 4)) < (0.6, 0.3, 0.1, 0.05)
+    labels = [[name for name, its in zip("abcd", row, strict=True) if its] for row in has.tolist()]
+    columns = {"path": [f"{row}.png" for row in range(600)], "labels": labels}
+    samples = replace(Samples.from_columns(columns), task=SEVERAL_LABELS)
+    done = split(samples, val=0.2, test=0.3, seed=0)
+    assert done.task is SEVERAL_LABELS
+    none = done.frame.filter(pl.col("labels").list.len() == 0)["split"].to_list()
+    sides = done.counts() | {"none": {side: none.count(side) for side in ("train", "val", "test")}}
+    totals = dict(zip("abcd", has.sum(axis=0).tolist(), strict=True)) | {"none": len(none)}
+    for name, counts in sides.items():
+        assert sum(counts.values()) == totals[name]
+        for side, share in (("train", 0.5), ("val", 0.2), ("test", 0.3)):
+            assert abs(counts[side] - share * totals[name]) <= 1
+    fold = folds(done, k=5, seed=0)
+    for name, column in zip("abcd", has.T, strict=True):
+        counts = np.bincount(fold[column & (fold >= 0)], minlength=5)
+        assert np.ptp(counts) <= 2, name
+
+
+def test_of_several_labels_folds_judge_every_image_they_hold_out():
+    labels = [["a"]] * 4 + [["b"]] * 4 + [["a", "c"], []]
+    columns = {"path": [f"{row}.png" for row in range(10)], "labels": labels}
+    samples = Samples.from_columns(columns).with_folds(np.arange(10)[None] % 5)
+    assert judged_rows(samples).tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert judged_rows(replace(samples, task=SEVERAL_LABELS)).tolist() == list(range(10))
+
+
+def test_numbers_are_in_the_order_of_numbers_and_one_that_is_missing_is_told(labelled):
+    cells = [f"{number} {number + 1}" for number in range(1, 11)]
+    found = took(labelled([*cells, "13", "1"], ["1"] * 12))
+    assert found.classes == tuple(map(str, [*range(1, 12), 13]))
+    assert "labels 1 to 13 occur but for 12" in found.notes
+    assert Samples(found.samples.frame).classes[:3] == ("1", "10", "11")  # of one label: as ever
+
+
+@pytest.mark.parametrize(
+    ("classes", "notes"),
+    [
+        (["1", "2", "3", "4", "5", "7", "8", "9", "10"], ["labels 1 to 10 occur but for 6"]),
+        ([*map(str, range(10)), "12"], ["labels 0 to 12 occur but for 10 and 11"]),
+        (["1", "2", "4"], []),  # too few to tell
+        (["1", "2", "3"], []),
+        (["1", "2", "3", "4", "x"], []),
+        (["01", "02", "03", "04", "05", "07"], []),
+        ([], []),
+    ],
+)
+def test_a_number_is_missing_only_in_a_run_of_numbers(classes, notes):
+    columns = {"path": classes, "labels": [[name] for name in classes]}
+    samples = Samples.from_columns(columns)
+    assert task_notes(DataSettings(source="x"), samples) == notes
+
+
+def test_a_table_made_for_several_labels_is_told_where_no_image_has_two(labelled):
+    source = labelled(["['red']"] * 12, ["['blue']"] * 12)
+    found = took(source)
+    assert found.samples.task is SEVERAL_LABELS
+    assert found.notes[1] == (
+        "the table is made for several labels an image, though none has two, so each label is a "
+        "question of its own: multi-label; data.task=single-label asks for the one"
+    )
+    alone = took(source, task="single-label")
+    assert (alone.samples.task, len(alone.notes)) == (ONE_LABEL, 1)
+    assert alone.samples.frame.equals(found.samples.frame)
+
+
+def test_an_image_in_two_rows_with_and_without_a_label_is_left_out(photos):
+    rows = [f"red/{number:02}.png,red big" for number in range(3)]
+    rows += [f"blue/{number:02}.png,blue" for number in range(6)]
+    table = photos / "t.csv"
+    table.write_text("\n".join(["file,labels", *rows, "red/00.png,"]))
+    found = took(str(table), task="multi-label", label_separator="space", val="none")
+    assert len(found.samples) == 8
+    assert found.notes[1] == (
+        f"2 images left out ('{table}, line 2' and '{table}, line 11'); {table}, line 2: "
+        "'red/00.png' is 'red' and 'big' here and without a label in line 11; keep one of the two"
+    )

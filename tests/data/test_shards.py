@@ -18,6 +18,7 @@ from fieldmark.data.cells import Columns
 from fieldmark.data.intake import changed_images
 from fieldmark.data.sources import content_of, open_files, read_listing, read_pixels
 from fieldmark.errors import DataError
+from fieldmark.task import SEVERAL_LABELS
 
 CIFAR = Path(__file__).parents[2].parent / "shared" / "data" / "cifar10"
 NAMES = ["cat", "dog"]
@@ -160,6 +161,13 @@ def test_several_labels_are_named_too(tmp_path):
     shard(tmp_path / "a.parquet", [[0, 1], [1]], features=features)
     listing = read_listing(str(tmp_path))
     assert [labels for _, _, labels, _ in rows_of(listing)] == [["cat", "dog"], ["dog"]]
+
+
+def test_of_several_labels_a_row_without_one_stays(tmp_path):
+    shard(tmp_path / "a.parquet", pl.Series([[0, 1], [], [1]], dtype=pl.List(pl.Int64)))
+    samples = read_listing(str(tmp_path)).samples
+    assert samples.task is SEVERAL_LABELS
+    assert samples.frame["labels"].list.len().to_list() == [2, 0, 1]
 
 
 def test_the_one_class_label_is_the_label_whatever_its_name(tmp_path):

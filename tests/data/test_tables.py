@@ -11,7 +11,8 @@ from tablerows import labels_of, refusal, rows_of
 
 from fieldmark.data.cells import Columns
 from fieldmark.data.sources import read_listing, read_pixels
-from fieldmark.data.tables import read_rows
+from fieldmark.data.tables import Named, named_images, read_rows
+from fieldmark.errors import DataError
 
 CAPTIONS = Path(__file__).parents[2].parent / "shared" / "data" / "captions18"
 needs_captions = pytest.mark.skipif(
@@ -313,3 +314,58 @@ def test_the_captions_that_have_their_images_are_listed_with_a_test_set():
     assert (listing.left_out, len(samples.classes)) == ({}, 18)
     assert samples.frame["labels"].list.len().max() > 1
     assert read_pixels(samples.root, *samples.places()[0], None).shape[2] == 3
+
+
+def test_every_row_of_a_table_without_labels_has_its_image_or_the_reason_in_order(table, tmp_path):
+    source = table(
+        'ImageID,Description\n3.jpg,"three, or ""so"""\n9.jpg,none\n1,\n3.jpg,again\n,nothing\n'
+    )
+    found, notes = named_images(Path(source))
+    assert notes == ()
+    assert found == [
+        Named("3.jpg", tmp_path / "3.jpg", caption='three, or "so"'),
+        Named(
+            "9.jpg",
+            None,
+            f"{source}, line 3: there is no file '9.jpg' in {tmp_path}; add it, or take the row "
+            "out",
+            "none",
+        ),
+        Named("1", tmp_path / "1.jpg"),
+        Named("3.jpg", tmp_path / "3.jpg", caption="again"),
+        Named(
+            "", None, f"{source}, line 6: names no image; name one, or take the row out", "nothing"
+        ),
+    ]
+    assert named_images(Path(table("ImageID\n2.jpg\n")))[0] == [Named("2.jpg", tmp_path / "2.jpg")]
+
+
+def test_a_table_to_predict_of_which_a_row_cannot_be_told_is_refused(table, tmp_path):
+    source = table("ImageID,Caption\n1.jpg,a, b\n2.jpg,c\n")
+    with pytest.raises(DataError) as caught:
+        named_images(Path(source))
+    assert str(caught.value) == (
+        f"{source}, line 2: has 3 cells and the first line has 2; put texts that hold commas "
+        "between quotation marks"
+    )
+    source = table("ImageID\n8.jpg\n9.jpg\n")
+    with pytest.raises(DataError) as caught:
+        named_images(Path(source))
+    assert str(caught.value) == (
+        f"{source}: none of its 2 images is in {tmp_path}; name the folder that they lie in: "
+        "--images DIR"
+    )
+    with pytest.raises(DataError) as caught:
+        named_images(Path(source), images=str(tmp_path / "gone"))
+    assert str(caught.value) == (
+        f"--images {tmp_path}/gone: there is no such folder; name the one of the images"
+    )
+
+
+@needs_captions
+def test_the_test_photos_are_named_in_the_order_of_their_table():
+    found, _ = named_images(CAPTIONS / "subset_test.csv")
+    assert [each.name for each in found[:3]] == ["56.jpg", "72.jpg", "76.jpg"]
+    assert all(each.path.is_file() for each in found)
+    assert found[0].caption == "A white and red bus on side of street."
+    assert len({each.name for each in found}) == 300

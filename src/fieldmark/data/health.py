@@ -107,11 +107,17 @@ def findings(samples: Samples, facts: pl.DataFrame, copies: Copies) -> list[Find
     good = rows.filter(pl.col("problem").is_null())
     found = [
         *_problems(rows, samples.root),
-        *copy_findings(good, copies.alike),
+        *copy_findings(_none_named(good) if samples.task.several else good, copies.alike),
         *class_findings(rows),
         *_looks(good),
     ]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _none_named(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows without a label under a word that says so: of several labels that is an answer, too."""
+    labels, none = pl.col("labels"), pl.lit(["no label"], dtype=pl.List(pl.String))
+    return rows.with_columns(labels=pl.when(labels.list.len() == 0).then(none).otherwise(labels))
 
 
 def _problems(rows: pl.DataFrame, root: str) -> Iterator[Finding]:
@@ -218,7 +224,8 @@ def _each(group: Group, column: str, most: int = 3) -> str:
 
 def _conflict(groups: Sequence[Group]) -> Finding:
     known = groups[0].filter(pl.col("labels").list.len() > 0)
-    shown = _each(known.with_columns(pl.col("labels").list.join(", ")), "labels", most=2)
+    texts = pl.col("labels").list.sort().list.join(", ")
+    shown = _each(known.with_columns(texts), "labels", most=2)
     return _finding(
         *("conflicting-labels", "error", groups),
         f"{_many(groups, 'image')} under different labels, e.g. {shown}; keep the copies whose "

@@ -137,7 +137,7 @@ def _lists(labels: Iterable[list[str]]) -> pl.Series:
 
 def _mark(filled: set[str], name: str) -> str | None:
     """What divides the labels in a cell; None where each cell is one label."""
-    several = plain(name).split("_")[-1] in PLURAL
+    several = _is_plural(name)
     if several:
         mark = next((each for each in "|;," if any(each in cell for cell in filled)), None)
         if mark:
@@ -147,6 +147,10 @@ def _mark(filled: set[str], name: str) -> str | None:
         if any(mark in cell.strip() for cell in filled) and all(map(_is_number, parts)):
             return mark
     return " " if several and _spaces_divide(filled) else None
+
+
+def _is_plural(name: str) -> bool:
+    return plain(name).split("_")[-1] in PLURAL
 
 
 def _spaces_divide(filled: set[str]) -> bool:
@@ -162,10 +166,10 @@ def _spaces_divide(filled: set[str]) -> bool:
 
 def _hints(filled: set[str], name: str, where: str) -> list[str]:
     """What to say of cells that look like several labels and are taken for one."""
-    for word in ("bar", "semicolon", "space"):
+    few = _is_plural(name) and len({word for cell in filled for word in cell.split()}) < len(filled)
+    for word in ("bar", "semicolon", *(["space"] if few else [])):
         joined = min((cell for cell in filled if MARKS[word] in cell.strip()), default=None)
-        words = {part for cell in filled for part in cell.split()}
-        if joined is not None and (word != "space" or len(words) < len(filled)):
+        if joined is not None:
             return [
                 f"{where}: '{joined}' in '{name}' is one label; where it is several, say so: "
                 f"data.label_separator={word}"

@@ -142,7 +142,9 @@ def _read(
                 "a table of images and labels"
             )
         return read_table(path, given, images=images, labelled=labelled, asked=asked)
-    _refuse(source, {**given.given(), "--images": images})
+    separator = None if asked.separator == "auto" else asked.separator
+    of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
+    _refuse(source, of_tables)
     listing = read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
     task = task_of(asked.task, listing.samples.frame["labels"])
     return replace(listing, samples=replace(listing.samples, task=task))

@@ -192,9 +192,12 @@ def classes_in_few_folds(samples: Samples, fold: np.ndarray) -> dict[str, int]:
 def judged_rows(samples: Samples) -> np.ndarray:
     """The rows that folds judge: held out by one while others have its class. -> (n,) int64
 
-    Of a class that is in one fold alone no answer could be right.
+    Of a class that is in one fold alone no answer could be right. Of several labels an image the
+    others can be judged, so no row is left out.
     """
     assert samples.folds is not None
+    if samples.task.several:
+        return np.flatnonzero(samples.folds[0] >= 0)
     fold, alone = samples.folds[0], classes_in_few_folds(samples, samples.folds[0])
     if samples.task.several:  # the other labels of the image can be right
         return np.flatnonzero(fold >= 0)

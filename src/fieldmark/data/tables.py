@@ -5,7 +5,7 @@ import posixpath
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -159,12 +159,9 @@ def read_table(
     same split: with the same labels the first stays, with others none. Raises DataError where no
     row can be used.
     """
-    if images is not None and not Path(images).is_dir():
-        raise DataError(f"--images {images}: there is no such folder; name the one of the images")
+    root, finder = _looking(path, images)
     samples, table = read_rows(path, given, labelled=labelled, asked=asked)
     frame = samples.frame
-    root = Path(images) if images is not None else path.parent
-    finder = Finder(root) if images is not None else Finder(root, ("", BESIDE))
     found = [finder.find(name) for name in frame["path"].to_list()]
     reasons = [reason for _, reason in found]
     if labelled and not samples.task.several:
@@ -196,6 +193,15 @@ def read_table(
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
     samples = replace(samples, frame=frame, root=str(root.resolve()))
     return Listing(samples, table.notes, left_out, missing=missing, spare=spare)
+
+
+def _looking(path: Path, images: str | None) -> tuple[Path, Finder]:
+    """Where a table's images lie, and what finds them. Raises DataError."""
+    if images is None:
+        return path.parent, Finder(path.parent, ("", BESIDE))
+    if not Path(images).is_dir():
+        raise DataError(f"--images {images}: there is no such folder; name the one of the images")
+    return Path(images), Finder(Path(images))
 
 
 def read_rows(
@@ -296,3 +302,40 @@ def _read_parquet(path: Path) -> Table:
     with reading_parquet(path):
         frame = pl.read_parquet(path)
     return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
+
+
+@dataclass(frozen=True)
+class Named:
+    """What one row of a table names: the image as its cell has it, and its file.
+
+    path: None where there is none, and then `reason` says why. caption: the text of the row.
+    """
+
+    name: str
+    path: Path | None
+    reason: str | None = None
+    caption: str | None = None
+
+
+def named_images(
+    path: Path, given: Columns | None = None, *, images: str | None = None
+) -> tuple[list[Named], tuple[str, ...]]:
+    """Every row's image, in order, of a table whose labels are not needed; and what is to be said.
+
+    The files are looked for as `read_table` does; a row without one stays, and so does a row that
+    repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
+    """
+    root, finder = _looking(path, images)
+    samples, table = read_rows(path, given, labelled=False)
+    if table.left_out:
+        raise DataError(next(iter(table.left_out.values())))
+    rows = zip(table.places, *samples.frame.select("path", "caption"), strict=True)
+    found = []
+    for place, name, caption in rows:
+        file, reason = finder.find(name)
+        at = None if file is None else root / file
+        found.append(Named(name or "", at, reason and f"{place}: {reason}", caption))
+    if not any(each.path for each in found):
+        left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
+        _refuse_all(path, root, len(finder.missing), left_out)
+    return found, table.notes

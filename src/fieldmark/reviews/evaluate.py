@@ -171,13 +171,17 @@ def take_in(
 
     Raises DataError where none is of a class that the model knows, or one has several labels.
     """
-    samples, left_out = readable(data, *list_and_scan(data, console))
+    data = data.model_copy(update={"task": info.task})
+    listing, facts = list_and_scan(data, console)
+    samples, left_out = readable(data, listing, facts)
     if not set(samples.classes) & set(info.classes):
         raise DataError(
             f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "
             f"model, which has {listed(info.classes)}; name the classes as it does"
         )
-    return samples.with_splits(["test"] * len(samples)), tuple(left_out_notes(left_out))
+    return samples.with_splits(["test"] * len(samples)), tuple(
+        left_out_notes(left_out, listing.missing)
+    )
 
 
 def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:
