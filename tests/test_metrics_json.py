@@ -8,7 +8,7 @@ import pytest
 from report.conftest import calibrated, figures_of
 
 from fieldmark.errors import RunError
-from fieldmark.metrics_json import About, Calibration, Change, Flipped, Metrics, read
+from fieldmark.metrics_json import About, AtHalf, Calibration, Change, Flipped, Metrics, read
 
 CLASSES = ("cat", "dog")
 TEST, VAL = calibrated(figures_of(CLASSES, test=True)), figures_of(CLASSES, test=False)
@@ -23,7 +23,20 @@ WHOLE = Metrics(
 )
 
 
-@pytest.mark.parametrize("metrics", [Metrics(), WHOLE])
+SEVERAL = replace(
+    VAL,
+    confusion=None,
+    answers=None,
+    cooccurrence=[[7, 2], [2, 5]],
+    at_half=AtHalf({"micro_f1": 0.5}, {"cat": {"f1": 0.4}, "dog": {"f1": None}}),
+    per_class={
+        name: replace(its, threshold=0.25, positives=9) for name, its in VAL.per_class.items()
+    },
+)
+LABELS = Metrics(task="multi-label", classes=CLASSES, sides={"test": SEVERAL})
+
+
+@pytest.mark.parametrize("metrics", [Metrics(), WHOLE, LABELS])
 def test_it_comes_back_as_it_was_written(tmp_path, metrics):
     metrics.write(tmp_path / "metrics.json")
     assert read(tmp_path / "metrics.json") == metrics
@@ -48,6 +61,16 @@ def test_metrics_stand_by_name_beside_the_number_of_images():
     assert "confusion" not in found["by"]["site"]["north"]
 
 
+def test_figures_at_a_half_stand_under_their_number_and_thresholds_with_the_classes():
+    found = LABELS.to_json()["test"]
+    assert found["at_0.5"] == {
+        "micro_f1": 0.5,
+        "per_class": {"cat": {"f1": 0.4}, "dog": {"f1": None}},
+    }
+    assert (found["per_class"]["cat"]["threshold"], found["cooccurrence"][0]) == (0.25, [7, 2])
+    assert "at_0.5" not in WHOLE.to_json()["test"]
+
+
 def test_a_file_of_an_older_or_a_newer_version_is_read(tmp_path):
     about = {"seed": 1, "a_new_entry": 5}
     text = json.dumps({"classes": ["a"], "test": {"n": 3, "accuracy": 0.5}, "about": about})
@@ -65,6 +88,7 @@ def test_a_file_of_an_older_or_a_newer_version_is_read(tmp_path):
         ({"accuracy": "x"}, "test.accuracy"),
         ({"intervals": {"accuracy": [1]}}, "test.intervals.accuracy.1"),
         ({"per_class": {"cat": {}}}, "test.per_class.cat.support"),
+        ({"at_0.5": {"micro_f1": "x"}}, "test.at_0.5.micro_f1"),
     ],
 )
 def test_a_damaged_file_is_refused_with_the_place(tmp_path, change, where):

@@ -229,3 +229,12 @@ def test_the_temperature_is_the_models_then_the_evaluations_then_one(tmp_path):
     assert run.read_temperature() == 1.5
     (tmp_path / "model.json").write_text("{}")
     assert run.read_temperature() == 1
+
+
+def test_thresholds_are_those_of_the_bundle_or_none(tmp_path):
+    run = RunDir(tmp_path)
+    assert run.read_thresholds() is None
+    (tmp_path / "model.json").write_text('{"thresholds": null}')
+    assert run.read_thresholds() is None
+    (tmp_path / "model.json").write_text('{"thresholds": {"cat": 0.25, "dog": 1}}')
+    assert run.read_thresholds() == {"cat": 0.25, "dog": 1.0}

@@ -245,7 +245,8 @@ def read(path: Path) -> Metrics:
         return TypeAdapter(Metrics).validate_python(found)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"] if part not in ("sides", "values"))
+        parts = (AT_HALF if part == "at_half" else str(part) for part in first["loc"])
+        where = ".".join(part for part in parts if part not in ("sides", "values"))
         raise RunError(
             f"{path}: is damaged ('{where}': {first['msg'].lower()}); {DAMAGED} {path.parent}"
         ) from error
