@@ -11,9 +11,10 @@ import polars as pl
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.intake import left_out_notes, list_and_scan, readable
+from fieldmark.data.intake import list_and_scan, readable
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
+from fieldmark.data.told import left_out_notes
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_whole
 from fieldmark.judge.by import figures_by, values_by_column
@@ -34,8 +35,8 @@ from fieldmark.reviews.evaluated import (
     write_page,
 )
 from fieldmark.rundir import INFO, RunDir
+from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
-from fieldmark.settings.tree import DataSettings
 from fieldmark.use.opened import Opened, open_bundle
 
 BATCH = 64
