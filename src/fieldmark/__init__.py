@@ -83,14 +83,20 @@ def _call(data: str | None, given: dict[str, Any]) -> str:
 
 
 def load(
-    path: str | Path, *, device: str = "auto", engine: str = "torch", abstain: float | None = None
+    path: str | Path,
+    *,
+    device: str = "auto",
+    engine: str = "torch",
+    abstain: float | None = None,
+    at_least_one: bool = False,
 ) -> Predictor:
     """A trained run, or a bundle's folder, ready to predict.
 
     engine: torch, onnxruntime or openvino, what computes all but the last layers.
     abstain: 0.95 answers only where validation says that 95 % of the answers are right; the
-    others have no label (None). Raises RunError, WeightsError, SettingsError.
+    others have no label (None). at_least_one: of several labels an image, the likeliest where
+    none reaches its threshold. Raises RunError, WeightsError, SettingsError.
     """
     from fieldmark.use.predictor import Predictor
 
-    return Predictor(path, device=device, engine=engine, abstain=abstain)
+    return Predictor(path, device=device, engine=engine, abstain=abstain, at_least_one=at_least_one)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 from smallruns import draw_photos
+from tinybundles import several_labels
 
 from fieldmark.cli.main import run as fieldmark
 
@@ -122,3 +123,78 @@ def test_predict_without_out_writes_csv_to_the_screen(capsys, a_run, photos):
     header, *rows = capsys.readouterr().out.splitlines()
     assert header == "image,label,score"
     assert len(rows) == 8
+
+
+def test_a_table_becomes_a_kaggle_file_with_a_row_an_image(capsys, photos, tmp_path):
+    run = several_labels(tmp_path / "run", photos / "red")
+    (tmp_path / "test.csv").write_text("ImageID,Caption\n03.png,a\n9.png,b\n00.png,c\n")
+    words = ["predict", str(run), "test.csv", "--images", str(photos / "red")]
+    assert fieldmark([*words, "--out", "plain.csv", "--at-least-one"]) == 1
+    rows = [line.split(",") for line in (tmp_path / "plain.csv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["image", "03.png", "00.png"]
+    capsys.readouterr()
+    kaggle = [*words, "--format", "kaggle", "--at-least-one"]
+    assert fieldmark([*kaggle, "--out", "submission.csv"]) == 1
+    told = capsys.readouterr()
+    assert told.out == "2 images labelled in submission.csv\n"
+    assert told.err.splitlines() == [
+        f"fieldmark: test.csv, line 3: there is no file '9.png' in {photos / 'red'}; add it, or "
+        "take the row out",
+        "fieldmark: 1 file had no answer and has no label",
+    ]
+    header, *lines = (tmp_path / "submission.csv").read_text().splitlines()
+    assert header == "ImageID,Labels"
+    sets = {row[0]: set(row[1].split("|")) for row in rows[1:]}
+    assert [line.split(",")[0] for line in lines] == ["03.png", "9.png", "00.png"]
+    for line in lines:
+        name, _, labels = line.partition(",")
+        assert set(labels.split()) == sets.get(name, set())
+    assert fieldmark(kaggle) == 1
+    assert capsys.readouterr().out == (tmp_path / "submission.csv").read_text()
+
+
+def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
+    (photos / "t.csv").write_text("what\nred/03.png\n")
+    words = ["predict", str(a_run), str(photos / "t.csv")]
+    assert fieldmark(words) == 2
+    assert said(capsys) == [
+        f"{photos / 't.csv'}: no column is of images by its name (image, path, filename, "
+        "file_name, file, ...) among 'what'; say which it is: data.image_column=NAME"
+    ]
+    assert fieldmark([*words, "data.image_column=what"]) == 0
+    (photos / "t.csv").unlink()
+    assert capsys.readouterr().out.splitlines()[1].startswith("red/03.png,")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--format", "excel"], "--format: there is no format 'excel'; there is 'kaggle'"),
+        (
+            ["--format", "kaggle", "--scores"],
+            "--scores with --format kaggle: has a column of labels alone; leave one of the two out",
+        ),
+        (
+            ["--format", "kaggle", "--out", "t.parquet"],
+            "--out t.parquet: must end in .csv for --format kaggle",
+        ),
+        (
+            ["--format", "kaggle"],
+            "--format kaggle: is a row for each row of a table; name one table of images, and "
+            "nothing else",
+        ),
+        (
+            ["--images", "there"],
+            "--images there: is for a table of images (.csv, .tsv, .parquet); name one, or leave "
+            "it out",
+        ),
+        (
+            ["--at-least-one"],
+            "--at-least-one: is for several labels an image, and this model answers with one; "
+            "leave it out",
+        ),
+    ],
+)
+def test_what_does_not_go_together_is_one_sentence(capsys, a_run, photos, words, sentence):
+    assert fieldmark(["predict", str(a_run), str(photos), *words]) == 2
+    assert said(capsys) == [sentence]

@@ -320,8 +320,8 @@ def test_every_row_of_a_table_without_labels_has_its_image_or_the_reason_in_orde
     source = table(
         'ImageID,Description\n3.jpg,"three, or ""so"""\n9.jpg,none\n1,\n3.jpg,again\n,nothing\n'
     )
-    found, notes = named_images(Path(source))
-    assert notes == ()
+    found, notes, columns = named_images(Path(source))
+    assert (notes, columns) == ((), Columns(image="ImageID", caption="Description"))
     assert found == [
         Named("3.jpg", tmp_path / "3.jpg", caption='three, or "so"'),
         Named(
@@ -364,7 +364,7 @@ def test_a_table_to_predict_of_which_a_row_cannot_be_told_is_refused(table, tmp_
 
 @needs_captions
 def test_the_test_photos_are_named_in_the_order_of_their_table():
-    found, _ = named_images(CAPTIONS / "subset_test.csv")
+    found, _, _ = named_images(CAPTIONS / "subset_test.csv")
     assert [each.name for each in found[:3]] == ["56.jpg", "72.jpg", "76.jpg"]
     assert all(each.path.is_file() for each in found)
     assert found[0].caption == "A white and red bus on side of street."

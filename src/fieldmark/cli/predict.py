@@ -9,21 +9,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.typed import Device, Engine, flag
+from fieldmark.cli.typed import Device, Engine, Images, flag
 from fieldmark.errors import counted
 
 if TYPE_CHECKING:
-    from fieldmark.use.predictor import Failure, Prediction
+    from fieldmark.use.inputs import Found
+    from fieldmark.use.predictor import Failure, Prediction, Predictor
 
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUTS...", help="Images, folders.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUTS...", help="Images, folders, tables of images.")
+    ],
+    images: Images = None,
     out: Annotated[
         Path | None, typer.Option(help="A .csv, .jsonl or .parquet file; else to the screen.")
     ] = None,
     overwrite: Annotated[bool, flag("--overwrite", "Replace the file of --out.")] = False,
     scores: Annotated[bool, flag("--scores", "A column a class too.")] = False,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="NAME", help="kaggle: a table's images and labels alone."),
+    ] = None,
+    at_least_one: Annotated[
+        bool, flag("--at-least-one", "Of several labels the likeliest, where there is none.")
+    ] = False,
     abstain: Annotated[
         float | None,
         typer.Option(help="Label only where this share was right in validation, such as 0.95."),
@@ -34,31 +45,83 @@ def command(
 ) -> int:
     """Label images: columns image, label, score. Broken files are listed; the rest goes on.
 
-    Exit code 1 where an image could not be read.
+    Of a table (.csv, .tsv, .parquet) each row's image; data.image_column=NAME says which column
+    names it. Exit code 1 where an image could not be read.
     """
     from fieldmark.files import check_table
-    from fieldmark.use.table import WRITERS, write_table
+    from fieldmark.use.kaggle import refuse_format
+    from fieldmark.use.table import WRITERS
 
     if out is not None:
         check_table(out, WRITERS, overwrite=overwrite)
+    refuse_format(form, out, scores=scores)
     from fieldmark.use.inputs import find_images
     from fieldmark.use.predictor import Predictor
 
-    found = find_images(inputs)
-    predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, abstain=abstain)
+    column, inputs = _image_column(inputs)
+    found = find_images(inputs, images=images, column=column)
+    predictor = Predictor(
+        run,
+        device=device,
+        engine=engine,
+        batch_size=batch_size,
+        abstain=abstain,
+        at_least_one=at_least_one,
+    )
+    if form is not None:
+        return _in_kaggles_form(predictor, found, out)
+    return _as_table(predictor, found, out, scores=scores)
+
+
+COLUMN = "data.image_column="
+
+
+def _image_column(inputs: list[str]) -> tuple[str | None, list[str]]:
+    """The column of a table that names its images, where a word says so, and the other words."""
+    said = [word.removeprefix(COLUMN) for word in inputs if word.startswith(COLUMN)]
+    return (said[-1] if said else None), [word for word in inputs if not word.startswith(COLUMN)]
+
+
+def _as_table(predictor: "Predictor", found: "Found", out: Path | None, *, scores: bool) -> int:
+    """Columns image, label, score of the images that have an answer."""
+    from fieldmark.use.table import write_table
+
     tally = _Tally()
-    answers = tally.watch(predictor.stream(found.images))
+    answers = tally.answered(predictor.stream(found.images))
     first = next(answers, None)
     if first is not None:  # else there is nothing to make a table of
         rows, several = chain([first], answers), predictor.several
         write_table(out or sys.stdout, rows, predictor.classes, scores=scores, several=several)
-        if out is not None:
-            print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
-    _tell([*found.notes, *predictor.told])
+    _say_written(tally, out)
+    return _close(predictor, found.notes, tally, "" if tally.seen else "; there is no table")
+
+
+def _in_kaggles_form(predictor: "Predictor", found: "Found", out: Path | None) -> int:
+    """Each image of the table once, in its order; without an answer it has no label."""
+    from fieldmark.use.kaggle import kaggle, once
+
+    form, found, tally = (
+        kaggle(found, predictor.classes, several=predictor.several),
+        once(found),
+        _Tally(),
+    )
+    form.write(out or sys.stdout, tally.watch(predictor.stream(found.images)))
+    _say_written(tally, out)
+    has = "has" if len(tally.failures) == 1 else "have"
+    return _close(predictor, [*found.notes, *form.notes], tally, f" and {has} no label")
+
+
+def _say_written(tally: "_Tally", out: Path | None) -> None:
+    if out is not None and tally.seen:
+        print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
+
+
+def _close(predictor: "Predictor", notes: Iterable[str], tally: "_Tally", then: str) -> int:
+    """Say what there is to be said beside the table. -> the exit code"""
+    _tell([*notes, *predictor.told])
     _tell(failure.reason for failure in tally.failures)
     if tally.failures:
-        nothing = "" if tally.seen else "; there is no table"
-        _tell([f"{counted(len(tally.failures), 'file')} had no answer{nothing}"])
+        _tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
     if predictor.abstention is not None and tally.seen:
         _tell([predictor.abstention.words(tally.unlabelled, tally.seen)])
     return 1 if tally.failures else 0
@@ -72,17 +135,23 @@ class _Tally:
     unlabelled: int = 0
     failures: list["Failure"] = field(default_factory=list)
 
-    def watch(self, answers: Iterable["Prediction | Failure"]) -> Iterator["Prediction"]:
-        """The answers but the failures, which are kept."""
+    def watch(self, answers: Iterable["Prediction | Failure"]) -> Iterator["Prediction | Failure"]:
+        """The answers, of which the failures are kept."""
         from fieldmark.use.predictor import Failure
 
         for answer in answers:
             if isinstance(answer, Failure):
                 self.failures.append(answer)
-                continue
-            self.seen += 1
-            self.unlabelled += answer.label is None
+            else:
+                self.seen += 1
+                self.unlabelled += answer.label is None
             yield answer
+
+    def answered(self, answers: Iterable["Prediction | Failure"]) -> Iterator["Prediction"]:
+        """The answers but the failures."""
+        from fieldmark.use.predictor import Prediction
+
+        return (each for each in self.watch(answers) if isinstance(each, Prediction))
 
 
 def _tell(lines: Iterable[str]) -> None:

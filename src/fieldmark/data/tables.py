@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import polars as pl
 
@@ -317,10 +318,18 @@ class Named:
     caption: str | None = None
 
 
+class NamedImages(NamedTuple):
+    """Every row's image, what is to be said, and the columns that the table has."""
+
+    rows: list[Named]
+    notes: tuple[str, ...]
+    columns: Columns
+
+
 def named_images(
     path: Path, given: Columns | None = None, *, images: str | None = None
-) -> tuple[list[Named], tuple[str, ...]]:
-    """Every row's image, in order, of a table whose labels are not needed; and what is to be said.
+) -> NamedImages:
+    """Every row's image, in order, of a table whose labels are not needed.
 
     The files are looked for as `read_table` does; a row without one stays, and so does a row that
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
@@ -338,4 +347,6 @@ def named_images(
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
         _refuse_all(path, root, len(finder.missing), left_out)
-    return found, table.notes
+    names = table.frame.columns
+    columns, _ = find_columns(str(path), names, given or Columns(), needed=("image",))
+    return NamedImages(found, table.notes, columns)

@@ -1,13 +1,15 @@
-"""What is to be looked at: files that are named, the pictures of folders, and pixels."""
+"""What is to be looked at: files that are named, also by a table, pictures of folders, pixels."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from fieldmark.data.folders import Tree, walk
+from fieldmark.data.cells import Columns
+from fieldmark.data.folders import TABLES, Tree, walk
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.listing import shown
+from fieldmark.data.tables import Named, named_images
 from fieldmark.errors import DataError, counted, listed
 
 Given = str | Path | Content
@@ -15,42 +17,72 @@ Given = str | Path | Content
 
 @dataclass(frozen=True)
 class Found:
-    """What to look at, in order, and a sentence for each kind of thing passed over."""
+    """What to look at, in order, and a sentence for each kind of thing passed over.
 
-    images: tuple[Path | Content, ...]
+    columns: of the table, where a single table names the images.
+    """
+
+    images: tuple[Path | Content | Named, ...]
     notes: tuple[str, ...]
+    columns: Columns | None = None
 
 
-def find_images(inputs: Iterable[Given]) -> Found:
-    """Files as they are named, and the pictures of folders: of each folder its own first.
+def is_table(given: object) -> bool:
+    """Whether this is the path of a table, by how it ends."""
+    return isinstance(given, str | Path) and Path(given).suffix.lower() in TABLES
 
-    Pictures are told as in training: by their suffix, or by how they begin. What is no path is
-    taken as it is. Raises DataError for a path that does not exist, and where there is no
-    picture at all.
+
+def find_images(
+    inputs: Iterable[Given], *, images: str | None = None, column: str | None = None
+) -> Found:
+    """Files as they are named, each row's image of tables, the pictures of folders: their own
+    first.
+
+    images: the folder that the images of tables lie in; column: the one that names them. Pictures
+    are told as in training: by their suffix, or by how they begin. What is no path is taken as it
+    is. Raises DataError for a path that does not exist, and where there is no picture at all.
     """
     given = [Path(each) if isinstance(each, str) else each for each in inputs]
     if not given:
         raise DataError("there is nothing to look at; name pictures, or their folder")
-    images: list[Path | Content] = []
+    _refuse_without_table(given, {"--images": images, "data.image_column": column})
+    found: list[Path | Content | Named] = []
     notes: list[tuple[Path, str]] = []
+    told: list[str] = []
+    columns = None
     for each in given:
         if not isinstance(each, Path):
-            images.append(each)
+            found.append(each)
         elif each.is_dir():
             tree = walk(each)
-            images += [each / name for name in tree.below("")]
+            found += [each / name for name in tree.below("")]
             notes += [(each, note) for note in _passed_over(tree)]
             if not tree.pictures:
                 notes.append((each, f"holds no pictures ({', '.join(SUFFIXES)})"))
-        elif each.exists():
-            images.append(each)
-        else:
+        elif not each.exists():
             raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
-    if not images:
+        elif is_table(each):
+            rows, said, columns = named_images(each, Columns(image=column), images=images)
+            found += rows
+            told += said
+        else:
+            found.append(each)
+    if not found:
         where = listed(shown(str(each)) for each in given)
         seen = "; ".join(note for _, note in notes)
         raise DataError(f"{where}: {seen}; name pictures, or their folder")
-    return Found(tuple(images), tuple(f"{shown(str(folder))}: {note}" for folder, note in notes))
+    told += [f"{shown(str(folder))}: {note}" for folder, note in notes]
+    return Found(tuple(found), tuple(told), columns if len(given) == 1 else None)
+
+
+def _refuse_without_table(given: Iterable[object], options: dict[str, str | None]) -> None:
+    name = next((name for name, value in options.items() if value is not None), None)
+    if name is not None and not any(map(is_table, given)):
+        value = options[name]
+        where = f"{name} {value}" if name.startswith("--") else f"{name}={value}"
+        raise DataError(
+            f"{where}: is for a table of images ({', '.join(TABLES)}); name one, or leave it out"
+        )
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:

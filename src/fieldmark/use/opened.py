@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from fieldmark.data.images import Content, read_bytes, seen
+from fieldmark.data.tables import Named
 from fieldmark.errors import DataError, Mistake, RunError, listed, refuse
 from fieldmark.models import bundle, engines, precision
 from fieldmark.models.bundle_info import BundleInfo, read_info
@@ -52,11 +53,11 @@ class Opened:
         content = read_bytes(image) if isinstance(image, Path) else image
         return torch.from_numpy(seen(content, self.info.spec, name)).permute(2, 0, 1)
 
-    def batches(self, images: Iterable[Path | Content], size: int) -> Iterator[list[Read]]:
+    def batches(self, images: Iterable[Path | Content | Named], size: int) -> Iterator[list[Read]]:
         """Images as threads read them, `size` at a time; one batch is in memory.
 
-        An image is called by its path, or "image 3" where it is the third and has none. Raises
-        SettingsError where there is too little memory for one of them.
+        An image is called by its path, as its table calls it, or "image 3" where it is the third
+        and has neither. Raises SettingsError where there is too little memory for one of them.
         """
         pending = enumerate(images, 1)
         with ThreadPoolExecutor() as threads:
@@ -75,13 +76,21 @@ class Opened:
             self.network, batches, device=self.device, autocast=self.autocast, advance=advance
         )
 
-    def _read(self, numbered: tuple[int, Path | Content]) -> Read:
+    def _read(self, numbered: tuple[int, Path | Content | Named]) -> Read:
         number, image = numbered
+        if isinstance(image, Named):
+            if image.path is None:
+                return image.name, image.reason or ""
+            return image.name, self._seen(image.path, str(image.path))
         name = str(image) if isinstance(image, Path) else f"image {number}"
+        return name, self._seen(image, name)
+
+    def _seen(self, image: Path | Content, name: str) -> torch.Tensor | str:
+        """What is seen of an image, or why it cannot be read."""
         try:
-            return name, self.read(image, name)
+            return self.read(image, name)
         except DataError as error:
-            return name, str(error)
+            return str(error)
 
 
 def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TORCH) -> Opened:

@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from fieldmark.data.images import Content
-from fieldmark.errors import DataError
+from fieldmark.data.tables import Named
+from fieldmark.errors import DataError, Mistake, SettingsError
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
-from fieldmark.use.inputs import Given, find_images
+from fieldmark.use.inputs import Given, find_images, is_table
 from fieldmark.use.opened import Read, info_of, open_bundle
 
 NO_SCORES = (
@@ -55,13 +56,20 @@ class Predictor:
         engine: str = "torch",
         batch_size: int = 64,
         abstain: float | None = None,
+        at_least_one: bool = False,
     ):
         """`abstain` 0.95: answer only where validation says that 95 % of the answers are right.
+
+        at_least_one: of several labels an image, the likeliest where none reaches its threshold.
 
         Raises RunError where there is no bundle or it cannot abstain, WeightsError where it is
         damaged, SettingsError for a device, an engine or a share that cannot be had.
         """
         self.info = info_of(path)
+        if at_least_one and not self.several:
+            what = "is for several labels an image, and this model answers with one; leave it out"
+            raise SettingsError([Mistake("--at-least-one", what)])
+        self._at_least_one = at_least_one
         self.abstention = None if abstain is None else abstention(self.info, abstain, path)
         self._opened, self._batch_size = open_bundle(path, device, engine), batch_size
 
@@ -81,7 +89,7 @@ class Predictor:
         return self._opened.told
 
     def predict(self, images: Given | Iterable[Given]) -> Prediction | list[Prediction]:
-        """One image's prediction, or a list for a folder or several images.
+        """One image's prediction, or a list for a folder, a table or several images.
 
         An image is a path, the bytes of a picture file, one of Pillow's images, or an array
         (H, W) or (H, W, 3) of uint8; those without a path are called "image 1" and so on.
@@ -93,10 +101,11 @@ class Predictor:
             if isinstance(answer, Failure):
                 raise DataError(answer.reason)
             answers.append(answer)
+        is_one = isinstance(images, Given) and not is_table(images)
         is_folder = isinstance(images, str | Path) and Path(images).is_dir()
-        return answers[0] if isinstance(images, Given) and not is_folder else answers
+        return answers[0] if is_one and not is_folder else answers
 
-    def stream(self, images: Iterable[Path | Content]) -> Iterator[Prediction | Failure]:
+    def stream(self, images: Iterable[Path | Content | Named]) -> Iterator[Prediction | Failure]:
         """Answers in the order of `images`; memory does not grow with their number."""
         for batch in self._opened.batches(images, self._batch_size):
             yield from self._answers(batch)
@@ -121,6 +130,8 @@ class Predictor:
         if self.several:
             order = np.argsort(-scores, kind="stable")
             there = [index for index in order.tolist() if guess[index]]
+            if not there and self._at_least_one:
+                there = order[:1].tolist()
         else:
             there = [] if guess == NO_GUESS else [int(guess)]
         labels = tuple(self.classes[index] for index in there)

@@ -1,0 +1,110 @@
+"""A file as Kaggle takes it: a row for each image of a table, in its order, and its labels."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from fieldmark.data.tables import Named
+from fieldmark.errors import Mistake, SettingsError, counted, listed, writing
+from fieldmark.files import write_whole
+from fieldmark.use.inputs import Found
+from fieldmark.use.predictor import Failure, Prediction
+
+FORMATS = ("kaggle",)
+MARKS = {" ": "spaces", "|": "vertical bars", ";": "semicolons", ",": "commas"}  # between labels
+
+
+@dataclass(frozen=True)
+class Kaggle:
+    """header: the columns' names; classes: in the order in which labels are written."""
+
+    header: tuple[str, str]
+    classes: tuple[str, ...]
+    mark: str = " "
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of how labels are written."""
+        if self.mark == " ":
+            return []
+        spaced = next(name for name in self.classes if " " in name)
+        return [f"labels are divided by {MARKS[self.mark]}, for '{spaced}' holds a space"]
+
+    def write(self, out: Path | IO[str], answers: Iterable[Prediction | Failure]) -> None:
+        """A row each, as they come: an image without an answer or a label has an empty cell.
+
+        A row of the table that names no image has none here. Raises DiskError.
+        """
+        if not isinstance(out, Path):
+            self._write(out, answers)
+            return
+        with writing(out):
+            out.parent.mkdir(parents=True, exist_ok=True)
+
+        def fill(draft: Path) -> None:
+            with draft.open("w", encoding="utf-8", newline="") as stream:
+                self._write(stream, answers)
+
+        write_whole(out, fill)
+
+    def _write(self, stream: IO[str], answers: Iterable[Prediction | Failure]) -> None:
+        place = {name: index for index, name in enumerate(self.classes)}
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(self.header)
+        for answer in answers:
+            if not answer.image:
+                continue
+            labels = () if isinstance(answer, Failure) else answer.labels
+            writer.writerow([answer.image, self.mark.join(sorted(labels, key=place.__getitem__))])
+
+
+def refuse_format(form: str | None, out: Path | None, *, scores: bool) -> None:
+    """Raise SettingsError for a format that there is not, or that cannot be had with the rest."""
+    if form is None:
+        return
+    mistakes = []
+    if form not in FORMATS:
+        mistakes = [Mistake("--format", f"there is no format '{form}'; there is {listed(FORMATS)}")]
+    elif scores:
+        what = "has a column of labels alone; leave one of the two out"
+        mistakes = [Mistake("--scores with --format kaggle", what)]
+    elif out is not None and out.suffix.lower() != ".csv":
+        mistakes = [Mistake(f"--out {out}", "must end in .csv for --format kaggle")]
+    if mistakes:
+        raise SettingsError(mistakes)
+
+
+def kaggle(found: Found, classes: Sequence[str], *, several: bool) -> Kaggle:
+    """How the images of a table are written: its columns' names, where it has them.
+
+    Raises SettingsError where no single table names the images, and where nothing can stand
+    between the classes' names.
+    """
+    if found.columns is None:
+        what = "is a row for each row of a table; name one table of images, and nothing else"
+        raise SettingsError([Mistake("--format kaggle", what)])
+    usual = ("ImageID", "Labels") if several else ("id", "label")
+    header = (found.columns.image or usual[0], found.columns.label or usual[1])
+    marks = [mark for mark in MARKS if not several or not any(mark in name for name in classes)]
+    if not marks:
+        what = f"each of {listed(MARKS.values())} stands in some class, so that none can divide"
+        raise SettingsError([Mistake("--format kaggle", what.replace("'", ""))])
+    return Kaggle(header, tuple(classes), marks[0])
+
+
+def once(found: Found) -> Found:
+    """Each image of a table where it stands first; a row that repeats one is told of."""
+    seen: set[str] = set()
+    kept = []
+    for each in found.images:
+        name = each.name if isinstance(each, Named) else ""
+        if not name or name not in seen:
+            kept.append(each)
+        seen.add(name)
+    repeats = len(found.images) - len(kept)
+    if not repeats:
+        return found
+    note = f"{counted(repeats, 'row')} of images that stand above already: one row an image"
+    return replace(found, images=tuple(kept), notes=(*found.notes, note))
