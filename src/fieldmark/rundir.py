@@ -53,6 +53,7 @@ class RunDir:
 
     path: Path
     settings = Inside("settings.yaml")  # complete; `fieldmark train --config` repeats the run
+    label_names = Inside("label-names.csv")  # what labels are called on pages, where it is said
     samples = Inside("samples.parquet")  # the Samples table with its splits
     predictions = Inside("predictions.parquet")  # the Predictions table of val and test
     flipped = Inside("predictions-flip.parquet")  # the same, mirror images averaged in

@@ -9,6 +9,8 @@ from fieldmark.insight.label_names import (
     ShownNames,
     are_numbers,
     in_order,
+    keep_names,
+    kept_names,
     propose,
     read_names,
     write_names,
@@ -112,6 +114,24 @@ def test_what_is_written_is_read(tmp_path):
     assert [names.shown(label) for label in ("1", "2", "13")] == ["man", "2", "stop sign"]
 
 
+def test_a_file_for_more_labels_than_there_are_serves_those_that_are_there(tmp_path):
+    path = tmp_path / "names.csv"
+    path.write_text("label,name\n1,man\n12,2\n13,man\n12,again\n")
+    assert read_names(path, ("1", "2")) == ShownNames({"1": "man"})
+    path.write_text("label,name\n")
+    assert read_names(path, ("1", "2")) == ShownNames()
+
+
+def test_names_that_are_kept_are_read_again(tmp_path):
+    path = tmp_path / "names.csv"
+    keep_names(path, ShownNames())
+    assert not path.exists()
+    assert kept_names(path, ("1",)) == ShownNames()
+    names = ShownNames({"1": 'a "big", one', "10": "bus; stop"})
+    keep_names(path, names)
+    assert kept_names(path, ("1", "2", "10")) == names
+
+
 def test_a_spreadsheets_file_is_read(tmp_path):
     path = tmp_path / "names.csv"
     path.write_bytes(
@@ -124,7 +144,7 @@ def test_a_spreadsheets_file_is_read(tmp_path):
     ("text", "message"),
     [
         (
-            "label,name\n1,man\n12,sign\n",
+            "label,name\n\n12,sign\n13,man\n",
             "line 3: there is no label '12' in the images; there are '1', '2' and '10'",
         ),
         (

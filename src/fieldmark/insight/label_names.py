@@ -112,24 +112,43 @@ def write_names(path: Path, names: Sequence[LabelName]) -> None:
     write_text(path, stream.getvalue())
 
 
+def keep_names(path: Path, names: ShownNames) -> None:
+    """Names that were accepted, to be read by `read_names`; nothing where there are none."""
+    if not names.names:
+        return
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerows([HEADER[:2], *names.names.items()])
+    write_text(path, stream.getvalue())
+
+
+def kept_names(path: Path, classes: Sequence[str]) -> ShownNames:
+    """What `keep_names` kept; no names where it kept nothing. Raises DataError."""
+    return read_names(path, classes) if path.is_file() else ShownNames()
+
+
 def read_names(path: Path, classes: Sequence[str]) -> ShownNames:
     """The names that a file gives to some of the labels `classes`; other columns are passed over.
 
-    A label without a name keeps its own. Raises DataError, with the line: for a label that is not
-    among the classes, that stands twice, or whose name is that of another.
+    A label without a name keeps its own, and a label that is not among the classes is passed over,
+    so that one file serves any part of its table. Raises DataError, with the line: where none is
+    among them, for a label that stands twice, or whose name is that of another.
     """
     names: dict[str, str] = {}
     lines: dict[str, int] = {}
-    for line, label, name in _rows(path):
-        where = f"{path}, line {line}"
+    rows = _rows(path)
+    if rows and not any(label in classes for _, label, _ in rows):
+        line, label, _ = rows[0]
+        near = "" if are_numbers(classes) else nearest(label, classes)
+        hint = near or f"; there are {listed(in_order(classes), most=20)}"
+        raise DataError(f"{path}, line {line}: there is no label '{label}' in the images{hint}")
+    for line, label, name in rows:
         if label not in classes:
-            near = "" if are_numbers(classes) else nearest(label, classes)
-            hint = near or f"; there are {listed(in_order(classes), most=20)}"
-            raise DataError(f"{where}: there is no label '{label}' in the images{hint}")
+            continue
         if label in lines:
             raise DataError(
-                f"{where}: the label '{label}' stands in line {lines[label]} already; take one of "
-                "the two out"
+                f"{path}, line {line}: the label '{label}' stands in line {lines[label]} already; "
+                "take one of the two out"
             )
         lines[label] = line
         if name:

@@ -1,7 +1,7 @@
 """A run's report: one HTML file without network, drawn from what lies in the run's folder."""
 
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fieldmark.console import duration
@@ -10,6 +10,7 @@ from fieldmark.errors import RunError
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
+from fieldmark.insight.label_names import ShownNames, kept_names
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.figures import measure
 from fieldmark.metrics_json import About, Metrics
@@ -20,6 +21,7 @@ from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import measured
+from fieldmark.report.named import named_metrics, named_predictions
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.timing import Timing, timing_of
@@ -44,6 +46,7 @@ class RunPage:
     tested: Curve  # what is answered and right by score, of the test
     pictures: Galleries
     labels: LabelGalleries | None = None  # of several labels an image, in their place
+    names: ShownNames = field(default_factory=ShownNames)  # figures and pictures have them already
 
 
 def report(run: RunDir) -> None:
@@ -64,7 +67,10 @@ def report(run: RunDir) -> None:
 def read_page(run: RunDir) -> RunPage:
     """A run's page from its folder; its pictures are read from where the images lie."""
     metrics, data = run.read_metrics(), Dataset.read(run.samples)
-    predictions, info = Predictions.read(run.predictions), run.path / INFO
+    names = kept_names(run.label_names, metrics.classes)
+    metrics = named_metrics(metrics, names)
+    predictions = named_predictions(Predictions.read(run.predictions), names)
+    info = run.path / INFO
     temperature = metrics.calibration.temperature if metrics.calibration else 1.0
     shown = predictions.of_split("test" if "test" in metrics.sides else "val")
     bundle = read_info(info) if info.is_file() else None
@@ -89,6 +95,7 @@ def read_page(run: RunDir) -> RunPage:
         )
         if several
         else None,
+        names=names,
     )
 
 
@@ -101,7 +108,7 @@ def render(page: RunPage) -> str:
     timing = timing_of(about.times, settings) if about.times else None
     answers = {"val": page.info.answers if page.info else (), "test": page.tested}
     texts = about_texts(about, precision=(settings.get("run") or {}).get("precision"))
-    counts = data.samples.counts()
+    counts = {page.names.shown(name): row for name, row in data.samples.counts().items()}
     # of a head that was solved, and nothing else, there is nothing to follow
     solved = len(history) == 1 and (settings.get("features") or {}).get("solver") == "exact"
     shown = measured(metrics.classes, metrics.sides, split)
@@ -133,7 +140,7 @@ def render(page: RunPage) -> str:
         "labels": page.labels,
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
-        "split_notes": data.split_notes,
+        "split_notes": (*data.split_notes, *_name_note(page.names)),
         "findings": by_severity([Note(**vars(each)) for each in data.findings]),
         "found_words": found_words(data.findings),
         "timing": timing,
@@ -162,6 +169,12 @@ def _facts(
         "Training": _time_fact(about.seconds, page.history),
     }
     return {name: text for name, text in facts.items() if text}
+
+
+def _name_note(names: ShownNames) -> list[str]:
+    """What the labels are called here, and that files have them as they are."""
+    called = ", ".join(f"{label} is {name}" for label, name in names.names.items())
+    return [f"Labels are called by names ({called}); files keep the labels."] if called else []
 
 
 def _joined(*parts: Any) -> str:

@@ -17,6 +17,7 @@ from fieldmark.data.sources import open_files
 from fieldmark.data.told import left_out_notes
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_whole
+from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import SEED, figures
@@ -109,6 +110,7 @@ def keep_and_tell(
     run: RunDir, found: Evaluated, metrics: Metrics, *, page: Path | None, console: Console
 ) -> None:
     """Everything on disk, then on the screen."""
+    found = replace(found, names=kept_names(run.label_names, found.predictions.classes))
     folder = keep(run, found, metrics)
     tell(found, console)
     console.say(f"kept    {folder.path}\nreport  {folder.report}")

@@ -1,6 +1,6 @@
 """What an evaluation found: the figures of some images, on the screen and as a page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from fieldmark.errors import counted, writing
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
+from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
@@ -18,6 +19,7 @@ from fieldmark.report import words
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import NONE, measured
+from fieldmark.report.named import named_metrics, named_predictions
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 
@@ -50,7 +52,8 @@ class Evaluated:
     metrics: by split; new images stand under "test", and beside them the run's own "val". They
     are about the evaluation, or, of images that are the run's own, about its training.
     predictions, samples: of what is shown. banner: what spoils the figures, if anything does.
-    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know.
+    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know. names: what
+    the labels are called on the screen and on the page; all else has the labels.
     """
 
     title: str
@@ -67,6 +70,7 @@ class Evaluated:
     banner: str = ""
     notes: tuple[str, ...] = ()
     thresholds: np.ndarray | None = None  # (C,), of several labels
+    names: ShownNames = field(default_factory=ShownNames)
 
     @property
     def is_new(self) -> bool:
@@ -82,6 +86,7 @@ class Evaluated:
 
 def tell(found: Evaluated, console: Console) -> None:
     """The figures of new images, or of all splits of the run's own, and tables by column."""
+    found = _named(found)
     metrics = found.metrics
     for side in [found.side] if found.is_new else metrics.sides:
         name = found.name if found.is_new else side
@@ -93,6 +98,22 @@ def tell(found: Evaluated, console: Console) -> None:
         console.say()
     for sentence in filter(None, (*found.warnings, found.banner, *found.notes)):
         console.warn(sentence)
+
+
+def _named(found: Evaluated) -> Evaluated:
+    """The same, of labels that are called by their names."""
+    names = found.names
+    unknown = (
+        replace(each, taken=tuple((names.shown(name), count) for name, count in each.taken))
+        for each in found.unknown
+    )
+    return replace(
+        found,
+        metrics=named_metrics(found.metrics, names),
+        predictions=named_predictions(found.predictions, names),
+        unknown=tuple(unknown),
+        names=ShownNames(),
+    )
 
 
 def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown, ...]:
@@ -133,6 +154,7 @@ def write_page(found: Evaluated, path: Path) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
+    found = _named(found)
     shown, samples, temperature = found.predictions, found.samples, found.temperature
     if shown.task.several:
         labels = label_galleries(

@@ -4,6 +4,7 @@ from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
 from fieldmark.errors import RunError, counted
+from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.figures import by_split, figures_of, shown_side
 from fieldmark.judge.thresholds import in_order
@@ -54,6 +55,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
+        names=kept_names(run.label_names, predictions.classes),
     )
     tell(found, console)
     if asked.page is not None:

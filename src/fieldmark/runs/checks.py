@@ -83,6 +83,15 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     return mistakes + _check_device(*words)
 
 
+def check_names(raw: Sections) -> list[Mistake]:
+    """Whether the file of label names is there; a run that goes on has kept them."""
+    path = raw["data"].get("label_names")
+    if not isinstance(path, str) or Path(path).is_file():
+        return []
+    what = f"there is no file '{path}'; name one as `fieldmark inspect` writes it"
+    return [Mistake("data.label_names", what)]
+
+
 def check_weights(name: str, weights: str) -> list[Mistake]:
     """Whether the weights to begin with are there, or are published."""
     if weights in ("auto", "none", "default") or Path(weights).is_file():

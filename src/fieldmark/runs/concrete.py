@@ -23,7 +23,7 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
+from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, check_names, settle
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
@@ -40,7 +40,10 @@ NORMALIZE = {
     "imagenet": (InputSpec.mean, InputSpec.std),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
-PATHS = {"source": (), "images": (), "data_dir": (), "test": ("auto", "none")}  # or these words
+PATHS = {  # or these words
+    **dict.fromkeys(("source", "images", "data_dir", "label_names"), ()),
+    "test": ("auto", "none"),
+}
 TYPED = "command line"
 LEAST_MISTAKES = 5  # of fewer, chance alone takes off half
 
@@ -65,7 +68,7 @@ def gather(
     if config is not None:
         layers.append(read_file(config))
     layers.append(read_given(given, options, data))
-    resolved = read(layers, [check])
+    resolved = read(layers, [check, check_names])
     refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
     return resolved
 

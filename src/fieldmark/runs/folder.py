@@ -10,6 +10,7 @@ import torch
 from fieldmark import rundir
 from fieldmark.errors import DiskError, OutOfMemoryError, StoppedError
 from fieldmark.files import write_text
+from fieldmark.insight.label_names import ShownNames, read_names
 from fieldmark.machine import generators_kept, threads
 from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
@@ -30,6 +31,12 @@ def write_settings(run: RunDir, prepared: Prepared, command: str) -> None:
     """settings.yaml: the command in its first line, then every setting."""
     line = " ".join(command.splitlines())
     write_text(run.settings, f"{rundir.COMMAND}{line}\n{to_yaml(prepared.settings)}")
+
+
+def label_names(prepared: Prepared) -> ShownNames:
+    """What data.label_names calls the labels. Raises DataError for a file that is no such one."""
+    path = prepared.settings.data.label_names
+    return ShownNames() if path is None else read_names(Path(path), prepared.classes)
 
 
 def refuse_full_disk(prepared: Prepared) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from fieldmark.console import Console, duration
 from fieldmark.data.splits import judged_rows
 from fieldmark.fit.state import State
+from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.figures import measure
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
@@ -19,6 +20,7 @@ from fieldmark.models import engines
 from fieldmark.models.stages import chosen
 from fieldmark.records import Predictions
 from fieldmark.report.figure_lines import figure_lines, flip_line
+from fieldmark.report.named import named_metrics
 from fieldmark.report.timing import time_line, timing_of
 from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import RunDir
@@ -138,6 +140,7 @@ def trained_parameters(prepared: Prepared, state: State) -> int:
 
 def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) -> None:
     """The figures that matter, and where everything lies."""
+    found = named_metrics(found, kept_names(run.label_names, found.classes))
     about, settings = found.about, prepared.settings.model_dump()
     history, taken = run.read_history(), duration(about.seconds or 0.0)
     best = about.best_epoch or len(history)

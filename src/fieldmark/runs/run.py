@@ -8,10 +8,11 @@ from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.clock import Clock
+from fieldmark.insight.label_names import keep_names
 from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import make_concrete
-from fieldmark.runs.folder import guarded, new_folder, write_settings
+from fieldmark.runs.folder import guarded, label_names, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
 from fieldmark.runs.outcome import predict, tell_end, write_metrics
 from fieldmark.runs.training import tell_start, train
@@ -37,11 +38,13 @@ def train_run(
     nothing was reached.
     """
     prepared = prepare(resolved, console, data)
+    names = label_names(prepared)
     run = new_folder(prepared)
     try:
         with guarded(run, prepared.settings, is_new=True), run.locked():
             prepared.data.write(run.samples)
             write_settings(run, prepared, command)
+            keep_names(run.label_names, names)
             go(run, prepared, console, command, sides)
     except BaseException as error:
         has_begun = run.checkpoint.is_dir()
