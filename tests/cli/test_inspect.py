@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -164,6 +165,24 @@ def test_several_labels_are_studied_and_names_proposed(capsys, several, tmp_path
     assert "<b><bdi>1, 4</bdi></b>Red is the ball, 0 of them." in page
 
 
+def test_the_task_and_files_without_a_row_are_told(capsys, photos, several):
+    rows = several.read_text().splitlines()
+    rows = [row for row in rows if not row.startswith("red/03.png")] + ["green/00.png,,nothing"]
+    several.write_text("\n".join(row for row in rows if "green/00.png,2" not in row) + "\n")
+    said = inspect(capsys, several)[1]
+    notes = [line for line in said.splitlines() if line.startswith("note: ")]
+    assert notes[-3:] == [
+        "note: several labels an image were found (11 of 35 images have two or more), so each "
+        "label is a question of its own: multi-label; data.task=single-label refuses them",
+        "note: 1 image has no label: none of the classes",
+        f"note: 1 file in {photos / 'red'} has no row and is not used ('03.png')",
+    ]
+    assert json.loads(inspect(capsys, several, "--json")[1])["notes"][-3:] == [
+        line.removeprefix("note: ") for line in notes[-3:]
+    ]
+    assert "1 image has no label: none of the classes" in (Path("inspect-labels.html").read_text())
+
+
 def test_names_that_a_person_changed_are_shown_and_stay(capsys, several, tmp_path):
     names = tmp_path / "inspect-labels-names.csv"
     inspect(capsys, several)
@@ -192,6 +211,17 @@ def test_a_mistake_in_the_names_is_one_sentence(capsys, several, tmp_path):
     assert capsys.readouterr().err == (
         "fieldmark: names.csv, line 2: there is no label '3' in the images; there are '1', '2' "
         "and '4'\n"
+    )
+
+
+def test_a_file_of_names_that_is_not_there_is_told_before_any_image_is_read(
+    capsys, several, monkeypatch
+):
+    monkeypatch.setattr("fieldmark.reviews.inspect.list_and_scan", None)
+    assert fieldmark(["inspect", str(several), "data.label_names=gone.csv"]) == 2
+    assert capsys.readouterr().err == (
+        "fieldmark: data.label_names=gone.csv: cannot be read (No such file or directory); name a "
+        "file as `fieldmark inspect` writes one\n"
     )
 
 

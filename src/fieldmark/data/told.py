@@ -20,12 +20,12 @@ def several_labels(samples: Samples) -> int:
 
 
 def task_notes(data: DataSettings, samples: Samples) -> list[str]:
-    """That several labels an image were found or asked for, and which images have none; numbers
-    that are missing among the labels."""
-    return [*_task_note(data, samples), *_missing_number(samples.classes)]
+    """What `label_notes` says, and numbers that are missing among the labels."""
+    return [*label_notes(data, samples), *_missing_number(samples.classes)]
 
 
-def _task_note(data: DataSettings, samples: Samples) -> list[str]:
+def label_notes(data: DataSettings, samples: Samples) -> list[str]:
+    """That several labels an image were found or asked for, and how many images have none."""
     if not samples.task.several:
         return []
     images, several = counted(len(samples), "image"), several_labels(samples)

@@ -136,7 +136,7 @@ def read_names(path: Path, classes: Sequence[str]) -> ShownNames:
     """
     names: dict[str, str] = {}
     lines: dict[str, int] = {}
-    rows = _rows(path)
+    rows = rows_of(path)
     if rows and not any(label in classes for _, label, _ in rows):
         line, label, _ = rows[0]
         near = "" if are_numbers(classes) else nearest(label, classes)
@@ -166,8 +166,8 @@ def read_names(path: Path, classes: Sequence[str]) -> ShownNames:
     return ShownNames(names)
 
 
-def _rows(path: Path) -> list[tuple[int, str, str]]:
-    """Line, label and name of each row. Raises DataError."""
+def rows_of(path: Path) -> list[tuple[int, str, str]]:
+    """Line, label and name of each row. Raises DataError for a file that has none such."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

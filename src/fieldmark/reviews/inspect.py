@@ -4,7 +4,7 @@ import platform
 import shlex
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ from fieldmark.data.health import SEVERITIES, Finding, findings
 from fieldmark.data.intake import list_and_scan
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
+from fieldmark.data.told import label_notes, spare_notes
 from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
 from fieldmark.insight.album import encoded
-from fieldmark.insight.label_names import ShownNames, in_order, read_names, write_names
+from fieldmark.insight.label_names import ShownNames, in_order, read_names, rows_of, write_names
 from fieldmark.insight.study import Study, study
 from fieldmark.records import SPLITS
 from fieldmark.report import study_words
@@ -83,12 +84,16 @@ class Look:
 
 def look(data: DataSettings, console: Console) -> Look:
     """List and scan; a table whose images are not there is looked at as a table."""
+    if data.label_names is not None:
+        rows_of(Path(data.label_names))  # a mistake is told before any image is read
     listing, facts = list_and_scan(data, console, labelled=False)
     copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
     names = ShownNames()
     if data.label_names is not None:
         names = read_names(Path(data.label_names), listing.samples.classes)
-    return Look(listing, facts, findings(listing.samples, facts, copies), names)
+    told = [*label_notes(data, listing.samples), *spare_notes(listing.spare)]
+    noted = replace(listing, notes=(*listing.notes, *told))
+    return Look(noted, facts, findings(listing.samples, facts, copies), names)
 
 
 def as_json(seen: Look) -> dict[str, Any]:
