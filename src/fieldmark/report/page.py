@@ -1,6 +1,7 @@
 """A run's report: one HTML file without network, drawn from what lies in the run's folder."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,8 +27,6 @@ from fieldmark.report.timing import Timing, timing_of
 from fieldmark.report.ways import ways_curve
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.texts import read_yaml
-
-Counts = dict[str, dict[str, int]]  # class -> {split: images}
 
 
 @dataclass(frozen=True)
