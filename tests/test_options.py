@@ -80,6 +80,9 @@ def test_an_option_of_a_loss_changes_the_loss(name, option):
     logits = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3], [-1.0, 0.0, 3.0]])
 
     def loss(name, given):
+        if LOSSES.build(name, {}, np.ones((2, 3))).several:
+            labels = torch.tensor([[0, 1, 1], [1, 0, 0], [0, 0, 1]])
+            return LOSSES.build(name, given, np.array([[3, 6, 7], [5, 2, 1]]))(logits, labels)
         return LOSSES.build(name, given, np.array([5, 2, 1]))(logits, torch.tensor([0, 2, 1]))
 
     assert differs(LOSSES, name, option, loss)

@@ -5,7 +5,6 @@ from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.metrics import METRICS, monitors, of_task
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Predictions, Samples
-from fieldmark.settings.tree import Settings
 from fieldmark.task import NO_GUESS, ONE_LABEL, SEVERAL_LABELS, TASKS, first_label, likeliest
 
 
@@ -32,8 +31,6 @@ def test_tables_bundles_settings_and_metrics_are_of_the_task():
     assert predictions.known.tolist() == [True, False]
     assert Evidence.on(predictions).guesses.tolist() == [1]
     assert TASKS[BundleInfo("m", ("a",), InputSpec("square:8", 8)).task] is ONE_LABEL
-    settings = Settings.model_validate({"data": {"source": "digits"}})
-    assert (settings.loss.name, settings.train.monitor) == (ONE_LABEL.loss, ONE_LABEL.monitor)
     assert {ONE_LABEL.metric, ONE_LABEL.monitor} < set(of_task())
     assert set(monitors()) == {*of_task(), "loss"}
     assert {*of_task(), *of_task(SEVERAL_LABELS)} == set(METRICS)

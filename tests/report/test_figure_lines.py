@@ -102,7 +102,7 @@ def of(accuracy: float, low: float, high: float, n: int = 54) -> Figures:
 
 def test_a_value_that_lies_wholly_below_all_images_is_a_warning():
     by_value = {"A": of(0.9, 0.8, 0.95), "B": of(0.61, 0.48, 0.73), "C": of(0.7, 0.5, 0.85)}
-    assert by_warnings({"site": by_value}, 0.85) == [
+    assert by_warnings({"site": by_value}, of(0.85, 0.8, 0.9)) == [
         "site B: 61 % (48 to 73 %) of 54 images, below the 85 % overall"
     ]
     assert by_warnings({"site": by_value}, None) == []
@@ -110,7 +110,7 @@ def test_a_value_that_lies_wholly_below_all_images_is_a_warning():
 
 def test_of_many_such_values_the_worst_are_named_and_the_others_counted():
     by_value = {f"s{k}": of(k / 100, 0, 0.5) for k in range(8)}
-    said = by_warnings({"site": by_value}, 0.8)
+    said = by_warnings({"site": by_value}, of(0.8, 0.7, 0.9))
     assert [each.split(":")[0] for each in said[:5]] == [f"site s{k}" for k in range(5)]
     assert said[5:] == ["site: 3 values more, below the 80 % overall"]
 

@@ -6,6 +6,7 @@ from fieldmark.metrics_json import Figures
 from fieldmark.report.words import (
     MISSING,
     decimal,
+    doing,
     epoch_words,
     figure,
     headline,
@@ -15,7 +16,6 @@ from fieldmark.report.words import (
     moment,
     percent,
     size,
-    task,
 )
 
 
@@ -84,8 +84,8 @@ def test_one_image_is_singular():
 
 
 def test_long_names_are_counted_not_told():
-    assert task(("x" * 40, "y" * 40)) == "tells 2 classes apart"
-    assert task(("only",)) == "knows one class"
+    assert doing(("x" * 40, "y" * 40)) == "tells 2 classes apart"
+    assert doing(("only",)) == "knows one class"
 
 
 def test_a_headline_without_interval_or_figure():

@@ -101,9 +101,9 @@ def test_a_column_has_a_table_with_all_its_values(found):
 
 def test_values_wholly_below_all_images_are_marked(found):
     low, high = BY["site"].values()
-    assert is_below(low, 0.93)
-    assert not is_below(high, 0.93)
-    assert not is_below(low, None)
+    assert is_below(low, Figures(1, {"accuracy": 0.93}))
+    assert not is_below(high, Figures(1, {"accuracy": 0.93}))
+    assert not is_below(low, Figures(0, {}))
     assert render(found, PICTURES).count('<tr class="below">') == 1
 
 

@@ -337,8 +337,8 @@ def test_a_head_after_others_is_trained_by_epochs(photos, weights, tmp_path):
         ),
         (
             ("model.freeze=true", "features.solver=exact", "loss.name=focal"),
-            "features.solver: exact makes cross-entropy small, with a penalty that it finds; take "
-            "epochs",
+            "features.solver: exact makes a cross-entropy small, with a penalty that it finds; "
+            "take epochs",
         ),
         (
             ("model.freeze=true", "train.epochs=1", "features.penalties=[0.1]"),

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from fieldmark.files import write_whole
 from fieldmark.report.words import decimal, defined, figure, is_share, metric_name
+from fieldmark.task import TASKS
 
 INK, TRAIN, VAL = "#010101", "#010102", "#010103"
 THEMED = {INK: "currentColor", TRAIN: "var(--train)", VAL: "var(--val)"}
@@ -72,8 +73,8 @@ def stage_changes(history: Rows) -> list[float]:
 
 
 def monitored(history: Rows, monitor: str) -> str | None:
-    """The metric to draw: the monitored one, or accuracy where that is the loss or is missing."""
-    for name in (monitor.removeprefix("val_"), "accuracy"):
+    """The metric to draw: the monitored one, or the task's where that is the loss or is missing."""
+    for name in (monitor.removeprefix("val_"), *(task.metric for task in TASKS.values())):
         if name != "loss" and (
             _points(history, f"train_{name}") or _points(history, f"val_{name}")
         ):

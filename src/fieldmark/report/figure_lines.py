@@ -8,6 +8,7 @@ from fieldmark.judge.metrics import METRICS, Shown, prominent
 from fieldmark.judge.paired import Difference
 from fieldmark.metrics_json import By, Calibration, Figures
 from fieldmark.report.words import count, is_share, metric_words, sureness, whole_percent
+from fieldmark.task import ONE_LABEL
 
 FEW_GROUPS = 2  # whose differences tell nearly nothing of what other groups would give
 MOST_WARNINGS = 5  # values that are named; the others are counted
@@ -51,10 +52,11 @@ def between(found: Figures, metric: str) -> str:
 
 
 def flip_line(found: Figures) -> str:
-    """A split's accuracy and log loss with mirror images averaged in, in a line."""
-    bounds = f" ({between(found, 'accuracy')})" if found.interval("accuracy") else ""
+    """A split's metric and log loss with mirror images averaged in, in a line."""
+    metric = found.task.metric
+    bounds = f" ({between(found, metric)})" if found.interval(metric) else ""
     loss = "" if found["log_loss"] is None else f", log loss {number(found['log_loss'])}"
-    told = f"accuracy {number(found['accuracy'])}{bounds}{loss}"
+    told = f"{metric_words(metric)} {number(found[metric])}{bounds}{loss}"
     return f"  with mirror images averaged in, apart: {told}"
 
 
@@ -81,20 +83,22 @@ def calibration_lines(side: str, calibration: Calibration | None) -> list[str]:
 
 
 def by_lines(column: str, side: str, by_value: dict[str, Figures]) -> list[str]:
-    """The table of one column for a terminal: value, images, accuracy, and other metrics.
+    """The table of one column for a terminal: value, images, the task's metric, and others.
 
     A line below says what the intervals go by, where that is not plain.
     """
     head = f"{side} by {column}"
     width = max([len(head), *(len(name) + 2 for name in by_value)])
-    others = {k: metric_words(k) for k in prominent(Shown.COLUMN) if k != "accuracy"}
+    task = next((found.task for found in by_value.values()), ONE_LABEL)
+    first = task.metric
+    others = {k: metric_words(k) for k in prominent(Shown.COLUMN, task) if k != first}
     heads = "  ".join(others.values())
-    lines = [f"{head:<{width}}   images  accuracy  95 % interval     {heads}"]
+    lines = [f"{head:<{width}}   images  {metric_words(first)}  95 % interval     {heads}"]
     for name, found in by_value.items():
         cells = [f"{number(found[metric]):<{len(words)}}" for metric, words in others.items()]
         lines.append(
-            f"{'  ' + name:<{width}}  {found.n:>7,}  {number(found['accuracy']):<8}  "
-            f"{between(found, 'accuracy'):<16}  {'  '.join(cells)}".rstrip()
+            f"{'  ' + name:<{width}}  {found.n:>7,}  {number(found[first]):<8}  "
+            f"{between(found, first):<16}  {'  '.join(cells)}".rstrip()
         )
     return lines + _group_lines(by_value)
 
@@ -110,20 +114,24 @@ def _group_lines(by_value: dict[str, Figures]) -> list[str]:
     return lines
 
 
-def by_warnings(by: By, accuracy: float | None) -> list[str]:
-    """A sentence for each value whose accuracy's whole interval lies below that of all images.
+def by_warnings(by: By, overall: Figures | None) -> list[str]:
+    """A sentence for each value whose figure's whole interval lies below that of all images.
 
-    The worst comes first, and after MOST_WARNINGS of a column the rest are counted. Of many
-    values one in forty would stand here by chance.
+    The figure is the task's own: accuracy, or micro F1 of several labels. The worst comes first,
+    and after MOST_WARNINGS of a column the rest are counted. Of many values one in forty would
+    stand here by chance.
     """
-    said, end = [], f"below the {whole_percent(accuracy or 0.0)} overall"
+    if overall is None:
+        return []
+    metric, all_images = overall.task.metric, overall[overall.task.metric] or 0.0
+    said, end = [], f"below the {whole_percent(all_images)} overall"
     for column, by_value in by.items():
-        below = [(name, found) for name, found in by_value.items() if is_below(found, accuracy)]
-        below.sort(key=lambda each: each[1]["accuracy"] or 0.0)
+        below = [(name, found) for name, found in by_value.items() if is_below(found, overall)]
+        below.sort(key=lambda each: each[1][metric] or 0.0)
         for name, found in below[:MOST_WARNINGS]:
-            low, high = found.interval("accuracy") or (0.0, 0.0)
+            low, high = found.interval(metric) or (0.0, 0.0)
             said.append(
-                f"{column} {name}: {whole_percent(found['accuracy'] or 0.0)} ({100 * low:.0f} to "
+                f"{column} {name}: {whole_percent(found[metric] or 0.0)} ({100 * low:.0f} to "
                 f"{whole_percent(high)}) of {counted(found.n, 'image')}, {end}"
             )
         if len(below) > MOST_WARNINGS:
@@ -131,10 +139,11 @@ def by_warnings(by: By, accuracy: float | None) -> list[str]:
     return said
 
 
-def is_below(found: Figures, accuracy: float | None) -> bool:
-    """Whether the whole interval of the accuracy lies below that of all images."""
-    bounds = found.interval("accuracy")
-    return bounds is not None and accuracy is not None and bounds[1] < accuracy
+def is_below(found: Figures, overall: Figures) -> bool:
+    """Whether the whole interval of the task's metric lies below the figure of all images."""
+    metric = overall.task.metric
+    bounds, whole = found.interval(metric), overall[metric]
+    return bounds is not None and whole is not None and bounds[1] < whole
 
 
 FINE = 0.0005  # a share that would be written as 0.0 points

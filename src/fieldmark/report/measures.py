@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 
 from fieldmark.judge.figures import most_confused
-from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, OfAreas, Shown, prominent
+from fieldmark.judge.metrics import (
+    CLASS_METRICS,
+    METRICS,
+    ClassMetric,
+    OfAreas,
+    Shown,
+    of_task,
+    prominent,
+)
 from fieldmark.metrics_json import Figures
 from fieldmark.report.thumbs import Thumb, data_address
 from fieldmark.report.words import count, defined, quoted
@@ -91,7 +99,7 @@ def measured(
         "key_figures": {
             k: row for k, row in prominent(Shown.KEY, its.task).items() if k in its.values
         },
-        "all_figures": {name: row for name, row in METRICS.items() if defined(its[name])},
+        "all_figures": {name: row for name, row in of_task(its.task).items() if defined(its[name])},
         "bars": [k for k, row in METRICS.items() if row.is_share or isinstance(row.of, OfAreas)],
         "bounded": any(row.intervals for row in its.per_class.values()),
         "class_rows": _rows(classes, its),

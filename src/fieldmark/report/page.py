@@ -1,6 +1,7 @@
 """A run's report: one HTML file without network, drawn from what lies in the run's folder."""
 
 import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,8 +29,6 @@ from fieldmark.report.timing import Timing, timing_of
 from fieldmark.report.ways import ways_curve
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.texts import read_yaml
-
-Counts = dict[str, dict[str, int]]  # class -> {split: images}
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,7 @@ def render(page: RunPage) -> str:
     answers = {"val": page.info.answers if page.info else (), "test": page.tested}
     texts = about_texts(about, precision=(settings.get("run") or {}).get("precision"))
     counts = {page.names.shown(name): row for name, row in data.samples.counts().items()}
+    totals = {split: len(data.samples.rows(split)) for split in words.SPLIT_WORDS}
     # of a head that was solved, and nothing else, there is nothing to follow
     solved = len(history) == 1 and (settings.get("features") or {}).get("solver") == "exact"
     shown = measured(metrics.classes, metrics.sides, split)
@@ -121,9 +121,9 @@ def render(page: RunPage) -> str:
         "flipped": flip and flip.sides.get(split or ""),
         "doing": words.doing(metrics.classes, metrics.of_task),
         "headline": words.headline(split, shown["figures"], metrics.of_task),
-        "facts": _facts(page, counts, settings, texts),
+        "facts": _facts(page, totals, settings, texts),
         "counts": counts,
-        "totals": _totals(counts),
+        "totals": totals,
         "history": history,
         "curves": [] if solved else curves(history, monitor, best, train.get("figures", ())),
         "stage_changes": stage_changes(history),
@@ -131,6 +131,7 @@ def render(page: RunPage) -> str:
         "best_epoch": best,
         "head_alone": words.head_alone(train.get("stages"), history, best),
         "trials": about.heads_tried,
+        "tried_by": monitor if metrics.of_task.several else "accuracy",
         "shares": about.shares,
         "alone": about.ending if len(history) == 1 and len(train.get("stages") or ()) > 1 else "",
         "ways": ways_curve(about.heads_tried),
@@ -153,14 +154,14 @@ def render(page: RunPage) -> str:
 
 
 def _facts(
-    page: RunPage, counts: Counts, settings: dict[str, Any], texts: dict[str, str]
+    page: RunPage, totals: Mapping[str, int], settings: dict[str, Any], texts: dict[str, str]
 ) -> dict[str, str]:
     """What a reader asks first, in words; what is not known is left out."""
     about, info = page.metrics.about, page.info
     facts = {
         "Task": words.task_fact(page.metrics.classes, page.metrics.of_task),
         "Trained on": settings["data"]["source"],
-        "Images": _image_fact(counts),
+        "Images": _image_fact(totals),
         "Model": _joined(settings["model"]["name"], info and info.weights),
         "Parameters": _parameter_fact(about),
         "Size": f"{about.parameters * 4 / 1e6:.3g} MB" if about.parameters else "",
@@ -194,15 +195,10 @@ def _time_fact(seconds: float | None, history: Rows) -> str:
     )
 
 
-def _image_fact(counts: Counts) -> str:
-    sums = _totals(counts)
-    there = {split: n for split, n in sums.items() if n}
+def _image_fact(totals: Mapping[str, int]) -> str:
+    there = {split: n for split, n in totals.items() if n}
     parts = ", ".join(f"{words.count(n)} {words.SPLIT_WORDS[split]}" for split, n in there.items())
-    return f"{words.count(sum(sums.values()))}: {parts}"
-
-
-def _totals(counts: Counts) -> dict[str, int]:
-    return {split: sum(row.get(split, 0) for row in counts.values()) for split in words.SPLIT_WORDS}
+    return f"{words.count(sum(totals.values()))}: {parts}"
 
 
 def _parameter_fact(about: About) -> str:

@@ -7,7 +7,7 @@ from fieldmark.judge.calibrate import threshold_for
 from fieldmark.judge.intervals import wilson
 from fieldmark.metrics_json import Answer, Bin, Calibration, Figures
 from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, themed_svg
-from fieldmark.report.words import SPLIT_WORDS, images, percent, sureness
+from fieldmark.report.words import SPLIT_WORDS, count, images, percent, sureness
 
 WANTED = (0.9, 0.95, 0.98, 0.99, 0.995)  # shares right that somebody may ask for
 ROWS = 3  # of them, the least that answering all does not reach already
@@ -36,6 +36,7 @@ def calibration_part(
     sides = [side for side in ("test", "val") if side in figures and figures[side].reliability]
     if not sides:
         return None
+    several = figures[sides[0]].task.several
     shown, answers = figures[sides[0]], {side: figures[side].answers or () for side in sides}
     bins, grouped = shown.reliability or (), bool(shown.groups)  # a bin's images then go by groups
     fitted = calibration.sides if calibration else {}
@@ -43,8 +44,9 @@ def calibration_part(
         "images": images(shown.n, names[sides[0]]),
         "ece": shown["ece"],
         "interval": shown.intervals.get("ece"),
-        "saying": saying(bins),
-        "diagram": reliability_chart(bins, bounds=not grouped),
+        "saying": saying(bins, several=several),
+        "several": several,
+        "diagram": reliability_chart(bins, bounds=not grouped, several=several),
         "bounds": not grouped,
         "temperature": calibration and calibration.temperature,
         "sureness": sureness(calibration.temperature) if calibration else "",
@@ -60,14 +62,19 @@ def calibration_part(
     }
 
 
-def saying(bins: Bins) -> str:
+def saying(bins: Bins, *, several: bool = False) -> str:
     """One bin in plain words, that nearest to 90 % of those that have some images.
 
-    "When it says 91 %, it is right on 87 % (46 images)."
+    "When it says 91 %, it is right on 87 % (46 images)." Of several labels an image their scores
+    are meant, and bins count each label of each image.
     """
     told = [each for each in bins if each.n >= ENOUGH] or [max(bins, key=lambda b: b.n)]
     best = min(told, key=lambda each: abs(each.confidence - 0.9))
     said, right = percent(best.confidence), percent(best.accuracy)
+    if several:
+        return (
+            f"Of labels with a score of about {said}, {right} are there ({count(best.n)} of them)."
+        )
     return f"When it says about {said}, it is right on {right} ({images(best.n)})."
 
 
@@ -109,14 +116,14 @@ def at_score(curve: AnswerCurve, score: float) -> dict[str, Any] | None:
     return {"share": share, "accuracy": accuracy, "interval": [float(low), float(high)]}
 
 
-def reliability_chart(bins: Bins, *, bounds: bool = True) -> Curve:
+def reliability_chart(bins: Bins, *, bounds: bool = True, several: bool = False) -> Curve:
     """Share right by score: a dot a bin, the larger the more images, its gap to the diagonal.
 
     With `bounds`, beside each dot stands the 95 % interval of the share right, Wilson's.
     """
     with drawing():
         found, axes = empty_axes(height=300)
-        _percent_axes(axes, "score of the guess")
+        _percent_axes(axes, "score of a label" if several else "score of the guess")
         axes.set(xlim=(0, 1.02), ylim=(0, 1.03))
         axes.plot([0, 1], [0, 1], color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)))
         most = max(each.n for each in bins)
@@ -129,9 +136,11 @@ def reliability_chart(bins: Bins, *, bounds: bool = True) -> Curve:
             axes.plot([said, said], [said, right], solid_capstyle="butt", **gap)
             size = DOT[0] + (DOT[1] - DOT[0]) * weight
             axes.plot([said], [right], "o", color=VAL, alpha=0.9, markersize=size, zorder=4)
-        hover = [(each.low, each.high, _bin_words(each)) for each in bins]
+        words = [_bin_words(each, several=several) for each in bins]
+        hover = [(each.low, each.high, said) for each, said in zip(bins, words, strict=True)]
         svg = themed_svg(found, "calibration-diagram", hover=hover)
-    return Curve(svg, "Share right by score", "; ".join(map(_bin_words, bins)))
+    title = "Labels that are there, by score" if several else "Share right by score"
+    return Curve(svg, title, "; ".join(words))
 
 
 def answers_chart(
@@ -177,7 +186,9 @@ def _percent_axes(axes: Any, label: str) -> None:
     axes.set_xlabel(label, color=INK, fontsize=12)
 
 
-def _bin_words(each: Bin) -> str:
+def _bin_words(each: Bin, *, several: bool = False) -> str:
     """A bin of the diagram in words."""
     said, right = percent(each.confidence), percent(each.accuracy)
+    if several:
+        return f"score about {said}: {right} there of {count(each.n)}"
     return f"score about {said}: {right} right of {images(each.n)}"

@@ -74,7 +74,7 @@ def environment() -> Any:
     )
     environment.filters.update(FILTERS)
     environment.tests["known"] = words.defined
-    environment.tests["below"] = lambda found, overall: is_below(found, overall["accuracy"])
+    environment.tests["below"] = is_below
     environment.globals.update(WORDS)
     return environment
 

@@ -142,7 +142,8 @@ def doing(classes: Sequence[str], task: Task = ONE_LABEL, most: int = 60) -> str
 
 def task_fact(classes: Sequence[str], task: Task = ONE_LABEL) -> str:
     """The same with how many labels an image has, as a page has it among its facts."""
-    return f"{capital(doing(classes, task))}, {task.words}"
+    told = capital(doing(classes, task))
+    return told if task.several else f"{told}, {task.words}"
 
 
 def headline(split: str | None, figures: Figures, task: Task = ONE_LABEL) -> tuple[str, str]:

@@ -80,8 +80,7 @@ class Evaluated:
     @property
     def warnings(self) -> list[str]:
         """Values of a column that lie wholly below all images."""
-        shown = self.metrics.sides.get(self.side)
-        return by_warnings(self.metrics.by or {}, shown["accuracy"] if shown else None)
+        return by_warnings(self.metrics.by or {}, self.metrics.sides.get(self.side))
 
 
 def tell(found: Evaluated, console: Console) -> None:
@@ -182,6 +181,7 @@ def render(
     names = {**words.SPLIT_WORDS, **own}
     curves = {"val": found.answers, "test": tested}
     texts = about_texts(metrics.about, samples=metrics.about.samples_hash)
+    task = metrics.of_task
     values = {
         **measured(classes, metrics.sides, found.side if found.side in metrics.sides else None),
         "found": found,
@@ -191,7 +191,9 @@ def render(
         "facts": _facts(found, figures, texts),
         "calibrated": calibration_part(metrics.sides, metrics.calibration, curves, names=names),
         "by": metrics.by or {},
-        "by_metrics": {k: row for k, row in prominent(Shown.COLUMN).items() if k != "accuracy"},
+        "by_metrics": {
+            k: row for k, row in prominent(Shown.COLUMN, task).items() if k != task.metric
+        },
         "pictures": pictures,
         "labels": labels,
         "of_labels": labels_part(classes, figures),

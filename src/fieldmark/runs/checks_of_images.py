@@ -52,12 +52,12 @@ def check_images(settings: Settings, data: Dataset) -> None:
             OPTIMIZERS.build(optimizer.name, optimizer.options, parameters)
         except ValueError as error:
             mistakes.append(Mistake(f"optimizer {optimizer.name}", str(error)))
+    refuse(mistakes)
     try:
         sides = (2,) if data.samples.task.several else ()
         LOSSES.build(loss.name, loss.options, np.ones((*sides, len(data.classes))))
     except SettingsError as error:
-        mistakes += error.mistakes
-    refuse(mistakes)
+        refuse(error.mistakes)
 
 
 def check_augmenting(settings: Settings, spec: InputSpec) -> None:

@@ -90,6 +90,8 @@ def end_of(found: Metrics, epochs: int) -> End:
     if figures is None:
         return End(epochs, values, "no image was kept for a test", None)
     lines = figure_lines(shown, figures, found.calibration)
+    if figures.confusion is None:
+        return End(epochs, values, "\n".join(lines), None)
     order = ", ".join(found.classes)
     lines.append(f"confusion of {shown}: rows truth, columns guess, in the order {order}")
     counts = np.array(figures.confusion)

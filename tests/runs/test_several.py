@@ -1,0 +1,213 @@
+"""Several labels an image: whole runs, from a table to predictions."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from smallruns import (
+    QUIET,
+    exact,
+    exact_and_die,
+    history,
+    in_process,
+    resume,
+    same_results,
+    train,
+)
+
+from fieldmark.data.intake import take_in
+from fieldmark.errors import SettingsError
+from fieldmark.judge.figures import measure
+from fieldmark.models.bundle import load
+from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.records import InputSpec, Predictions, Samples
+from fieldmark.rundir import RunDir
+from fieldmark.settings.data import DataSettings
+from fieldmark.settings.texts import read_yaml
+from fieldmark.use.abstention import abstention
+from fieldmark.use.predictor import Predictor
+
+FROZEN = ("model.freeze=true", "model.width=4", "run.workers=0")
+COLOURS = ("red", "green", "blue")
+
+
+def draw(root, count=60, seed=0):
+    """Pictures with a bright band for each colour that they have, and a table of their labels."""
+    random = np.random.default_rng(seed)
+    root.mkdir(parents=True)
+    rows = []
+    for number in range(count):
+        pixels = random.integers(0, 100, size=(16, 16, 3))
+        has = random.random(3) < (0.5, 0.35, 0.2)
+        for channel in np.flatnonzero(has):
+            top = random.integers(0, 10)
+            pixels[top : top + 6, :, channel] += 120
+        Image.fromarray(pixels.astype(np.uint8)).save(root / f"{number:02}.png")
+        labels = " ".join(str(channel + 1) for channel in np.flatnonzero(has))
+        rows.append({"ImageID": f"{number:02}.png", "Labels": labels})
+    pl.DataFrame(rows).write_csv(root / "table.csv")
+    return root / "table.csv"
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("several") / "images")
+
+
+@pytest.fixture(scope="module")
+def frozen(table, weights, tmp_path_factory):
+    return exact(table, tmp_path_factory.mktemp("runs"), "frozen", weights, *FROZEN)
+
+
+@pytest.fixture(scope="module")
+def scratch(table, tmp_path_factory):
+    options = {"epochs": "25"}
+    return train(table, tmp_path_factory.mktemp("scratch"), "run", "data.val=hold", **options)
+
+
+def test_the_task_stands_in_settings_tables_and_the_bundle(frozen):
+    settings = read_yaml(frozen.settings.read_text(encoding="utf-8"), "settings.yaml")
+    assert settings["data"]["task"] == "multi-label"
+    assert settings["loss"]["name"] == "bce"
+    assert settings["train"]["monitor"] == "mean_average_precision"
+    assert settings["features"]["solver"] == "exact"
+    assert Samples.read(frozen.samples).task.several
+    assert Predictions.read(frozen.predictions).task.several
+    info = json.loads((frozen.path / "model.json").read_text())
+    assert info["task"] == "multi-label"
+    assert set(info["thresholds"]) == {"1", "2", "3"}
+    assert info["answers"] == []
+
+
+def test_a_row_without_labels_is_all_zeros_and_kept(table, frozen):
+    empty = (pl.read_csv(table)["Labels"].fill_null("") == "").sum()
+    samples = Samples.read(frozen.samples)
+    assert empty > 3
+    assert len(samples) == 60
+    assert (samples.targets(samples.classes).sum(axis=1) == 0).sum() == empty
+
+
+def test_it_learns_and_its_figures_are_those_of_its_tables(scratch):
+    found = scratch.read_metrics()
+    assert found.task == "multi-label"
+    assert found.sides["test"]["mean_average_precision"] > 0.85
+    assert found.sides["test"]["micro_f1"] > 0.75
+    anew = measure(scratch)
+    assert anew.sides["test"] == found.sides["test"]
+    assert found.sides["test"].at_half.values["micro_f1"] is not None
+    rows = history(scratch)
+    assert {"val_micro_f1", "train_hamming_loss", "val_loss"} <= set(rows.columns)
+
+
+def test_what_is_predicted_is_what_was_measured(scratch):
+    model, _ = load(scratch.path)
+    test = Predictions.read(scratch.predictions).of_split("test")
+    samples = Samples.read(scratch.samples)
+    paths = [f"{samples.root}/{path}" for path in test.frame["path"]]
+    predictor = Predictor(scratch.path, device="cpu")
+    answers = predictor.predict(paths)
+    info = predictor.info
+    scores = test.scores(info.temperature)
+    found = np.array([[each.scores[name] for name in info.classes] for each in answers])
+    np.testing.assert_allclose(found, scores, atol=0.02)
+    sure = np.abs(scores - info.least).min(axis=1) > 0.03
+    for each, row in zip(np.array(answers, object)[sure], scores[sure], strict=True):
+        assert set(each.labels) == {info.classes[k] for k in np.flatnonzero(row >= info.least)}
+    assert not model.training
+
+
+def with_moved_test(data):
+    """The same images; each test image has the labels after its own."""
+    after = dict(zip(data.classes, [*data.classes[1:], data.classes[0]], strict=True))
+    frame, moved = data.samples.frame, []
+    for labels, side in frame.select("labels", "split").iter_rows():
+        moved.append([after[each] for each in labels] if side == "test" else labels)
+    frame = frame.with_columns(pl.Series("labels", moved, pl.List(pl.String)))
+    folds = data.in_folds and with_moved_test(data.in_folds)
+    return replace(data, samples=replace(data.samples, frame=frame), in_folds=folds)
+
+
+def test_the_labels_of_the_test_choose_nothing(table, weights, tmp_path):
+    data = take_in(DataSettings(source=str(table)), QUIET)
+    given = {"one": data, "other": with_moved_test(data)}
+    runs = [
+        exact(table, tmp_path, name, weights, *FROZEN, data=each) for name, each in given.items()
+    ]
+    infos = [json.loads((run.path / "model.json").read_text()) for run in runs]
+    assert infos[0] | {"samples_hash": None} == infos[1] | {"samples_hash": None}
+    weights_of = [(run.path / "model.safetensors").read_bytes() for run in runs]
+    assert weights_of[0] == weights_of[1]
+    one, other = (run.read_metrics().sides["test"]["micro_f1"] for run in runs)
+    assert one > other
+
+
+@pytest.mark.parametrize(
+    "point",
+    ["fieldmark.runs.calibrate:bundle.save", "fieldmark.runs.calibrate:bias_of"],
+)
+def test_a_killed_run_goes_on_to_the_same_bits(table, weights, frozen, tmp_path, point):
+    assert in_process(exact_and_die, point, 1, table, tmp_path, "killed", weights, FROZEN) == -9
+    assert same_results(resume(RunDir(tmp_path / "killed")), frozen)
+
+
+def test_one_label_given_as_several_is_decided_alike(photos, weights, tmp_path):
+    """Of images that have one label each, the likeliest of several is the one-label guess."""
+    runs = [
+        exact(photos, tmp_path, task, weights, *FROZEN, f"data.task={task}", "head.pool=mean")
+        for task in ("single-label", "multi-label")
+    ]
+    one, several = (Predictions.read(run.predictions).of_split("test") for run in runs)
+    assert one.frame["path"].to_list() == several.frame["path"].to_list()
+    assert (one.logits.argmax(1) == several.logits.argmax(1)).mean() > 0.9
+    found = [run.read_metrics().sides["test"] for run in runs]
+    assert found[0]["accuracy"] == found[0]["micro_f1"]
+    assert found[1]["micro_f1"] > 0.8
+    support = [{k: v.support for k, v in side.per_class.items()} for side in found]
+    assert support[0] == support[1]
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        (
+            "loss.name=focal",
+            "loss.name: 'focal' is not for several labels an image; take 'bce', 'binary_focal' "
+            "and 'asymmetric'",
+        ),
+        (
+            "train.monitor=accuracy",
+            "train.monitor: accuracy does not exist for several labels an image; take "
+            "mean_average_precision",
+        ),
+        (
+            "train.sampling=balanced",
+            "train.sampling: balanced is not for several labels an image; take "
+            "loss.pos_weight=balanced",
+        ),
+    ],
+)
+def test_what_is_of_one_label_is_refused(table, tmp_path, word, sentence):
+    with pytest.raises(SettingsError) as told:
+        train(table, tmp_path, "run", word)
+    assert str(told.value) == sentence
+
+
+def test_what_is_of_several_labels_is_refused_for_one(photos, tmp_path):
+    with pytest.raises(SettingsError) as told:
+        train(photos, tmp_path, "run", "loss.name=bce")
+    assert str(told.value) == (
+        "loss.name: 'bce' is not for one label an image; take 'cross_entropy' and 'focal'"
+    )
+
+
+def test_abstention_is_for_one_label():
+    info = BundleInfo("m", ("a",), InputSpec("square:8", 8), task="multi-label")
+    with pytest.raises(SettingsError) as told:
+        abstention(info, 0.9, "run")
+    assert str(told.value) == (
+        "--abstain: is for one label an image; of several each has a threshold of its own; leave "
+        "it out"
+    )
