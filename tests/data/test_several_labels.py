@@ -257,3 +257,28 @@ def test_an_image_in_two_rows_with_and_without_a_label_is_left_out(photos):
         f"2 images left out ('{table}, line 2' and '{table}, line 11'); {table}, line 2: "
         "'red/00.png' is 'red' and 'big' here and without a label in line 11; keep one of the two"
     )
+
+
+def test_a_test_table_is_read_as_the_training_table_was(labelled):
+    train = labelled(["dog", "cat", "dog cat", "cow"], ["dog cow", "cat"])
+    test = labelled(["dog cat"], ["cow dog"], "test.csv")
+    found = took(train, test=test, copies="show", on_bad="leave_out")
+    assert found.classes == ("cat", "cow", "dog")
+    labels = found.samples.frame.filter(pl.col("split") == "test")["labels"].to_list()
+    assert labels == [["dog", "cat"], ["cow", "dog"]]
+
+
+def test_a_test_without_any_label_is_one_of_several(labelled):
+    train = labelled(["a|b", "a", "b"] * 2, ["b", "a", ""] * 2)
+    test = labelled([None, None], [None], "test.csv")
+    found = took(train, test=test, copies="show")
+    assert found.samples.task is SEVERAL_LABELS
+    sides = found.samples.frame.filter(pl.col("split") == "test")["labels"].to_list()
+    assert sides == [[], [], []]
+
+
+@pytest.mark.parametrize("name", ["none", "NA", "nan"])
+def test_a_class_beside_numbers_may_be_called_none(labelled, name):
+    found = took(labelled(["0"] * 6 + ["1"] * 6, [name] * 12))
+    assert found.classes == tuple(sorted(["0", "1", name]))
+    assert len(found.samples) == 24

@@ -10,6 +10,7 @@ import pytest
 from fieldmark.errors import DataError
 from fieldmark.judge.by import NONE, figures_by, values_by_column
 from fieldmark.judge.figures import figures
+from fieldmark.metrics_json import Figures
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.figure_lines import by_lines, by_warnings
 
@@ -174,7 +175,8 @@ def test_images_of_unknown_classes_are_counted_by_value():
     found = by(samples, changed, "site")["site"]
     assert (found["B"].n, found["B"].unknown, found["B"]["accuracy"]) == (0, 20, None)
     assert "none" in by_lines("site", "test", found)[2]
-    assert by_warnings({"site": found}, 0.9) == by_warnings({"site": {"A": found["A"]}}, 0.9)
+    whole = Figures(60, {"accuracy": 0.9})
+    assert by_warnings({"site": found}, whole) == by_warnings({"site": {"A": found["A"]}}, whole)
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,9 @@ from fieldmark.judge.figures import measure
 from fieldmark.models.bundle import load
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Predictions, Samples
+from fieldmark.reviews.compare import compare
+from fieldmark.reviews.evaluate import evaluate_new, unknown_sentence
+from fieldmark.reviews.evaluated import Asked, Unknown
 from fieldmark.rundir import RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_yaml
@@ -210,4 +213,45 @@ def test_abstention_is_for_one_label():
     assert str(told.value) == (
         "--abstain: is for one label an image; of several each has a threshold of its own; leave "
         "it out"
+    )
+
+
+@pytest.fixture(scope="module")
+def others(table):
+    rows = pl.read_csv(table).head(20).with_columns(pl.col("Labels").fill_null(""))
+    return rows, table.parent
+
+
+def test_a_label_that_the_model_does_not_know_leaves_the_others(frozen, others, capsys):
+    rows, folder = others
+    extra = [f"{labels} 9".strip() for labels in rows["Labels"][:2]] + rows["Labels"][2:].to_list()
+    rows.with_columns(Labels=pl.Series(extra)).write_csv(folder / "more.csv")
+    found = evaluate_new(
+        str(frozen.path), DataSettings(source=str(folder / "more.csv")), Asked(), QUIET
+    )
+    assert found.sides["test"].n == 20
+    assert found.unknown_classes == {"9": 2}
+    said = unknown_sentence((Unknown("9", 2, ()),), Samples.read(frozen.samples), ["1", "2"])
+    assert said == [
+        "'9': label that the model does not know, so the figures are of the others alone"
+    ]
+
+
+def test_images_without_any_label_have_figures(frozen, others):
+    rows, folder = others
+    rows.with_columns(Labels=pl.lit("")).write_csv(folder / "none.csv")
+    found = evaluate_new(
+        str(frozen.path), DataSettings(source=str(folder / "none.csv")), Asked(), QUIET
+    )
+    assert found.sides["test"].n == 20
+    assert found.sides["test"]["hamming_loss"] is not None
+    assert found.sides["test"]["mean_average_precision"] is None
+
+
+def test_a_metric_of_the_other_task_is_told_as_such(frozen, scratch):
+    with pytest.raises(SettingsError) as told:
+        compare([str(frozen.path), str(scratch.path)], metric="accuracy")
+    assert str(told.value).startswith(
+        "--metric accuracy: is of one label an image, and these runs are of several labels an "
+        "image; there are "
     )

@@ -32,12 +32,13 @@ class Asked:
 
 
 class LabelCells(NamedTuple):
-    """Each row's labels, a list of texts, what is to be said of how they were read, and whether
-    the table is made for several labels an image, though each may have one."""
+    """Each row's labels, a list of texts, what is to be said of how they were read, whether the
+    table is made for several labels an image, though each may have one, and what divides a cell."""
 
     labels: pl.Series
     notes: list[str]
     several: bool = False
+    separator: str = "auto"  # as data.label_separator has it, where cells were divided
 
 
 def task_of(asked: str, labels: pl.Series, *, several: bool = False) -> Task:
@@ -73,10 +74,11 @@ def labels_in(column: pl.Series, where: str, separator: str = "auto") -> LabelCe
     mark = _mark(filled, name) if separator == "auto" else MARKS[separator]
     if mark is None or not any(mark in cell.strip() for cell in filled):
         notes = _hints(filled, name, where) if separator == "auto" else []
-        return _tidy(_one_each(cells), notes, name, where)
+        return _tidy(_one_each(cells), notes, name, where, one_each=True)
     note = f"{where}: the labels in a cell of '{name}' are divided by {JOINED_BY[mark]}"
     divided = _lists(_divided(cell or "", mark) for cell in cells)
-    return _tidy(divided, [note], name, where)
+    word = next(each for each in MARKS if MARKS[each] == mark)
+    return _tidy(divided, [note], name, where)._replace(separator=word)
 
 
 def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
@@ -178,14 +180,21 @@ def _hints(filled: set[str], name: str, where: str) -> list[str]:
 
 
 def _tidy(
-    labels: pl.Series, notes: list[str], name: str, where: str, *, several: bool = False
+    labels: pl.Series,
+    notes: list[str],
+    name: str,
+    where: str,
+    *,
+    several: bool = False,
+    one_each: bool = False,
 ) -> LabelCells:
     """Numbers that a program wrote with a point, or as nan where there was none, are none such.
 
-    Only where there is nothing else: "1.0" beside "x" is a name.
+    Only where there is nothing else: "1.0" beside "x" is a name. one_each: a cell is one label,
+    and "none" may be its name.
     """
     known = labels.explode().drop_nulls().unique().to_list()
-    missing = [each for each in known if each.casefold() in EMPTY]
+    missing = [] if one_each else [each for each in known if each.casefold() in EMPTY]
     floats = [each for each in known if FLOAT.fullmatch(each)]
     if not (missing or floats) or len(missing) == len(known):
         return LabelCells(labels, notes, several)

@@ -25,6 +25,7 @@ class Listing:
     sides:    what the source calls the splits it has: {"val": "the folder 'valid'"}.
     mirrored: whether an image and its mirror image mean the same (not so for digits).
     embedded: there are no files: the pixels come with an installed package.
+    separator: what divides several labels in a cell, as data.label_separator has it.
     """
 
     samples: Samples
@@ -35,6 +36,7 @@ class Listing:
     spare: dict[str, frozenset[str]] = field(default_factory=dict)
     mirrored: bool = True
     embedded: bool = False
+    separator: str = "auto"
 
 
 def split_of(name: str | None) -> str | None:

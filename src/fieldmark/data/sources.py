@@ -61,6 +61,11 @@ def read_listing(
         return listing
     if not Path(test).exists():
         raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
+    own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
+    if own.several and asked.task == "auto":
+        asked = replace(asked, task=own.name)
+    if asked.separator == "auto":
+        asked = replace(asked, separator=listing.separator)
     its = _read(test, given, images, None, labelled, asked)
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)

@@ -193,7 +193,14 @@ def read_table(
         _refuse_all(path, root, len(finder.missing), left_out)
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
     samples = replace(samples, frame=frame, root=str(root.resolve()))
-    return Listing(samples, table.notes, left_out, missing=missing, spare=spare)
+    return Listing(
+        samples,
+        table.notes,
+        left_out,
+        missing=missing,
+        spare=spare,
+        separator=table.separator,
+    )
 
 
 def _looking(path: Path, images: str | None) -> tuple[Path, Finder]:
@@ -242,7 +249,7 @@ def read_rows(
     if own.columns:
         samples = replace(samples, frame=samples.frame.hstack(own))
     notes = [*table.notes, *notes, *said, *(f"{path}: {each}" for each in renamed)]
-    return samples, replace(table, notes=tuple(notes))
+    return samples, replace(table, notes=tuple(notes), separator=labels.separator)
 
 
 def _with_repeats(

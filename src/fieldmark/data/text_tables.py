@@ -27,6 +27,7 @@ class Table:
     places: list[str]
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    separator: str = "auto"  # of labels in a cell, once that is known
 
 
 def read_text_table(path: Path) -> Table:

@@ -9,13 +9,13 @@ import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.figures import SEED
-from fieldmark.judge.metrics import OfScores, Shown, of_task, prominent
+from fieldmark.judge.metrics import METRICS, OfScores, Shown, of_task, prominent
 from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
 from fieldmark.report.figure_lines import amount, direction, needed_words, sentence
 from fieldmark.report.words import SPLIT_WORDS, figure, interval, metric_words
 from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
-from fieldmark.task import ONE_LABEL, TASKS, Task
+from fieldmark.task import ONE_LABEL, Task
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
@@ -113,7 +113,7 @@ def compare(paths: Sequence[str], *, metric: str | None = None) -> Comparison:
     SettingsError for a metric that is not known, RunError for what is no run, is not done, or is
     named twice. Runs that saw other images are not paired, which is no error.
     """
-    if metric is not None and not any(metric in paired_metrics(task) for task in TASKS.values()):
+    if metric is not None and metric not in METRICS:
         raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric, ONE_LABEL))])
     first, *others = found = read_runs(paths)
     task = first.predictions.task
@@ -129,6 +129,9 @@ def _unknown(metric: str, task: Task) -> str:
     every = f"; there are {listed(known, most=len(known))}"
     if metric in rows and isinstance(of := rows[metric].of, OfScores):
         return f"has no paired interval, since {of.unpaired}{every}"
+    if metric in METRICS and metric not in rows:
+        (its,) = METRICS[metric].tasks
+        return f"is of {its.words}, and these runs are of {task.words}{every}"
     short = metric.casefold()
     begun = [name for name in known if name.startswith(short)]
     meant = begun or [name for name in known if short in name.split("_")]

@@ -177,7 +177,8 @@ def take_in(
     data = data.model_copy(update={"task": info.task})
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
-    if not set(samples.classes) & set(info.classes):
+    unlabelled = samples.task.several and not samples.classes  # none of the labels is an answer
+    if not unlabelled and not set(samples.classes) & set(info.classes):
         raise DataError(
             f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "
             f"model, which has {listed(info.classes)}; name the classes as it does"
@@ -222,9 +223,13 @@ def unknown_sentence(
         names = names.replace(f"'{each.name}'", f"'{each.name}' ({each.images})")
     absent = [name for name in classes if name not in samples.classes]
     hints = [nearest(each.name, absent).replace("?", f" by '{each.name}'?") for each in unknown]
+    hint = next(filter(None, hints), "")
+    if samples.task.several:
+        told = "label that the model does not know" if len(unknown) == 1 else "labels that it lacks"
+        return [f"{names}: {told}, so the figures are of the others alone{hint}"]
     return [
         f"{counted(images, 'image')} of {names}, which the model does not know, "
-        f"{'is' if images == 1 else 'are'} out{next(filter(None, hints), '')}"
+        f"{'is' if images == 1 else 'are'} out{hint}"
     ]
 
 

@@ -120,10 +120,14 @@ def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown
 
     predictions: of the same images.
     """
+    unknown = [name for name in samples.classes if name not in predictions.classes]
+    if predictions.task.several:  # of these images each other label is answered all the same
+        has = predictions.frame["truth"].explode().to_list()
+        return tuple(Unknown(name, has.count(name), ()) for name in unknown)
     truths = predictions.frame["truth"].list.first().to_list()
     guessed = predictions.task.decide(predictions.logits, None)
     found = []
-    for name in [name for name in samples.classes if name not in predictions.classes]:
+    for name in unknown:
         rows = np.flatnonzero([truth == name for truth in truths])
         counts = np.bincount(guessed[rows] + 1, minlength=len(predictions.classes) + 1)[1:]
         order = np.argsort(-counts, kind="stable")[:MOST_TAKEN]

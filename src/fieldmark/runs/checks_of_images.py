@@ -19,7 +19,7 @@ from fieldmark.models import engines
 from fieldmark.models.catalog import side_mistake
 from fieldmark.models.pooling import MEAN, pool_mistake
 from fieldmark.records import InputSpec
-from fieldmark.runs.for_task import against_task
+from fieldmark.runs.for_task import against_task, losses_of
 from fieldmark.settings.tree import Settings
 
 NO_RESIZE = (  # augmentations that take the stored form as it is
@@ -52,12 +52,13 @@ def check_images(settings: Settings, data: Dataset) -> None:
             OPTIMIZERS.build(optimizer.name, optimizer.options, parameters)
         except ValueError as error:
             mistakes.append(Mistake(f"optimizer {optimizer.name}", str(error)))
+    if loss.name in losses_of(data.samples.task):
+        try:
+            sides = (2,) if data.samples.task.several else ()
+            LOSSES.build(loss.name, loss.options, np.ones((*sides, len(data.classes))))
+        except SettingsError as error:
+            mistakes += error.mistakes
     refuse(mistakes)
-    try:
-        sides = (2,) if data.samples.task.several else ()
-        LOSSES.build(loss.name, loss.options, np.ones((*sides, len(data.classes))))
-    except SettingsError as error:
-        refuse(error.mistakes)
 
 
 def check_augmenting(settings: Settings, spec: InputSpec) -> None:

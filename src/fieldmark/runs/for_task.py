@@ -13,8 +13,9 @@ from fieldmark.models.pooling import BOTH, MEAN, pool_mistake
 from fieldmark.runs.checks import CATALOGS
 from fieldmark.runs.filling import Filling
 from fieldmark.settings.tree import Settings
-from fieldmark.task import TASKS, Task
+from fieldmark.task import Task
 
+OF_SEVERAL = ("bce", "binary_focal", "asymmetric")  # losses
 LARGER = 10 / 7  # 320 px in place of 224, where small things at the edge are labels, too
 
 
@@ -52,7 +53,7 @@ def against_task(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     """What is of the other task."""
     task = data.samples.task
     loss, monitor = settings.loss.name, settings.train.monitor
-    fitting = [name for name in LOSSES if task in _tasks_of(name)]
+    fitting = losses_of(task)
     if loss not in fitting:
         what = f"'{loss}' is not for {task.words}; take {listed(fitting)}"
         yield Mistake("loss.name", what)
@@ -64,6 +65,6 @@ def against_task(settings: Settings, data: Dataset) -> Iterator[Mistake]:
         yield Mistake("train.sampling", what)
 
 
-def _tasks_of(loss: str) -> list[Task]:
-    of_several = ("bce", "binary_focal", "asymmetric")
-    return [task for task in TASKS.values() if task.several == (loss in of_several)]
+def losses_of(task: Task) -> list[str]:
+    """The losses that a task may have."""
+    return [name for name in LOSSES if (name in OF_SEVERAL) == task.several]
