@@ -47,7 +47,8 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
         begun = time.monotonic() - state.seconds
         train_epoch(state, plan, parts, keeper, console)
         with state.clock("validation"):  # and the epoch's figures
-            judged = parts.validate(state.judged) if parts.validate else None
+            due = parts.validate if plan.validates(state.epoch + 1) else None
+            judged = due(state.judged) if due else None
             row, is_best = close_epoch(state, plan, parts, judged, time.monotonic() - begun)
         keeper.save(state, dict(state.judged.state_dict()) if is_best else None)
         console.say(epoch_line(row, plan, is_best))
@@ -195,7 +196,8 @@ def progress_of(state: State, plan: Plan, parts: Parts) -> Progress:
     """Where in the stage the optimiser's next step stands."""
     steps = math.ceil(len(parts.batches.sizes) / plan.accumulate)
     done = (state.epoch - plan.first) * steps + state.step // plan.accumulate
-    return Progress(done, steps, plan.epochs, tuple(state.monitored[plan.first :]))
+    losses = tuple(row.get("val_loss", math.nan) for row in state.history[plan.first :])
+    return Progress(done, steps, plan.epochs, tuple(state.monitored[plan.first :]), losses)
 
 
 def tell_step(state: State, plan: Plan, parts: Parts, keeper: Keeper, bar: Bar, made: Made) -> None:
