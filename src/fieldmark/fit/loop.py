@@ -32,6 +32,7 @@ from fieldmark.models.stages import set_training
 from fieldmark.streams import Stream
 
 Made = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # loss, logits and targets of a step
+AUXILIARY = 0.3  # the weight of a classifier on the way (Szegedy et al., 2014)
 SLOW = 4.0  # times the seconds of the epoch before that are worth a word
 
 
@@ -104,7 +105,11 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
 def step(
     state: State, plan: Plan, parts: Parts, images: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits"""
+    """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits
+
+    Where the network gives several logits, as one with auxiliary classifiers does, the first are
+    those that are told, and the losses of the others are added by their weight.
+    """
     group = group_of(state, plan, parts)
     if state.step == group.start:
         state.optimizer.zero_grad(set_to_none=True)
@@ -115,10 +120,14 @@ def step(
     if parts.mix:
         images, wanted = parts.mix(images, targets, state.epoch, state.step)
     with parts.autocast():
-        logits = state.forward(images)
-    loss = parts.loss(logits, wanted)
+        made = state.forward(images)
+    several: tuple[torch.Tensor, ...] = made if isinstance(made, tuple) else (made,)
+    logits, *others = several
+    whole = loss = parts.loss(logits, wanted)
+    for other in others:
+        whole = whole + AUXILIARY * parts.loss(other, wanted)
     state.clock.mark("forward")
-    share = share_of(loss, wanted, state, plan, parts)
+    share = share_of(whole, wanted, state, plan, parts)
     torch.autograd.backward(state.scaler.scale(share) if state.scaler else share)
     if state.step + 1 == group.stop:
         update(state, plan, parts)
