@@ -148,6 +148,8 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
         f"lr {row['lr']:.2g}",
         f"train loss {row['train_loss']:.4f}",
     ]
+    figures = [each for each in plan.figures if each != "loss" and f"train_{each}" in row]
+    words += [f"train {name} {row[f'train_{name}']:.4f}" for name in figures]
     if "train_penalty" in row:
         words.append(f"penalty {row['train_penalty']:.4f}")
     if "val_loss" in row:
