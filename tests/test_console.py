@@ -142,8 +142,13 @@ def test_the_log_begins_with_what_was_said_before_it(tmp_path):
     with console.log_to(tmp_path / "log.txt"):
         console.say("fourth")
     lines = (tmp_path / "log.txt").read_text().splitlines()
-    assert [line[21:] for line in lines] == ["first", "note: second", "third", "fourth"]
-    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", line) for line in lines)
+    told = [re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  fieldmark (.*)", line) for line in lines]
+    assert [each and each[1] for each in told] == [
+        "INFO     first",
+        "WARNING  note: second",
+        "WARNING  third",
+        "INFO     fourth",
+    ]
 
 
 def test_a_log_that_exists_is_added_to(tmp_path):
@@ -153,7 +158,7 @@ def test_a_log_that_exists_is_added_to(tmp_path):
             console.say(words)
         console.say("after it")
     lines = (tmp_path / "log.txt").read_text().splitlines()
-    assert [line[21:] for line in lines] == ["one", "two"]
+    assert [line.partition("INFO     ")[2] for line in lines] == ["one", "two"]
 
 
 def test_a_quiet_console_logs_all_the_same(tmp_path):

@@ -19,7 +19,22 @@ from fieldmark.fit.schedules import SCHEDULES, Progress
 from fieldmark.records import InputSpec
 
 SPEC = InputSpec("square:32", 32)
-CANDIDATES = (True, False, "balanced", "edge", "zero", 3.5, 0.9, 0.4, 2, 3, 5.5, 40, (0.5, 0.6))
+CANDIDATES = (
+    True,
+    False,
+    "balanced",
+    "edge",
+    "zero",
+    "loss",
+    3.5,
+    0.9,
+    0.4,
+    2,
+    3,
+    5.5,
+    40,
+    (0.5, 0.6),
+)
 IN_A_FILE = {"pipeline"}  # Albumentations' own, which has tests of its own
 BY_BATCH = {"alternate"}  # which needs to know the epoch
 
@@ -68,8 +83,12 @@ def test_an_option_of_an_optimiser_changes_the_steps(name, option):
 def test_an_option_of_a_schedule_changes_the_rate(name, option):
     def rates(name, given):
         schedule = SCHEDULES.build(name, given)
-        monitored = (1.0, 2.0) + (1.5,) * 58
-        places = [Progress(step, 4, 60, monitored[: step // 4]) for step in range(240)]
+        rising = tuple(2 + 0.001 * epoch for epoch in range(28))
+        monitored, losses = (1.0, 2.0) + (1.5,) * 30 + rising, tuple(range(60, 0, -1))
+        places = [
+            Progress(step, 4, 60, monitored[: step // 4], losses[: step // 4])
+            for step in range(240)
+        ]
         return torch.tensor([schedule(place) for place in places], dtype=torch.float64)
 
     assert differs(SCHEDULES, name, option, rates)

@@ -28,13 +28,31 @@ def photos(tmp_path_factory):
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8, side=72)
 
 
+@pytest.fixture(scope="module")
+def several(photos):
+    """A table of the photos, every third with one label, with two and with none."""
+    labels = ("blue", "blue green", "")
+    names = sorted(str(path) for path in photos.rglob("*.png"))
+    rows = [f"{name},{labels[place % 3]}" for place, name in enumerate(names)]
+    path = photos.parent / "several.csv"
+    path.write_text("\n".join(["image,labels", *rows]) + "\n")
+    return path
+
+
+def data_of(name, photos, several):
+    """Images that a recipe may be tried with."""
+    if name == "digits":
+        return None
+    return several if name == "multilabel-transfer" else photos
+
+
 def settled(*words, data=None, **options):
     return prepare(gather(data and str(data), words, {}, **options), QUIET, load=False).settings
 
 
 @pytest.mark.parametrize("name", recipes.names())
-def test_a_recipe_resolves_without_mistakes(name, photos):
-    settings = settled(data=None if name == "digits" else photos, recipe=name)
+def test_a_recipe_resolves_without_mistakes(name, photos, several):
+    settings = settled(recipe=name, data=data_of(name, photos, several))
     assert "auto" not in {settings.model.name, settings.input.size, settings.run.precision}
 
 
@@ -226,3 +244,53 @@ def test_nature_transfer_takes_random_crops_by_option(photos):
     settings = settled(*words, data=photos, recipe="nature-transfer")
     assert settings.features.views == 10
     assert settings.augment.name == "standard"
+
+
+def lines_of(name):
+    """The lines of a recipe that set something."""
+    body = re.sub(r"^#.*\n", "", recipes.text(name), flags=re.MULTILINE)
+    return [line for line in body.splitlines() if re.search(r": \S", line.partition("#")[0])]
+
+
+def test_multilabel_transfer_is_what_was_published_and_what_is_marked_as_ours(several):
+    settings = settled(recipe="multilabel-transfer", data=several)
+    assert (settings.data.task, settings.data.val_fraction) == ("multi-label", 0.2)
+    assert (settings.input.size, settings.input.stored) == (224, "square:256")
+    assert settings.augment.name == "scenes"
+    assert settings.augment.options == {
+        "brightness": 0.5,
+        "angle": 45.0,
+        "flip": True,
+        "horizontal": 0.5,
+        "vertical": 0.05,
+        "grayscale": 0.2,
+    }
+    assert (settings.model.name, settings.model.weights) == ("regnet_x_3_2gf", "IMAGENET1K_V2")
+    assert (settings.head.name, settings.head.pool, settings.loss.name) == ("linear", "mean", "bce")
+    assert (settings.optimizer.name, settings.optimizer.options["lr"]) == ("adadelta", 1.0)
+    assert settings.schedule.name == "plateau"
+    assert settings.schedule.options == {"by": "loss", "factor": 0.1, "wait": 2, "threshold": 1e-4}
+    train = settings.train
+    assert [stage.train for stage in train.stages] == [("all",)]
+    assert (train.epochs, train.batch_size, train.monitor) == (60, 32, "macro_f1")
+    assert (train.validate_every, train.patience, train.min_delta) == (2, 6, 0.001)
+    assert (train.ema, train.layer_decay, train.norm_frozen, train.wise) == (None, 1, False, False)
+    unmarked = [
+        x for x in lines_of("multilabel-transfer") if not re.search("# (published|our choice)", x)
+    ]
+    assert unmarked == []
+
+
+@pytest.mark.parametrize(
+    ("words", "chosen"),
+    [
+        (("optimizer=sgd", "optimizer.lr=1e-2"), ("sgd", 1e-2, "plateau")),
+        (("optimizer=adam", "optimizer.lr=1e-4", "schedule=none"), ("adam", 1e-4, "none")),
+    ],
+)
+def test_multilabel_transfer_takes_the_other_networks_and_optimisers(several, words, chosen):
+    words = ("model=googlenet", "model.aux_logits=true", *words)
+    settings = settled(*words, recipe="multilabel-transfer", data=several)
+    optimizer = settings.optimizer
+    assert (optimizer.name, optimizer.options["lr"], settings.schedule.name) == chosen
+    assert settings.model.options["aux_logits"] is True

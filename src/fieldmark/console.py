@@ -63,18 +63,19 @@ class Console:
         finally:
             self._log = None
 
-    def say(self, text: str = "") -> None:
-        """A line, or several."""
+    def say(self, text: str = "", *, level: str = "INFO") -> None:
+        """A line, or several; in the log with time, name and level."""
         if self._drawing is not None:  # above the bar, which is drawn anew
             self._drawing.print(text, markup=False, highlight=False, soft_wrap=True)
         elif not self._quiet:
             self._print(text)
         stamp = datetime.now().strftime("%Y-%m-%d %H:%M:%S")
-        self._append([f"{stamp}  {line}" for line in text.splitlines() if line.strip()])
+        start = f"{stamp}  fieldmark {level:<7}  "
+        self._append([start + line for line in text.splitlines() if line.strip()])
 
     def warn(self, text: str) -> None:
         """A line that the user should not miss."""
-        self.say(f"note: {text}")
+        self.say(f"note: {text}", level="WARNING")
 
     @contextmanager
     def bar(self, label: str, total: int) -> Iterator[Bar]:

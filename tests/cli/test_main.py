@@ -130,9 +130,9 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         (
             ["train", "digits", "--augment", "huge"],
             "--augment: there is no augmentation 'huge'; there are 'none', 'light', 'standard', "
-            "'crop', 'cifar', 'contrast', 'nature', 'strong', 'randaugment', 'trivialaugment', "
-            "'cifar-albumentations', 'contrast-albumentations' and 'albumentations', and .yaml or "
-            ".json files that Albumentations saved",
+            "'crop', 'cifar', 'contrast', 'nature', 'scenes', 'strong', 'randaugment', "
+            "'trivialaugment', 'cifar-albumentations', 'contrast-albumentations' and "
+            "'albumentations', and .yaml or .json files that Albumentations saved",
         ),
         (
             ["train", "digits", "--track", "neptune"],

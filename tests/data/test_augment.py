@@ -294,6 +294,8 @@ def test_every_option_has_a_default_within_its_range():
         ("cifar", "shift", "256", "must be at most 255, not 256"),
         ("cifar", "hole", "1.5", "must be a whole number, not 1.5"),
         ("nature", "angle", "181", "must be at most 180, not 181"),
+        ("scenes", "grayscale", "1.5", "must be at most 1, not 1.5"),
+        ("scenes", "brightness", "2", "must be at most 1, not 2"),
         ("randaugment", "magnitude", "31", "must be at most 30, not 31"),
         ("standard", "flip", "perhaps", "must be true or false, not perhaps"),
     ],

@@ -227,6 +227,13 @@ def test_the_line_of_an_epoch_has_each_figure_that_is_asked_for_once_and_the_pen
     )
 
 
+def test_the_line_of_an_epoch_has_what_is_asked_for_of_the_training_too():
+    row = {**ROW, "train_roc_auc": 0.625, "train_accuracy": 0.5}
+    assert epoch_line(row, Plan(12, 0, figures=("roc_auc",)), is_best=False).startswith(
+        "epoch  2/12  1.2 s  lr 0.001  train loss 0.5000  train roc_auc 0.6250  val loss 0.2500  "
+    )
+
+
 def test_without_validation_the_line_tells_of_training_alone():
     row = {name: value for name, value in ROW.items() if not name.startswith("val_")}
     line = epoch_line(row, Plan(12, 0, figures=("roc_auc",)), is_best=True)

@@ -10,7 +10,7 @@ from loopparts import CPU, parts
 from torch.nn import functional
 
 from fieldmark.fit.averages import Ema
-from fieldmark.fit.epochs import note_epoch, out_of_patience
+from fieldmark.fit.epochs import note_epoch, out_of_patience, times_worse
 from fieldmark.fit.keeper import as_csv
 from fieldmark.fit.loop import seed_step, step
 from fieldmark.fit.losses import cross_entropy, focal
@@ -230,6 +230,93 @@ def test_patience_counts_epochs_since_the_best_and_since_going_further():
     assert out_of_patience(state, plan)
     state.patient_from = state.epoch
     assert not out_of_patience(state, plan)
+
+
+def test_an_epoch_is_validated_every_so_often_and_at_the_end_of_its_stage():
+    plan = Plan(7, 0, first=4, validate_every=3)
+    assert [epoch for epoch in range(5, 12) if plan.validates(epoch)] == [7, 10, 11]
+    assert all(Plan(3, 0).validates(epoch) for epoch in (1, 2, 3))
+
+
+def test_an_epoch_without_validation_is_never_the_best_once_one_was_judged():
+    state, plan = linear_state(), Plan(9, 0, monitor="accuracy", validate_every=2)
+    rows = [{}, {"val_accuracy": 0.5, "val_loss": 1.0}, {}, {"val_accuracy": 0.4, "val_loss": 1.0}]
+    best = [note_epoch(state, plan, parts([1]), dict(row)) for row in rows]
+    assert best == [True, True, False, False]
+    assert state.best_epoch == 2
+
+
+def test_patience_counts_validations():
+    plan = Plan(99, 0, monitor="accuracy", patience=2, validate_every=3)
+    state, ended = linear_state(), None
+    while not (ended := out_of_patience(state, plan)):
+        value = 0.5 if state.epoch + 1 == 6 else 0.4
+        row = {"val_accuracy": value} if plan.validates(state.epoch + 1) else {}
+        note_epoch(state, plan, parts([1]), row)
+    assert (state.epoch, state.best_epoch) == (12, 6)
+    assert ended == "no better accuracy for 2 validations"
+
+
+def stops_at(losses, *, patience, delta):
+    """The published loop: after how many validations it ends; None where it does not."""
+    least, counter = math.inf, 0
+    for place, loss in enumerate(losses, 1):
+        if loss < least:
+            least, counter = loss, 0
+        elif loss > least + delta:
+            counter += 1
+            if counter >= patience:
+                return place
+    return None
+
+
+@pytest.mark.parametrize(
+    ("losses", "worse"),
+    [
+        ([], 0),
+        ([1.0], 0),
+        ([1.0, 1.2, 1.3], 2),
+        ([1.0, 1.05, 1.1, 1.05], 0),  # none is above the least by more than 0.1
+        ([1.0, 1.2, 1.05, 1.2], 2),  # what lies between neither counts nor begins anew
+        ([1.0, 1.2, 1.2, 0.9999], 0),
+        ([1.0, 1.2, math.nan, 1.2], 2),  # an epoch without validation
+        ([math.nan, math.nan], 0),
+    ],
+)
+def test_a_loss_below_the_least_begins_anew_one_far_above_counts_one_between_does_neither(
+    losses, worse
+):
+    assert times_worse(losses, 0.1) == worse
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_min_delta_ends_where_the_published_loop_does(seed):
+    losses = np.random.default_rng(seed).uniform(0.5, 0.6, size=40).round(3).tolist()
+    plan = Plan(99, 0, monitor="accuracy", patience=6, min_delta=0.03, validate_every=2)
+    state, wanted = linear_state(), stops_at(losses, patience=6, delta=0.03)
+    for done, loss in enumerate(losses):
+        if out_of_patience(state, plan):
+            break
+        note_epoch(state, plan, parts([1]), {})
+        better = {"val_accuracy": done / 100, "val_loss": loss}  # what is monitored changes nothing
+        note_epoch(state, plan, parts([1]), better)
+    assert done == wanted
+    assert state.epoch == 2 * wanted
+    assert out_of_patience(state, plan) == (
+        "the validation loss was more than 0.03 above its least in 6 validations"
+    )
+
+
+def test_min_delta_counts_from_where_a_finished_run_goes_on_and_in_its_own_stage():
+    assert times_worse([1.0, 1.2, 1.2, 1.2], 0.1, start=2) == 2
+    state, plan = linear_state(), Plan(9, 0, first=2, patience=1, min_delta=0.0)
+    for loss in (0.1, 0.2, 0.5, 0.4):
+        note_epoch(state, plan, parts([1]), {"val_loss": loss})
+    assert out_of_patience(state, plan) is None
+    note_epoch(state, plan, parts([1]), {"val_loss": 0.45})
+    assert out_of_patience(state, plan)
+    state.patient_from = state.epoch
+    assert out_of_patience(state, plan) is None
 
 
 def test_history_reads_back_to_the_same_numbers():

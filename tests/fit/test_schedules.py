@@ -86,9 +86,28 @@ def test_plateau_is_that_of_torch():
         assert found == pytest.approx(optimizer.param_groups[0]["lr"])
 
 
-def test_a_figure_that_is_not_defined_counts_as_not_better():
+@pytest.mark.parametrize("threshold", [0.0, 1e-4, 0.1])
+def test_plateau_by_loss_is_that_of_torch_by_the_least_loss(threshold):
+    losses = [0.9, 0.5, 0.49, 0.48, 0.49995, 0.47, 0.46, 0.45, 0.44999, 0.449985, 0.3, 0.2, 0.3]
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([parameter], lr=1.0)
+    scheduler = lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.1, patience=2, threshold=threshold, eps=0.0
+    )
+    options = {"by": "loss", "wait": 2, "factor": 0.1, "threshold": threshold}
+    schedule, rising, rates = SCHEDULES.build("plateau", options), tuple(range(13)), set()
+    for count in range(len(losses)):
+        scheduler.step(losses[count])
+        found = schedule(Progress(0, 1, 20, rising[: count + 1], tuple(losses[: count + 1])))
+        assert found == pytest.approx(optimizer.param_groups[0]["lr"])
+        rates.add(round(found, 9))
+    assert len(rates) == {0.0: 1, 1e-4: 1, 0.1: 3}[threshold]
+
+
+def test_plateau_passes_over_epochs_without_validation():
     schedule = SCHEDULES.build("plateau", {"wait": 1, "factor": 0.5})
-    assert schedule(Progress(0, 1, 9, (0.5, math.nan, math.nan))) == 0.5
+    found = [0.5, math.nan, 0.4, math.nan, math.nan, 0.5]
+    assert [schedule(Progress(0, 1, 9, tuple(found[: n + 1]))) for n in range(6)] == [1] * 5 + [0.5]
 
 
 @pytest.mark.parametrize("name", list(SCHEDULES))

@@ -295,3 +295,24 @@ def test_the_same_seed_gives_the_same_bits_and_another_gives_others():
 def test_an_unknown_initialisation_is_met_with_the_nearest():
     _, mistakes = INITS.read("kaimming", {})
     assert mistakes[0].what == "there is no initialisation 'kaimming'; did you mean 'kaiming'?"
+
+
+def test_of_several_labels_squeezenets_logits_fall_below_0_and_its_tensors_keep_their_names():
+    images = torch.randn(2, 3, 64, 64)
+    networks = []
+    for several in (False, True):
+        torch.manual_seed(0)
+        networks.append(assemble(Design("squeezenet1_1", several=several), 3).eval())
+    with torch.no_grad():
+        for network in networks:
+            head_of(network)[1].bias.fill_(-50.0)
+        clipped, free = (network(images) for network in networks)
+    assert torch.equal(clipped, torch.zeros(2, 3))
+    assert (free < -10).all()
+    assert networks[0].state_dict().keys() == networks[1].state_dict().keys()
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "mobilenet_v3_small", "googlenet"])
+def test_of_several_labels_other_networks_are_the_same(name):
+    found = [repr(assemble(Design(name, several=several), 3)) for several in (False, True)]
+    assert found[0] == found[1]

@@ -14,7 +14,7 @@ from fieldmark.models.catalog import MODELS, NETWORKS, OWN, outline
 from fieldmark.models.memory import _TensorsOnMeta
 
 OURS_TO_SET = {"num_classes", "aux_logits", "dropout_aux", "init_weights"}
-FROM_ELSEWHERE = {"image_size", "width_mult", "reduced_tail", "dilated"}  # taken by the builders
+FROM_ELSEWHERE = {"image_size", "width_mult", "reduced_tail", "dilated", "aux_logits"}  # builders
 OF_BEGINNINGS = {"zero_init_residual", "layer_scale"}  # only in the values that weights begin with
 THEIRS = sorted(set(MODELS) - set(OWN))
 IN_FULL = {"small_cnn": 32, "nature_cnn": 96, "cifar_fast": 32}  # px; small enough to be run

@@ -66,6 +66,15 @@ def test_a_column_without_a_number_is_no_series(history, missing):
     assert "validation" not in by_title(rows)["Loss"].words
 
 
+def test_the_line_goes_on_over_epochs_without_validation(history):
+    rows = history(5)
+    for row in rows[::2]:
+        row |= {name: math.nan for name in row if name.startswith("val_")}
+    found = by_title(rows)["Loss"].svg
+    told = re.findall(r"<title>epoch (\d): (.*?)</title>", found)
+    assert [epoch for epoch, words in told if "validation" in words] == ["2", "4"]
+
+
 def test_a_single_epoch_is_drawn_as_a_mark(history):
     svg = by_title(history(1))["Loss"].svg
     assert "<use " in svg

@@ -74,6 +74,17 @@ def test_a_killed_run_goes_on_to_the_same_bits(unbroken, photos, tmp_path, point
     assert not list(run.path.rglob("*.part"))
 
 
+@pytest.mark.parametrize(("point", "count"), [("fieldmark.fit.loop:step", 24), ("os:fsync", 8)])
+def test_a_run_that_validates_now_and_then_goes_on_to_the_same_bits(photos, tmp_path, point, count):
+    words = ("train.validate_every=2", "schedule=plateau", "schedule.wait=0", "schedule.by=loss")
+    often = (*words, "train.epochs=5", "train.batch_size=8", "train.checkpoint_minutes=1e-9")
+    whole = train(photos, tmp_path, "whole", *often)
+    history = pl.read_csv(whole.history)
+    assert history["val_loss"].is_not_null().to_list() == [False, True, False, True, True]
+    assert in_process(train_and_die, point, count, photos, tmp_path, "dead", often) == -9
+    assert same_results(resume(RunDir(tmp_path / "dead")), whole)
+
+
 def test_the_report_of_a_resumed_run_tells_what_was_left_out(tmp_path):
     photos = draw_photos(tmp_path / "mine", each=6)
     (photos / "red" / "zero.png").touch()

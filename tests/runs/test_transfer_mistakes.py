@@ -94,6 +94,11 @@ from fieldmark.runs.run import prepare
             "leave it out, or leave --freeze out",
         ),
         (
+            ("model.freeze=true", "train.validate_every=2"),
+            "train.validate_every: is for training on images, and a head alone is trained on "
+            "features; leave it out",
+        ),
+        (
             ("loss.class_weights=[1, 2]",),
             "loss.class_weights: there are 2 numbers for 3 classes; "
             "give one a class, in the order of the classes",
@@ -123,6 +128,18 @@ def test_weights_of_another_known_network_are_named(photos, tmp_path):
     assert str(caught.value) == (
         f"{path}: these are weights of squeezenet1_1, not of resnet18; "
         "take --model squeezenet1_1, or leave it out"
+    )
+
+
+def test_auxiliary_classifiers_inside_of_a_frozen_network_are_refused(photos, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file(MODELS.build("googlenet", {}, 1000).state_dict(), path)
+    words = ["model.name=googlenet", f"model.weights={path}", "model.aux_logits=true"]
+    with pytest.raises(SettingsError) as caught:
+        prepare(gather(str(photos), [*words, "model.freeze=true", "input.size=32"], {}), QUIET)
+    assert str(caught.value) == (
+        "model.aux_logits: trains classifiers inside of a network that stays as it is; "
+        "leave it out, or leave --freeze out"
     )
 
 

@@ -186,6 +186,7 @@ class Augments(Catalog):
 
 POLICIES = {  # of data.augment_policies, which is imported when one is asked for
     "nature": "mirrored, turned any way, cropped, a box of noise",
+    "scenes": "cropped, brighter or darker, turned, mirrored, by chance grey",
     "strong": "random resized crop, mirrored, randaugment, a box of noise",
     "randaugment": "random resized crop, mirrored, two drawn changes of one strength",
     "trivialaugment": "random resized crop, mirrored, one drawn change of any strength",

@@ -1,4 +1,5 @@
-"""Augmentations that draw which change is made: RandAugment, TrivialAugment, and a strong mix.
+"""Augmentations that draw which change is made (RandAugment, TrivialAugment, a strong mix), and
+those of published systems.
 
 The changes and the strengths are torchvision's own, the kernels too; what is drawn comes from
 the addressed generator.
@@ -20,6 +21,8 @@ from fieldmark.data.changes import (
     Augment,
     Chance,
     Degrees,
+    Strength,
+    crop_beside_centre,
     erase,
     mirror,
     resized_crop,
@@ -215,3 +218,46 @@ def nature(
         return _erased(image, seen, erasing, draw)
 
     return change
+
+
+def scenes(
+    seen: InputSpec,
+    *,
+    brightness: Strength = 0.5,
+    angle: Degrees = 45.0,
+    flip: bool = True,
+    horizontal: Chance = 0.5,
+    vertical: Chance = 0.05,
+    grayscale: Chance = 0.2,
+) -> Augment:
+    """Cropped, brighter or darker, turned by up to `angle`, mirrored, by chance grey.
+
+    In this order. The crop has the size that is seen, anywhere in the stored form (224 px of
+    `input.stored=square:256`); its brightness is multiplied by 1 - brightness to 1 + brightness.
+    It turns as torchvision's RandomRotation by default does, by nearest neighbours, with black from
+    outside. It is mirrored across and over; `flip` false leaves both out.
+    """
+    mirrors = {-1: horizontal, -2: vertical} if flip else {}
+
+    def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+        image = _cropped(image, seen.size, draw)
+        if brightness:
+            factor = float(draw.uniform(1 - brightness, 1 + brightness))
+            image = kernels.adjust_brightness(image, factor)
+        if angle:
+            image = rotate(image, float(draw.uniform(-angle, angle)), nearest=True)
+        for axis, chance in mirrors.items():
+            if draw.random() < chance:
+                image = image.flip(axis)
+        if draw.random() < grayscale:
+            image = kernels.rgb_to_grayscale(image, num_output_channels=3)
+        return image
+
+    return change
+
+
+def _cropped(image: torch.Tensor, size: int, draw: np.random.Generator) -> torch.Tensor:
+    """A square of `size` at a drawn place; of an image that is smaller, edges are repeated."""
+    spare = [max(0, side - size) for side in image.shape[-2:]]
+    down, right = (int(draw.integers(0, each + 1)) - each // 2 for each in spare)
+    return crop_beside_centre(image, size, down, right)

@@ -2,13 +2,14 @@
 
 Which epoch is kept: the one with the best monitored figure; of equals the one with less
 validation loss, else the earlier; but what an earlier stage reached gives way to a better figure
-only. Patience: a stage ends when nothing became better in it for so many epochs, counted from its
-own beginning. The first stage counts the monitored figure, in which less loss alone is nothing. A
-later one begins near its best, where a few images decide whether the figure rises: with fewer
-than FEW of them, it counts the validation loss.
+only. Patience: a stage ends when nothing became better in it for so many validations, counted
+from its own beginning. The first stage counts the monitored figure, in which less loss alone is
+nothing. A later one begins near its best, where a few images decide whether the figure rises:
+with fewer than FEW of them, it counts the validation loss. `min_delta` has a rule of its own.
 """
 
 import math
+from collections.abc import Sequence
 
 import torch
 
@@ -52,7 +53,8 @@ def row_of(state: State, parts: Parts, judged: Judged | None) -> Row:
 def note_epoch(state: State, plan: Plan, parts: Parts, row: Row) -> bool:
     """Close the epoch in `state`. -> whether it is the best so far
 
-    While the figure is not defined (nan), the newest epoch counts as the best.
+    While the figure is not defined (nan), the newest epoch counts as the best; an epoch without
+    validation does so only before the first one that has it.
     """
     gain = plan.sign * row.get(f"val_{plan.monitor}", math.nan)
     best = max((old for old in state.monitored if not math.isnan(old)), default=-math.inf)
@@ -74,18 +76,41 @@ def out_of_patience(state: State, plan: Plan) -> str | None:
     """That nothing has become better in this stage for too long, in words; None while it may."""
     if plan.patience is None or state.best_epoch is None:
         return None
+    count = counted(plan.patience, "epoch" if plan.validate_every == 1 else "validation")
+    losses = [row.get("val_loss", math.nan) for row in state.history[plan.first :]]
+    if plan.min_delta is not None:
+        worse = times_worse(losses, plan.min_delta, state.patient_from - plan.first)
+        what = f"the validation loss was more than {plan.min_delta:g} above its least in {count}"
+        return what if worse >= plan.patience else None
     by_loss = plan.first > 0 and 0 < state.validated < FEW
-    if by_loss:
-        better = [-row["val_loss"] for row in state.history[plan.first :]]
-    else:
-        better = state.monitored[plan.first :]
+    better = [-loss for loss in losses] if by_loss else state.monitored[plan.first :]
     known = [value for value in better if not math.isnan(value)]
     # of equals the first; where no figure is defined, the newest counts as the best
     last = plan.first + better.index(max(known)) + 1 if known else state.best_epoch
-    if state.epoch - max(last, state.patient_from) < plan.patience:
+    waited = state.history[max(last, state.patient_from) :]
+    if sum(map(_is_validated, waited)) < plan.patience:
         return None
     what = "less validation loss" if by_loss else f"better {plan.monitor}"
-    return f"no {what} for {counted(plan.patience, 'epoch')}"
+    return f"no {what} for {count}"
+
+
+def times_worse(losses: Sequence[float], delta: float, start: int = 0) -> int:
+    """How many validations are counted as worse after the last of the losses (nan: none was made).
+
+    A loss below the least so far begins the count anew, one above that by more than `delta`
+    counts, and one between does neither. Before place `start` nothing is counted.
+    """
+    least, worse = math.inf, 0
+    for place, loss in enumerate(losses):
+        if loss < least:
+            least, worse = loss, 0
+        elif loss > least + delta and place >= start:
+            worse += 1
+    return worse
+
+
+def _is_validated(row: Row) -> bool:
+    return any(name.startswith("val_") for name in row)
 
 
 def all_done(plan: Plan) -> str:
@@ -123,6 +148,8 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
         f"lr {row['lr']:.2g}",
         f"train loss {row['train_loss']:.4f}",
     ]
+    figures = [each for each in plan.figures if each != "loss" and f"train_{each}" in row]
+    words += [f"train {name} {row[f'train_{name}']:.4f}" for name in figures]
     if "train_penalty" in row:
         words.append(f"penalty {row['train_penalty']:.4f}")
     if "val_loss" in row:

@@ -32,6 +32,7 @@ from fieldmark.models.stages import set_training
 from fieldmark.streams import Stream
 
 Made = tuple[torch.Tensor, torch.Tensor, torch.Tensor]  # loss, logits and targets of a step
+AUXILIARY = 0.3  # the weight of a classifier on the way (Szegedy et al., 2014)
 SLOW = 4.0  # times the seconds of the epoch before that are worth a word
 
 
@@ -47,7 +48,8 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
         begun = time.monotonic() - state.seconds
         train_epoch(state, plan, parts, keeper, console)
         with state.clock("validation"):  # and the epoch's figures
-            judged = parts.validate(state.judged) if parts.validate else None
+            due = parts.validate if plan.validates(state.epoch + 1) else None
+            judged = due(state.judged) if due else None
             row, is_best = close_epoch(state, plan, parts, judged, time.monotonic() - begun)
         keeper.save(state, dict(state.judged.state_dict()) if is_best else None)
         console.say(epoch_line(row, plan, is_best))
@@ -103,7 +105,11 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
 def step(
     state: State, plan: Plan, parts: Parts, images: torch.Tensor, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits"""
+    """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits
+
+    Where the network gives several logits, as one with auxiliary classifiers does, the first are
+    those that are told, and the losses of the others are added by their weight.
+    """
     group = group_of(state, plan, parts)
     if state.step == group.start:
         state.optimizer.zero_grad(set_to_none=True)
@@ -114,10 +120,14 @@ def step(
     if parts.mix:
         images, wanted = parts.mix(images, targets, state.epoch, state.step)
     with parts.autocast():
-        logits = state.forward(images)
-    loss = parts.loss(logits, wanted)
+        made = state.forward(images)
+    several: tuple[torch.Tensor, ...] = made if isinstance(made, tuple) else (made,)
+    logits, *others = several
+    whole = loss = parts.loss(logits, wanted)
+    for other in others:
+        whole = whole + AUXILIARY * parts.loss(other, wanted)
     state.clock.mark("forward")
-    share = share_of(loss, wanted, state, plan, parts)
+    share = share_of(whole, wanted, state, plan, parts)
     torch.autograd.backward(state.scaler.scale(share) if state.scaler else share)
     if state.step + 1 == group.stop:
         update(state, plan, parts)
@@ -195,7 +205,8 @@ def progress_of(state: State, plan: Plan, parts: Parts) -> Progress:
     """Where in the stage the optimiser's next step stands."""
     steps = math.ceil(len(parts.batches.sizes) / plan.accumulate)
     done = (state.epoch - plan.first) * steps + state.step // plan.accumulate
-    return Progress(done, steps, plan.epochs, tuple(state.monitored[plan.first :]))
+    losses = tuple(row.get("val_loss", math.nan) for row in state.history[plan.first :])
+    return Progress(done, steps, plan.epochs, tuple(state.monitored[plan.first :]), losses)
 
 
 def tell_step(state: State, plan: Plan, parts: Parts, keeper: Keeper, bar: Bar, made: Made) -> None:

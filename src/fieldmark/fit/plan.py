@@ -25,7 +25,9 @@ class Plan:
     """How long and how, for one stage of the training.
 
     epochs: of this stage; first: how many came before it. sign: 1 where more of the monitored
-    figure is better, else -1. patience: epochs without anything better that end the stage.
+    figure is better, else -1. patience: validations without anything better that end the stage;
+    with min_delta those whose loss is more than that above the least. validate_every: epochs from
+    one validation to the next.
     norm_frozen: batch norm keeps its statistics. figures: of the validation, told after each
     epoch beside loss, accuracy and the monitored one. stage: its number, from 1; None where it
     is the only one.
@@ -39,6 +41,8 @@ class Plan:
     monitor: str = "macro_f1"
     sign: int = 1
     patience: int | None = None
+    min_delta: float | None = None
+    validate_every: int = 1
     steps_every: int = 10
     norm_frozen: bool = False
     figures: tuple[str, ...] = ()
@@ -53,6 +57,10 @@ class Plan:
     def told(self) -> tuple[str, ...]:
         """The figures of the validation that are told of an epoch."""
         return tuple(dict.fromkeys(["loss", "accuracy", self.monitor, *self.figures]))
+
+    def validates(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 1 over all stages, ends with a validation."""
+        return epoch == self.last or (epoch - self.first) % self.validate_every == 0
 
     @property
     def last(self) -> int:

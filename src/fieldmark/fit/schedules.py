@@ -7,8 +7,8 @@ and a run that is trained further has the rate of a run that was planned so long
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import cos, pi
-from typing import Annotated
+from math import cos, isnan, pi
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -24,13 +24,15 @@ Divisor = Annotated[float, Field(ge=1)]
 class Progress:
     """Where training stands. Steps are the optimiser's, counted from 0.
 
-    monitored: the monitored figure after each epoch so far, signed so that more is better.
+    monitored: the monitored figure after each epoch so far, signed so that more is better; losses:
+    of the validation. Both are nan where there was none.
     """
 
     step: int
     steps_an_epoch: int
     epochs: int
     monitored: tuple[float, ...] = ()
+    losses: tuple[float, ...] = ()
 
     @property
     def total(self) -> int:
@@ -101,17 +103,31 @@ def step(*, every: Annotated[int, Field(ge=1)] = 10, gamma: Share = 0.1) -> Sche
     return lambda progress: float(gamma ** (progress.step // progress.steps_an_epoch // every))
 
 
-def plateau(*, wait: Annotated[int, Field(ge=0)] = 3, factor: Share = 0.3) -> Schedule:
-    """Times `factor` when the monitored figure has not risen for more than `wait` epochs.
+def plateau(
+    *,
+    wait: Annotated[int, Field(ge=0)] = 3,
+    factor: Share = 0.3,
+    by: Literal["monitor", "loss"] = "monitor",
+    threshold: Annotated[float, Field(ge=0, lt=1)] = 0.0,
+) -> Schedule:
+    """Times `factor` when validation has not become better more than `wait` times in a row.
 
-    As torch's ReduceLROnPlateau with threshold 0; the wait starts anew after each reduction.
+    by: the monitored figure, or the validation loss. threshold: better is by more than this share
+    of the best. As torch's ReduceLROnPlateau, whose threshold is 1e-4; the wait starts anew after
+    each reduction. An epoch without the figure is passed over.
     """
 
     def rate(progress: Progress) -> float:
-        best, waited, reductions = float("-inf"), 0, 0
-        for gain in progress.monitored:
-            waited = 0 if gain > best else waited + 1
-            best = max(best, gain) if gain == gain else best
+        gains = progress.monitored
+        if by == "loss":
+            gains = tuple(-loss for loss in progress.losses)
+        least, waited, reductions = float("-inf"), 0, 0  # what a gain has to exceed
+        for gain in gains:
+            if isnan(gain):
+                continue
+            waited = waited + 1
+            if gain > least:
+                least, waited = gain + threshold * abs(gain), 0
             if waited > wait:
                 reductions, waited = reductions + 1, 0
         return float(factor**reductions)

@@ -25,7 +25,8 @@ class Design:
     model, options: as MODELS.read gives them. head, head_options: as HEADS.read gives them.
     resizer: the side in pixels of what a learned resizer gives to the network; None is without.
     pool: what the last maps become, their "mean", as the network has it, or "mean+max". mirror:
-    whether the head takes the mean of the features of an image and of its mirror image.
+    whether the head takes the mean of the features of an image and of its mirror image. several:
+    labels an image, whose logits must reach below 0: squeezenet's own ReLU behind them is left out.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Design:
     resizer: int | None = None
     pool: str = MEAN
     mirror: bool = False
+    several: bool = False
 
 
 AFTER = "after"
@@ -134,9 +136,21 @@ def _crown(network: nn.Module, design: Design, classes: int, seed: int) -> None:
         _put_in_place(network, name, head, own_dropout=own_dropout)
     elif type(own) is nn.Linear:  # a kind of Linear with a forward of its own stays as it is
         network.set_submodule(name, _in_float32(own))
+    if design.several:
+        _free_logits(network)
     if design.mirror:
         name, head = head_of(network)
         network.set_submodule(name, nn.Sequential(MeanOfBoth(), head))
+
+
+def _free_logits(network: nn.Module) -> None:
+    """Leave out what keeps logits from falling below 0. The network changes, no tensor's name."""
+    name, head = head_of(network)
+    above = network.get_submodule(name.rpartition(".")[0])
+    if isinstance(head, nn.Conv2d) and isinstance(above, nn.Sequential):
+        for place in range(list(above.children()).index(head) + 1, len(above)):
+            if isinstance(above[place], nn.ReLU):
+                above[place] = nn.Identity()
 
 
 def _sides(layer: nn.Module) -> tuple[int, int]:

@@ -19,6 +19,7 @@ from fieldmark.models.heads import HEADS
 from fieldmark.models.weights import fill, plain_name, read_safetensors
 from fieldmark.records import InputSpec
 from fieldmark.rundir import INFO, WEIGHTS
+from fieldmark.task import TASKS
 
 __all__ = ["BundleInfo", "Classifier", "load", "read_info", "save"]
 
@@ -115,5 +116,6 @@ def _design(info: BundleInfo, path: Path) -> Design:
     for mistake in (*mistakes, *more):
         raise WeightsError(f"{path}: {mistake.what}; it may need another version of fieldmark")
     return Design(
-        info.model, options, info.head, head_options, info.resizer, info.pool, info.mirror
+        *(info.model, options, info.head, head_options, info.resizer, info.pool, info.mirror),
+        several=TASKS[info.task].several,
     )

@@ -41,7 +41,8 @@ def builder(name: str) -> Callable[..., Any]:
     """The function that builds this network; its keyword-only parameters are the options.
 
     Options that are not given are left to torchvision. googlenet and inception_v3 are built
-    without their auxiliary classifiers, so that they too give one logit a class in training.
+    without their auxiliary classifiers, so that they too give one logit a class in training;
+    googlenet with them by `aux_logits`: in training it then gives three tables of logits.
     """
     network = NETWORKS[name]
 
@@ -49,7 +50,7 @@ def builder(name: str) -> Callable[..., Any]:
         from torchvision.models import get_model
 
         if network.series.family in AUXILIARY:
-            options |= {"aux_logits": False, "init_weights": True}
+            options = {"aux_logits": False, "init_weights": True, **options}
         if network.series.family == "maxvit" and "image_size" in options:
             options["input_size"] = (options.pop("image_size"),) * 2
         return get_model(name, weights=None, num_classes=num_classes, **options)

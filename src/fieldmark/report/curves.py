@@ -83,15 +83,19 @@ def monitored(history: Rows, monitor: str) -> str | None:
 
 
 def _points(history: Rows, column: str) -> Points:
-    """(epoch, value) of a column, nan where an epoch has no finite value; [] where none has."""
-    values = [row.get(column) for row in history]
-    if not any(map(defined, values)):
-        return []
-    epochs = [row.get("epoch", place) for place, row in enumerate(history, 1)]
-    return [
-        (epoch, float(value) if value is not None and defined(value) else math.nan)
-        for epoch, value in zip(epochs, values, strict=True)
+    """(epoch, value) of a column, nan where it is not finite; [] where it never is.
+
+    An epoch without validation has no point of it, so that the line goes on over it.
+    """
+    is_val = column.startswith("val_")
+    told = [
+        (row.get("epoch", place), row.get(column))
+        for place, row in enumerate(history, 1)
+        if not is_val or defined(row.get("val_loss", 0.0))
     ]
+    if not any(defined(value) for _, value in told):
+        return []
+    return [(epoch, float(value) if defined(value) else math.nan) for epoch, value in told]
 
 
 def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | None:

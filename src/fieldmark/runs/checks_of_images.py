@@ -28,6 +28,7 @@ NO_RESIZE = (  # augmentations that take the stored form as it is
     "crop",
     "cifar",
     "contrast",
+    "scenes",
     "cifar-albumentations",
     "contrast-albumentations",
 )
@@ -173,7 +174,10 @@ def _against_head_alone(settings: Settings) -> Iterator[Mistake]:
             "leave it out, or leave --freeze out"
         )
         yield Mistake("mix.name", what)
-    for key in ("bias_factor", "decay_on"):
+    if settings.model.options.get("aux_logits"):
+        what = "trains classifiers inside of a network that stays as it is"
+        yield Mistake("model.aux_logits", f"{what}; leave it out, or leave --freeze out")
+    for key in ("bias_factor", "decay_on", "validate_every"):
         if getattr(settings.train, key) != type(settings.train).model_fields[key].default:
             what = "is for training on images, and a head alone is trained on features"
             yield Mistake(f"train.{key}", f"{what}; leave it out")

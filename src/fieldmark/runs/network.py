@@ -30,6 +30,7 @@ from fieldmark.runs.concrete import input_spec
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
+from fieldmark.task import SEVERAL_LABELS
 
 LOOKED_AT = 5000  # images that a first layer is made from, at the most
 PIXELS = 20_000_000  # of them all together: 240 MB as float32
@@ -223,7 +224,14 @@ def design(settings: Settings) -> Design:
     """What the network is made of."""
     model, head = settings.model, settings.head
     return Design(
-        model.name, model.options, head.name, head.options, model.resizer, head.pool, model.mirror
+        model.name,
+        model.options,
+        head.name,
+        head.options,
+        model.resizer,
+        head.pool,
+        model.mirror,
+        several=settings.data.task == SEVERAL_LABELS.name,
     )
 
 

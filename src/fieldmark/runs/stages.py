@@ -30,7 +30,13 @@ HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
 # of training by epochs: where a head alone is trained, they say that it is to be so
 OF_EPOCHS = (
     *("train.epochs", "train.batch_size", "train.accumulate", "train.clip_norm", "train.ema"),
-    *("train.patience", "train.lookahead", "train.layer_decay", "train.head_factor"),
+    *(
+        "train.patience",
+        "train.min_delta",
+        "train.lookahead",
+        "train.layer_decay",
+        "train.head_factor",
+    ),
     *("train.norm_frozen", "train.steps_every"),
 )
 PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
@@ -230,6 +236,8 @@ def plan_of(settings: Settings, state: State) -> Plan:
         monitor=train.monitor,
         sign=1 if train.monitor in METRICS and METRICS[train.monitor].better == "max" else -1,
         patience=train.patience,
+        min_delta=train.min_delta,
+        validate_every=train.validate_every,
         steps_every=train.steps_every,
         norm_frozen=train.norm_frozen,
         figures=train.figures,

@@ -271,8 +271,19 @@ class TrainSettings(Section):
     )
     patience: AutoPatience = Field(
         AUTO,
-        description="stop after so many epochs without a better figure; none: never; auto: 10, "
-        "where weights are tuned 2; a head that other stages follow has 10 or more",
+        description="stop after so many validations without a better figure; none: never; "
+        "auto: 10, where weights are tuned 2; a head that other stages follow has 10 or more",
+    )
+    min_delta: Annotated[float, Field(ge=0)] | None = Field(
+        None,
+        description="patience follows the validation loss, whatever is monitored: one below the "
+        "least so far begins the count anew, one above it by more than this counts, one between "
+        "does neither; none: patience as it is told there",
+    )
+    validate_every: Count = Field(
+        1,
+        description="epochs between two validations, of which patience counts; the last epoch of "
+        "a stage is always validated, and a head on features after each epoch",
     )
     figures: Annotated[tuple[str, ...], Listed] = Field(
         (),
