@@ -67,7 +67,7 @@ def test_they_are_compared_by_micro_f1_at_their_thresholds(runs):
 
 
 def test_a_metric_of_one_label_is_refused(runs):
-    with pytest.raises(SettingsError, match=r"^--metric accuracy: is not known; did you mean 'sub"):
+    with pytest.raises(SettingsError, match=r"^--metric accuracy: is of one label an image, and"):
         compare(runs, metric="accuracy")
 
 

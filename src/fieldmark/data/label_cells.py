@@ -191,11 +191,12 @@ def _tidy(
     """Numbers that a program wrote with a point, or as nan where there was none, are none such.
 
     Only where there is nothing else: "1.0" beside "x" is a name. one_each: a cell is one label,
-    and "none" may be its name.
+    and "none" beside whole numbers may be its name.
     """
     known = labels.explode().drop_nulls().unique().to_list()
-    missing = [] if one_each else [each for each in known if each.casefold() in EMPTY]
     floats = [each for each in known if FLOAT.fullmatch(each)]
+    missing = [each for each in known if each.casefold() in EMPTY]
+    missing = [] if one_each and not floats else missing
     if not (missing or floats) or len(missing) == len(known):
         return LabelCells(labels, notes, several)
     if not all(_is_number(each) for each in known if each not in missing):

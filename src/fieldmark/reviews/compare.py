@@ -15,7 +15,7 @@ from fieldmark.machine import machine, versions
 from fieldmark.report.figure_lines import amount, direction, needed_words, sentence
 from fieldmark.report.words import SPLIT_WORDS, figure, interval, metric_words
 from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
-from fieldmark.task import ONE_LABEL, Task
+from fieldmark.task import ONE_LABEL, TASKS, Task
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
@@ -113,7 +113,7 @@ def compare(paths: Sequence[str], *, metric: str | None = None) -> Comparison:
     SettingsError for a metric that is not known, RunError for what is no run, is not done, or is
     named twice. Runs that saw other images are not paired, which is no error.
     """
-    if metric is not None and metric not in METRICS:
+    if metric is not None and not any(metric in paired_metrics(task) for task in TASKS.values()):
         raise SettingsError([Mistake(f"--metric {metric}", _unknown(metric, ONE_LABEL))])
     first, *others = found = read_runs(paths)
     task = first.predictions.task
