@@ -3,14 +3,14 @@
 import io
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import polars as pl
 from PIL import Image
 
 from fieldmark.data.images import Form
-from fieldmark.data.sources import read_pixels
+from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 
@@ -20,16 +20,17 @@ QUALITY = 80  # of a WebP; an image of at most SMALL pixels is a PNG and keeps e
 Place = tuple[str, int | None]
 
 
-class Placed(Protocol):
-    """What says where its image is."""
+@dataclass(frozen=True)
+class Placed:
+    """What is shown with its image: where that is, below the samples' root, and in which row."""
+
+    path: str
+    row: int | None
 
     @property
-    def path(self) -> str:
-        """Below the samples' root, or the name of a built-in set."""
-
-    @property
-    def row(self) -> int | None:
-        """Inside a file of many images."""
+    def caption(self) -> str:
+        """The same in words."""
+        return place_name(self.path, self.row)
 
 
 Kind = TypeVar("Kind", bound=Placed)

@@ -5,8 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fieldmark.data.sources import place_name
-from fieldmark.insight.album import Album
+from fieldmark.insight.album import Album, Placed
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import ConfusedPair, most_confused
 from fieldmark.records import Predictions, Samples
@@ -14,11 +13,9 @@ from fieldmark.task import NO_GUESS
 
 
 @dataclass(frozen=True)
-class Shown:
+class Shown(Placed):
     """One image of a gallery: where it is, what it is, and what the model took it for."""
 
-    path: str
-    row: int | None
     truth: str
     guess: str
     score: float  # of the guess, 0..1
@@ -31,11 +28,6 @@ class Picture(Shown):
 
     content: bytes
     mime: str
-
-    @property
-    def caption(self) -> str:
-        """Where it is, in words."""
-        return place_name(self.path, self.row)
 
 
 @dataclass(frozen=True)

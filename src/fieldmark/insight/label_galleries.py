@@ -4,8 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fieldmark.data.sources import place_name
-from fieldmark.insight.album import Album
+from fieldmark.insight.album import Album, Placed
 from fieldmark.judge.evidence import Evidence
 from fieldmark.records import Predictions, Samples
 
@@ -14,14 +13,12 @@ OF_A_LABEL = 3  # of one label among them
 
 
 @dataclass(frozen=True)
-class Decision:
+class Decision(Placed):
     """One label of one image: whether it is there, and what the model said of it.
 
     truth, given: all labels of the image, as they are and as the model gives them.
     """
 
-    path: str
-    row: int | None
     label: str
     present: bool
     score: float
@@ -36,11 +33,6 @@ class LabelPicture(Decision):
 
     content: bytes
     mime: str
-
-    @property
-    def caption(self) -> str:
-        """Where it is, in words."""
-        return place_name(self.path, self.row)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import WeightsError
@@ -51,13 +50,6 @@ class BundleInfo:
     pool: str = "mean"
     mirror: bool = False
     weights_sha256: str | None = field(default=None, compare=False)
-
-    @property
-    def least(self) -> np.ndarray | None:
-        """The least score of each class, in their order (C,); None without thresholds."""
-        if self.thresholds is None:
-            return None
-        return np.array([self.thresholds[name] for name in self.classes])
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""

@@ -14,6 +14,7 @@ from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames, kept_names
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.figures import measure
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions
@@ -90,7 +91,7 @@ def read_page(run: RunDir) -> RunPage:
             shown,
             data.samples,
             temperature=temperature,
-            thresholds=bundle.least if bundle else None,
+            thresholds=in_order(bundle.thresholds, bundle.classes) if bundle else None,
         )
         if several
         else None,

@@ -3,6 +3,8 @@ those that do."""
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import Mistake, listed
 from fieldmark.fit.losses import LOSSES
@@ -15,7 +17,6 @@ from fieldmark.runs.filling import Filling
 from fieldmark.settings.tree import Settings
 from fieldmark.task import Task
 
-OF_SEVERAL = ("bce", "binary_focal", "asymmetric")  # losses
 LARGER = 10 / 7  # 320 px in place of 224, where small things at the edge are labels, too
 
 
@@ -67,4 +68,5 @@ def against_task(settings: Settings, data: Dataset) -> Iterator[Mistake]:
 
 def losses_of(task: Task) -> list[str]:
     """The losses that a task may have."""
-    return [name for name in LOSSES if (name in OF_SEVERAL) == task.several]
+    counts = np.ones((2, 1))  # whichever the task, a loss is built, and knows which it is for
+    return [n for n in LOSSES if LOSSES.build(n, {}, counts).several == task.several]

@@ -10,6 +10,7 @@ import torch
 from fieldmark.data.images import Content
 from fieldmark.data.tables import Named
 from fieldmark.errors import DataError, Mistake, SettingsError
+from fieldmark.judge.thresholds import in_order
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
 from fieldmark.use.inputs import Given, find_images, is_table
@@ -114,7 +115,8 @@ class Predictor:
         images = [image for _, image in batch if isinstance(image, torch.Tensor)]
         logits = self._opened.logits([torch.stack(images)] if images else [])
         task = TASKS[self.info.task]
-        least = self.abstention.score if self.abstention else self.info.least
+        own = in_order(self.info.thresholds, self.classes)
+        least = self.abstention.score if self.abstention else own
         scores = task.scores(logits, self.info.temperature) if images else np.zeros((0, 1))
         answers = zip(scores, task.decide(scores, least), strict=True)
         for name, image in batch:
