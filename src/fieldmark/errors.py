@@ -11,6 +11,7 @@ FieldmarkError                 exit code
 │   ├── NotFiniteError             a loss that is nan or infinite
 │   └── OutOfMemoryError           the accelerator's memory is too small for the batch
 └── StoppedError               130 Ctrl-C or SIGTERM
+    └── PrunedError                a study ends a run that others have left behind
 """
 
 import errno
@@ -90,6 +91,10 @@ class StoppedError(FieldmarkError):
     """The user stopped the work; what was reached is kept."""
 
     exit_code = 130
+
+
+class PrunedError(StoppedError):
+    """A study ended the run, since others had left it behind; what was reached is kept."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

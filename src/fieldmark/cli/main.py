@@ -11,6 +11,7 @@ import typer
 
 from fieldmark.cli import (
     compare,
+    cross_validate,
     evaluate,
     export,
     inspect,
@@ -19,6 +20,7 @@ from fieldmark.cli import (
     predict,
     recipes,
     report,
+    study,
     train,
 )
 from fieldmark.cli.typed import WORDS, flag
@@ -27,6 +29,7 @@ from fieldmark.errors import FieldmarkError, SettingsError, nearest
 COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.command,
     "train": train.command,
+    "cross-validate": cross_validate.command,
     "report": report.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
@@ -35,6 +38,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.command,
     "options": options.command,
 }
+TRAINING = ("train", "cross-validate")  # verbs that take settings, recipes and their aliases
 
 app = typer.Typer(
     name="fieldmark",
@@ -46,6 +50,7 @@ app = typer.Typer(
 for verb, command in COMMANDS.items():
     app.command(verb)(command)
 app.add_typer(recipes.app, name="recipes")
+app.add_typer(study.app, name="study")
 
 
 def _version(asked: bool) -> None:
@@ -123,7 +128,7 @@ def _drop_output() -> None:
 def _call(words: list[str]) -> int:
     """Call the verb, with a recipe's aliases rewritten. -> exit code"""
     has_aliases = any(word.startswith(("--recipe", "--config")) for word in words)
-    if words[0] != "train" or not has_aliases or "--help" in words:
+    if words[0] not in TRAINING or not has_aliases or "--help" in words:
         return int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
     from fieldmark.settings.aliases import rewrite
 
@@ -142,7 +147,7 @@ def _in_words(message: str, words: list[str]) -> str:
         what = message.rstrip(".").replace("'. Did you mean", "'; did you mean")
         return f"{what}{' ' if what.endswith('?') else '; '}`fieldmark {verb}--help` shows how"
     flag, alike = found[1], found[2].split(", ") if found[2] else []
-    if verb == "train ":
+    if verb.strip() in TRAINING:
         from fieldmark.settings import aliases
 
         flag = aliases.unknown(words, flag)

@@ -157,12 +157,35 @@ def readable(
     return samples, left_out
 
 
-def take_in(data: DataSettings, console: Console) -> Dataset:
-    """List, scan and split. Raises DataError where the images cannot be trained on.
+@dataclass(frozen=True)
+class Looked:
+    """Images that were listed, scanned and checked, before they are put on sides.
 
-    data.val: cross puts the images that are not for the test into folds. With auto they are on
-    sides, and where no validation is given in folds too (`in_folds`).
+    samples: those that can be used, with the sides that were given. given: which sides the source
+    names. copies (N,): the same number is the same image. The rest as Dataset has it.
     """
+
+    samples: Samples
+    given: frozenset[str]
+    copies: np.ndarray
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    mirrored: bool
+    embedded: bool
+
+    def of_rows(self, rows: np.ndarray) -> "Looked":
+        """Some of the images alone, (n,) of their places."""
+        few = replace(self.samples, frame=self.samples.frame[rows])
+        return replace(self, samples=few, copies=self.copies[rows])
+
+
+def take_in(data: DataSettings, console: Console) -> Dataset:
+    """List, scan and split. Raises DataError where the images cannot be trained on."""
+    return part(data, look(data, console))
+
+
+def look(data: DataSettings, console: Console) -> Looked:
+    """List, scan and check the images. Raises DataError where they cannot be used."""
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
     all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
@@ -172,9 +195,19 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     notes += health_notes(found)
     good = facts["problem"].is_null().to_numpy()
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
-    notes += taken_out
-    sides_given = listing.samples.frame["split"].to_list()
-    drawn = data.val == "auto" and data.val_fraction > 0 and "val" not in sides_given
+    given = frozenset(listing.samples.frame["split"].drop_nulls())
+    kinds = {"mirrored": listing.mirrored, "embedded": listing.embedded}
+    return Looked(samples, given, copies, (*notes, *taken_out), found, **kinds)
+
+
+def part(data: DataSettings, looked: Looked) -> Dataset:
+    """Put images on sides. Raises DataError where they are too few.
+
+    data.val: cross puts the images that are not for the test into folds. With auto they are on
+    sides, and where no validation is given in folds too (`in_folds`).
+    """
+    samples, copies = looked.samples, looked.copies
+    drawn = data.val == "auto" and data.val_fraction > 0 and "val" not in looked.given
     parted, spared = on_sides(data, samples, copies, or_none=drawn or data.val == "cross")
     open_files(parted)
 
@@ -185,11 +218,11 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
         own = [*group_note(done), *few_groups_note(done), *lacking_notes(done), *alone_note(done)]
         return Dataset(
             done,
-            tuple(dict.fromkeys([*notes, *own])),
-            found,
-            tuple(split_notes(data, sides_given, done, copies)),
-            mirrored=listing.mirrored,
-            embedded=listing.embedded,
+            tuple(dict.fromkeys([*looked.notes, *own])),
+            looked.findings,
+            tuple(split_notes(data, looked.given, done, copies)),
+            mirrored=looked.mirrored,
+            embedded=looked.embedded,
         )
 
     if drawn and not spared:  # too few to put some aside

@@ -1,7 +1,7 @@
 """What is said of images that were taken in: their labels, their sides, what is left out."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -112,11 +112,11 @@ def lacking_notes(samples: Samples) -> list[str]:
 
 
 def split_notes(
-    data: DataSettings, listed_sides: list[str | None], samples: Samples, copies: np.ndarray
+    data: DataSettings, listed_sides: Collection[str], samples: Samples, copies: np.ndarray
 ) -> Iterator[str]:
     """How the images came to their sides, a sentence each.
 
-    listed_sides: what the source says of each image that was listed. samples, copies (N,): of
+    listed_sides: those that the source names. samples, copies (N,): of
     the images that are used, with their splits; the same number is the same image.
     """
     given = [side for side in SPLITS if side in listed_sides]

@@ -55,11 +55,13 @@ def gather(
     *,
     recipe: str | None = None,
     config: str | None = None,
+    new: bool = True,
 ) -> Resolved:
     """Defaults < recipe < config < options and what is given by name. Raises SettingsError, and
-    RunError where the run folder is taken.
+    RunError where the folder of a new run is taken.
 
-    given: `key=value` words, or a table of values by dotted name.
+    given: `key=value` words, or a table of values by dotted name. new: a folder of this name is
+    to be made; else it may be there, as that of a study that goes on.
     """
     layers = []
     if recipe is not None:
@@ -69,7 +71,8 @@ def gather(
         layers.append(read_file(config))
     layers.append(read_given(given, options, data))
     resolved = read(layers, [check, check_names])
-    refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
+    if new:
+        refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
     return resolved
 
 

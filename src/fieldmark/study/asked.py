@@ -1,0 +1,82 @@
+"""A study is begun, or gone on with: the same question has the same folder."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from fieldmark import rundir
+from fieldmark.console import Console
+from fieldmark.data.intake import changed_images
+from fieldmark.errors import DataError, RunError, counted
+from fieldmark.runs.concrete import make_paths_absolute
+from fieldmark.runs.filling import Filling
+from fieldmark.settings.layers import Resolved
+from fieldmark.settings.tree import Settings
+from fieldmark.study.folder import PLACES, StudyDir, is_study
+from fieldmark.study.planned import PLACE, Planned, digest
+
+
+def asked(
+    kind: str,
+    resolved: Resolved,
+    options: dict[str, Any],
+    command: str,
+    plan: Callable[[StudyDir, Resolved], Iterable[Planned]],
+    console: Console,
+) -> StudyDir:
+    """The study of this question, planned, or as it stands where it was begun before.
+
+    kind: such as cross-validate. options: of this kind, all plain values. plan: keeps images in
+    the study's folder and gives the first runs. Raises RunError where the folder is of another
+    question, DataError where images have changed since it was begun.
+    """
+    resolved = with_absolute_paths(resolved)
+    settings = resolved.settings.model_dump(mode="json")
+    place = settings["run"]
+    settings["run"] = {key: value for key, value in place.items() if key not in PLACE}
+    question = {"kind": kind, "options": options, "settings": settings}
+    stem = f"{rundir.source_name(settings['data']['source'])}-{kind}-{digest(question)}"
+    study = StudyDir(Path(place["out"]) / (place["name"] or rundir.plain(stem)))
+    if is_study(study.path):
+        kept = study.question
+        if {key: kept[key] for key in question} != question:
+            raise RunError(
+                f"{study.path}: asks something else, as its {kept['command']!r} says; choose "
+                "another --name"
+            )
+        refuse_changed(study)
+        through = sum(study.state(each.name) == "done" for each in study.plans())
+        console.say(f"{study.path}: {through} of {counted(len(study.plans()), 'run')} done before")
+        return study
+    refuse_taken(study)
+    study.prepare()
+    study.plan(plan(study, resolved))
+    study.ask({**question, "command": command})
+    return study
+
+
+def with_absolute_paths(resolved: Resolved) -> Resolved:
+    """The same settings, so that runs can be done from any folder."""
+    filling = Filling(resolved.settings.model_dump(), resolved.origins)
+    make_paths_absolute(filling)
+    return replace(resolved, settings=Settings.model_validate(filling.values))
+
+
+def refuse_taken(study: StudyDir) -> None:
+    """Raise RunError where something else has the study's name; a half-made study is no matter."""
+    path = study.path
+    half = path.is_dir() and {each.name for each in path.iterdir()} <= set(PLACES)
+    if path.exists() and not half:
+        raise RunError(f"{path}: exists already and is no study; choose another --name")
+
+
+def refuse_changed(study: StudyDir) -> None:
+    """A study goes on only with the images that it began with."""
+    for name in sorted({each.data for each in study.plans()})[:1]:
+        samples = study.read_data(name).samples
+        if changed := changed_images(samples):
+            raise DataError(
+                f"{samples.root}: {len(changed)} images changed or vanished since the study "
+                f"began ('{changed[0]}' is one); put them back, or choose another --name"
+            )

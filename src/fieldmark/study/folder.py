@@ -1,0 +1,205 @@
+"""The folder of a study: the only place that knows the names inside it.
+
+study.json      what was asked, written once
+plans/          a file a planned run
+data/           images on their sides, each a file that several runs may share
+runs/           the runs' folders; one that has its manifest is done
+claims/         who works on which run
+ended/          of runs that came to another end: how, and why
+report.html     and tables, when all is done
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from fieldmark.data.intake import Dataset
+from fieldmark.errors import RunError, writing
+from fieldmark.files import write_json
+from fieldmark.rundir import RunDir
+from fieldmark.study.planned import Planned
+
+QUESTION = "study.json"  # its presence makes a folder a study's
+PLACES = ("plans", "data", "runs", "claims", "ended")
+OPEN = "open"  # there as long as more may be planned
+IN_FOLDS = "-folds"  # ends the name of images that are in folds in place of a validation side
+End = Literal["failed", "pruned"]
+State = Literal["done", "failed", "pruned", "begun", "planned"]
+
+
+@dataclass(frozen=True)
+class StudyDir:
+    """A study's folder. Making the object touches nothing."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The study's name: the folder's."""
+        return self.path.name
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.path / "report.html"
+
+    @property
+    def predictions(self) -> Path:
+        """The predictions of all runs in one table."""
+        return self.path / "predictions.parquet"
+
+    @property
+    def results(self) -> Path:
+        """What all runs together came to."""
+        return self.path / "results.json"
+
+    @property
+    def claims(self) -> Path:
+        """The folder of claims."""
+        return self.path / "claims"
+
+    @property
+    def log(self) -> Path:
+        """What the working processes said."""
+        return self.path / "log.txt"
+
+    @property
+    def is_open(self) -> bool:
+        """Whether more runs may be planned, by what has begun the study."""
+        return (self.path / OPEN).is_file()
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """More runs may be planned inside."""
+        place = self.path / OPEN
+        with writing(place):
+            place.touch()
+        try:
+            yield
+        finally:
+            place.unlink(missing_ok=True)
+
+    @cached_property
+    def question(self) -> dict[str, Any]:
+        """What was asked: its kind, its command, its options. Raises RunError."""
+        return _read(self.path / QUESTION)
+
+    def prepare(self) -> None:
+        """Make the folders inside. Raises DiskError."""
+        with writing(self.path):
+            for place in PLACES:
+                (self.path / place).mkdir(parents=True, exist_ok=True)
+
+    def ask(self, question: dict[str, Any]) -> None:
+        """Make the folder a study's, now that its first runs are planned. Raises DiskError."""
+        write_json(self.path / QUESTION, question)
+
+    def keep_data(self, name: str, data: Dataset) -> None:
+        """Keep images for planned runs, on sides and in folds too where they have both."""
+        data.write(self._data(name))
+        if data.in_folds is not None:
+            data.in_folds.write(self._data(name + IN_FOLDS))
+
+    def read_data(self, name: str) -> Dataset:
+        """What `keep_data` kept."""
+        return _read_data(self._data(name), self._data(name + IN_FOLDS))
+
+    def plan(self, runs: Iterable[Planned]) -> None:
+        """Add runs to what is to be done; one that is there already stays."""
+        for each in runs:
+            path = self.path / "plans" / f"{each.name}.json"
+            if not path.is_file():
+                write_json(path, {"number": len(self.plans()), **each.to_json()})
+
+    def plans(self) -> list[Planned]:
+        """Every planned run, in the order of planning."""
+        kept = [_read_plan(path) for path in (self.path / "plans").glob("*.json")]
+        return [each for _, each in sorted(kept, key=lambda pair: pair[0])]
+
+    def run(self, name: str) -> RunDir:
+        """A planned run's folder, whether it is there or not."""
+        return RunDir(self.path / "runs" / name)
+
+    def runs(self, state: State = "done") -> list[tuple[Planned, RunDir]]:
+        """The planned runs that are in this state, with their folders."""
+        return [(p, self.run(p.name)) for p in self.plans() if self.state(p.name) == state]
+
+    def state(self, name: str) -> State:
+        """Where a planned run stands; begun, whether somebody works on it or not."""
+        if self.run(name).is_done:
+            return "done"
+        if (end := self.end(name)) is not None and "state" in end:
+            found: State = end["state"]
+            return found
+        return "begun" if self.run(name).path.is_dir() else "planned"
+
+    def end(self, name: str) -> dict[str, Any] | None:
+        """What is kept of a run that crashed, failed or was pruned: state, reason, crashes."""
+        path = self._end(name)
+        return _read(path) if path.is_file() else None
+
+    def note_end(self, name: str, state: End, reason: str, **more: Any) -> None:
+        """A run came to an end that is not its own."""
+        write_json(
+            self._end(name), {**(self.end(name) or {}), "state": state, "reason": reason, **more}
+        )
+
+    def note_crash(self, name: str, reason: str, most: int) -> int:
+        """The process of a run died. -> how often that was; at the `most` the run has failed"""
+        crashes = int((self.end(name) or {}).get("crashes", 0)) + 1
+        about = {"crashes": crashes, "reason": reason}
+        failed = {"state": "failed"} if crashes >= most else {}
+        write_json(self._end(name), {**about, **failed})
+        return crashes
+
+    def _end(self, name: str) -> Path:
+        return self.path / "ended" / f"{name}.json"
+
+    def _data(self, name: str) -> Path:
+        return self.path / "data" / f"{name}.parquet"
+
+
+@lru_cache(maxsize=4)
+def _read_data(plain: Path, folds: Path) -> Dataset:
+    data = Dataset.read(plain)
+    return replace(data, in_folds=Dataset.read(folds)) if folds.is_file() else data
+
+
+@lru_cache(maxsize=100_000)
+def _read_plan(path: Path) -> tuple[int, Planned]:
+    """A plan never changes once it is there."""
+    kept = _read(path)
+    return int(kept["number"]), Planned.from_json(kept)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(
+            f"{path}: cannot be read; copy the study again, or start a new one"
+        ) from error
+
+
+def is_study(path: str | Path) -> bool:
+    """Whether a folder is a study's."""
+    return (Path(path) / QUESTION).is_file()
+
+
+def open_study(path: str | Path) -> StudyDir:
+    """The study in a folder; raises RunError where there is none."""
+    if not Path(path).is_dir():
+        raise RunError(f"{path}: there is no such folder; name a study's")
+    if not is_study(path):
+        raise RunError(f"{path}: is no study (it has no {QUESTION}); name a study's folder")
+    return StudyDir(Path(path))
+
+
+def files_below(path: Path) -> Iterator[Path]:
+    """The files of a folder that may be changed by others meanwhile."""
+    with suppress(FileNotFoundError):
+        yield from sorted(path.iterdir())

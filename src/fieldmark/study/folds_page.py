@@ -1,0 +1,136 @@
+"""The page and the lines of a cross-validation, from its folder. No torch, no model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fieldmark.data.intake import Dataset
+from fieldmark.files import write_text
+from fieldmark.insight.galleries import Galleries
+from fieldmark.judge.metrics import Shown, prominent
+from fieldmark.metrics_json import Figures, Metrics
+from fieldmark.report.compare_charts import COLOURS, learning_chart
+from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.figure_lines import figure_lines
+from fieldmark.report.measures import measured
+from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.report.words import count, figure, headline, metric_words, size, task_fact
+from fieldmark.study.folder import StudyDir
+from fieldmark.study.together import Done, Spread
+
+CAUTION = (
+    "Folds share most of their training images, so they are not independent: their spread says "
+    "less than that of as many new data sets would."
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A fold in the table. place: its colour."""
+
+    label: str
+    place: int
+    link: str
+    n: int
+    values: dict[str, float | None]
+    epochs: int
+
+
+def lines(found: Figures, spread: dict[str, Spread], folds: int) -> list[str]:
+    """What the terminal is told."""
+    told = figure_lines("test", found, name="all folds")
+    metric = found.task.metric
+    if metric in spread:
+        its = spread[metric]
+        told.append(
+            f"  by fold, {metric_words(metric)} is {figure(its.mean, metric)} with a standard "
+            f"deviation of {figure(its.deviation, metric)} over {folds} models "
+            f"({figure(its.least, metric)} to {figure(its.most, metric)})"
+        )
+    return told
+
+
+def write_page(
+    study: StudyDir,
+    done: Done,
+    metrics: Sequence[Metrics],
+    found: Figures,
+    spread: dict[str, Spread],
+) -> None:
+    """report.html, one file without network, whole or not at all."""
+    write_text(study.report, render(study, done, metrics, found, spread))
+
+
+def render(
+    study: StudyDir,
+    done: Done,
+    metrics: Sequence[Metrics],
+    found: Figures,
+    spread: dict[str, Spread],
+) -> str:
+    """The whole HTML text. The same study gives the same text."""
+    first, shown = metrics[0], measured(metrics[0].classes, {"test": found}, "test")
+    data = study.read_data(done[0][0].data)
+    source = study.question["settings"]["data"]["source"]
+    model = str(first_settings(done)["model"]["name"])
+    rows = [
+        Row(
+            planned.label,
+            min(place, COLOURS),
+            f"runs/{planned.name}/report.html",
+            its.sides["test"].n,
+            its.sides["test"].values,
+            len(run.read_history()),
+        )
+        for place, ((planned, run), its) in enumerate(zip(done, metrics, strict=True))
+    ]
+    failed = [(p.label, (study.end(p.name) or {})["reason"]) for p, _ in study.runs("failed")]
+    values: dict[str, Any] = {
+        **shown,
+        "title": study.name,
+        "headline": headline("test", found, first.of_task),
+        "doing": f"Cross-validation of {model} on {source}: {len(done)} models, each tested on "
+        "the images that it was trained without.",
+        "classes": first.classes,
+        "pictures": Galleries(),
+        "facts": facts(done, first, data),
+        "failed": failed,
+        "planned": len(study.plans()),
+        "notes": data.notes,
+        "caution": CAUTION,
+        "metrics": list(prominent(Shown.KEY, first.of_task)),
+        "rows": rows,
+        "spread": spread,
+        "learning": learning(done),
+        "typed": study.question["command"],
+        "about": about_words(about_texts(first.about), seconds="Training of the first"),
+    }
+    return render_page("folds.html", values, sheets=("compare.css",))
+
+
+def facts(done: Done, first: Metrics, data: Dataset) -> dict[str, str]:
+    """What a reader asks first, in words."""
+    settings, about = first_settings(done), first.about
+    return {
+        "Task": task_fact(first.classes, first.of_task),
+        "Images": f"{count(len(data.samples))}, each tested once in a repeat",
+        "Model": f"{settings['model']['name']}, {settings['model']['weights']}",
+        "Parameters": size(about.parameters) if about.parameters else "",
+        "Input": f"{settings['input']['size']} x {settings['input']['size']} px, RGB",
+    }
+
+
+def first_settings(done: Done) -> dict[str, Any]:
+    """Settings of the first run, by section."""
+    return done[0][1].read_settings()
+
+
+def learning(done: Done) -> list[Curve]:
+    """The loss and the monitored figure of every run, in a figure each; none of solved heads."""
+    histories = [(p.label, place, run.read_history()) for place, (p, run) in enumerate(done)]
+    if max(len(rows) for _, _, rows in histories) < 2:
+        return []
+    monitor = str(first_settings(done)["train"]["monitor"])
+    name = next(filter(None, (monitored(rows, monitor) for _, _, rows in histories)), None)
+    charts = [learning_chart(histories, each) for each in ("loss", name) if each]
+    return [chart for chart in charts if chart]

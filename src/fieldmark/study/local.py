@@ -1,0 +1,139 @@
+"""The executor of one machine: working processes that outlive runs, and one display of all."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from fieldmark.console import Bar, Console
+from fieldmark.errors import StoppedError, WorkError, counted
+from fieldmark.stopping import listening
+from fieldmark.study.claims import claims, clear, release
+from fieldmark.study.folder import StudyDir
+from fieldmark.study.planned import Planned
+from fieldmark.study.work import LEFT, MOST_CRASHES
+
+EVERY = 0.3  # seconds between two looks
+PATIENCE = 30.0  # seconds that a process has to come to its clean end
+CRASHED = "its process ended with {}; it may need more memory"
+STOPPED = 130
+
+
+def run_all(
+    study: StudyDir,
+    console: Console,
+    *,
+    jobs: int = 1,
+    propose: Callable[[], bool] = lambda: False,
+) -> None:
+    """Do every planned run in `jobs` processes. A run that fails is told, and the rest go on.
+
+    propose: asked again and again, may plan more; -> whether more may come. Raises StoppedError
+    where the user stops; the same command goes on then. WorkError where processes die at once.
+    """
+    clear(study)
+    workers = list[subprocess.Popen[bytes]]()
+    told = set[str]()
+    with listening() as stop, console.bar(study.question["kind"], len(study.plans())) as bar:
+        shown, deaths = 0, 0
+        more = propose()
+        try:
+            while True:
+                left = _left(study)
+                if stop.asked or not (left or more):
+                    break
+                while len(workers) < min(jobs, len(left)):
+                    workers.append(_begin(study, jobs))
+                for worker in [each for each in workers if each.poll() is not None]:
+                    workers.remove(worker)
+                    deaths = deaths + 1 if _buried(study, worker, console) else 0
+                    if deaths >= MOST_CRASHES:
+                        raise WorkError(f"{study.log}: the working processes end; it says why")
+                more = propose()
+                shown = _show(study, bar, shown)
+                _tell(study, console, told)
+                time.sleep(EVERY)
+        except BaseException:
+            _end(workers)
+            raise
+        _end(workers if stop.asked else [])
+        _tell(study, console, told)
+        if stop.asked:
+            raise StoppedError(
+                f"stopped with {counted(len(_left(study)), 'run')} left; the same command goes on"
+            )
+
+
+def _left(study: StudyDir) -> list[Planned]:
+    return [each for each in study.plans() if study.state(each.name) in LEFT]
+
+
+def _begin(study: StudyDir, jobs: int) -> "subprocess.Popen[bytes]":
+    """A working process; several share the cores. A Ctrl-C reaches the one that began it alone."""
+    environment = dict(os.environ)
+    if jobs > 1 and "OMP_NUM_THREADS" not in environment:
+        environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+    command = [sys.executable, "-m", "fieldmark", "study", "work", str(study.path), "--child"]
+    with study.log.open("ab") as log:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+
+
+def _buried(study: StudyDir, worker: "subprocess.Popen[bytes]", console: Console) -> bool:
+    """Whether a process that has ended died before its time; what it held is free again."""
+    held, code = release(study, worker.pid), worker.returncode
+    if code in (0, STOPPED):
+        return False
+    how = f"signal {-code}" if code < 0 else f"code {code}"
+    for name in held:
+        crashes = study.note_crash(name, CRASHED.format(how), MOST_CRASHES)
+        if crashes < MOST_CRASHES:
+            label = next(each.label for each in study.plans() if each.name == name)
+            console.warn(f"{label}: its process ended with {how}, and is begun again")
+    return not held
+
+
+def _end(workers: "list[subprocess.Popen[bytes]]") -> None:
+    """Ask the processes to stop, and wait until they have."""
+    until = time.monotonic() + PATIENCE
+    for worker in workers:
+        if worker.poll() is None:
+            worker.terminate()
+    for worker in workers:
+        try:
+            worker.wait(max(0.1, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            worker.kill()
+
+
+def _show(study: StudyDir, bar: Bar, shown: int) -> int:
+    """Draw how far all is. -> how many runs are through"""
+    plans = study.plans()
+    bar.resize(len(plans))
+    through = len(plans) - len(_left(study))
+    label = {each.name: each.label for each in plans}
+    now = [_going(study, each.run, label.get(each.run, "")) for each in claims(study)]
+    bar.advance(through - shown, "; ".join(filter(None, now[:2])))
+    return through
+
+
+def _going(study: StudyDir, name: str, label: str) -> str:
+    """What a run is at, in words."""
+    rows = study.run(name).read_history() if study.run(name).history.is_file() else []
+    return f"{label}: epoch {len(rows) + 1}" if rows else label
+
+
+def _tell(study: StudyDir, console: Console, told: set[str]) -> None:
+    """A line for every run that has failed since this was last called."""
+    for planned in study.plans():
+        end = study.end(planned.name)
+        if end and end.get("state") == "failed" and planned.name not in told:
+            told.add(planned.name)
+            console.warn(f"{planned.label} failed: {end['reason']}")

@@ -1,0 +1,103 @@
+"""One process that does planned runs, one after the other, until none is left that it can have."""
+
+import gc
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from fieldmark import rundir
+from fieldmark.console import Console
+from fieldmark.errors import DiskError, FieldmarkError, PrunedError, StoppedError, counted
+from fieldmark.runs.resume import resume_run
+from fieldmark.runs.run import train_run
+from fieldmark.settings.layers import Layer
+from fieldmark.stopping import listening
+from fieldmark.study.claims import Had, claimed
+from fieldmark.study.folder import StudyDir
+from fieldmark.study.planned import Planned
+
+MOST_CRASHES = 3  # of one run's process; then the run has failed
+DIED = "the process that did it died; it may need more memory"
+LEFT = ("planned", "begun")  # states of a run that there is something to do for
+ASIDE = 0.5  # seconds between two looks at what others hold
+
+
+def work(study: StudyDir, console: Console, *, alone: bool) -> None:
+    """Do planned runs until none is left to do, and no more will be planned.
+
+    What another process holds is waited for, since it may die. alone: also where the process that
+    began this one is gone. Raises StoppedError where the user stops, DiskError; a run that fails
+    is noted, and the next one begins.
+    """
+    renewing = (lambda: None) if alone else _ending_with(os.getppid())
+    with listening() as stop:
+        while True:
+            left = [each for each in study.plans() if study.state(each.name) in LEFT]
+            has_done = False
+            for planned in left:
+                has_done |= do(study, planned, console, renewing=renewing)
+                if stop.asked:
+                    raise StoppedError("stopped; what is done is kept")
+            if not (left or study.is_open):
+                return
+            if not has_done:
+                time.sleep(ASIDE)
+
+
+def do(
+    study: StudyDir,
+    planned: Planned,
+    console: Console,
+    *,
+    renewing: Callable[[], None] = lambda: None,
+) -> bool:
+    """Do one run, or go on with it, where nobody else does. -> whether it was this process"""
+    with claimed(study, planned.name, renewing=renewing) as had:
+        if had is Had.NOT or study.state(planned.name) not in LEFT:
+            return False
+        if had is Had.TAKEN and study.note_crash(planned.name, DIED, MOST_CRASHES) >= MOST_CRASHES:
+            return True
+        try:
+            train(study, planned)
+        except PrunedError as pruned:
+            study.note_end(planned.name, "pruned", str(pruned))
+        except (StoppedError, DiskError):
+            raise
+        except FieldmarkError as error:
+            study.note_end(planned.name, "failed", str(error))
+        except Exception as error:
+            what = f"{type(error).__name__}: {error}"
+            crashes = study.note_crash(planned.name, what, MOST_CRASHES)
+            console.warn(f"{planned.label}: {what} ({counted(crashes, 'time')})")
+        finally:
+            gc.collect()
+        console.say(f"{planned.label}: {study.state(planned.name)}")
+        return True
+
+
+def train(study: StudyDir, planned: Planned) -> None:
+    """The run from its beginning, or from where its folder stands. Raises any FieldmarkError."""
+    run, quiet = study.run(planned.name), Console(quiet=True)
+    if run.checkpoint.is_dir() and run.settings.is_file():
+        resume_run(str(run.path), Layer("study", {}), quiet)
+        return
+    if run.path.is_dir():
+        rundir.remove(run)  # it was killed before anything was reached
+    where = {"out": str(run.path.parent), "name": run.name, "tag": None}
+    settings = planned.resolved.settings
+    settings = settings.model_copy(update={"run": settings.run.model_copy(update=where)})
+    resolved = replace(planned.resolved, settings=settings)
+    data = study.read_data(planned.data)
+    train_run(resolved, quiet, study.question["command"], data, sides=planned.sides)
+
+
+def _ending_with(parent: int) -> Callable[[], None]:
+    """What ends this process, as a first Ctrl-C does, when the one that began it is gone."""
+
+    def look() -> None:
+        if os.getppid() != parent:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return look
