@@ -17,6 +17,7 @@ LAYERS = (
     ("report",),
     ("track",),
     ("runs", "reviews"),
+    ("study",),
     ("cli",),
 )
 # root: files beside the package's own, and folders of plain data and settings

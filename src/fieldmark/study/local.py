@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from fieldmark.console import Bar, Console
 from fieldmark.errors import StoppedError, WorkError, counted
-from fieldmark.stopping import listening
+from fieldmark.stopping import listening, undoing
 from fieldmark.study.claims import claims, clear, release
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.planned import Planned
@@ -18,6 +18,7 @@ EVERY = 0.3  # seconds between two looks
 PATIENCE = 30.0  # seconds that a process has to come to its clean end
 CRASHED = "its process ended with {}; it may need more memory"
 STOPPED = 130
+GOES_ON = "the same command goes on where it was"
 
 
 def run_all(
@@ -35,7 +36,8 @@ def run_all(
     clear(study)
     workers = list[subprocess.Popen[bytes]]()
     told = set[str]()
-    with listening() as stop, console.bar(study.question["kind"], len(study.plans())) as bar:
+    bar_of = console.bar(study.question["kind"], len(study.plans()))
+    with listening() as stop, undoing(lambda: f"stopped; {GOES_ON}"), bar_of as bar:
         shown, deaths = 0, 0
         more = propose()
         try:
@@ -60,9 +62,8 @@ def run_all(
         _end(workers if stop.asked else [])
         _tell(study, console, told)
         if stop.asked:
-            raise StoppedError(
-                f"stopped with {counted(len(_left(study)), 'run')} left; the same command goes on"
-            )
+            left = counted(len(_left(study)), "run")
+            raise StoppedError(f"stopped with {left} left; {GOES_ON}")
 
 
 def _left(study: StudyDir) -> list[Planned]:
