@@ -1,6 +1,6 @@
 """`fieldmark cross-validate`: every image is answered by a model that was trained without it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,8 @@ from fieldmark.study.folder import StudyDir
 from fieldmark.study.folds_page import CAUTION, lines, write_page
 from fieldmark.study.local import run_all
 from fieldmark.study.planned import Planned, planned
-from fieldmark.study.together import as_json, out_of_fold, spreads
+from fieldmark.study.together import Done, as_json, out_of_fold, spreads, thresholds_of
+from fieldmark.use.ensemble import Joining, Member
 
 KIND = "cross-validate"
 
@@ -117,6 +118,7 @@ def tell(study: StudyDir, console: Console) -> int:
     about = {"kind": KIND, "runs": [planned.name for planned, _ in done]}
     figures = {"folds": as_json(spread), "all": flat(found)}
     write_json(study.results, {**about, **figures, "about": metrics[0].about.to_json()})
+    joining(done, table.classes).write(study.path)
     write_page(study, done, metrics, found, spread)
     console.say("\n".join(lines(found, spread, len(done))))
     console.warn(CAUTION)
@@ -124,3 +126,11 @@ def tell(study: StudyDir, console: Console) -> int:
     console.say(f"study   {study.path}")
     console.say(f"report  {study.report}")
     return int(bool(study.runs("failed")))
+
+
+def joining(done: Done, classes: Sequence[str]) -> Joining:
+    """The folds' models as one: the mean of their scores."""
+    least = thresholds_of(done, classes)
+    thresholds = None if least is None else dict(zip(classes, least.tolist(), strict=True))
+    members = tuple(Member(f"runs/{planned.name}") for planned, _ in done)
+    return Joining(tuple(classes), members, thresholds=thresholds)

@@ -62,8 +62,8 @@ def run_all(
         _end(workers if stop.asked else [])
         _tell(study, console, told)
         if stop.asked:
-            left = counted(len(_left(study)), "run")
-            raise StoppedError(f"stopped with {left} left; {GOES_ON}")
+            runs = counted(len(_left(study)), "run")
+            raise StoppedError(f"stopped with {runs} left; {GOES_ON}")
 
 
 def _left(study: StudyDir) -> list[Planned]:

@@ -13,6 +13,7 @@ from fieldmark.errors import DataError, Mistake, SettingsError
 from fieldmark.judge.thresholds import in_order
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
+from fieldmark.use.ensemble import is_ensemble, joined_info, open_ensemble
 from fieldmark.use.inputs import Given, find_images, is_table
 from fieldmark.use.opened import Read, info_of, open_bundle
 
@@ -47,7 +48,10 @@ class Failure:
 
 
 class Predictor:
-    """A bundle (a run's folder, or one that holds its two files) that is ready to predict."""
+    """A bundle (a run's folder, or one that holds its two files) that is ready to predict.
+
+    A study's folder whose models are one, as of a cross-validation, is such a bundle too.
+    """
 
     def __init__(
         self,
@@ -66,13 +70,18 @@ class Predictor:
         Raises RunError where there is no bundle or it cannot abstain, WeightsError where it is
         damaged, SettingsError for a device, an engine or a share that cannot be had.
         """
-        self.info = info_of(path)
+        joined = is_ensemble(path)
+        self.info = joined_info(path) if joined else info_of(path)
         if at_least_one and not self.several:
             what = "is for several labels an image, and this model answers with one; leave it out"
             raise SettingsError([Mistake("--at-least-one", what)])
+        if joined and abstain is not None:
+            what = "goes by the validation of one model, and these are several; name one of its runs"
+            raise SettingsError([Mistake("--abstain", what)])
         self._at_least_one = at_least_one
         self.abstention = None if abstain is None else abstention(self.info, abstain, path)
-        self._opened, self._batch_size = open_bundle(path, device, engine), batch_size
+        opened = open_ensemble if joined else open_bundle
+        self._opened, self._batch_size = opened(path, device, engine), batch_size
 
     @property
     def classes(self) -> tuple[str, ...]:
