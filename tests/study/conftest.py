@@ -1,0 +1,28 @@
+"""A small cross-validation, planned, its runs not done."""
+
+import pytest
+from smallruns import QUIET, SMALL, draw_photos
+
+from fieldmark.runs.concrete import gather
+from fieldmark.study import cross_validate as cv
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("study") / "photos")
+
+
+@pytest.fixture
+def planned_only(monkeypatch):
+    """Let studies be planned, and nobody work on them."""
+    monkeypatch.setattr(cv, "run_all", lambda *_, **__: None)
+
+
+@pytest.fixture
+def study_of():
+    def study(photos, out, *words, k=3, **more):
+        given = {"out": str(out), "name": "cv", "epochs": "2"}
+        resolved = gather(str(photos), [*SMALL, *words], given, new=False)
+        return cv.cross_validate(resolved, QUIET, "a test", k=k, **more)
+
+    return study

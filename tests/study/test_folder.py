@@ -1,0 +1,119 @@
+"""What a study's folder says of its runs."""
+
+from dataclasses import replace
+
+import pytest
+from smallruns import QUIET, SMALL
+
+from fieldmark.data.intake import take_in
+from fieldmark.errors import DataError, RunError
+from fieldmark.runs.concrete import gather
+from fieldmark.study.asked import asked
+from fieldmark.study.folder import StudyDir, open_study
+from fieldmark.study.planned import Planned, planned
+
+
+@pytest.fixture
+def resolved(photos, tmp_path):
+    return gather(str(photos), SMALL, {"out": str(tmp_path), "epochs": "1"}, new=False)
+
+
+def test_a_run_is_named_by_its_settings_and_images_and_not_by_its_place(resolved):
+    def named(about, data, **run):
+        settings = resolved.settings
+        settings = settings.model_copy(update={"run": settings.run.model_copy(update=run)})
+        return planned(replace(resolved, settings=settings), about, data).name
+
+    one = named({"fold": 1}, "a")
+    assert one.startswith("fold-1-")
+    assert named({"fold": 1}, "a", out="elsewhere", name="x", tag="y") == one
+    others = [named({"fold": 1}, "b"), named({"fold": 1}, "a", seed=1)]
+    assert len({one, *others}) == 3
+
+
+def test_plans_are_read_back_in_the_order_of_planning(resolved, tmp_path):
+    study = StudyDir(tmp_path / "s")
+    study.prepare()
+    runs = [planned(resolved, {"fold": number}, f"d{number}") for number in (3, 1, 2)]
+    study.plan(runs)
+    study.plan(runs[:1])  # is there already
+    assert study.plans() == runs
+    assert Planned.from_json(runs[0].to_json()) == runs[0]
+
+
+def test_a_run_whose_process_dies_three_times_has_failed(resolved, tmp_path):
+    study = StudyDir(tmp_path / "s")
+    study.prepare()
+    study.plan([planned(resolved, {"fold": 1}, "d")])
+    (each,) = study.plans()
+    assert study.state(each.name) == "planned"
+    assert [study.note_crash(each.name, "killed", 3) for _ in range(2)] == [1, 2]
+    assert study.state(each.name) == "planned"
+    study.note_crash(each.name, "killed", 3)
+    assert study.state(each.name) == "failed"
+    assert study.end(each.name) == {"crashes": 3, "reason": "killed", "state": "failed"}
+
+
+def test_images_are_read_back_with_their_folds(resolved, tmp_path):
+    study, data = StudyDir(tmp_path / "s"), take_in(resolved.settings.data, QUIET)
+    study.prepare()
+    study.keep_data("all", data)
+    back = study.read_data("all")
+    assert back.samples.frame.equals(data.samples.frame)
+    assert back.in_folds.samples.folds.tolist() == data.in_folds.samples.folds.tolist()
+
+
+def test_the_same_question_has_the_same_folder_and_another_one_is_refused(resolved, tmp_path):
+    def study(name=None, **options):
+        run = resolved.settings.run.model_copy(update={"name": name})
+        settings = resolved.settings.model_copy(update={"run": run})
+        asking = replace(resolved, settings=settings)
+        return asked("grid", asking, options, "fieldmark grid", lambda *_: [], QUIET)
+
+    assert study(over=1).path == study(over=1).path != study(over=2).path
+    named = study("mine", over=1)
+    assert named.path == tmp_path / "mine"
+    with pytest.raises(RunError) as told:
+        study("mine", over=2)
+    assert str(told.value) == (
+        f"{tmp_path / 'mine'}: asks something else, as its 'fieldmark grid' says; choose another "
+        "--name"
+    )
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "photo.jpg").touch()
+    with pytest.raises(RunError) as told:
+        study("other", over=1)
+    assert str(told.value) == (
+        f"{tmp_path / 'other'}: exists already and is no study; choose another --name"
+    )
+
+
+def test_a_study_goes_on_with_the_images_that_it_began_with(
+    photos, tmp_path, study_of, planned_only
+):
+    copied = tmp_path / "copied"
+    copied.mkdir()
+    for place in photos.iterdir():
+        (copied / place.name).mkdir()
+        for file in place.iterdir():
+            (copied / place.name / file.name).write_bytes(file.read_bytes())
+    study = study_of(copied, tmp_path)
+    (copied / "red" / "00.png").write_bytes((copied / "red" / "01.png").read_bytes())
+    with pytest.raises(DataError) as told:
+        study_of(copied, tmp_path)
+    assert str(told.value).endswith(
+        "1 images changed or vanished since the study began ('red/00.png' is one); put them back, "
+        "or choose another --name"
+    )
+    assert len(study.plans()) == 3
+
+
+def test_what_is_no_study_is_told(tmp_path):
+    with pytest.raises(RunError) as told:
+        open_study(tmp_path)
+    assert str(told.value) == (
+        f"{tmp_path}: is no study (it has no study.json); name a study's folder"
+    )
+    with pytest.raises(RunError) as told:
+        open_study(tmp_path / "none")
+    assert str(told.value) == f"{tmp_path / 'none'}: there is no such folder; name a study's"
