@@ -47,6 +47,21 @@ def test_a_claim_whose_process_is_gone_is_taken(study):
         assert claims(study)[0].process == os.getpid()
 
 
+def test_a_process_that_has_died_and_was_not_asked_for_lives_no_more(study):
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    try:
+        until = time.monotonic() + 10
+        while module.lives(child) and time.monotonic() < until:
+            time.sleep(0.01)
+        claim_of(study, "a", process=child)
+        with claimed(study, "a") as had:
+            assert had is Had.TAKEN
+    finally:
+        os.waitpid(child, 0)
+
+
 def test_a_claim_of_another_machine_is_taken_when_it_was_not_renewed_for_a_while(study):
     claim_of(study, "a", host="elsewhere", age=module.STALE - 20)
     with claimed(study, "a") as had:

@@ -84,7 +84,7 @@ def claimed(
 def clear(study: StudyDir) -> None:
     """Give up what processes of this machine held that live no more."""
     for each in claims(study):
-        if each.is_here and not _lives(each.process):
+        if each.is_here and not lives(each.process):
             (study.claims / each.run).unlink(missing_ok=True)
 
 
@@ -124,7 +124,7 @@ def _is_stale(study: StudyDir, path: Path) -> bool:
     claim = _read(path)
     if claim is None:
         return not path.exists()
-    if claim.is_here and not _lives(claim.process):
+    if claim.is_here and not lives(claim.process):
         return True
     now = study.claims / f".now.{uuid.uuid4().hex}"
     try:
@@ -155,11 +155,16 @@ def _take_away(study: StudyDir, path: Path) -> bool:
     return False
 
 
-def _lives(process: int) -> bool:
+def lives(process: int) -> bool:
+    """Whether a process of this machine is there, and not only its name in the system's table."""
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return True
+    try:
+        about = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+    except OSError:  # no Linux, or gone this moment
+        return True
+    return about.rpartition(")")[2].split()[0] != "Z"

@@ -95,9 +95,12 @@ def train(study: StudyDir, planned: Planned) -> None:
 
 def _ending_with(parent: int) -> Callable[[], None]:
     """What ends this process, as a first Ctrl-C does, when the one that began it is gone."""
+    asked = False
 
     def look() -> None:
-        if os.getppid() != parent:
+        nonlocal asked
+        if not asked and os.getppid() != parent:
+            asked = True
             os.kill(os.getpid(), signal.SIGTERM)
 
     return look

@@ -1,0 +1,75 @@
+"""Processes that work on a study: what dies is begun again, what is stopped goes on, same bits."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from smallruns import same_results
+
+from fieldmark.study.claims import claims, lives
+from fieldmark.study.folder import StudyDir
+
+WORDS = ("digits", "--folds", "2", "--epochs", "6", "train.patience=none", "--name", "cv")
+STOPPED = 130
+
+
+def command(out):
+    words = [sys.executable, "-m", "fieldmark", "cross-validate", *WORDS, "--out", str(out)]
+    return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def until(holds, seconds=120):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "nothing came of it"
+        time.sleep(0.05)
+
+
+def at_work(study):
+    """The claims of processes that live."""
+    return [each for each in claims(study) if lives(each.process)]
+
+
+def epochs(study):
+    """Of the runs that are going on."""
+    return [len(study.run(each.run).read_history()) for each in at_work(study)]
+
+
+@pytest.mark.slow
+def test_what_is_killed_or_stopped_goes_on_to_the_same_bits(tmp_path):
+    said, _ = command(tmp_path / "whole").communicate()
+    assert "all folds out of fold, 1797 images" in said
+    study = StudyDir(tmp_path / "broken" / "cv")
+
+    first = command(tmp_path / "broken")
+    until(lambda: any(number > 1 for number in epochs(study)))
+    first.kill()
+    first.communicate()
+    (held,) = claims(study)
+    until(lambda: not lives(held.process))  # what worked for it ends by itself
+
+    second = command(tmp_path / "broken")
+    until(lambda: any(number > 2 for number in epochs(study)))
+    (held,) = at_work(study)
+    os.kill(held.process, signal.SIGKILL)
+    until(lambda: [each.process for each in at_work(study)] not in ([], [held.process]))
+    second.send_signal(signal.SIGINT)
+    said, _ = second.communicate()
+    assert second.returncode == STOPPED
+    assert "its process ended with signal 9, and is begun again" in said
+    assert said.rstrip().endswith("the same command goes on where it was")
+
+    third = command(tmp_path / "broken")
+    said, _ = third.communicate()
+    assert third.returncode == 0, said
+    assert claims(study) == []
+    others = StudyDir(tmp_path / "whole" / "cv")
+    assert [p.name for p, _ in study.runs()] == [p.name for p, _ in others.runs()]
+    for (_, one), (_, other) in zip(study.runs(), others.runs(), strict=True):
+        assert same_results(one, other)
+    fourth = command(tmp_path / "broken")
+    said, _ = fourth.communicate()
+    assert "2 of 2 runs done before" in said
