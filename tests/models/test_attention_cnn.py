@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from enginesthere import ENGINES, KINDS
 
+from fieldmark.models.assemble import INITS
 from fieldmark.models.attention_cnn import Attention, AttentionCnn
 from fieldmark.models.body import body_and_head
 from fieldmark.models.bundle import Classifier
@@ -165,6 +166,21 @@ def test_the_network_is_what_numpy_makes_of_its_blocks(kind):
         features.append(found)
     expected = np.concatenate(features, axis=1) @ state["head.weight"].T + state["head.bias"]
     np.testing.assert_allclose(logits.numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_by_inputs_no_place_begins_with_nearly_all_as_it_does_by_outputs():
+    largest = {}
+    for name in ("kaiming", "kaiming_in"):
+        torch.manual_seed(0)
+        network = AttentionCnn(2)
+        INITS.build(name, {}, network)
+        network.train()(images(4, side=64))
+        with torch.no_grad():
+            pooled = network._pooled(images(4, side=64))
+            found = network.attention["pool3"].map(pooled["pool3"], pooled["pool5"])
+        largest[name] = float(found.flatten(1).amax(dim=1).mean())
+    assert largest["kaiming"] > 0.8
+    assert largest["kaiming_in"] < 0.3
 
 
 def test_a_block_is_twice_convolution_norm_and_activation_then_a_pooling():

@@ -60,7 +60,10 @@ class AttentionCnn(nn.Module):
     all places, or sigmoid for each by itself; of sigmoid the mean over the places is taken, of
     softmax the sum. "none" is the plain twin: it leaves out both attentions with all their
     layers, and the columns of the head that see what they give (768 of its 1,280 features), so
-    that the head is one layer on the mean of the last maps; all else is the same.
+    that the head is one layer on the mean of the last maps; all else is the same. (What the
+    paper's authors compare with keeps the means of the third and fourth block's maps.)
+
+    Random weights by `kaiming_in` are how its authors begin its attentions.
     """
 
     def __init__(
