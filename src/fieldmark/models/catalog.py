@@ -38,7 +38,7 @@ BIRDS = Series(
 )
 ATTENTION = Series(
     "attention",
-    "Five blocks of two convolutions; what counts in the third and fourth is learned",
+    "Five blocks of two convolutions, and attentions that learn which places count",
     2019,
     "Yan et al., IPMI 2019",
     smallest=32,
@@ -66,7 +66,7 @@ OWN = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
     "nature_cnn": Network(NATURE, "32 filters in each block", 1_606_888, 198_458_624),
     "birds_alexnet": Network(BIRDS, "9 layers", 59_634_216, 712_701_632),
-    "attention_cnn": Network(ATTENTION, "two attentions", 11_151_146, 11_276_278_784),
+    "attention_cnn": Network(ATTENTION, "on blocks 3 and 4", 11_151_146, 11_276_278_784),
     "cifar_resnet18": Network(CIFAR_RES, "18 layers", 11_681_832, 555_929_600, 32),
     "cifar_fast": Network(AIRBENCH, "64 channels, then 256", 2_224_792, 118_400_800, 32),
     "efficientnet_lite0": Network(LITE, "the seed of the series", 4_652_008, 385_187_552),
