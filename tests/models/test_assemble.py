@@ -259,6 +259,15 @@ def test_kaiming_gives_convolutions_a_variance_of_two_over_their_outputs_and_ker
     assert layer.bias is None or not layer.bias.any()
 
 
+@pytest.mark.parametrize(("place", "fan_in"), [(0, 3 * 25), (3, 64 // 2 * 9)])
+def test_kaiming_in_is_the_same_but_for_convolutions_by_their_inputs(place, fan_in):
+    whole, other = begun("kaiming_in")[0], begun("kaiming")[0]
+    assert whole[place].weight.std() == pytest.approx(math.sqrt(2 / fan_in), rel=0.05)
+    assert torch.equal(whole[6].weight, other[6].weight)
+    assert torch.equal(whole[1].weight, torch.ones_like(whole[1].weight))
+    assert not whole[0].bias.any()
+
+
 def test_kaiming_gives_linear_layers_a_deviation_of_a_hundredth():
     whole, _ = begun("kaiming")
     for layer in (whole[6], whole[8]):

@@ -31,6 +31,7 @@ SHAPES = {  # of one image's features, by 224 px
     "small_cnn": (128,),
     "nature_cnn": (32 * 7 * 7,),
     "birds_alexnet": (512,),
+    "attention_cnn": (512 + 256 + 512,),
     "cifar_resnet18": (512,),
     "cifar_fast": (256,),
 }

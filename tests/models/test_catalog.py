@@ -176,7 +176,7 @@ def test_rows_hold_what_they_say():
 
 def test_rows_are_filtered_by_a_part_of_the_name():
     assert [row.name for row in rows("squeeze")] == ["squeezenet1_0", "squeezenet1_1"]
-    assert len(rows()) == len(MODELS) == 88
+    assert len(rows()) == len(MODELS) == 89
     assert rows("nothing of the kind") == []
 
 
@@ -189,8 +189,8 @@ def test_every_row_says_one_line_of_its_own():
 def test_variants_belong_to_their_family():
     names = ("small_cnn", "wide_resnet50_2", "resnext50_32x4d", "efficientnet_v2_s", "swin_v2_t")
     assert [family(n) for n in names] == ["small", "resnet", "resnet", "efficientnet", "swin"]
-    own = ("nature_cnn", "birds_alexnet", "cifar_resnet18", "cifar_fast")
-    assert [family(n) for n in own] == ["nature", "alexnet", "resnet", "airbench"]
+    own = ("nature_cnn", "birds_alexnet", "attention_cnn", "cifar_resnet18", "cifar_fast")
+    assert [family(n) for n in own] == ["nature", "alexnet", "attention", "resnet", "airbench"]
 
 
 @pytest.mark.parametrize("name", ["regnet_y_128gf", "swin_t"])

@@ -26,6 +26,7 @@ ONE_A_FAMILY = {
 PLACES = {
     "small": "head",
     "nature": "head",
+    "attention": "head",
     "airbench": "head",
     "alexnet": "classifier.6",
     "vgg": "classifier.6",

@@ -17,8 +17,18 @@ OURS_TO_SET = {"num_classes", "aux_logits", "dropout_aux", "init_weights"}
 FROM_ELSEWHERE = {"image_size", "width_mult", "reduced_tail", "dilated", "aux_logits"}  # builders
 OF_BEGINNINGS = {"zero_init_residual", "layer_scale"}  # only in the values that weights begin with
 THEIRS = sorted(set(MODELS) - set(OWN))
-IN_FULL = {"small_cnn": 32, "nature_cnn": 96, "cifar_fast": 32}  # px; small enough to be run
-CHOSEN = {"image_size": 448, "pool_size": 1, "kernel_size": 5}  # others would not fit together
+IN_FULL = {  # px; small enough to be run
+    "small_cnn": 32,
+    "nature_cnn": 96,
+    "attention_cnn": 32,
+    "cifar_fast": 32,
+}
+CHOSEN = {  # others would not fit together
+    "image_size": 448,
+    "pool_size": 1,
+    "kernel_size": 5,
+    "widths": (8, 8, 8, 8, 8),
+}
 
 
 def traits(network: nn.Module) -> dict[str, Any]:
@@ -48,7 +58,8 @@ def another(name: str, default: Any, annotation: Any = None) -> Any:
 
 def others(name: str) -> dict[str, Any]:
     """Each option of a network with another value than its default."""
-    hints = typing.get_type_hints(MODELS[name].builder())
+    build: Any = MODELS[name].builder()
+    hints = typing.get_type_hints(build.__init__ if isinstance(build, type) else build)
     return {
         option: another(option, parameter.default, hints.get(option))
         for option, parameter in MODELS[name].options().items()

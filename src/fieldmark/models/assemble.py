@@ -3,7 +3,7 @@ weights."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -259,9 +259,22 @@ def kaiming(network: nn.Module) -> None:
     every buffer (running statistics, the whitening layer of cifar_fast). A start that a network
     gives its convolutions otherwise (cifar_fast's identities) is lost.
     """
+    _kaiming(network, "fan_out")
+
+
+def kaiming_in(network: nn.Module) -> None:
+    """As `kaiming`, but a convolution's variance is 2 / (inputs x kernel).
+
+    By outputs, a convolution to one channel, as attention_cnn's scores are, begins so large that
+    the softmax after it gives one place nearly all, and hardly learns.
+    """
+    _kaiming(network, "fan_in")
+
+
+def _kaiming(network: nn.Module, mode: Literal["fan_in", "fan_out"]) -> None:
     for layer in network.modules():
         if isinstance(layer, CONVOLUTIONS):
-            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(layer.weight, mode=mode, nonlinearity="relu")
         elif isinstance(layer, nn.Linear):
             nn.init.normal_(layer.weight, std=LINEAR_STD)
         elif isinstance(layer, NORMS) and isinstance(layer.weight, nn.Parameter):
@@ -275,5 +288,6 @@ INITS = Catalog(  # how random weights begin: each draws those of a network anew
     {
         "pytorch": (pytorch, "as the network's own builder draws its weights"),
         "kaiming": (kaiming, "Kaiming normal for convolutions, small normal for linear layers"),
+        "kaiming_in": (kaiming_in, "the same, with convolutions by their inputs, not outputs"),
     },
 )

@@ -36,6 +36,13 @@ BIRDS = Series(
     "AlexNet with batch norm after every layer, trained from scratch on kinds of birds",
     smallest=63,
 )
+ATTENTION = Series(
+    "attention",
+    "Five blocks of two convolutions, and attentions that learn which places count",
+    2019,
+    "Yan et al., IPMI 2019",
+    smallest=32,
+)
 CIFAR_RES = Series(
     "resnet",
     "ResNet that begins with one 3x3 convolution and no pooling, for images of 32 px",
@@ -59,6 +66,7 @@ OWN = {
     "small_cnn": Network(SMALL, "six convolutions", 416_456, 38_761_472, 32),
     "nature_cnn": Network(NATURE, "32 filters in each block", 1_606_888, 198_458_624),
     "birds_alexnet": Network(BIRDS, "9 layers", 59_634_216, 712_701_632),
+    "attention_cnn": Network(ATTENTION, "on blocks 3 and 4", 11_151_146, 11_276_278_784),
     "cifar_resnet18": Network(CIFAR_RES, "18 layers", 11_681_832, 555_929_600, 32),
     "cifar_fast": Network(AIRBENCH, "64 channels, then 256", 2_224_792, 118_400_800, 32),
     "efficientnet_lite0": Network(LITE, "the seed of the series", 4_652_008, 385_187_552),
@@ -70,6 +78,7 @@ BUILDERS: dict[str, Callable[..., Any] | str] = {
     "small_cnn": "fieldmark.models.own_networks:SmallCnn",
     "nature_cnn": nature_cnn.nature_cnn,  # its options can be read without torch
     "birds_alexnet": "fieldmark.models.own_networks:birds_alexnet",
+    "attention_cnn": "fieldmark.models.attention_cnn:AttentionCnn",
     "cifar_resnet18": "fieldmark.models.own_networks:cifar_resnet18",
     "cifar_fast": "fieldmark.models.own_networks:CifarFast",
     **{f"efficientnet_lite{n}": f"fieldmark.models.efficientnet_lite:lite{n}" for n in range(3)},

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
@@ -153,8 +153,8 @@ def _rows(
         parameters[_holder(name, shown)] += weight.numel()
     for name, count in work.items():
         own[_holder(name, shown)] += count
-        if name:
-            own[_holder(name.rpartition(".")[0], shown)] -= count
+        if name:  # a container that is never called, as a ModuleDict, counted nothing itself
+            own[_holder(_holder(name.rpartition(".")[0], work), shown)] -= count
     return tuple(
         SummaryRow(
             depth=layer.depth,
@@ -169,8 +169,8 @@ def _rows(
     )
 
 
-def _holder(name: str, shown: set[str]) -> str:
-    """The innermost of the modules that are shown in which this module or parameter stands."""
+def _holder(name: str, shown: Container[str]) -> str:
+    """The innermost of these modules in which this module or parameter stands; "" is the whole."""
     while name and name not in shown:
         name = name.rpartition(".")[0]
     return name

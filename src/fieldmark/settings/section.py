@@ -69,6 +69,10 @@ def in_words(problem: Mapping[str, Any]) -> str:
     given, about = problem.get("input"), problem.get("ctx", {})
     about = {k: f"{v:g}" if isinstance(v, float) else v for k, v in about.items()}
     kind = problem["type"]
+    if kind == "missing" and isinstance(problem["loc"][-1], int):  # of a list of a fixed length
+        return f"has too few values: {list(given or ())}"
+    if kind == "too_long":
+        return f"has too many values: {list(given or ())}"
     wanted = {
         "missing": "is missing; name a folder of class folders, or a built-in set such as digits",
         "greater_than_equal": "must be at least {ge}",

@@ -49,7 +49,7 @@ class ModelSettings(Choice):
     )
     init: str = Field(
         "pytorch",
-        description="how random weights are drawn: pytorch (the network's own) or kaiming",
+        description="how random weights are drawn: pytorch (the network's), kaiming or kaiming_in",
     )
     weights_partial: bool = Field(False, description="take a file that fits only in part")
     freeze: bool = Field(False, description="train the head only; every image passes the rest once")
