@@ -76,9 +76,7 @@ class Predictor:
             what = "is for several labels an image, and this model answers with one; leave it out"
             raise SettingsError([Mistake("--at-least-one", what)])
         if joined and abstain is not None:
-            what = (
-                "goes by the validation of one model, and these are several; name a run"
-            )
+            what = "goes by the validation of one model, and these are several; name a run"
             raise SettingsError([Mistake("--abstain", what)])
         self._at_least_one = at_least_one
         self.abstention = None if abstain is None else abstention(self.info, abstain, path)
