@@ -55,6 +55,11 @@ class DataSettings(Section):
         "show: as equal, but none leaves training",
     )
     data_dir: str | None = Field(None, description="where a built-in data set lies")
+    predict: str | None = Field(
+        None,
+        description="a table of images without labels: the run ends with NAME.csv, their labels as "
+        "Kaggle takes them, and NAME.pth, its weights as torch takes them",
+    )
     label_names: str | None = Field(None, description="a file of label names, for reports alone")
 
     @model_validator(mode="after")
