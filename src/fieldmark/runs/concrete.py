@@ -84,6 +84,8 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     filling = Filling(given.model_dump(), dict(resolved.origins))
     make_paths_absolute(filling)
     filling.put("data.task", data.samples.task.name)
+    if data.separator != "auto":
+        filling.put("data.label_separator", data.separator)
     longest = int(data.samples.frame.select("width", "height").max().to_numpy().max())
     fill_model(
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL

@@ -35,7 +35,11 @@ class DataSettings(Section):
     )
     split_seed: int = Field(0, ge=0, le=2**63 - 1, description="decides the split; --seed does not")
     image_column: str | None = Field(None, description="a table's column of image files")
-    label_column: str | None = Field(None, description="a table's column of labels")
+    label_column: str | None = Field(
+        None,
+        description="a table's column of labels, or with commas between the columns of 0 and 1 that "
+        "are a label each",
+    )
     label_separator: Literal["auto", "space", "comma", "semicolon", "bar", "none"] = Field(
         "auto",
         description="what divides several labels in a cell; auto: what is plain, and it is told; "
