@@ -217,7 +217,7 @@ def test_train_says_what_it_did(capsys, photos, tmp_path):
     assert said.splitlines()[-3:] == [
         "run     runs/b",
         "report  runs/b/report.html",
-        f"model   runs/b/model.safetensors, {size:.1f} MB",
+        f"model   runs/b/model.safetensors, {size:.3f} MB",
     ]
     first = (tmp_path / "runs" / "b" / "settings.yaml").read_text().splitlines()[0]
     assert first == f"# repeat: fieldmark train {photos} {' '.join(FAST)}"

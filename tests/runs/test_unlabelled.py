@@ -56,7 +56,7 @@ def test_the_log_says_which_images_have_no_label_how_long_it_took_and_what_the_m
         f"'9.png'; {table.parent / 'broken.png'}: "
     ) in said
     size = (done.path / "model.safetensors").stat().st_size / 1e6
-    assert f"model   {done.path / 'model.safetensors'}, {size:.1f} MB\n" in said
+    assert f"model   {done.path / 'model.safetensors'}, {size:.3f} MB\n" in said
     assert f"csv     {done.path / 'a.b.csv'}\n" in said
     assert f"pth     {done.path / 'a.b.pth'}\n" in said
     assert " s in all" in said

@@ -171,7 +171,12 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
     """
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
-    all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
+    all_copies = find_copies(
+        facts,
+        listing.samples.frame["labels"],
+        open_cache(),
+        several=listing.samples.task.several,
+    )
     found = tuple(findings(listing.samples, facts, all_copies))
     notes = [*listing.notes, *task_notes(data, samples)]
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]

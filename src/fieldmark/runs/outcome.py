@@ -166,6 +166,7 @@ def tell_end(
     console.say(f"run     {run.path}")
     console.say(f"report  {run.report}")
     weights = run.path / WEIGHTS
-    console.say(f"model   {weights}, {weights.stat().st_size / 1e6:.1f} MB")
+    megabytes = weights.stat().st_size / 1e6
+    console.say(f"model   {weights}, {megabytes:.{1 if megabytes >= 1 else 3}f} MB")
     for path in files:
         console.say(f"{path.suffix.removeprefix('.'):<8}{path}")

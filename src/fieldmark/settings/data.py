@@ -37,8 +37,8 @@ class DataSettings(Section):
     image_column: str | None = Field(None, description="a table's column of image files")
     label_column: str | None = Field(
         None,
-        description="a table's column of labels, or with commas between the columns of 0 and 1 that "
-        "are a label each",
+        description="a table's column of labels, or, with commas between, the columns of 0 and 1 "
+        "that are a label each",
     )
     label_separator: Literal["auto", "space", "comma", "semicolon", "bar", "none"] = Field(
         "auto",
