@@ -4,7 +4,8 @@ import pytest
 import torch
 from smallruns import QUIET, in_process, resume, train, train_and_die
 
-from fieldmark.errors import RunError, SettingsError
+from fieldmark.errors import RunError, SettingsError, StoppedError
+from fieldmark.fit.keeper import Keeper
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.use.inputs import find_images
@@ -74,6 +75,26 @@ def test_a_run_that_is_killed_while_it_answers_writes_them_when_it_goes_on(
     assert (run.path / "b.csv").read_text() == (done.path / "a.b.csv").read_text()
     assert (run.path / "b.pth").is_file()
     assert not [name for name in names_of(run) if name.endswith(".part")]
+
+
+def test_a_run_that_is_stopped_has_none_also_where_it_had_ended_before(
+    photos, table, tmp_path, monkeypatch
+):
+    run = train(photos, tmp_path, "e", f"data.predict={table}", **ONE_EPOCH)
+    assert {"e.csv", "e.pth"} <= names_of(run)
+    real = Keeper.note_step
+
+    def stopping(self, row):
+        self.stop_asked = lambda: True
+        real(self, row)
+
+    monkeypatch.setattr(Keeper, "note_step", stopping)
+    with pytest.raises(StoppedError):
+        resume(run, epochs="4")
+    assert not {"e.csv", "e.pth"} & names_of(run)
+    monkeypatch.undo()
+    resume(run)
+    assert {"e.csv", "e.pth"} <= names_of(run)
 
 
 def test_what_is_wrong_with_the_table_is_told_with_the_other_mistakes(photos, table, tmp_path):
