@@ -308,7 +308,8 @@ def test_of_labels_that_are_known_one_column_alone_is_one_and_another_column_is_
     listing = read_listing(source, asked=known)
     assert labels_of(listing) == [["cat"], []]
     assert listing.notes == (
-        f"{source}: has no column for 'dog', so no image counts as having it",
+        f"{source}: has no column for 'dog', so no image counts as having it, and figures over all "
+        "labels take each such answer as wrong",
         f"{source}: the column 'cat' of 0 and 1 is a label",
     )
     source = table("image,dog,flipped,cat\n1.jpg,1,1,0\n2.jpg,0,1,0\n")
