@@ -25,6 +25,7 @@ WHOLE = Metrics(
 
 SEVERAL = replace(
     VAL,
+    task="multi-label",
     confusion=None,
     answers=None,
     cooccurrence=[[7, 2], [2, 5]],

@@ -54,6 +54,14 @@ def test_folders_are_numbered_and_a_number_in_use_is_passed_over(tmp_path):
     assert create(str(out), None, "ants").name == "ants-1"
 
 
+def test_the_first_of_a_name_may_go_without_a_number_but_for_one_whose_table_is_another_file(
+    tmp_path,
+):
+    names = [create(str(tmp_path), None, "cnn_sgd_0.1", first_bare=True).name for _ in range(3)]
+    assert names == ["cnn_sgd_0.1", "cnn_sgd_0.1-2", "cnn_sgd_0.1-3"]
+    assert create(str(tmp_path), None, "history", first_bare=True).name == "history-1"
+
+
 def test_threads_never_get_the_same_folder(tmp_path):
     with ThreadPoolExecutor(8) as threads:
         runs = list(threads.map(lambda _: create(str(tmp_path), None, "data"), range(60)))
@@ -68,7 +76,7 @@ def test_processes_never_get_the_same_folder(tmp_path):
 
 
 def test_a_name_in_use_is_refused_and_left_alone(run, tmp_path):
-    (run.path / "log.txt").write_text("old")
+    run.log.write_text("old")
     with pytest.raises(RunError) as caught:
         create(str(tmp_path), "a", "data")
     assert str(caught.value) == (
@@ -143,7 +151,7 @@ def test_the_manifest_lists_every_file_but_itself_and_the_lock(run):
     with run.locked():
         run.write_manifest({})
         run.write_manifest({})
-    assert run.read_manifest()["files"] == {"deep/é.txt": 5, "log.txt": 3}
+    assert run.read_manifest()["files"] == {"a.log": 3, "deep/é.txt": 5}
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[1]", "3"])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import RunError
 from fieldmark.files import write_json
-from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, TASKS, Task
+from fieldmark.task import ONE_LABEL, TASKS, Task
 
 Interval = tuple[float | None, float | None]
 AT_HALF = "at_0.5"  # the name of Figures.at_half in the file
@@ -88,6 +89,7 @@ class Figures:
     at_half:     of several labels that have thresholds, what 0.5 would give; "at_0.5" in the file
     cooccurrence: of several labels, the images that have both of two, in the order of the classes;
                  on the diagonal those that have the one
+    task:        of the whole file, where it stands once
 
     confusion, reliability, answers, at_half and cooccurrence are None for a value of a column;
     confusion and answers of several labels. A bin of theirs counts every label of every image.
@@ -108,14 +110,15 @@ class Figures:
     folds: int | None = None
     at_half: AtHalf | None = None
     cooccurrence: list[list[int]] | None = None
+    task: str = ONE_LABEL.name
 
     def __getitem__(self, metric: str) -> float | None:
         return self.values.get(metric)
 
     @property
-    def task(self) -> Task:
-        """Told by the metrics that are there."""
-        return SEVERAL_LABELS if "subset_accuracy" in self.values else ONE_LABEL
+    def of_task(self) -> Task:
+        """The record of the task."""
+        return TASKS[self.task]
 
     def interval(self, metric: str) -> tuple[float, float] | None:
         """Both ends of a metric's interval; None where it has none."""
@@ -193,7 +196,7 @@ class About:
 class Metrics:
     """The whole file. sides: "val" and "test". unknown_classes and by: of an evaluation."""
 
-    task: str = "single-label"
+    task: str = ONE_LABEL.name
     classes: tuple[str, ...] = ()
     sides: dict[str, Figures] = field(default_factory=dict)
     calibration: Calibration | None = None
@@ -234,14 +237,15 @@ def read(path: Path) -> Metrics:
     """What a metrics.json says, also of an older Fieldmark. Raises RunError where it is damaged."""
     try:
         found = _parted(json.loads(path.read_text(encoding="utf-8")), Metrics, "sides")
-        found["sides"] = {side: _nested(found["sides"][side]) for side in found["sides"]}
+        nested = partial(_nested, task=found.get("task", ONE_LABEL.name))
+        found["sides"] = {side: nested(found["sides"][side]) for side in found["sides"]}
         if found.get("calibration"):
             found["calibration"] = _parted(found["calibration"], Calibration, "sides")
         if flip := found.get("test_flip"):
             flip = found["test_flip"] = _parted(flip, Flipped, "sides")
-            flip["sides"] = {side: _nested(each) for side, each in flip["sides"].items()}
+            flip["sides"] = {side: nested(each) for side, each in flip["sides"].items()}
         for its in (found.get("by") or {}).values():
-            its |= {value: _nested(each) for value, each in its.items()}
+            its |= {value: nested(each) for value, each in its.items()}
         return TypeAdapter(Metrics).validate_python(found)
     except ValidationError as error:
         first = error.errors()[0]
@@ -308,13 +312,13 @@ def _lifted(values: dict[str, Any]) -> dict[str, Any]:
     return {**rest, **values["sides"]}
 
 
-def _nested(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The reverse of `flat`."""
+def _nested(found: Mapping[str, Any], task: str) -> dict[str, Any]:
+    """The reverse of `flat`, the file's task beside it."""
     rows = (found.get("per_class") or {}).items()
     parted = {name: _parted(row, ClassFigures, "values") for name, row in rows}
     rest = {name: value for name, value in found.items() if name != AT_HALF}
     half = {"at_half": _parted(found[AT_HALF], AtHalf, "values")} if AT_HALF in found else {}
-    return {**_parted(rest, Figures, "values"), **half, "per_class": parted}
+    return {**_parted(rest, Figures, "values"), **half, "per_class": parted, "task": task}
 
 
 def _parted(found: Mapping[str, Any], record: type, rest: str) -> dict[str, Any]:

@@ -25,6 +25,7 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
 COMMAND = "# repeat: "  # begins the first line of settings.yaml
+TABLES = ("history.csv", "steps.csv", "rates.csv", "label-names.csv")
 TRACKERS = ("tensorboard", "wandb")  # folders that trackers write in, also after the run is done
 
 
@@ -63,7 +64,6 @@ class RunDir:
     rates = Inside("rates.csv")  # a row a learning rate that was tried
     rates_chart = Inside("rates.png")  # the same as a picture
     report = Inside("report.html")  # the page
-    log = Inside("log.txt")  # what was said
     checkpoint = Inside("checkpoint")  # a folder: what `--resume` goes on from
     manifest = Inside("manifest.json")  # written last: the run is done
     tracking = Inside("tracking.json")  # what trackers know the run by
@@ -73,7 +73,22 @@ class RunDir:
     @property
     def name(self) -> str:
         """The run's name: the folder's."""
-        return self.path.name
+        return self.path.absolute().name
+
+    @property
+    def log(self) -> Path:
+        """What was said."""
+        return self.path / f"{self.name}.log"
+
+    @property
+    def answers(self) -> Path:
+        """The labels of the images of data.predict, as Kaggle takes them."""
+        return self.path / f"{self.name}.csv"
+
+    @property
+    def exported(self) -> Path:
+        """With data.predict: the weights as a plain state dict."""
+        return self.path / f"{self.name}.pth"
 
     @property
     def has_bundle(self) -> bool:
@@ -231,25 +246,29 @@ def refuse_taken(out: str, name: str | None) -> None:
     """Raise RunError where OUT/NAME cannot be a new run folder; nothing is made."""
     if name is not None and not _is_plain(name):
         raise RunError(f"--name {name}: is not a plain folder name; put its folder into --out")
+    if name is not None and f"{name}.csv" in TABLES:
+        raise RunError(f"--name {name}: {name}.csv is another file of a run; choose another name")
     if Path(out).exists() and not Path(out).is_dir():
         raise RunError(f"--out {out}: is a file; name a folder")
     if name is not None and Path(out, name).exists():
         raise RunError(exists(Path(out, name)))
 
 
-def create(out: str, name: str | None, stem: str) -> RunDir:
+def create(out: str, name: str | None, stem: str, *, first_bare: bool = False) -> RunDir:
     """Make a new run folder OUT/NAME, or OUT/STEM-1, -2, ... where there is no name.
 
+    first_bare: the first is OUT/STEM, without a number.
     Raises RunError where NAME exists or is not a plain folder name, DiskError where it
     cannot be made.
     """
     refuse_taken(out, name)
     with writing(Path(out)):
         Path(out).mkdir(parents=True, exist_ok=True)
-    number = 0
+    number, bare = 0, first_bare and f"{plain(stem)}.csv" not in TABLES
     while True:
         number += 1
-        path = Path(out) / (name or f"{plain(stem)}-{number}")
+        ending = "" if bare and number == 1 else f"-{number}"
+        path = Path(out) / (name or f"{plain(stem)}{ending}")
         try:
             path.mkdir()
             return RunDir(path)

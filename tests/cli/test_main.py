@@ -213,7 +213,12 @@ def test_train_says_what_it_did(capsys, photos, tmp_path):
     assert "epoch 1/1" in said
     assert "the 1 epoch is done; training took" in said
     assert "test, 3 images                95 % interval" in said
-    assert said.splitlines()[-2:] == ["run     runs/b", "report  runs/b/report.html"]
+    size = (tmp_path / "runs" / "b" / "model.safetensors").stat().st_size / 1e6
+    assert said.splitlines()[-3:] == [
+        "run     runs/b",
+        "report  runs/b/report.html",
+        f"model   runs/b/model.safetensors, {size:.3f} MB",
+    ]
     first = (tmp_path / "runs" / "b" / "settings.yaml").read_text().splitlines()[0]
     assert first == f"# repeat: fieldmark train {photos} {' '.join(FAST)}"
 

@@ -163,6 +163,23 @@ def test_what_looks_alike_under_another_label_is_no_copy_and_nor_is_what_looks_l
     assert near(many, ["a"] * 3 + [None] + ["a"] * 8) == [0, 1, 2, 0, 2, *range(5, 12)]
 
 
+def test_of_several_labels_a_photo_saved_again_is_one_whatever_its_labels():
+    one, other, *strangers = seen(14)
+    facts = invented([one, other, one, other, one, *strangers])
+    rare = [["a"], ["a", "b"], ["b", "c"], ["c"], []]
+    labels = pl.Series([*rare, *[["a", "b", "c"]] * 9, *[[]] * 3], dtype=pl.List(pl.String))
+    single, several = (find_copies(facts, labels, NONE, several=each).near for each in (0, 1))
+    assert single.tolist() == list(range(17))
+    assert several.tolist() == [
+        0,
+        1,
+        0,
+        1,
+        4,
+        *range(5, 17),
+    ]  # 4 is like two of four without labels
+
+
 def test_copies_of_another_label_say_nothing_for_images_that_do_not_look_like_them():
     pictures = seen(20)
     facts = invented([*pictures, pictures[0], pictures[1]])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from smallruns import QUIET
 from tablerows import labels_of, refusal, rows_of
 
+from fieldmark.data.cells import Columns
 from fieldmark.data.intake import take_in
 from fieldmark.data.label_cells import Asked, labels_in
 from fieldmark.data.sources import read_listing
@@ -271,6 +272,60 @@ def test_beside_a_column_of_labels_0_and_1_are_the_users_own(table):
 def test_one_column_of_0_and_1_alone_is_no_label(table):
     source = table("image,cat\n1.jpg,1\n2.jpg,0\n")
     assert refusal(source).startswith(f"{source}: no column is of labels by its name")
+
+
+def test_the_columns_that_are_named_are_the_labels_and_no_others(table):
+    source = table("image,cat,flipped,dog,label\n1.jpg,1,1,0,x\n2.jpg,0,0,1,y\n3.jpg,1,0,1,x\n")
+    listing = read_listing(source, columns=Columns(label="cat, Dog"))
+    assert labels_of(listing) == [["cat"], ["dog"], ["cat", "dog"]]
+    assert listing.samples.frame["flipped"].to_list() == ["1", "0", "0"]
+    assert listing.samples.frame["label"].to_list() == ["x", "y", "x"]
+    assert listing.notes == (
+        f"{source}: each of 2 columns of 0 and 1 is a label ('cat' and 'dog')",
+    )
+
+
+def test_one_column_whose_name_has_a_comma_is_one(table):
+    source = table('image,"cat,dog"\n1.jpg,a\n2.jpg,b\n')
+    assert labels_of(read_listing(source, columns=Columns(label="cat,dog"))) == [["a"], ["b"]]
+
+
+def test_a_named_column_that_is_not_there_or_holds_more_than_0_and_1_is_refused(table):
+    source = table("image,cat,age\n1.jpg,1,3\n2.jpg,0,4\n")
+    assert refusal(source, columns=Columns(label="cat,dgo")) == (
+        f"{source}: there is no column 'dgo' (data.label_column); there are 'image', 'cat' and "
+        "'age'"
+    )
+    assert refusal(source, columns=Columns(label="cat,age")) == (
+        f"{source}: the column 'age' (data.label_column) holds more than 0 and 1, which each of "
+        "several columns of labels must; name such columns, or one of labels"
+    )
+
+
+def test_of_labels_that_are_known_one_column_alone_is_one_and_another_column_is_the_users(table):
+    known = Asked(known=("cat", "dog"), task="multi-label")
+    source = table("image,cat\n1.jpg,1\n2.jpg,0\n")
+    listing = read_listing(source, asked=known)
+    assert labels_of(listing) == [["cat"], []]
+    assert listing.notes == (
+        f"{source}: has no column for 'dog', so no image counts as having it, and figures over all "
+        "labels take each such answer as wrong",
+        f"{source}: the column 'cat' of 0 and 1 is a label",
+    )
+    source = table("image,dog,flipped,cat\n1.jpg,1,1,0\n2.jpg,0,1,0\n")
+    listing = read_listing(source, asked=known)
+    assert labels_of(listing) == [["dog"], []]
+    assert listing.notes[0] == (
+        f"{source}: 'flipped' of 0 and 1 is no label that is known; kept as yours"
+    )
+    assert listing.samples.frame["flipped"].to_list() == ["1", "1"]
+
+
+def test_the_test_table_has_the_labels_of_the_others(table, tmp_path):
+    source = table("image,cat,dog\n1.jpg,1,0\n2.jpg,1,1\n")
+    (tmp_path / "test.csv").write_text("image,dog\n3.jpg,1\n4.jpg,0\n")
+    listing = read_listing(source, test=str(tmp_path / "test.csv"))
+    assert labels_of(listing) == [["cat"], ["cat", "dog"], ["dog"], []]
 
 
 def test_one_1_a_row_may_be_one_label_an_image(table):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scenes import SAVED_AGAIN, photo
 from smallruns import QUIET, draw_photos
 
 from fieldmark.data.intake import Dataset, take_in
@@ -282,3 +283,51 @@ def test_a_class_beside_numbers_may_be_called_none(labelled, name):
     found = took(labelled(["0"] * 6 + ["1"] * 6, [name] * 12))
     assert found.classes == tuple(sorted(["0", "1", name]))
     assert len(found.samples) == 24
+
+
+# ------------------------------------------------------------------ photos saved again
+
+
+@pytest.fixture(scope="module")
+def saved_again(tmp_path_factory):
+    """24 photos, of which the first six were saved again under other labels, and their table."""
+    root = tmp_path_factory.mktemp("again")
+    how = next(iter(SAVED_AGAIN.values()))
+    rows = []
+    for number in range(24):
+        photo(number).save(root / f"{number}.png")
+        rows.append({"image": f"{number}.png", "labels": ("a|b", "b", "a|c", "")[number % 4]})
+    for number in range(6):
+        how(photo(number)).save(root / f"{number}-again.png")
+        rows.append(
+            {"image": f"{number}-again.png", "labels": ("b|c", "a|b", "c", "a")[number % 4]}
+        )
+    pl.DataFrame(rows).write_csv(root / "t.csv")
+    return root
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_photo_saved_again_shares_a_side_and_a_fold_whatever_its_labels(saved_again, seed):
+    found = took(str(saved_again / "t.csv"), split_seed=seed)
+    assert len(found.samples) == 30
+    folds = found.in_folds.samples
+    sides = dict(found.samples.frame.select("path", "split").iter_rows())
+    place = dict(zip(folds.frame["path"], folds.folds.T.tolist(), strict=True))
+    for number in range(6):
+        assert sides[f"{number}.png"] == sides[f"{number}-again.png"]
+        assert place[f"{number}.png"] == place[f"{number}-again.png"]
+    [said] = [each.sentence for each in found.findings if each.kind == "near-copies"]
+    assert said.startswith(
+        "6 photos stand more than once (6 under different labels: see which are right), e.g. "
+    )
+
+
+def test_a_photo_saved_again_under_other_labels_leaves_training_where_a_given_test_has_it(
+    saved_again,
+):
+    table = pl.read_csv(saved_again / "t.csv")
+    sides = pl.when(pl.col("image").str.contains("again")).then(pl.lit("test"))
+    table.with_columns(split=sides.otherwise(pl.lit("train"))).write_csv(saved_again / "given.csv")
+    found = took(str(saved_again / "given.csv"))
+    left = {*found.samples.frame.filter(pl.col("split") != "test")["path"]}
+    assert left == {f"{number}.png" for number in range(6, 24)}

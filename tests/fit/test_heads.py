@@ -263,7 +263,7 @@ def test_a_trial_out_of_patience_ends_and_the_others_go_on():
     first, second = trained([stuck, going], plan=plan)
     assert first.best_epoch == 1
     assert len(first.history) == 3
-    assert first.ended == "no better accuracy for 2 epochs"
+    assert first.ended == "stopped early: no better accuracy for 2 epochs"
     assert len(second.history) > 3
     assert_same(second, *trained([going], plan=plan))
 

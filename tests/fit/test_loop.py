@@ -191,7 +191,7 @@ def test_the_first_stage_counts_the_figure_whatever_the_number_of_images():
     state, plan = linear_state(), Plan(9, 0, monitor="accuracy", patience=1)
     state.validated = 34
     noted(state, plan, [(0.5, 1.0), (0.5, 0.9)])
-    assert out_of_patience(state, plan) == "no better accuracy for 1 epoch"
+    assert out_of_patience(state, plan) == "stopped early: no better accuracy for 1 epoch"
 
 
 def test_the_reason_names_what_did_not_become_better():
@@ -199,7 +199,7 @@ def test_the_reason_names_what_did_not_become_better():
     noted(state, plan, [(0.5, 1.0), (0.5, 1.0), (0.6, 1.0)])
     assert out_of_patience(state, plan) is None
     state.validated = 34
-    assert out_of_patience(state, plan) == "no less validation loss for 1 epoch"
+    assert out_of_patience(state, plan) == "stopped early: no less validation loss for 1 epoch"
 
 
 def test_an_earlier_stage_gives_way_to_a_better_figure_only():
@@ -254,7 +254,7 @@ def test_patience_counts_validations():
         row = {"val_accuracy": value} if plan.validates(state.epoch + 1) else {}
         note_epoch(state, plan, parts([1]), row)
     assert (state.epoch, state.best_epoch) == (12, 6)
-    assert ended == "no better accuracy for 2 validations"
+    assert ended == "stopped early: no better accuracy for 2 validations"
 
 
 def stops_at(losses, *, patience, delta):
@@ -303,7 +303,7 @@ def test_min_delta_ends_where_the_published_loop_does(seed):
     assert done == wanted
     assert state.epoch == 2 * wanted
     assert out_of_patience(state, plan) == (
-        "the validation loss was more than 0.03 above its least in 6 validations"
+        "stopped early: the validation loss was more than 0.03 above its least in 6 validations"
     )
 
 

@@ -182,7 +182,8 @@ def test_the_line_for_the_terminal_names_the_largest_parts_first():
     }
     timing = where_time_went(times, workers=4, device="cuda", has_weights=True, cores=4)
     assert time_line(timing) == (
-        "time    backward and step 50 %, waiting for images 25 %, forward 20 %, writing 3 %; "
+        "time    1 min 40 s in all; backward and step 50 %, waiting for images 25 %, "
+        "forward 20 %, writing 3 %; "
         "70 % of the time was the network's own work: a smaller --model or --image-size, or "
         "--freeze. 25 % of the time went into waiting for images: a larger cache "
         "(FIELDMARK_CACHE_GB), which keeps photos decoded"

@@ -36,7 +36,7 @@ def test_a_run_folder_holds_what_it_should(a_run):
         "history.csv",
         "steps.csv",
         "report.html",
-        "log.txt",
+        "run.log",
         "checkpoint",
         "manifest.json",
     }

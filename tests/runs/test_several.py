@@ -239,6 +239,39 @@ def test_a_label_that_the_model_does_not_know_leaves_the_others(frozen, others, 
     ]
 
 
+def looked_at(run, table):
+    """What `evaluate` finds, and the labels that it read in the table."""
+    found = evaluate_new(str(run.path), DataSettings(source=str(table)), Asked(), QUIET)
+    newest = max(run.evaluations.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    return found, Samples.read(newest / "samples.parquet").frame["labels"].to_list()
+
+
+def test_labels_are_divided_as_those_of_the_run_were(frozen, others):
+    rows, folder = others
+    assert read_yaml(frozen.settings.read_text(), "")["data"]["label_separator"] == "space"
+    odd = pl.Series(["1 2 foo", *rows["Labels"][1:]])  # by itself that would be one label
+    rows.with_columns(Labels=odd).write_csv(folder / "odd.csv")
+    found, labels = looked_at(frozen, folder / "odd.csv")
+    assert labels[0] == ["1", "2", "foo"]
+    assert found.unknown_classes == {"foo": 1}
+
+
+def test_a_table_of_one_column_of_0_and_1_is_evaluated_and_a_foreign_one_is_no_label(
+    frozen, others
+):
+    rows, folder = others
+    has = rows["Labels"].str.split(" ").list.contains("2").cast(pl.Int64)
+    table = pl.DataFrame({"ImageID": rows["ImageID"], "2": has})
+    table.write_csv(folder / "one.csv")
+    found, labels = looked_at(frozen, folder / "one.csv")
+    assert labels == [["2"] if each else [] for each in has]
+    assert found.sides["test"].n == 20
+    table.with_columns(flipped=1 - has).write_csv(folder / "two.csv")
+    found, labels = looked_at(frozen, folder / "two.csv")
+    assert labels == [["2"] if each else [] for each in has]
+    assert found.unknown_classes == {}
+
+
 def test_images_without_any_label_have_figures(frozen, others):
     rows, folder = others
     rows.with_columns(Labels=pl.lit("")).write_csv(folder / "none.csv")

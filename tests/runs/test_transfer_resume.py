@@ -133,5 +133,5 @@ def test_a_run_that_patience_ended_is_not_told_to_train_more_epochs(photos, weig
     console = Console(quiet=True)
     console.say = lambda text="": said.append(text)
     resume(run, console)
-    assert said[0].startswith(f"{run.path} is done (no better macro_f1 for 1 epoch)")
+    assert said[0].startswith(f"{run.path} is done (stopped early: no better macro_f1 for 1 epoch)")
     assert "train.patience=none" in said[0]

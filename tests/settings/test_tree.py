@@ -55,6 +55,16 @@ def test_another_stored_form_is_refused(stored):
         Settings(data={"source": "d"}, input={"stored": stored})
 
 
+@pytest.mark.parametrize("naming", ["{x}", "{model", "{}", "{model!r}", "{lr:.2f}", "a{{b}}"])
+def test_what_runs_are_called_after_has_known_words_in_its_braces(naming):
+    known = "{data}, {model}, {optimizer}, {lr}, {seed}"
+    with pytest.raises(ValidationError) as caught:
+        Settings(data={"source": "d"}, run={"naming": naming})
+    assert f"must have nothing in braces but {known}, not {naming}" in str(caught.value)
+    kept = Settings(data={"source": "d"}, run={"naming": "my_{model}_{lr}"})
+    assert kept.run.naming == "my_{model}_{lr}"
+
+
 @pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "cpu:0"])
 def test_another_device_is_refused(device):
     with pytest.raises(ValidationError):

@@ -1,8 +1,7 @@
 """`fieldmark predict`: a trained run looks at new images."""
 
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +13,8 @@ from fieldmark.errors import counted
 
 if TYPE_CHECKING:
     from fieldmark.use.inputs import Found
-    from fieldmark.use.predictor import Failure, Prediction, Predictor
+    from fieldmark.use.predictor import Predictor
+    from fieldmark.use.tally import Tally
 
 
 def command(
@@ -85,8 +85,9 @@ def _image_column(inputs: list[str]) -> tuple[str | None, list[str]]:
 def _as_table(predictor: "Predictor", found: "Found", out: Path | None, *, scores: bool) -> int:
     """Columns image, label, score of the images that have an answer."""
     from fieldmark.use.table import write_table
+    from fieldmark.use.tally import Tally
 
-    tally = _Tally()
+    tally = Tally()
     answers = tally.answered(predictor.stream(found.images))
     first = next(answers, None)
     if first is not None:  # else there is nothing to make a table of
@@ -98,25 +99,20 @@ def _as_table(predictor: "Predictor", found: "Found", out: Path | None, *, score
 
 def _in_kaggles_form(predictor: "Predictor", found: "Found", out: Path | None) -> int:
     """Each image of the table once, in its order; without an answer it has no label."""
-    from fieldmark.use.kaggle import kaggle, once
+    from fieldmark.use.kaggle import answer_table
 
-    form, found, tally = (
-        kaggle(found, predictor.classes, several=predictor.several),
-        once(found),
-        _Tally(),
-    )
-    form.write(out or sys.stdout, tally.watch(predictor.stream(found.images)))
+    tally, notes = answer_table(predictor, found, out or sys.stdout)
     _say_written(tally, out)
     has = "has" if len(tally.failures) == 1 else "have"
-    return _close(predictor, [*found.notes, *form.notes], tally, f" and {has} no label")
+    return _close(predictor, notes, tally, f" and {has} no label")
 
 
-def _say_written(tally: "_Tally", out: Path | None) -> None:
+def _say_written(tally: "Tally", out: Path | None) -> None:
     if out is not None and tally.seen:
         print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
 
 
-def _close(predictor: "Predictor", notes: Iterable[str], tally: "_Tally", then: str) -> int:
+def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: str) -> int:
     """Say what there is to be said beside the table. -> the exit code"""
     _tell([*notes, *predictor.told])
     _tell(failure.reason for failure in tally.failures)
@@ -125,33 +121,6 @@ def _close(predictor: "Predictor", notes: Iterable[str], tally: "_Tally", then: 
     if predictor.abstention is not None and tally.seen:
         _tell([predictor.abstention.words(tally.unlabelled, tally.seen)])
     return 1 if tally.failures else 0
-
-
-@dataclass
-class _Tally:
-    """What went by on the way to the table."""
-
-    seen: int = 0
-    unlabelled: int = 0
-    failures: list["Failure"] = field(default_factory=list)
-
-    def watch(self, answers: Iterable["Prediction | Failure"]) -> Iterator["Prediction | Failure"]:
-        """The answers, of which the failures are kept."""
-        from fieldmark.use.predictor import Failure
-
-        for answer in answers:
-            if isinstance(answer, Failure):
-                self.failures.append(answer)
-            else:
-                self.seen += 1
-                self.unlabelled += answer.label is None
-            yield answer
-
-    def answered(self, answers: Iterable["Prediction | Failure"]) -> Iterator["Prediction"]:
-        """The answers but the failures."""
-        from fieldmark.use.predictor import Prediction
-
-        return (each for each in self.watch(answers) if isinstance(each, Prediction))
 
 
 def _tell(lines: Iterable[str]) -> None:

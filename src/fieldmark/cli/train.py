@@ -33,6 +33,7 @@ def command(
     words: Words = None,
     images: Images = None,
     data_dir: DataDir = None,
+    predict: Annotated[Text, named("TABLE", "Images to label at the end, for Kaggle.")] = None,
     model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,
     weights: Annotated[Text, named("FILE", "A file, default, a version's name, or none.")] = None,
     freeze: Freeze = None,
@@ -85,9 +86,7 @@ def command(
     else:
         run = go_on(resume, rest, options, console)
     if profile and run is not None:
-        from fieldmark.runs.profile import tell_profile
-
-        tell_profile(run, console)
+        say_profile(run, console)
     return 0
 
 
@@ -111,6 +110,13 @@ def go_on(run: str, words: list[str], options: dict[str, str], console: "Console
     from fieldmark.settings.texts import read_given
 
     return resume_run(run, read_given(words, options, None), console)
+
+
+def say_profile(run: "RunDir", console: "Console") -> None:
+    """Where the time of a run went."""
+    from fieldmark.runs.profile import tell_profile
+
+    tell_profile(run, console)
 
 
 def refuse_together(flags: Mapping[str, bool | None]) -> None:

@@ -161,13 +161,49 @@ def find_labels(
     return labels_in(frame[found.label], where, separator)
 
 
-def label_columns(frame: pl.DataFrame, given: Columns) -> list[str]:
-    """The columns of 0 and 1 that are a label each, where no column is of labels by its name."""
-    if given.label is not None or any(plain(name) in CLASSES for name in frame.columns):
-        return []
+def label_columns(
+    frame: pl.DataFrame, given: Columns, where: str, known: Sequence[str] = ()
+) -> tuple[list[str], list[str]]:
+    """The columns of 0 and 1 that are a label each, and what is to be said of the choice.
+
+    They are those that data.label_column names, where it names several; else, where no column is
+    of labels by its name, all of 0 and 1, but a single one only where it is `known`: of labels
+    that are known, those alone. Raises DataError for a named one that is none.
+    """
+    if given.label is not None:
+        return _named_zero_one(frame, given.label, where), []
+    if any(plain(name) in CLASSES for name in frame.columns):
+        return [], []
     others = {plain(name) for name in vars(given).values() if name is not None}
     others |= {name for names in USUAL.values() for name in names}
-    return zero_one_columns(frame, [name for name in frame.columns if plain(name) not in others])
+    found = zero_one_columns(frame, [name for name in frame.columns if plain(name) not in others])
+    wanted = [name for name in found if name in known]
+    if not wanted:
+        return (found if len(found) > 1 else []), []
+    notes = []
+    if rest := [name for name in found if name not in known]:
+        notes.append(f"{where}: {listed(rest)} of 0 and 1 is no label that is known; kept as yours")
+    if absent := [name for name in known if name not in found]:
+        notes.append(
+            f"{where}: has no column for {listed(absent)}, so no image counts as having it, and "
+            "figures over all labels take each such answer as wrong"
+        )
+    return wanted, notes
+
+
+def _named_zero_one(frame: pl.DataFrame, given: str, where: str) -> list[str]:
+    """The columns that a text with commas names; [] where it is the name of one column."""
+    if "," not in given or given in frame.columns:
+        return []
+    parts = [part.strip() for part in given.split(",")]
+    found = list(dict.fromkeys(_named(where, frame.columns, "label", part) for part in parts))
+    for name in found:
+        if name not in zero_one_columns(frame, found):
+            raise DataError(
+                f"{where}: the column '{name}' (data.label_column) holds more than 0 and 1, which "
+                "each of several columns of labels must; name such columns, or one of labels"
+            )
+    return found
 
 
 def splits_in(

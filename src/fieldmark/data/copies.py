@@ -11,7 +11,7 @@ taken for one photo saved again only where nothing speaks against it (`find_copi
 """
 
 import io
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
@@ -52,20 +52,24 @@ class Copies:
     alike: np.ndarray
 
 
-def find_copies(facts: pl.DataFrame, labels: pl.Series, cache: Cache) -> Copies:
+def find_copies(
+    facts: pl.DataFrame, labels: pl.Series, cache: Cache, *, several: bool = False
+) -> Copies:
     """The copies among images. facts: of `scan`, a row an image; labels: a list of texts each.
 
     Images that look alike are one photo saved again, unless one of them also looks like an image
-    with other labels, or like more than CROWD others, or like more than one in CLASS_SHARE of its
-    class: then their look does not tell them from others. Each of a photo's copies looks like
-    each: where A looks like B and B like C, A and C are not one for that.
+    with another label, or like more than CROWD others, or like more than one in CLASS_SHARE of
+    its class, the rarest of its labels: then their look does not tell them from others. Each of a
+    photo's copies looks like each: where A looks like B and B like C, A and C are not one for that.
+
+    several: labels an image. Then other labels say nothing: two people who look at one photo name
+    other sets, and what these have in common would be known by heart. Under another single label
+    a copy in training gives away nothing.
     """
     equal = exact_groups(facts)
     alike = alike_pairs(facts, cache)
     first = np.arange(facts.height)
-    names = pl.Series(["\0".join(sorted(each or ())) for each in labels.to_list()], dtype=pl.String)
-    codes = names.rank("dense").to_numpy().astype(np.int64) * (names != "").to_numpy()
-    for members in _cliques(alike[_is_sure(alike, codes)].tolist()):
+    for members in _cliques(alike[_is_sure(alike, labels, several=several)].tolist()):
         first[members] = members[0]
     return Copies(equal, first[equal], alike)
 
@@ -120,15 +124,28 @@ def perceptual_hash(thumb: np.ndarray) -> int:
 COSINES = np.cos(np.pi * np.arange(32)[:, None] * (2 * np.arange(32) + 1) / 64)
 
 
-def _is_sure(alike: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Which pairs are one photo saved again. codes (N,): of the labels, 0 without. -> (n,) bool"""
-    one, other = codes[alike].T
-    differ = alike[(one != other) & (one > 0) & (other > 0)]
-    partners = np.bincount(alike.ravel(), minlength=len(codes))
-    most = np.clip(np.bincount(codes)[codes] // CLASS_SHARE, 1, CROWD)
-    fit = partners <= most
-    fit[differ] = False
+def _is_sure(alike: np.ndarray, labels: pl.Series, *, several: bool) -> np.ndarray:
+    """Which pairs are one photo saved again. -> (n,) bool"""
+    partners = np.bincount(alike.ravel(), minlength=len(labels))
+    fit = partners <= np.clip(_class_sizes(labels) // CLASS_SHARE, 1, CROWD)
+    if not several:
+        fit[alike[_differ(alike, labels)]] = False
     return fit[alike].all(axis=1)  # type: ignore[no-any-return]
+
+
+def _differ(alike: np.ndarray, labels: pl.Series) -> np.ndarray:
+    """Which pairs have other labels, both having any. -> (n,) bool"""
+    names = pl.Series(["\0".join(sorted(each or ())) for each in labels.to_list()], dtype=pl.String)
+    codes = names.rank("dense").to_numpy().astype(np.int64) * (names != "").to_numpy()
+    one, other = codes[alike].T
+    return (one != other) & (one > 0) & (other > 0)  # type: ignore[no-any-return]
+
+
+def _class_sizes(labels: pl.Series) -> np.ndarray:
+    """Of each image how many have its rarest label; of one without any, how many have none."""
+    each = labels.to_list()
+    counts = Counter(name for its in each for name in its or [None])
+    return np.array([min(counts[name] for name in its or [None]) for its in each], np.int64)
 
 
 def _cliques(pairs: list[list[int]]) -> list[list[int]]:

@@ -237,10 +237,12 @@ def _inside(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
     if groups:
         shown = " = ".join(f"'{name}'" for name in groups[0]["name"].head(2))
         word = "image" if kind == "exact-copies" else "photo"
+        differ = [group for group in groups if _labels(group).n_unique() > 1]
+        under = f" ({len(differ):,} under different labels: see which are right)" if differ else ""
         yield _finding(
             *(kind, "warning", groups),
-            f"{_many(groups, word)} more than once, e.g. {shown}; they weigh more than others, "
-            "and a split that is drawn keeps them on one side: take out what is too much",
+            f"{_many(groups, word)} more than once{under}, e.g. {shown}; they weigh more than "
+            "others, and a split that is drawn keeps them on one side: take out what is too much",
         )
 
 

@@ -53,7 +53,7 @@ class Dataset:
     the images came to their sides. mirrored: whether an image and its mirror image mean the
     same (not so for digits). embedded: the pixels come with an installed package. in_folds: the
     same images with folds in place of a validation side, where the source gives none and folds
-    cost little (`COSTLY`).
+    cost little (`COSTLY`). separator: of a Listing.
     """
 
     samples: Samples
@@ -62,6 +62,7 @@ class Dataset:
     split_notes: tuple[str, ...] = ()
     mirrored: bool = True
     embedded: bool = False
+    separator: str = "auto"
     in_folds: "Dataset | None" = None
 
     @property
@@ -83,6 +84,7 @@ class Dataset:
             "split": list(self.split_notes),
             "mirrored": self.mirrored,
             "embedded": self.embedded,
+            "separator": self.separator,
         }
         write_whole(path, lambda draft: self.samples.write(draft, about))
 
@@ -101,13 +103,17 @@ class Dataset:
             tuple(about.get("split", ())),
             mirrored=about.get("mirrored", True),
             embedded=about.get("embedded", False),
+            separator=about.get("separator", "auto"),
         )
 
 
 def list_and_scan(
-    data: DataSettings, console: Console, *, labelled: bool = True
+    data: DataSettings, console: Console, *, labelled: bool = True, known: tuple[str, ...] = ()
 ) -> tuple[Listing, pl.DataFrame]:
-    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError."""
+    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError.
+
+    known: the labels that there are, where a model is asked.
+    """
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
     listing = read_listing(
         data.source,
@@ -117,7 +123,7 @@ def list_and_scan(
         data_dir=data.data_dir,
         labelled=labelled,
         validated=data.val != "none",
-        asked=Asked(data.label_separator, data.task),
+        asked=Asked(data.label_separator, data.task, known),
     )
     with console.bar("reading images", 1) as bar:
         seen = 0
@@ -172,6 +178,7 @@ class Looked:
     findings: tuple[Finding, ...]
     mirrored: bool
     embedded: bool
+    separator: str
 
     def of_rows(self, rows: np.ndarray) -> "Looked":
         """Some of the images alone, (n,) of their places."""
@@ -188,7 +195,12 @@ def look(data: DataSettings, console: Console) -> Looked:
     """List, scan and check the images. Raises DataError where they cannot be used."""
     listing, facts = list_and_scan(data, console)
     samples, left_out = readable(data, listing, facts)
-    all_copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
+    all_copies = find_copies(
+        facts,
+        listing.samples.frame["labels"],
+        open_cache(),
+        several=listing.samples.task.several,
+    )
     found = tuple(findings(listing.samples, facts, all_copies))
     notes = [*listing.notes, *task_notes(data, samples)]
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
@@ -196,8 +208,16 @@ def look(data: DataSettings, console: Console) -> Looked:
     good = facts["problem"].is_null().to_numpy()
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
     given = frozenset(listing.samples.frame["split"].drop_nulls())
-    kinds = {"mirrored": listing.mirrored, "embedded": listing.embedded}
-    return Looked(samples, given, copies, (*notes, *taken_out), found, **kinds)
+    return Looked(
+        samples,
+        given,
+        copies,
+        (*notes, *taken_out),
+        found,
+        mirrored=listing.mirrored,
+        embedded=listing.embedded,
+        separator=listing.separator,
+    )
 
 
 def part(data: DataSettings, looked: Looked) -> Dataset:
@@ -223,6 +243,7 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
             tuple(split_notes(data, looked.given, done, copies)),
             mirrored=looked.mirrored,
             embedded=looked.embedded,
+            separator=looked.separator,
         )
 
     if drawn and not spared:  # too few to put some aside

@@ -25,10 +25,14 @@ YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 @dataclass(frozen=True)
 class Asked:
-    """What the settings say of labels: data.label_separator and data.task."""
+    """What the settings say of labels: data.label_separator and data.task.
+
+    known: the labels that there are, for images that are judged by a model or by other images.
+    """
 
     separator: str = "auto"
     task: str = "auto"
+    known: tuple[str, ...] = ()
 
 
 class LabelCells(NamedTuple):
@@ -82,9 +86,8 @@ def labels_in(column: pl.Series, where: str, separator: str = "auto") -> LabelCe
 
 
 def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
-    """The columns of 0 and 1, or of true and false, and of empty cells; none where one is alone."""
-    found = [name for name in among if _is_zero_one(frame[name])]
-    return found if len(found) > 1 else []
+    """The columns of 0 and 1, or of true and false, and of empty cells."""
+    return [name for name in among if _is_zero_one(frame[name])]
 
 
 def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
@@ -92,7 +95,9 @@ def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> 
     has = [_ones(frame[name]) for name in names]
     parts = [pl.when(ones).then(pl.lit(name)) for ones, name in zip(has, names, strict=True)]
     labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
-    notes = [f"{where}: each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"]
+    several = f"each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"
+    alone = f"the column {listed(names)} of 0 and 1 is a label"
+    notes = [f"{where}: {several if len(names) > 1 else alone}"]
     empty = sum(frame[name].null_count() for name in names)
     if empty:
         cells = "1 empty cell is 0" if empty == 1 else f"{empty:,} empty cells are 0"

@@ -47,7 +47,8 @@ def read_listing(
     data_dir: where a built-in data set lies.
     labelled: False lists images without labels too.
     validated: False where there will be no validation, so that no note speaks of it.
-    asked:    what is asked of the images, and what divides several labels in a cell.
+    asked:    what is asked of the images, what divides several labels in a cell, and which labels
+              are known.
     """
     given, asked = columns or Columns(), asked or Asked()
 
@@ -66,6 +67,7 @@ def read_listing(
         asked = replace(asked, task=own.name)
     if asked.separator == "auto":
         asked = replace(asked, separator=listing.separator)
+    asked = replace(asked, known=asked.known or listing.samples.classes)
     its = _read(test, given, images, None, labelled, asked)
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)

@@ -199,8 +199,6 @@ def judged_rows(samples: Samples) -> np.ndarray:
     if samples.task.several:
         return np.flatnonzero(samples.folds[0] >= 0)
     fold, alone = samples.folds[0], classes_in_few_folds(samples, samples.folds[0])
-    if samples.task.several:  # the other labels of the image can be right
-        return np.flatnonzero(fold >= 0)
     lost = {name for name, count in alone.items() if count < 2}
     labels = samples.frame["labels"].to_list()
     able = [not lost.intersection(each or ()) for each in labels]

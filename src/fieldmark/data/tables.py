@@ -228,9 +228,11 @@ def read_rows(
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
     given, asked = given or Columns(), asked or Asked()
-    each_a_label = label_columns(frame, given)
-    needed = ("image", "label") if labelled and not each_a_label else ("image",)
-    found, notes = find_columns(str(path), frame.columns, given, needed=needed)
+    each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
+    needed, without = ("image", "label") if labelled else ("image",), ""
+    if each_a_label:
+        given, needed, without = replace(given, label=None), ("image",), "label"
+    found, notes = find_columns(str(path), frame.columns, given, needed=needed, without=without)
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
@@ -248,7 +250,7 @@ def read_rows(
     samples = replace(samples, task=task)
     if own.columns:
         samples = replace(samples, frame=samples.frame.hstack(own))
-    notes = [*table.notes, *notes, *said, *(f"{path}: {each}" for each in renamed)]
+    notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
     return samples, replace(table, notes=tuple(notes), separator=labels.separator)
 
 

@@ -81,7 +81,7 @@ def out_of_patience(state: State, plan: Plan) -> str | None:
     if plan.min_delta is not None:
         worse = times_worse(losses, plan.min_delta, state.patient_from - plan.first)
         what = f"the validation loss was more than {plan.min_delta:g} above its least in {count}"
-        return what if worse >= plan.patience else None
+        return f"stopped early: {what}" if worse >= plan.patience else None
     by_loss = plan.first > 0 and 0 < state.validated < FEW
     better = [-loss for loss in losses] if by_loss else state.monitored[plan.first :]
     known = [value for value in better if not math.isnan(value)]
@@ -91,7 +91,7 @@ def out_of_patience(state: State, plan: Plan) -> str | None:
     if sum(map(_is_validated, waited)) < plan.patience:
         return None
     what = "less validation loss" if by_loss else f"better {plan.monitor}"
-    return f"no {what} for {count}"
+    return f"stopped early: no {what} for {count}"
 
 
 def times_worse(losses: Sequence[float], delta: float, start: int = 0) -> int:

@@ -73,6 +73,7 @@ def figures(
         folds=predictions.folds,
         at_half=None if thresholds is None else _at_half(evidence, classes),
         cooccurrence=cooccurrence(evidence.targets).tolist() if several else None,
+        task=predictions.task.name,
     )
 
 

@@ -25,7 +25,7 @@ def figure_lines(
     name = name or side
     title = f"{name}{' out of fold' * bool(found.folds)}, {counted(found.n, 'image')}"
     lines = [f"{title:<30}95 % interval" if found.intervals else title]
-    for metric, row in prominent(Shown.LINE, found.task).items():
+    for metric, row in prominent(Shown.LINE, found.of_task).items():
         if metric not in found.values or (row.among and len(found.per_class) <= 2 * row.among):
             continue  # of ten classes or fewer five are nearly all
         words, value = metric_words(metric), number(found[metric])
@@ -53,7 +53,7 @@ def between(found: Figures, metric: str) -> str:
 
 def flip_line(found: Figures) -> str:
     """A split's metric and log loss with mirror images averaged in, in a line."""
-    metric = found.task.metric
+    metric = found.of_task.metric
     bounds = f" ({between(found, metric)})" if found.interval(metric) else ""
     loss = "" if found["log_loss"] is None else f", log loss {number(found['log_loss'])}"
     told = f"{metric_words(metric)} {number(found[metric])}{bounds}{loss}"
@@ -89,7 +89,7 @@ def by_lines(column: str, side: str, by_value: dict[str, Figures]) -> list[str]:
     """
     head = f"{side} by {column}"
     width = max([len(head), *(len(name) + 2 for name in by_value)])
-    task = next((found.task for found in by_value.values()), ONE_LABEL)
+    task = next((found.of_task for found in by_value.values()), ONE_LABEL)
     first = task.metric
     others = {k: metric_words(k) for k in prominent(Shown.COLUMN, task) if k != first}
     heads = "  ".join(others.values())
@@ -123,7 +123,7 @@ def by_warnings(by: By, overall: Figures | None) -> list[str]:
     """
     if overall is None:
         return []
-    metric, all_images = overall.task.metric, overall[overall.task.metric] or 0.0
+    metric, all_images = overall.of_task.metric, overall[overall.of_task.metric] or 0.0
     said, end = [], f"below the {whole_percent(all_images)} overall"
     for column, by_value in by.items():
         below = [(name, found) for name, found in by_value.items() if is_below(found, overall)]
@@ -141,7 +141,7 @@ def by_warnings(by: By, overall: Figures | None) -> list[str]:
 
 def is_below(found: Figures, overall: Figures) -> bool:
     """Whether the whole interval of the task's metric lies below the figure of all images."""
-    metric = overall.task.metric
+    metric = overall.of_task.metric
     bounds, whole = found.interval(metric), overall[metric]
     return bounds is not None and whole is not None and bounds[1] < whole
 

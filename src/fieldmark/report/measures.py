@@ -97,9 +97,11 @@ def measured(
         "beside": beside,
         "dots": dots_of(its),
         "key_figures": {
-            k: row for k, row in prominent(Shown.KEY, its.task).items() if k in its.values
+            k: row for k, row in prominent(Shown.KEY, its.of_task).items() if k in its.values
         },
-        "all_figures": {name: row for name, row in of_task(its.task).items() if defined(its[name])},
+        "all_figures": {
+            name: row for name, row in of_task(its.of_task).items() if defined(its[name])
+        },
         "bars": [k for k, row in METRICS.items() if row.is_share or isinstance(row.of, OfAreas)],
         "bounded": any(row.intervals for row in its.per_class.values()),
         "class_rows": _rows(classes, its),

@@ -74,9 +74,14 @@ def read_page(run: RunDir) -> RunPage:
     temperature = metrics.calibration.temperature if metrics.calibration else 1.0
     shown = predictions.of_split("test" if "test" in metrics.sides else "val")
     bundle = read_info(info) if info.is_file() else None
-    several, pictures = metrics.of_task.several, Galleries()
-    if not several:
+    pictures, labels = Galleries(), None
+    tested: Curve = ()
+    if metrics.of_task.several:
+        least = in_order(bundle.thresholds, bundle.classes) if bundle else None
+        labels = label_galleries(shown, data.samples, temperature=temperature, thresholds=least)
+    else:
         pictures = galleries(shown, data.samples, temperature=temperature)
+        tested = curve_of(predictions.of_split("test"), temperature)
     return RunPage(
         title=run.name,
         command=run.read_command(),
@@ -85,16 +90,9 @@ def read_page(run: RunDir) -> RunPage:
         history=run.read_history(),
         data=data,
         info=bundle,
-        tested=() if several else curve_of(predictions.of_split("test"), temperature),
+        tested=tested,
         pictures=pictures,
-        labels=label_galleries(
-            shown,
-            data.samples,
-            temperature=temperature,
-            thresholds=in_order(bundle.thresholds, bundle.classes) if bundle else None,
-        )
-        if several
-        else None,
+        labels=labels,
         names=names,
     )
 

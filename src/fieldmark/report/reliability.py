@@ -36,7 +36,7 @@ def calibration_part(
     sides = [side for side in ("test", "val") if side in figures and figures[side].reliability]
     if not sides:
         return None
-    several = figures[sides[0]].task.several
+    several = figures[sides[0]].of_task.several
     shown, answers = figures[sides[0]], {side: figures[side].answers or () for side in sides}
     bins, grouped = shown.reliability or (), bool(shown.groups)  # a bin's images then go by groups
     fitted = calibration.sides if calibration else {}

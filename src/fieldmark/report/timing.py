@@ -173,5 +173,6 @@ def time_line(timing: Timing) -> str:
     whole = sum(seconds for _, seconds in timing.parts) or 1.0
     largest = sorted(timing.parts, key=lambda part: -part[1])[:4]
     words = [f"{what} {whole_percent(s / whole)}" for what, s in largest if s >= 0.01 * whole]
-    said = (", ".join(words), timing.advice.removesuffix("."))
+    total = f"{duration(whole)} in all" if whole >= SHORT else ""  # else the advice says it
+    said = (total, ", ".join(words), timing.advice.removesuffix("."))
     return f"time    {'; '.join(filter(None, said))}"

@@ -62,7 +62,7 @@ def evaluate_new(
     begun = time.monotonic()
     run = trained_run(path)
     info = read_info(run.path / INFO)
-    samples, notes = take_in(data, info, console)
+    samples, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
     opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run.name, console)
@@ -167,6 +167,14 @@ def group_sentence(run: RunDir, data: DataSettings, samples: Samples) -> list[st
     ]
 
 
+def as_the_run_reads(run: RunDir, data: DataSettings) -> DataSettings:
+    """The settings, labels in a table's cells divided as the run's were, where nothing is said."""
+    if data.label_separator != "auto" or not Path(data.source).is_file():
+        return data
+    own = read_file(run.settings).values.get("data.label_separator", "auto")
+    return data.model_copy(update={"label_separator": own})
+
+
 def take_in(
     data: DataSettings, info: BundleInfo, console: Console
 ) -> tuple[Samples, tuple[str, ...]]:
@@ -175,7 +183,7 @@ def take_in(
     Raises DataError where none is of a class that the model knows, or one has several labels.
     """
     data = data.model_copy(update={"task": info.task})
-    listing, facts = list_and_scan(data, console)
+    listing, facts = list_and_scan(data, console, known=info.classes)
     samples, left_out = readable(data, listing, facts)
     unlabelled = samples.task.several and not samples.classes  # none of the labels is an answer
     if not unlabelled and not set(samples.classes) & set(info.classes):
@@ -183,9 +191,8 @@ def take_in(
             f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "
             f"model, which has {listed(info.classes)}; name the classes as it does"
         )
-    return samples.with_splits(["test"] * len(samples)), tuple(
-        left_out_notes(left_out, listing.missing)
-    )
+    notes = (*listing.notes, *left_out_notes(left_out, listing.missing))
+    return samples.with_splits(["test"] * len(samples)), notes
 
 
 def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:

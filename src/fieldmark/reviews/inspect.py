@@ -87,7 +87,12 @@ def look(data: DataSettings, console: Console) -> Look:
     if data.label_names is not None:
         rows_of(Path(data.label_names))  # a mistake is told before any image is read
     listing, facts = list_and_scan(data, console, labelled=False)
-    copies = find_copies(facts, listing.samples.frame["labels"], open_cache())
+    copies = find_copies(
+        facts,
+        listing.samples.frame["labels"],
+        open_cache(),
+        several=listing.samples.task.several,
+    )
     names = ShownNames()
     if data.label_names is not None:
         names = read_names(Path(data.label_names), listing.samples.classes)

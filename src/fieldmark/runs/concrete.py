@@ -28,6 +28,7 @@ from fieldmark.runs.checks_of_images import against_batches, check_augmenting, c
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
 from fieldmark.runs.stages import OF_EPOCHS, against_exact, plan, wanted_stages
+from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml
 from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
@@ -41,7 +42,7 @@ NORMALIZE = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 PATHS = {  # or these words
-    **dict.fromkeys(("source", "images", "data_dir", "label_names"), ()),
+    **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict"), ()),
     "test": ("auto", "none"),
 }
 TYPED = "command line"
@@ -70,7 +71,7 @@ def gather(
     if config is not None:
         layers.append(read_file(config))
     layers.append(read_given(given, options, data))
-    resolved = read(layers, [check, check_names])
+    resolved = read(layers, [check, check_names, check_predict])
     if new:
         refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
     return resolved
@@ -86,6 +87,8 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     filling = Filling(given.model_dump(), dict(resolved.origins))
     make_paths_absolute(filling)
     filling.put("data.task", data.samples.task.name)
+    if data.separator != "auto":
+        filling.put("data.label_separator", data.separator)
     longest = int(data.samples.frame.select("width", "height").max().to_numpy().max())
     fill_model(
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL

@@ -18,13 +18,23 @@ from fieldmark.settings.texts import to_yaml
 from fieldmark.settings.tree import Settings, TrainSettings
 from fieldmark.stopping import undoing
 
+USUAL = "{data}-{model}"  # what run folders are called after
+
 
 def new_folder(prepared: Prepared) -> RunDir:
-    """A run folder, named after data and network where it is given no name. Raises DiskError."""
+    """A run folder, named as run.naming says where it is given no name. Raises DiskError."""
     refuse_full_disk(prepared)
-    where, source = prepared.settings.run, rundir.source_name(prepared.settings.data.source)
-    words = [source, prepared.settings.model.name, *([where.tag] if where.tag else [])]
-    return rundir.create(where.out, where.name, "-".join(words))
+    settings = prepared.settings
+    words = {
+        "data": rundir.source_name(settings.data.source),
+        "model": settings.model.name,
+        "optimizer": settings.optimizer.name,
+        "lr": settings.optimizer.options["lr"],
+        "seed": settings.run.seed,
+    }
+    naming, tag = settings.run.naming, settings.run.tag
+    stem = (naming or USUAL).format(**words) + (f"-{tag}" if tag else "")
+    return rundir.create(settings.run.out, settings.run.name, stem, first_bare=naming is not None)
 
 
 def write_settings(run: RunDir, prepared: Prepared, command: str) -> None:

@@ -23,7 +23,7 @@ from fieldmark.report.figure_lines import figure_lines, flip_line
 from fieldmark.report.named import named_metrics
 from fieldmark.report.timing import time_line, timing_of
 from fieldmark.report.words import epoch_words, head_alone
-from fieldmark.rundir import RunDir
+from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.runs.calibrate import calibrate, with_logits
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.on_features import OnFeatures
@@ -138,8 +138,10 @@ def trained_parameters(prepared: Prepared, state: State) -> int:
     return sum(p.numel() for name, p in network.named_parameters() if name in names)
 
 
-def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) -> None:
-    """The figures that matter, and where everything lies."""
+def tell_end(
+    run: RunDir, prepared: Prepared, found: Metrics, console: Console, files: Sequence[Path] = ()
+) -> None:
+    """The figures that matter, and where everything lies; files: that were asked for beside it."""
     found = named_metrics(found, kept_names(run.label_names, found.classes))
     about, settings = found.about, prepared.settings.model_dump()
     history, taken = run.read_history(), duration(about.seconds or 0.0)
@@ -163,3 +165,8 @@ def tell_end(run: RunDir, prepared: Prepared, found: Metrics, console: Console) 
     console.say()
     console.say(f"run     {run.path}")
     console.say(f"report  {run.report}")
+    weights = run.path / WEIGHTS
+    megabytes = weights.stat().st_size / 1e6
+    console.say(f"model   {weights}, {megabytes:.{1 if megabytes >= 1 else 3}f} MB")
+    for path in files:
+        console.say(f"{path.suffix.removeprefix('.'):<8}{path}")

@@ -12,6 +12,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
+from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
@@ -59,6 +60,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             )
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
+        refuse(check_predict({"data": resolved.settings.data.model_dump()}))
         data = Dataset.read(run.samples)
         refuse_changed(data.samples)
         # the head 'after' is as wide as the layer in the file that it keeps

@@ -16,6 +16,7 @@ from fieldmark.runs.folder import guarded, label_names, new_folder, write_settin
 from fieldmark.runs.network import Prepared, build
 from fieldmark.runs.outcome import predict, tell_end, write_metrics
 from fieldmark.runs.training import tell_start, train
+from fieldmark.runs.unlabelled import answer_unlabelled, check_classes, forget_answers
 from fieldmark.settings.layers import Resolved
 from fieldmark.track.trackers import Trackers
 
@@ -64,6 +65,7 @@ def prepare(
     """
     if data is None:
         data = take_in(resolved.settings.data, console)
+    check_classes(resolved.settings.data, data.classes, several=data.samples.task.several)
     concrete = make_concrete(resolved, data, console)
     return build(concrete, data.validated(concrete.settings.data.val), load=load)
 
@@ -86,7 +88,8 @@ def go(
             predict(run, prepared, reached, sides if whole else ["val"])
             metrics = write_metrics(run, prepared, reached, command)
             report(run)
-            tell_end(run, prepared, metrics, console)
+            files = answer_unlabelled(run, settings, console) if whole else forget_answers(run)
+            tell_end(run, prepared, metrics, console, files)
             if whole:
                 trackers.finish(metrics)
                 run.write_manifest({"epochs": settings.train.epochs, **metrics.about.to_json()})

@@ -35,7 +35,11 @@ class DataSettings(Section):
     )
     split_seed: int = Field(0, ge=0, le=2**63 - 1, description="decides the split; --seed does not")
     image_column: str | None = Field(None, description="a table's column of image files")
-    label_column: str | None = Field(None, description="a table's column of labels")
+    label_column: str | None = Field(
+        None,
+        description="a table's column of labels, or, with commas between, the columns of 0 and 1 "
+        "that are a label each",
+    )
     label_separator: Literal["auto", "space", "comma", "semicolon", "bar", "none"] = Field(
         "auto",
         description="what divides several labels in a cell; auto: what is plain, and it is told; "
@@ -55,6 +59,11 @@ class DataSettings(Section):
         "show: as equal, but none leaves training",
     )
     data_dir: str | None = Field(None, description="where a built-in data set lies")
+    predict: str | None = Field(
+        None,
+        description="a table of images without labels: the run ends with NAME.csv, their labels as "
+        "Kaggle takes them, and NAME.pth, its weights as torch takes them",
+    )
     label_names: str | None = Field(None, description="a file of label names, for reports alone")
 
     @model_validator(mode="after")

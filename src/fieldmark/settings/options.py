@@ -3,6 +3,7 @@
 OPTIONS = {
     "images": "data.images",
     "data_dir": "data.data_dir",
+    "predict": "data.predict",
     "model": "model.name",
     "weights": "model.weights",
     "freeze": "model.freeze",

@@ -12,6 +12,7 @@ from fieldmark.settings.values import (
     Count,
     Device,
     Listed,
+    Naming,
     Rate,
     Seed,
     Stored,
@@ -283,7 +284,8 @@ class TrainSettings(Section):
     validate_every: Count = Field(
         1,
         description="epochs between two validations, of which patience counts; the last epoch of "
-        "a stage is always validated, and a head on features after each epoch",
+        "a stage is always validated, and a head on features after each epoch, which costs next to "
+        "nothing and by which folds agree on an epoch",
     )
     figures: Annotated[tuple[str, ...], Listed] = Field(
         (),
@@ -327,6 +329,12 @@ class RunSettings(Section):
     compile: bool = Field(False, description="compile the network for training (torch.compile)")
     out: str = Field("runs", description="the folder that run folders are made in")
     name: str | None = Field(None, description="the run folder's name")
+    naming: Naming | None = Field(
+        None,
+        description="what a run that is given no name is called after, such as "
+        "{model}_{optimizer}_{lr}: {data}, {model}, {optimizer}, {lr} and {seed} are known; the "
+        "second of a name ends in -2; none: {data}-{model}, numbered from 1",
+    )
     tag: str | None = Field(None, description="a word in the name of a run that is given none")
 
 

@@ -28,6 +28,18 @@ def as_names(value: Any) -> Any:
     return value.replace(" ", "").split(",") if isinstance(value, str) else value
 
 
+NAMING = ("data", "model", "optimizer", "lr", "seed")  # words that a run's name is made of
+
+
+def _named_by(value: str) -> str:
+    """A text with words of NAMING in braces."""
+    if set("{}") & set(re.sub("|".join(f"{{{word}}}" for word in NAMING), "", value)):
+        known = ", ".join(f"{{{word}}}" for word in NAMING)
+        raise ValueError(f"must have nothing in braces but {known}, not {value}")
+    return value
+
+
+Naming = Annotated[str, AfterValidator(_named_by)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Listed = BeforeValidator(as_names)  # a,b,c is a list, too
 Stored = Annotated[

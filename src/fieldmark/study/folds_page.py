@@ -39,7 +39,7 @@ class Row:
 def lines(found: Figures, spread: dict[str, Spread], folds: int) -> list[str]:
     """What the terminal is told."""
     told = figure_lines("test", found, name="all folds")
-    metric = found.task.metric
+    metric = found.of_task.metric
     if metric in spread:
         its = spread[metric]
         told.append(

@@ -10,7 +10,8 @@ from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, SettingsError, counted, listed, writing
 from fieldmark.files import write_whole
 from fieldmark.use.inputs import Found
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Failure, Prediction, Predictor
+from fieldmark.use.tally import Tally
 
 FORMATS = ("kaggle",)
 MARKS = {" ": "spaces", "|": "vertical bars", ";": "semicolons", ",": "commas"}  # between labels
@@ -108,3 +109,17 @@ def once(found: Found) -> Found:
         return found
     note = f"{counted(repeats, 'row')} of images that stand above already: one row an image"
     return replace(found, images=tuple(kept), notes=(*found.notes, note))
+
+
+def answer_table(
+    predictor: Predictor, found: Found, out: Path | IO[str]
+) -> tuple[Tally, tuple[str, ...]]:
+    """Each image of a table once, in its order; one without an answer has no label.
+
+    -> what went by, and what is to be said of the table and of how labels are written. Raises
+    SettingsError as `kaggle` does, DiskError.
+    """
+    form, found = kaggle(found, predictor.classes, several=predictor.several), once(found)
+    tally = Tally()
+    form.write(out, tally.watch(predictor.stream(found.images)))
+    return tally, (*found.notes, *form.notes)
