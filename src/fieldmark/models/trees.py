@@ -87,7 +87,14 @@ class Trees(nn.Module):
             "leaf_value": value[place],
         }
         rows = [f"{name}={' '.join(map(repr, part.tolist()))}" for name, part in parts.items()]
-        return [f"Tree={number}", f"num_leaves={self.leaves}", "num_cat=0", *rows, "shrinkage=1", ""]
+        return [
+            f"Tree={number}",
+            f"num_leaves={self.leaves}",
+            "num_cat=0",
+            *rows,
+            "shrinkage=1",
+            "",
+        ]
 
 
 def trees_of(text: str, bias: Tensor, *, features: int, trees: int, leaves: int) -> Trees:

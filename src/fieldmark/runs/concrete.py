@@ -27,7 +27,15 @@ from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, check_names, sett
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
-from fieldmark.runs.stages import OF_EPOCHS, against_exact, plan, wanted_stages
+from fieldmark.runs.stages import (
+    BOOSTED,
+    OF_EPOCHS,
+    against_boosted,
+    against_exact,
+    heads_of,
+    plan,
+    wanted_stages,
+)
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml
 from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
@@ -284,20 +292,36 @@ def fill_training(filling: Filling, given: Settings) -> None:
 
 
 def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSettings]) -> bool:
-    """How a head on features is trained. -> whether it is solved exactly"""
+    """How heads on features are trained. -> whether none of them has epochs
+
+    Of several heads a linear one is solved exactly too, unless only epochs can do what is asked.
+    """
+    refuse(against_boosted(given, wanted))
     solver, reason = given.features.solver, against_exact(given, wanted)
     alone = all(stage.head_alone for stage in wanted)
+    without_epochs = {BOOSTED, "linear"}.issuperset(heads_of(given))
     of_epochs = [
         key
         for key in sorted(filling.given())
         if key in OF_EPOCHS or key.partition(".")[0] in ("optimizer", "schedule")
     ]
-    asked = of_epochs if alone else []
+    asked = of_epochs if alone and without_epochs else []
+    typed = [key for key in asked if filling.origins[key] == TYPED]
+    if set(heads_of(given)) == {BOOSTED}:
+        what = "changes nothing where the head is of boosted trees; leave it out"
+        solved = (
+            []
+            if solver == "auto" or filling.origins["features.solver"] != TYPED
+            else ["features.solver"]
+        )
+        refuse(Mistake(key, what) for key in (*typed, *solved))
+        filling.put("features.solver", "exact")
+        _refuse_ways(filling, "is of boosted trees")
+        return True
     if solver == "auto":
         any_head = any(stage.head_alone for stage in wanted)
         solver = "epochs" if reason or asked or not any_head else "exact"
     elif solver == "exact":
-        typed = [key for key in asked if filling.origins[key] == TYPED]
         what = "changes nothing where the head is solved exactly"
         mistakes = [
             Mistake(key, f"{what}; leave it out, or leave features.solver out") for key in typed
@@ -305,24 +329,34 @@ def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSetting
         mistakes += [Mistake("features.solver", f"exact {reason}; take epochs")] if reason else []
         refuse(mistakes)
     filling.put("features.solver", solver)
-    own_keys = ("features.penalties", "features.scalings")
     if solver != "exact":
-        what = (
-            "is of a head that is solved exactly, and this one is trained by epochs; leave it out"
-        )
-        refuse(Mistake(key, what) for key in own_keys if filling.origins.get(key) == TYPED)
+        _refuse_ways(filling, "is trained by epochs")
         return False
-    if str(given.head.options.get("length")).lower() == "true":
+    fill_ways(filling, given)
+    return without_epochs
+
+
+def _refuse_ways(filling: Filling, made: str) -> None:
+    """Refuse what is of an exact head, where there is none."""
+    what = f"is of a head that is solved exactly, and this one {made}; leave it out"
+    keys = ("features.penalties", "features.scalings")
+    refuse(Mistake(key, what) for key in keys if filling.origins.get(key) == TYPED)
+
+
+def fill_ways(filling: Filling, given: Settings) -> None:
+    """What an exact head tries."""
+    own = given.head.options if given.head.name == "linear" else {}
+    if str(own.get("length")).lower() == "true":
         if given.features.scalings not in (None, ("length",)):
             what = "divides the features by their length; leave it or features.scalings out"
             raise SettingsError([Mistake("head.length", what)])
         filling.put("features.scalings", ("length",))
     filling.fill("features.scalings", KINDS)
     filling.fill("features.penalties", PENALTIES)
-    own = head_of(outline(filling.get("model.name"), 2))[1]
-    if type(own) is not torch.nn.Linear or own.bias is None:
+    layer_of = head_of(outline(filling.get("model.name"), 2))[1]
+    plain = type(layer_of) is torch.nn.Linear and layer_of.bias is not None
+    if given.head.name == "linear" and not plain:
         filling.fill("head.dropout", 0.0)  # a layer of its own, on pooled features
-    return True
 
 
 def fill_validation(filling: Filling, data: Dataset) -> str:

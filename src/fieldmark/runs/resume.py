@@ -12,6 +12,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
+from fieldmark.runs.stages import by_epochs
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
@@ -110,8 +111,8 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
 
 
 def is_exact(settings: Settings) -> bool:
-    """Whether the last stage solves a head, which has no epochs."""
-    return settings.features.solver == "exact" and settings.train.stages[-1].head_alone
+    """Whether the last stage makes heads that have no epochs, and no others."""
+    return settings.train.stages[-1].head_alone and not by_epochs(settings)
 
 
 def already_done(run: RunDir, reached: int) -> str:
