@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 PACKAGE = "lightgbm"  # which the extra "boosted" installs
 PATIENCE = 20  # rounds without less loss, after which no more are grown
-FEWEST = 5  # images in a leaf
+FEWEST, SHARE = 5, 40  # images in a leaf; where there are few, one in so many, or one
 FIXED = {
     "objective": "none",  # the slopes are ours
     "max_bin": 63,  # of a feature's values: as good as 255, in a quarter of the time
-    "min_data_in_leaf": FEWEST,
+    "min_data_in_bin": 1,
+    "feature_pre_filter": False,
     "lambda_l2": 1.0,
     "num_threads": 1,
     "deterministic": True,
@@ -127,10 +128,15 @@ class _Growing:
         self.judged = torch.from_numpy(np.flatnonzero(task.judged[problem]))
         self._start = _start(task, self._trained)
         self._scale = 1 / task.weights[self._trained].mean()  # so that an image counts about 1
-        sides = [self._data(rows, options) for rows in (self._trained, self.judged)]
-        self._booster: Booster = lightgbm.Booster(options, sides[0])
-        if len(self.judged):
-            self._booster.add_valid(sides[1].set_reference(sides[0]), "judged")
+        fewest = min(FEWEST, max(1, len(self._trained) // SHARE))
+        options = {**options, "min_data_in_leaf": fewest}
+        self._booster: Booster | None = None  # where images are all alike nothing splits them
+        features = task.features[self._trained]
+        if (features != features[:1]).any():
+            sides = [self._data(rows, options) for rows in (self._trained, self.judged)]
+            self._booster = lightgbm.Booster(options, sides[0])
+            if len(self.judged):
+                self._booster.add_valid(sides[1].set_reference(sides[0]), "judged")
 
     def _data(self, rows: Tensor, options: dict[str, Any]) -> Any:
         import lightgbm
@@ -142,7 +148,8 @@ class _Growing:
 
     def grow(self) -> None:
         """One more tree a class."""
-        self._booster.update(fobj=self._slopes)
+        if self._booster is not None:
+            self._booster.update(fobj=self._slopes)
         self.rounds += 1
 
     def _slopes(self, logits: np.ndarray, _: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -161,6 +168,8 @@ class _Growing:
     def answers(self) -> Tensor:
         """Logits of the images that judge, after the last round. -> (n, C)"""
         found: list[np.ndarray] = []
+        if self._booster is None:
+            return self._start.expand(len(self.judged), -1)
 
         def keep(logits: np.ndarray, _: Any) -> tuple[str, float, bool]:
             found.append(logits.copy())
@@ -171,7 +180,7 @@ class _Growing:
 
     def head(self, trees: int, leaves: int) -> Trees:
         """The first trees as a module."""
-        text = self._booster.model_to_string(num_iteration=trees)
+        text = self._booster.model_to_string(num_iteration=trees) if self._booster else ""
         width = self._task.features.shape[1]
         return trees_of(text, self._start, features=width, trees=trees, leaves=leaves)
 
