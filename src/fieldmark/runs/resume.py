@@ -12,7 +12,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
-from fieldmark.runs.stages import by_epochs
+from fieldmark.runs.stages import BOOSTED, by_epochs, heads_of
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
@@ -41,6 +41,11 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             raise RunError(
                 f"{run.path}: ends with a stage on features after others, which cannot be "
                 "trained further; start a new run with --config"
+            )
+        if changed and heads_of(resolved.settings) == (BOOSTED,):
+            raise RunError(
+                f"--epochs {epochs}: the head is of boosted trees, which have no epochs; for more "
+                f"trees start anew with: fieldmark train --config {run.settings} head.trees=1000"
             )
         if changed and is_exact(resolved.settings):
             raise RunError(
