@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from smallruns import QUIET, exact, exact_and_die, in_process, resume, same_results
 
-from fieldmark.errors import SettingsError
+from fieldmark.errors import RunError, SettingsError
 from fieldmark.machine import is_installed
 from fieldmark.models import bundle
 from fieldmark.models.heads import head_of
@@ -19,6 +19,7 @@ from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
 from fieldmark.runs import checks
 from fieldmark.runs.concrete import gather
+from fieldmark.runs.preview import find_rates
 from fieldmark.runs.run import train_run
 from fieldmark.settings.texts import read_yaml
 from fieldmark.use.predictor import Predictor
@@ -215,3 +216,17 @@ def test_without_lightgbm_it_says_what_to_install(
         f"{where}: 'boosted' needs 'lightgbm', which is not installed; install it with: "
         "pip install 'fieldmark[boosted]'"
     )
+
+
+def test_more_epochs_of_trees_and_rates_for_them_are_refused(photos, weights, boosted, tmp_path):
+    with pytest.raises(RunError) as caught:
+        resume(boosted, epochs=9)
+    assert str(caught.value) == (
+        "--epochs 9: the head is of boosted trees, which have no epochs; for more trees start "
+        f"anew with: fieldmark train --config {boosted.settings} head.trees=1000"
+    )
+    resolved = gather(str(photos), [*weights[:2], *BOOSTED], {"out": str(tmp_path)})
+    with pytest.raises(SettingsError) as refused:
+        find_rates(resolved, QUIET)
+    what = "is for rates that epochs have, and boosted trees have none; leave it out"
+    assert str(refused.value) == f"--find-lr: {what}"

@@ -42,17 +42,8 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
                 f"{run.path}: ends with a stage on features after others, which cannot be "
                 "trained further; start a new run with --config"
             )
-        if changed and heads_of(resolved.settings) == (BOOSTED,):
-            raise RunError(
-                f"--epochs {epochs}: the head is of boosted trees, which have no epochs; for more "
-                f"trees start anew with: fieldmark train --config {run.settings} head.trees=1000"
-            )
         if changed and is_exact(resolved.settings):
-            raise RunError(
-                f"--epochs {epochs}: the head is solved exactly, so more epochs would change "
-                f"nothing; to train it by epochs: fieldmark train --config {run.settings} "
-                "features.solver=epochs train.epochs=30"
-            )
+            raise RunError(without_epochs(run, resolved.settings))
         if changed and run.is_done and stages > 1 and not reached:
             raise RunError(
                 f"--epochs {epochs}: nothing was trained after the head of this run "
@@ -118,6 +109,20 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
 def is_exact(settings: Settings) -> bool:
     """Whether the last stage makes heads that have no epochs, and no others."""
     return settings.train.stages[-1].head_alone and not by_epochs(settings)
+
+
+def without_epochs(run: RunDir, settings: Settings) -> str:
+    """What to say where more epochs are asked of heads that have none."""
+    asked = f"--epochs {settings.train.epochs}: the head"
+    if heads_of(settings) == (BOOSTED,):
+        return (
+            f"{asked} is of boosted trees, which have no epochs; for more trees start anew with: "
+            f"fieldmark train --config {run.settings} head.trees=1000"
+        )
+    return (
+        f"{asked} is solved exactly, so more epochs would change nothing; to train it by epochs: "
+        f"fieldmark train --config {run.settings} features.solver=epochs train.epochs=30"
+    )
 
 
 def already_done(run: RunDir, reached: int) -> str:

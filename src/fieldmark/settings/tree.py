@@ -74,7 +74,8 @@ class HeadSettings(Choice):
 
     name: str = Field(
         "linear",
-        description="linear, mlp, after (the weights' own classes, then one more) or boosted (trees)",
+        description="linear, mlp, after (the weights' own classes, then one more) or boosted "
+        "(trees)",
     )
     pool: Literal["auto", "mean", "mean+max"] = Field(
         "auto",
