@@ -173,7 +173,7 @@ class OnFeatures:
     def _tell(self, state: State) -> None:
         """A line on each head, the one that is kept with a word behind it where others are not."""
         told, tried = self.plan(state).told, state.trials
-        if all("penalty" in trial for trial in tried):  # one head, made in several ways
+        if len({trial["head"] for trial in tried}) == 1 and "lr" not in tried[0]:
             kept_way = next(trial for trial in tried if trial["kept"])
             tried = [{**kept_way, "ways": len(tried), **state.history[-1]}]
         for trial in tried:

@@ -1,7 +1,6 @@
 """Which stages a training has: what is trained, for how many epochs, at which rate; and how
 training enters one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -108,9 +107,6 @@ def implied(settings: Settings, has_weights: bool, layers: int) -> list[tuple[st
     return [HEAD, RESIZER, rest] if model.resizer else [HEAD, rest]
 
 
-EXACT = ("auto", "cross_entropy", "bce")  # losses that are convex in a linear head
-
-
 BOOSTED = "boosted"
 
 
@@ -123,60 +119,6 @@ def by_epochs(settings: Settings) -> tuple[str, ...]:
     """Those of them that are trained epoch by epoch; of settings whose solver is concrete."""
     exact = ("linear",) if settings.features.solver == "exact" else ()
     return tuple(name for name in heads_of(settings) if name not in (BOOSTED, *exact))
-
-
-def against_exact(settings: Settings, stages: Sequence[StageSettings]) -> str:
-    """Why no linear head of these settings can be solved exactly; "" where it can."""
-    features, head = settings.features, settings.head
-    tried = {"rates": features.rates, "seeds": features.seeds}
-    for name, values in tried.items():
-        if values is not None:
-            return f"has nothing of features.{name}, which epochs try"
-    own = head.options if head.name == "linear" else {}
-    if "linear" not in heads_of(settings) or own.get("norm") or own.get("dropout"):
-        return "is for a linear head without norm and dropout"
-    if reason := against_convex(settings):
-        return reason
-    if any(stage.head_alone for stage in stages[1:]):
-        return "is for a head that is trained before all else"
-    given = [stage for stage in stages if stage.head_alone]
-    if set(heads_of(settings)) == {"linear"} and any(
-        stage.lr or stage.epochs not in (None, EPOCHS["exact"]) for stage in given
-    ):
-        return "has no epochs and no rate, and a stage of train.stages gives the head some"
-    return ""
-
-
-def against_convex(settings: Settings) -> str:
-    """Why the loss is none that a head without epochs makes small; "" where it is."""
-    if settings.loss.name not in EXACT or settings.penalty.l1 or settings.penalty.l2:
-        return "makes a cross-entropy small, with a penalty that it finds"
-    if settings.features.views > 1:
-        return "sees each image once, not in augmented views"
-    return ""
-
-
-def against_boosted(settings: Settings, stages: Sequence[StageSettings]) -> list[Mistake]:
-    """What stands against a head of boosted trees in these settings."""
-    if BOOSTED not in heads_of(settings):
-        return []
-    where = "features.heads" if settings.features.heads else "--head"
-    found = []
-    if not all(stage.head_alone for stage in stages) or len(stages) > 1:
-        found.append("is grown on the features of a network that stays as it is; take --freeze")
-    if settings.loss.name not in EXACT:
-        found.append(
-            f"makes a cross-entropy small, not '{settings.loss.name}'; take loss.name=auto"
-        )
-    if settings.penalty.l1 or settings.penalty.l2:
-        found.append("has no weights for a penalty; leave penalty.l1 and penalty.l2 out")
-    if settings.features.views > 1:
-        found.append("sees each image once, not in augmented views; leave features.views out")
-    for name in ("rates", "seeds"):
-        alone = set(heads_of(settings)) == {BOOSTED}
-        if alone and getattr(settings.features, name) is not None:
-            found.append(f"has nothing of features.{name}, which epochs try; leave it out")
-    return [Mistake(where, f"'{BOOSTED}' {what}") for what in found]
 
 
 def default_epochs(stage: StageSettings, settings: Settings, last: int, head: int) -> int:
