@@ -56,6 +56,7 @@ class RunDir:
     settings = Inside("settings.yaml")  # complete; `fieldmark train --config` repeats the run
     label_names = Inside("label-names.csv")  # what labels are called on pages, where it is said
     samples = Inside("samples.parquet")  # the Samples table with its splits
+    trees = Inside("head.txt")  # a boosted head in LightGBM's text format
     predictions = Inside("predictions.parquet")  # the Predictions table of val and test
     flipped = Inside("predictions-flip.parquet")  # the same, mirror images averaged in
     metrics = Inside("metrics.json")  # every figure, with intervals on test

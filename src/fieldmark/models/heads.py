@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from fieldmark import streams
 from fieldmark.catalog import Catalog
 from fieldmark.errors import UserError
+from fieldmark.models.trees import Trees
 from fieldmark.streams import Stream
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -126,12 +127,29 @@ def after(
     return Head(*layers, nn.Dropout(dropout), Linear32(features, classes))
 
 
+def boosted(
+    features: int,
+    classes: int,
+    *,
+    trees: Annotated[int, Field(gt=0)] = 300,
+    leaves: Annotated[int, Field(gt=1)] = 4,
+    rate: Annotated[float, Field(gt=0, le=1)] = 0.1,
+    share: Annotated[float, Field(gt=0, le=1)] = 0.05,
+) -> nn.Module:
+    """Trees of at most `leaves` leaves, `trees` a class, which `fit.boosted` grows on features.
+
+    `rate` and `share` (of the features, that each tree looks at) say how they are grown.
+    """
+    return Head(Trees(features, classes, trees=trees, leaves=leaves))
+
+
 HEADS = Catalog(
     "head",
     {
         "linear": (linear, "one layer in the place of the network's own"),
         "mlp": (mlp, "hidden layers, then one that gives the classes"),
         "after": (after, "one layer after the network's own 1,000-way layer, which is kept"),
+        "boosted": (boosted, "gradient-boosted trees on the features, by LightGBM"),
     },
 )
 
@@ -209,7 +227,7 @@ def _told_by_timm(network: nn.Module) -> nn.Module | None:
 
 def bias_of(network: nn.Module) -> Tensor | None:
     """What the last layer adds to the logits, (classes,); None where it has none."""
-    layers = [each for each in head_of(network)[1].modules() if isinstance(each, LAST)]
+    layers = [each for each in head_of(network)[1].modules() if isinstance(each, (*LAST, Trees))]
     return layers[-1].bias if layers else None
 
 

@@ -41,6 +41,7 @@ FILTERS: dict[str, Any] = {
     "figure": words.figure,
     "interval": words.interval,
     "is_share": words.is_share,
+    "made_words": words.made_words,
     "metric_name": words.metric_name,
     "metric_words": words.metric_words,
     "percent": words.percent,

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
+from fieldmark.errors import counted
 from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
 from fieldmark.metrics_json import Figures
 from fieldmark.task import ONE_LABEL, Task
@@ -16,6 +17,19 @@ SCALINGS = {
     "standard": "standardised features",
     "length": "features divided by their length",
 }
+
+
+def made_words(trial: Mapping[str, Any]) -> str:
+    """How a head that was tried was made."""
+    if "penalty" in trial:
+        ways = f", the best of {trial['ways']} ways" if trial.get("ways", 1) > 1 else ""
+        return f"exact head on {SCALINGS[trial['scaling']]}, penalty {trial['penalty']:g}{ways}"
+    if "trees" in trial:
+        return f"{counted(trial['trees'], 'tree')} a class, of at most {trial['leaves']} leaves"
+    words = f"lr {trial['lr']:g}", f"seed {trial['seed']}", f"best epoch {trial['best_epoch']}"
+    return "  ".join(words)
+
+
 SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
 
 

@@ -20,11 +20,13 @@ from fieldmark.errors import (
     nearest,
     refuse,
 )
+from fieldmark.fit.boosted import PACKAGE
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS
+from fieldmark.machine import is_installed
 from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
 from fieldmark.models.assemble import INITS
@@ -32,6 +34,7 @@ from fieldmark.models.body import body_and_head
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
+from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings, sections
 from fieldmark.task import TASKS
 from fieldmark.track.trackers import check_trackers
@@ -226,6 +229,10 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
     for head in heads:
         for each in HEADS.read(head, {})[1]:
             yield Mistake("features.heads", each.what)
+    if BOOSTED in (heads or [own]) and not is_installed(PACKAGE):
+        what = f"'{BOOSTED}' needs '{PACKAGE}', which is not installed; install it with: "
+        where = "features.heads" if heads else "--head"
+        yield Mistake(where, f"{what}pip install 'fieldmark[{BOOSTED}]'")
     if heads and "after" in (*heads, own) and set(heads) != {own}:
         what = "'after' works on other features; train it by itself with --head after"
         yield Mistake("features.heads", what)

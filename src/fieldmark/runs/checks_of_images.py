@@ -20,6 +20,7 @@ from fieldmark.models.catalog import side_mistake
 from fieldmark.models.pooling import MEAN, pool_mistake
 from fieldmark.records import InputSpec
 from fieldmark.runs.for_task import against_task, losses_of
+from fieldmark.runs.stages import by_epochs
 from fieldmark.settings.tree import Settings
 
 NO_RESIZE = (  # augmentations that take the stored form as it is
@@ -47,7 +48,7 @@ def check_images(settings: Settings, data: Dataset) -> None:
     reason = against_batches(settings, len(data.samples)) if settings.augment.by == "batch" else ""
     mistakes += [Mistake("augment.by", reason)] if reason else []
     optimizer, loss = settings.optimizer, settings.loss
-    if not (settings.train.head_alone and settings.features.solver == "exact"):
+    if not settings.train.head_alone or by_epochs(settings):
         parameters = [torch.nn.Parameter(torch.zeros(1))]
         try:
             OPTIMIZERS.build(optimizer.name, optimizer.options, parameters)

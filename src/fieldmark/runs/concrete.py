@@ -1,7 +1,7 @@
 """Settings of a run: gathered from words, then made concrete, so that no `auto` is left."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.intake import Dataset
 from fieldmark.data.stored import channels_of
-from fieldmark.errors import Mistake, SettingsError, WeightsError, counted, refuse
-from fieldmark.fit.exact import KINDS, PENALTIES
+from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, family, outline
-from fieldmark.models.heads import head_of
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
@@ -27,11 +25,12 @@ from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, check_names, sett
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
-from fieldmark.runs.stages import OF_EPOCHS, against_exact, plan, wanted_stages
+from fieldmark.runs.solver import fill_solver
+from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.layers import Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml
-from fieldmark.settings.tree import Settings, StageSettings, TrainSettings
+from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
 SMALL = 64  # pixels: images up to here are small, and seen at their own size
@@ -45,7 +44,6 @@ PATHS = {  # or these words
     **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict"), ()),
     "test": ("auto", "none"),
 }
-TYPED = "command line"
 LEAST_MISTAKES = 5  # of fewer, chance alone takes off half
 
 
@@ -284,48 +282,6 @@ def fill_training(filling: Filling, given: Settings) -> None:
     ):
         if filling.get(f"train.{key}") == "auto":  # none is a value of theirs
             filling.put(f"train.{key}", value)
-
-
-def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSettings]) -> bool:
-    """How a head on features is trained. -> whether it is solved exactly"""
-    solver, reason = given.features.solver, against_exact(given, wanted)
-    alone = all(stage.head_alone for stage in wanted)
-    of_epochs = [
-        key
-        for key in sorted(filling.given())
-        if key in OF_EPOCHS or key.partition(".")[0] in ("optimizer", "schedule")
-    ]
-    asked = of_epochs if alone else []
-    if solver == "auto":
-        any_head = any(stage.head_alone for stage in wanted)
-        solver = "epochs" if reason or asked or not any_head else "exact"
-    elif solver == "exact":
-        typed = [key for key in asked if filling.origins[key] == TYPED]
-        what = "changes nothing where the head is solved exactly"
-        mistakes = [
-            Mistake(key, f"{what}; leave it out, or leave features.solver out") for key in typed
-        ]
-        mistakes += [Mistake("features.solver", f"exact {reason}; take epochs")] if reason else []
-        refuse(mistakes)
-    filling.put("features.solver", solver)
-    own_keys = ("features.penalties", "features.scalings")
-    if solver != "exact":
-        what = (
-            "is of a head that is solved exactly, and this one is trained by epochs; leave it out"
-        )
-        refuse(Mistake(key, what) for key in own_keys if filling.origins.get(key) == TYPED)
-        return False
-    if str(given.head.options.get("length")).lower() == "true":
-        if given.features.scalings not in (None, ("length",)):
-            what = "divides the features by their length; leave it or features.scalings out"
-            raise SettingsError([Mistake("head.length", what)])
-        filling.put("features.scalings", ("length",))
-    filling.fill("features.scalings", KINDS)
-    filling.fill("features.penalties", PENALTIES)
-    own = head_of(outline(filling.get("model.name"), 2))[1]
-    if type(own) is not torch.nn.Linear or own.bias is None:
-        filling.fill("head.dropout", 0.0)  # a layer of its own, on pooled features
-    return True
 
 
 def fill_validation(filling: Filling, data: Dataset) -> str:

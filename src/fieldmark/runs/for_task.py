@@ -44,7 +44,9 @@ def fill_whole(filling: Filling, task: Task, longest: int) -> None:
         size, smooth = int(filling.get("input.size")), rule.stored.split(":")[2:]
         filling.fill("input.stored", ":".join(["square", str(size), *smooth]))
     if filling.get("head.pool") == "auto":
-        both = task.several and rule is not None and filling.get("head.name") == "linear"
+        both = (
+            task.several and rule is not None and filling.get("head.name") in ("linear", "boosted")
+        )
         size = filling.get("input.size")
         able = both and size != "auto" and pool_mistake(name, known, int(size)) is None
         filling.put("head.pool", BOTH if able else MEAN)

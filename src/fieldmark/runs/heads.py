@@ -1,8 +1,8 @@
 """The heads that a stage tries on features, each trained in its way, and the best of them.
 
-Two ways: solved exactly, or trained epoch by epoch. Either is validated by images that were put
-aside, or by folds: then each image is answered by a head that was trained without it, and the
-head that is kept is trained on all of them.
+Three ways: solved exactly, trained epoch by epoch, or grown as trees. Each is validated by
+images that were put aside, or by folds: then each image is answered by a head that was trained
+without it, and the head that is kept is trained on all of them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,14 +26,44 @@ from fieldmark.models.body import body_and_head
 from fieldmark.models.heads import redrawn
 from fieldmark.runs.bench import Bench, Found
 from fieldmark.runs.network import with_head
-from fieldmark.runs.solved import solved
-from fieldmark.runs.stages import average, optimizer, stage_of
+from fieldmark.runs.solved import grown, solved
+from fieldmark.runs.stages import BOOSTED, average, by_epochs, optimizer, stage_of
 
 
 def find_head(bench: Bench) -> Found:
-    """Train every head that is to be tried. -> the best; raises StoppedError, NotFiniteError"""
-    if bench.prepared.settings.features.solver == "exact":
-        return solved(bench)
+    """Make every head that is to be tried, each in its way. -> the best
+
+    Raises StoppedError, NotFiniteError.
+    """
+    settings, info = bench.prepared.settings, bench.prepared.info
+    names = settings.features.heads or (info.head,)
+    of_epochs = by_epochs(settings)
+    ways = [by_rate] if of_epochs else []
+    ways += [solved] if set(names) - {*of_epochs, BOOSTED} else []
+    ways += [grown] if BOOSTED in names else []
+    found = [way(bench) for way in ways]
+    if len(found) == 1:
+        return found[0]
+    best = found[best_of([each.trained for each in found])]
+    others = [row for each in found if each is not best for row in each.trained.history]
+    first = best.trained.history[0]
+    first["seconds"] = round(sum(float(row["seconds"]) for row in (first, *others)), 3)
+    rows = [row for each in found for row in told_of(bench, each, kept=each is best)]
+    return replace(best, tried=rows)
+
+
+def told_of(bench: Bench, found: Found, *, kept: bool) -> list[dict[str, Any]]:
+    """The rows on the heads of one way beside those of others: of an exact head the best alone."""
+    rows, row = found.tried, best_row(found.trained)
+    if "lr" not in rows[0]:
+        ways = {"ways": len(rows)} if "penalty" in rows[0] else {}
+        figures = {f"val_{name}": row.get(f"val_{name}") for name in bench.plan.told}
+        rows = [{**each, **figures, **ways} for each in rows if each["kept"]]
+    return [{**each, "kept": each["kept"] and kept} for each in rows]
+
+
+def by_rate(bench: Bench) -> Found:
+    """The best of the heads that are trained by epochs."""
     if bench.samples.folds is not None:
         return crossed(bench)
     val = bench.judging(bench.samples.rows("val"))
@@ -51,7 +81,7 @@ def tried(bench: Bench) -> list[tuple[dict[str, Any], nn.Module]]:
     rates = features.rates or (float(own.lr or 0),)
     seeds = features.seeds or (settings.run.seed,)
     found = []
-    for name in features.heads or (prepared.info.head,):
+    for name in by_epochs(settings):
         network = prepared.model.network
         if name != prepared.info.head:
             network, _ = with_head(prepared, name)

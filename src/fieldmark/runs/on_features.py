@@ -1,7 +1,7 @@
 """Training the head alone on features, which every image gives once: trials side by side."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from fieldmark.fit.state import Row, State
 from fieldmark.models.body import body_and_head
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import set_training
-from fieldmark.report.words import SCALINGS
+from fieldmark.report.words import made_words
 from fieldmark.runs.bench import Bench
 from fieldmark.runs.heads import find_head
 from fieldmark.runs.network import Prepared, adopt
@@ -171,36 +171,27 @@ class OnFeatures:
         keeper.save(state, dict(state.model.state_dict()) if best.weights is not None else None)
 
     def _tell(self, state: State) -> None:
-        """A line on each head by epochs, the one that is kept with a word behind it; or how the
-        exact one was made."""
-        if self.prepared.settings.features.solver == "exact":
-            self._console.say(exact_line(state.trials, state.history[-1], self.plan(state).told))
-            return
-        for trial in state.trials:
-            words = [
-                f"{trial['head']} head",
-                f"lr {trial['lr']:g}",
-                f"seed {trial['seed']}",
-                f"best epoch {trial['best_epoch']}",
-            ]
-            words += [
-                f"val {name} {trial[f'val_{name}']:.4f}"
-                for name in plan_of(self.prepared.settings, state).told
-                if trial[f"val_{name}"] is not None
-            ]
-            kept = "  kept" if trial["kept"] and len(state.trials) > 1 else ""
-            self._console.say("  ".join(words) + kept)
+        """A line on each head, the one that is kept with a word behind it where others are not."""
+        told, tried = self.plan(state).told, state.trials
+        if len({trial["head"] for trial in tried}) == 1 and "lr" not in tried[0]:
+            kept_way = next(trial for trial in tried if trial["kept"])
+            tried = [{**kept_way, "ways": len(tried), **state.history[-1]}]
+        for trial in tried:
+            kept = "  kept" if trial["kept"] and len(tried) > 1 else ""
+            self._console.say(trial_line(trial, told) + kept)
             if trial["error"]:
                 self._console.warn(trial["error"])
 
 
-def exact_line(tried: Sequence[Mapping[str, Any]], row: Row, told: Iterable[str]) -> str:
-    """How an exact head was made, and its figures of validation."""
-    kept = next(each for each in tried if each["kept"])
-    ways = f", the best of {len(tried)} ways" if len(tried) > 1 else ""
-    figures = [f"val {name} {row[f'val_{name}']:.4f}" for name in told if f"val_{name}" in row]
-    scaled, penalty = SCALINGS[kept["scaling"]], kept["penalty"]
-    return "  ".join([f"exact head on {scaled}, penalty {penalty:g}{ways}", *figures])
+def trial_line(trial: Mapping[str, Any], told: Iterable[str]) -> str:
+    """How a head was made, and its figures of validation."""
+    figures = [
+        f"val {name} {trial[f'val_{name}']:.4f}"
+        for name in told
+        if trial.get(f"val_{name}") is not None
+    ]
+    kind = [] if "penalty" in trial else [f"{trial['head']} head"]
+    return "  ".join([*kind, made_words(trial), *figures])
 
 
 def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:

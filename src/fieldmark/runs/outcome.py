@@ -11,13 +11,16 @@ import polars as pl
 
 from fieldmark.console import Console, duration
 from fieldmark.data.splits import judged_rows
+from fieldmark.files import write_text
 from fieldmark.fit.state import State
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.figures import measure
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models import engines
+from fieldmark.models.heads import head_of
 from fieldmark.models.stages import chosen
+from fieldmark.models.trees import Trees
 from fieldmark.records import Predictions
 from fieldmark.report.figure_lines import figure_lines, flip_line
 from fieldmark.report.named import named_metrics
@@ -41,6 +44,7 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
     with clock("predicting"):
         tables = {"val": out_of_fold(run, reached) or predict_side(run, trainer, "val")}
     tables["val"] = calibrate(run, prepared, tables["val"])
+    write_trees(run, prepared)
     with clock("predicting"):
         tables |= {side: predict_side(run, trainer, side) for side in sides if side != "val"}
         write_tables(tables, run.predictions)
@@ -50,6 +54,13 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
         if prepared.settings.train.test_flip and any(map(len, tables.values())):
             mirrored = partial(trainer.predict, mirrored=True)
             write_tables(with_mirror_images(tables, mirrored), run.flipped)
+
+
+def write_trees(run: RunDir, prepared: Prepared) -> None:
+    """A boosted head as others read it: its raw scores are the bundle's logits."""
+    for layer in head_of(prepared.model.network)[1].modules():
+        if isinstance(layer, Trees):
+            write_text(run.trees, layer.text())
 
 
 def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: str) -> Metrics:

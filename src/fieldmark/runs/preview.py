@@ -15,6 +15,7 @@ from fieldmark.records import SPLITS
 from fieldmark.report.curves import rates_in_words, write_rates
 from fieldmark.runs.resume import is_exact
 from fieldmark.runs.run import prepare
+from fieldmark.runs.stages import BOOSTED
 from fieldmark.runs.training import new_state, trainers_of
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.texts import with_origins
@@ -68,6 +69,9 @@ def find_rates(resolved: Resolved, console: Console) -> Path:
     """
     prepared = prepare(resolved, console)
     settings = prepared.settings
+    if settings.head.name == BOOSTED:
+        what = "is for rates that epochs have, and boosted trees have none; leave it out"
+        raise SettingsError([Mistake("--find-lr", what)])
     if is_exact(settings):
         what = "is for rates, and this head is solved exactly; add features.solver=epochs"
         raise SettingsError([Mistake("--find-lr", what)])

@@ -12,6 +12,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
+from fieldmark.runs.stages import BOOSTED, by_epochs, heads_of
 from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
@@ -43,11 +44,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
                 "trained further; start a new run with --config"
             )
         if changed and is_exact(resolved.settings):
-            raise RunError(
-                f"--epochs {epochs}: the head is solved exactly, so more epochs would change "
-                f"nothing; to train it by epochs: fieldmark train --config {run.settings} "
-                "features.solver=epochs train.epochs=30"
-            )
+            raise RunError(without_epochs(run, resolved.settings))
         if changed and run.is_done and stages > 1 and not reached:
             raise RunError(
                 f"--epochs {epochs}: nothing was trained after the head of this run "
@@ -112,8 +109,22 @@ def is_done_otherwise(run: RunDir, settings: Settings) -> bool:
 
 
 def is_exact(settings: Settings) -> bool:
-    """Whether the last stage solves a head, which has no epochs."""
-    return settings.features.solver == "exact" and settings.train.stages[-1].head_alone
+    """Whether the last stage makes heads that have no epochs, and no others."""
+    return settings.train.stages[-1].head_alone and not by_epochs(settings)
+
+
+def without_epochs(run: RunDir, settings: Settings) -> str:
+    """What to say where more epochs are asked of heads that have none."""
+    asked = f"--epochs {settings.train.epochs}: the head"
+    if heads_of(settings) == (BOOSTED,):
+        return (
+            f"{asked} is of boosted trees, which have no epochs; for more trees start anew with: "
+            f"fieldmark train --config {run.settings} head.trees=1000"
+        )
+    return (
+        f"{asked} is solved exactly, so more epochs would change nothing; to train it by epochs: "
+        f"fieldmark train --config {run.settings} features.solver=epochs train.epochs=30"
+    )
 
 
 def already_done(run: RunDir, reached: int) -> str:

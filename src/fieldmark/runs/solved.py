@@ -1,7 +1,7 @@
-"""A stage's head solved exactly: the ways that are tried, and how they are judged."""
+"""A stage's head that has no epochs, solved exactly or of boosted trees, and how it is judged."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from fieldmark.data.splits import folds, judged_rows
 from fieldmark.data.stratify import units_of
 from fieldmark.errors import StoppedError
+from fieldmark.fit.boosted import Boosted, fit_boosted
 from fieldmark.fit.checkpoint import Tensors
 from fieldmark.fit.epochs import close_epoch
 from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
@@ -20,43 +21,36 @@ from fieldmark.fit.losses import weights_of
 from fieldmark.fit.optimizers import Idle
 from fieldmark.fit.plan import Judged, Parts
 from fieldmark.models.body import body_and_head
-from fieldmark.models.heads import Linear32
+from fieldmark.models.heads import HEADS, Linear32
+from fieldmark.models.trees import Trees
 from fieldmark.runs.bench import Bench, Found
 from fieldmark.runs.network import with_head
 
 INNER = 5  # folds that choose where there is no validation
 SOLVED = "the head is solved exactly"
+GROWN = "as many trees are grown as validation chose"
+
+
+Maker = Callable[[Bench, Task, Callable[[], None]], tuple[Solved | Boosted, list[dict[str, Any]]]]
 
 
 def solved(bench: Bench) -> Found:
     """A linear head at the minimum of its loss, in the way that was judged the best."""
-    begun, prepared = time.monotonic(), bench.prepared
-    features, parts = prepared.settings.features, bench.parts(bench.training(), bench.plan.seed)
-    task, rows = _task(bench, parts)
+    return _made(bench, "linear", SOLVED, _exact)
 
-    def looking() -> None:
-        if bench.stop_asked():
-            raise StoppedError("stopped while the head was solved")
 
-    with bench.console.bar("solving the head", 1) as bar:
-        ways = features.scalings or KINDS, features.penalties or PENALTIES
-        made = fit_exact(task, *ways, looking)
-        bar.advance(1)
-    looking()
-    options = options_of({"scaling": made.scaling})
-    head = body_and_head(with_head(prepared, "linear", options)[0])[1]
-    state = state_of(head, Idle(), bench.plan, bench.begun)
-    one = Trained(state, bench.plan, parts, None, ended=SOLVED)
-    train = np.isin(rows, bench.samples.rows("train"))
-    logits, targets = made.logits(task.features[torch.from_numpy(train)]), task.targets[train]
-    truth = torch.from_numpy(targets)
-    one.state.running.add(parts.loss(logits, truth), logits, truth)
-    judged = _answers(bench, task, made)
-    row, is_best = close_epoch(one.state, one.plan, parts, judged, time.monotonic() - begun)
-    del row["lr"]
-    one.weights = _weights(head, made, 0) if is_best else None
+def grown(bench: Bench) -> Found:
+    """A head of boosted trees, as many as were judged the best."""
+    return _made(bench, "boosted", GROWN, _boosted)
+
+
+def _exact(
+    bench: Bench, task: Task, looking: Callable[[], None]
+) -> tuple[Solved, list[dict[str, Any]]]:
+    features = bench.prepared.settings.features
+    made = fit_exact(task, features.scalings or KINDS, features.penalties or PENALTIES, looking)
     chosen = made.scaling, made.penalty
-    tried_rows = [
+    return made, [
         {
             "head": "linear",
             "scaling": way.scaling,
@@ -68,7 +62,48 @@ def solved(bench: Bench) -> Found:
         }
         for way in made.tried
     ]
-    found = Found("linear", one, tried_rows, options)
+
+
+def _boosted(
+    bench: Bench, task: Task, looking: Callable[[], None]
+) -> tuple[Boosted, list[dict[str, Any]]]:
+    given = bench.prepared.settings.head
+    chosen = given.options if given.name == "boosted" else {}
+    defaults = {name: each.default for name, each in HEADS["boosted"].options().items()}
+    options = {**defaults, **chosen}
+    made = fit_boosted(task, **options, seed=bench.plan.seed, looking=looking)
+    about = {"trees": made.trees, "leaves": options["leaves"], "ended": GROWN, "error": None}
+    return made, [{"head": "boosted", **about, "kept": True}]
+
+
+def _made(bench: Bench, name: str, ended: str, make: Maker) -> Found:
+    """A head that has no epochs, closed as if it had one."""
+    begun, prepared = time.monotonic(), bench.prepared
+    parts = bench.parts(bench.training(), bench.plan.seed)
+    task, rows = _task(bench, parts)
+
+    def looking() -> None:
+        if bench.stop_asked():
+            raise StoppedError(f"stopped before {ended}")
+
+    with bench.console.bar(f"making the {name} head", 1) as bar:
+        made, tried = make(bench, task, looking)
+        bar.advance(1)
+    looking()
+    kept = next(row for row in tried if row["kept"])
+    options = options_of(kept)
+    head = body_and_head(with_head(prepared, name, options)[0])[1]
+    state = state_of(head, Idle(), bench.plan, bench.begun)
+    one = Trained(state, bench.plan, parts, None, ended=ended)
+    train = np.isin(rows, bench.samples.rows("train"))
+    logits, targets = made.logits(task.features[torch.from_numpy(train)]), task.targets[train]
+    truth = torch.from_numpy(targets)
+    one.state.running.add(parts.loss(logits, truth), logits, truth)
+    judged = _answers(bench, task, made)
+    row, is_best = close_epoch(one.state, one.plan, parts, judged, time.monotonic() - begun)
+    del row["lr"]
+    one.weights = _weights(head, made, 0) if is_best else None
+    found = Found(name, one, tried, options)
     if bench.samples.folds is None:
         return found
     answers = None if judged is None else torch.from_numpy(judged[0])
@@ -77,10 +112,12 @@ def solved(bench: Bench) -> Found:
 
 def options_of(row: Mapping[str, Any]) -> dict[str, Any]:
     """The head's options, beside the settings' own, of a row on a head that was tried."""
-    return {"length": row["scaling"] == "length"} if "scaling" in row else {}
+    if "scaling" in row:
+        return {"length": row["scaling"] == "length"}
+    return {"trees": row["trees"], "leaves": row["leaves"]} if "trees" in row else {}
 
 
-def _answers(bench: Bench, task: Task, made: Solved) -> Judged | None:
+def _answers(bench: Bench, task: Task, made: Solved | Boosted) -> Judged | None:
     """Logits and targets of the validation: of its images, or of those that folds judge."""
     samples = bench.samples
     if len(samples.rows("val")):
@@ -93,7 +130,8 @@ def _answers(bench: Bench, task: Task, made: Solved) -> Judged | None:
     if not len(rows):
         return None
     at = np.searchsorted(train, rows)
-    fold, logits = samples.folds[0][rows], np.empty((len(rows), len(made.biases[0])), np.float32)
+    fold = samples.folds[0][rows]
+    logits = np.empty((len(rows), task.shares.shape[1]), np.float32)
     for number in np.unique(fold):
         held = fold == number
         own = task.features[torch.from_numpy(at[held])]
@@ -101,13 +139,17 @@ def _answers(bench: Bench, task: Task, made: Solved) -> Judged | None:
     return logits, task.targets[at]
 
 
-def _weights(head: nn.Module, made: Solved, problem: int) -> Tensors:
-    """The head's state with what was solved in its last layer."""
+def _weights(head: nn.Module, made: Solved | Boosted, problem: int) -> Tensors:
+    """The head's state with what was made for a problem in its last layer."""
     weights = dict(head.state_dict())
-    last = next(name for name, each in head.named_modules() if isinstance(each, Linear32))
-    weights[f"{last}.weight"] = made.weights[problem].float()
-    weights[f"{last}.bias"] = made.biases[problem].float()
-    return weights
+    kind = Linear32 if isinstance(made, Solved) else Trees
+    last = next(name for name, each in head.named_modules() if isinstance(each, kind))
+    if isinstance(made, Solved):
+        weights[f"{last}.weight"] = made.weights[problem].float()
+        weights[f"{last}.bias"] = made.biases[problem].float()
+        return weights
+    own = made.heads[problem].state_dict()
+    return weights | {f"{last}.{name}": tensor for name, tensor in own.items()}
 
 
 def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:

@@ -1,7 +1,6 @@
 """Which stages a training has: what is trained, for how many epochs, at which rate; and how
 training enters one."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -108,28 +107,18 @@ def implied(settings: Settings, has_weights: bool, layers: int) -> list[tuple[st
     return [HEAD, RESIZER, rest] if model.resizer else [HEAD, rest]
 
 
-EXACT = ("auto", "cross_entropy", "bce")  # losses that are convex in a linear head
+BOOSTED = "boosted"
 
 
-def against_exact(settings: Settings, stages: Sequence[StageSettings]) -> str:
-    """Why a head of these settings cannot be solved exactly; "" where it can."""
-    features, head = settings.features, settings.head
-    tried = {"rates": features.rates, "seeds": features.seeds, "heads": features.heads}
-    for name, values in tried.items():
-        if values is not None:
-            return f"has nothing of features.{name}, which epochs try"
-    if head.name != "linear" or head.options.get("norm") or head.options.get("dropout"):
-        return "is for a linear head without norm and dropout"
-    if settings.loss.name not in EXACT or settings.penalty.l1 or settings.penalty.l2:
-        return "makes a cross-entropy small, with a penalty that it finds"
-    if features.views > 1:
-        return "sees each image once, not in augmented views"
-    if any(stage.head_alone for stage in stages[1:]):
-        return "is for a head that is trained before all else"
-    given = [stage for stage in stages if stage.head_alone]
-    if any(stage.lr or stage.epochs not in (None, EPOCHS["exact"]) for stage in given):
-        return "has no epochs and no rate, and a stage of train.stages gives the head some"
-    return ""
+def heads_of(settings: Settings) -> tuple[str, ...]:
+    """The kinds of heads that a run tries on features."""
+    return settings.features.heads or (settings.head.name,)
+
+
+def by_epochs(settings: Settings) -> tuple[str, ...]:
+    """Those of them that are trained epoch by epoch; of settings whose solver is concrete."""
+    exact = ("linear",) if settings.features.solver == "exact" else ()
+    return tuple(name for name in heads_of(settings) if name not in (BOOSTED, *exact))
 
 
 def default_epochs(stage: StageSettings, settings: Settings, last: int, head: int) -> int:

@@ -21,7 +21,7 @@ from fieldmark.runs.network import Prepared, adopt
 from fieldmark.runs.on_features import OnFeatures
 from fieldmark.runs.on_images import OnImages
 from fieldmark.runs.solved import options_of
-from fieldmark.runs.stages import stage_of
+from fieldmark.runs.stages import by_epochs, stage_of
 from fieldmark.runs.tuning import average_ends, best_weights, enough_alone, hold_out
 from fieldmark.settings.tree import Settings
 from fieldmark.stopping import listening
@@ -202,7 +202,7 @@ def train_stages(
 def tell_stage(state: State, trainer: Trainer, settings: Settings, console: Console) -> None:
     """What is trained now, where there is more than one stage."""
     count, stage = len(settings.train.stages), stage_of(settings, state.stage)
-    if count > 1 and stage.head_alone and settings.features.solver == "exact":
+    if count > 1 and stage.head_alone and not by_epochs(settings):
         console.say(f"stage {state.stage + 1} of {count}: head, solved exactly")
     elif count > 1:
         rates = " or ".join(f"{rate:g}" for rate in trainer.rates_of(state.stage))

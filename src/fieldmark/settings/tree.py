@@ -74,7 +74,9 @@ class HeadSettings(Choice):
     """The layers that give the classes; their options (head.sizes, ...) stand beside the name."""
 
     name: str = Field(
-        "linear", description="linear, mlp, or after (the weights' own classes, then one more)"
+        "linear",
+        description="linear, mlp, after (the weights' own classes, then one more) or boosted "
+        "(trees)",
     )
     pool: Literal["auto", "mean", "mean+max"] = Field(
         "auto",
@@ -96,7 +98,7 @@ class FeaturesSettings(Section):
         None, min_length=1, description="seeds to try, in place of run.seed"
     )
     heads: Annotated[tuple[str, ...], Listed] | None = Field(
-        None, min_length=1, description="heads to try, in place of head.name"
+        None, min_length=1, description="heads to try, in place of head.name, each in its own way"
     )
     solver: Literal["auto", "exact", "epochs"] = Field(
         "auto",
