@@ -62,6 +62,15 @@ class Keeper:
             self.checkpoints.write(state.tree())
             self._write_history(state)
 
+    def save_unfinished(self, state: State, best: Tensors) -> None:
+        """The weights and the history of an epoch that ends before its end for good.
+
+        The checkpoint stays where it is, so that the epoch goes on where hours are added.
+        """
+        if self._ranks.is_first and state.best_epoch is not None:
+            self.checkpoints.write_best(state.best_epoch, best)
+            self._write_history(state)
+
     def restore(self, state: State, tree: dict[str, Any] | None) -> None:
         """Bring `state`, and the files beside it, to a checkpoint; None: to the beginning."""
         if tree is not None:

@@ -9,6 +9,7 @@ from fieldmark.errors import DataError, RunError, counted, refuse
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
+from fieldmark.runs.budgets import refuse_used_up, was_cut
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
@@ -16,13 +17,18 @@ from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
 
-CHANGEABLE = ("train.epochs", "run.workers", "run.device")  # by a run that goes on
+CHANGEABLE = (
+    "train.epochs",
+    "budget.max_hours",
+    "run.workers",
+    "run.device",
+)  # by a run that goes on
 
 
 def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
     """Go on with a run that was stopped, or train a finished one further with more epochs.
 
-    `changes` may name train.epochs, run.workers and run.device. Raises any FieldmarkError.
+    `changes` may name what is CHANGEABLE. Raises any FieldmarkError.
     """
     run = rundir.open_run(path)
     resolved, command = read_run(run, changes)
@@ -30,7 +36,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         run.clear_drafts()
         epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
         reached = epochs_reached(run, stages)
-        if run.is_done and epochs <= epochs_planned(run):
+        if run.is_done and epochs <= epochs_planned(run) and not was_cut(run):
             exact = is_exact(resolved.settings)
             console.say(f"{run.path} is done" if exact else already_done(run, reached))
             return run
@@ -57,6 +63,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             raise RunError(
                 f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
             )
+        refuse_used_up(run, resolved.settings.budget)
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
         data = Dataset.read(run.samples)
@@ -67,7 +74,8 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         model = resolved.settings.model
         refuse(check_weights(model.name, model.weights) if load else ())
         prepared = prepare(resolved, console, data, load=load)
-        further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
+        further = f" && fieldmark train --resume {run.path}{words_of(resolved.settings, changes)}"
+        changed = changed or "budget.max_hours" in changes.values
         if changed and run.is_done and not command.endswith(further):
             command += further
         elif changed and not run.is_done:
@@ -85,14 +93,24 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     refused = [changes.where.get(key, key) for key in changes.values if key not in CHANGEABLE]
     if refused:
         raise RunError(
-            f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --workers and "
-            "--device can); start a new run with --config"
+            f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --max-hours, "
+            "--workers and --device can); start a new run with --config"
         )
     layers = [read_file(run.settings), changes]
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
     checks = partial(check, weights=False, trackers=False)
     return read(layers, [checks]), run.read_command() or f"fieldmark train --config {run.settings}"
+
+
+def words_of(settings: Settings, changes: Layer) -> str:
+    """The options that a finished run goes on with, as they are typed, with a space before each."""
+    hours = settings.budget.max_hours
+    known = {
+        "train.epochs": f" --epochs {settings.train.epochs}",
+        "budget.max_hours": f" --max-hours {'none' if hours is None else f'{hours:g}'}",
+    }
+    return "".join(words for key, words in known.items() if key in changes.values)
 
 
 def is_done_otherwise(run: RunDir, settings: Settings) -> bool:

@@ -1,0 +1,73 @@
+"""What a run came to of its budgets, in words: the same on the screen and on the page."""
+
+from dataclasses import dataclass
+
+from fieldmark.judge.metrics import METRICS
+from fieldmark.metrics_json import Budget, Figures, Metrics
+from fieldmark.report.words import metric_words
+
+NAMES = {"max_size_mb": "size", "max_hours": "hours"}
+MEASURED_ON = {"test": "on the test", "val": "on validation, for there is no test"}
+
+
+@dataclass(frozen=True)
+class BudgetRow:
+    """A budget in words: what it is of, whether it was met, and how it came out."""
+
+    name: str
+    is_met: bool
+    words: str
+
+    @property
+    def verdict(self) -> str:
+        """Whether it was met, in a word."""
+        return "met" if self.is_met else "missed"
+
+
+def budget_rows(metrics: Metrics) -> list[BudgetRow]:
+    """The budgets of a run in words; [] where it has none, or was stopped."""
+    return [
+        BudgetRow(NAMES.get(each.name) or metric_words(each.name), each.is_met, told(each, metrics))
+        for each in metrics.about.budgets
+    ]
+
+
+def budget_lines(metrics: Metrics) -> list[str]:
+    """The same as lines of text."""
+    rows = [f"  {each.name:<19}{each.verdict:<9}{each.words}" for each in budget_rows(metrics)]
+    return ["budgets", *rows] if rows else []
+
+
+def told(budget: Budget, metrics: Metrics) -> str:
+    """How a budget came out."""
+    if budget.name == "max_hours":
+        return told_of_hours(budget, cut=bool(metrics.about.cut))
+    if budget.name == "max_size_mb":
+        return f"{budget.reached:.4g} MiB of weights; at most {budget.asked:g} were asked for"
+    return told_of_metric(budget, metrics.sides.get(budget.side or ""))
+
+
+def told_of_hours(budget: Budget, *, cut: bool) -> str:
+    """The hours, of devices and on the wall. cut: they ended the training."""
+    reached, wall = (f"{hours or 0.0:.4g}" for hours in (budget.reached, budget.wall_hours))
+    said = f"{reached} device hours, {wall} on the wall; at most {budget.asked:g} were asked for"
+    if cut:
+        return f"{said}, and ended the training"
+    return said if budget.is_met else f"{said}, and what comes after training is not cut"
+
+
+def told_of_metric(budget: Budget, found: Figures | None) -> str:
+    """A target: the figure with its interval, and whether that lies on one side of it."""
+    rises = METRICS[budget.name].better == "max" if budget.name in METRICS else True
+    wanted = f"at {'least' if rises else 'most'} {budget.asked:g} was asked for"
+    if budget.reached is None or found is None:
+        return f"not defined for these images; {wanted}"
+    value = f"{budget.reached:.4f} {MEASURED_ON[budget.side or 'test']}"
+    bounds = found.interval(budget.name)
+    if bounds is None:
+        return f"{value}; {wanted}"
+    said = f"{value} ({bounds[0]:.4f} to {bounds[1]:.4f}); {wanted}"
+    if bounds[0] < budget.asked < bounds[1]:
+        way = "below" if budget.is_met == rises else "above"
+        return f"{said}, and the interval reaches {way} it"
+    return said
