@@ -74,9 +74,8 @@ def against_size(settings: Settings, sizes: Mapping[str, int]) -> list[Mistake]:
     names = smaller(settings, most)
     such = f", such as {listed(names)}" if names else ""
     what = (
-        f"{most:g} MiB are less than the {size / MIB:.4g} MiB of weights that "
-        f"'{settings.model.name}' has{which}; take a smaller --model{such}, or raise it to "
-        f"{math.ceil(size / MIB)}"
+        f"'{settings.model.name}'{which} has {size / MIB:.4g} MiB of weights, and the budget is "
+        f"{most:g}; take a smaller --model{such}, or raise it to {math.ceil(size / MIB)}"
     )
     return [Mistake("--max-size-mb", what)]
 
@@ -162,9 +161,10 @@ def judged(run: RunDir, budget: BudgetSettings, found: Metrics, seconds: float) 
     return budgets
 
 
-def refuse_missed(run: RunDir, budgets: tuple[Budget, ...]) -> None:
+def refuse_missed(run: RunDir) -> None:
     """Raise BudgetError where a run that is done missed one of its budgets."""
-    missed = [each.name for each in budgets if not each.is_met]
+    budgets = run.read_manifest().get("budgets", ())
+    missed = [each["name"] for each in budgets if not each["is_met"]]
     if missed:
         which = f"{len(missed)} of its {len(budgets)} budgets" if len(budgets) > 1 else "its budget"
         raise BudgetError(

@@ -169,7 +169,7 @@ def _check_targets(target: Any) -> list[Mistake]:
         name for name, equals, _ in (each.partition("=") for each in _as_list(target)) if equals
     ]
     twice = [name for place, name in enumerate(names) if name in names[:place]]
-    return _check_figures("budget.target", dict.fromkeys(names), METRICS) + [
+    return _check_figures("budget.target", list(dict.fromkeys(names)), METRICS) + [
         Mistake("budget.target", f"{name} stands twice; leave one out") for name in twice
     ]
 

@@ -17,12 +17,8 @@ from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
 
-CHANGEABLE = (
-    "train.epochs",
-    "budget.max_hours",
-    "run.workers",
-    "run.device",
-)  # by a run that goes on
+# by a run that goes on
+CHANGEABLE = ("train.epochs", "budget.max_hours", "run.workers", "run.device")
 
 
 def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
@@ -74,12 +70,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         model = resolved.settings.model
         refuse(check_weights(model.name, model.weights) if load else ())
         prepared = prepare(resolved, console, data, load=load)
-        further = f" && fieldmark train --resume {run.path}{words_of(resolved.settings, changes)}"
-        changed = changed or "budget.max_hours" in changes.values
-        if changed and run.is_done and not command.endswith(further):
-            command += further
-        elif changed and not run.is_done:
-            command = f"fieldmark train --config {run.settings}"
+        command = command_on(run, resolved.settings, changes, command)
         if again:
             run.rewind()
         write_settings(run, prepared, command)
@@ -103,14 +94,18 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     return read(layers, [checks]), run.read_command() or f"fieldmark train --config {run.settings}"
 
 
-def words_of(settings: Settings, changes: Layer) -> str:
-    """The options that a finished run goes on with, as they are typed, with a space before each."""
+def command_on(run: RunDir, settings: Settings, changes: Layer, command: str) -> str:
+    """What repeats a run that goes on with other epochs or hours; `command` is what did before."""
     hours = settings.budget.max_hours
     known = {
-        "train.epochs": f" --epochs {settings.train.epochs}",
-        "budget.max_hours": f" --max-hours {'none' if hours is None else f'{hours:g}'}",
+        "train.epochs": f"--epochs {settings.train.epochs}",
+        "budget.max_hours": f"--max-hours {'none' if hours is None else f'{hours:g}'}",
     }
-    return "".join(words for key, words in known.items() if key in changes.values)
+    words = [words for key, words in known.items() if key in changes.values]
+    if words and not run.is_done:
+        return f"fieldmark train --config {run.settings}"
+    further = " ".join([f" && fieldmark train --resume {run.path}", *words])
+    return command + further if words and not command.endswith(further) else command
 
 
 def is_done_otherwise(run: RunDir, settings: Settings) -> bool:

@@ -14,7 +14,7 @@ from fieldmark.insight.label_names import keep_names
 from fieldmark.metrics_json import WHOLE
 from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
-from fieldmark.runs.budgets import nothing_reached, refuse_missed
+from fieldmark.runs.budgets import nothing_reached
 from fieldmark.runs.concrete import make_concrete
 from fieldmark.runs.folder import guarded, label_names, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
@@ -97,7 +97,6 @@ def go(
             if whole:
                 trackers.finish(metrics)
                 run.write_manifest({"epochs": settings.train.epochs, **metrics.about.to_json()})
-                refuse_missed(run, metrics.about.budgets)
         elif reached.cut:
             raise nothing_reached(run, reached.reason)
     if isinstance(reached.error, StoppedError):
