@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from fieldmark.console import duration
 from fieldmark.judge.metrics import METRICS
 from fieldmark.metrics_json import Budget, Figures, Metrics
 from fieldmark.report.words import metric_words
@@ -49,11 +50,14 @@ def told(budget: Budget, metrics: Metrics) -> str:
 
 def told_of_hours(budget: Budget, *, cut: bool) -> str:
     """The hours, of devices and on the wall. cut: they ended the training."""
-    reached, wall = (f"{hours or 0.0:.4g}" for hours in (budget.reached, budget.wall_hours))
-    said = f"{reached} device hours, {wall} on the wall; at most {budget.asked:g} were asked for"
+    wall = duration(3600 * (budget.wall_hours or 0.0))
+    said = f"{budget.reached:.4g} device hours, {wall} on the wall; at most {budget.asked:g} were"
     if cut:
-        return f"{said}, and ended the training"
-    return said if budget.is_met else f"{said}, and what comes after training is not cut"
+        return f"{said} asked for, and ended the training"
+    own = (
+        "" if budget.is_met else ", which cut neither a head on features nor what follows training"
+    )
+    return f"{said} asked for{own}"
 
 
 def told_of_metric(budget: Budget, found: Figures | None) -> str:

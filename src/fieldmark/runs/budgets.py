@@ -131,11 +131,8 @@ def refuse_used_up(run: RunDir, budget: BudgetSettings) -> None:
     before = (tree or {}).get("times", {}).get(WHOLE, 0.0)
     spent = device_hours(before + spent_before(run, tree).get(WHOLE, 0.0))
     if spent >= budget.max_hours:
-        raise RunError(
-            f"{run.path}: has used {spent:.3g} device hours, and its budget is "
-            f"{budget.max_hours:g}; give it more: fieldmark train --resume {run.path} "
-            f"--max-hours {2 * spent:.2g}"
-        )
+        used = f"has used {spent:.3g} device hours, and its budget is {budget.max_hours:g}"
+        raise RunError(f"{run.path}: {used}; {more(run, spent)}")
 
 
 def was_cut(run: RunDir) -> bool:
@@ -173,9 +170,12 @@ def refuse_missed(run: RunDir) -> None:
         )
 
 
-def nothing_reached(run: RunDir, reason: str) -> BudgetError:
+def nothing_reached(run: RunDir, reason: str, clock: Clock) -> BudgetError:
     """The error of a run whose hours were used up before there were any weights to keep."""
-    return BudgetError(
-        f"{reason}, before there were weights to keep; give it more: "
-        f"fieldmark train --resume {run.path} --max-hours N"
-    )
+    told = more(run, device_hours(clock.whole()))
+    return BudgetError(f"{reason}, before there were weights to keep; {told}")
+
+
+def more(run: RunDir, spent: float) -> str:
+    """How to give a run that has spent so many device hours twice as many, in words."""
+    return f"give it more: fieldmark train --resume {run.path} --max-hours {2 * spent:.2g}"

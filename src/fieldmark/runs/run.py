@@ -98,7 +98,7 @@ def go(
                 trackers.finish(metrics)
                 run.write_manifest({"epochs": settings.train.epochs, **metrics.about.to_json()})
         elif reached.cut:
-            raise nothing_reached(run, reached.reason)
+            raise nothing_reached(run, reached.reason, clock)
     if isinstance(reached.error, StoppedError):
         raise StoppedError(f"{reached.reason}; go on with: fieldmark train --resume {run.path}")
     if isinstance(reached.error, NotFiniteError):

@@ -111,7 +111,8 @@ def train(
             history=run.history,
             steps=run.steps,
             every_seconds=60 * settings.train.checkpoint_minutes,
-            stop_asked=lambda: stop.asked or budgets.is_used_up(settings.budget, clock),
+            user_asks=lambda: stop.asked,
+            used_up=lambda: budgets.is_used_up(settings.budget, clock),
         )
         state = begin(run, prepared, trainers, keeper, console)
         trackers.start()
