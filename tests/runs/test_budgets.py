@@ -114,11 +114,13 @@ def test_a_run_tells_what_it_came_to_and_ends_with_1(photos, tmp_path, capsys):
     )
     lines = said.partition("\nbudgets\n")[2].splitlines()
     assert lines[0].startswith("  size               met      0.02132")
-    assert lines[0].endswith(" MiB of weights; at most 1 were asked for")
-    hours = r"\S+ device hours, \S+ s on the wall; at most 2 were asked for"
+    assert lines[0].endswith(" MiB of weights; asked for: at most 1")
+    hours = r"\S+ device hours, \S+ s on the wall; asked for: at most 2"
     assert re.fullmatch(f"  hours              met      {hours}", lines[1])
     assert re.match(r"  accuracy           met      \S+ on the test \(\S+ to ", lines[2])
-    assert re.match(r"  log loss           missed   \S+ on the test .* at most 0 was", lines[3])
+    assert re.match(
+        r"  log loss           missed   \S+ on the test .*; asked for: at most 0$", lines[3]
+    )
     run = RunDir(tmp_path / "run")
     found = run.read_metrics().about.budgets
     assert [(each.name, each.asked, each.is_met, each.side) for each in found] == [
@@ -155,7 +157,7 @@ def test_without_a_test_validation_is_measured_and_that_is_said(photos, tmp_path
         run.log.read_text()
     )
     assert [each.side for each in run.read_metrics().about.budgets] == ["val"]
-    said = r"accuracy +met +\S+ on validation, for there is no test; at least 0.1 was asked for"
+    said = r"accuracy +met +\S+ on validation, for there is no test; asked for: at least 0.1"
     assert re.search(said, run.log.read_text())
 
 
@@ -180,7 +182,7 @@ def test_hours_that_end_within_the_first_epoch_end_the_run_as_a_done_one(photos,
     ending = f"the budget of device hours (1e-06) is used up: {stopped}"
     said, told = capsys.readouterr()
     assert ending in said
-    assert re.search("missed .* at most 1e-06 were asked for, and ended the training\n", said)
+    assert re.search("missed .*; asked for: at most 1e-06, which ended the training\n", said)
     assert told.startswith(f"fieldmark: {run.path}: missed its budget (max_hours); ")
     about = run.read_metrics().about
     assert (about.ending, about.whole, about.cut) == (ending, True, True)
@@ -278,10 +280,11 @@ def test_hours_that_end_before_a_head_is_there_say_how_to_go_on(weights, tmp_pat
 
 
 def test_hours_that_are_over_take_no_head_away_that_is_nearly_there(photos, weights, tmp_path):
-    exact(photos, tmp_path, "before", weights, "freeze=true")  # the cache has the features now
-    run = exact(photos, tmp_path, "run", weights, "freeze=true", f"max_hours={TINY}")
+    small = ("freeze=true", "model.width=4")
+    exact(photos, tmp_path, "before", weights, *small)  # the cache has the features now
+    run = exact(photos, tmp_path, "run", weights, *small, f"max_hours={TINY}")
     assert run.read_metrics().about.cut is None
-    said = "at most 1e-06 were asked for, which cut neither a head on features nor what follows"
+    said = "at most 1e-06; neither a head on features nor what follows training is cut"
     assert said in run.log.read_text()
 
 

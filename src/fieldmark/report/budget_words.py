@@ -35,8 +35,10 @@ def budget_rows(metrics: Metrics) -> list[BudgetRow]:
 
 def budget_lines(metrics: Metrics) -> list[str]:
     """The same as lines of text."""
-    rows = [f"  {each.name:<19}{each.verdict:<9}{each.words}" for each in budget_rows(metrics)]
-    return ["budgets", *rows] if rows else []
+    rows = budget_rows(metrics)
+    width = max([18, *(len(each.name) for each in rows)]) + 1
+    lines = [f"  {each.name:<{width}}{each.verdict:<9}{each.words}" for each in rows]
+    return ["budgets", *lines] if lines else []
 
 
 def told(budget: Budget, metrics: Metrics) -> str:
@@ -44,26 +46,25 @@ def told(budget: Budget, metrics: Metrics) -> str:
     if budget.name == "max_hours":
         return told_of_hours(budget, cut=bool(metrics.about.cut))
     if budget.name == "max_size_mb":
-        return f"{budget.reached:.4g} MiB of weights; at most {budget.asked:g} were asked for"
+        return f"{budget.reached:.4g} MiB of weights; asked for: at most {budget.asked:g}"
     return told_of_metric(budget, metrics.sides.get(budget.side or ""))
 
 
 def told_of_hours(budget: Budget, *, cut: bool) -> str:
     """The hours, of devices and on the wall. cut: they ended the training."""
     wall = duration(3600 * (budget.wall_hours or 0.0))
-    said = f"{budget.reached:.4g} device hours, {wall} on the wall; at most {budget.asked:g} were"
+    wanted = f"asked for: at most {budget.asked:g}"
+    said = f"{budget.reached:.4g} device hours, {wall} on the wall; {wanted}"
     if cut:
-        return f"{said} asked for, and ended the training"
-    own = (
-        "" if budget.is_met else ", which cut neither a head on features nor what follows training"
-    )
-    return f"{said} asked for{own}"
+        return f"{said}, which ended the training"
+    own = "; neither a head on features nor what follows training is cut"
+    return said if budget.is_met else f"{said}{own}"
 
 
 def told_of_metric(budget: Budget, found: Figures | None) -> str:
     """A target: the figure with its interval, and whether that lies on one side of it."""
     rises = METRICS[budget.name].better == "max" if budget.name in METRICS else True
-    wanted = f"at {'least' if rises else 'most'} {budget.asked:g} was asked for"
+    wanted = f"asked for: at {'least' if rises else 'most'} {budget.asked:g}"
     if budget.reached is None or found is None:
         return f"not defined for these images; {wanted}"
     value = f"{budget.reached:.4f} {MEASURED_ON[budget.side or 'test']}"
@@ -73,5 +74,5 @@ def told_of_metric(budget: Budget, found: Figures | None) -> str:
     said = f"{value} ({bounds[0]:.4f} to {bounds[1]:.4f}); {wanted}"
     if bounds[0] < budget.asked < bounds[1]:
         way = "below" if budget.is_met == rises else "above"
-        return f"{said}, and the interval reaches {way} it"
+        return f"{said}; the interval reaches {way} that"
     return said
