@@ -48,9 +48,7 @@ def command(
     augment: Annotated[Text, named("NAME", AUGMENTATIONS)] = None,
     max_size_mb: Annotated[Text, named("MIB", "Refuse a network with more MiB of weights.")] = None,
     max_hours: Annotated[Text, named("HOURS", "End training after so many device hours.")] = None,
-    target: Annotated[
-        Text, named("METRIC=VALUE", "What the test has to reach; commas between.")
-    ] = None,
+    target: Annotated[Text, named("METRIC=VALUE", "For the test to reach; commas between.")] = None,
     seed: Annotated[Text, named("N", "Decides weights, order, augmentation.")] = None,
     precision: Annotated[Text, named("NAME", "auto, float32, bf16, 16-mixed.")] = None,
     engine: Annotated[Text, named("NAME", "For features: torch, onnxruntime, openvino.")] = None,
