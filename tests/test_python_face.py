@@ -40,6 +40,7 @@ def test_the_command_that_is_recorded_repeats_the_call(tmp_path, monkeypatch):
         return fieldmark.Run(tmp_path)
 
     monkeypatch.setattr("fieldmark.runs.run.train_run", train_run)
+    monkeypatch.setattr("fieldmark.runs.budgets.refuse_missed", lambda run: None)
     fieldmark.train(
         recipe="digits",
         config=tmp_path / "mine.yaml",

@@ -52,11 +52,13 @@ def train(
     """Train a classifier, as `fieldmark train` does. -> the run
 
     settings: the command line's options (`epochs=5`, `batch_size=32`), and others by dotted
-    name (`**{"train.patience": None}`). Raises a FieldmarkError, such as SettingsError.
+    name (`**{"train.patience": None}`). Raises a FieldmarkError, such as SettingsError; a
+    BudgetError where the run is done and missed a budget.
     """
     from pathlib import Path
 
     from fieldmark.console import Console
+    from fieldmark.runs.budgets import refuse_missed
     from fieldmark.runs.concrete import gather
     from fieldmark.runs.run import train_run
     from fieldmark.settings.options import OPTIONS
@@ -67,7 +69,9 @@ def train(
     source, file = (None if each is None else str(each) for each in (data, config))
     resolved = gather(source, named, options, recipe=recipe, config=file)
     command = _call(source, {"recipe": recipe, "config": file, **settings})
-    return Run(train_run(resolved, Console(quiet=quiet), command).path)
+    run = train_run(resolved, Console(quiet=quiet), command)
+    refuse_missed(run)
+    return Run(run.path)
 
 
 def _call(data: str | None, given: dict[str, Any]) -> str:

@@ -9,7 +9,8 @@ FieldmarkError                 exit code
 ├── WorkError                  1   the work failed, or was done in part
 │   ├── DiskError                  no room, or not allowed to write
 │   ├── NotFiniteError             a loss that is nan or infinite
-│   └── OutOfMemoryError           the accelerator's memory is too small for the batch
+│   ├── OutOfMemoryError           the accelerator's memory is too small for the batch
+│   └── BudgetError                a run that is kept, and missed a budget
 └── StoppedError               130 Ctrl-C or SIGTERM
     └── PrunedError                a study ends a run that others have left behind
 """
@@ -85,6 +86,10 @@ class NotFiniteError(WorkError):
 
 class OutOfMemoryError(WorkError):
     """The accelerator has too little memory for the batch."""
+
+
+class BudgetError(WorkError):
+    """A run that came to its end and missed a budget, or had no hours left to reach anything."""
 
 
 class StoppedError(FieldmarkError):

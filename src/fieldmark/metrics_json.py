@@ -156,11 +156,30 @@ class Flipped:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What a run was asked to come to, and what it came to.
+
+    name: max_size_mb (MiB of the weights' file), max_hours (device hours) or a metric. reached:
+    None where the metric is not defined. side: the split that the metric is of; None for others.
+    wall_hours: beside device hours.
+    """
+
+    name: str
+    asked: float
+    is_met: bool
+    reached: float | None = None
+    side: str | None = None
+    wall_hours: float | None = None
+
+
+@dataclass(frozen=True)
 class About:
     """What the figures are of, and how they came about; None and {} where that is not known.
 
-    whole: the run came to its own end, and not to that of a user's patience. parameters,
-    trained: of the network, all and those that training moved on the way to the kept weights.
+    whole: the run was concluded, and neither the user nor a loss that ran away ended it before.
+    cut: of a whole run, the hours of its budget ended the training. budgets: of a whole run.
+    parameters, trained: of the network, all and those that training moved on the way to the kept
+    weights.
     times: seconds by name, of a Clock. heads_tried: on the same features. shares: of the tuned
     weights in a mean with those before, and which was kept. run, data, trained_on
     and took_part_in_training: of an evaluation.
@@ -179,6 +198,7 @@ class About:
     best_epoch: int | None = None
     ending: str | None = None
     whole: bool | None = None
+    cut: bool | None = None
     parameters: int | None = None
     trained: int | None = None
     command: str = ""
@@ -186,10 +206,12 @@ class About:
     machine: dict[str, str] = field(default_factory=dict)
     heads_tried: tuple[dict[str, Any], ...] = ()
     shares: tuple[dict[str, Any], ...] = ()
+    budgets: tuple[Budget, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values; what is not known is left out."""
-        return {k: v for k, v in asdict(self).items() if v not in (None, (), {})}
+        values = {**asdict(self), "budgets": tuple(_known(vars(each)) for each in self.budgets)}
+        return {k: v for k, v in values.items() if v not in (None, (), {})}
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ def keeper_in(folder, stop_asked=lambda: False):
         history=folder / "history.csv",
         steps=folder / "steps.csv",
         every_seconds=1e9,
-        stop_asked=stop_asked,
+        user_asks=stop_asked,
     )
 
 

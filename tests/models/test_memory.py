@@ -1,6 +1,6 @@
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from fieldmark.errors import WeightsError
 from fieldmark.models import memory, weights
@@ -8,6 +8,7 @@ from fieldmark.models.catalog import MODELS, NETWORKS, outline
 from fieldmark.models.memory import (
     MOST_OF_AN_IMAGE,
     available,
+    file_bytes,
     image_bytes,
     large_batch,
     refuse_large_file,
@@ -28,6 +29,15 @@ def test_a_file_larger_than_the_memory_is_refused_in_one_sentence(tmp_path):
     )
     refuse_large_file(path, 8, 8)
     refuse_large_file(path, 10**15, None)  # a system that does not say
+
+
+@pytest.mark.parametrize("name", ["small_cnn", "mobilenet_v3_small", "vit_b_16"])
+def test_the_size_of_a_file_of_weights_is_known_without_any(name):
+    without = outline(name, 7).state_dict()
+    small = {name: tensor for name, tensor in without.items() if tensor.numel() < 1e6}
+    there = {name: torch.zeros(each.shape, dtype=each.dtype) for name, each in small.items()}
+    assert file_bytes(small) == len(save(there))
+    assert file_bytes({}) == len(save({}))
 
 
 def test_reading_weights_asks_first(tmp_path, monkeypatch):

@@ -63,7 +63,7 @@ def test_a_run_tells_its_parts_and_they_add_up(photos, tmp_path, workers):
     times = run.read_metrics().about.times
     place = "workers_" if workers else ""
     names = {"decoding", "waiting", "forward", "backward", "validation", "writing"}
-    names |= {"predicting", "figures"}
+    names |= {"preparing", "predicting", "figures"}
     assert set(times) == {*names, "whole", f"{place}reading", f"{place}augmenting"}
     assert all(times[name] > 0 for name in names - {"decoding"})  # the cache may have them
     assert times[f"{place}augmenting"] > 0
@@ -102,6 +102,7 @@ def test_a_head_on_features_has_parts_of_its_own(photos, weights, tmp_path):
     run = train(photos, tmp_path, "run", *weights, freeze=True)
     times = run.read_metrics().about.times
     assert set(times) == {
+        "preparing",
         "decoding",
         "embedding",
         "heads",

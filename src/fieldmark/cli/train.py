@@ -47,6 +47,9 @@ def command(
     schedule: Annotated[Text, named("NAME", SCHEDULES)] = None,
     image_size: Annotated[Text, named("PX", "Side of what the network sees, px.")] = None,
     augment: Annotated[Text, named("NAME", AUGMENTATIONS)] = None,
+    max_size_mb: Annotated[Text, named("MIB", "Refuse a network with more MiB of weights.")] = None,
+    max_hours: Annotated[Text, named("HOURS", "End training after so many device hours.")] = None,
+    target: Annotated[Text, named("METRIC=VALUE", "For the test to reach; commas between.")] = None,
     seed: Annotated[Text, named("N", "Decides weights, order, augmentation.")] = None,
     precision: Annotated[Text, named("NAME", "auto, float32, bf16, 16-mixed.")] = None,
     engine: Annotated[Text, named("NAME", "For features: torch, onnxruntime, openvino.")] = None,
@@ -77,28 +80,39 @@ def command(
         refuse_beside_resume({"DATA": data, "--recipe": recipe, "--config": config, **looks})
     refuse_together({**looks, "--profile": profile})
     from fieldmark.console import Console
+
+    console, layers = Console(), {"recipe": recipe, "config": config}
+    if resume is not None:
+        run = go_on(resume, rest, options, console)
+    elif dry_run or find_lr:
+        return look(gathered(data, rest, options, layers), console, find_lr=find_lr)
+    else:
+        run = begin(gathered(data, rest, options, layers), console)
+    return conclude(run, console, profile=profile)
+
+
+def gathered(
+    data: str | None,
+    rest: list[str],
+    options: Mapping[str, str],
+    layers: Mapping[str, str | None],
+) -> "Resolved":
+    """The settings of a new run."""
     from fieldmark.runs.concrete import gather
 
-    console = Console()
-    if resume is None:
-        resolved = gather(data, rest, options, recipe=recipe, config=config)
-        run = begin(resolved, console, dry_run=dry_run, find_lr=find_lr)
-    else:
-        run = go_on(resume, rest, options, console)
-    if profile and run is not None:
-        say_profile(run, console)
+    return gather(data, rest, options, **layers)
+
+
+def look(resolved: "Resolved", console: "Console", *, find_lr: bool) -> int:
+    """What a run would be, or which rates it may have. -> exit code"""
+    from fieldmark.runs.preview import find_rates, show
+
+    find_rates(resolved, console) if find_lr else show(resolved, console)
     return 0
 
 
-def begin(
-    resolved: "Resolved", console: "Console", *, dry_run: bool, find_lr: bool
-) -> "RunDir | None":
-    """A new run. -> its folder; None where it was only looked at"""
-    if dry_run or find_lr:
-        from fieldmark.runs.preview import find_rates, show
-
-        show(resolved, console) if dry_run else find_rates(resolved, console)
-        return None
+def begin(resolved: "Resolved", console: "Console") -> "RunDir":
+    """A new run. -> its folder"""
     from fieldmark.runs.run import train_run
 
     return train_run(resolved, console, command_line())
@@ -112,11 +126,18 @@ def go_on(run: str, words: list[str], options: dict[str, str], console: "Console
     return resume_run(run, read_given(words, options, None), console)
 
 
-def say_profile(run: "RunDir", console: "Console") -> None:
-    """Where the time of a run went."""
+def conclude(run: "RunDir", console: "Console", *, profile: bool) -> int:
+    """Where the time of a run that is done went, where that is asked; and its budgets.
+
+    -> exit code; raises BudgetError
+    """
+    from fieldmark.runs.budgets import refuse_missed
     from fieldmark.runs.profile import tell_profile
 
-    tell_profile(run, console)
+    if profile:
+        tell_profile(run, console)
+    refuse_missed(run)
+    return 0
 
 
 def refuse_together(flags: Mapping[str, bool | None]) -> None:

@@ -1,10 +1,11 @@
 """Where the time goes: seconds added up by name. What it finds decides nothing.
 
-The names: decoding (photos into the cache), embedding and heads (training on features); waiting
-(for the loader), forward, backward (with the optimiser's step), validation, writing, trackers;
-predicting and figures, after training; and whole, all seconds of the run. Beside these, from the
-loader: reading and augmenting, a part of waiting where the training's own process loads, else
-workers_reading and workers_augmenting, a sum over workers that load beside training.
+The names: preparing (all that comes before training); decoding (photos into the cache), embedding
+and heads (training on features); waiting (for the loader), forward, backward (with the optimiser's
+step), validation, writing, trackers; predicting and figures, after training; and whole, all seconds
+of the run. Beside these, from the loader: reading and augmenting, a part of waiting where the
+training's own process loads, else workers_reading and workers_augmenting, a sum over workers that
+load beside training.
 
 On a processor everything is done when a call returns. On a CUDA GPU calls only queue work, so
 steps are marked by events in the GPU's own queue, which cost no waiting and are read when they
@@ -107,5 +108,8 @@ class Clock:
     def times(self) -> dict[str, float]:
         """Seconds by name; "whole" is all that has gone by, whatever was counted of it."""
         self.read()
-        whole = self._seconds.get(WHOLE, 0.0) + self._now() - self._begun
-        return {**self._seconds, WHOLE: whole}
+        return {**self._seconds, WHOLE: self.whole()}
+
+    def whole(self) -> float:
+        """All seconds that have gone by; no GPU is waited for."""
+        return self._seconds.get(WHOLE, 0.0) + self._now() - self._begun

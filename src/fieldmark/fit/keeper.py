@@ -19,7 +19,7 @@ STEP_COLUMNS = ("epoch", "step", "loss", "accuracy", "lr")
 class Keeper:
     """Keeps one run's progress on disk; of several processes the first one writes.
 
-    stop_asked: says that the user wants to stop this process.
+    user_asks: says that the user wants to stop this process. used_up: that its hours are over.
     """
 
     def __init__(
@@ -29,16 +29,22 @@ class Keeper:
         history: Path,
         steps: Path,
         every_seconds: float,
-        stop_asked: Callable[[], bool] = lambda: False,
+        user_asks: Callable[[], bool] = lambda: False,
+        used_up: Callable[[], bool] = lambda: False,
         ranks: Ranks = ALONE,
     ):
-        self.checkpoints, self._stop_asked, self._ranks = checkpoints, stop_asked, ranks
+        self.checkpoints, self._ranks = checkpoints, ranks
+        self._user_asks, self._used_up = user_asks, used_up
         self._history, self._steps, self._every = history, steps, every_seconds
         self._saved = time.monotonic()
 
     def stop_asked(self) -> bool:
+        """Whether the user wants any of the processes to stop, or the hours are over."""
+        return self._ranks.any_of(self._user_asks() or self._used_up())
+
+    def user_asks(self) -> bool:
         """Whether the user wants any of the processes to stop."""
-        return self._ranks.any_of(self._stop_asked())
+        return self._ranks.any_of(self._user_asks())
 
     def due(self) -> bool:
         """Whether the last checkpoint is so old that a long epoch should write one."""
@@ -60,6 +66,15 @@ class Keeper:
                 name = self.checkpoints.write_running(state.epoch, state.step, new)
                 state.running.files.append(name)
             self.checkpoints.write(state.tree())
+            self._write_history(state)
+
+    def save_unfinished(self, state: State, best: Tensors) -> None:
+        """The weights and the history of an epoch that ends before its end for good.
+
+        The checkpoint stays where it is, so that the epoch goes on where hours are added.
+        """
+        if self._ranks.is_first and state.best_epoch is not None:
+            self.checkpoints.write_best(state.best_epoch, best)
             self._write_history(state)
 
     def restore(self, state: State, tree: dict[str, Any] | None) -> None:

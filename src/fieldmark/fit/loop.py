@@ -56,7 +56,7 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
         if parts.follow:
             parts.follow(state.history)
         warn_if_slow(state, plan, console)
-        if keeper.stop_asked():
+        if state.epoch < plan.last and keeper.stop_asked():
             raise StoppedError(f"stopped after {plan.named(state.epoch)}")
     return all_done(plan)
 

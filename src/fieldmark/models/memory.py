@@ -1,7 +1,8 @@
 """Whether weights, a network or a batch fit into memory, and a network's shapes without any."""
 
+import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,22 @@ def refuse_large_network(name: str, network: nn.Module, free: int | None) -> Non
             f"take {_gigabytes(size)}, and {_gigabytes(free)} are free); choose a smaller --model "
             "(`fieldmark models` lists their sizes), or a machine with more memory"
         )
+
+
+def file_bytes(tensors: Mapping[str, Tensor]) -> int:
+    """Bytes of the .safetensors file of these tensors, which may be on the meta device.
+
+    A header (JSON, its length before it, filled up to eight bytes) and what the tensors hold, by
+    the size of a number and the name (https://github.com/huggingface/safetensors, "Format").
+    """
+    header, end = {}, 0
+    for name, tensor in sorted(tensors.items(), key=lambda each: (-each[1].itemsize, each[0])):
+        begin, end = end, end + tensor.nbytes
+        kind = f"{'F' if tensor.is_floating_point() else 'I'}{8 * tensor.itemsize}"
+        offsets = {"data_offsets": [begin, end]}
+        header[name] = {"dtype": kind, "shape": list(tensor.shape), **offsets}
+    length = len(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode())
+    return 8 + -(-length // 8) * 8 + end
 
 
 def large_batch(

@@ -19,6 +19,7 @@ from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions
 from fieldmark.report import words
+from fieldmark.report.budget_words import budget_rows
 from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.labels import labels_part
@@ -116,7 +117,8 @@ def render(page: RunPage) -> str:
         "title": page.title,
         "classes": metrics.classes,
         "data": settings["data"]["source"],
-        "ending": (about.ending or "stopped") if about.whole is False else "",
+        "ending": (about.ending or "stopped") if about.whole is False or about.cut else "",
+        "budgets": budget_rows(metrics),
         "flipped": flip and flip.sides.get(split or ""),
         "doing": words.doing(metrics.classes, metrics.of_task),
         "headline": words.headline(split, shown["figures"], metrics.of_task),

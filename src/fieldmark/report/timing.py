@@ -14,6 +14,7 @@ ALSO = 0.15  # share from which a part that is not the largest gets a sentence t
 
 # in the order of a run: the names in the clock, and what these parts are called
 PARTS = {
+    "preparing": "getting ready",
     "decoding": "decoding photos",
     "embedding": "embedding",
     "heads": "training heads",
@@ -36,6 +37,10 @@ NETWORK = ("forward", "backward and step", "forward, backward and step")
 ONCE = "which is done once; the next run"
 # what follows "62 % ": what it was, and what to do
 ADVICE = {
+    "getting ready": (
+        "of the time went into looking at the images and building the network, which takes the "
+        "same however long the training is"
+    ),
     "decoding photos": (
         f"of the time went into decoding photos, {ONCE} with these images finds them in the cache"
     ),
@@ -69,7 +74,7 @@ ADVICE = {
     ),
 }
 # told only where nothing else took more
-NO_TROUBLE = ("network", "predicting", "figures", "trackers")
+NO_TROUBLE = ("network", "getting ready", "predicting", "figures", "trackers")
 
 
 @dataclass(frozen=True)

@@ -79,6 +79,7 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
         "train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS)
     )
     mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
+    mistakes += _check_targets(whole["budget"]["target"])
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
     mistakes += _check_training(whole)
@@ -162,6 +163,17 @@ def _check_figures(key: str, wanted: Any, known: Collection[str]) -> list[Mistak
         for name in _as_list(wanted)
         if name not in known
         for hint in (nearest(name, known) or f"; there are {listed(known, most=20)}",)
+    ]
+
+
+def _check_targets(target: Any) -> list[Mistake]:
+    """Targets of no metric, and of one metric twice."""
+    names = [
+        name for name, equals, _ in (each.partition("=") for each in _as_list(target)) if equals
+    ]
+    twice = [name for place, name in enumerate(names) if name in names[:place]]
+    return _check_figures("budget.target", list(dict.fromkeys(names)), METRICS) + [
+        Mistake("budget.target", f"{name} stands twice; leave one out") for name in twice
     ]
 
 

@@ -19,6 +19,7 @@ from fieldmark.models import engines
 from fieldmark.models.catalog import side_mistake
 from fieldmark.models.pooling import MEAN, pool_mistake
 from fieldmark.records import InputSpec
+from fieldmark.runs.budgets import against_targets
 from fieldmark.runs.for_task import against_task, losses_of
 from fieldmark.runs.stages import by_epochs
 from fieldmark.settings.tree import Settings
@@ -44,6 +45,7 @@ def check_images(settings: Settings, data: Dataset) -> None:
         *_against_figures(settings, data),
         *_against_lookahead(settings, data),
         *against_task(settings, data),
+        *against_targets(settings, data),
     ]
     reason = against_batches(settings, len(data.samples)) if settings.augment.by == "batch" else ""
     mistakes += [Mistake("augment.by", reason)] if reason else []

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,19 @@ from fieldmark.models.assemble import INITS, KEPT, Design, assemble, with_weight
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.catalog import BESIDE, outline
 from fieldmark.models.heads import bias_of, drawn_from, head_of, is_inside, redrawn
-from fieldmark.models.memory import available, large_batch, on_meta, refuse_large_network
+from fieldmark.models.memory import (
+    available,
+    file_bytes,
+    large_batch,
+    on_meta,
+    refuse_large_network,
+)
 from fieldmark.models.recognise import recognise
 from fieldmark.models.side_by_side import PLACES
 from fieldmark.models.stages import chosen, set_trained
 from fieldmark.models.weights import WeightsReport, fill, read_weights
 from fieldmark.records import InputSpec, Samples
+from fieldmark.runs.budgets import against_size
 from fieldmark.runs.checks import check_network, settle
 from fieldmark.runs.concrete import input_spec
 from fieldmark.settings.layers import Resolved
@@ -41,7 +49,7 @@ class Prepared:
     """A run that is ready to start: settings without `auto`, data, network.
 
     Where another kind of head than the settings' turns out the best, `adopt` changes the
-    network inside `model`, and `info`.
+    network inside `model`, and `info`. seconds: that it took to come here.
     """
 
     settings: Settings
@@ -51,6 +59,7 @@ class Prepared:
     model: Classifier
     info: BundleInfo
     device: torch.device
+    seconds: float = 0.0
 
     @property
     def samples(self) -> Samples:
@@ -171,12 +180,16 @@ def other_network(tensors: Mapping[str, torch.Tensor], name: str) -> str | None:
 
 
 def refuse_large(settings: Settings, data: Dataset) -> None:
-    """Refuse a network, and a batch of it, that this machine has too little memory for.
+    """Refuse a network, and a batch of it, that this machine has too little memory for, or that
+    the budget has.
 
     Raises WeightsError, SettingsError.
     """
-    train, network = settings.train, on_meta(lambda: assemble(design(settings), len(data.classes)))
+    networks, train = outlines(settings, len(data.classes)), settings.train
+    network = networks[settings.head.name]
     refuse_large_network(settings.model.name, network, available())
+    sizes = {head: file_bytes(each.state_dict()) for head, each in networks.items()}
+    refuse(against_size(settings, sizes))
     try:
         parts = [chosen(network, stage.train) for stage in train.stages if not stage.head_alone]
     except UserError:  # `check_network` will say
@@ -185,6 +198,13 @@ def refuse_large(settings: Settings, data: Dataset) -> None:
     count = min(train.batch_size, len(data.samples.rows("train")))
     free, size = available(settings.run.device), int(settings.input.size)
     refuse(large_batch(network, size, count, free, training=bool(parts)))
+
+
+def outlines(settings: Settings, classes: int) -> dict[str, torch.nn.Module]:
+    """The network on the meta device, by every kind of head that it may end with."""
+    heads = dict.fromkeys((settings.head.name, *(settings.features.heads or ())))
+    tried = {head: settings_with_head(settings, head) for head in heads}
+    return {head: on_meta(partial(assemble, design(each), classes)) for head, each in tried.items()}
 
 
 def begin_at_log_odds(network: torch.nn.Module, samples: Samples, *, drawn: bool) -> None:
@@ -258,6 +278,16 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
     )
 
 
+def settings_with_head(
+    settings: Settings, head: str, options: Mapping[str, Any] | None = None
+) -> Settings:
+    """The settings of a run with another kind of head, or with other options of its own."""
+    given = settings.head
+    own = given.options if head == given.name else {}
+    chosen_head = {"name": head, "pool": given.pool, **own, **(options or {})}
+    return settle({**settings.model_dump(), "head": chosen_head})
+
+
 def with_head(
     prepared: Prepared, head: str, options: Mapping[str, Any] | None = None
 ) -> tuple[torch.nn.Module, BundleInfo]:
@@ -265,10 +295,7 @@ def with_head(
 
     options: of the head, beside those that the settings give to their own.
     """
-    given = prepared.settings.head
-    own = given.options if head == given.name else {}
-    chosen_head = {"name": head, "pool": given.pool, **own, **(options or {})}
-    settings = settle({**prepared.settings.model_dump(), "head": chosen_head})
+    settings = settings_with_head(prepared.settings, head, options)
     network = assemble(design(settings), len(prepared.classes), seed=settings.run.seed)
     place = head_of(prepared.model.network)[0]
     own_names = [name for name in network.state_dict() if not name.startswith(f"{place}.")]

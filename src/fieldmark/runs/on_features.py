@@ -67,8 +67,8 @@ class OnFeatures:
             with self.clock("embedding"):
                 features = self.features(keeper.stop_asked)
             seconds = time.monotonic() - begun
-            with self.clock("heads"):
-                best = self._fit(features, state, keeper.stop_asked)
+            with self.clock("heads"):  # seconds, which no hours that are over take away
+                best = self._fit(features, state, keeper.user_asks)
         except StoppedError:
             keeper.save(state)  # the stage is done again then, but what was embedded is kept
             raise

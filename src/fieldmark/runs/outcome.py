@@ -16,17 +16,19 @@ from fieldmark.fit.state import State
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.figures import measure
 from fieldmark.machine import PACKAGES, machine, versions
-from fieldmark.metrics_json import About, Metrics
+from fieldmark.metrics_json import WHOLE, About, Metrics
 from fieldmark.models import engines
 from fieldmark.models.heads import head_of
 from fieldmark.models.stages import chosen
 from fieldmark.models.trees import Trees
 from fieldmark.records import Predictions
+from fieldmark.report.budget_words import budget_lines
 from fieldmark.report.figure_lines import figure_lines, flip_line
 from fieldmark.report.named import named_metrics
 from fieldmark.report.timing import time_line, timing_of
 from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import WEIGHTS, RunDir
+from fieldmark.runs.budgets import judged
 from fieldmark.runs.calibrate import calibrate, with_logits
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.on_features import OnFeatures
@@ -67,7 +69,11 @@ def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: st
     """metrics.json, from the tables, with what its figures are about."""
     with reached.state.clock("figures"):
         found = measure(run)
-    found = replace(found, about=about(prepared, reached, command))
+    told = about(prepared, reached, command)
+    if told.whole:
+        came_to = judged(run, prepared.settings.budget, found, told.times[WHOLE])
+        told = replace(told, budgets=tuple(came_to))
+    found = replace(found, about=told)
     found.write(run.metrics)
     return found
 
@@ -129,6 +135,7 @@ def about(prepared: Prepared, reached: Reached, command: str) -> About:
         best_epoch=state.best_epoch,
         ending=reached.reason,
         whole=reached.error is None,
+        cut=reached.cut or None,
         parameters=sum(p.numel() for p in prepared.model.parameters()),
         trained=trained_parameters(prepared, state),
         command=command,
@@ -172,6 +179,8 @@ def tell_end(
     elif about.whole:
         console.say("no images were kept for a test")
     console.say()
+    if budgets := budget_lines(found):
+        console.say("\n".join([*budgets, ""]))
     console.say(time_line(timing_of(about.times, settings)))
     console.say()
     console.say(f"run     {run.path}")

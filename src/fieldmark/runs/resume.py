@@ -9,6 +9,7 @@ from fieldmark.errors import DataError, RunError, counted, refuse
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
+from fieldmark.runs.budgets import refuse_used_up, was_cut
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
 from fieldmark.runs.run import go, prepare
@@ -18,13 +19,14 @@ from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
 
-CHANGEABLE = ("train.epochs", "run.workers", "run.device")  # by a run that goes on
+# by a run that goes on
+CHANGEABLE = ("train.epochs", "budget.max_hours", "run.workers", "run.device")
 
 
 def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
     """Go on with a run that was stopped, or train a finished one further with more epochs.
 
-    `changes` may name train.epochs, run.workers and run.device. Raises any FieldmarkError.
+    `changes` may name what is CHANGEABLE. Raises any FieldmarkError.
     """
     run = rundir.open_run(path)
     resolved, command = read_run(run, changes)
@@ -32,7 +34,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         run.clear_drafts()
         epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
         reached = epochs_reached(run, stages)
-        if run.is_done and epochs <= epochs_planned(run):
+        if run.is_done and epochs <= epochs_planned(run) and not was_cut(run):
             exact = is_exact(resolved.settings)
             console.say(f"{run.path} is done" if exact else already_done(run, reached))
             return run
@@ -55,6 +57,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             raise RunError(
                 f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
             )
+        refuse_used_up(run, resolved.settings.budget)
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
         refuse(check_predict({"data": resolved.settings.data.model_dump()}))
@@ -66,11 +69,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
         model = resolved.settings.model
         refuse(check_weights(model.name, model.weights) if load else ())
         prepared = prepare(resolved, console, data, load=load)
-        further = f" && fieldmark train --resume {run.path} --epochs {epochs}"
-        if changed and run.is_done and not command.endswith(further):
-            command += further
-        elif changed and not run.is_done:
-            command = f"fieldmark train --config {run.settings}"
+        command = command_on(run, resolved.settings, changes, command)
         if again:
             run.rewind()
         write_settings(run, prepared, command)
@@ -84,14 +83,28 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     refused = [changes.where.get(key, key) for key in changes.values if key not in CHANGEABLE]
     if refused:
         raise RunError(
-            f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --workers and "
-            "--device can); start a new run with --config"
+            f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --max-hours, "
+            "--workers and --device can); start a new run with --config"
         )
     layers = [read_file(run.settings), changes]
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
     checks = partial(check, weights=False, trackers=False)
     return read(layers, [checks]), run.read_command() or f"fieldmark train --config {run.settings}"
+
+
+def command_on(run: RunDir, settings: Settings, changes: Layer, command: str) -> str:
+    """What repeats a run that goes on with other epochs or hours; `command` is what did before."""
+    hours = settings.budget.max_hours
+    known = {
+        "train.epochs": f"--epochs {settings.train.epochs}",
+        "budget.max_hours": f"--max-hours {'none' if hours is None else f'{hours:g}'}",
+    }
+    words = [words for key, words in known.items() if key in changes.values]
+    if words and not run.is_done:
+        return f"fieldmark train --config {run.settings}"
+    further = " ".join([f" && fieldmark train --resume {run.path}", *words])
+    return command + further if words and not command.endswith(further) else command
 
 
 def is_done_otherwise(run: RunDir, settings: Settings) -> bool:

@@ -1,7 +1,9 @@
 """The story of one run, top to bottom: from settings to a classifier, figures and a report."""
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from fieldmark import rundir
 from fieldmark.console import Console
@@ -9,8 +11,10 @@ from fieldmark.data.intake import Dataset, take_in
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.clock import Clock
 from fieldmark.insight.label_names import keep_names
+from fieldmark.metrics_json import WHOLE
 from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
+from fieldmark.runs.budgets import nothing_reached
 from fieldmark.runs.concrete import make_concrete
 from fieldmark.runs.folder import guarded, label_names, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
@@ -63,11 +67,13 @@ def prepare(
     load: whether the weights to begin with are read; a checkpoint has its own. Raises
     DataError, SettingsError, WeightsError.
     """
+    begun = time.perf_counter()
     if data is None:
         data = take_in(resolved.settings.data, console)
     check_classes(resolved.settings.data, data.classes, several=data.samples.task.several)
     concrete = make_concrete(resolved, data, console)
-    return build(concrete, data.validated(concrete.settings.data.val), load=load)
+    built = build(concrete, data.validated(concrete.settings.data.val), load=load)
+    return replace(built, seconds=time.perf_counter() - begun)
 
 
 def go(
@@ -79,6 +85,7 @@ def go(
 ) -> None:
     """Train, predict, measure, report: of a new run, or of one that goes on where it stands."""
     settings, clock = prepared.settings, Clock(prepared.device.type)
+    clock.add(dict.fromkeys(("preparing", WHOLE), prepared.seconds))
     trackers = Trackers(run, settings, console, clock=clock)
     with console.log_to(run.log), closing(trackers):
         tell_start(prepared, console)
@@ -93,6 +100,8 @@ def go(
             if whole:
                 trackers.finish(metrics)
                 run.write_manifest({"epochs": settings.train.epochs, **metrics.about.to_json()})
+        elif reached.cut:
+            raise nothing_reached(run, reached.reason, clock)
     if isinstance(reached.error, StoppedError):
         raise StoppedError(f"{reached.reason}; go on with: fieldmark train --resume {run.path}")
     if isinstance(reached.error, NotFiniteError):

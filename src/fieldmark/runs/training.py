@@ -10,6 +10,7 @@ from fieldmark.console import Console
 from fieldmark.errors import DiskError, NotFiniteError, StoppedError
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.clock import Clock
+from fieldmark.fit.epochs import close_epoch
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.optimizers import Idle
 from fieldmark.fit.plan import Follow
@@ -17,6 +18,7 @@ from fieldmark.fit.state import State
 from fieldmark.models import bundle
 from fieldmark.records import SPLITS
 from fieldmark.rundir import RunDir
+from fieldmark.runs import budgets
 from fieldmark.runs.network import Prepared, adopt
 from fieldmark.runs.on_features import OnFeatures
 from fieldmark.runs.on_images import OnImages
@@ -24,7 +26,7 @@ from fieldmark.runs.solved import options_of
 from fieldmark.runs.stages import by_epochs, stage_of
 from fieldmark.runs.tuning import average_ends, best_weights, enough_alone, hold_out
 from fieldmark.settings.tree import Settings
-from fieldmark.stopping import listening
+from fieldmark.stopping import Stop, listening
 from fieldmark.track.trackers import Trackers
 
 # what trains a stage: `train`, `predict`, `estimate`, `rates`; what calls these knows not which
@@ -35,13 +37,15 @@ Trainer = OnImages | OnFeatures
 class Reached:
     """Where training ended: in words why, and the error that ended it before its own end.
 
-    trainer: of the stage whose weights are the best; it predicts with them.
+    trainer: of the stage whose weights are the best; it predicts with them. cut: the hours of the
+    budget were used up before that end, and no error.
     """
 
     state: State
     reason: str
     trainer: Trainer
     error: StoppedError | NotFiniteError | None
+    cut: bool = False
 
 
 def trainers_of(
@@ -70,7 +74,7 @@ def new_state(prepared: Prepared, trainers: Sequence[Trainer], index: int) -> St
 def tell_start(prepared: Prepared, console: Console) -> None:
     """What is to know of the images, and a line each on what is trained on what."""
     settings, samples = prepared.settings, prepared.samples
-    for note in prepared.data.notes:
+    for note in (*prepared.data.notes, *budgets.notes(settings.budget, prepared.data)):
         console.warn(note)
     counts = {side: len(samples.rows(side)) for side in SPLITS}
     sides = ", ".join(
@@ -100,24 +104,21 @@ def train(
     settings = prepared.settings
     trainers = trainers_of(prepared, console, clock, follow=trackers.catch_up)
     error: StoppedError | NotFiniteError | None = None
+    cut = False
     with listening() as stop:
         keeper = Keeper(
             Checkpoints(run.checkpoint),
             history=run.history,
             steps=run.steps,
             every_seconds=60 * settings.train.checkpoint_minutes,
-            stop_asked=lambda: stop.asked,
+            user_asks=lambda: stop.asked,
+            used_up=lambda: budgets.is_used_up(settings.budget, clock),
         )
         state = begin(run, prepared, trainers, keeper, console)
         trackers.start()
         trackers.catch_up(state.history)
         try:
-            reason = train_stages(state, trainers, settings, keeper, console)
-            last = trainers[-1]
-            if settings.train.wise and isinstance(last, OnImages):
-                average_ends(state, last, keeper, console)
-            if stop.asked:
-                raise StoppedError("stopped after the training")
+            reason, cut = train_to_the_end(state, trainers, settings, keeper, console, stop)
         except (StoppedError, NotFiniteError) as ended:
             error, reason = ended, str(ended)
         except DiskError as full:
@@ -132,7 +133,48 @@ def train(
         bundle.save(run.path, named, prepared.info)
         prepared.model.load_state_dict(best)
         best_stage = int(state.history[state.best_epoch - 1]["stage"]) - 1
-    return Reached(state, reason, trainers[best_stage], error)
+    return Reached(state, reason, trainers[best_stage], error, cut)
+
+
+def train_to_the_end(
+    state: State,
+    trainers: Sequence[Trainer],
+    settings: Settings,
+    keeper: Keeper,
+    console: Console,
+    stop: Stop,
+) -> tuple[str, bool]:
+    """Every stage, as far as the hours go. -> in words, why training ended; whether they cut it
+
+    Raises StoppedError where the user stops it, NotFiniteError.
+    """
+    cut, last = False, trainers[-1]
+    try:
+        reason = train_stages(state, trainers, settings, keeper, console)
+    except StoppedError as ended:
+        cut = not stop.asked and budgets.is_used_up(settings.budget, state.clock)
+        if not cut:
+            raise
+        reason = budgets.used_up(settings.budget, ended)
+        if state.best_epoch is None:
+            keep_unfinished(state, trainers[state.stage], keeper)
+    if settings.train.wise and isinstance(last, OnImages) and not stop.asked:
+        average_ends(state, last, keeper, console)
+    if stop.asked:
+        raise StoppedError("stopped after the training")
+    return reason, cut
+
+
+def keep_unfinished(state: State, trainer: Trainer, keeper: Keeper) -> None:
+    """Take a first epoch that is ended within for a whole one, so that there are weights to keep.
+
+    The checkpoint stays within the epoch. A head on features has no weights before its end.
+    """
+    if state.step and isinstance(trainer, OnImages):
+        parts, seconds = trainer.parts, state.seconds
+        judged = parts.validate(state.judged) if parts.validate else None
+        close_epoch(state, trainer.plan(state), parts, judged, seconds)
+        keeper.save_unfinished(state, dict(state.judged.state_dict()))
 
 
 def begin(
@@ -149,14 +191,16 @@ def begin(
         adopt(prepared, kept["head"], options_of(kept))
     state = new_state(prepared, trainers, tree["stage"] if tree else 0)
     keeper.restore(state, tree)
+    state.clock.add(budgets.spent_before(run, tree))
     if tree is not None:
         at = f", step {state.step + 1}" if state.step else ""
         plan = trainers[state.stage].plan(state)
         done = state.epoch >= plan.last
         place = "the end of the training" if done else f"{plan.named(state.epoch + 1)}{at}"
         console.say(f"going on at {place}")
-    if tree is not None and run.is_done:  # patience counts from here; it is not done any more
-        state.patient_from = state.epoch
+    if tree is not None and run.is_done:  # it is not done any more
+        if not budgets.was_cut(run):  # it had come to its end, so patience counts from here
+            state.patient_from = state.epoch
         keeper.save(state)
         run.manifest.unlink()
     return state

@@ -22,6 +22,8 @@ LISTS = {
     "std, std], each std above 0",
     "track.to": "tensorboard, wandb, mlflow, or several with commas between such as "
     "tensorboard,mlflow",
+    "budget.target": "METRIC=VALUE with a value from 0 to 1 such as micro_f1=0.85, or several with "
+    "commas between",
     "train.figures": "a list of figures such as [macro_recall, roc_auc]",
     "train.stages": "auto, or a list such as [{train: head, epochs: 10}, {train: all}]",
     "features.rates": "a list of rates above 0 such as [1e-3, 1e-2]",

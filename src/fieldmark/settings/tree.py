@@ -5,14 +5,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from fieldmark.settings.data import DataSettings
+from fieldmark.settings.run import BudgetSettings, RunSettings, TrackSettings
 from fieldmark.settings.section import Choice, Section
 from fieldmark.settings.values import (
     Auto,
     Channels,
     Count,
-    Device,
     Listed,
-    Naming,
     Rate,
     Seed,
     Stored,
@@ -309,47 +308,6 @@ class TrainSettings(Section):
         return all(stage.head_alone for stage in self.stages)
 
 
-class RunSettings(Section):
-    """Where and on what it runs."""
-
-    seed: int = Field(0, ge=0, le=2**63 - 1, description="decides weights, order and augmentation")
-    precision: Literal["auto", "float32", "bf16", "16-mixed"] = Field(
-        "auto", description="auto follows a fixed table of processor, model and engine"
-    )
-    engine: Literal["torch", "onnxruntime", "openvino"] = Field(
-        "torch",
-        description="what computes a frozen network's features; onnxruntime and openvino are "
-        "extras, on a processor",
-    )
-    device: Device = Field("auto", description="auto, cpu, cuda, cuda:N or mps")
-    workers: Auto | Annotated[int, Field(ge=0, le=64)] = Field(
-        "auto", description="processes that load images; they change no result"
-    )
-    threads: Auto | Annotated[int, Field(ge=1, le=256)] = Field(
-        "auto", description="processor threads that compute; they may change the last bits"
-    )
-    compile: bool = Field(False, description="compile the network for training (torch.compile)")
-    out: str = Field("runs", description="the folder that run folders are made in")
-    name: str | None = Field(None, description="the run folder's name")
-    naming: Naming | None = Field(
-        None,
-        description="what a run that is given no name is called after, such as "
-        "{model}_{optimizer}_{lr}: {data}, {model}, {optimizer}, {lr} and {seed} are known; the "
-        "second of a name ends in -2; none: {data}-{model}, numbered from 1",
-    )
-    tag: str | None = Field(None, description="a word in the name of a run that is given none")
-
-
-class TrackSettings(Section):
-    """Where figures are sent besides the run folder."""
-
-    to: Annotated[tuple[Literal["tensorboard", "wandb", "mlflow"], ...], Listed] = Field(
-        (), description="tensorboard, wandb, mlflow, with commas between"
-    )
-    project: str = Field("fieldmark", description="the project, or MLflow's experiment")
-    entity: str | None = Field(None, description="the team or user, of wandb")
-
-
 class Settings(Section):
     """The whole tree."""
 
@@ -365,6 +323,7 @@ class Settings(Section):
     mix: MixSettings = MixSettings()
     penalty: PenaltySettings = PenaltySettings()
     train: TrainSettings = TrainSettings()
+    budget: BudgetSettings = BudgetSettings()
     track: TrackSettings = TrackSettings()
     run: RunSettings = RunSettings()
 

@@ -49,4 +49,8 @@ Stored = Annotated[
         "auto, original, square, shorter:N or square:N (:bicubic behind it)",
     ),
 ]
+Target = Annotated[
+    str,
+    _like(r"\w+=(0?\.\d+|0|1|1\.0+)", "METRIC=VALUE with a value from 0 to 1"),
+]
 Device = Annotated[str, _like(r"auto|cpu|mps|cuda(:[0-9]+)?", "auto, cpu, cuda, cuda:N or mps")]

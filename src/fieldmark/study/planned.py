@@ -11,7 +11,7 @@ from fieldmark.runs.run import JUDGED
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 
-PLACE = ("out", "name", "tag")  # settings of a run that say where it is, not what it is
+PLACE = ("out", "name", "naming", "tag")  # settings of a run that say where it is, not what it is
 LETTERS = 10  # of a hash, in a folder's name
 
 
