@@ -100,7 +100,7 @@ def gathered(
     """The settings of a new run."""
     from fieldmark.runs.concrete import gather
 
-    return gather(data, rest, options, **layers)
+    return gather(data, rest, options, recipe=layers["recipe"], config=layers["config"])
 
 
 def look(resolved: "Resolved", console: "Console", *, find_lr: bool) -> int:
