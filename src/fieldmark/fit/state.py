@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from fieldmark.captioned import Seen
 from fieldmark.fit.averages import Average
 from fieldmark.fit.clock import Clock
 
@@ -122,7 +123,7 @@ class State:
         return self.ema.model if self.ema else self.model
 
     @property
-    def forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward(self) -> Callable[[Seen], torch.Tensor]:
         """What a training step calls: the network, or its compiled form."""
         return self.model if self.compiled is None else self.compiled
 

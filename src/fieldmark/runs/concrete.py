@@ -18,6 +18,7 @@ from fieldmark.fit.exact import KINDS, PENALTIES
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, family, outline
 from fieldmark.models.heads import head_of
+from fieldmark.models.joined import BUCKETS
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
@@ -121,7 +122,8 @@ def input_spec(settings: Settings) -> InputSpec:
     """What the network sees."""
     given = settings.input.normalize
     mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
-    return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
+    words = BUCKETS if settings.model.captions else 0
+    return InputSpec(settings.input.stored, int(settings.input.size), mean, std, words)
 
 
 def own_channels(
@@ -317,7 +319,9 @@ def fill_solver(filling: Filling, given: Settings, wanted: Sequence[StageSetting
             what = "divides the features by their length; leave it or features.scalings out"
             raise SettingsError([Mistake("head.length", what)])
         filling.put("features.scalings", ("length",))
-    filling.fill("features.scalings", KINDS)
+    # with words features have been divided by their length already
+    kinds = ("plain", "standard") if given.model.captions else KINDS
+    filling.fill("features.scalings", kinds)
     filling.fill("features.penalties", PENALTIES)
     own = head_of(outline(filling.get("model.name"), 2))[1]
     if type(own) is not torch.nn.Linear or own.bias is None:
