@@ -114,7 +114,7 @@ class State:
     held_out: dict[str, torch.Tensor] = field(default_factory=dict)  # head without the first fold
     tuned: torch.Tensor | None = None  # (n, C) logits of the first fold's images after the tuning
     group_weight: torch.Tensor | int = 0  # of the batches that wait for the optimiser's step
-    compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
+    compiled: Callable[[Seen], torch.Tensor] | None = None
     clock: Clock = field(default_factory=Clock)  # tells where the time went, and decides nothing
 
     @property

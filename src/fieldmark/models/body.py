@@ -121,7 +121,11 @@ def _try(network: nn.Module, image: Tensor) -> None:
     try:
         network(image)
     except (RuntimeError, AttributeError) as error:  # features that its one head does not take
-        raise UserError(_not_parted(type(network.network).__name__)) from error
+        kind = type(network.network).__name__
+        raise UserError(
+            f"{kind} does not end in one head that could take words beside its features; take "
+            "another --model, or leave model.captions out"
+        ) from error
 
 
 def _whole_head(network: nn.Module) -> nn.Sequential:
