@@ -57,13 +57,10 @@ def command(
         check_table(out, WRITERS, overwrite=overwrite)
     refuse_format(form, out, scores=scores)
     from fieldmark.use.inputs import find_images, told_of
-    from fieldmark.use.opened import info_of
     from fieldmark.use.predictor import Predictor
 
     column, inputs = _image_column(inputs)
     found = find_images(inputs, images=images, column=column)
-    said = told_of(found.images, info_of(run), run)
-    found = replace(found, notes=(*found.notes, *said))
     predictor = Predictor(
         run,
         device=device,
@@ -72,6 +69,8 @@ def command(
         abstain=abstain,
         at_least_one=at_least_one,
     )
+    said = told_of(found.images, predictor.info, run)
+    found = replace(found, notes=(*found.notes, *said))
     if form is not None:
         return _in_kaggles_form(predictor, found, out)
     return _as_table(predictor, found, out, scores=scores)

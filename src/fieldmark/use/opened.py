@@ -84,17 +84,6 @@ class Opened:
             self.network, batches, device=self.device, autocast=self.autocast, advance=advance
         )
 
-    def together(self, read: Iterable[Read]) -> list[Seen]:
-        """Those of the images that could be read as one batch, [] without any."""
-        there = [each for each in read if isinstance(each.seen, torch.Tensor)]
-        if not there:
-            return []
-        images = torch.stack([torch.as_tensor(each.seen) for each in there])
-        if not (buckets := self.info.spec.words):
-            return [images]
-        words = counted([each.caption for each in there], buckets)
-        return [Captioned(images, torch.from_numpy(words))]
-
     def _read(self, numbered: tuple[int, Path | Content | Named]) -> Read:
         number, image = numbered
         if isinstance(image, Named):
@@ -110,6 +99,21 @@ class Opened:
             return self.read(image, name)
         except DataError as error:
             return str(error)
+
+
+def together(read: Iterable[Read], buckets: int) -> list[Seen]:
+    """Those of the images that could be read as one batch, [] without any.
+
+    buckets: of words, that a network which reads captions has; 0 is another one.
+    """
+    there = [each for each in read if isinstance(each.seen, torch.Tensor)]
+    if not there:
+        return []
+    images = torch.stack([torch.as_tensor(each.seen) for each in there])
+    if not buckets:
+        return [images]
+    words = counted([each.caption for each in there], buckets)
+    return [Captioned(images, torch.from_numpy(words))]
 
 
 def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TORCH) -> Opened:

@@ -14,7 +14,7 @@ from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
 from fieldmark.use.ensemble import is_ensemble, joined_info, open_ensemble
 from fieldmark.use.inputs import Given, find_images, is_table, told_of
-from fieldmark.use.opened import Read, info_of, open_bundle
+from fieldmark.use.opened import Read, info_of, open_bundle, together
 
 NO_SCORES = (
     "has no answer, since the model's scores for it are not finite; "
@@ -126,7 +126,7 @@ class Predictor:
             yield from self._answers(batch)
 
     def _answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
-        images = self._opened.together(batch)
+        images = together(batch, self.info.spec.words)
         logits = self._opened.logits(images)
         task = TASKS[self.info.task]
         own = in_order(self.info.thresholds, self.classes)
