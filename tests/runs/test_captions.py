@@ -195,6 +195,7 @@ def test_a_plain_state_dict_has_no_captions(frozen, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_weights_that_read_captions_begin_another_network_without_their_head(
     table, frozen, tmp_path
 ):
