@@ -245,12 +245,14 @@ class InputSpec:
             bilinear, or with `:bicubic` behind it bicubic.
     size:   side of the square that the network sees, pixels.
     mean, std: of RGB in 0..1, a number a channel.
+    words: of a network that reads captions, the buckets that their words fall into; 0: it does not.
     """
 
     stored: str
     size: int
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    words: int = 0
 
     @property
     def form(self) -> tuple[str, int] | tuple[str, int, str]:
@@ -270,8 +272,9 @@ class InputSpec:
         return ("shorter", self.around) if self.stored == "original" else self.form
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values for model.json."""
-        return asdict(self)
+        """Plain values for model.json; words only where there are any."""
+        values = asdict(self)
+        return values if self.words else {k: v for k, v in values.items() if k != "words"}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Self:

@@ -1,5 +1,7 @@
 """The exact head: against scikit-learn and torch, and what chooses its penalty and scaling."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -245,6 +247,16 @@ def test_balanced_weights_are_as_if_every_class_had_as_many_images():
     theirs.fit(features[few] / length, targets[few])
     found = solved.logits(torch.from_numpy(features)).numpy()
     assert same_scores(found, theirs.decision_function(features / length))
+
+
+def test_standardising_leaves_words_as_they_are_beside_one_another():
+    features, targets = drawn(width=8)
+    own = replace(task(features, targets), words=3)
+    found = own.turned("standard").scaling.by.numpy()
+    of_features = scaled(features[:, :5], "standard", features[:, :5])
+    np.testing.assert_allclose(features[:, :5] / found[:5], of_features, rtol=1e-5)
+    of_words = np.sqrt((features[:, 5:].astype(float) ** 2).sum(axis=1).mean())
+    np.testing.assert_allclose(found[5:], [of_words] * 3)
 
 
 def several(images=90, width=6, labels=3, seed=0):

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from fieldmark.captioned import Captioned
 from fieldmark.fit.mixing import MIXES, addressed, cutmix, either, mixup
 
 NAMES = [name for name in MIXES if name != "none"]
@@ -157,3 +158,13 @@ def test_a_batch_of_one_stays_as_it_is():
 
 def test_none_mixes_nothing():
     assert MIXES.build("none", {}) is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_words_of_captions_are_mixed_in_the_shares_of_their_images(name):
+    seen = Captioned(batch(), torch.nn.functional.one_hot(TARGETS, CLASSES).float())
+    both, shares = mixed(name, images=seen)
+    pixels, plain = mixed(name)
+    assert torch.equal(both.images, pixels)
+    assert torch.equal(shares, plain)
+    assert torch.equal(both.words, shares)

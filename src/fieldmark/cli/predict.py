@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +47,8 @@ def command(
     """Label images: columns image, label, score. Broken files are listed; the rest goes on.
 
     Of a table (.csv, .tsv, .parquet) each row's image; data.image_column=NAME says which column
-    names it. Exit code 1 where an image could not be read.
+    names it. A model that reads captions needs such a table, with a column Caption. Exit code 1
+    where an image could not be read.
     """
     from fieldmark.files import check_table
     from fieldmark.use.kaggle import refuse_format
@@ -55,7 +57,7 @@ def command(
     if out is not None:
         check_table(out, WRITERS, overwrite=overwrite)
     refuse_format(form, out, scores=scores)
-    from fieldmark.use.inputs import find_images
+    from fieldmark.use.inputs import find_images, told_of
     from fieldmark.use.predictor import Predictor
 
     column, inputs = _image_column(inputs)
@@ -68,6 +70,8 @@ def command(
         abstain=abstain,
         at_least_one=at_least_one,
     )
+    said = told_of(found.images, predictor.info, run)
+    found = replace(found, notes=(*found.notes, *said))
     if form is not None:
         return _in_kaggles_form(predictor, found, out)
     return _as_table(predictor, found, out, scores=scores)

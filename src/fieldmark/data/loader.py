@@ -18,10 +18,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from fieldmark import streams
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.augment import Augment
 from fieldmark.data.images import centre_crop
 from fieldmark.data.sources import read_pixels
 from fieldmark.data.stored import Stored
+from fieldmark.data.words import counted
 from fieldmark.errors import DataError, WorkError
 from fieldmark.machine import threads
 from fieldmark.records import InputSpec, Samples
@@ -61,7 +63,7 @@ class Tally:
 
 Sampling = Literal["all", "balanced"]
 Key = tuple[int, int, int]  # epoch, row, draw
-Batch = tuple[torch.Tensor, torch.Tensor]  # (n, 3, size, size), (n,) int64; see Images
+Batch = tuple[Any, torch.Tensor]  # Seen, or features in their place, and targets; see Images
 
 
 class Feed(Protocol):
@@ -90,7 +92,8 @@ class Images(Dataset[Batch]):
     """Images of a Samples table by (epoch, row, draw): read, in stored form, then augmented.
 
     Without an augmentation epoch and draw change nothing, and the image is cropped. Values are
-    uint8, or float32 on the same scale of 0 to 255 where the augmentation gives that.
+    uint8, or float32 on the same scale of 0 to 255 where the augmentation gives that. Of a network
+    that reads captions (`InputSpec.words`) a batch has their words too.
     reading: seconds that this process has spent so far on having the pixels in stored form.
     """
 
@@ -109,7 +112,8 @@ class Images(Dataset[Batch]):
         self._root, self._places = samples.root, samples.places()
         self.targets = samples.targets(classes)  # (N,) int64, by row
         self._form = spec.form if augmenting else spec.evaluated_form
-        self._size = spec.size
+        self._size, self._buckets = spec.size, spec.words
+        self._captions = samples.frame["caption"].to_list() if spec.words else []
         self._augmenting, self._stored = augmenting, stored
 
     def __getitem__(self, key: Key) -> Batch:
@@ -121,7 +125,11 @@ class Images(Dataset[Batch]):
             # stacked channels last: as pixels lie, and as networks like them best
             images = torch.stack([self._image(*key).permute(1, 2, 0) for key in keys])
         rows = [row for _, row, _ in keys]
-        return images.permute(0, 3, 1, 2), torch.from_numpy(self.targets[rows])
+        seen: Seen = images.permute(0, 3, 1, 2)
+        if self._buckets:
+            words = counted([self._captions[row] for row in rows], self._buckets)
+            seen = Captioned(images.permute(0, 3, 1, 2), torch.from_numpy(words))
+        return seen, torch.from_numpy(self.targets[rows])
 
     def _image(self, epoch: int, row: int, draw: int) -> torch.Tensor:
         begun = time.perf_counter()

@@ -32,12 +32,14 @@ def by_length(features: Tensor) -> Tensor:
     return torch.nn.functional.normalize(features.double(), dim=1)
 
 
-def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind) -> Scaling:
+def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int = 0) -> Scaling:
     """Of the images (n,) that are trained on; afterwards their mean square length is about 1.
 
     So a penalty means the same for each network. Standardised features are divided by their
     deviation, whose square is drawn towards the mean of all as if SHRUNK images more had had
-    that: of few images some features hardly differ, and would drown all others.
+    that: of few images some features hardly differ, and would drown all others. The last `words`
+    features are of captions; they are divided by their length alone, or rare words would drown
+    the others, and weigh as much as all other features do.
     """
     rows = torch.from_numpy(np.flatnonzero(trained))
     count, width = len(rows), features.shape[1]
@@ -50,8 +52,10 @@ def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind) -> Scaling:
     mean = total / count
     variance = (squares / count - mean.square()).clamp(min=0)
     if kind == "standard":
-        variance = (count * variance + SHRUNK * variance.mean()) / (count + SHRUNK)
-        by = (variance * width).sqrt()
+        own = variance[: width - words]
+        own = (count * own + SHRUNK * own.mean()) / (count + SHRUNK)
+        length = (squares[width - words :].sum() / count).sqrt()
+        by = torch.cat([(own * len(own)).sqrt(), length.expand(words)])
     else:
         by = (squares.sum() / count).sqrt().expand(width)
     return Scaling(kind == "length", mean, by.clamp(min=torch.finfo(by.dtype).tiny))

@@ -43,7 +43,8 @@ class Task:
     counts. shift: (C,) float64, added to the logits while training. trained, judged: (P, n) bool,
     the images that a problem's head is trained on, and those whose loss judges it. Problem 0 is
     the one whose head is kept. against: of several labels (n, C) float64, what each class's
-    -log (1 - score) counts, and targets are (n, C); None: of one label.
+    -log (1 - score) counts, and targets are (n, C); None: of one label. words: how many features,
+    the last ones, are words of captions.
     """
 
     features: Tensor
@@ -53,6 +54,7 @@ class Task:
     trained: np.ndarray
     judged: np.ndarray
     against: Tensor | None = None
+    words: int = 0
 
     def only(self, rows: np.ndarray, kept: np.ndarray | None = None) -> "Task":
         """The same of some images, which are of the `kept` (C,) classes; None: of all."""
@@ -66,7 +68,12 @@ class Task:
                 shift[columns],
             )
         against = None if self.against is None else self.against[at]
-        return Task(self.features[at], targets, shares, shift, *masks, against)
+        return Task(self.features[at], targets, shares, shift, *masks, against, self.words)
+
+    def turned(self, kind: Kind) -> Turned:
+        """The features, scaled as the kept head's images say, along their principal directions."""
+        scaling = scaling_of(self.features, self.trained[0], kind, self.words)
+        return turn(self.features, scaling)
 
     @property
     def weights(self) -> Tensor:
@@ -147,7 +154,7 @@ def fit_exact(
         if path is not None and few is task:
             turned, at = path.turned, path.at
         else:
-            turned = turn(task.features, scaling_of(task.features, task.trained[0], kind))
+            turned = task.turned(kind)
             at = _zero(turned, task)
             if path is not None and path.at.shape[1:] == at.shape[1:]:
                 at = turned.done(*path.turned.undone(path.at))
@@ -207,7 +214,7 @@ def _path(
 
     Each is begun where its neighbour ended; WORSE in a row end a direction.
     """
-    turned = turn(task.features, scaling_of(task.features, task.trained[0], kind))
+    turned = task.turned(kind)
     problems, places = (torch.from_numpy(each) for each in np.nonzero(judged))
     weight = task.weights[places].sum()
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from fieldmark import streams
+from fieldmark.captioned import Seen
 from fieldmark.console import Bar, Console, duration
 from fieldmark.errors import StoppedError
 from fieldmark.fit.epochs import (
@@ -103,7 +104,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
 
 
 def step(
-    state: State, plan: Plan, parts: Parts, images: torch.Tensor, targets: torch.Tensor
+    state: State, plan: Plan, parts: Parts, images: Seen, targets: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Forward, backward, and at the end of a group of batches the optimiser. -> loss, logits
 

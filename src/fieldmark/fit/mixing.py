@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fieldmark import streams
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.catalog import Catalog
 from fieldmark.streams import Stream
 
@@ -92,11 +93,19 @@ MIXES = Catalog(
 )
 
 
-def addressed(mix: Mix, *, seed: int, classes: int) -> Callable[[Tensor, Tensor, int, int], Mixed]:
+def addressed(
+    mix: Mix, *, seed: int, classes: int
+) -> Callable[[Seen, Tensor, int, int], tuple[Seen, Tensor]]:
     """The mix as a function of (images, targets, epoch, step): all it draws follows from them."""
 
-    def mixed(images: Tensor, targets: Tensor, epoch: int, step: int) -> Mixed:
-        return mix(images, targets, classes, streams.draw(Stream.MIX, seed, epoch, step))
+    def mixed(images: Seen, targets: Tensor, epoch: int, step: int) -> tuple[Seen, Tensor]:
+        draw = streams.draw(Stream.MIX, seed, epoch, step)
+        if not isinstance(images, Captioned):
+            return mix(images, targets, classes, draw)
+        # words are put into one another as labels are: in the share of the other image
+        both = torch.cat([_as_labels(targets, classes), images.words], dim=1)
+        pixels, shares = mix(images.images, both, classes, draw)
+        return Captioned(pixels, shares[:, classes:]), shares[:, :classes]
 
     return mixed
 
@@ -117,6 +126,10 @@ def _shares(targets: Tensor, partner: Tensor, classes: int, taken: float) -> Ten
 
     Of several labels (n, C) those that both have stay whole.
     """
-    own = targets if targets.dim() == 2 else functional.one_hot(targets, classes)
-    own = own.float()
+    own = _as_labels(targets, classes)
     return torch.lerp(own, own[partner], taken)
+
+
+def _as_labels(targets: Tensor, classes: int) -> Tensor:
+    """-> (n, C) float32 of 0 and 1"""
+    return (targets if targets.dim() == 2 else functional.one_hot(targets, classes)).float()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from fieldmark.captioned import Seen
 from fieldmark.data.loader import Feed
 from fieldmark.fit.losses import Loss
 from fieldmark.fit.penalty import Penalty
@@ -17,7 +18,7 @@ from fieldmark.models.precision import Autocast
 
 Judged = tuple[np.ndarray, np.ndarray]  # logits (N, C), targets (N,)
 Follow = Callable[[list[Row]], None]
-Mix = Callable[[torch.Tensor, torch.Tensor, int, int], tuple[torch.Tensor, torch.Tensor]]
+Mix = Callable[[Seen, torch.Tensor, int, int], tuple[Seen, torch.Tensor]]
 
 
 @dataclass(frozen=True)

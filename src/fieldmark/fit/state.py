@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from fieldmark.captioned import Seen
 from fieldmark.fit.averages import Average
 from fieldmark.fit.clock import Clock
 
@@ -113,7 +114,7 @@ class State:
     held_out: dict[str, torch.Tensor] = field(default_factory=dict)  # head without the first fold
     tuned: torch.Tensor | None = None  # (n, C) logits of the first fold's images after the tuning
     group_weight: torch.Tensor | int = 0  # of the batches that wait for the optimiser's step
-    compiled: Callable[[torch.Tensor], torch.Tensor] | None = None
+    compiled: Callable[[Seen], torch.Tensor] | None = None
     clock: Clock = field(default_factory=Clock)  # tells where the time went, and decides nothing
 
     @property
@@ -122,7 +123,7 @@ class State:
         return self.ema.model if self.ema else self.model
 
     @property
-    def forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
+    def forward(self) -> Callable[[Seen], torch.Tensor]:
         """What a training step calls: the network, or its compiled form."""
         return self.model if self.compiled is None else self.compiled
 

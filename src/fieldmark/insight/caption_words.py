@@ -1,6 +1,5 @@
 """Words of captions: which are common, and which are particular to a label. NumPy only."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-WORD = re.compile(r"[^\W\d_]+(?:['\N{RIGHT SINGLE QUOTATION MARK}][^\W\d_]+)?")
+from fieldmark.data.words import WORD
+
 IRREGULAR = {"people": "person", "men": "man", "women": "woman", "children": "child"}
 IRREGULAR |= {"feet": "foot", "teeth": "tooth", "geese": "goose", "mice": "mouse"}
 SMALL_WORDS = (

@@ -11,6 +11,7 @@ from fieldmark.catalog import Catalog
 from fieldmark.errors import WeightsError
 from fieldmark.models.catalog import BESIDE, MODELS, outline
 from fieldmark.models.heads import Head, Linear32, head_dropouts, head_of, make_head, redrawn
+from fieldmark.models.joined import Joined
 from fieldmark.models.mirrored import MeanOfBoth, Mirrored
 from fieldmark.models.pooling import BOTH, MEAN, add_maximum
 from fieldmark.models.resizer import Resized, Resizer, make_resizer
@@ -27,6 +28,7 @@ class Design:
     pool: what the last maps become, their "mean", as the network has it, or "mean+max". mirror:
     whether the head takes the mean of the features of an image and of its mirror image. several:
     labels an image, whose logits must reach below 0: squeezenet's own ReLU behind them is left out.
+    words: the buckets that words of captions fall into, which the head takes too; 0 is without.
     """
 
     model: str
@@ -37,6 +39,7 @@ class Design:
     pool: str = MEAN
     mirror: bool = False
     several: bool = False
+    words: int = 0
 
 
 AFTER = "after"
@@ -125,15 +128,18 @@ def _crown(network: nn.Module, design: Design, classes: int, seed: int) -> None:
     """Give the network the design's head. The network changes."""
     name, own = head_of(network)
     taken, given = _sides(own)
-    features = given if design.head == AFTER else taken
+    features = (given if design.head == AFTER else taken) + design.words
     head = make_head(design.head, design.head_options, features, classes, seed)
-    if design.mirror and isinstance(own, nn.Conv2d) and not isinstance(head, Head):
-        head = Head(head)  # on features, since maps of an image and of its mirror image differ
+    on_features = design.mirror or design.words  # maps of two images differ, and words have none
+    if on_features and isinstance(own, nn.Conv2d) and not isinstance(head, Head):
+        head = Head(head)
     if isinstance(head, Head) and design.head == AFTER:
         _add_after(network, name, head)
     elif isinstance(head, Head):
         own_dropout = design.head_options.get("dropout") is None
         _put_in_place(network, name, head, own_dropout=own_dropout)
+    elif design.words:
+        network.set_submodule(name, head)
     elif type(own) is nn.Linear:  # a kind of Linear with a forward of its own stays as it is
         network.set_submodule(name, _in_float32(own))
     if design.several:
@@ -215,20 +221,20 @@ def _draw_head(network: nn.Module, report: WeightsReport, seed: int) -> None:
 
 
 def _wrapped(network: nn.Module, design: Design, seed: int) -> nn.Module:
-    """The network behind what the design puts before it."""
+    """The network behind what the design puts before it, and beside words where it reads them."""
     if design.mirror:
         network = Mirrored(network)
-    if design.resizer is None:
-        return network
-    return Resized(make_resizer(design.resizer, seed), network)
+    if design.resizer is not None:
+        network = Resized(make_resizer(design.resizer, seed), network)
+    return Joined(network, design.words) if design.words else network
 
 
 def _fill_resizer(
     whole: nn.Module, tensors: Mapping[str, Tensor], report: WeightsReport
 ) -> WeightsReport:
     """Take a resizer's weights from the file, where all of them fit."""
-    inner = getattr(whole, "resizer", None)
-    if not isinstance(inner, Resizer) or not tensors:
+    inner = next((part for part in whole.modules() if isinstance(part, Resizer)), None)
+    if inner is None or not tensors:
         return report
     given = {name.removeprefix(RESIZER): tensor for name, tensor in tensors.items()}
     own = {name: tensor.shape for name, tensor in inner.state_dict().items()}

@@ -10,6 +10,7 @@ from fieldmark import streams
 from fieldmark.errors import UserError
 from fieldmark.models.heads import head_dropouts, head_of
 from fieldmark.models.infer import evaluating
+from fieldmark.models.joined import Joined
 from fieldmark.streams import Stream
 
 CLOSE = 1e-3  # of the largest logit, by which body and head may differ from the network
@@ -67,6 +68,20 @@ class Body(nn.Module):
             raise UserError(_not_parted(type(network).__name__))
 
 
+class BodyOfJoined(nn.Module):
+    """The same of a network that reads captions: images in, their features out, without words."""
+
+    def __init__(self, network: Joined):
+        super().__init__()
+        self.network = network.network
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, H, W) float -> (n, ...) features"""
+        with evaluating(self.network):
+            features: Tensor = self.network(images)
+        return features
+
+
 class _Kept(nn.Module):
     """Stands where the head stood, and keeps what comes in."""
 
@@ -85,18 +100,32 @@ def body_and_head(network: nn.Module, size: int | None = None) -> tuple[nn.Modul
     in the container belongs to the head, and the features are maps. A network on the meta device
     has both there.
 
+    Of a network that reads captions the head takes features that `words` joined theirs to.
+
     Raises UserError where head(body(images)) is not network(images): at once on a random image
     of `size` x `size` pixels, or without a size on the first image that the body is shown.
     """
     head = _whole_head(network)
-    body = Body(network, head)
+    body = BodyOfJoined(network) if isinstance(network, Joined) else Body(network, head)
     if size is not None:
         weight = next(head.parameters())
         drawn = torch.Generator().manual_seed(streams.word(Stream.PROBE, 0))
         image = torch.rand(1, 3, size, size, generator=drawn).to(weight.device, weight.dtype)
-        with torch.no_grad():
-            body(image)
+        with torch.no_grad(), evaluating(network):
+            body(image) if isinstance(body, Body) else _try(network, image)
     return body, head
+
+
+def _try(network: nn.Module, image: Tensor) -> None:
+    """Raise UserError where a network that reads captions does not pass as a whole."""
+    try:
+        network(image)
+    except (RuntimeError, AttributeError) as error:  # features that its one head does not take
+        kind = type(network.network).__name__
+        raise UserError(
+            f"{kind} does not end in one head that could take words beside its features; take "
+            "another --model, or leave model.captions out"
+        ) from error
 
 
 def _whole_head(network: nn.Module) -> nn.Sequential:

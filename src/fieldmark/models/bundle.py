@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
 
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.errors import WeightsError
 from fieldmark.files import write_json, write_whole
 from fieldmark.models.assemble import KEPT, Design, assemble, kept_outputs
@@ -45,9 +46,17 @@ class Classifier(nn.Module):
         """
         return (batch.to(torch.float32) / 255 - self.mean) / self.std
 
-    def forward(self, batch: Tensor) -> Tensor:
-        """Logits (N, C) of images as `prepare` takes them."""
-        logits: Tensor = self.network(self.prepare(batch))
+    def forward(self, batch: Seen) -> Tensor:
+        """Logits (N, C) of images as `prepare` takes them, with words where the network reads them.
+
+        Raises TypeError where a batch has no words for a network that does, or the reverse.
+        """
+        if isinstance(batch, Captioned) is not bool(self.spec.words):
+            raise TypeError("the network reads captions, or it does not; so must its batches")
+        if isinstance(batch, Captioned):
+            logits: Tensor = self.network(self.prepare(batch.images), batch.words)
+        else:
+            logits = self.network(self.prepare(batch))
         return logits
 
 
@@ -118,4 +127,5 @@ def _design(info: BundleInfo, path: Path) -> Design:
     return Design(
         *(info.model, options, info.head, head_options, info.resizer, info.pool, info.mirror),
         several=TASKS[info.task].several,
+        words=info.spec.words,
     )

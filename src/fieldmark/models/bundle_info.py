@@ -53,7 +53,7 @@ class BundleInfo:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""
-        return {"format": FORMAT, **asdict(self)}
+        return {"format": FORMAT, **asdict(self), "spec": self.spec.to_json()}
 
 
 def read_info(path: Path) -> BundleInfo:

@@ -15,6 +15,7 @@ import sys
 import warnings
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any
 
@@ -22,11 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.errors import Mistake, UserError, refuse
 from fieldmark.machine import is_installed
 from fieldmark.models.body import body_and_head
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
+from fieldmark.models.joined import Joined
 
 TORCH = "torch"
 PACKAGES = {  # what each engine needs, which an extra of its name installs
@@ -132,21 +135,26 @@ class InEngine(nn.Module):
         except UserError as error:
             what = f"the network cannot be parted for {name} ({error}); take the engine torch"
             refuse([Mistake("--engine", what)])
-        self._body = Classifier(body, classifier.spec)
+        network = classifier.network
+        self._words = network.words if isinstance(network, Joined) else None
+        self._body = Classifier(body, replace(classifier.spec, words=0))
         self._engine = Engine(name, self._body, side, precision=precision, threads=threads)
         self.told = ""
 
-    def forward(self, batch: Tensor) -> Tensor:
+    def forward(self, seen: Seen) -> Tensor:
         """Logits (n, C) float32 of images as Classifier takes them.
 
         The first call compares up to 32 of its images; raises SettingsError where they are far.
         """
+        batch = seen.images if isinstance(seen, Captioned) else seen
         features = self._engine(batch)
         if not self.told:
             with evaluating(self._body):
                 parts = torch.split(batch[:COMPARED], AT_ONCE)
                 wanted = torch.cat([self._body(part) for part in parts])
             self.told = compared(self._engine, features[:COMPARED], wanted)
+        if self._words is not None and isinstance(seen, Captioned):
+            features = self._words(features, seen.words)
         logits: Tensor = self.head(features)
         return logits
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fieldmark.captioned import Captioned
 from fieldmark.models.precision import Autocast
 
 
@@ -21,8 +22,8 @@ def infer(
 ) -> np.ndarray:
     """Logits of all batches, in their order. -> (N, C) float32; (0, 0) without a batch.
 
-    batches: (n, 3, H, W) tensors, uint8 or float32 of 0 to 255, or tuples that begin with one,
-    taken one at a time.
+    batches: (n, 3, H, W) tensors, uint8 or float32 of 0 to 255, or Captioned, or tuples that begin
+    with one, taken one at a time.
     The model must be on `device`; it runs in eval mode, and every part of it has its own mode
     again afterwards.
     advance: called after each batch with its number of images.
@@ -30,7 +31,8 @@ def infer(
     found = []
     with evaluating(model):
         for batch in batches:
-            images = torch.as_tensor(batch[0] if isinstance(batch, (tuple, list)) else batch)
+            images = batch[0] if isinstance(batch, (tuple, list)) else batch
+            images = images if isinstance(images, Captioned) else torch.as_tensor(images)
             # entered anew for each batch: around the loop it would hold for who makes batches, too
             with torch.inference_mode(), autocast():
                 found.append(model(images.to(device, non_blocking=True)).float().cpu().numpy())

@@ -31,6 +31,7 @@ RENAMED = (  # torchvision's own files of densenet and of vision transformers be
     (re.compile(r"\.mlp\.linear_1\."), ".mlp.0."),
     (re.compile(r"\.mlp\.linear_2\."), ".mlp.3."),
 )
+IDF, OF_JOINED = "words.idf", ("words.", "head.")  # of a network that reads captions (`Joined`)
 SIDE_HEADS = ("aux1.", "aux2.", "AuxLogits.")  # of googlenet and inception_v3, which come and go
 CODE = {"GLOBAL", "STACK_GLOBAL", "INST", "OBJ", "REDUCE", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
 
@@ -75,6 +76,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path}: holds no table of tensors; save the network's state_dict() and give that"
         )
+    if any(name == IDF for name, _ in pairs):  # what reads captions is made anew, and its head
+        pairs = [(name, tensor) for name, tensor in pairs if not name.startswith(OF_JOINED)]
     tensors = {plain_name(name): _widened(tensor.detach()) for name, tensor in pairs}
     if len(tensors) < len(pairs):
         raise WeightsError(

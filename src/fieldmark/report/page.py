@@ -17,7 +17,7 @@ from fieldmark.judge.figures import measure
 from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
-from fieldmark.records import Predictions
+from fieldmark.records import InputSpec, Predictions
 from fieldmark.report import words
 from fieldmark.report.budget_words import budget_rows
 from fieldmark.report.curves import Rows, curves, stage_changes
@@ -166,11 +166,17 @@ def _facts(
         "Model": _joined(settings["model"]["name"], info and info.weights),
         "Parameters": _parameter_fact(about),
         "Size": f"{about.parameters * 4 / 1e6:.3g} MB" if about.parameters else "",
-        "Input": f"{info.spec.size} x {info.spec.size} px, RGB" if info else "",
+        "Input": _input_fact(info.spec) if info else "",
         "Hardware": _joined(texts.get("device"), texts.get("machine")),
         "Training": _time_fact(about.seconds, page.history),
     }
     return {name: text for name, text in facts.items() if text}
+
+
+def _input_fact(spec: InputSpec) -> str:
+    """What the network sees of an image."""
+    words_too = ", and the words of its caption" if spec.words else ""
+    return f"{spec.size} x {spec.size} px, RGB{words_too}"
 
 
 def _name_note(names: ShownNames) -> list[str]:

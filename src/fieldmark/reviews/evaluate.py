@@ -15,6 +15,7 @@ from fieldmark.data.intake import list_and_scan, readable
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
 from fieldmark.data.told import left_out_notes
+from fieldmark.data.words import told_of_captions
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_whole
 from fieldmark.insight.label_names import kept_names
@@ -191,8 +192,10 @@ def take_in(
             f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "
             f"model, which has {listed(info.classes)}; name the classes as it does"
         )
-    notes = (*listing.notes, *left_out_notes(left_out, listing.missing))
-    return samples.with_splits(["test"] * len(samples)), notes
+    notes = [*listing.notes, *left_out_notes(left_out, listing.missing)]
+    if info.spec.words:
+        notes += told_of_captions(samples.frame["caption"].to_list(), data.source)
+    return samples.with_splits(["test"] * len(samples)), tuple(notes)
 
 
 def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:

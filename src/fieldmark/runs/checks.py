@@ -144,7 +144,7 @@ def check_network(settings: Settings, network: torch.nn.Module) -> None:
         what = f"1 is too few for the batch norm of '{settings.model.name}'; take 2 or more"
         mistakes.append(Mistake("--batch-size", what))
     refuse(mistakes)
-    if any(stage.head_alone for stage in train.stages):
+    if any(stage.head_alone for stage in train.stages) or settings.model.captions:
         body_and_head(network, int(settings.input.size))
 
 

@@ -42,6 +42,7 @@ def check_images(settings: Settings, data: Dataset) -> None:
         *_against_input(settings),
         *_against_features(settings, data),
         *_against_mirror(settings, data),
+        *_against_captions(settings, data),
         *_against_figures(settings, data),
         *_against_lookahead(settings, data),
         *against_task(settings, data),
@@ -81,6 +82,8 @@ def against_batches(settings: Settings, count: int) -> str:
         return f"'{name}' works on one image at a time; take image or {listed(BATCH_AUGMENTS)}"
     if not fits_in_memory(InputSpec(seen.stored, int(seen.size)), count):
         return "only small square images that fit in memory can be changed so; take image"
+    if settings.model.captions:
+        return "captions come with images one at a time; take image"
     if settings.train.head_alone:
         return "a head alone is trained on features; leave it out"
     return ""
@@ -158,6 +161,14 @@ def _against_mirror(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     if settings.train.test_flip:
         what = "has mirror images in every figure already; leave train.test_flip out"
         yield Mistake(where, what)
+
+
+def _against_captions(settings: Settings, data: Dataset) -> Iterator[Mistake]:
+    """Captions that are not there."""
+    captions = data.samples.frame["caption"]
+    if settings.model.captions and not captions[data.samples.rows("train")].count():
+        what = "no training image has a caption; name a table with a column 'Caption', or leave it"
+        yield Mistake("model.captions", f"{what} out")
 
 
 def _against_head_alone(settings: Settings) -> Iterator[Mistake]:

@@ -16,6 +16,7 @@ from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, family, outline
+from fieldmark.models.joined import BUCKETS
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
@@ -122,7 +123,8 @@ def input_spec(settings: Settings) -> InputSpec:
     """What the network sees."""
     given = settings.input.normalize
     mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
-    return InputSpec(settings.input.stored, int(settings.input.size), mean, std)
+    words = BUCKETS if settings.model.captions else 0
+    return InputSpec(settings.input.stored, int(settings.input.size), mean, std, words)
 
 
 def own_channels(

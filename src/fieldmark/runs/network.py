@@ -11,6 +11,7 @@ import torch
 from fieldmark.data.images import centre_crop
 from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_pixels
+from fieldmark.data.words import counted, told_of_captions
 from fieldmark.errors import UserError, WeightsError, listed, refuse
 from fieldmark.fit.exact import log_odds
 from fieldmark.fit.losses import counts_of
@@ -20,6 +21,7 @@ from fieldmark.models.assemble import INITS, KEPT, Design, assemble, with_weight
 from fieldmark.models.bundle import BundleInfo, Classifier
 from fieldmark.models.catalog import BESIDE, outline
 from fieldmark.models.heads import bias_of, drawn_from, head_of, is_inside, redrawn
+from fieldmark.models.joined import BUCKETS, Joined
 from fieldmark.models.memory import (
     available,
     file_bytes,
@@ -41,6 +43,10 @@ from fieldmark.streams import Stream
 from fieldmark.task import SEVERAL_LABELS
 
 LOOKED_AT = 5000  # images that a first layer is made from, at the most
+READS_CAPTIONS = (
+    "this model reads captions, and needs them to predict, too: worth it where they come with the "
+    "images, for whoever writes one by hand could as well write the labels"
+)
 PIXELS = 20_000_000  # of them all together: 240 MB as float32
 
 
@@ -96,6 +102,11 @@ def build(concrete: Resolved, data: Dataset, *, load: bool = True) -> Prepared:
     model = Classifier(network, spec)
     if settings.model.weights == "none" and load:
         learn_from_images(model, data.samples)
+    if isinstance(network, Joined):
+        captions = data.samples.frame["caption"].to_list()
+        notes += [READS_CAPTIONS, *told_of_captions(captions, settings.data.source)]
+        if load:
+            weigh_words(network, data.samples)
     if data.samples.task.several and load:
         begin_at_log_odds(network, data.samples, drawn=settings.model.weights == "none")
     return Prepared(
@@ -221,6 +232,13 @@ def begin_at_log_odds(network: torch.nn.Module, samples: Samples, *, drawn: bool
         bias.copy_(log_odds(having, without))
 
 
+def weigh_words(network: Joined, samples: Samples) -> None:
+    """Let a network that reads captions learn from those of training which words are rare."""
+    rows, captions = samples.rows("train"), samples.frame["caption"].to_list()
+    words = counted([captions[row] for row in rows.tolist()], len(network.words.idf))
+    network.words.weigh(torch.from_numpy(words))
+
+
 def learn_from_images(model: Classifier, samples: Samples) -> None:
     """Let a network whose first layer is made from images, and not trained, see training images.
 
@@ -252,6 +270,7 @@ def design(settings: Settings) -> Design:
         head.pool,
         model.mirror,
         several=settings.data.task == SEVERAL_LABELS.name,
+        words=BUCKETS if model.captions else 0,
     )
 
 

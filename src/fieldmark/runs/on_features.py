@@ -12,6 +12,7 @@ from fieldmark.cache import Cache, open_cache
 from fieldmark.console import duration
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting
+from fieldmark.data.words import counted
 from fieldmark.errors import NotFiniteError, StoppedError
 from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
 from fieldmark.fit.find_lr import Search, find_lr
@@ -21,6 +22,7 @@ from fieldmark.fit.plan import Plan
 from fieldmark.fit.state import Row, State
 from fieldmark.models.body import body_and_head
 from fieldmark.models.infer import evaluating
+from fieldmark.models.joined import Joined
 from fieldmark.models.stages import set_training
 from fieldmark.report.words import made_words
 from fieldmark.runs.bench import Bench
@@ -122,7 +124,10 @@ class OnFeatures:
         return Bench(self.prepared, features, plan, state, self._console, stop_asked)
 
     def features(self, stop_asked: Callable[[], bool] = lambda: False) -> Features:
-        """Of every image, as the network is now: from the cache, as far as they are there."""
+        """Of every image, as the network is now: from the cache, as far as they are there.
+
+        Words of captions are joined to them where the network reads them.
+        """
         body = weights_hash(body_and_head(self.prepared.model.network)[0])
         if self._known is None or self._known[0] != body:
             features = embed(
@@ -133,7 +138,7 @@ class OnFeatures:
                 stored=self._images.stored,
                 views=views_of(self.prepared),
             )
-            self._known = body, features
+            self._known = body, with_words(self.prepared, features)
         return self._known[1]
 
     def predict(self, side: str, *, mirrored: bool = False) -> np.ndarray:
@@ -205,13 +210,26 @@ def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) 
         name=repr(
             (made.name, made.options, made.resizer, keeps_own, settings.head.pool, made.mirror)
         ),
-        spec=prepared.spec,
+        spec=replace(prepared.spec, words=0),
         precision=settings.run.precision,
         engine=settings.run.engine,
         device=prepared.device,
         workers=0 if settings.run.workers == 0 else None,
         stop_asked=stop_asked,
     )
+
+
+def with_words(prepared: Prepared, features: Features) -> Features:
+    """The features with the words of the captions, where the network reads them."""
+    network, samples = prepared.model.network, prepared.samples
+    if not isinstance(network, Joined):
+        return features
+    words = torch.from_numpy(counted(samples.frame["caption"].to_list(), prepared.spec.words))
+    plain, views = network.words(features.plain, words), features.views
+    if views is not None:
+        of_train = words[torch.from_numpy(samples.rows("train"))]
+        views = torch.stack([network.words(view, of_train) for view in views])
+    return replace(features, plain=plain, views=views)
 
 
 def views_of(prepared: Prepared) -> Views | None:

@@ -184,4 +184,5 @@ def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
         assert weights is not None
         shares *= weights[truth].unsqueeze(1)
     plain = bench.features.plain[torch.from_numpy(rows)].cpu().float()
-    return Task(plain, targets, shares, loss.shift.double(), trained, judged, against), rows
+    shift, words = loss.shift.double(), bench.prepared.spec.words
+    return Task(plain, targets, shares, shift, trained, judged, against, words), rows

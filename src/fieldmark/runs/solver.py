@@ -76,7 +76,9 @@ def fill_ways(filling: Filling, given: Settings) -> None:
             what = "divides the features by their length; leave it or features.scalings out"
             raise SettingsError([Mistake("head.length", what)])
         filling.put("features.scalings", ("length",))
-    filling.fill("features.scalings", KINDS)
+    # with words features have been divided by their length already
+    kinds = ("plain", "standard") if given.model.captions else KINDS
+    filling.fill("features.scalings", kinds)
     filling.fill("features.penalties", PENALTIES)
     layer_of = head_of(outline(filling.get("model.name"), 2))[1]
     plain = type(layer_of) is torch.nn.Linear and layer_of.bias is not None

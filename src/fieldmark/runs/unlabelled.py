@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark.console import Console
+from fieldmark.data.words import told_of_captions
 from fieldmark.errors import Mistake, RunError, UserError, counted, listed
 from fieldmark.rundir import RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.tree import Settings
 from fieldmark.use.export import to_pth
-from fieldmark.use.inputs import Found, find_images, is_table
+from fieldmark.use.inputs import Found, find_images, is_table, told_of
 from fieldmark.use.kaggle import answer_table, kaggle
 from fieldmark.use.predictor import Predictor
 
@@ -29,7 +30,9 @@ def check_predict(raw: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
     if not is_table(path) or Path(path).is_dir():
         return [Mistake(KEY, f"'{path}' is no table; name a .csv, .tsv or .parquet file of images")]
     try:
-        _find(path, data.get("images"), data.get("image_column"))
+        found = _find(path, data.get("images"), data.get("image_column"))
+        if str(raw.get("model", {}).get("captions")).lower() == "true":
+            told_of_captions([getattr(each, "caption", None) for each in found.images], path)
     except UserError as error:
         return [Mistake(KEY, str(error))]
     return []
@@ -51,10 +54,10 @@ def answer_unlabelled(run: RunDir, settings: Settings, console: Console) -> list
     if data.predict is None:
         return []
     predictor = Predictor(run.path, device=settings.run.device, engine=settings.run.engine)
-    tally, notes = answer_table(
-        predictor, _find(data.predict, data.images, data.image_column), run.answers
-    )
-    for note in (*notes, *predictor.told):
+    found = _find(data.predict, data.images, data.image_column)
+    said = told_of(found.images, predictor.info, data.predict)
+    tally, notes = answer_table(predictor, found, run.answers)
+    for note in (*said, *notes, *predictor.told):
         console.warn(note)
     if tally.failures:
         first = listed([failure.image for failure in tally.failures], most=SHOWN)

@@ -67,6 +67,11 @@ class ModelSettings(Choice):
         False,
         description="the head works on the mean of an image's and its mirror image's features",
     )
+    captions: bool = Field(
+        False,
+        description="the head reads the words of each image's caption too; to predict needs "
+        "captions then",
+    )
 
 
 class HeadSettings(Choice):

@@ -33,12 +33,14 @@ def to_pth(path: str | Path, out: Path) -> str:
             f"head.pool={info.pool}": info.pool != "mean",
             "model.mirror": info.mirror,
             "model.resizer": info.resizer is not None,
+            "model.captions": bool(info.spec.words),
         }
         more = " and ".join(name for name, there in parts.items() if there) or "layers of its own"
+        without = ", without model.captions" if info.spec.words else ""
         raise RunError(
             f"{path}: has {more}, which '{info.model}' of its library has not, so that no plain "
             "state dict is the whole of it; train with head.name=linear, head.pool=mean and "
-            "features.scalings='[plain, standard]'"
+            f"features.scalings='[plain, standard]'{without}"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
     write_whole(out, lambda draft: torch.save(tensors, draft))

@@ -1,7 +1,7 @@
 """What is to be looked at: files that are named, also by a table, pictures of folders, pixels."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -10,7 +10,9 @@ from fieldmark.data.folders import TABLES, Tree, walk
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.listing import shown
 from fieldmark.data.tables import Named, named_images
+from fieldmark.data.words import told_of_captions
 from fieldmark.errors import DataError, counted, listed
+from fieldmark.models.bundle_info import BundleInfo
 
 Given = str | Path | Content
 
@@ -25,6 +27,16 @@ class Found:
     images: tuple[Path | Content | Named, ...]
     notes: tuple[str, ...]
     columns: Columns | None = None
+
+
+def told_of(images: Sequence[Path | Content | Named], info: BundleInfo, where: str) -> list[str]:
+    """What is to be said of images without a caption, for a model that reads them.
+
+    Raises DataError where none of them has one.
+    """
+    if not info.spec.words:
+        return []
+    return told_of_captions([getattr(image, "caption", None) for image in images], where)
 
 
 def is_table(given: object) -> bool:

@@ -5,13 +5,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.images import Content, read_bytes, seen
 from fieldmark.data.tables import Named
+from fieldmark.data.words import counted
 from fieldmark.errors import DataError, Mistake, RunError, listed, refuse
 from fieldmark.models import bundle, engines, precision
 from fieldmark.models.bundle_info import BundleInfo, read_info
@@ -21,7 +23,13 @@ from fieldmark.models.infer import infer
 from fieldmark.models.memory import available, large_batch
 from fieldmark.rundir import INFO
 
-Read = tuple[str, torch.Tensor | str]  # an image's name; what is seen, or why it cannot be read
+
+class Read(NamedTuple):
+    """An image's name, what is seen of it or why it cannot be read, and maybe its caption."""
+
+    name: str
+    seen: torch.Tensor | str
+    caption: str | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class Opened:
         with ThreadPoolExecutor() as threads:
             while batch := list(islice(pending, size)):
                 side, free = self.info.spec.size, available(str(self.device))
-                refuse(large_batch(self.network, side, len(batch), free, training=False))
+                refuse(large_batch(self.network.network, side, len(batch), free, training=False))
                 yield list(threads.map(self._read, batch))
 
     def logits(
@@ -80,10 +88,10 @@ class Opened:
         number, image = numbered
         if isinstance(image, Named):
             if image.path is None:
-                return image.name, image.reason or ""
-            return image.name, self._seen(image.path, str(image.path))
+                return Read(image.name, image.reason or "")
+            return Read(image.name, self._seen(image.path, str(image.path)), image.caption)
         name = str(image) if isinstance(image, Path) else f"image {number}"
-        return name, self._seen(image, name)
+        return Read(name, self._seen(image, name))
 
     def _seen(self, image: Path | Content, name: str) -> torch.Tensor | str:
         """What is seen of an image, or why it cannot be read."""
@@ -91,6 +99,21 @@ class Opened:
             return self.read(image, name)
         except DataError as error:
             return str(error)
+
+
+def together(read: Iterable[Read], buckets: int) -> list[Seen]:
+    """Those of the images that could be read as one batch, [] without any.
+
+    buckets: of words, that a network which reads captions has; 0 is another one.
+    """
+    there = [each for each in read if isinstance(each.seen, torch.Tensor)]
+    if not there:
+        return []
+    images = torch.stack([torch.as_tensor(each.seen) for each in there])
+    if not buckets:
+        return [images]
+    words = counted([each.caption for each in there], buckets)
+    return [Captioned(images, torch.from_numpy(words))]
 
 
 def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TORCH) -> Opened:

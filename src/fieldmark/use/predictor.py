@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fieldmark.data.images import Content
 from fieldmark.data.tables import Named
@@ -14,8 +13,8 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
 from fieldmark.use.ensemble import is_ensemble, joined_info, open_ensemble
-from fieldmark.use.inputs import Given, find_images, is_table
-from fieldmark.use.opened import Read, info_of, open_bundle
+from fieldmark.use.inputs import Given, find_images, is_table, told_of
+from fieldmark.use.opened import Read, info_of, open_bundle, together
 
 NO_SCORES = (
     "has no answer, since the model's scores for it are not finite; "
@@ -79,6 +78,7 @@ class Predictor:
             what = "goes by the validation of one model, and these are several; name a run"
             raise SettingsError([Mistake("--abstain", what)])
         self._at_least_one = at_least_one
+        self._said: list[str] = []
         self.abstention = None if abstain is None else abstention(self.info, abstain, path)
         opened = open_ensemble if joined else open_bundle
         self._opened, self._batch_size = opened(path, device, engine), batch_size
@@ -95,19 +95,21 @@ class Predictor:
 
     @property
     def told(self) -> list[str]:
-        """What another engine than torch has computed so far, in words."""
-        return self._opened.told
+        """What another engine than torch has computed so far, and captions that lack, in words."""
+        return [*self._said, *self._opened.told]
 
     def predict(self, images: Given | Iterable[Given]) -> Prediction | list[Prediction]:
         """One image's prediction, or a list for a folder, a table or several images.
 
         An image is a path, the bytes of a picture file, one of Pillow's images, or an array
         (H, W) or (H, W, 3) of uint8; those without a path are called "image 1" and so on.
-        Raises DataError for an image that has no answer; `stream` goes on after those.
+        Raises DataError for an image that has no answer; `stream` goes on after those. A model
+        that reads captions wants a table that has them.
         """
         given = [images] if isinstance(images, Given) else images
-        answers = []
-        for answer in self.stream(find_images(given).images):
+        found, answers = find_images(given).images, []
+        self._said = told_of(found, self.info, "predict")
+        for answer in self.stream(found):
             if isinstance(answer, Failure):
                 raise DataError(answer.reason)
             answers.append(answer)
@@ -116,19 +118,22 @@ class Predictor:
         return answers[0] if is_one and not is_folder else answers
 
     def stream(self, images: Iterable[Path | Content | Named]) -> Iterator[Prediction | Failure]:
-        """Answers in the order of `images`; memory does not grow with their number."""
+        """Answers in the order of `images`; memory does not grow with their number.
+
+        A model that reads captions finds them in what is Named; see `told_of` of those without.
+        """
         for batch in self._opened.batches(images, self._batch_size):
             yield from self._answers(batch)
 
     def _answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
-        images = [image for _, image in batch if isinstance(image, torch.Tensor)]
-        logits = self._opened.logits([torch.stack(images)] if images else [])
+        images = together(batch, self.info.spec.words)
+        logits = self._opened.logits(images)
         task = TASKS[self.info.task]
         own = in_order(self.info.thresholds, self.classes)
         least = self.abstention.score if self.abstention else own
         scores = task.scores(logits, self.info.temperature) if images else np.zeros((0, 1))
         answers = zip(scores, task.decide(scores, least), strict=True)
-        for name, image in batch:
+        for name, image, _ in batch:
             if isinstance(image, str):
                 yield Failure(name, image)
             else:
