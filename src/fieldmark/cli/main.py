@@ -14,6 +14,7 @@ from fieldmark.cli import (
     cross_validate,
     evaluate,
     export,
+    grid,
     inspect,
     models,
     options,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.command,
     "train": train.command,
     "cross-validate": cross_validate.command,
+    "grid": grid.command,
     "report": report.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
@@ -38,7 +40,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.command,
     "options": options.command,
 }
-TRAINING = ("train", "cross-validate")  # verbs that take settings, recipes and their aliases
+TRAINING = ("train", "cross-validate", "grid")  # verbs that take settings, recipes, aliases
 
 app = typer.Typer(
     name="fieldmark",

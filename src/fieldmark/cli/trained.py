@@ -38,12 +38,29 @@ def with_training_options(command: Command) -> Command:
     return call
 
 
-def gathered(training: Mapping[str, Any]) -> "Resolved":
-    """The settings of all runs, from what `with_training_options` gives. Raises SettingsError."""
-    from fieldmark.runs.concrete import gather
-    from fieldmark.settings.options import OPTIONS
+def gathered(training: Mapping[str, Any], over: Mapping[str, str] | None = None) -> "Resolved":
+    """The settings of all runs, from what `with_training_options` gives. Raises SettingsError.
 
-    options = {key: training[key] for key in OPTIONS if training.get(key) is not None}
+    over: settings of one run by dotted name, beside those that are given.
+    """
+    from fieldmark.runs.concrete import gather
+    from fieldmark.settings.texts import pairs_of
+
     data, rest = data_and_rest(training["words"])
     taken = {"recipe": training["recipe"], "config": training["config"]}
-    return gather(data, rest, options, **taken, new=False)
+    given = {**pairs_of(rest), **(over or {})}
+    return gather(data, given, _options(training), **taken, new=False)
+
+
+def set_by_user(training: Mapping[str, Any]) -> set[str]:
+    """The settings that options, DATA and `key=value` words set, by dotted name."""
+    from fieldmark.settings.texts import read_given
+
+    data, rest = data_and_rest(training["words"])
+    return set(read_given(rest, _options(training), data).values)
+
+
+def _options(training: Mapping[str, Any]) -> dict[str, Any]:
+    from fieldmark.settings.options import OPTIONS
+
+    return {key: training[key] for key in OPTIONS if training.get(key) is not None}

@@ -53,14 +53,14 @@ def dots_chart(dots: Sequence[Dot], metric: str, name: str, *, against: str = ""
             _whisker(axes, dot, -row, scale)
         axes.set(yticks=[], ylim=(-len(shown) + 0.55, 0.75))
         _x_axis(axes, points=points, against=against)
-        svg = _coloured(themed_svg(found, f"{name}-{metric}"))
+        svg = coloured(themed_svg(found, f"{name}-{metric}"))
     words = "; ".join(f"{dot.label} {_in_words(dot, metric, against)}" for dot in shown)
     title = metric_name(metric)
     return Curve(svg, title, f"{title}{f' against {against}' if against else ''}: {words}")
 
 
 def _whisker(axes: Any, dot: Dot, y: float, scale: float) -> None:
-    colour, value = _colour(dot.place), dot.value * scale
+    colour, value = colour_of(dot.place), dot.value * scale
     known = defined(dot.low) and defined(dot.high)
     if known:
         axes.plot([dot.low * scale, dot.high * scale], [y, y], color=colour, linewidth=2.4)
@@ -111,22 +111,23 @@ def learning_chart(histories: Sequence[tuple[str, int, Rows]], metric: str) -> C
     with drawing():
         found, axes = empty_axes(height=250)
         for _, place, points in lines:
-            line(axes, points, _colour(place), linestyle=LINES[place % len(LINES)], linewidth=2)
+            line(axes, points, colour_of(place), linestyle=LINES[place % len(LINES)], linewidth=2)
         if is_share(metric):
             axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
-        svg = _coloured(themed_svg(found, f"learning-{metric}", hover=by_epoch(named, metric)))
+        svg = coloured(themed_svg(found, f"learning-{metric}", hover=by_epoch(named, metric)))
     title = f"{metric_name(metric)} in validation"
     return Curve(svg, title, f"{title} by epoch: {from_to(named, metric)}")
 
 
-def _colour(place: int) -> str:
+def colour_of(place: int) -> str:
     """The colour that stands for a run's in the drawing."""
     return f"#0201{min(place, COLOURS):02d}"
 
 
-def _coloured(svg: str) -> str:
+def coloured(svg: str) -> str:
+    """A drawing in which runs have the colours of the page."""
     for place in range(COLOURS + 1):
-        svg = svg.replace(_colour(place), f"var(--run{place})")
+        svg = svg.replace(colour_of(place), f"var(--run{place})")
     return svg
 
 

@@ -58,6 +58,11 @@ class StudyDir:
         return self.path / "results.json"
 
     @property
+    def table(self) -> Path:
+        """A row a run: what it is in the study, and what it came to."""
+        return self.path / "runs.csv"
+
+    @property
     def claims(self) -> Path:
         """The folder of claims."""
         return self.path / "claims"

@@ -1,0 +1,30 @@
+"""`fieldmark grid`: every combination of some settings, trained and compared."""
+
+from typing import Annotated, Any
+
+import typer
+
+from fieldmark.cli.cross_validate import Jobs
+from fieldmark.cli.trained import gathered, set_by_user, with_training_options
+from fieldmark.cli.typed import command_line
+
+OVER = "Once for each setting; an optimizer may be NAME:RATE:SCHEDULE."
+Over = Annotated[list[str], typer.Option("--over", metavar="KEY=V1,V2,...", help=OVER)]
+
+
+@with_training_options
+def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
+    """Train on DATA with every combination of the settings that --over gives, and compare.
+
+    Each begins with a fresh model. Where an optimizer names a schedule, those that name none
+    have none; else all have the one of the other settings. Stopped or killed, the same command
+    goes on.
+    """
+    from fieldmark.console import Console
+    from fieldmark.study.axes import axes_of, cells_of
+    from fieldmark.study.grid import grid, tell
+
+    axes = axes_of(over)
+    cells = cells_of(axes, set_by_user(training), lambda values: gathered(training, values))
+    console = Console()
+    return tell(grid(axes, cells, console, command_line(), jobs=jobs), console)

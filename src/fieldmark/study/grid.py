@@ -1,0 +1,135 @@
+"""`fieldmark grid`: every combination of some settings, each from a fresh model, and compared."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from fieldmark.console import Console
+from fieldmark.data.intake import look, part
+from fieldmark.errors import WorkError
+from fieldmark.files import write_json, write_whole
+from fieldmark.settings.layers import Resolved
+from fieldmark.study.asked import asked, with_absolute_paths
+from fieldmark.study.axes import Axis, Cell
+from fieldmark.study.best import Found, against, best_of
+from fieldmark.study.cells import chosen_by, finished
+from fieldmark.study.folder import StudyDir
+from fieldmark.study.grid_page import write_page
+from fieldmark.study.grid_words import lines
+from fieldmark.study.local import run_all
+from fieldmark.study.planned import Planned, digest, planned
+
+KIND = "grid"
+
+
+def grid(
+    axes: Sequence[Axis], cells: Sequence[Cell], console: Console, command: str, *, jobs: int = 1
+) -> StudyDir:
+    """A run a cell. -> the study's folder
+
+    Raises any FieldmarkError; what was done by then is kept, and the same call goes on.
+    """
+    whole = [replace(cell, resolved=with_absolute_paths(cell.resolved)) for cell in cells]
+    settings = [cell.resolved.settings.model_dump(mode="json") for cell in whole]
+    over = {axis.name: [value.text for value in axis.values] for axis in axes}
+
+    def plan(study: StudyDir, _: Resolved) -> Iterator[Planned]:
+        kept = set[str]()
+        for cell in whole:
+            data = cell.resolved.settings.data
+            name = f"images-{digest(data.model_dump(mode='json'))}"
+            if name not in kept:
+                study.keep_data(name, part(data, look(data, console)))
+                kept.add(name)
+            yield planned(cell.resolved, cell.about, name)
+
+    options = {"over": over, "cells": digest(settings)}
+    study = asked(KIND, whole[0].resolved, options, command, plan, console)
+    run_all(study, console, jobs=jobs)
+    return study
+
+
+def tell(study: StudyDir, console: Console) -> int:
+    """Compare the cells: tables, figures, the page. -> 1 where a run failed, else 0
+
+    Raises WorkError where all failed.
+    """
+    done = study.runs("done")
+    if not done:
+        raise WorkError(f"{study.path}: no run came to its end; the notes above say why")
+    places = {each.name: place for place, each in enumerate(study.plans())}
+    cells = finished(done, places)
+    best = best_of(cells)
+    first = best.score if best else cells[0]
+    compared = against(first, [cell for cell in cells if cell is not first])
+    found = Found(study, cells, failures(study), best, compared)
+    rows = table(found)
+    write_json(study.results, as_json(found, rows))
+    write_whole(study.table, pl.DataFrame(rows, infer_schema_length=None).write_csv)
+    write_page(found)
+    console.say("\n".join(lines(found)))
+    console.say()
+    console.say(f"study   {study.path}")
+    console.say(f"table   {study.table}")
+    console.say(f"report  {study.report}")
+    return int(bool(found.failed))
+
+
+def failures(study: StudyDir) -> list[tuple[Planned, str]]:
+    """The cells that have failed, and why."""
+    return [(each, str((study.end(each.name) or {})["reason"])) for each, _ in study.runs("failed")]
+
+
+def table(found: Found) -> list[dict[str, Any]]:
+    """A row a cell, the axes before the figures, in the order of the cells."""
+    metric, by = found.metric, chosen_by(found.cells)
+    rows = {}
+    for cell in found.cells:
+        low, high = cell.figures.interval(metric) or (None, None)
+        apart = found.difference(cell)
+        rows[cell.planned.name] = {
+            **cell.planned.about,
+            "run": cell.planned.name,
+            "state": "done",
+            "reason": None,
+            f"val_{by}": cell.validation(by),
+            f"{cell.side}_{metric}": cell.value,
+            "low": low,
+            "high": high,
+            "images": cell.figures.n,
+            "against_best": apart and apart.value,
+            "against_best_low": apart and apart.low,
+            "against_best_high": apart and apart.high,
+            "parameters": cell.metrics.about.parameters,
+            "megabytes": cell.megabytes,
+            "multiply_adds": cell.multiply_adds,
+            "epochs": cell.epochs,
+            "seconds_an_epoch": cell.seconds_an_epoch,
+            "hours": cell.seconds / 3600,
+            "images_a_second": cell.images_a_second,
+            "gap": cell.gap(by),
+            "learned": cell.has_learned,
+        }
+    for each, reason in found.failed:
+        rows[each.name] = {**each.about, "run": each.name, "state": "failed", "reason": reason}
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    order = [each.name for each in found.study.plans() if each.name in rows]
+    return [{name: rows[each].get(name) for name in names} for each in order]
+
+
+def as_json(found: Found, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same with what was chosen, as plain values."""
+    best = found.best
+    named = {"score": best.score, "time": best.time, "size": best.size} if best else {}
+    return {
+        "kind": KIND,
+        "axes": found.study.question["options"]["over"],
+        "metric": found.metric,
+        "decided_by": f"val_{chosen_by(found.cells)}" if best else None,
+        "best": {name: cell.planned.name for name, cell in named.items()},
+        "too_close_to_best": [cell.planned.name for cell in best.level[1:]] if best else [],
+        "cells": rows,
+        "about": found.cells[0].metrics.about.to_json(),
+    }

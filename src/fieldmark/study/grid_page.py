@@ -1,0 +1,212 @@
+"""The page of a grid, from its folder. No model is run."""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fieldmark.console import duration
+from fieldmark.errors import counted
+from fieldmark.files import write_text
+from fieldmark.metrics_json import Interval
+from fieldmark.report.compare_charts import COLOURS, LINES, Dot, dots_chart, learning_chart
+from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.scatter import Spot, scatter_chart
+from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.report.words import size
+from fieldmark.study.axes import short_label
+from fieldmark.study.best import Found
+from fieldmark.study.cells import Finished, chosen_by
+from fieldmark.study.grid_words import best_lines, marks, notes, shown, traded
+
+NAN = float("nan")
+TABLE_MOST = 40  # values of the second axis; a wider table could not be read
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell in the table of all."""
+
+    label: str
+    place: int
+    link: str
+    val: float | None
+    value: float | None
+    bounds: Interval | None
+    parameters: int
+    size: str
+    megabytes: float
+    multiply_adds: int
+    work: str
+    epochs: int
+    an_epoch: float | None
+    seconds: float
+    a_second: float | None
+    gap: float | None
+    marks: str
+    dash: int
+
+
+@dataclass(frozen=True)
+class Crossed:
+    """A cell in the table of two axes. value: None with `text` saying why."""
+
+    value: float | None
+    bounds: Interval | None = None
+    text: str = ""
+    is_best: bool = False
+
+
+def write_page(found: Found) -> None:
+    """report.html, one file without network, whole or not at all."""
+    write_text(found.study.report, render(found))
+
+
+def render(found: Found) -> str:
+    """The whole HTML text. The same study gives the same text."""
+    first, by = found.first, chosen_by(found.cells)
+    source = found.study.question["settings"]["data"]["source"]
+    axes, data = found.axes, found.study.read_data(first.planned.data)
+    names = list(axes)
+    values: dict[str, Any] = {
+        "title": found.study.name,
+        "headline": headline(found),
+        "doing": f"{' x '.join(names)} on {source}: {counted(len(found.study.plans()), 'cell')}, "
+        "each from a fresh model.",
+        "axes": names,
+        "failed": [(each.label, reason) for each, reason in found.failed],
+        "planned": len(found.study.plans()),
+        "notes": data.notes,
+        "best": best_lines(found),
+        "traded": traded(found),
+        "told": notes(found),
+        "sentences": sentences(found),
+        "metric": found.metric,
+        "by": by,
+        "side": first.side,
+        "rows": [row(found, cell) for cell in found.cells],
+        "crossed": crossed(found),
+        "columns": axes[names[1]] if len(names) > 1 else [],
+        "apart": apart(found),
+        "costs": costs(found),
+        "learning": learning(found.cells),
+        "typed": found.study.question["command"],
+        "about": about_words(about_texts(first.metrics.about), seconds="Training of the best"),
+    }
+    return render_page("grid.html", values, sheets=("compare.css",))
+
+
+def headline(found: Found) -> tuple[str, str]:
+    """The page's first sentence, and what stands under it."""
+    if found.best is None:
+        return f"{counted(len(found.cells), 'cell')} compared", ""
+    close = len(found.best.level) - 1
+    under = f", and {counted(close, 'other')} in validation too close to tell" if close else ""
+    cells = counted(len(found.cells), "cell")
+    return f"{found.first.label} is best of {cells}", f"{shown(found.first)}{under}"
+
+
+def row(found: Found, cell: Finished) -> Row:
+    """A cell's line in the table."""
+    by, parameters = chosen_by(found.cells), cell.metrics.about.parameters or 0
+    return Row(
+        cell.label,
+        min(cell.place, COLOURS),
+        f"runs/{cell.planned.name}/report.html",
+        cell.validation(by),
+        cell.value,
+        cell.figures.interval(found.metric),
+        parameters,
+        size(parameters),
+        cell.megabytes,
+        cell.multiply_adds,
+        size(cell.multiply_adds),
+        cell.epochs,
+        cell.seconds_an_epoch,
+        cell.seconds,
+        cell.images_a_second,
+        cell.gap(by),
+        marks(found, cell),
+        cell.place % len(LINES),
+    )
+
+
+def sentences(found: Found) -> list[tuple[str, str]]:
+    """How each cell stands beside the best: the state, and the sentence."""
+    its = found.compared
+    return [(p.state(found.metric), its.sentence(p)) for p in its.pairings] if its else []
+
+
+def crossed(found: Found) -> list[tuple[str, list[Crossed]]]:
+    """The first axis down, the second across, further ones with the first; [] of one axis."""
+    names = list(found.axes)
+    if len(names) < 2 or len(found.axes[names[1]]) > TABLE_MOST:
+        return []
+    known = {tuple(cell.planned.about.values()): _crossed(found, cell) for cell in found.cells}
+    known |= {tuple(each.about.values()): Crossed(None, text="failed") for each, _ in found.failed}
+    down = [found.axes[name] for name in (names[0], *names[2:])]
+    rows = []
+    for first, *rest in itertools.product(*down):
+        line = [
+            known.get((first, second, *rest), Crossed(None, text="not done"))
+            for second in found.axes[names[1]]
+        ]
+        about = dict(zip((names[0], *names[2:]), (first, *rest), strict=True))
+        rows.append((short_label(about), line))
+    return rows
+
+
+def _crossed(found: Found, cell: Finished) -> Crossed:
+    bounds = cell.figures.interval(found.metric)
+    text = "" if cell.has_learned else "did not learn"
+    return Crossed(cell.value, bounds, text, found.best is not None and cell is found.best.score)
+
+
+def apart(found: Found) -> Curve | None:
+    """Each cell's difference from the best."""
+    if found.compared is None:
+        return None
+    places = {cell.label: cell.place for cell in found.cells}
+    dots = [
+        Dot(its.second, places[its.second], d.value, d.low, d.high, filled=d.is_clear)
+        for its in found.compared.pairings
+        if (d := (its.differences or {}).get(found.metric))
+    ]
+    return dots_chart(dots, found.metric, "apart", against=found.first.label)
+
+
+def costs(found: Found) -> list[Curve]:
+    """The figure against training time, and against the size of the file."""
+    charts = [
+        scatter_chart(
+            [_spot(cell, found.metric, cell.seconds) for cell in found.cells],
+            found.metric,
+            "training time",
+            "by-time",
+            duration,
+        ),
+        scatter_chart(
+            [_spot(cell, found.metric, cell.megabytes) for cell in found.cells],
+            found.metric,
+            "size of the file",
+            "by-size",
+            lambda megabytes: f"{megabytes:.3g} MB",
+        ),
+    ]
+    return [chart for chart in charts if chart]
+
+
+def _spot(cell: Finished, metric: str, cost: float) -> Spot:
+    low, high = cell.figures.interval(metric) or (NAN, NAN)
+    return Spot(cell.label, cell.place, cost, NAN if cell.value is None else cell.value, low, high)
+
+
+def learning(cells: Sequence[Finished]) -> list[Curve]:
+    """The loss and the monitored figure of every cell, in a figure each; none of solved heads."""
+    histories = [(cell.label, cell.place, cell.history) for cell in cells if cell.epochs > 1]
+    if not histories:
+        return []
+    monitor = str(cells[0].settings["train"]["monitor"])
+    name = next(filter(None, (monitored(rows, monitor) for _, _, rows in histories)), None)
+    charts = [learning_chart(histories, each) for each in ("loss", name) if each]
+    return [chart for chart in charts if chart]
