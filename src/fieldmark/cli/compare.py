@@ -12,7 +12,8 @@ ABOUT = "What the sentences are about: accuracy, of several labels micro_f1, or 
 
 def command(
     runs: Annotated[
-        list[str], typer.Argument(metavar="RUN RUN...", help="Runs' folders, or evaluations'.")
+        list[str],
+        typer.Argument(metavar="RUN RUN...", help="Runs', evaluations' or studies' folders."),
     ],
     metric: Annotated[str | None, named("NAME", ABOUT)] = None,
     out: Annotated[Path | None, named("FILE", "Every figure as a table, .csv or .parquet.")] = None,
@@ -22,8 +23,9 @@ def command(
 ) -> int:
     """Compare runs with the first one named: is a difference more than chance?
 
-    RUN may be an evaluation on other images, RUN/evaluations/NAME. Runs that saw the same test
-    images are compared image by image; others stand in the table only.
+    RUN may be an evaluation on other images, RUN/evaluations/NAME, or a study's folder, which
+    stands for its finished runs. Runs that saw the same test images are compared image by image;
+    others stand in the table only.
     """
     import json
     import sys

@@ -152,8 +152,15 @@ def _connected(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     return np.unique(found[ours], return_inverse=True)[1].astype(np.int64)
 
 
+STUDY = "study.json"  # its presence makes a folder that of many runs
+
+
 def read_runs(paths: Sequence[str]) -> tuple[ComparedRun, ...]:
-    """All that were named, in that order. Raises RunError for what cannot be compared."""
+    """All that were named, in that order, of a study its finished runs by name.
+
+    Raises RunError for what cannot be compared.
+    """
+    paths = [run for path in paths for run in _runs_of(path)]
     if len(paths) < 2:
         raise RunError("compare needs two runs at the least; name another run's folder")
     places = [Path(path).resolve() for path in paths]
@@ -162,6 +169,16 @@ def read_runs(paths: Sequence[str]) -> tuple[ComparedRun, ...]:
             raise RunError(f"{path}: is named twice; name each run once")
     names = short_names(places)
     return tuple(_read(p, name) for p, name in zip(paths, names, strict=True))
+
+
+def _runs_of(path: str) -> list[str]:
+    """The finished runs of a study's folder; of any other the folder itself."""
+    if not (Path(path) / STUDY).is_file():
+        return [path]
+    done = sorted(str(each.parent) for each in Path(path).glob("runs/*/manifest.json"))
+    if not done:
+        raise RunError(f"{path}: is a study without a finished run; go on with it first")
+    return done
 
 
 def short_names(places: Sequence[Path]) -> list[str]:

@@ -25,15 +25,17 @@ SCHEMA = {
     "temperature": pl.Float64,
     "value": pl.Float64,
 }
+OF_EPOCHS = ("seconds", "lr", "stage")  # columns of the history that are no figures of a split
 ENDINGS = (".csv", ".parquet")
 
 
 def long_table(runs: Sequence[ComparedRun]) -> pl.DataFrame:
     """SCHEMA's columns, the runs in their order, epoch by epoch. Figures that are nan are left out.
 
-    split: train, val or test. learning_rate: the one that the epoch's stage began with, not what
-    the schedule made of it; of a stage in which several were tried, that of the head that was
-    kept. temperature: what logits were divided by. It is fitted after the last epoch, so that
+    split: train, val or test; each epoch's seconds, its stage, and its lr, the rate at its end,
+    stand with train. learning_rate: the one that the epoch's stage began with, not what the
+    schedule made of it; of a stage in which several were tried, that of the head that was kept.
+    temperature: what logits were divided by. It is fitted after the last epoch, so that
     the epochs have 1. The figures of the predictions that were kept stand at the epoch whose
     weights were kept, at the fitted temperature: all of the test, and of validation whatever the
     history has no row of, and those of scores once more. An evaluation is a run of its own. Raises
@@ -88,11 +90,13 @@ def _rate(each: ComparedRun, stage: int) -> float | None:
 
 
 def _epochs(each: ComparedRun) -> Iterator[tuple[int, str, str, float, float]]:
-    """The training and validation figures of every epoch."""
+    """The training and validation figures of every epoch, and what it took."""
     for row in each.history:
         for column, value in row.items():
             split, _, metric = column.partition("_")
-            if split in ("train", "val") and metric:
+            if column in OF_EPOCHS:
+                yield int(row["epoch"]), "train", column, 1.0, value
+            elif split in ("train", "val") and metric:
                 yield int(row["epoch"]), split, metric, 1.0, value
 
 
