@@ -14,6 +14,7 @@ from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.paired import differences, paired_metrics
 from fieldmark.records import Predictions
 from fieldmark.reviews.compare import as_json, as_lines, compare
+from fieldmark.reviews.compared_run import read_runs
 
 
 def compared(*runs, **options):
@@ -409,3 +410,22 @@ def test_that_the_head_alone_was_kept_is_said(tmp_path):
         "b: the head alone was kept: the weights of stage 1, on a body as it was; training more of "
         "the network did no better on validation"
     ]
+
+
+def test_a_study_stands_for_its_finished_runs(tmp_path):
+    study = tmp_path / "study"
+    for name, done in (("b", True), ("a", True), ("c", False)):
+        write_run(study / "runs" / name, table_of(20), done=done)
+    other = write_run(tmp_path / "x", table_of(20))
+    (study / "study.json").write_text("{}")
+    assert [run.name for run in read_runs([str(other.path), str(study)])] == ["x", "a", "b"]
+
+
+def test_a_study_without_a_finished_run_is_told(tmp_path):
+    write_run(tmp_path / "study" / "runs" / "c", table_of(20), done=False)
+    (tmp_path / "study" / "study.json").write_text("{}")
+    with pytest.raises(RunError) as told:
+        read_runs([str(tmp_path / "study")])
+    assert str(told.value) == (
+        f"{tmp_path / 'study'}: is a study without a finished run; go on with it first"
+    )

@@ -42,6 +42,14 @@ def test_every_epoch_and_the_final_figures_have_a_row_each(runs):
     assert "top5_accuracy" not in by_metric  # there are three classes
 
 
+def test_each_epoch_has_its_seconds_its_rate_and_its_stage(runs):
+    own = table(*runs).filter(run="a", split="train").sort("epoch")
+    for name, values in (("seconds", [1.0, 1.0]), ("lr", [0.001, 0.0]), ("stage", [1.0, 1.0])):
+        assert own.filter(metric=name).select("epoch", "value").rows() == [
+            *zip([1, 2], values, strict=True)
+        ]
+
+
 def test_settings_stand_beside_the_figures(runs):
     found = table(*runs).select("run", "model", "optimizer", "learning_rate").unique().sort("run")
     assert found.rows() == [("a", "small_cnn", "adamw", 0.001), ("b", "small_cnn", "sgd", 0.1)]

@@ -64,8 +64,20 @@ def test_every_combination_is_a_cell_and_the_last_axis_is_the_fastest():
 def test_files_are_called_by_their_names(tmp_path):
     for name in ("a.pth", "b.pth"):
         (tmp_path / name).touch()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "a.pth").touch()
     (axis,) = axes_of([f"weights={tmp_path}/a.pth,{tmp_path}/b.pth"])
-    assert [value.label for value in axis.values] == ["a.pth", "b.pth"]
+    assert [value.label for value in axis.values] == ["a", "b"]
+    same = [f"{tmp_path}/a.pth", f"{tmp_path}/other/a.pth"]
+    (axis,) = axes_of([f"weights={','.join(same)}"])
+    assert [value.label for value in axis.values] == same
+
+
+def test_a_label_names_its_axis_where_the_value_does_not_say_what_it_is():
+    about = {"model": "resnet18", "mix": "cutmix", "weights": "a", "image_size": "96"}
+    assert short_label({**about, "train.ema": "none"}) == (
+        "resnet18, cutmix, a, image size 96, ema none"
+    )
 
 
 def test_mistakes_of_axes_are_told_together():

@@ -72,7 +72,7 @@ def _cost_axis(axes: Any, costs: Sequence[float], name: str, words: Callable[[fl
         axes.xaxis.set_major_locator(LogLocator(base=10, numticks=6))
         axes.xaxis.set_minor_locator(NullLocator())
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(lambda value, _: words(value))
     axes.set_xlabel(name, color=INK, fontsize=12)
 

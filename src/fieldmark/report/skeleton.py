@@ -44,6 +44,7 @@ FILTERS: dict[str, Any] = {
     "made_words": words.made_words,
     "metric_name": words.metric_name,
     "metric_words": words.metric_words,
+    "millions": lambda count: f"{count / 1e6:,.3g}" if count < 1e9 else f"{count / 1e6:,.0f}",
     "percent": words.percent,
     "quoted": words.quoted,
     "rate": "{:g}".format,

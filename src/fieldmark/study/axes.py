@@ -80,7 +80,7 @@ def _axis(key: str, typed: str, texts: Sequence[str]) -> Axis:
     if full in sections():
         full = f"{full}.{'source' if full == 'data' else 'name'}"
     has_schedule = full == OPTIMIZER and any(text.count(":") == 2 for text in texts)
-    names = [Path(text).name if Path(text).is_file() else text for text in texts]
+    names = [Path(text).stem if Path(text).is_file() else text for text in texts]
     labels = names if len(set(names)) == len(set(texts)) else texts
     values = tuple(
         Value(text, label, _optimizer(text, has_schedule) if full == OPTIMIZER else {full: text})
@@ -196,10 +196,17 @@ def _refuse_equal(cells: Sequence[Cell]) -> None:
 
 
 def short_label(about: Mapping[str, str]) -> str:
-    """{"model": "resnet18", "train.ema": "0.9"} -> "resnet18, ema 0.9": a choice needs no key."""
-    return ", ".join(
-        value
-        if OPTIONS.get(name, f"{name}{CHOICE}" * ("." not in name)).endswith(CHOICE)
-        else f"{name.rpartition('.')[2]} {value}"
-        for name, value in about.items()
-    )
+    """{"model": "resnet18", "image_size": "96"} -> "resnet18, image size 96"."""
+    return ", ".join(_in_words(name, value) for name, value in about.items())
+
+
+def _in_words(name: str, value: str) -> str:
+    """What is chosen from a catalog, and a file of weights, says by itself what it is."""
+    key = OPTIONS.get(name, name if "." in name else f"{name}{CHOICE}")
+    is_plain = key.endswith(CHOICE) or key == "model.weights"
+    return value if is_plain else f"{axis_words(name)} {value}"
+
+
+def axis_words(name: str) -> str:
+    """What an axis is called where people read: "image_size" -> "image size"."""
+    return name.rpartition(".")[2].replace("_", " ")

@@ -129,7 +129,7 @@ def as_json(found: Found, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "metric": found.metric,
         "decided_by": f"val_{chosen_by(found.cells)}" if best else None,
         "best": {name: cell.planned.name for name, cell in named.items()},
-        "too_close_to_best": [cell.planned.name for cell in best.level[1:]] if best else [],
+        "too_close_in_validation": [cell.planned.name for cell in best.level[1:]] if best else [],
         "cells": rows,
         "about": found.cells[0].metrics.about.to_json(),
     }

@@ -13,8 +13,8 @@ from fieldmark.report.compare_charts import COLOURS, LINES, Dot, dots_chart, lea
 from fieldmark.report.curves import Curve, monitored
 from fieldmark.report.scatter import Spot, scatter_chart
 from fieldmark.report.skeleton import about_texts, about_words, render_page
-from fieldmark.report.words import size
-from fieldmark.study.axes import short_label
+from fieldmark.rundir import source_name
+from fieldmark.study.axes import axis_words, short_label
 from fieldmark.study.best import Found
 from fieldmark.study.cells import Finished, chosen_by
 from fieldmark.study.grid_words import best_lines, marks, notes, shown, traded
@@ -34,10 +34,8 @@ class Row:
     value: float | None
     bounds: Interval | None
     parameters: int
-    size: str
     megabytes: float
     multiply_adds: int
-    work: str
     epochs: int
     an_epoch: float | None
     seconds: float
@@ -65,28 +63,30 @@ def write_page(found: Found) -> None:
 def render(found: Found) -> str:
     """The whole HTML text. The same study gives the same text."""
     first, by = found.first, chosen_by(found.cells)
-    source = found.study.question["settings"]["data"]["source"]
+    source = source_name(found.study.question["settings"]["data"]["source"])
     axes, data = found.axes, found.study.read_data(first.planned.data)
-    names = list(axes)
+    keys = list(axes)
+    names = [axis_words(key) for key in keys]
     values: dict[str, Any] = {
         "title": found.study.name,
         "headline": headline(found),
         "doing": f"{' x '.join(names)} on {source}: {counted(len(found.study.plans()), 'cell')}, "
         "each from a fresh model.",
-        "axes": names,
-        "failed": [(each.label, reason) for each, reason in found.failed],
+        "names": names,
+        "failed": [(short_label(each.about), reason) for each, reason in found.failed],
         "planned": len(found.study.plans()),
         "notes": data.notes,
         "best": best_lines(found),
         "traded": traded(found),
         "told": notes(found),
+        "against": first.label,
         "sentences": sentences(found),
         "metric": found.metric,
         "by": by,
         "side": first.side,
         "rows": [row(found, cell) for cell in found.cells],
         "crossed": crossed(found),
-        "columns": axes[names[1]] if len(names) > 1 else [],
+        "columns": axes[keys[1]] if len(keys) > 1 else [],
         "apart": apart(found),
         "costs": costs(found),
         "learning": learning(found.cells),
@@ -108,7 +108,7 @@ def headline(found: Found) -> tuple[str, str]:
 
 def row(found: Found, cell: Finished) -> Row:
     """A cell's line in the table."""
-    by, parameters = chosen_by(found.cells), cell.metrics.about.parameters or 0
+    by = chosen_by(found.cells)
     return Row(
         cell.label,
         min(cell.place, COLOURS),
@@ -116,11 +116,9 @@ def row(found: Found, cell: Finished) -> Row:
         cell.validation(by),
         cell.value,
         cell.figures.interval(found.metric),
-        parameters,
-        size(parameters),
+        cell.metrics.about.parameters or 0,
         cell.megabytes,
         cell.multiply_adds,
-        size(cell.multiply_adds),
         cell.epochs,
         cell.seconds_an_epoch,
         cell.seconds,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fieldmark.console import duration
 from fieldmark.errors import counted
 from fieldmark.report.words import MISSING, figure, images, interval, metric_words, size
+from fieldmark.study.axes import short_label
 from fieldmark.study.best import Best, Found, against
 from fieldmark.study.cells import Finished, chosen_by
 
@@ -21,7 +22,7 @@ def lines(found: Found) -> list[str]:
     told = [*_table(found), "", *best_lines(found)]
     if found.compared:
         told += ["", *found.compared.sentences()]
-    told += [f"{each.label} failed: {reason}" for each, reason in found.failed]
+    told += [f"{short_label(each.about)} failed: {reason}" for each, reason in found.failed]
     return [*told, *(f"note: {note}" for note in notes(found))]
 
 

@@ -59,7 +59,7 @@ def run_all(
         except BaseException:
             _end(workers)
             raise
-        _end(workers if stop.asked else [])
+        _end(workers)
         _tell(study, console, told)
         if stop.asked:
             runs = counted(len(_left(study)), "run")
