@@ -151,3 +151,26 @@ def test_two_cells_of_the_same_settings_are_refused():
     assert told(lambda: cells("train.min_delta=0.1,1e-1")) == [
         "--over: 'min_delta 0.1' and 'min_delta 1e-1' are the same settings; leave one out"
     ]
+
+
+def test_a_published_study_of_six_networks_and_three_optimizers_is_one_command():
+    models = (
+        "googlenet,resnet50,resnext50_32x4d,shufflenet_v2_x2_0,efficientnet_v2_s,regnet_x_3_2gf"
+    )
+    over = [f"model={models}", "optimizer=sgd:1e-2:plateau,adam:1e-4,adadelta:1.0:plateau"]
+
+    def gathered(values):
+        return gather("digits", values, {}, recipe="multilabel-transfer", new=False)
+
+    found = cells_of(axes_of(over), (), gathered)
+    assert len(found) == 18
+    optimizers = [cell.resolved.settings.optimizer for cell in found[:3]]
+    assert [(each.name, each.options["lr"]) for each in optimizers] == [
+        ("sgd", "1e-2"),
+        ("adam", "1e-4"),
+        ("adadelta", "1.0"),
+    ]
+    schedules = [cell.resolved.settings.schedule for cell in found[:3]]
+    assert [each.name for each in schedules] == ["plateau", "none", "plateau"]
+    assert schedules[0].options["by"] == "loss"  # the recipe's own
+    assert schedules[1].options == {}
