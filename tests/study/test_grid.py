@@ -9,7 +9,7 @@ from smallruns import QUIET, SMALL
 
 from fieldmark.cli.main import run
 from fieldmark.console import Console
-from fieldmark.errors import WorkError
+from fieldmark.errors import SettingsError, WorkError
 from fieldmark.reviews.compared_run import read_runs
 from fieldmark.runs.concrete import gather
 from fieldmark.study import grid as module
@@ -78,6 +78,16 @@ def test_an_axis_of_the_images_has_images_of_its_own_for_each_value(photos, tmp_
     assert [each.data for each in plans] == [plans[0].data] * 2 + [plans[2].data] * 2
     sizes = [len(study.read_data(each.data).samples.rows("test")) for each in plans]
     assert sizes[0] < sizes[2]
+
+
+def test_what_only_the_images_tell_against_a_cell_is_told_before_anything_is_planned(
+    photos, tmp_path, planned_only
+):
+    with pytest.raises(SettingsError) as told:
+        planned_grid(photos, tmp_path, "loss=cross_entropy,bce", "head=linear,mlp")
+    assert str(told.value).startswith("--over loss=bce: ")
+    assert list((tmp_path / "g" / "plans").iterdir()) == []
+    assert len(planned_grid(photos, tmp_path, "head=linear,mlp").plans()) == 2  # the same name
 
 
 def test_the_same_command_finds_its_study_again(photos, tmp_path, planned_only):

@@ -4,7 +4,9 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from fieldmark.errors import Mistake, SettingsError, counted, listed, refuse
 from fieldmark.settings.layers import Resolved
@@ -16,6 +18,7 @@ MOST = 1000  # cells
 OPTIMIZER, RATE, SCHEDULE = "optimizer.name", "optimizer.lr", "schedule.name"
 SHORT = {key: option for option, key in OPTIONS.items()}
 CHOICE = ".name"  # ends the key of what is chosen from a catalog
+T = TypeVar("T")
 OPENING, CLOSING = "([{", ")]}"
 
 
@@ -28,6 +31,9 @@ class Value:
     settings: Mapping[str, str]
 
 
+Values = tuple[Value, ...]  # one of each axis
+
+
 @dataclass(frozen=True)
 class Axis:
     """A setting and its values. name: the short one where there is one. typed: KEY=V1,V2,..."""
@@ -35,7 +41,7 @@ class Axis:
     name: str
     key: str
     typed: str
-    values: tuple[Value, ...]
+    values: Values
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Cell:
     """One combination. about: label of its value by name of the axis."""
 
     about: dict[str, str]
-    values: tuple[Value, ...]
+    values: Values
     resolved: Resolved
 
 
@@ -135,23 +141,37 @@ def cells_of(
     """Every combination with its settings, the last axis the fastest.
 
     set_beside: dotted keys that the user sets for all cells. gather: settings with these values,
-    by dotted name, over the others. Raises SettingsError with the mistakes of all cells, those
-    that all share told once.
+    by dotted name, over the others. Raises SettingsError with the mistakes of all cells.
     """
     refuse(_set_twice(axes, set(set_beside)))
-    cells, wrong = list[Cell](), dict[Mistake, list[tuple[Value, ...]]]()
-    combinations = list(itertools.product(*(axis.values for axis in axes)))
-    for values in combinations:
+
+    def made(values: Values) -> Cell:
         settings = {key: text for value in values for key, text in value.settings.items()}
         labels = {axis.name: v.label for axis, v in zip(axes, values, strict=True)}
+        return Cell(labels, values, gather(settings))
+
+    combinations = list(itertools.product(*(axis.values for axis in axes)))
+    cells = of_all(axes, combinations, [partial(made, values) for values in combinations])
+    _refuse_equal(cells)
+    return cells
+
+
+def of_all(
+    axes: Sequence[Axis], combinations: Sequence[Values], makers: Sequence[Callable[[], T]]
+) -> list[T]:
+    """What each maker gives. Raises SettingsError with the mistakes of all together.
+
+    One that all share is told as it is, any other under the value or the cell that makes it.
+    """
+    made, wrong = list[T](), dict[Mistake, list[Values]]()
+    for values, make in zip(combinations, makers, strict=True):
         try:
-            cells.append(Cell(labels, values, gather(settings)))
+            made.append(make())
         except SettingsError as error:
             for mistake in error.mistakes:
                 wrong.setdefault(mistake, []).append(values)
     refuse(_named(mistake, of, axes, combinations) for mistake, of in wrong.items())
-    _refuse_equal(cells)
-    return cells
+    return made
 
 
 def _set_twice(axes: Sequence[Axis], others: set[str]) -> Iterable[Mistake]:
@@ -164,9 +184,9 @@ def _set_twice(axes: Sequence[Axis], others: set[str]) -> Iterable[Mistake]:
 
 def _named(
     mistake: Mistake,
-    of: list[tuple[Value, ...]],
+    of: list[Values],
     axes: Sequence[Axis],
-    combinations: list[tuple[Value, ...]],
+    combinations: Sequence[Values],
 ) -> Mistake:
     """A mistake under the name of the value that makes it, or of the first cell that has it."""
     if len(of) == len(combinations):

@@ -1,7 +1,8 @@
 """`fieldmark grid`: every combination of some settings, each from a fresh model, and compared."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -10,9 +11,10 @@ from fieldmark.console import Console
 from fieldmark.data.intake import look, part
 from fieldmark.errors import WorkError
 from fieldmark.files import write_json, write_whole
+from fieldmark.runs.concrete import make_concrete
 from fieldmark.settings.layers import Resolved
 from fieldmark.study.asked import asked, with_absolute_paths
-from fieldmark.study.axes import Axis, Cell
+from fieldmark.study.axes import Axis, Cell, of_all
 from fieldmark.study.best import Found, against, best_of
 from fieldmark.study.cells import chosen_by, finished
 from fieldmark.study.folder import StudyDir
@@ -35,20 +37,35 @@ def grid(
     settings = [cell.resolved.settings.model_dump(mode="json") for cell in whole]
     over = {axis.name: [value.text for value in axis.values] for axis in axes}
 
-    def plan(study: StudyDir, _: Resolved) -> Iterator[Planned]:
-        kept = set[str]()
-        for cell in whole:
-            data = cell.resolved.settings.data
-            name = f"images-{digest(data.model_dump(mode='json'))}"
-            if name not in kept:
-                study.keep_data(name, part(data, look(data, console)))
-                kept.add(name)
-            yield planned(cell.resolved, cell.about, name)
+    def plan(study: StudyDir, _: Resolved) -> list[Planned]:
+        names = keep_images(study, whole, console)
+        pairs = list(zip(whole, names, strict=True))
+        checks = [partial(check_with_images, study, cell, name) for cell, name in pairs]
+        of_all(axes, [cell.values for cell in whole], checks)
+        return [planned(cell.resolved, cell.about, name) for cell, name in pairs]
 
     options = {"over": over, "cells": digest(settings)}
     study = asked(KIND, whole[0].resolved, options, command, plan, console)
     run_all(study, console, jobs=jobs)
     return study
+
+
+def keep_images(study: StudyDir, cells: Sequence[Cell], console: Console) -> list[str]:
+    """The name of each cell's images in the study's folder; equal ones are taken in once."""
+    names = list[str]()
+    for cell in cells:
+        data = cell.resolved.settings.data
+        name = f"images-{digest(data.model_dump(mode='json'))}"
+        if name not in names:
+            study.keep_data(name, part(data, look(data, console)))
+        names.append(name)
+    return names
+
+
+def check_with_images(study: StudyDir, cell: Cell, name: str) -> None:
+    """Raise SettingsError with what only the images can tell against a cell's settings."""
+    if cell.resolved.settings.input.normalize != "dataset":  # which reads all images to be told
+        make_concrete(cell.resolved, study.read_data(name), Console(quiet=True))
 
 
 def tell(study: StudyDir, console: Console) -> int:
