@@ -29,5 +29,7 @@ def test_a_dearer_point_lies_to_the_right_and_a_better_one_above():
     assert float(cheap[1]) < float(dear[1])
 
 
-def test_one_point_is_no_chart():
-    assert scatter_chart(SPOTS[:1], "accuracy", "training time", "by-time", duration) is None
+def test_points_of_one_cost_are_no_chart():
+    alike = [Spot("a", 0, 10.0, 0.9), Spot("b", 1, 10.0, 0.5)]
+    for spots in (alike, SPOTS[:1], []):
+        assert scatter_chart(spots, "accuracy", "training time", "by-time", duration) is None

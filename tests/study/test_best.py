@@ -11,6 +11,7 @@ from fieldmark.metrics_json import About, Metrics
 from fieldmark.records import Predictions
 from fieldmark.study.best import Found, best_of
 from fieldmark.study.cells import Finished, chosen_by
+from fieldmark.study.grid_page import crossed
 from fieldmark.study.grid_words import best_lines, traded
 
 
@@ -93,6 +94,18 @@ def test_a_precision_is_told_by_what_it_saves_and_costs(cell):
     (told,) = traded(of(cells, best_of(cells)))
     assert told.startswith("a, precision bf16 beside float32: 60 % of the training time saved, ")
     assert "points of accuracy less" in told
+
+
+def test_further_axes_stand_down_with_the_first(cell):
+    cells = [
+        cell(0.9, 0.9, about={"model": model, "lr": lr, "seed": seed})
+        for model, lr, seed in (("a", "1", "0"), ("a", "2", "0"), ("a", "1", "1"), ("b", "2", "1"))
+    ]
+    rows = crossed(of(cells, best_of(cells)))
+    assert [label for label, _ in rows] == ["a, seed 0", "a, seed 1", "b, seed 0", "b, seed 1"]
+    values = [[each.value is not None for each in line] for _, line in rows]
+    assert values == [[True, True], [True, False], [False, False], [False, True]]
+    assert rows[1][1][1].text == "not done"
 
 
 def of(cells, best):

@@ -28,12 +28,12 @@ class Spot:
 def scatter_chart(
     spots: Sequence[Spot], metric: str, cost: str, name: str, words: Callable[[float], str]
 ) -> Curve | None:
-    """The figure up, the cost to the right; None where fewer than two points have both.
+    """The figure up, the cost to the right; None where they have not two costs.
 
     cost: what the axis is called. name: begins the ids in the SVG. words: a cost for a reader.
     """
     shown = [spot for spot in spots if defined(spot.value) and spot.cost > 0]
-    if len(shown) < 2:
+    if len({spot.cost for spot in shown}) < 2:
         return None
     scale = 100 if is_share(metric) else 1
     with drawing():

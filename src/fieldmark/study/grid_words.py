@@ -19,7 +19,7 @@ FLATTERS = (
 
 def lines(found: Found) -> list[str]:
     """What the terminal is told."""
-    told = [*_table(found), "", *best_lines(found)]
+    told = [*_table(found), "", *best_lines(found), *traded(found)]
     if found.compared:
         told += ["", *found.compared.sentences()]
     told += [f"{short_label(each.about)} failed: {reason}" for each, reason in found.failed]
