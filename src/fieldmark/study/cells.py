@@ -8,14 +8,12 @@ from typing import Any
 from fieldmark.judge.constant import best_constant
 from fieldmark.judge.metrics import METRICS
 from fieldmark.metrics_json import Figures, Metrics
-from fieldmark.models.assemble import assemble
-from fieldmark.models.memory import on_meta
+from fieldmark.models.bundle import load
+from fieldmark.models.bundle_info import read_info
 from fieldmark.models.summary import summarise
 from fieldmark.records import Predictions
 from fieldmark.report.words import defined
-from fieldmark.rundir import WEIGHTS, RunDir
-from fieldmark.runs.network import design
-from fieldmark.settings.tree import Settings
+from fieldmark.rundir import INFO, WEIGHTS, RunDir
 from fieldmark.study.axes import short_label
 from fieldmark.study.planned import Planned, digest
 from fieldmark.study.together import Done
@@ -134,12 +132,12 @@ def finished(done: Done, places: dict[str, int]) -> list[Finished]:
 
 def _multiply_adds(run: RunDir, known: dict[str, int]) -> int:
     """Of one image; each network is counted once."""
-    settings, classes = Settings.model_validate(run.read_settings()), run.read_metrics().classes
-    made = design(settings)
-    key = digest([vars(made), settings.input.size, len(classes)])
+    info = read_info(run.path / INFO)
+    made = (info.model, info.options, info.head, info.head_options, info.resizer, info.pool)
+    key = digest([made, info.mirror, info.classes, vars(info.spec)])
     if key not in known:
-        network = on_meta(lambda: assemble(made, len(classes)))
-        known[key] = summarise(network, int(settings.input.size)).multiply_adds
+        classifier, _ = load(run.path)  # as it is: boosted trees run with their values alone
+        known[key] = summarise(classifier.network, info.spec.size).multiply_adds
     return known[key]
 
 
