@@ -41,6 +41,14 @@ def test_plans_are_read_back_in_the_order_of_planning(resolved, tmp_path):
     assert Planned.from_json(runs[0].to_json()) == runs[0]
 
 
+def test_what_planning_left_that_was_killed_is_not_planned(resolved, tmp_path):
+    study = StudyDir(tmp_path / "s")
+    study.prepare()
+    study.plan([planned(resolved, {"fold": 1}, "d")])
+    StudyDir(tmp_path / "s").prepare()
+    assert study.plans() == []
+
+
 def test_a_run_whose_process_dies_three_times_has_failed(resolved, tmp_path):
     study = StudyDir(tmp_path / "s")
     study.prepare()

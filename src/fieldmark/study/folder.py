@@ -94,10 +94,12 @@ class StudyDir:
         return _read(self.path / QUESTION)
 
     def prepare(self) -> None:
-        """Make the folders inside. Raises DiskError."""
+        """Make the folders inside, without what planning left that was killed. Raises DiskError."""
         with writing(self.path):
             for place in PLACES:
                 (self.path / place).mkdir(parents=True, exist_ok=True)
+            for left in (self.path / "plans").iterdir():
+                left.unlink()
 
     def ask(self, question: dict[str, Any]) -> None:
         """Make the folder a study's, now that its first runs are planned. Raises DiskError."""
