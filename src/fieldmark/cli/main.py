@@ -21,6 +21,7 @@ from fieldmark.cli import (
     recipes,
     report,
     study,
+    sweep,
     train,
 )
 from fieldmark.cli.typed import WORDS, flag
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.command,
     "train": train.command,
     "cross-validate": cross_validate.command,
+    "sweep": sweep.command,
     "report": report.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
@@ -38,7 +40,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.command,
     "options": options.command,
 }
-TRAINING = ("train", "cross-validate")  # verbs that take settings, recipes and their aliases
+# verbs that take settings, recipes and their aliases
+TRAINING = ("train", "cross-validate", "sweep")
 
 app = typer.Typer(
     name="fieldmark",

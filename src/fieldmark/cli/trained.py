@@ -8,7 +8,7 @@ from fieldmark.cli import train
 from fieldmark.cli.typed import data_and_rest
 
 if TYPE_CHECKING:
-    from fieldmark.settings.layers import Resolved
+    from fieldmark.settings.layers import Layer, Resolved
 
 OF_ONE_RUN = ("resume", "find_lr", "profile", "dry_run")  # options of `train` alone
 Command = Callable[..., int]
@@ -38,12 +38,15 @@ def with_training_options(command: Command) -> Command:
     return call
 
 
-def gathered(training: Mapping[str, Any]) -> "Resolved":
-    """The settings of all runs, from what `with_training_options` gives. Raises SettingsError."""
+def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
+    """The settings of all runs, from what `with_training_options` gives. Raises SettingsError.
+
+    more: layers over those.
+    """
     from fieldmark.runs.concrete import gather
     from fieldmark.settings.options import OPTIONS
 
     options = {key: training[key] for key in OPTIONS if training.get(key) is not None}
     data, rest = data_and_rest(training["words"])
     taken = {"recipe": training["recipe"], "config": training["config"]}
-    return gather(data, rest, options, **taken, new=False)
+    return gather(data, rest, options, **taken, new=False, more=more)

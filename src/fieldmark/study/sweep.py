@@ -1,0 +1,314 @@
+"""`fieldmark sweep`: trials of many settings, the best by validation, and its test, once."""
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fieldmark.console import Console
+from fieldmark.data.intake import Dataset, take_in
+from fieldmark.errors import Mistake, SettingsError, WorkError, counted, refuse
+from fieldmark.runs.concrete import make_concrete
+from fieldmark.settings.aliases import Aliases
+from fieldmark.settings.layers import Layer, Resolved
+from fieldmark.study.asked import asked, with_absolute_paths
+from fieldmark.study.folder import StudyDir
+from fieldmark.study.local import run_all
+from fieldmark.study.names import (
+    TYPED,
+    Names,
+    figure_of,
+    more_is_better,
+    names_of,
+    refuse_beside,
+)
+from fieldmark.study.planned import Planned, planned
+from fieldmark.study.propose import (
+    check_optuna,
+    count_of,
+    drawn,
+    optuna_version,
+    points_of_grid,
+    proposed,
+)
+from fieldmark.study.prune import KEY, Rule
+from fieldmark.study.space import Parameter, same_as
+from fieldmark.study.trials import Point, Trial, best_of, read_trials, same
+from fieldmark.study.wandb_file import SweepFile
+from fieldmark.study.work import LEFT
+
+KIND, IMAGES = "sweep", "images"
+MONITOR = "train.monitor"
+MOST = 300  # points that are looked at before any work
+At = Callable[..., Resolved]
+
+
+@dataclass(frozen=True)
+class Space:
+    """What a sweep varies. at: layers of settings over all others -> the settings.
+
+    figure: of validation, by which is chosen.
+    """
+
+    file: SweepFile
+    names: Names
+    at: At
+    figure: str = "auto"
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """By the sweep's names."""
+        return self.file.parameters
+
+    @property
+    def fixed(self) -> Point:
+        """The values that all trials have."""
+        return {
+            name: each.numbers["value"]
+            for name, each in self.parameters.items()
+            if each.is_constant
+        }
+
+    def settings(self, point: Point) -> Resolved:
+        """The settings of a trial. Raises SettingsError."""
+        layers = [self.names.layer(point)]
+        if figure_of(self.file):
+            layers.append(Layer(TYPED, {MONITOR: self.figure}))
+        return self.at(*layers)
+
+
+def read_space(file: SweepFile, aliases: Aliases, at: At) -> Space:
+    """The sweep as settings. Raises SettingsError with all that can be told without images."""
+    names = names_of(file, aliases)
+    plain = at()
+    refuse_beside(file, names, plain)
+    figure = figure_of(file) or plain.settings.train.monitor
+    if plain.origins.get(MONITOR) == TYPED and plain.settings.train.monitor != figure:
+        refuse([Mistake(MONITOR, f"{file.path} has its own metric, {figure}; leave one out")])
+    if file.method == "bayes":
+        check_optuna()
+    if all(each.is_constant for each in file.parameters.values()):
+        what = "every parameter has one value, so there is nothing to try; give one several"
+        refuse([Mistake(f"{file.path}: parameters", what)])
+    space = Space(file, names, at, figure)
+    refuse(dict.fromkeys(m for point in points_to_look_at(space) for m in wrong_with(space, point)))
+    return space
+
+
+def sweep(
+    space: Space,
+    console: Console,
+    command: str,
+    *,
+    trials: int | None = None,
+    pruner: str | None = "median",
+    jobs: int = 1,
+) -> StudyDir:
+    """Trials until there are so many, each point once. -> the study's folder
+
+    trials: None as the file's run_cap, or a whole grid. pruner: median or hyperband, where the
+    file has no early_terminate of its own; None: none. Raises any FieldmarkError; what was done
+    by then is kept, and the same call goes on.
+    """
+    wanted = trials_wanted(space.file, trials)
+    base = space.settings(space.fixed)
+    data = take_in(base.settings.data, console)
+    space = with_images(space, data)
+    rule = rule_of(space, pruner)
+    tell_start(space, rule, wanted, console)
+
+    def plan(study: StudyDir, resolved: Resolved) -> Sequence[Planned]:
+        study.keep_data(IMAGES, data)
+        return ()
+
+    options = {
+        "method": space.file.method,
+        "parameters": {name: [p.distribution, p.numbers] for name, p in space.parameters.items()},
+        "targets": {name: list(each) for name, each in space.names.targets.items()},
+        "figure": space.figure,
+        "goal": space.file.metric.get("target"),
+        KEY: rule and rule.to_json(),
+    }
+    beside: dict[str, Any] = {"sweep": space.file.about}
+    if space.file.method == "bayes":
+        beside["optuna"] = optuna_version()
+    study = asked(KIND, base, options, command, plan, console, beside=beside)
+    if (before := study.question.get("optuna")) and before != optuna_version():
+        console.warn(
+            f"the study began with Optuna {before}, and this is {optuna_version()}, which may "
+            "propose otherwise"
+        )
+    with study.open():
+        run_all(study, console, jobs=jobs, propose=proposing(study, space, wanted, jobs, console))
+    return study
+
+
+def proposing(
+    study: StudyDir, space: Space, wanted: int, jobs: int, console: Console
+) -> Callable[[], bool]:
+    """What plans further trials as long as there is a need. -> whether more may come
+
+    A grid and drawn points are planned at once; what depends on trials waits for them.
+    """
+    waits = space.file.method == "bayes" or "target" in space.file.metric
+    seed = int(study.question["settings"]["run"]["seed"])
+    grid = points_of_grid(space.parameters) if space.file.method == "grid" else []
+    told = False
+
+    def propose() -> bool:
+        nonlocal told
+        while True:
+            plans = study.plans()
+            if len(plans) >= wanted:
+                return False
+            if waits and sum(study.state(each.name) in LEFT for each in plans) >= jobs:
+                return True
+            found = read_trials(study, space.figure)
+            if reached(space, found):
+                return False
+            point = next_point(space, grid, found, seed)
+            if point is None:
+                if not told:
+                    console.warn(f"all {counted(len(plans), 'point')} of the sweep are planned")
+                told = True
+                return False
+            plan_trial(study, space, len(plans) + 1, point)
+
+    return propose
+
+
+def next_point(space: Space, grid: list[Point], trials: Sequence[Trial], seed: int) -> Point | None:
+    """The point after these trials; None where none is left."""
+    taken, method = {same(each.point) for each in trials}, space.file.method
+    if method == "grid":
+        return next((each for each in grid if same(each) not in taken), None)
+    if method == "random":
+        return drawn(space.parameters, seed, len(trials), taken)
+    better = more_is_better(space.figure)
+    return proposed(space.parameters, trials, seed, more_is_better=better)
+
+
+def plan_trial(study: StudyDir, space: Space, number: int, point: Point) -> None:
+    """Plan one trial; settings that cannot be are a failed one, with the reason."""
+    about = {"trial": number, "settings": point}
+    try:
+        resolved, reason = with_absolute_paths(space.settings(point)), ""
+    except SettingsError as error:
+        resolved, reason = with_absolute_paths(space.settings(space.fixed)), str(error)
+    its = planned(resolved, about, IMAGES, sides=("val",))
+    if reason:
+        study.note_end(its.name, "failed", reason)
+    study.plan([its])
+
+
+def reached(space: Space, trials: Sequence[Trial]) -> bool:
+    """Whether the file's target is met."""
+    target, best = space.file.metric.get("target"), best_of(trials, space.figure)
+    if target is None or best is None or best.value is None:
+        return False
+    sign = 1 if more_is_better(space.figure) else -1
+    return sign * best.value >= sign * float(target)
+
+
+def trials_wanted(file: SweepFile, trials: int | None) -> int:
+    """How many trials there are to be in all. Raises SettingsError where nobody has said."""
+    count = count_of(file.parameters)
+    said = [each for each in (trials, file.run_cap) if each is not None]
+    if not said and (file.method != "grid" or count is None):
+        what = f"say how many, as in --trials 20: {file.path} has no run_cap, and {file.method} "
+        refuse([Mistake("--trials", f"{what}never ends by itself")])
+    return min([*said, *([count] if count is not None else [])])
+
+
+def with_images(space: Space, data: Dataset) -> Space:
+    """The sweep with its figure known, and looked at with the images. Raises SettingsError."""
+    first = next(points_to_look_at(space))  # what varies may have no other value
+    concrete = make_concrete(space.settings(first), data, Console(quiet=True))
+    by = concrete.settings.data.val
+    if not (by == "cross" or (by == "hold" and len(data.samples.rows("val")))):
+        what = "a sweep chooses by validation, and these settings leave no image for it"
+        raise SettingsError([Mistake("data.val", f"{what}; give it some")])
+    mistakes = dict[Mistake, None]()
+    if space.settings(first).settings.input.normalize != "dataset":  # a pass over the images
+        for point in points_to_look_at(space):
+            mistakes |= dict.fromkeys(wrong_with(space, point, data))
+    refuse(mistakes)
+    return replace(space, figure=str(concrete.settings.train.monitor))
+
+
+def points_to_look_at(space: Space) -> Iterator[Point]:
+    """Points that show what is wrong with any value, under each choice that others belong to."""
+    tried = {name: each.tried() for name, each in space.parameters.items()}
+    names = space.names.targets
+    choices = [name for name in tried if names[name][0].endswith(".name")]
+
+    def every() -> Iterator[Point]:
+        for chosen in itertools.product(*(tried[name] for name in choices)):
+            first = {name: values[0] for name, values in tried.items()}
+            first |= dict(zip(choices, chosen, strict=True))
+            yield first
+            for name in tried:
+                if name not in choices:
+                    yield from ({**first, name: value} for value in tried[name][1:])
+
+    return itertools.islice(every(), MOST)
+
+
+def wrong_with(space: Space, point: Point, data: Dataset | None = None) -> list[Mistake]:
+    """What stands against a point; with the images, also what only they can tell."""
+    try:
+        resolved = space.settings(point)
+        if data is not None:
+            make_concrete(resolved, data, Console(quiet=True))
+        return []
+    except SettingsError as error:
+        if data is None:
+            return list(error.mistakes)
+        words = ", ".join(f"{name} {value}" for name, value in point.items())
+        return [Mistake(f"{space.file.path}: {words}", str(each)) for each in error.mistakes]
+
+
+def rule_of(space: Space, pruner: str | None) -> Rule | None:
+    """How trials are pruned: as the file says, else as the pruner is called."""
+    if pruner is None:
+        return None
+    better, early = more_is_better(space.figure), dict(space.file.early)
+    if early:
+        return Rule(early.pop("type"), space.figure, better, **early)
+    return Rule(pruner, space.figure, better)
+
+
+def tell_start(space: Space, rule: Rule | None, wanted: int, console: Console) -> None:
+    """What is to know before the first trial."""
+    file = space.file
+    if file.ignored:
+        console.warn(f"{file.path}: {', '.join(file.ignored)} mean nothing here")
+    for each in filter(None, map(same_as, file.parameters.values())):
+        console.warn(each)
+    how = f", pruned by {rule.type}" if rule else ", none pruned"
+    console.say(
+        f"{counted(wanted, 'trial')} by {file.method}{how}; the best val {space.figure} wins"
+    )
+
+
+def tell(study: StudyDir, console: Console) -> int:
+    """Measure the winner's test, and draw the page. -> 1 where a trial failed, else 0
+
+    Raises WorkError where no trial came to its end.
+    """
+    from fieldmark.study.sweep_page import lines, write_page
+    from fieldmark.study.winner import crown
+
+    figure = str(study.question["options"]["figure"])
+    trials = read_trials(study, figure)
+    best = best_of(trials, figure)
+    if best is None:
+        raise WorkError(f"{study.path}: no trial came to its end; the notes above say why")
+    won = crown(study, trials, best, figure, console)
+    write_page(study, trials, won)
+    console.say("\n".join(lines(trials, won)))
+    console.say()
+    console.say(f"study     {study.path}")
+    console.say(f"report    {study.report}")
+    console.say(f"settings  {won.settings}")
+    return int(any(each.state == "failed" for each in trials))
