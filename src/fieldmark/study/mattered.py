@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -139,12 +138,3 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     last = np.cumsum(counts)
     found: np.ndarray = (last - (counts - 1) / 2)[place]
     return found
-
-
-def as_text(value: Any) -> str:
-    """A setting's value as a person reads it."""
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    if isinstance(value, list | tuple):
-        return ",".join(map(as_text, value))
-    return str(value)

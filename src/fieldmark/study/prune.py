@@ -106,7 +106,7 @@ def verdict(rule: Rule, own: Values, others: Sequence[Values]) -> str:
     bar = figure(sign * least, rule.metric)
     what = "the median" if rule.type == "median" else f"the best 1/{rule.eta:g}"
     return (
-        f"pruned after {counted(epoch, 'epoch')}: validation {metric_words(rule.metric)} {its}, "
+        f"ended after {counted(epoch, 'epoch')}: validation {metric_words(rule.metric)} {its}, "
         f"where {what} of the other runs had {bar}"
     )
 
@@ -114,8 +114,8 @@ def verdict(rule: Rule, own: Values, others: Sequence[Values]) -> str:
 def by_median(rule: Rule, own: Values, others: list[Values]) -> float | None:
     """The median at this epoch, where the run's best so far is behind it; else None.
 
-    As Optuna's median pruner has it, with LEAST other runs (Golovin et al., "Google Vizier",
-    2017).
+    As in Golovin et al., "Google Vizier", 2017; of all runs that have been there, those that were
+    pruned later too, and of LEAST at the fewest.
     """
     known = [each[len(own) - 1] for each in others]
     known = [each for each in known if not math.isnan(each)]

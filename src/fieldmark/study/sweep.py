@@ -33,12 +33,21 @@ from fieldmark.study.propose import (
 )
 from fieldmark.study.prune import KEY, Rule
 from fieldmark.study.space import Parameter, same_as
-from fieldmark.study.trials import Point, Trial, best_of, read_trials, same
+from fieldmark.study.trials import (
+    Point,
+    Trial,
+    best_of,
+    in_words,
+    read_trial,
+    read_trials,
+    same,
+)
 from fieldmark.study.wandb_file import SweepFile
 from fieldmark.study.work import LEFT
 
 KIND, IMAGES = "sweep", "images"
 MONITOR = "train.monitor"
+ALL = "all"  # is told once
 MOST = 300  # points that are looked at before any work
 At = Callable[..., Resolved]
 
@@ -153,10 +162,10 @@ def proposing(
     waits = space.file.method == "bayes" or "target" in space.file.metric
     seed = int(study.question["settings"]["run"]["seed"])
     grid = points_of_grid(space.parameters) if space.file.method == "grid" else []
-    told = False
+    told = {each.name for each in study.plans() if study.state(each.name) not in LEFT}
 
     def propose() -> bool:
-        nonlocal told
+        tell_ended(study, space.figure, told, console)
         while True:
             plans = study.plans()
             if len(plans) >= wanted:
@@ -168,13 +177,27 @@ def proposing(
                 return False
             point = next_point(space, grid, found, seed)
             if point is None:
-                if not told:
+                if ALL not in told:
                     console.warn(f"all {counted(len(plans), 'point')} of the sweep are planned")
-                told = True
+                told.add(ALL)
                 return False
             plan_trial(study, space, len(plans) + 1, point)
 
     return propose
+
+
+def tell_ended(study: StudyDir, figure: str, told: set[str], console: Console) -> None:
+    """A line for every trial that has ended since this was last called; others tell of failures."""
+    for its in study.plans():
+        if its.name in told or (state := study.state(its.name)) in LEFT:
+            continue
+        told.add(its.name)
+        trial = read_trial(study, its, figure)
+        if state == "done":
+            value = "not defined" if trial.value is None else f"{trial.value:.4f}"
+            console.say(f"{its.label}: val {figure} {value}, {in_words(trial.point)}")
+        elif state == "pruned":
+            console.say(f"{its.label}: {trial.reason}; {in_words(trial.point)}")
 
 
 def next_point(space: Space, grid: list[Point], trials: Sequence[Trial], seed: int) -> Point | None:
@@ -282,7 +305,7 @@ def tell_start(space: Space, rule: Rule | None, wanted: int, console: Console) -
     """What is to know before the first trial."""
     file = space.file
     if file.ignored:
-        console.warn(f"{file.path}: {', '.join(file.ignored)} mean nothing here")
+        console.warn(f"{file.path}: without meaning here: {', '.join(file.ignored)}")
     for each in filter(None, map(same_as, file.parameters.values())):
         console.warn(each)
     how = f", pruned by {rule.type}" if rule else ", none pruned"

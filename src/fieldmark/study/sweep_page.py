@@ -16,9 +16,9 @@ from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.trial_charts import Tried, history_chart, parallel_chart, slice_chart
 from fieldmark.report.words import figure, images, interval, metric_words, whole_percent
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.mattered import METHOD, as_text, correlations, scores_of
+from fieldmark.study.mattered import METHOD, correlations, scores_of
 from fieldmark.study.prune import KEY
-from fieldmark.study.trials import Trial, best_so_far
+from fieldmark.study.trials import Trial, as_text, best_so_far, in_words
 from fieldmark.study.winner import Won, flattery
 
 STATES = ("done", "pruned", "failed")
@@ -105,11 +105,6 @@ def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
         ),
     }
     return render_page("sweep.html", values, sheets=("compare.css", "sweep.css"))
-
-
-def in_words(point: dict[str, Any]) -> str:
-    """ "lr 0.001, activation GELU" """
-    return ", ".join(f"{name} {as_text(value)}" for name, value in point.items())
 
 
 def counts_of(trials: Sequence[Trial]) -> str:

@@ -93,3 +93,17 @@ def best_so_far(trials: Sequence[Trial], figure: str) -> list[float | None]:
 def same(point: Point) -> str:
     """A point as a text that is the same for equal values."""
     return json.dumps(point, sort_keys=True, default=str)
+
+
+def in_words(point: Point) -> str:
+    """ "lr 0.001, activation GELU" """
+    return ", ".join(f"{name} {as_text(value)}" for name, value in point.items())
+
+
+def as_text(value: Any) -> str:
+    """A setting's value as a person reads it."""
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    if isinstance(value, list | tuple):
+        return ",".join(map(as_text, value))
+    return str(value)
