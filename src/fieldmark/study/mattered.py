@@ -12,7 +12,7 @@ from fieldmark.study.names import more_is_better
 from fieldmark.study.trials import Trial
 
 FEWEST = 6  # trials that anything can be said of
-DRAWS, TREES = 40, 32
+DRAWS, TREES = 40, 16
 LAST = 2  # of a place in the stream
 METHOD = (
     "A random forest is fitted to settings and scores, and a setting's importance is how much "

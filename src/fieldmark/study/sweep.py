@@ -47,7 +47,6 @@ from fieldmark.study.work import LEFT
 
 KIND, IMAGES = "sweep", "images"
 MONITOR = "train.monitor"
-ALL = "all"  # is told once
 MOST = 300  # points that are looked at before any work
 At = Callable[..., Resolved]
 
@@ -147,8 +146,16 @@ def sweep(
             f"the study began with Optuna {before}, and this is {optuna_version()}, which may "
             "propose otherwise"
         )
+    told = {each.name for each in study.plans() if study.state(each.name) not in LEFT}
+    plan_more = proposing(study, space, wanted, jobs, console)
+
+    def propose() -> bool:
+        tell_ended(study, space.figure, told, console)
+        return plan_more()
+
     with study.open():
-        run_all(study, console, jobs=jobs, propose=proposing(study, space, wanted, jobs, console))
+        run_all(study, console, jobs=jobs, propose=propose, expected=wanted)
+    tell_ended(study, space.figure, told, console)
     return study
 
 
@@ -162,10 +169,10 @@ def proposing(
     waits = space.file.method == "bayes" or "target" in space.file.metric
     seed = int(study.question["settings"]["run"]["seed"])
     grid = points_of_grid(space.parameters) if space.file.method == "grid" else []
-    told = {each.name for each in study.plans() if study.state(each.name) not in LEFT}
+    is_told = False
 
     def propose() -> bool:
-        tell_ended(study, space.figure, told, console)
+        nonlocal is_told
         while True:
             plans = study.plans()
             if len(plans) >= wanted:
@@ -177,9 +184,9 @@ def proposing(
                 return False
             point = next_point(space, grid, found, seed)
             if point is None:
-                if ALL not in told:
+                if not is_told:
                     console.warn(f"all {counted(len(plans), 'point')} of the sweep are planned")
-                told.add(ALL)
+                is_told = True
                 return False
             plan_trial(study, space, len(plans) + 1, point)
 
