@@ -1,5 +1,6 @@
 """Sweeps in tests: files, made-up trials, and an executor in this process."""
 
+from fieldmark.console import Console
 from fieldmark.rundir import RunDir
 from fieldmark.study.planned import Planned
 from fieldmark.study.space import Parameter
@@ -44,11 +45,11 @@ def trial(number, point, value=None, *, state="done", by_epoch=(), path="nowhere
     return Trial(planned, RunDir(path), state, value, tuple(by_epoch), 1.0)
 
 
-def in_turn(study, console, *, propose, **_):
+def in_turn(study, _console, *, propose, **_):
     """What `run_all` does, in this process and one after the other."""
     more = True
     while more or any(study.state(each.name) in LEFT for each in study.plans()):
         more = propose()
         for each in study.plans():
             if study.state(each.name) in LEFT:
-                do(study, each, console)
+                do(study, each, Console(quiet=True))

@@ -8,7 +8,8 @@ from fieldmark.errors import SettingsError
 from fieldmark.runs.concrete import gather
 from fieldmark.settings.aliases import of_recipe
 from fieldmark.study.names import figure_of, names_of
-from fieldmark.study.sweep import read_space, sweep
+from fieldmark.study.sweep import sweep
+from fieldmark.study.varied import read_space
 
 
 def at(*layers, data="digits", recipe=None, words=()):
@@ -74,7 +75,8 @@ def test_a_name_that_is_nothing_is_told_with_the_nearest(tmp_path):
         "sweep.yaml: parameters, batch_sise: there is no such setting; did you mean 'batch_size'?",
         "sweep.yaml: parameters, qqq: there is no such setting; write a setting as `fieldmark "
         "train DATA --dry-run` lists them",
-        "sweep.yaml: parameters, config.epochs: there is no such setting; did you mean 'train.epochs'?",
+        "sweep.yaml: parameters, config.epochs: there is no such setting; did you mean "
+        "'train.epochs'?",
     ]
 
 

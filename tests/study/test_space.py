@@ -28,7 +28,7 @@ INVERSE = stats.loguniform(math.exp(-3), math.exp(-1))
         ({"distribution": "inv_log_uniform_values", "min": 1e-4, "max": 0.1}, LOG),
         ({"distribution": "inv_log_uniform", "min": 1.0, "max": 3.0}, INVERSE),
         ({"mu": 1.0, "sigma": 2.0}, stats.norm(1, 2)),
-        ({"distribution": "log_normal", "mu": 0.5, "sigma": 0.3}, stats.lognorm(0.3, scale=math.exp(0.5))),
+        ({"distribution": "log_normal", "mu": 0.0, "sigma": 0.3}, stats.lognorm(0.3)),
         ({"distribution": "beta", "a": 2, "b": 5}, stats.beta(2, 5)),
     ],
 )  # fmt: skip

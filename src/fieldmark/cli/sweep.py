@@ -37,8 +37,9 @@ def command(
         refuse([Mistake("--prune", f"must be median or hyperband, not {prune}")])
     from fieldmark.console import Console
     from fieldmark.settings.aliases import of_config, of_recipe
-    from fieldmark.study.sweep import read_space, tell
     from fieldmark.study.sweep import sweep as begin
+    from fieldmark.study.sweep import tell
+    from fieldmark.study.varied import read_space
     from fieldmark.study.wandb_file import read_sweep
 
     aliases = of_recipe(training["recipe"]) if training["recipe"] else {}

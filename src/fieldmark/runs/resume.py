@@ -50,23 +50,7 @@ def resume_run(
             return run
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
-        if again and stages > 1:
-            raise RunError(
-                f"{run.path}: ends with a stage on features after others, which cannot be "
-                "trained further; start a new run with --config"
-            )
-        if changed and is_exact(resolved.settings):
-            raise RunError(without_epochs(run, resolved.settings))
-        if changed and run.is_done and stages > 1 and not reached:
-            raise RunError(
-                f"--epochs {epochs}: nothing was trained after the head of this run "
-                f"({run.read_manifest().get('ending')}); start anew with: fieldmark train "
-                f"--config {run.settings} train.least_mistakes=0"
-            )
-        if epochs < reached:
-            raise RunError(
-                f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
-            )
+        refuse_further(run, resolved.settings, changed=changed, again=again)
         refuse_used_up(run, resolved.settings.budget)
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
@@ -86,6 +70,32 @@ def resume_run(
         with guarded(run, prepared.settings):
             go(run, prepared, console, command, sides=sides, watch=watch)
     return run
+
+
+def refuse_further(run: RunDir, settings: Settings, *, changed: bool, again: bool) -> None:
+    """Raise RunError where a run cannot be trained to the epochs that are asked for.
+
+    changed: whether they are others than before. again: the last stage is done anew.
+    """
+    epochs, stages = settings.train.epochs, len(settings.train.stages)
+    reached = epochs_reached(run, stages)
+    if again and stages > 1:
+        raise RunError(
+            f"{run.path}: ends with a stage on features after others, which cannot be "
+            "trained further; start a new run with --config"
+        )
+    if changed and is_exact(settings):
+        raise RunError(without_epochs(run, settings))
+    if changed and run.is_done and stages > 1 and not reached:
+        raise RunError(
+            f"--epochs {epochs}: nothing was trained after the head of this run "
+            f"({run.read_manifest().get('ending')}); start anew with: fieldmark train "
+            f"--config {run.settings} train.least_mistakes=0"
+        )
+    if epochs < reached:
+        raise RunError(
+            f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
+        )
 
 
 def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:

@@ -1,38 +1,20 @@
 """`fieldmark sweep`: trials of many settings, the best by validation, and its test, once."""
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fieldmark.console import Console
-from fieldmark.data.intake import Dataset, take_in
-from fieldmark.errors import Mistake, SettingsError, WorkError, counted, refuse
-from fieldmark.runs.concrete import make_concrete
-from fieldmark.settings.aliases import Aliases
-from fieldmark.settings.layers import Layer, Resolved
+from fieldmark.data.intake import take_in
+from fieldmark.errors import SettingsError, WorkError, counted
+from fieldmark.settings.layers import Resolved
 from fieldmark.study.asked import asked, with_absolute_paths
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.local import run_all
-from fieldmark.study.names import (
-    TYPED,
-    Names,
-    figure_of,
-    more_is_better,
-    names_of,
-    refuse_beside,
-)
+from fieldmark.study.names import more_is_better
 from fieldmark.study.planned import Planned, planned
-from fieldmark.study.propose import (
-    check_optuna,
-    count_of,
-    drawn,
-    optuna_version,
-    points_of_grid,
-    proposed,
-)
+from fieldmark.study.propose import drawn, optuna_version, points_of_grid, proposed
 from fieldmark.study.prune import KEY, Rule
-from fieldmark.study.space import Parameter, same_as
+from fieldmark.study.space import same_as
 from fieldmark.study.trials import (
     Point,
     Trial,
@@ -42,65 +24,10 @@ from fieldmark.study.trials import (
     read_trials,
     same,
 )
-from fieldmark.study.wandb_file import SweepFile
+from fieldmark.study.varied import Space, rule_of, trials_wanted, with_images
 from fieldmark.study.work import LEFT
 
 KIND, IMAGES = "sweep", "images"
-MONITOR = "train.monitor"
-MOST = 300  # points that are looked at before any work
-At = Callable[..., Resolved]
-
-
-@dataclass(frozen=True)
-class Space:
-    """What a sweep varies. at: layers of settings over all others -> the settings.
-
-    figure: of validation, by which is chosen.
-    """
-
-    file: SweepFile
-    names: Names
-    at: At
-    figure: str = "auto"
-
-    @property
-    def parameters(self) -> dict[str, Parameter]:
-        """By the sweep's names."""
-        return self.file.parameters
-
-    @property
-    def fixed(self) -> Point:
-        """The values that all trials have."""
-        return {
-            name: each.numbers["value"]
-            for name, each in self.parameters.items()
-            if each.is_constant
-        }
-
-    def settings(self, point: Point) -> Resolved:
-        """The settings of a trial. Raises SettingsError."""
-        layers = [self.names.layer(point)]
-        if figure_of(self.file):
-            layers.append(Layer(TYPED, {MONITOR: self.figure}))
-        return self.at(*layers)
-
-
-def read_space(file: SweepFile, aliases: Aliases, at: At) -> Space:
-    """The sweep as settings. Raises SettingsError with all that can be told without images."""
-    names = names_of(file, aliases)
-    plain = at()
-    refuse_beside(file, names, plain)
-    figure = figure_of(file) or plain.settings.train.monitor
-    if plain.origins.get(MONITOR) == TYPED and plain.settings.train.monitor != figure:
-        refuse([Mistake(MONITOR, f"{file.path} has its own metric, {figure}; leave one out")])
-    if file.method == "bayes":
-        check_optuna()
-    if all(each.is_constant for each in file.parameters.values()):
-        what = "every parameter has one value, so there is nothing to try; give one several"
-        refuse([Mistake(f"{file.path}: parameters", what)])
-    space = Space(file, names, at, figure)
-    refuse(dict.fromkeys(m for point in points_to_look_at(space) for m in wrong_with(space, point)))
-    return space
 
 
 def sweep(
@@ -129,23 +56,14 @@ def sweep(
         study.keep_data(IMAGES, data)
         return ()
 
-    options = {
-        "method": space.file.method,
-        "parameters": {name: [p.distribution, p.numbers] for name, p in space.parameters.items()},
-        "targets": {name: list(each) for name, each in space.names.targets.items()},
-        "figure": space.figure,
-        "goal": space.file.metric.get("target"),
-        KEY: rule and rule.to_json(),
-    }
     beside: dict[str, Any] = {"sweep": space.file.about}
     if space.file.method == "bayes":
         beside["optuna"] = optuna_version()
-    study = asked(KIND, base, options, command, plan, console, beside=beside)
-    if (before := study.question.get("optuna")) and before != optuna_version():
-        console.warn(
-            f"the study began with Optuna {before}, and this is {optuna_version()}, which may "
-            "propose otherwise"
-        )
+    study = asked(KIND, base, options_of(space, rule), command, plan, console, beside=beside)
+    before, now = study.question.get("optuna"), beside.get("optuna")
+    if before != now:
+        what = "which may propose otherwise"
+        console.warn(f"the study began with Optuna {before}, and this is {now}, {what}")
     told = {each.name for each in study.plans() if study.state(each.name) not in LEFT}
     plan_more = proposing(study, space, wanted, jobs, console)
 
@@ -157,6 +75,18 @@ def sweep(
         run_all(study, console, jobs=jobs, propose=propose, expected=wanted)
     tell_ended(study, space.figure, told, console)
     return study
+
+
+def options_of(space: Space, rule: Rule | None) -> dict[str, Any]:
+    """What makes it this sweep and no other; not how many trials there are."""
+    return {
+        "method": space.file.method,
+        "parameters": {name: [p.distribution, p.numbers] for name, p in space.parameters.items()},
+        "targets": {name: list(each) for name, each in space.names.targets.items()},
+        "figure": space.figure,
+        "target": space.file.metric.get("target"),
+        KEY: rule and rule.to_json(),
+    }
 
 
 def proposing(
@@ -238,74 +168,6 @@ def reached(space: Space, trials: Sequence[Trial]) -> bool:
         return False
     sign = 1 if more_is_better(space.figure) else -1
     return sign * best.value >= sign * float(target)
-
-
-def trials_wanted(file: SweepFile, trials: int | None) -> int:
-    """How many trials there are to be in all. Raises SettingsError where nobody has said."""
-    count = count_of(file.parameters)
-    said = [each for each in (trials, file.run_cap) if each is not None]
-    if not said and (file.method != "grid" or count is None):
-        what = f"say how many, as in --trials 20: {file.path} has no run_cap, and {file.method} "
-        refuse([Mistake("--trials", f"{what}never ends by itself")])
-    return min([*said, *([count] if count is not None else [])])
-
-
-def with_images(space: Space, data: Dataset) -> Space:
-    """The sweep with its figure known, and looked at with the images. Raises SettingsError."""
-    first = next(points_to_look_at(space))  # what varies may have no other value
-    concrete = make_concrete(space.settings(first), data, Console(quiet=True))
-    by = concrete.settings.data.val
-    if not (by == "cross" or (by == "hold" and len(data.samples.rows("val")))):
-        what = "a sweep chooses by validation, and these settings leave no image for it"
-        raise SettingsError([Mistake("data.val", f"{what}; give it some")])
-    mistakes = dict[Mistake, None]()
-    if space.settings(first).settings.input.normalize != "dataset":  # a pass over the images
-        for point in points_to_look_at(space):
-            mistakes |= dict.fromkeys(wrong_with(space, point, data))
-    refuse(mistakes)
-    return replace(space, figure=str(concrete.settings.train.monitor))
-
-
-def points_to_look_at(space: Space) -> Iterator[Point]:
-    """Points that show what is wrong with any value, under each choice that others belong to."""
-    tried = {name: each.tried() for name, each in space.parameters.items()}
-    names = space.names.targets
-    choices = [name for name in tried if names[name][0].endswith(".name")]
-
-    def every() -> Iterator[Point]:
-        for chosen in itertools.product(*(tried[name] for name in choices)):
-            first = {name: values[0] for name, values in tried.items()}
-            first |= dict(zip(choices, chosen, strict=True))
-            yield first
-            for name in tried:
-                if name not in choices:
-                    yield from ({**first, name: value} for value in tried[name][1:])
-
-    return itertools.islice(every(), MOST)
-
-
-def wrong_with(space: Space, point: Point, data: Dataset | None = None) -> list[Mistake]:
-    """What stands against a point; with the images, also what only they can tell."""
-    try:
-        resolved = space.settings(point)
-        if data is not None:
-            make_concrete(resolved, data, Console(quiet=True))
-        return []
-    except SettingsError as error:
-        if data is None:
-            return list(error.mistakes)
-        words = ", ".join(f"{name} {value}" for name, value in point.items())
-        return [Mistake(f"{space.file.path}: {words}", str(each)) for each in error.mistakes]
-
-
-def rule_of(space: Space, pruner: str | None) -> Rule | None:
-    """How trials are pruned: as the file says, else as the pruner is called."""
-    if pruner is None:
-        return None
-    better, early = more_is_better(space.figure), dict(space.file.early)
-    if early:
-        return Rule(early.pop("type"), space.figure, better, **early)
-    return Rule(pruner, space.figure, better)
 
 
 def tell_start(space: Space, rule: Rule | None, wanted: int, console: Console) -> None:
