@@ -12,7 +12,6 @@ LR = {
     "kind": parameter("kind", values=["good", "bad"]),
     "width": parameter("width", min=1, max=64),
     "share": parameter("share", distribution="q_uniform", min=0, max=1, q=0.25),
-    "fixed": parameter("fixed", value=[1, 2]),
 }
 
 
@@ -79,7 +78,6 @@ def test_proposals_lie_where_the_parameters_say():
         assert 1e-4 <= point["lr"] <= 0.1
         assert point["share"] in (0.0, 0.25, 0.5, 0.75, 1.0)
         assert type(point["width"]) is int
-        assert point["fixed"] == [1, 2]
         assert list(point) == list(LR)
 
 

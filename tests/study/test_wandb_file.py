@@ -50,6 +50,11 @@ def test_a_distribution_is_told_by_what_is_given(tmp_path, given, kind):
     assert found.parameters["x"].distribution == kind
 
 
+def test_a_number_with_an_exponent_is_one_though_yaml_takes_it_for_a_text(tmp_path):
+    text = "method: grid\nparameters: {x: {values: [1e-4, 2.5e3, '3', 3e]}}\n"
+    assert sweep_file(tmp_path, text).parameters["x"].values() == [0.0001, 2500.0, "3", "3e"]
+
+
 def test_nested_parameters_have_dotted_names(tmp_path):
     nested = "{optimizer: {parameters: {lr: {value: 1}, name: {values: [sgd, adam]}}}}"
     found = sweep_file(tmp_path, f"method: grid\nparameters: {nested}\n")

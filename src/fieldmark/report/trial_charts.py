@@ -122,7 +122,12 @@ def parallel_chart(trials: Sequence[Tried], names: Sequence[str], metric: str) -
         for k, trial in enumerate(known)
     ]
     lines = [lines[k] for k in reversed(ranks)]  # the best over the others
-    body = "".join([*(_axis(axis, row) for row, axis in enumerate(axes)), *lines])
+    bars = [
+        f'<line x1="{EDGE}" x2="{WIDE - EDGE}" y1="{_y(k)}" y2="{_y(k)}"/>'
+        for k in range(len(axes))
+    ]
+    words = [_words(axis, row) for row, axis in enumerate(axes)]  # over all lines
+    body = "".join([*bars, *lines, *words])
     svg = f'<svg class="parallel" viewBox="0 0 {WIDE} {height}">{body}</svg>'
     best = known[ranks[0]]
     return Curve(svg, "Trials over all settings", f"{len(known)} trials; the best: {best.words}")
@@ -164,17 +169,16 @@ def _line(axes: Sequence[Axis], trial: int, words: str, *, strong: bool, ended: 
     )
 
 
-def _axis(axis: Axis, row: int) -> str:
+def _words(axis: Axis, row: int) -> str:
+    """An axis's name above it, and its ticks below."""
     y = _y(row)
     marks = "".join(
         f'<text x="{_x(place):.1f}" y="{y + 16:.1f}" text-anchor="{_anchor(place)}">'
         f"{html.escape(text)}</text>"
         for place, text in axis.ticks
     )
-    return (
-        f'<line x1="{EDGE}" x2="{WIDE - EDGE}" y1="{y}" y2="{y}"/>'
-        f'<text class="name" x="{EDGE}" y="{y - 7:.1f}">{html.escape(axis.name)}</text>{marks}'
-    )
+    name = html.escape(axis.name)
+    return f'<text class="name" x="{EDGE}" y="{y - 7:.1f}">{name}</text>{marks}'
 
 
 def _anchor(place: float) -> str:

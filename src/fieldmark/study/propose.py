@@ -92,26 +92,23 @@ def _ask(
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    varied = {name: each for name, each in parameters.items() if not each.is_constant}
-    kinds = {name: _in_optuna(each) for name, each in varied.items()}
+    kinds = {name: _in_optuna(each) for name, each in parameters.items()}
     seed = streams.word(Stream.SWEEP, *address, PROPOSED)
     sampler = optuna.samplers.TPESampler(seed=seed)
     study = optuna.create_study(
         direction="maximize" if more_is_better else "minimize", sampler=sampler
     )
     for trial in trials:
-        study.add_trial(_told(trial, varied, kinds))
+        study.add_trial(_told(trial, parameters, kinds))
     asked = study.ask(kinds).params
-    fixed = {name: each.numbers["value"] for name, each in parameters.items() if each.is_constant}
-    chosen = {name: _from_optuna(each, asked[name]) for name, each in varied.items()}
-    return {name: (fixed | chosen)[name] for name in parameters}
+    return {name: _from_optuna(each, asked[name]) for name, each in parameters.items()}
 
 
-def _told(trial: Trial, varied: Parameters, kinds: Mapping[str, Any]) -> Any:
+def _told(trial: Trial, parameters: Parameters, kinds: Mapping[str, Any]) -> Any:
     """A trial as Optuna knows one."""
     from optuna.trial import TrialState, create_trial
 
-    params = {name: _to_optuna(each, trial.point[name]) for name, each in varied.items()}
+    params = {name: _to_optuna(each, trial.point[name]) for name, each in parameters.items()}
     states = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
     state = states.get(trial.state, TrialState.RUNNING)
     if state is TrialState.COMPLETE and trial.value is None:

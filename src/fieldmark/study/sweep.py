@@ -46,7 +46,7 @@ def sweep(
     by then is kept, and the same call goes on.
     """
     wanted = trials_wanted(space.file, trials)
-    base = space.settings(space.fixed)
+    base = space.settings({})
     data = take_in(base.settings.data, console)
     space = with_images(space, data)
     rule = rule_of(space, pruner)
@@ -98,7 +98,7 @@ def proposing(
     """
     waits = space.file.method == "bayes" or "target" in space.file.metric
     seed = int(study.question["settings"]["run"]["seed"])
-    grid = points_of_grid(space.parameters) if space.file.method == "grid" else []
+    grid = points_of_grid(space.varied) if space.file.method == "grid" else []
     is_told = False
 
     def propose() -> bool:
@@ -143,9 +143,9 @@ def next_point(space: Space, grid: list[Point], trials: Sequence[Trial], seed: i
     if method == "grid":
         return next((each for each in grid if same(each) not in taken), None)
     if method == "random":
-        return drawn(space.parameters, seed, len(trials), taken)
+        return drawn(space.varied, seed, len(trials), taken)
     better = more_is_better(space.figure)
-    return proposed(space.parameters, trials, seed, more_is_better=better)
+    return proposed(space.varied, trials, seed, more_is_better=better)
 
 
 def plan_trial(study: StudyDir, space: Space, number: int, point: Point) -> None:
@@ -154,7 +154,7 @@ def plan_trial(study: StudyDir, space: Space, number: int, point: Point) -> None
     try:
         resolved, reason = with_absolute_paths(space.settings(point)), ""
     except SettingsError as error:
-        resolved, reason = with_absolute_paths(space.settings(space.fixed)), str(error)
+        resolved, reason = with_absolute_paths(space.settings({})), str(error)
     its = planned(resolved, about, IMAGES, sides=("val",))
     if reason:
         study.note_end(its.name, "failed", reason)

@@ -55,9 +55,14 @@ class Space:
             if each.is_constant
         }
 
+    @property
+    def varied(self) -> dict[str, Parameter]:
+        """The parameters that there is a choice of; a trial's point has these."""
+        return {name: each for name, each in self.parameters.items() if not each.is_constant}
+
     def settings(self, point: Point) -> Resolved:
         """The settings of a trial. Raises SettingsError."""
-        layers = [self.names.layer(point)]
+        layers = [self.names.layer({**self.fixed, **point})]
         if figure_of(self.file):
             layers.append(Layer(TYPED, {MONITOR: self.figure}))
         return self.at(*layers)
@@ -73,10 +78,10 @@ def read_space(file: SweepFile, aliases: Aliases, at: At) -> Space:
         refuse([Mistake(MONITOR, f"{file.path} has its own metric, {figure}; leave one out")])
     if file.method == "bayes":
         check_optuna()
-    if all(each.is_constant for each in file.parameters.values()):
+    space = Space(file, names, at, figure)
+    if not space.varied:
         what = "every parameter has one value, so there is nothing to try; give one several"
         refuse([Mistake(f"{file.path}: parameters", what)])
-    space = Space(file, names, at, figure)
     refuse(dict.fromkeys(m for point in points_to_look_at(space) for m in wrong_with(space, point)))
     return space
 
@@ -109,7 +114,7 @@ def with_images(space: Space, data: Dataset) -> Space:
 
 def points_to_look_at(space: Space) -> Iterator[Point]:
     """Points that show what is wrong with any value, under each choice that others belong to."""
-    tried = {name: each.tried() for name, each in space.parameters.items()}
+    tried = {name: each.tried() for name, each in space.varied.items()}
     names = space.names.targets
     choices = [name for name in tried if names[name][0].endswith(".name")]
 

@@ -4,6 +4,7 @@ Nothing here knows what settings there are; `names` does.
 """
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ METHODS = ("bayes", "random", "grid")
 ABOUT = ("name", "description", "project", "entity")  # kept beside the study
 WITHOUT_USE = ("program", "command", "job", "image_uri", "controller", "apiVersion", "kind")
 KNOWN = ("method", "metric", "parameters", "early_terminate", "run_cap", *ABOUT, *WITHOUT_USE)
+EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 GOALS = ("minimize", "maximize")
 OF_HYPERBAND = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 NO_PARAMETER = "must be value, values, min and max, or a distribution with its numbers"
@@ -150,7 +152,7 @@ def read_parameter(name: str, given: Any) -> Parameter | str:
     if kind == "categorical" and "probabilities" in given:
         kind = "categorical_w_probabilities"
     wanted = NUMBERS[kind]
-    numbers = {key: _as_number(key, given.get(key, default)) for key, default in wanted.items()}
+    numbers = {key: _as_number(given.get(key, default)) for key, default in wanted.items()}
     if lacking := [key for key, value in numbers.items() if value is ...]:
         return f"{kind} needs {listed(lacking)}"
     if strange := [key for key in given if key not in wanted and key != "distribution"]:
@@ -159,14 +161,12 @@ def read_parameter(name: str, given: Any) -> Parameter | str:
     return wrong or Parameter(name, kind, numbers)
 
 
-def _as_number(key: str, value: Any) -> Any:
+def _as_number(value: Any) -> Any:
     """1e-4, which YAML takes for a text, as the number that was meant."""
-    if not isinstance(value, str) or key in ("value", "values", "probabilities"):
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
+    if isinstance(value, list):
+        return [_as_number(each) for each in value]
+    is_number = isinstance(value, str) and EXPONENT.fullmatch(value.strip())
+    return float(value) if is_number else value
 
 
 def _kind_of(given: Mapping[str, Any]) -> str | None:

@@ -21,6 +21,7 @@ from fieldmark.runs.outcome import write_tables
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.mattered import Mattered, mattered
 from fieldmark.study.trials import Trial
+from fieldmark.use.ensemble import Joining, Member
 from fieldmark.use.opened import open_bundle
 
 BEST = "best.yaml"
@@ -49,7 +50,10 @@ class Won:
 
 
 def crown(study: StudyDir, trials: list[Trial], best: Trial, figure: str, console: Console) -> Won:
-    """Measure the winner's test where that is not done, and write best.yaml and results.json."""
+    """Measure the winner's test where that is not done, and write best.yaml and results.json.
+
+    A file says that the study's model is the winner's, so that what takes a run takes the study.
+    """
     metrics = measure_test(best.run, console)
     shown = "log_loss" if figure == "loss" else figure
     won = Won(
@@ -61,6 +65,8 @@ def crown(study: StudyDir, trials: list[Trial], best: Trial, figure: str, consol
         settings=write_best(study, best, shown),
         mattered=tuple(mattered(trials, figure, seed=metrics.about.seed or 0)),
     )
+    member = Member(str(best.run.path.relative_to(study.path)))
+    Joining(metrics.classes, (member,), thresholds=best.run.read_thresholds()).write(study.path)
     write_json(study.results, results(trials, won))
     return won
 
