@@ -50,6 +50,8 @@ def sweep(
     data = take_in(base.settings.data, console)
     space = with_images(space, data)
     rule = rule_of(space, pruner)
+    if trials is not None and wanted < trials:
+        console.warn(f"{space.file.path} ends after {counted(wanted, 'trial')}, not {trials}")
     tell_start(space, rule, wanted, console)
 
     def plan(study: StudyDir, resolved: Resolved) -> Sequence[Planned]:

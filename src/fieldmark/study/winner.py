@@ -1,5 +1,6 @@
 """The winner of a sweep: its test, once, and what being the best of many on validation flatters."""
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.page import report
 from fieldmark.report.words import figure as figure_words
-from fieldmark.report.words import interval, metric_words
+from fieldmark.report.words import interval, is_share, metric_words
 from fieldmark.reviews.evaluate import look
 from fieldmark.rundir import COMMAND, RunDir
 from fieldmark.runs.outcome import write_tables
@@ -132,7 +133,19 @@ def flattery(won: Won) -> str:
         f"The winner's {name} is {both[0]} on validation and {both[1]} on the test, which no trial "
         f"has seen. It was chosen as the best of {won.of} on validation, and each trial's best "
         "epoch was too, so the figure of validation flatters; that of the test does not."
+        f"{_difference(won, val, test)}"
     )
+
+
+def _difference(won: Won, val: float, test: float) -> str:
+    """How far the two are apart, and whether that is more than their intervals."""
+    ends = [its.interval(won.figure) for its in (won.val, won.test) if its]
+    widths = [(high - low) / 2 for low, high in filter(None, ends)]
+    if len(widths) < 2:
+        return ""
+    chance = "no more" if abs(val - test) <= math.hypot(*widths) else "more"
+    by = f"{100 * (val - test):+.1f} points" if is_share(won.figure) else f"{val - test:+.3f}"
+    return f" They differ by {by}, {chance} than so few images do by chance."
 
 
 def results(trials: list[Trial], won: Won) -> dict[str, Any]:
