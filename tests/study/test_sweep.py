@@ -6,7 +6,7 @@ import shutil
 import polars as pl
 import pytest
 from smallruns import QUIET
-from sweeps import in_turn, sweep_file
+from sweeps import PUBLISHED, in_turn, sweep_file
 
 from fieldmark import rundir
 from fieldmark.console import Console
@@ -15,6 +15,7 @@ from fieldmark.records import Predictions
 from fieldmark.report.page import report
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
+from fieldmark.settings.aliases import of_recipe
 from fieldmark.settings.layers import Layer
 from fieldmark.study import prune
 from fieldmark.study import sweep as module
@@ -198,6 +199,28 @@ def test_another_question_under_the_name_is_refused(copied, photos):
     other = BAYES.replace("0.03", "0.02")
     with pytest.raises(RunError, match="asks something else"):
         begin(photos, copied.path.parent, other)
+
+
+@pytest.mark.slow
+def test_the_published_file_runs_as_it_is(photos, tmp_path):
+    pytest.importorskip("optuna")
+    words = ["input.size=96", "train.epochs=1", "run.workers=0", "train.batch_size=32"]
+    given = {"out": str(tmp_path), "name": "sweep"}
+
+    def at(*layers):
+        taken = {"recipe": "nature-cnn", "new": False, "more": layers}
+        return gather(str(photos), words, given, **taken)
+
+    space = read_space(sweep_file(tmp_path, PUBLISHED), of_recipe("nature-cnn"), at)
+    study = sweep(space, QUIET, "a test", trials=2)
+    assert states(study) == ["done", "done"]
+    for planned, run in study.runs():
+        point, settings = planned.about["settings"], run.read_settings()
+        assert settings["optimizer"]["lr"] == point["lr"]
+        assert settings["model"]["activation"] == point["activation"]
+        assert settings["model"]["batch_norm"] == point["batch_norm"]
+        assert settings["model"]["filters"] == point["num_filters"]
+    assert tell(study, QUIET) == 0
 
 
 @pytest.mark.slow

@@ -144,8 +144,9 @@ def _difference(won: Won, val: float, test: float) -> str:
     if len(widths) < 2:
         return ""
     chance = "no more" if abs(val - test) <= math.hypot(*widths) else "more"
-    by = f"{100 * (val - test):+.1f} points" if is_share(won.figure) else f"{val - test:+.3f}"
-    return f" They differ by {by}, {chance} than so few images do by chance."
+    apart = abs(val - test)
+    by = f"{100 * apart:.1f} points" if is_share(won.figure) else f"{apart:.3f}"
+    return f" They are {by} apart, {chance} than so few images make by chance."
 
 
 def results(trials: list[Trial], won: Won) -> dict[str, Any]:
