@@ -27,8 +27,8 @@ def test_the_best_so_far_counts_against_the_median():
     assert verdict(MEDIAN, [0.55, 0.1], OTHERS) != ""
 
 
-def test_of_few_others_there_is_no_median():
-    assert verdict(MEDIAN, [0.0], OTHERS[:2]) == ""
+def test_of_one_other_there_is_no_median():
+    assert verdict(MEDIAN, [0.0], OTHERS[:1]) == ""
     assert verdict(MEDIAN, [0.0, 0.0, 0.0], OTHERS) == ""  # none has come so far
 
 

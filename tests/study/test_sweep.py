@@ -17,7 +17,6 @@ from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.settings.aliases import of_recipe
 from fieldmark.settings.layers import Layer
-from fieldmark.study import prune
 from fieldmark.study import sweep as module
 from fieldmark.study.folder import open_study
 from fieldmark.study.sweep import sweep, tell
@@ -41,7 +40,6 @@ ALIASES = {"--dropout": ("model.dropout",)}
 @pytest.fixture(autouse=True)
 def _in_this_process(monkeypatch):
     monkeypatch.setattr(module, "run_all", in_turn)
-    monkeypatch.setattr(prune, "LEAST", 2)
 
 
 def begin(photos, out, text=BAYES, *, trials=5, console=QUIET, **more):
@@ -60,7 +58,6 @@ def finished(photos, tmp_path_factory):
     pytest.importorskip("optuna")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "run_all", in_turn)
-        patch.setattr(prune, "LEAST", 2)
         study = begin(photos, tmp_path_factory.mktemp("out"))
         assert tell(study, QUIET) == 0
     return study

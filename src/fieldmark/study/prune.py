@@ -18,7 +18,7 @@ from fieldmark.report.words import figure, metric_words
 from fieldmark.study.folder import StudyDir
 
 KEY = "prune"  # of a study's options
-LEAST = 5  # other runs that have reached an epoch, before the median is one
+LEAST = 2  # other runs that have reached an epoch, before the median is one
 ETA = 3  # of hyperband: the best 1/ETA go on
 Values = list[float]  # by epoch, signed so that more is better; nan where there was no validation
 
