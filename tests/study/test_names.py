@@ -100,6 +100,8 @@ def test_what_only_one_of_the_models_uses_is_refused(tmp_path):
         ("data.val_fraction", "data.val_fraction says which images there are, so scores would be "
          "of different ones; give it one value"),
         ("run.workers", "run.workers changes no figure; give it one value"),
+        ("budget.max_hours",
+         "budget.max_hours says when a run ends, not how it is trained; give it one value"),
         ("train.steps_every", "train.steps_every changes no weights; give it one value"),
     ],
 )  # fmt: skip
@@ -112,6 +114,15 @@ def test_what_changes_no_figure_may_not_vary(tmp_path, name, why):
 def test_what_is_typed_as_well_is_refused(tmp_path):
     found = refused(tmp_path, "{lr: {values: [0.1, 0.2]}}", words=["optimizer.lr=0.1"])
     assert found == [f"--lr: is set by {tmp_path}/sweep.yaml too, as lr; leave one out"]
+
+
+def test_images_without_labels_are_for_the_winner(tmp_path):
+    (tmp_path / "new.csv").write_text("image\n")
+    found = refused(tmp_path, "{lr: {values: [1, 2]}}", words=[f"data.predict={tmp_path}/new.csv"])
+    assert found == [
+        "--predict: would be done by every trial; leave it out, and let fieldmark predict STUDY "
+        "do it"
+    ]
 
 
 def test_two_names_of_one_setting_are_refused(tmp_path):

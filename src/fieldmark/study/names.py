@@ -18,6 +18,7 @@ SIDE = ("val_", "val/", "val.", "validation_", "valid_")  # what figures of vali
 OTHERS = ("train_", "train/", "train.", "test_", "test/", "test.")
 SAME_FOR_ALL = {  # sections that change no figure of validation, or what it is of
     "data": "says which images there are, so scores would be of different ones",
+    "budget": "says when a run ends, not how it is trained",
     "track": "changes no figure",
     "run": "changes no figure",
 }

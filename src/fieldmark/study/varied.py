@@ -76,6 +76,9 @@ def read_space(file: SweepFile, aliases: Aliases, at: At) -> Space:
     figure = figure_of(file) or plain.settings.train.monitor
     if plain.origins.get(MONITOR) == TYPED and plain.settings.train.monitor != figure:
         refuse([Mistake(MONITOR, f"{file.path} has its own metric, {figure}; leave one out")])
+    if plain.settings.data.predict is not None:
+        what = "would be done by every trial; leave it out, and let fieldmark predict STUDY do it"
+        refuse([Mistake("--predict", what)])
     if file.method == "bayes":
         check_optuna()
     space = Space(file, names, at, figure)
