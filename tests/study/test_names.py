@@ -117,7 +117,8 @@ def test_what_is_typed_as_well_is_refused(tmp_path):
 
 
 def test_images_without_labels_are_for_the_winner(tmp_path):
-    (tmp_path / "new.csv").write_text("image\n")
+    (tmp_path / "new.csv").write_text("image\na.png\n")
+    (tmp_path / "a.png").touch()
     found = refused(tmp_path, "{lr: {values: [1, 2]}}", words=[f"data.predict={tmp_path}/new.csv"])
     assert found == [
         "--predict: would be done by every trial; leave it out, and let fieldmark predict STUDY "
