@@ -136,7 +136,9 @@ def test_a_pruned_trial_keeps_what_it_reached(finished):
         assert len(rows) < 3
         assert run.has_bundle
         assert not run.is_done
-        assert f"ended after {len(rows)} epoch" in finished.end(planned.name)["reason"]
+        end = finished.end(planned.name)
+        assert end["epoch"] == len(rows)
+        assert f"ended after {len(rows)} epoch" in end["reason"]
 
 
 def test_the_same_command_does_nothing_twice(copied, photos):

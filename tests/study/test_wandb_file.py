@@ -30,6 +30,11 @@ def test_the_published_file_is_read_whole(tmp_path):
     }
 
 
+def test_what_means_nothing_here_is_told(tmp_path):
+    more = "metric: {name: val_loss, impute: worst}\ncommand: [a]\ncontroller: {type: local}\n"
+    assert sweep_file(tmp_path, HEAD + more).ignored == ("command", "controller", "metric impute")
+
+
 @pytest.mark.parametrize(
     ("given", "kind"),
     [
@@ -116,6 +121,9 @@ def test_what_optuna_has_not_is_refused_for_bayes_by_name(tmp_path):
         ("metric: accuracy", "metric: must be a table with a name, such as {name: val_accuracy}"),
         ("metric: {name: val_loss, goal: min}",
          "metric, goal: must be 'minimize' and 'maximize', not min"),
+        ("metric: {name: val_loss, target_value: 3}",
+         "metric: has no 'target_value'; it has 'name', 'goal', 'target', 'impute' and "
+         "'impute_while_running'"),
         ("early_terminate: {type: hyperband}",
          "early_terminate: takes min_iter, or max_iter and s"),
         ("early_terminate: {type: hyperband, min_iter: 3, max_iter: 9}",

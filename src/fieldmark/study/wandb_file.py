@@ -20,6 +20,8 @@ WITHOUT_USE = ("program", "command", "job", "image_uri", "controller", "apiVersi
 KNOWN = ("method", "metric", "parameters", "early_terminate", "run_cap", *ABOUT, *WITHOUT_USE)
 EXPONENT = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 GOALS = ("minimize", "maximize")
+IMPUTED = ("impute", "impute_while_running")  # what a failed run counts as: here it counts nothing
+OF_METRIC = ("name", "goal", "target", *IMPUTED)
 OF_HYPERBAND = ("type", "min_iter", "max_iter", "s", "eta", "strict")
 NO_PARAMETER = "must be value, values, min and max, or a distribution with its numbers"
 
@@ -73,7 +75,10 @@ def read_sweep(path: str) -> SweepFile:
         early=dict(table.get("early_terminate") or {}),
         run_cap=table.get("run_cap"),
         about={key: str(table[key]) for key in ABOUT if table.get(key) is not None},
-        ignored=tuple(key for key in WITHOUT_USE if key in table),
+        ignored=(
+            *(key for key in WITHOUT_USE if key in table),
+            *(f"metric {key}" for key in IMPUTED if key in (table.get("metric") or {})),
+        ),
     )
 
 
@@ -100,6 +105,9 @@ def _wrong_metric(metric: Any) -> Iterator[Mistake]:
     if not isinstance(metric, Mapping) or not isinstance(metric.get("name"), str):
         yield Mistake("metric", "must be a table with a name, such as {name: val_accuracy}")
         return
+    for key in metric:
+        if key not in OF_METRIC:
+            yield Mistake("metric", f"has no '{key}'; it has {listed(OF_METRIC)}")
     if metric.get("goal", "minimize") not in GOALS:
         yield Mistake("metric, goal", f"must be {listed(GOALS)}, not {metric['goal']}")
     if "target" in metric and not _is_number(metric["target"]):

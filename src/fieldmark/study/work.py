@@ -63,7 +63,8 @@ def do(
         try:
             train(study, planned)
         except PrunedError as pruned:
-            study.note_end(planned.name, "pruned", str(pruned))
+            epoch = len(study.run(planned.name).read_history())
+            study.note_end(planned.name, "pruned", str(pruned), epoch=epoch)
         except (StoppedError, DiskError):
             raise
         except FieldmarkError as error:
