@@ -20,7 +20,7 @@ from fieldmark.reviews.evaluate import look
 from fieldmark.rundir import COMMAND, RunDir
 from fieldmark.runs.outcome import write_tables
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.mattered import Mattered, mattered
+from fieldmark.study.mattered import Mattered, mattered, scores_of
 from fieldmark.study.trials import Trial
 from fieldmark.use.ensemble import Joining, Member
 from fieldmark.use.opened import open_bundle
@@ -33,6 +33,7 @@ OF_THE_RUN = ("name", "tag")  # of settings.run, which say where a trial is
 class Won:
     """The winner. figure: by which it won, log_loss where that is the loss. val: with intervals.
 
+    of: trials that were compared by it, those that were pruned too.
     metrics: as its metrics.json has them, with the test where there is one.
     """
 
@@ -60,7 +61,7 @@ def crown(study: StudyDir, trials: list[Trial], best: Trial, figure: str, consol
     won = Won(
         best,
         shown,
-        of=sum(each.value is not None for each in trials),
+        of=len(scores_of(trials, figure)[0]),
         val=on_validation(best.run),
         metrics=metrics,
         settings=write_best(study, best, shown),
