@@ -83,7 +83,7 @@ def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
         "link": _link(won.trial),
         "has_ended": any(each.state == "pruned" for each in trials),
         "history": history_chart(tried, best_so_far(trials, figure_name), metric),
-        "learning": learning(trials, figure_name),
+        "learning": learning(trials, won, figure_name),
         "parallel": parallel_chart(tried, names, metric),
         "mattered": won.mattered,
         "method": METHOD,
@@ -124,9 +124,12 @@ def rule_in_words(rule: dict[str, Any] | None) -> str:
     return f"By hyperband, the best 1/{rule['eta']:g} went on at each of its epochs{strict}."
 
 
-def learning(trials: Sequence[Trial], metric: str) -> list[Curve]:
-    """Validation by epoch of every trial; none of heads that were solved."""
-    histories = [(each.planned.label, COLOURS, each.run.read_history()) for each in trials]
+def learning(trials: Sequence[Trial], won: Won, metric: str) -> list[Curve]:
+    """Validation by epoch of every trial, the winner in a colour; none of solved heads."""
+    histories = [
+        (each.planned.label, 0 if each is won.trial else COLOURS, each.run.read_history())
+        for each in trials
+    ]
     if max(len(rows) for _, _, rows in histories) < 2:
         return []
     chart = learning_chart(histories, metric)
