@@ -23,6 +23,8 @@ from fieldmark.settings.aliases import rewrite
 from fieldmark.settings.layers import read
 from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.texts import pairs_of, read_given
+from fieldmark.study.varied import read_space
+from fieldmark.study.wandb_file import read_sweep
 
 HERE = Path(__file__).parents[1]
 SOURCE = HERE / "src/fieldmark"
@@ -110,7 +112,15 @@ def test_the_page_of_the_command_line_is_that_of_the_commands():
 
 def test_settings_files_of_the_guide_are_read(tmp_path):
     for number, (language, text, _) in enumerate(blocks("docs/guide.md")):
-        if language == "yaml" and "aliases:" not in text:
+        if language == "yaml" and "method:" in text:
+            (tmp_path / "sweep.yaml").write_text(text)
+            space = read_space(
+                read_sweep(str(tmp_path / "sweep.yaml")),
+                {},
+                lambda *layers: gather("digits", [], {}, new=False, more=layers),
+            )
+            assert list(space.varied) == ["lr", "optimizer", "head.dropout"]
+        elif language == "yaml" and "aliases:" not in text:
             (tmp_path / f"{number}.yaml").write_text(text)
             data = [] if "data:" in text else ["data=photos/"]
             with pytest.raises(SettingsError) as caught:

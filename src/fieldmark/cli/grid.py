@@ -1,12 +1,15 @@
 """`fieldmark grid`: every combination of some settings, trained and compared."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fieldmark.cli.cross_validate import Jobs
 from fieldmark.cli.trained import gathered, set_by_user, with_training_options
 from fieldmark.cli.typed import command_line
+
+if TYPE_CHECKING:
+    from fieldmark.settings.layers import Resolved
 
 OVER = "Once for each setting; an optimizer may be NAME:RATE:SCHEDULE."
 Over = Annotated[list[str], typer.Option("--over", metavar="KEY=V1,V2,...", help=OVER)]
@@ -21,10 +24,16 @@ def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
     goes on.
     """
     from fieldmark.console import Console
+    from fieldmark.settings.layers import layer
     from fieldmark.study.axes import axes_of, cells_of
     from fieldmark.study.grid import grid, tell
 
     axes = axes_of(over)
-    cells = cells_of(axes, set_by_user(training), lambda values: gathered(training, values))
+
+    def cell(values: dict[str, str]) -> "Resolved":
+        """The settings of one combination."""
+        return gathered(training, layer("command line", values))
+
+    cells = cells_of(axes, set_by_user(training), cell)
     console = Console()
     return tell(grid(axes, cells, console, command_line(), jobs=jobs), console)

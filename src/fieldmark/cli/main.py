@@ -22,6 +22,7 @@ from fieldmark.cli import (
     recipes,
     report,
     study,
+    sweep,
     train,
 )
 from fieldmark.cli.typed import WORDS, flag
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train.command,
     "cross-validate": cross_validate.command,
     "grid": grid.command,
+    "sweep": sweep.command,
     "report": report.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
@@ -40,7 +42,8 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.command,
     "options": options.command,
 }
-TRAINING = ("train", "cross-validate", "grid")  # verbs that take settings, recipes, aliases
+# verbs that take settings, recipes and their aliases
+TRAINING = ("train", "cross-validate", "grid", "sweep")
 
 app = typer.Typer(
     name="fieldmark",

@@ -8,7 +8,7 @@ from fieldmark.cli import train
 from fieldmark.cli.typed import data_and_rest
 
 if TYPE_CHECKING:
-    from fieldmark.settings.layers import Resolved
+    from fieldmark.settings.layers import Layer, Resolved
 
 OF_ONE_RUN = ("resume", "find_lr", "profile", "dry_run")  # options of `train` alone
 Command = Callable[..., int]
@@ -38,18 +38,16 @@ def with_training_options(command: Command) -> Command:
     return call
 
 
-def gathered(training: Mapping[str, Any], over: Mapping[str, str] | None = None) -> "Resolved":
+def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
     """The settings of all runs, from what `with_training_options` gives. Raises SettingsError.
 
-    over: settings of one run by dotted name, beside those that are given.
+    more: layers over those.
     """
     from fieldmark.runs.concrete import gather
-    from fieldmark.settings.texts import pairs_of
 
     data, rest = data_and_rest(training["words"])
     taken = {"recipe": training["recipe"], "config": training["config"]}
-    given = {**pairs_of(rest), **(over or {})}
-    return gather(data, given, _options(training), **taken, new=False)
+    return gather(data, rest, _options(training), **taken, new=False, more=more)
 
 
 def set_by_user(training: Mapping[str, Any]) -> set[str]:

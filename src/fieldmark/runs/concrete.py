@@ -29,7 +29,7 @@ from fieldmark.runs.for_task import fill_task, fill_whole
 from fieldmark.runs.solver import fill_solver
 from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
-from fieldmark.settings.layers import Resolved, layer, read
+from fieldmark.settings.layers import Layer, Resolved, layer, read
 from fieldmark.settings.texts import read_file, read_given, read_yaml
 from fieldmark.settings.tree import Settings, TrainSettings
 
@@ -56,12 +56,13 @@ def gather(
     recipe: str | None = None,
     config: str | None = None,
     new: bool = True,
+    more: Iterable[Layer] = (),
 ) -> Resolved:
     """Defaults < recipe < config < options and what is given by name. Raises SettingsError, and
     RunError where the folder of a new run is taken.
 
     given: `key=value` words, or a table of values by dotted name. new: a folder of this name is
-    to be made; else it may be there, as that of a study that goes on.
+    to be made; else it may be there, as that of a study that goes on. more: layers over all.
     """
     layers = []
     if recipe is not None:
@@ -69,7 +70,7 @@ def gather(
         layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
     if config is not None:
         layers.append(read_file(config))
-    layers.append(read_given(given, options, data))
+    layers += [read_given(given, options, data), *more]
     resolved = read(layers, [check, check_names, check_predict])
     if new:
         refuse_taken(resolved.settings.run.out, resolved.settings.run.name)

@@ -1,5 +1,6 @@
 """A run that goes on: from its checkpoint, or, where it is done, with more epochs."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from fieldmark import rundir
@@ -7,12 +8,13 @@ from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, changed_images
 from fieldmark.errors import DataError, RunError, counted, refuse
 from fieldmark.fit.checkpoint import Checkpoints
+from fieldmark.fit.plan import Follow
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.budgets import refuse_used_up, was_cut
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
-from fieldmark.runs.run import go, prepare
+from fieldmark.runs.run import JUDGED, go, prepare
 from fieldmark.runs.stages import BOOSTED, by_epochs, heads_of
 from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.layers import Layer, Resolved, read
@@ -23,10 +25,18 @@ from fieldmark.settings.tree import Settings
 CHANGEABLE = ("train.epochs", "budget.max_hours", "run.workers", "run.device")
 
 
-def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
+def resume_run(
+    path: str,
+    changes: Layer,
+    console: Console,
+    *,
+    sides: Sequence[str] = JUDGED,
+    watch: Follow | None = None,
+) -> RunDir:
     """Go on with a run that was stopped, or train a finished one further with more epochs.
 
-    `changes` may name what is CHANGEABLE. Raises any FieldmarkError.
+    `changes` may name what is CHANGEABLE. sides, watch: see `train_run`. Raises any
+    FieldmarkError.
     """
     run = rundir.open_run(path)
     resolved, command = read_run(run, changes)
@@ -40,23 +50,7 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             return run
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
-        if again and stages > 1:
-            raise RunError(
-                f"{run.path}: ends with a stage on features after others, which cannot be "
-                "trained further; start a new run with --config"
-            )
-        if changed and is_exact(resolved.settings):
-            raise RunError(without_epochs(run, resolved.settings))
-        if changed and run.is_done and stages > 1 and not reached:
-            raise RunError(
-                f"--epochs {epochs}: nothing was trained after the head of this run "
-                f"({run.read_manifest().get('ending')}); start anew with: fieldmark train "
-                f"--config {run.settings} train.least_mistakes=0"
-            )
-        if epochs < reached:
-            raise RunError(
-                f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
-            )
+        refuse_further(run, resolved.settings, changed=changed, again=again)
         refuse_used_up(run, resolved.settings.budget)
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
@@ -74,8 +68,34 @@ def resume_run(path: str, changes: Layer, console: Console) -> RunDir:
             run.rewind()
         write_settings(run, prepared, command)
         with guarded(run, prepared.settings):
-            go(run, prepared, console, command)
+            go(run, prepared, console, command, sides=sides, watch=watch)
     return run
+
+
+def refuse_further(run: RunDir, settings: Settings, *, changed: bool, again: bool) -> None:
+    """Raise RunError where a run cannot be trained to the epochs that are asked for.
+
+    changed: whether they are others than before. again: the last stage is done anew.
+    """
+    epochs, stages = settings.train.epochs, len(settings.train.stages)
+    reached = epochs_reached(run, stages)
+    if again and stages > 1:
+        raise RunError(
+            f"{run.path}: ends with a stage on features after others, which cannot be "
+            "trained further; start a new run with --config"
+        )
+    if changed and is_exact(settings):
+        raise RunError(without_epochs(run, settings))
+    if changed and run.is_done and stages > 1 and not reached:
+        raise RunError(
+            f"--epochs {epochs}: nothing was trained after the head of this run "
+            f"({run.read_manifest().get('ending')}); start anew with: fieldmark train "
+            f"--config {run.settings} train.least_mistakes=0"
+        )
+    if epochs < reached:
+        raise RunError(
+            f"--epochs {epochs}: {reached} epochs are done already; give {reached + 1} or more"
+        )
 
 
 def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:

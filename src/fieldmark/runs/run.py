@@ -8,8 +8,9 @@ from dataclasses import replace
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, take_in
-from fieldmark.errors import NotFiniteError, StoppedError
+from fieldmark.errors import NotFiniteError, PrunedError, StoppedError
 from fieldmark.fit.clock import Clock
+from fieldmark.fit.plan import Follow
 from fieldmark.insight.label_names import keep_names
 from fieldmark.metrics_json import WHOLE
 from fieldmark.report.page import report
@@ -34,13 +35,14 @@ def train_run(
     data: Dataset | None = None,
     *,
     sides: Sequence[str] = JUDGED,
+    watch: Follow | None = None,
 ) -> RunDir:
     """Train a new run from settings, to its end. -> its folder
 
     command: what the user typed, for the report. data: taken in already, as a plan of many has it.
-    sides: whose images are predicted at the end; a plan may leave the test out. Raises any
-    FieldmarkError; what was reached by then is in the run folder, and nothing is left where
-    nothing was reached.
+    sides: whose images are predicted at the end; a plan may leave the test out. watch: see
+    `training.train`. Raises any FieldmarkError; what was reached by then is in the run folder, and
+    nothing is left where nothing was reached.
     """
     prepared = prepare(resolved, console, data)
     names = label_names(prepared)
@@ -50,7 +52,7 @@ def train_run(
             prepared.data.write(run.samples)
             write_settings(run, prepared, command)
             keep_names(run.label_names, names)
-            go(run, prepared, console, command, sides)
+            go(run, prepared, console, command, sides=sides, watch=watch)
     except BaseException as error:
         has_begun = run.checkpoint.is_dir()
         if not has_begun or (isinstance(error, NotFiniteError) and not run.has_bundle):
@@ -81,7 +83,9 @@ def go(
     prepared: Prepared,
     console: Console,
     command: str,
+    *,
     sides: Sequence[str] = JUDGED,
+    watch: Follow | None = None,
 ) -> None:
     """Train, predict, measure, report: of a new run, or of one that goes on where it stands."""
     settings, clock = prepared.settings, Clock(prepared.device.type)
@@ -89,7 +93,7 @@ def go(
     trackers = Trackers(run, settings, console, clock=clock)
     with console.log_to(run.log), closing(trackers):
         tell_start(prepared, console)
-        reached = train(run, prepared, trackers, clock, console)
+        reached = train(run, prepared, trackers, clock, console, watch=watch)
         if reached.state.best_epoch is not None:
             whole = reached.error is None  # else the test is not looked at: it may go on
             predict(run, prepared, reached, sides if whole else ["val"])
@@ -102,6 +106,8 @@ def go(
                 run.write_manifest({"epochs": settings.train.epochs, **metrics.about.to_json()})
         elif reached.cut:
             raise nothing_reached(run, reached.reason, clock)
+    if isinstance(reached.error, PrunedError):
+        raise reached.error
     if isinstance(reached.error, StoppedError):
         raise StoppedError(f"{reached.reason}; go on with: fieldmark train --resume {run.path}")
     if isinstance(reached.error, NotFiniteError):

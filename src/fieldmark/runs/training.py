@@ -7,14 +7,14 @@ from pathlib import Path
 import torch
 
 from fieldmark.console import Console
-from fieldmark.errors import DiskError, NotFiniteError, StoppedError
+from fieldmark.errors import DiskError, NotFiniteError, PrunedError, StoppedError
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.clock import Clock
 from fieldmark.fit.epochs import close_epoch
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.optimizers import Idle
 from fieldmark.fit.plan import Follow
-from fieldmark.fit.state import State
+from fieldmark.fit.state import Row, State
 from fieldmark.models import bundle
 from fieldmark.records import SPLITS
 from fieldmark.rundir import RunDir
@@ -95,14 +95,27 @@ def tell_start(prepared: Prepared, console: Console) -> None:
 
 
 def train(
-    run: RunDir, prepared: Prepared, trackers: Trackers, clock: Clock, console: Console
+    run: RunDir,
+    prepared: Prepared,
+    trackers: Trackers,
+    clock: Clock,
+    console: Console,
+    *,
+    watch: Follow | None = None,
 ) -> Reached:
     """Every stage from where the folder stands, a checkpoint or the start, to the end.
 
+    watch: asked after each epoch that is on disk, with the whole history; it may raise PrunedError.
     Where anything good was reached, the best weights are in the folder then, and in the network.
     """
     settings = prepared.settings
-    trainers = trainers_of(prepared, console, clock, follow=trackers.catch_up)
+
+    def follow(history: list[Row]) -> None:
+        trackers.catch_up(history)
+        if watch is not None:
+            watch(history)
+
+    trainers = trainers_of(prepared, console, clock, follow=follow)
     error: StoppedError | NotFiniteError | None = None
     cut = False
     with listening() as stop:
@@ -118,6 +131,8 @@ def train(
         trackers.start()
         trackers.catch_up(state.history)
         try:
+            if watch is not None and was_watched(state, trainers):
+                watch(state.history)  # a kill may have come before it was asked
             reason, cut = train_to_the_end(state, trainers, settings, keeper, console, stop)
         except (StoppedError, NotFiniteError) as ended:
             error, reason = ended, str(ended)
@@ -151,6 +166,8 @@ def train_to_the_end(
     cut, last = False, trainers[-1]
     try:
         reason = train_stages(state, trainers, settings, keeper, console)
+    except PrunedError:
+        raise
     except StoppedError as ended:
         cut = not stop.asked and budgets.is_used_up(settings.budget, state.clock)
         if not cut:
@@ -175,6 +192,13 @@ def keep_unfinished(state: State, trainer: Trainer, keeper: Keeper) -> None:
         judged = parts.validate(state.judged) if parts.validate else None
         close_epoch(state, trainer.plan(state), parts, judged, seconds)
         keeper.save_unfinished(state, dict(state.judged.state_dict()))
+
+
+def was_watched(state: State, trainers: Sequence[Trainer]) -> bool:
+    """Whether the last epoch is one that is followed; those of a head on features are not."""
+    if not state.history:
+        return False
+    return isinstance(trainers[int(state.history[-1]["stage"]) - 1], OnImages)
 
 
 def begin(

@@ -1,6 +1,6 @@
 """A study is begun, or gone on with: the same question has the same folder."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,11 +24,14 @@ def asked(
     command: str,
     plan: Callable[[StudyDir, Resolved], Iterable[Planned]],
     console: Console,
+    *,
+    beside: Mapping[str, Any] | None = None,
 ) -> StudyDir:
     """The study of this question, planned, or as it stands where it was begun before.
 
     kind: such as cross-validate. options: of this kind, all plain values. plan: keeps images in
-    the study's folder and gives the first runs. Raises RunError where the folder is of another
+    the study's folder and gives the first runs. beside: what is written down with the question
+    and is no part of it. Raises RunError where the folder is of another
     question, DataError where images have changed since it was begun.
     """
     resolved = with_absolute_paths(resolved)
@@ -52,7 +55,7 @@ def asked(
     refuse_taken(study)
     study.prepare()
     study.plan(plan(study, resolved))
-    study.ask({**question, "command": command})
+    study.ask({**question, **(beside or {}), "command": command})
     return study
 
 

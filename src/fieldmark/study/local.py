@@ -27,10 +27,12 @@ def run_all(
     *,
     jobs: int = 1,
     propose: Callable[[], bool] = lambda: False,
+    expected: int = 0,
 ) -> None:
     """Do every planned run in `jobs` processes. A run that fails is told, and the rest go on.
 
-    propose: asked again and again, may plan more; -> whether more may come. Raises StoppedError
+    propose: asked again and again, may plan more; -> whether more may come. expected: how many
+    there will be at the end, where that is known. Raises StoppedError
     where the user stops; the same command goes on then. WorkError where processes die at once.
     """
     clear(study)
@@ -53,7 +55,7 @@ def run_all(
                     if deaths >= MOST_CRASHES:
                         raise WorkError(f"{study.log}: the working processes end; it says why")
                 more = propose()
-                shown = _show(study, bar, shown)
+                shown = _show(study, bar, shown, expected)
                 _tell(study, console, told)
                 time.sleep(EVERY)
         except BaseException:
@@ -114,10 +116,10 @@ def _end(workers: "list[subprocess.Popen[bytes]]") -> None:
             worker.kill()
 
 
-def _show(study: StudyDir, bar: Bar, shown: int) -> int:
+def _show(study: StudyDir, bar: Bar, shown: int, expected: int) -> int:
     """Draw how far all is. -> how many runs are through"""
     plans = study.plans()
-    bar.resize(len(plans))
+    bar.resize(max(expected, len(plans)))
     through = len(plans) - len(_left(study))
     label = {each.name: each.label for each in plans}
     now = [_going(study, each.run, label.get(each.run, "")) for each in claims(study)]

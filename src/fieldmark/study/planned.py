@@ -71,5 +71,9 @@ def digest(values: Any) -> str:
 
 
 def in_words(about: dict[str, Any]) -> str:
-    """{"class": "cat", "fold": 2} -> "class cat, fold 2"; a dotted key by its last part."""
-    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in about.items())
+    """{"class": "cat", "fold": 2} -> "class cat, fold 2"; a dotted key by its last part.
+
+    A table in it, such as a trial's settings, is left out.
+    """
+    plain_values = {key: each for key, each in about.items() if not isinstance(each, dict)}
+    return ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in plain_values.items())

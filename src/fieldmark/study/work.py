@@ -17,6 +17,7 @@ from fieldmark.stopping import listening
 from fieldmark.study.claims import Had, claimed
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.planned import Planned
+from fieldmark.study.prune import watching
 
 MOST_CRASHES = 3  # of one run's process; then the run has failed
 DIED = "the process that did it died; it may need more memory"
@@ -62,7 +63,8 @@ def do(
         try:
             train(study, planned)
         except PrunedError as pruned:
-            study.note_end(planned.name, "pruned", str(pruned))
+            epoch = len(study.run(planned.name).read_history())
+            study.note_end(planned.name, "pruned", str(pruned), epoch=epoch)
         except (StoppedError, DiskError):
             raise
         except FieldmarkError as error:
@@ -80,8 +82,9 @@ def do(
 def train(study: StudyDir, planned: Planned) -> None:
     """The run from its beginning, or from where its folder stands. Raises any FieldmarkError."""
     run, quiet = study.run(planned.name), Console(quiet=True)
+    watch = watching(study, planned.name)
     if run.checkpoint.is_dir() and run.settings.is_file():
-        resume_run(str(run.path), Layer("study", {}), quiet)
+        resume_run(str(run.path), Layer("study", {}), quiet, sides=planned.sides, watch=watch)
         return
     if run.path.is_dir():
         rundir.remove(run)  # it was killed before anything was reached
@@ -90,7 +93,8 @@ def train(study: StudyDir, planned: Planned) -> None:
     settings = settings.model_copy(update={"run": settings.run.model_copy(update=where)})
     resolved = replace(planned.resolved, settings=settings)
     data = study.read_data(planned.data)
-    train_run(resolved, quiet, study.question["command"], data, sides=planned.sides)
+    command = study.question["command"]
+    train_run(resolved, quiet, command, data, sides=planned.sides, watch=watch)
 
 
 def _ending_with(parent: int) -> Callable[[], None]:
