@@ -32,6 +32,7 @@ class Stream(IntEnum):
     PROBE = 13  # pictures that something is tried on
     GAPS = 14  # judge.intervals: calibration by chance
     PAIRED = 15  # judge.paired: images drawn anew, guesses exchanged
+    TAKEN = 17  # study.against_rest: class
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:

@@ -16,6 +16,7 @@ from fieldmark.cli import (
     export,
     inspect,
     models,
+    one_vs_rest,
     options,
     predict,
     recipes,
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.command,
     "train": train.command,
     "cross-validate": cross_validate.command,
+    "one-vs-rest": one_vs_rest.command,
     "report": report.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
@@ -38,7 +40,11 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.command,
     "options": options.command,
 }
-TRAINING = ("train", "cross-validate")  # verbs that take settings, recipes and their aliases
+TRAINING = (
+    "train",
+    "cross-validate",
+    "one-vs-rest",
+)  # verbs that take settings, recipes and their aliases
 
 app = typer.Typer(
     name="fieldmark",
