@@ -4,8 +4,8 @@ The whole data are dealt into folds once. The model of a class and a fold is tra
 folds, on all images of the class and a share of the others, and tested on the whole fold.
 """
 
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 import numpy as np
 
@@ -38,13 +38,13 @@ def one_vs_rest(
     was done by then is kept, and the same call goes on.
     """
     options, resolved = wanted.to_json(), with_absolute_paths(resolved)
-    plan = partial(_plan, wanted=wanted, console=console)
+    dealt = cache(lambda: _dealt(resolved, wanted, console))
+    plan = partial(_plan, wanted=wanted, dealt=dealt, console=console)
     study = asked(KIND, resolved, options, command, plan, console)
     if study.plans():
         run_all(study, console, jobs=jobs)
     else:
-        looked, fold = _dealt(resolved, wanted, console)
-        solve_all(study, looked, fold, resolved, wanted, console)
+        solve_all(study, *dealt(), resolved, wanted, console)
     return study
 
 
@@ -62,10 +62,15 @@ def _dealt(resolved: Resolved, wanted: Asked, console: Console) -> tuple[Looked,
 
 
 def _plan(
-    study: StudyDir, resolved: Resolved, *, wanted: Asked, console: Console
+    study: StudyDir,
+    resolved: Resolved,
+    *,
+    wanted: Asked,
+    dealt: Callable[[], tuple[Looked, np.ndarray]],
+    console: Console,
 ) -> Iterator[Planned]:
     """Keep the images, and give the runs; none where all heads are solved side by side."""
-    looked, fold = _dealt(resolved, wanted, console)
+    looked, fold = dealt()
     samples = looked.samples.with_splits(["train"] * len(fold)).with_folds(fold[None])
     study.keep_data(ALL, Dataset(samples, looked.notes))
     settings = resolved.settings

@@ -46,7 +46,8 @@ def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     if not resolved.settings.model.freeze:
         return False
     settings = make_concrete(resolved, first, console).settings
-    plain = settings.loss.options == LOSSES.read("cross_entropy", {})[0]
+    usual = {name: each.default for name, each in LOSSES["cross_entropy"].options().items()}
+    plain = settings.loss.options == usual
     exact = settings.features.solver == "exact" and settings.train.head_alone
     return exact and plain and settings.train.sampling != "balanced"
 
