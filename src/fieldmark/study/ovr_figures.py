@@ -94,8 +94,13 @@ class Found:
             if joined.softmax is not None:
                 found[SOFTMAX] = flat(joined.softmax)
             if joined.others is not None:
-                found["differences"] = {name: vars(each) for name, each in joined.others.items()}
+                found["differences"] = {k: _plain(each) for k, each in joined.others.items()}
         return found
+
+
+def _plain(difference: Difference) -> dict[str, Any]:
+    """As JSON has it: None for nan."""
+    return {k: v if v == v else None for k, v in vars(difference).items()}
 
 
 def found_of(answers: Answers) -> Found:

@@ -41,10 +41,11 @@ NAMES = ("one softmax model", "one-vs-rest")
 
 @dataclass(frozen=True)
 class Chart:
-    """What the models of a class learned, in a figure each."""
+    """What the models of a class learned, in a figure each. links: to their pages."""
 
     name: str
     curves: list[Curve]
+    links: list[str]
 
 
 def lines(found: Found) -> list[str]:
@@ -209,5 +210,6 @@ def learning(answers: Answers, found: Found) -> list[Chart]:
             learning_chart(histories, metric, name=f"class-{number}")
             for metric in ("loss", "accuracy")
         ]
-        charts.append(Chart(each.name, [curve for curve in curves if curve]))
+        links = [f"runs/{planned.name}/report.html" for planned, _ in runs]
+        charts.append(Chart(each.name, [curve for curve in curves if curve], links))
     return charts
