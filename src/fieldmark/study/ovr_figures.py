@@ -140,7 +140,7 @@ def joined_of(answers: Answers) -> Joined:
     pair = Evidence.on(beside), Evidence.on(table)
     known = differences(*pair, groups=table.groups, seed=SEED)
     of_all = figures(beside, with_intervals=True)
-    metric = found.task.metric
+    metric = found.of_task.metric
     return replace(joined, softmax=of_all, difference=known[metric], others=known)
 
 
