@@ -79,6 +79,21 @@ def test_a_class_alone_has_the_runs_that_it_has_beside_others(photos, tmp_path):
         assert one.frame.equals(other.frame)
 
 
+def test_a_twin_has_the_same_images_and_one_setting_changed(photos, tmp_path):
+    setting = "optimizer.lr=0.02"
+    given = {"out": str(tmp_path), "name": "twins", "epochs": "2"}
+    words = [[*SMALL[:1], each, *SMALL[2:]] for each in (SMALL[1], setting)]
+    pair = [gather(str(photos), each, given, new=False) for each in words]
+    wanted = Asked(2, 0.5, "red", twin=setting)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ovr, "run_all", lambda *_, **__: None)
+        study = ovr.one_vs_rest(pair[0], QUIET, "a test", wanted, twin=pair[1])
+    plans = study.plans()
+    assert [each.about.get("twin") for each in plans] == [None, setting] * 2
+    assert [each.data for each in plans[::2]] == [each.data for each in plans[1::2]]
+    assert [each.resolved.settings.optimizer.lr for each in plans] == ["0.01", "0.02"] * 2
+
+
 def test_a_class_that_is_not_there_is_refused_with_the_nearest(photos, tmp_path):
     with pytest.raises(SettingsError) as told:
         study_of(photos, tmp_path, name_of="rad")

@@ -115,3 +115,19 @@ def test_the_price_is_told_beside_the_difference(answers):
     worse = replace(answers, margins=np.roll(answers.margins, 1, axis=0))
     found = found_of(worse)
     assert worth(found.joined, found.seconds).endswith(": it is not worth its price here.")
+
+
+def test_a_twin_is_held_against_the_models_image_by_image(answers):
+    worse = replace(answers, margins=np.roll(answers.margins, 1, axis=0))
+    found = found_of(answers, worse)
+    assert found.twin.difference.metric == "accuracy"
+    assert found.twin.difference.low > 0
+    assert found.twin.precision == {each.name: each.precision for each in found_of(worse).classes}
+    told = lines(found, "model.attention=none")[-1]
+    assert told.startswith(
+        "One-vs-rest is better than its twin with model.attention=none: "
+        f"{100 * found.twin.difference.value:.1f} points of accuracy more"
+    )
+    assert told.endswith(". It took 1 min, the twin 1 min.")
+    same = found_of(answers, answers).twin.difference
+    assert (same.value, same.is_clear) == (0, False)

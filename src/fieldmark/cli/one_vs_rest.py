@@ -16,6 +16,10 @@ OneClass = Annotated[str | None, typer.Option("--class", metavar="NAME", help="T
 Softmax = Annotated[
     bool, flag("--softmax/--no-softmax", "Also one model of all classes, to hold them against.")
 ]
+Twin = Annotated[
+    str | None,
+    typer.Option(metavar="KEY=VALUE", help="Also the same models with this, to hold against."),
+]
 
 
 @with_training_options
@@ -24,6 +28,7 @@ def command(
     take: Take = 0.1,
     one_class: OneClass = None,
     softmax: Softmax = True,
+    twin: Twin = None,
     jobs: Jobs = 1,
     *,
     training: dict[str, Any],
@@ -36,11 +41,19 @@ def command(
     """
 
     refuse([Mistake("--take", f"must be above 0, not {take:g}")] if take <= 0 else [])
-    resolved = gathered(training)
+    resolved, other = gathered(training), twin and gathered(_with(training, twin))
     from fieldmark.console import Console
     from fieldmark.study.one_vs_rest import one_vs_rest, tell
     from fieldmark.study.ovr_answers import Asked
 
-    console, wanted = Console(), Asked(folds, take, one_class, softmax=softmax)
-    study = one_vs_rest(resolved, console, command_line(), wanted, jobs=jobs)
+    console, wanted = Console(), Asked(folds, take, one_class, softmax, twin)
+    study = one_vs_rest(resolved, console, command_line(), wanted, twin=other or None, jobs=jobs)
     return tell(study, console)
+
+
+def _with(training: dict[str, Any], setting: str) -> dict[str, Any]:
+    """The same words and options with another value of a setting. Raises SettingsError."""
+    key, equals, _ = setting.partition("=")
+    refuse([] if equals else [Mistake("--twin", f"'{setting}' is not KEY=VALUE")])
+    words = [each for each in training["words"] or () if not each.startswith(f"{key}=")]
+    return {**training, "words": [*words, setting]}

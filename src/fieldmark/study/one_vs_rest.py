@@ -29,17 +29,26 @@ KIND = "one-vs-rest"
 
 
 def one_vs_rest(
-    resolved: Resolved, console: Console, command: str, wanted: Asked, *, jobs: int = 1
+    resolved: Resolved,
+    console: Console,
+    command: str,
+    wanted: Asked,
+    *,
+    twin: Resolved | None = None,
+    jobs: int = 1,
 ) -> StudyDir:
     """k models for every class, and k of all classes to hold them against. -> the study's folder
+
+    twin: the settings of a twin of each model of a class, that is compared with it.
 
     Heads that are solved exactly on the features of a frozen network are no planned runs: the
     images pass it once, and all heads are solved side by side. Raises any FieldmarkError; what
     was done by then is kept, and the same call goes on.
     """
     options, resolved = wanted.to_json(), with_absolute_paths(resolved)
+    twin = twin and with_absolute_paths(twin)
     dealt = cache(lambda: _dealt(resolved, wanted, console))
-    plan = partial(_plan, wanted=wanted, dealt=dealt, console=console)
+    plan = partial(_plan, wanted=wanted, twin=twin, dealt=dealt, console=console)
     study = asked(KIND, resolved, options, command, plan, console)
     if study.plans():
         run_all(study, console, jobs=jobs)
@@ -66,6 +75,7 @@ def _plan(
     resolved: Resolved,
     *,
     wanted: Asked,
+    twin: Resolved | None,
     dealt: Callable[[], tuple[Looked, np.ndarray]],
     console: Console,
 ) -> Iterator[Planned]:
@@ -75,7 +85,7 @@ def _plan(
     study.keep_data(ALL, Dataset(samples, looked.notes))
     settings = resolved.settings
     first = held_out(looked, fold == 0, settings)
-    if solves(resolved, first, console):
+    if twin is None and solves(resolved, first, console):
         return
     for number, name in wanted.numbered(samples.classes):
         took = taken(samples, fold, number, wanted.take, settings.data.split_seed)
@@ -83,7 +93,10 @@ def _plan(
             data = f"class-{number}-fold-{out + 1}"
             made = of_fold(looked, fold, out, number=number, took=took, settings=settings)
             study.keep_data(data, made)
-            yield planned(resolved, {"class": name, "fold": out + 1}, data)
+            about = {"class": name, "fold": out + 1}
+            yield planned(resolved, about, data)
+            if twin is not None:
+                yield planned(twin, {**about, "twin": wanted.twin}, data)
     for out in range(wanted.folds if wanted.softmax and wanted.name is None else 0):
         data = f"softmax-fold-{out + 1}"
         study.keep_data(data, held_out(looked, fold == out, settings))
@@ -95,16 +108,16 @@ def tell(study: StudyDir, console: Console) -> int:
 
     Raises WorkError where no class has all of its models.
     """
-    answers = read_answers(study)
+    answers, twin = read_answers(study), study.question["options"]["twin"]
     if not answers.names:
         raise WorkError(f"{study.path}: no class has all of its models; the notes above say why")
-    found = found_of(answers)
+    found = found_of(answers, read_answers(study, twin) if twin else None)
     write_json(study.results, {"kind": KIND, **found.to_json(), "about": answers.about.to_json()})
     if found.joined is not None:
         found.joined.table.write(study.predictions)
         answers.joining(found.joined.temperature).write(study.path)
     ovr_page.write_page(study, answers, found)
-    console.say("\n".join(ovr_page.lines(found)))
+    console.say("\n".join(ovr_page.lines(found, twin)))
     console.say()
     console.say(f"study   {study.path}")
     console.say(f"report  {study.report}")

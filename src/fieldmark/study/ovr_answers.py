@@ -21,12 +21,13 @@ OVR, SOFTMAX = "one-vs-rest", "softmax"
 
 @dataclass(frozen=True)
 class Asked:
-    """The options of one-vs-rest. name: of one class alone."""
+    """The options of one-vs-rest. name: of one class alone. twin: KEY=VALUE that a twin has."""
 
     folds: int = 3
     take: float = 0.1
     name: str | None = None
     softmax: bool = True
+    twin: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, which `Asked(**values)` reads back."""
@@ -89,13 +90,16 @@ class Answers:
         return Joining(self.names, tuple(members), "one-vs-rest")
 
 
-def read_answers(study: StudyDir) -> Answers:
-    """Of the classes that have a model for every fold, maybe none. Raises as reading does."""
+def read_answers(study: StudyDir, twin: str | None = None) -> Answers:
+    """Of the classes that have a model for every fold, maybe none. Raises as reading does.
+
+    twin: of the models that were trained with this setting besides.
+    """
     data, wanted = study.read_data(ALL), Asked(**study.question["options"])
     samples, solved = data.samples, not study.plans()
     numbered = wanted.numbered(samples.classes)
-    runs = {} if solved else {name: done_of(study, "class", name) for _, name in numbered}
-    of_all = [] if solved else done_of(study, "model", SOFTMAX)
+    runs = {} if solved else {name: done_of(study, "class", name, twin) for _, name in numbered}
+    of_all = [] if solved or twin else done_of(study, "model", SOFTMAX)
     if not solved:
         numbered = [pair for pair in numbered if len(runs[pair[1]]) == wanted.folds]
     assert samples.folds is not None
@@ -151,9 +155,11 @@ def lots(
     return own, np.array(took, bool).reshape(shape)
 
 
-def done_of(study: StudyDir, key: str, value: str) -> Done:
+def done_of(study: StudyDir, key: str, value: str, twin: str | None = None) -> Done:
     """The runs that are done of a class, or of all classes, in the order of folds."""
-    return [pair for pair in study.runs("done") if pair[0].about.get(key) == value]
+    wanted = {key: value, "twin": twin}
+    done = study.runs("done")
+    return [each for each in done if {k: each[0].about.get(k) for k in wanted} == wanted]
 
 
 def seconds_of(done: Done) -> float:

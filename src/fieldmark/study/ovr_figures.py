@@ -13,6 +13,9 @@ from fieldmark.metrics_json import Figures, flat
 from fieldmark.records import Predictions
 from fieldmark.study.against_rest import against, rest_name
 from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers, table_of
+from fieldmark.task import ONE_LABEL
+
+TWIN = "twin"
 
 
 @dataclass(frozen=True)
@@ -75,12 +78,26 @@ class Joined:
 
 
 @dataclass(frozen=True)
+class Twin:
+    """The same models with one setting changed, and what these are beside them.
+
+    precision: average precision by class. difference: of all classes as one, or of one class
+    where it is alone; these models less their twins. units: images that it is of, and groups.
+    """
+
+    precision: dict[str, float | None]
+    difference: Difference
+    units: tuple[int, int | None]
+
+
+@dataclass(frozen=True)
 class Found:
     """classes: the best by average precision first. joined: None where classes are missing."""
 
     classes: tuple[OfClass, ...]
     joined: Joined | None
     seconds: dict[str, float]
+    twin: Twin | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for results.json."""
@@ -95,6 +112,11 @@ class Found:
                 found[SOFTMAX] = flat(joined.softmax)
             if joined.others is not None:
                 found["differences"] = {k: _plain(each) for k, each in joined.others.items()}
+        if self.twin is not None:
+            found["twin"] = {
+                "average_precision": self.twin.precision,
+                "difference": _plain(self.twin.difference),
+            }
         return found
 
 
@@ -103,24 +125,45 @@ def _plain(difference: Difference) -> dict[str, Any]:
     return {k: v if v == v else None for k, v in vars(difference).items()}
 
 
-def found_of(answers: Answers) -> Found:
-    """Every figure."""
+def found_of(answers: Answers, twins: Answers | None = None) -> Found:
+    """Every figure. twins: answers of the same models with one setting changed."""
     classes = [of_class(answers, place) for place in range(len(answers.names))]
     classes.sort(key=lambda each: -(each.precision or 0.0))
-    return Found(tuple(classes), joined_of(answers) if answers.is_whole else None, answers.seconds)
+    joined = joined_of(answers) if answers.is_whole else None
+    twin = twin_of(answers, joined, twins) if twins and twins.names == answers.names else None
+    seconds = answers.seconds | ({TWIN: twins.seconds[OVR]} if twin and twins else {})
+    return Found(tuple(classes), joined, seconds, twin)
 
 
 def of_class(answers: Answers, place: int) -> OfClass:
     """A class, by its place among those that are asked for."""
-    name, own, took = answers.names[place], answers.own[place], answers.taken[place]
-    rest = rest_name(answers.samples.classes)
-    samples = against(answers.samples, name, rest)
-    margins = answers.margins[:, place]
-    logits = np.stack([margins, np.zeros_like(margins)], axis=1)
-    table = table_of(samples, answers.fold, logits, (name, rest), OVR)
-    some = replace(table, frame=table.frame.filter(own | took))
+    name, own = answers.names[place], answers.own[place]
+    table = class_table(answers, place)
+    some = replace(table, frame=table.frame.filter(own | answers.taken[place]))
     published, whole = (figures(each, with_intervals=True) for each in (some, table))
     return OfClass(name, int(own.sum()), published, whole)
+
+
+def class_table(answers: Answers, place: int) -> Predictions:
+    """The answers of a class's models to all images, as two classes."""
+    name, margins = answers.names[place], answers.margins[:, place]
+    rest = rest_name(answers.samples.classes)
+    samples = against(answers.samples, name, rest)
+    logits = np.stack([margins, np.zeros_like(margins)], axis=1)
+    return table_of(samples, answers.fold, logits, (name, rest), OVR)
+
+
+def twin_of(answers: Answers, joined: Joined | None, twins: Answers) -> Twin:
+    """The models beside their twins: all as one by the task's metric, one class by its area."""
+    if joined is not None:
+        metric, tables = ONE_LABEL.metric, (joined_of(twins).table, joined.table)
+    else:
+        metric, tables = "mean_average_precision", (class_table(twins, 0), class_table(answers, 0))
+    groups = tables[0].groups
+    known = differences(*map(Evidence.on, tables), groups=groups, seed=SEED)
+    precision = [of_class(twins, place).precision for place in range(len(twins.names))]
+    units = len(tables[0]), None if groups is None else int(groups.max()) + 1
+    return Twin(dict(zip(twins.names, precision, strict=True)), known[metric], units)
 
 
 def joined_of(answers: Answers) -> Joined:

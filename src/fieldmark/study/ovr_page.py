@@ -8,6 +8,7 @@ from fieldmark.console import duration
 from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries
 from fieldmark.judge.metrics import Shown, prominent
+from fieldmark.judge.paired import Difference
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.report.compare_charts import Dot, dots_chart, learning_chart
 from fieldmark.report.curves import Curve
@@ -27,7 +28,7 @@ from fieldmark.report.words import (
 from fieldmark.rundir import INFO
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers
-from fieldmark.study.ovr_figures import Found, Joined, OfClass
+from fieldmark.study.ovr_figures import TWIN, Found, Joined, OfClass
 from fieldmark.task import ONE_LABEL
 
 COLUMNS = ("accuracy", "balanced_accuracy")
@@ -35,7 +36,7 @@ BLIND = (
     "no better, on whole folds, than always saying no: {}; their models were trained as if these "
     "classes were more common than they are"
 )
-WORDS = {OVR: "one-vs-rest", SOFTMAX: "the softmax models"}
+WORDS = {OVR: "one-vs-rest", SOFTMAX: "the softmax models", TWIN: "the twins"}
 NAMES = ("one softmax model", "one-vs-rest")
 
 
@@ -48,14 +49,15 @@ class Chart:
     links: list[str]
 
 
-def lines(found: Found) -> list[str]:
-    """What the terminal is told."""
+def lines(found: Found, twin: str | None = None) -> list[str]:
+    """What the terminal is told. twin: the setting that a twin has."""
     told = class_lines(found.classes)
     if blind := [each.name for each in found.classes if each.is_blind]:
         told.append(BLIND.format(", ".join(blind)))
     if (joined := found.joined) is not None:
         told += ["", *figure_lines("test", joined.figures, name="all classes as one")]
         told += [worth(joined, found.seconds)] if joined.difference is not None else []
+    told += [beside_twin(found, twin)] if found.twin and twin else []
     return told
 
 
@@ -77,6 +79,16 @@ def class_lines(classes: Sequence[OfClass]) -> list[str]:
         ]
         told.append(f"{each.name:<{width}}  {'  '.join(cells)}")
     return told
+
+
+def beside_twin(found: Found, setting: str) -> str:
+    """Whether what the twin lacks has paid, in a sentence and its price."""
+    assert found.twin is not None
+    images, groups = found.twin.units
+    names = f"its twin with {setting}", OVR
+    told = capital(sentence(found.twin.difference, names, images=images, groups=groups))
+    mine, theirs = (duration(found.seconds[name]) for name in (OVR, TWIN))
+    return f"{told}. It took {mine}, the twin {theirs}."
 
 
 def worth(joined: Joined, seconds: dict[str, float]) -> str:
@@ -128,7 +140,9 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
         "joined": joined,
         "blind": [each.name for each in found.classes if each.is_blind],
         "worth": worth(joined, found.seconds) if joined and joined.difference else "",
-        "state": state(joined) if joined else "",
+        "state": state(joined.difference) if joined else "",
+        "beside_twin": beside_twin(found, wanted["twin"]) if found.twin else "",
+        "twin_state": state(found.twin.difference) if found.twin else "",
         "differences": differences(joined) if joined else [],
         "metrics": list(prominent(Shown.KEY, ONE_LABEL)),
         "learning": learning(answers, found),
@@ -173,11 +187,11 @@ def facts(answers: Answers, info: BundleInfo, found: Found) -> dict[str, str]:
     }
 
 
-def state(joined: Joined) -> str:
-    """What one-vs-rest is beside the softmax models: better, worse, close, or "" without any."""
-    if joined.difference is None:
+def state(difference: Difference | None) -> str:
+    """What one-vs-rest is beside another: better, worse, close, or "" where there is none."""
+    if difference is None:
         return ""
-    return direction(joined.difference) if joined.difference.is_clear else "close"
+    return direction(difference) if difference.is_clear else "close"
 
 
 def differences(joined: Joined) -> list[Curve]:
