@@ -108,7 +108,7 @@ def tell(study: StudyDir, console: Console) -> int:
 
     Raises WorkError where no class has all of its models.
     """
-    answers, twin = read_answers(study), study.question["options"]["twin"]
+    answers, twin = read_answers(study), Asked(**study.question["options"]).twin
     if not answers.names:
         raise WorkError(f"{study.path}: no class has all of its models; the notes above say why")
     found = found_of(answers, read_answers(study, twin) if twin else None)

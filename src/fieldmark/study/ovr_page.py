@@ -27,7 +27,7 @@ from fieldmark.report.words import (
 )
 from fieldmark.rundir import INFO
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers
+from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers, Asked
 from fieldmark.study.ovr_figures import TWIN, Found, Joined, OfClass
 from fieldmark.task import ONE_LABEL
 
@@ -119,7 +119,7 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
     """The whole HTML text. The same study gives the same text."""
     info, joined, first = info_of(study, answers), found.joined, found.classes[0]
     shown = joined.figures if joined else first.whole
-    classes, wanted = tuple(shown.per_class), study.question["options"]
+    classes, wanted = tuple(shown.per_class), Asked(**study.question["options"])
     source = study.question["settings"]["data"]["source"]
     failed = [(p.label, (study.end(p.name) or {})["reason"]) for p, _ in study.runs("failed")]
     many = "class" if len(found.classes) == 1 else "classes"
@@ -128,7 +128,7 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
         "title": study.name,
         "headline": headline("test", shown) if joined else headline_of(first),
         "doing": f"One against the rest: {info.model} on {source}, {count(len(found.classes))} "
-        f"{many} in {wanted['folds']} folds, trained against {100 * wanted['take']:g} % of the "
+        f"{many} in {wanted.folds} folds, trained against {100 * wanted.take:g} % of the "
         "images of the others.",
         "classes": classes,
         "pictures": Galleries(),
@@ -141,12 +141,12 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
         "blind": [each.name for each in found.classes if each.is_blind],
         "worth": worth(joined, found.seconds) if joined and joined.difference else "",
         "state": state(joined.difference) if joined else "",
-        "beside_twin": beside_twin(found, wanted["twin"]) if found.twin else "",
+        "beside_twin": beside_twin(found, wanted.twin or "") if found.twin else "",
         "twin_state": state(found.twin.difference) if found.twin else "",
         "differences": differences(joined) if joined else [],
         "metrics": list(prominent(Shown.KEY, ONE_LABEL)),
         "learning": learning(answers, found),
-        "folds": wanted["folds"],
+        "folds": wanted.folds,
         "typed": study.question["command"],
         "about": about_words(about_texts(answers.about), seconds=took_words(answers)),
     }
