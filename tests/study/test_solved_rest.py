@@ -126,3 +126,14 @@ def test_the_same_command_again_gives_the_same_bits(solved, photos, weights):
     table = Predictions.read(study.predictions)
     assert len(table) == 48
     assert table.folds == 3
+
+
+@pytest.mark.parametrize("word", ["loss.label_smoothing=0.1", "budget.max_hours=1"])
+def test_what_is_of_single_runs_is_left_to_single_runs(word, photos, weights, tmp_path):
+    given = {"out": str(tmp_path), "name": "runs", "freeze": True, "model": "small_cnn"}
+    words = ("model.width=4", f"model.weights={weights}", "loss.name=cross_entropy", word)
+    resolved = gather(str(photos), words, given, new=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ovr, "run_all", lambda *_, **__: None)
+        study = ovr.one_vs_rest(resolved, QUIET, "a test", Asked(2, 0.5, softmax=False))
+    assert len(study.plans()) == 6

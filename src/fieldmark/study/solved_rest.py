@@ -31,6 +31,7 @@ from fieldmark.runs.on_features import passing
 from fieldmark.runs.run import prepare
 from fieldmark.runs.solved import INNER, head_weights, options_of
 from fieldmark.settings.layers import Resolved
+from fieldmark.settings.run import BudgetSettings
 from fieldmark.stopping import listening
 from fieldmark.study.against_rest import shifts
 from fieldmark.study.cross_validate import fold_numbers, held_out
@@ -41,7 +42,8 @@ from fieldmark.study.ovr_answers import OVR, SOFTMAX, Asked, lots, table_of
 def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     """Whether the heads of these settings are solved exactly, and nothing else is trained.
 
-    first: the images of the first fold. A loss with options of its own is left to single runs.
+    first: the images of the first fold. A loss with options of its own is left to single runs, and
+    so are trackers, budgets and a table to predict at the end of each.
     """
     if not resolved.settings.model.freeze:
         return False
@@ -49,7 +51,8 @@ def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     usual = {name: each.default for name, each in LOSSES["cross_entropy"].options().items()}
     plain = settings.loss.options == usual
     exact = settings.features.solver == "exact" and settings.train.head_alone
-    return exact and plain and settings.train.sampling != "balanced"
+    of_runs = settings.track.to or settings.data.predict or settings.budget != BudgetSettings()
+    return exact and plain and settings.train.sampling != "balanced" and not of_runs
 
 
 @dataclass(frozen=True, eq=False)
