@@ -96,43 +96,30 @@ def read_answers(study: StudyDir, twin: str | None = None) -> Answers:
     twin: of the models that were trained with this setting besides.
     """
     data, wanted = study.read_data(ALL), Asked(**study.question["options"])
-    samples, solved = data.samples, not study.plans()
-    numbered = wanted.numbered(samples.classes)
-    runs = {} if solved else {name: done_of(study, "class", name, twin) for _, name in numbered}
-    of_all = [] if solved or twin else done_of(study, "model", SOFTMAX)
-    if not solved:
-        numbered = [pair for pair in numbered if len(runs[pair[1]]) == wanted.folds]
+    samples = data.samples
     assert samples.folds is not None
-    fold, names = samples.folds[0], tuple(name for _, name in numbered)
+    fold, numbered = samples.folds[0], wanted.numbered(samples.classes)
+    runs: dict[str, Done] = {}
+    if study.plans():
+        runs = {name: done_of(study, "class", name, twin) for _, name in numbered}
+        numbered = [pair for pair in numbered if len(runs[pair[1]]) == wanted.folds]
+        runs = {name: runs[name] for _, name in numbered}
+        of_all = [] if twin else done_of(study, "model", SOFTMAX)
+        given = _trained(runs, of_all if len(of_all) == wanted.folds else [], fold)
+    else:
+        given = _solved(study, [number for number, _ in numbered])
     seed = int(study.question["settings"]["data"]["split_seed"])
     own, took = lots(samples, fold, [number for number, _ in numbered], wanted.take, seed)
-    kept = {name: runs[name] for name in names} if runs else {}
-    if solved:
-        margins, softmax, seconds, about = _solved(study, numbered, wanted)
-    else:
-        margins = (
-            np.stack([_margins(kept[name], fold, name) for name in names], axis=1)
-            if names
-            else np.zeros((len(fold), 0))
-        )
-        softmax = _placed(of_all, fold) if len(of_all) == wanted.folds else None
-        seconds = {OVR: seconds_of([each for name in names for each in kept[name]])}
-        seconds |= {SOFTMAX: seconds_of(of_all)} if softmax is not None else {}
-        first = study.runs("done")
-        about = first[0][1].read_metrics().about if first else About()
     return Answers(
-        samples,
-        fold,
-        names,
-        own,
-        took,
-        margins,
-        np.array([shifts(*pair, fold) for pair in zip(own, took, strict=True)]),
-        softmax,
-        seconds,
-        about,
-        data.notes,
-        kept,
+        samples=samples,
+        fold=fold,
+        names=tuple(name for _, name in numbered),
+        own=own,
+        taken=took,
+        shifts=np.array([shifts(*pair, fold) for pair in zip(own, took, strict=True)]),
+        notes=data.notes,
+        runs=runs,
+        **given,
     )
 
 
@@ -183,13 +170,29 @@ def _placed(done: Done, fold: np.ndarray) -> np.ndarray:
     return found
 
 
-def _solved(
-    study: StudyDir, numbered: Sequence[tuple[int, str]], wanted: Asked
-) -> tuple[np.ndarray, np.ndarray | None, dict[str, float], About]:
-    """As `solved_rest` has written it: margins, logits of all classes, seconds, about."""
+def _trained(runs: dict[str, Done], of_all: Done, fold: np.ndarray) -> dict[str, Any]:
+    """What single runs give of `Answers`. of_all: runs of all classes, or none."""
+    mine = [each for done in runs.values() for each in done]
+    margins = np.zeros((len(fold), len(runs)))
+    for place, (name, done) in enumerate(runs.items()):
+        margins[:, place] = _margins(done, fold, name)
+    seconds = {OVR: seconds_of(mine)} | ({SOFTMAX: seconds_of(of_all)} if of_all else {})
+    return {
+        "margins": margins,
+        "softmax": _placed(of_all, fold) if of_all else None,
+        "seconds": seconds,
+        "about": mine[0][1].read_metrics().about if mine else About(),
+    }
+
+
+def _solved(study: StudyDir, numbers: Sequence[int]) -> dict[str, Any]:
+    """The same of heads that were solved side by side, as `solved_rest` has written it."""
     kept = json.loads(study.solved.read_text(encoding="utf-8"))
     margins = Predictions.read(study.run(OVR).predictions).logits
     of_all = study.run(SOFTMAX).predictions
-    softmax = Predictions.read(of_all).logits.astype(np.float64) if of_all.is_file() else None
-    columns = [number for number, _ in numbered]
-    return margins[:, columns].astype(np.float64), softmax, kept["seconds"], About(**kept["about"])
+    return {
+        "margins": margins[:, numbers].astype(np.float64),
+        "softmax": Predictions.read(of_all).logits.astype(np.float64) if of_all.is_file() else None,
+        "seconds": kept["seconds"],
+        "about": About(**kept["about"]),
+    }

@@ -43,9 +43,9 @@ def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     """Whether the heads of these settings are solved exactly, and nothing else is trained.
 
     first: the images of the first fold. A loss with options of its own is left to single runs, and
-    so are trackers, budgets and a table to predict at the end of each.
+    so are captions, trackers, budgets and a table to predict at the end of each.
     """
-    if not resolved.settings.model.freeze:
+    if not resolved.settings.model.freeze or resolved.settings.model.captions:
         return False
     settings = make_concrete(resolved, first, console).settings
     usual = {name: each.default for name, each in LOSSES["cross_entropy"].options().items()}
