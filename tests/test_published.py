@@ -269,7 +269,9 @@ def test_each_value_is_marked_published_or_our_choice_with_the_reason(recipe):
 def test_what_is_not_published_says_so_in_the_header(recipe):
     header = recipes.text(recipe).partition("\ndata:")[0]
     assert re.search(r"^# source    \S", header, re.MULTILINE)
-    assert re.search(rf"^# command   fieldmark train .*--recipe {recipe}$", header, re.MULTILINE)
+    assert re.search(
+        rf"^# command   fieldmark (train|one-vs-rest) .*--recipe {recipe}$", header, re.MULTILINE
+    )
 
 
 def typed(photos, *words):

@@ -33,6 +33,7 @@ class Stream(IntEnum):
     GAPS = 14  # judge.intervals: calibration by chance
     PAIRED = 15  # judge.paired: images drawn anew, guesses exchanged
     SWEEP = 16  # study.propose: trial, attempt, 0 (drawn) or 1 (proposed); mattered: draw, 0, 2
+    TAKEN = 17  # study.against_rest: class
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:

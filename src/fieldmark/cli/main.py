@@ -17,6 +17,7 @@ from fieldmark.cli import (
     grid,
     inspect,
     models,
+    one_vs_rest,
     options,
     predict,
     recipes,
@@ -32,6 +33,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.command,
     "train": train.command,
     "cross-validate": cross_validate.command,
+    "one-vs-rest": one_vs_rest.command,
     "grid": grid.command,
     "sweep": sweep.command,
     "report": report.command,
@@ -43,7 +45,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "options": options.command,
 }
 # verbs that take settings, recipes and their aliases
-TRAINING = ("train", "cross-validate", "grid", "sweep")
+TRAINING = ("train", "cross-validate", "one-vs-rest", "grid", "sweep")
 
 app = typer.Typer(
     name="fieldmark",

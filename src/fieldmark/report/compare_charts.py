@@ -97,24 +97,29 @@ def _in_words(dot: Dot, metric: str, against: str) -> str:
     return f"{dot.value:+.3f} ({dot.low:+.3f} to {dot.high:+.3f})"
 
 
-def learning_chart(histories: Sequence[tuple[str, int, Rows]], metric: str) -> Curve | None:
-    """Validation by epoch, a line a run: (name, place, history rows) each; None where none."""
+def learning_chart(
+    histories: Sequence[tuple[str, int, Rows]], metric: str, *, name: str = "learning"
+) -> Curve | None:
+    """Validation by epoch, a line a run: (name, place, history rows) each; None where none.
+
+    name: begins the ids in the SVG.
+    """
     column = f"val_{metric}"
     lines = [
-        (name, place, points)
-        for name, place, rows in histories
+        (label, place, points)
+        for label, place, rows in histories
         if (points := [(row["epoch"], row[column]) for row in rows if defined(row.get(column))])
     ]
     if not lines:
         return None
-    named = [(name, points) for name, _, points in lines]
+    named = [(label, points) for label, _, points in lines]
     with drawing():
         found, axes = empty_axes(height=250)
         for _, place, points in lines:
             line(axes, points, colour_of(place), linestyle=LINES[place % len(LINES)], linewidth=2)
         if is_share(metric):
             axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
-        svg = coloured(themed_svg(found, f"learning-{metric}", hover=by_epoch(named, metric)))
+        svg = coloured(themed_svg(found, f"{name}-{metric}", hover=by_epoch(named, metric)))
     title = f"{metric_name(metric)} in validation"
     return Curve(svg, title, f"{title} by epoch: {from_to(named, metric)}")
 

@@ -102,12 +102,12 @@ def _made(bench: Bench, name: str, ended: str, make: Maker) -> Found:
     judged = _answers(bench, task, made)
     row, is_best = close_epoch(one.state, one.plan, parts, judged, time.monotonic() - begun)
     del row["lr"]
-    one.weights = _weights(head, made, 0) if is_best else None
+    one.weights = head_weights(head, made, 0) if is_best else None
     found = Found(name, one, tried, options)
     if bench.samples.folds is None:
         return found
     answers = None if judged is None else torch.from_numpy(judged[0])
-    return replace(found, answers=answers, held=_weights(head, made, 1))
+    return replace(found, answers=answers, held=head_weights(head, made, 1))
 
 
 def options_of(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def _answers(bench: Bench, task: Task, made: Solved | Boosted) -> Judged | None:
     return logits, task.targets[at]
 
 
-def _weights(head: nn.Module, made: Solved | Boosted, problem: int) -> Tensors:
+def head_weights(head: nn.Module, made: Solved | Boosted, problem: int) -> Tensors:
     """The head's state with what was made for a problem in its last layer."""
     weights = dict(head.state_dict())
     kind = Linear32 if isinstance(made, Solved) else Trees

@@ -63,6 +63,11 @@ class StudyDir:
         return self.path / "runs.csv"
 
     @property
+    def solved(self) -> Path:
+        """Of heads that were solved side by side: seconds and circumstances."""
+        return self.path / "solved.json"
+
+    @property
     def claims(self) -> Path:
         """The folder of claims."""
         return self.path / "claims"
@@ -114,6 +119,10 @@ class StudyDir:
     def read_data(self, name: str) -> Dataset:
         """What `keep_data` kept."""
         return _read_data(self._data(name), self._data(name + IN_FOLDS))
+
+    def data_names(self) -> list[str]:
+        """What `keep_data` kept, by name, in order."""
+        return sorted(path.stem for path in (self.path / "data").glob("*.parquet"))
 
     def plan(self, runs: Iterable[Planned]) -> None:
         """Add runs to what is to be done; one that is there already stays."""

@@ -1,0 +1,139 @@
+"""Heads of a frozen network, of every class and fold, solved over one pass of the images."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from smallruns import QUIET
+from tinybundles import one_label
+
+import fieldmark
+from fieldmark.records import Predictions
+from fieldmark.rundir import WEIGHTS
+from fieldmark.runs.concrete import gather
+from fieldmark.study import one_vs_rest as ovr
+from fieldmark.study import solved_rest as module
+from fieldmark.study.ovr_answers import Asked, read_answers
+
+WAY = ("features.scalings=[plain]", "features.penalties=[0.01]")
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    return one_label(tmp_path_factory.mktemp("tiny") / "bundle") / "model.safetensors"
+
+
+def solve(photos, weights, out, *words, name="solved", name_of=None):
+    given = {"out": str(out), "name": name, "freeze": True, "model": "small_cnn"}
+    words = ("model.width=4", f"model.weights={weights}", "run.workers=0", *words)
+    resolved = gather(str(photos), words, given, new=False)
+    wanted = Asked(3, 0.5, name_of)
+    study = ovr.one_vs_rest(resolved, QUIET, "fieldmark one-vs-rest", wanted)
+    assert ovr.tell(study, QUIET) == 0
+    return study
+
+
+@pytest.fixture(scope="module")
+def solved(photos, weights, tmp_path_factory):
+    """The study, and the features (N, D) that it was solved on."""
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = module.embed
+        patch.setattr(module, "embed", lambda *a, **k: seen.append(real(*a, **k)) or seen[-1])
+        study = solve(photos, weights, tmp_path_factory.mktemp("out"), *WAY)
+    assert len(seen) == 1  # one pass for all classes, folds and the softmax heads
+    return study, seen[0].plain.numpy().astype(np.float64)
+
+
+def test_each_head_is_the_logistic_regression_on_its_own_rows(solved):
+    study, features = solved
+    answers = read_answers(study)
+    scale = np.sqrt((features**2).sum(axis=1).mean())  # of all rows; a fold's is its own
+    for place in range(3):
+        own, rows = answers.own[place], answers.own[place] | answers.taken[place]
+        for out in range(3):
+            train, test = rows & (answers.fold != out), answers.fold == out
+            of_fold = features[answers.fold != out]
+            scale = np.sqrt((of_fold**2).sum(axis=1).mean())
+            theirs = LogisticRegression(C=100, tol=1e-10, max_iter=10_000)
+            theirs.fit(features[train] / scale, own[train])
+            odds = theirs.decision_function(features[test] / scale)
+            assert np.allclose(answers.margins[test, place], odds, atol=0.02)
+
+
+def test_the_folder_is_one_bundle_of_the_heads_of_all_images(solved, photos):
+    study, features = solved
+    answers, results = read_answers(study), json.loads(study.results.read_text())
+    predictor = fieldmark.load(study.path)
+    images = [photos / path for path in answers.samples.frame["path"].to_list()]
+    found = predictor.predict(images)
+    scale = np.sqrt((features**2).sum(axis=1).mean())
+    logits = np.zeros((len(images), 3))
+    for place in range(3):
+        own = answers.own[place]
+        rows = own | answers.taken[place]
+        theirs = LogisticRegression(C=100, tol=1e-10, max_iter=10_000)
+        theirs.fit(features[rows] / scale, own[rows])
+        shift = np.log(answers.taken[place].sum() / (~own).sum())
+        logits[:, place] = theirs.decision_function(features / scale) + shift
+    powers = np.exp(logits / results["temperature"])
+    scores = powers / powers.sum(axis=1, keepdims=True)
+    mine = np.array([[each.scores[name] for name in answers.names] for each in found])
+    assert np.allclose(mine, scores, atol=0.01)
+
+
+def test_a_class_alone_is_what_it_is_beside_others(solved, photos, weights, tmp_path):
+    study, _ = solved
+    alone = solve(photos, weights, tmp_path, *WAY, name_of="red")
+    assert np.array_equal(read_answers(alone).margins, read_answers(study).margins[:, 2:])
+
+
+def test_no_image_of_a_fold_takes_part_in_what_answers_it(photos, weights, tmp_path, monkeypatch):
+    real, fit, heads = module.embed, module.fit_exact, []
+    monkeypatch.setattr(module, "fit_exact", lambda *a: heads.append(fit(*a)) or heads[-1])
+    few = ("features.scalings=[plain,length]", "features.penalties=[1,0.01,1.0e-4]")
+    fold = read_answers(solve(photos, weights, tmp_path, *few, name="before")).fold
+    before, heads[:] = list(heads), []
+
+    def other(*args, **kwargs):
+        found = real(*args, **kwargs)
+        moved = found.plain.clone()
+        moved[torch.from_numpy(fold == 0)] = 7.0
+        return replace(found, plain=moved)
+
+    monkeypatch.setattr(module, "embed", other)
+    solve(photos, weights, tmp_path, *few, name="after")
+    assert len(heads) == len(before) == 8  # without each fold and of all, twice
+    for place, (one, two) in enumerate(zip(before, heads, strict=True)):
+        same = torch.equal(one.weights, two.weights)
+        assert same == (place in (0, 4))  # fold 0's heads
+    assert [each.penalty for each in heads[::4]] == [each.penalty for each in before[::4]]
+
+
+def test_the_same_command_again_gives_the_same_bits(solved, photos, weights):
+    study, _ = solved
+    before = [
+        path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
+    ]
+    solve(photos, weights, study.path.parent, *WAY)
+    after = [
+        path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
+    ]
+    assert before == after
+    table = Predictions.read(study.predictions)
+    assert len(table) == 48
+    assert table.folds == 3
+
+
+@pytest.mark.parametrize("word", ["loss.label_smoothing=0.1", "budget.max_hours=1"])
+def test_what_is_of_single_runs_is_left_to_single_runs(word, photos, weights, tmp_path):
+    given = {"out": str(tmp_path), "name": "runs", "freeze": True, "model": "small_cnn"}
+    words = ("model.width=4", f"model.weights={weights}", "loss.name=cross_entropy", word)
+    resolved = gather(str(photos), words, given, new=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ovr, "run_all", lambda *_, **__: None)
+        study = ovr.one_vs_rest(resolved, QUIET, "a test", Asked(2, 0.5, softmax=False))
+    assert len(study.plans()) == 6
