@@ -124,7 +124,7 @@ def test_results_and_page_say_what_was_found(finished):
 
 
 def test_a_trials_folder_is_an_ordinary_run(finished):
-    for trial in read_trials(finished, "accuracy"):
+    for trial in read_trials(finished, "accuracy")[:2]:
         before = trial.run.report.read_text()
         report(rundir.open_run(trial.run.path))
         assert trial.run.report.read_text() == before
