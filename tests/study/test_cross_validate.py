@@ -121,6 +121,11 @@ def test_figures_of_all_folds_are_those_of_the_joined_table(finished):
     assert results["folds"]["accuracy"]["deviation"] == pytest.approx(np.std(by_run, ddof=1))
 
 
+def test_the_runs_of_a_study_are_one_group_for_trackers(finished):
+    settings = [run.read_settings()["track"]["group"] for _, run in finished.runs()]
+    assert settings == ["cv"] * 3
+
+
 def test_logits_are_at_each_models_own_temperature(finished):
     table = Predictions.read(finished.predictions)
     planned, run = finished.runs()[1]

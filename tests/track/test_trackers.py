@@ -269,7 +269,7 @@ def test_every_tracker_has_each_epoch_once_whenever_the_run_is_killed(
     env = alone(tmp_path)
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    words = ("track.to=tensorboard,wandb,mlflow", "track.project=ours")
+    words = ("track.to=tensorboard,wandb,mlflow", "track.project=ours", "track.group=all")
     run = RunDir(tmp_path / "runs" / "run")
     # the second epoch in the checkpoint, and in no tracker
     point = "fieldmark.track.trackers:Trackers.catch_up"
@@ -304,6 +304,7 @@ def _each_has_all(run, epochs):
 def _mlflow_points(run, epochs):
     found, points = in_mlflow(run, "ours")
     assert (found.info.status, found.info.run_name) == ("FINISHED", "run")
+    assert found.data.tags["fieldmark.group"] == "all"
     assert found.data.params["train.epochs"] == "3"  # MLflow holds on to it,
     assert found.data.tags.get("train.epochs") == {3: None, 4: "4"}[epochs]  # and is told here
     stored = run.path.parent / "mlartifacts" / found.info.run_id / "artifacts"
@@ -317,7 +318,7 @@ def _mlflow_points(run, epochs):
 def _wandb_has_all(run, test):
     every = in_wandb(run)
     (begun,) = [each.run for each in every if each.HasField("run")]
-    assert (begun.project, begun.display_name) == ("ours", "run")
+    assert (begun.project, begun.display_name, begun.run_group) == ("ours", "run", "all")
     given = {item.key: json.loads(item.value_json) for item in begun.config.update}
     assert given["model.width"] == 4
     rows = [

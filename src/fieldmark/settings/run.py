@@ -41,6 +41,11 @@ class TrackSettings(Section):
     )
     project: str = Field("fieldmark", description="the project, or MLflow's experiment")
     entity: str | None = Field(None, description="the team or user, of wandb")
+    group: str | None = Field(
+        None,
+        description="what runs that belong together are told under: wandb's group, MLflow's tag "
+        "fieldmark.group; those of a study have its name",
+    )
 
 
 class RunSettings(Section):

@@ -90,7 +90,13 @@ def train(study: StudyDir, planned: Planned) -> None:
         rundir.remove(run)  # it was killed before anything was reached
     where = {"out": str(run.path.parent), "name": run.name, "tag": None}
     settings = planned.resolved.settings
-    settings = settings.model_copy(update={"run": settings.run.model_copy(update=where)})
+    group = {"group": settings.track.group or study.name}
+    settings = settings.model_copy(
+        update={
+            "run": settings.run.model_copy(update=where),
+            "track": settings.track.model_copy(update=group),
+        }
+    )
     resolved = replace(planned.resolved, settings=settings)
     data = study.read_data(planned.data)
     command = study.question["command"]

@@ -10,7 +10,7 @@ from shlex import quote
 
 from fieldmark.track.tracked import End, Parameters, Rows, Subject, Values
 
-TAG = "fieldmark.id"
+TAG, GROUP = "fieldmark.id", "fieldmark.group"
 PATIENT = {  # of a server that does not answer; what the user set stays
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -44,7 +44,8 @@ class ToMlflow:
         self._client = self._mlflow.MlflowClient()
         former = self._former(self._tracker.experiment_name)
         self._tracker.run_id = self._tracker.run_id or former
-        self._tracker.tags = {**(self._tracker.tags or {}), TAG: subject.id}
+        group = {GROUP: subject.group} if subject.group else {}
+        self._tracker.tags = {**(self._tracker.tags or {}), TAG: subject.id, **group}
         self._tracker.start()
         self._id = self._tracker.tracker.info.run_id
         self.place = f"mlflow ui --backend-store-uri {quote(self._mlflow.get_tracking_uri())}"

@@ -30,6 +30,7 @@ class Subject:
     id: str
     project: str
     entity: str | None
+    group: str | None
     parameters: Parameters
 
 

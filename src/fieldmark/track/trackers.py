@@ -82,6 +82,7 @@ class Trackers:
             id=self._run.tracking_id(),
             project=track.project,
             entity=track.entity,
+            group=track.group,
             parameters=parameters(self._settings),
         )
         return getattr(import_module(file), kind)(subject)

@@ -50,6 +50,7 @@ class ToWandb:
         tracker = import_module("accelerate.tracking").WandBTracker(
             subject.project,
             entity=subject.entity,
+            group=subject.group,
             name=subject.run.name,
             id=subject.id,
             dir=os.environ.get("WANDB_DIR") or str(subject.run.path),
