@@ -10,7 +10,7 @@ from typing import Any
 from fieldmark.report.curves import INK, VAL, Curve, Hover, drawing, empty_axes, themed_svg
 from fieldmark.report.words import figure, is_share, metric_words
 
-WIDE, ROW, HEAD, FOOT = 380, 62, 26, 34  # px: of lines over all settings
+WIDE, ROW, HEAD, FOOT = 380, 74, 26, 34  # px: of lines over all settings
 EDGE, LETTERS = 14, 12  # px beside an axis; letters of a tick
 BEST = 0.25  # the share of the trials whose lines stand out
 
