@@ -245,7 +245,7 @@ class RunDir:
 
 def refuse_taken(out: str, name: str | None) -> None:
     """Raise RunError where OUT/NAME cannot be a new run folder; nothing is made."""
-    if name is not None and not _is_plain(name):
+    if name is not None and not is_plain(name):
         raise RunError(f"--name {name}: is not a plain folder name; put its folder into --out")
     if name is not None and f"{name}.csv" in TABLES:
         raise RunError(f"--name {name}: {name}.csv is another file of a run; choose another name")
@@ -280,7 +280,7 @@ def create(out: str, name: str | None, stem: str, *, first_bare: bool = False) -
             raise disk_error(path, error) from error
 
 
-def _is_plain(name: str) -> bool:
+def is_plain(name: str) -> bool:
     """Whether it names a folder right here: no slash, no "..", no blank, no control character."""
     has_control = any(ord(letter) < 32 for letter in name)
     return Path(name).name == name and not has_control and name.strip() not in ("", ".", "..")

@@ -84,6 +84,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(photos, weights, boosted, tmp_pat
     assert (run.path / "head.txt").read_text() == (boosted.path / "head.txt").read_text()
 
 
+@pytest.mark.slow
 def test_heads_of_every_way_are_judged_by_the_same_folds_and_the_best_is_kept(mixed):
     tried = mixed.read_metrics().about.heads_tried
     assert {each["head"] for each in tried} == {"linear", "mlp", "boosted"}
@@ -101,6 +102,7 @@ def test_heads_of_every_way_are_judged_by_the_same_folds_and_the_best_is_kept(mi
     assert "the best of" in page
 
 
+@pytest.mark.slow
 def test_a_linear_head_beside_others_is_the_one_that_is_solved_alone(
     photos, weights, mixed, tmp_path
 ):

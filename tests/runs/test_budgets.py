@@ -192,6 +192,7 @@ def test_hours_that_end_within_the_first_epoch_end_the_run_as_a_done_one(photos,
     assert f"<strong>T{ending[1:]}.</strong>" in run.report.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_hours_ended_goes_on_with_more_to_the_same_bits(
     plain, photos, tmp_path, monkeypatch
 ):
@@ -241,6 +242,7 @@ def test_what_a_killed_run_has_spent_counts(photos, tmp_path):
     assert run.read_metrics().about.budgets[0].reached > spent
 
 
+@pytest.mark.slow
 def test_what_came_after_a_training_counts_when_it_goes_on(photos, tmp_path):
     run = train(photos, tmp_path, "run", epochs="1")
     before = run.read_metrics().about.times
@@ -251,6 +253,7 @@ def test_what_came_after_a_training_counts_when_it_goes_on(photos, tmp_path):
     assert after["predicting"] > before["predicting"]
 
 
+@pytest.mark.slow
 def test_hours_that_end_a_tuning_leave_the_best_of_head_and_tuning(
     photos, weights, tmp_path, monkeypatch
 ):
@@ -279,6 +282,7 @@ def test_hours_that_end_before_a_head_is_there_say_how_to_go_on(weights, tmp_pat
     assert resume(run, max_hours="1").is_done
 
 
+@pytest.mark.slow
 def test_hours_that_are_over_take_no_head_away_that_is_nearly_there(photos, weights, tmp_path):
     small = ("freeze=true", "model.width=4")
     exact(photos, tmp_path, "before", weights, *small)  # the cache has the features now

@@ -173,6 +173,7 @@ def test_fewer_epochs_than_are_done_are_refused(photos, tmp_path):
     assert run.settings.read_text() == before
 
 
+@pytest.mark.slow
 def test_going_further_survives_a_kill(photos, tmp_path):
     words = ("train.patience=1", "augment=light")
     whole = train(photos, tmp_path, "whole", *words, epochs="2")

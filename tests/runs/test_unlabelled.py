@@ -63,6 +63,7 @@ def test_the_log_says_which_images_have_no_label_how_long_it_took_and_what_the_m
     assert " s in all" in said
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_while_it_answers_writes_them_when_it_goes_on(
     done, photos, table, tmp_path
 ):
@@ -77,6 +78,7 @@ def test_a_run_that_is_killed_while_it_answers_writes_them_when_it_goes_on(
     assert not [name for name in names_of(run) if name.endswith(".part")]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_has_none_also_where_it_had_ended_before(
     photos, table, tmp_path, monkeypatch
 ):

@@ -11,10 +11,13 @@ from smallruns import QUIET, draw_photos
 
 import fieldmark
 from fieldmark.errors import DataError, WorkError
+from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
+from fieldmark.rundir import RunDir
 from fieldmark.study.cross_validate import tell
+from fieldmark.study.together import own_thresholds
 from fieldmark.study.work import work
-from fieldmark.task import softmax
+from fieldmark.task import SEVERAL_LABELS, softmax
 
 
 @pytest.fixture(scope="module")
@@ -159,3 +162,23 @@ def test_a_study_whose_runs_all_failed_says_so(photos, tmp_path, study_of, plann
     with pytest.raises(WorkError) as told:
         tell(study, QUIET)
     assert str(told.value) == (f"{study.path}: no run came to its end; the notes above say why")
+
+
+def test_each_image_is_decided_by_the_thresholds_of_the_model_that_answered_it(tmp_path):
+    least = [{"a": 0.2, "b": 0.9}, {"a": 0.7, "b": 0.4}]
+    done = []
+    for number, its in enumerate(least):
+        run = RunDir(tmp_path / str(number))
+        run.path.mkdir()
+        (run.path / "model.json").write_text(json.dumps({"thresholds": its}))
+        done.append((None, run))
+    logits = {"logit:a": [0.0] * 4, "logit:b": [0.0] * 4}
+    columns = {"path": list("wxyz"), "split": ["test"] * 4, "fold": [0, 1, 0, 1]}
+    truth = [["a"], ["b"], ["a"], []]
+    frame = pl.DataFrame({**columns, "truth": truth, **logits})
+    table = Predictions(frame, SEVERAL_LABELS)
+    own = own_thresholds(done, table)
+    assert own.tolist() == [[0.2, 0.9], [0.7, 0.4], [0.2, 0.9], [0.7, 0.4]]
+    found = figures(table, thresholds=own, with_intervals=True)
+    assert found["subset_accuracy"] == 0.75  # all scores are 0.5: a, b, a and b are said
+    assert found.per_class["a"].threshold is None

@@ -6,7 +6,7 @@ import pytest
 from smallruns import QUIET, SMALL
 
 from fieldmark.data.intake import take_in
-from fieldmark.errors import DataError, RunError
+from fieldmark.errors import DataError, RunError, SettingsError
 from fieldmark.runs.concrete import gather
 from fieldmark.study.asked import asked
 from fieldmark.study.folder import StudyDir, open_study
@@ -45,7 +45,7 @@ def test_what_planning_left_that_was_killed_is_not_planned(resolved, tmp_path):
     study = StudyDir(tmp_path / "s")
     study.prepare()
     study.plan([planned(resolved, {"fold": 1}, "d")])
-    StudyDir(tmp_path / "s").prepare()
+    study.forget_plans()
     assert study.plans() == []
 
 
@@ -125,3 +125,41 @@ def test_what_is_no_study_is_told(tmp_path):
     with pytest.raises(RunError) as told:
         open_study(tmp_path / "none")
     assert str(told.value) == f"{tmp_path / 'none'}: there is no such folder; name a study's"
+
+
+def test_a_failed_run_is_tried_again_when_the_command_is_but_not_a_loss_that_ran_away(
+    photos, tmp_path, study_of, planned_only, capsys
+):
+    study = study_of(photos, tmp_path)
+    one, other, third = (each.name for each in study.plans())
+    study.note_end(one, "failed", "the weights are damaged")
+    study.note_end(other, "failed", "the loss is nan", final=True)
+    study.note_end(third, "pruned", "behind")
+    study_of(photos, tmp_path)
+    assert [study.state(name) for name in (one, other, third)] == ["planned", "failed", "pruned"]
+
+
+def test_a_study_goes_on_only_with_the_labels_that_it_began_with(
+    photos, tmp_path, study_of, planned_only
+):
+    rows = [f"{path.relative_to(photos)},{path.parent.name}" for path in photos.glob("*/*.png")]
+    table = tmp_path / "labels.csv"
+    table.write_text("\n".join(["image,label", *rows]))
+    study_of(table, tmp_path, f"data.images={photos}")
+    study_of(table, tmp_path, f"data.images={photos}")
+    table.write_text("\n".join(["image,label", *rows[:-1], rows[-1].replace(",", ",not-")]))
+    with pytest.raises(DataError) as told:
+        study_of(table, tmp_path, f"data.images={photos}")
+    assert str(told.value) == (
+        f"{table}: there are other images or labels than when the study began; put them back, or "
+        "choose another --name"
+    )
+
+
+def test_what_is_for_one_run_is_refused(photos, tmp_path, study_of):
+    with pytest.raises(SettingsError) as told:
+        study_of(photos, tmp_path, "budget.target=accuracy=0.9", "run.name=a/../b")
+    assert str(told.value).splitlines() == [
+        "--target: is for one run; the figures of a study stand on its page; leave it out",
+        "--name: 'a/../b' is no plain folder name; use --out beside it",
+    ]

@@ -100,6 +100,7 @@ def test_a_class_that_is_not_there_is_refused_with_the_nearest(photos, tmp_path)
     assert str(told.value) == "--class: there is no class 'rad'; did you mean 'red'?"
 
 
+@pytest.mark.slow
 def test_the_figures_are_of_every_image_once_a_class(finished):
     results = json.loads(finished.results.read_text())
     assert set(results["classes"]) == {"blue", "green", "red"}
@@ -112,6 +113,7 @@ def test_the_figures_are_of_every_image_once_a_class(finished):
     assert low <= results["all"]["accuracy"] - results["softmax"]["accuracy"] <= high
 
 
+@pytest.mark.slow
 def test_margins_are_those_of_the_model_that_was_trained_without_the_image(finished):
     answers = read_answers(finished)
     place = answers.names.index("red")
@@ -125,6 +127,7 @@ def test_margins_are_those_of_the_model_that_was_trained_without_the_image(finis
     assert np.allclose(margins, logits[:, first] - logits[:, 1 - first], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_folder_predicts_one_class_by_all_models(finished, photos):
     images = sorted(photos.glob("*/*0.png"))
     answers, results = read_answers(finished), json.loads(finished.results.read_text())
@@ -141,6 +144,7 @@ def test_the_folder_predicts_one_class_by_all_models(finished, photos):
     assert np.allclose(found, scores, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_page_ranks_the_classes_and_says_whether_it_is_worth_its_price(finished):
     page = finished.report.read_text()
     results = json.loads(finished.results.read_text())
@@ -166,6 +170,7 @@ def test_a_study_without_a_whole_class_says_so(photos, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_class_whose_run_failed_is_left_out_and_nothing_is_joined(finished, tmp_path):
     shutil.copytree(finished.path, tmp_path / "failed")
     study = StudyDir(tmp_path / "failed")

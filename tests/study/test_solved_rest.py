@@ -91,6 +91,7 @@ def test_a_class_alone_is_what_it_is_beside_others(solved, photos, weights, tmp_
     assert np.array_equal(read_answers(alone).margins, read_answers(study).margins[:, 2:])
 
 
+@pytest.mark.slow
 def test_no_image_of_a_fold_takes_part_in_what_answers_it(photos, weights, tmp_path, monkeypatch):
     real, fit, heads = module.embed, module.fit_exact, []
     monkeypatch.setattr(module, "fit_exact", lambda *a: heads.append(fit(*a)) or heads[-1])

@@ -24,6 +24,8 @@ from fieldmark.study.trials import best_of, read_trials
 from fieldmark.study.varied import read_space
 from fieldmark.study.work import do
 
+pytestmark = pytest.mark.slow  # a sweep is several runs
+
 WORDS = ("model.width=4", "train.batch_size=16", "run.workers=0", "train.epochs=3")
 BAYES = """\
 method: bayes

@@ -41,7 +41,7 @@ def with_training_options(command: Command) -> Command:
 def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
     """The settings of all runs, from what `with_training_options` gives. Raises SettingsError.
 
-    more: layers over those.
+    more: typed beside those, and stronger.
     """
     from fieldmark.runs.concrete import gather
 

@@ -107,15 +107,10 @@ class Dataset:
         )
 
 
-def list_and_scan(
-    data: DataSettings, console: Console, *, labelled: bool = True, known: tuple[str, ...] = ()
-) -> tuple[Listing, pl.DataFrame]:
-    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError.
-
-    known: the labels that there are, where a model is asked.
-    """
+def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
+    """What the source holds; no image is opened. Raises DataError."""
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
-    listing = read_listing(
+    return read_listing(
         data.source,
         test=data.test,
         columns=columns,
@@ -125,6 +120,21 @@ def list_and_scan(
         validated=data.val != "none",
         asked=Asked(data.label_separator, data.task, known),
     )
+
+
+def listing_hash(data: DataSettings) -> str:
+    """A hash of the places, labels and sides that the source names."""
+    return listed_of(data).samples.hash()
+
+
+def list_and_scan(
+    data: DataSettings, console: Console, *, labelled: bool = True, known: tuple[str, ...] = ()
+) -> tuple[Listing, pl.DataFrame]:
+    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError.
+
+    known: the labels that there are, where a model is asked.
+    """
+    listing = listed_of(data, labelled=labelled, known=known)
     with console.bar("reading images", 1) as bar:
         seen = 0
 

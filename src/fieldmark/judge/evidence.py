@@ -54,7 +54,7 @@ class Evidence:
     classes: C
     logits:  (N, C); None where `known` has what is needed of them
     known:   parts that are at hand already, by their names
-    thresholds: (C,), the least score of each of several labels; None: 0.5
+    thresholds: (C,), the least score of each of several labels, or (N, C) of each image; None: 0.5
 
     `EvidenceOfSeveral` is what it is of several labels; `of` and `on` make the task's.
     """

@@ -47,9 +47,12 @@ def figures(
 ) -> Figures:
     """Every figure of the predictions of one split and one model.
 
-    thresholds: (C,), of several labels; None: 0.5.
+    thresholds: (C,), of several labels, or (N, C) where each image has its own; None: 0.5.
     """
-    known, evidence = predictions.known, Evidence.on(predictions, temperature, thresholds)
+    known = predictions.known
+    if thresholds is not None and thresholds.ndim == 2:
+        thresholds = thresholds[known]
+    evidence = Evidence.on(predictions, temperature, thresholds)
     groups = predictions.groups[known] if predictions.groups is not None else None
     found = intervals(evidence, seed=seed, groups=groups) if with_intervals else None
     values = overall(evidence)
@@ -122,7 +125,8 @@ def _by_class(
     wider: bool,
 ) -> dict[str, ClassFigures]:
     pairs, columns = found.per_class if found else {}, per_class(evidence)
-    least = evidence.thresholds
+    own = evidence.thresholds
+    least = own if own is not None and own.ndim == 1 else None
     return {
         name: ClassFigures(
             int(columns["support"][index]),

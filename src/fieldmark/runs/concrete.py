@@ -62,7 +62,8 @@ def gather(
     RunError where the folder of a new run is taken.
 
     given: `key=value` words, or a table of values by dotted name. new: a folder of this name is
-    to be made; else it may be there, as that of a study that goes on. more: layers over all.
+    to be made; else it may be there, as that of a study that goes on. more: typed beside what is
+    given, and stronger; options that are given stay, whatever choice these name.
     """
     layers = []
     if recipe is not None:
@@ -70,7 +71,11 @@ def gather(
         layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
     if config is not None:
         layers.append(read_file(config))
-    layers += [read_given(given, options, data), *more]
+    typed = read_given(given, options, data)
+    for each in more:
+        where = {**typed.where, **each.where}
+        typed = Layer(typed.origin, {**typed.values, **each.values}, where)
+    layers.append(typed)
     resolved = read(layers, [check, check_names, check_predict])
     if new:
         refuse_taken(resolved.settings.run.out, resolved.settings.run.name)

@@ -99,12 +99,15 @@ class StudyDir:
         return _read(self.path / QUESTION)
 
     def prepare(self) -> None:
-        """Make the folders inside, without what planning left that was killed. Raises DiskError."""
+        """Make the folders inside. Raises DiskError."""
         with writing(self.path):
             for place in PLACES:
                 (self.path / place).mkdir(parents=True, exist_ok=True)
-            for left in (self.path / "plans").iterdir():
-                left.unlink()
+
+    def forget_plans(self) -> None:
+        """Take away what planning left that was killed, or that nobody could work on yet."""
+        for left in files_below(self.path / "plans"):
+            left.unlink(missing_ok=True)
 
     def ask(self, question: dict[str, Any]) -> None:
         """Make the folder a study's, now that its first runs are planned. Raises DiskError."""
@@ -163,6 +166,19 @@ class StudyDir:
         write_json(
             self._end(name), {**(self.end(name) or {}), "state": state, "reason": reason, **more}
         )
+
+    def forget_failures(self) -> int:
+        """Let runs be tried again whose failure may have been mended. -> how many had failed
+
+        A loss that ran away does so again.
+        """
+        failed = 0
+        for path in files_below(self.path / "ended"):
+            end = _read(path)
+            if end.get("state") != "pruned" and not end.get("final"):
+                failed += end.get("state") == "failed"
+                path.unlink(missing_ok=True)
+        return failed
 
     def note_crash(self, name: str, reason: str, most: int) -> int:
         """The process of a run died. -> how often that was; at the `most` the run has failed"""

@@ -13,6 +13,7 @@ from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.rundir import RunDir
 from fieldmark.study.planned import Planned
+from fieldmark.task import HALF
 
 Done = Sequence[tuple[Planned, RunDir]]
 
@@ -58,6 +59,19 @@ def thresholds_of(done: Done, classes: Sequence[str]) -> np.ndarray | None:
     return np.asarray(1 / (1 + np.exp(-logits)))
 
 
+def own_thresholds(done: Done, table: Predictions) -> np.ndarray | None:
+    """For each row of the joined table those of the model that answered it. -> (N, C)
+
+    The mean of all would not do: the others have chosen theirs with this image.
+    """
+    found = [in_order(run.read_thresholds(), table.classes) for _, run in done]
+    if all(each is None for each in found):
+        return None
+    half = np.full(len(table.classes), HALF)
+    rows = np.stack([half if each is None else each for each in found])
+    return np.asarray(rows[table.frame["fold"].to_numpy()])
+
+
 def out_of_fold(done: Done) -> tuple[Predictions, Figures]:
     """The joined table, and the figures of all its images with their intervals.
 
@@ -68,7 +82,7 @@ def out_of_fold(done: Done) -> tuple[Predictions, Figures]:
     image = pl.concat_str("path", pl.col("row").cast(pl.String).fill_null(""), separator=" ")
     if frame.select(image.n_unique()).item() < len(frame):
         frame = frame.with_columns(pl.coalesce("group", image).alias("group"))
-    thresholds = thresholds_of(done, table.classes)
+    thresholds = own_thresholds(done, table)
     found = figures(replace(table, frame=frame), thresholds=thresholds, with_intervals=True)
     return table, found
 

@@ -9,7 +9,14 @@ from dataclasses import replace
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.errors import DiskError, FieldmarkError, PrunedError, StoppedError, counted
+from fieldmark.errors import (
+    DiskError,
+    FieldmarkError,
+    NotFiniteError,
+    PrunedError,
+    StoppedError,
+    counted,
+)
 from fieldmark.runs.resume import resume_run
 from fieldmark.runs.run import train_run
 from fieldmark.settings.layers import Layer
@@ -32,7 +39,7 @@ def work(study: StudyDir, console: Console, *, alone: bool) -> None:
     began this one is gone. Raises StoppedError where the user stops, DiskError; a run that fails
     is noted, and the next one begins.
     """
-    renewing = (lambda: None) if alone else _ending_with(os.getppid())
+    renewing = _nothing if alone else _ending_with(os.getppid())
     with listening() as stop:
         while True:
             left = [each for each in study.plans() if study.state(each.name) in LEFT]
@@ -44,6 +51,7 @@ def work(study: StudyDir, console: Console, *, alone: bool) -> None:
             if not (left or study.is_open):
                 return
             if not has_done:
+                renewing()
                 time.sleep(ASIDE)
 
 
@@ -68,7 +76,8 @@ def do(
         except (StoppedError, DiskError):
             raise
         except FieldmarkError as error:
-            study.note_end(planned.name, "failed", str(error))
+            final = isinstance(error, NotFiniteError)
+            study.note_end(planned.name, "failed", str(error), final=final)
         except Exception as error:
             what = f"{type(error).__name__}: {error}"
             crashes = study.note_crash(planned.name, what, MOST_CRASHES)
@@ -101,6 +110,10 @@ def train(study: StudyDir, planned: Planned) -> None:
     data = study.read_data(planned.data)
     command = study.question["command"]
     train_run(resolved, quiet, command, data, sides=planned.sides, watch=watch)
+
+
+def _nothing() -> None:
+    """What a process does about the one that began it where there is none."""
 
 
 def _ending_with(parent: int) -> Callable[[], None]:
