@@ -40,4 +40,4 @@ def test_after_thirty_runs_a_process_has_the_memory_that_it_had_after_three(tmp_
     resolved = gather(str(photos), words, given, new=False)
     ovr.one_vs_rest(resolved, QUIET, "a test", Asked(10, 0.5, softmax=False))
     assert len(seen) == 30
-    assert abs(seen[29] - seen[2]) < SLACK
+    assert seen[29] - seen[2] < SLACK
