@@ -55,6 +55,38 @@ def test_drawn_points_are_each_there_once_until_none_is_left():
     assert drawn(TWO, 0, 3, taken) is None
 
 
+def test_the_last_of_few_points_are_drawn_too():
+    wide = {"a": parameter("a", min=1, max=5000)}
+    taken = {same({"a": a}) for a in range(1, 5001) if a not in (7, 211)}
+    last = []
+    for number in (4998, 4999):
+        last.append(drawn(wide, 0, number, taken))
+        taken.add(same(last[-1]))
+    assert sorted(each["a"] for each in last) == [7, 211]
+    assert drawn(wide, 0, 5000, taken) is None
+
+
+def test_a_value_without_a_chance_is_no_point_that_is_left():
+    sure = {"a": parameter("a", values=["x", "y"], probabilities=[1.0, 0.0])}
+    assert drawn(sure, 0, 0, set()) == {"a": "x"}
+    assert drawn(sure, 0, 1, {same({"a": "x"})}) is None
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "q", "values"),
+    [(0.7, 0.9, 0.1, [0.7, 0.8, 0.9]), (0.3, 0.6, 0.15, [0.3, 0.45, 0.6])],
+)
+def test_every_step_of_a_range_is_proposed_and_told_again(low, high, q, values):
+    pytest.importorskip("optuna")
+    space = {"x": parameter("x", distribution="q_uniform", min=low, max=high, q=q)}
+    trials = []
+    for number in range(1, 4):
+        point = proposed(space, trials, 0, more_is_better=True)
+        trials.append(trial(number, point, point["x"]))
+    assert sorted(each.point["x"] for each in trials) == values
+    assert proposed(space, trials, 0, more_is_better=True) is None
+
+
 def test_proposals_are_those_of_the_sweep_that_was_never_stopped():
     pytest.importorskip("optuna")
     whole = [each.point for each in swept(14)]

@@ -2,15 +2,18 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import polars as pl
 import pytest
+import yaml
 from smallruns import QUIET
 from sweeps import PUBLISHED, in_turn, sweep_file
 
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.errors import PrunedError, RunError, StoppedError
+from fieldmark.metrics_json import Budget
 from fieldmark.records import Predictions
 from fieldmark.report.page import report
 from fieldmark.runs.concrete import gather
@@ -22,6 +25,7 @@ from fieldmark.study.folder import open_study
 from fieldmark.study.sweep import sweep, tell
 from fieldmark.study.trials import best_of, read_trials
 from fieldmark.study.varied import read_space
+from fieldmark.study.winner import measure_test
 from fieldmark.study.work import do
 
 pytestmark = pytest.mark.slow  # a sweep is several runs
@@ -110,6 +114,42 @@ def test_the_winners_test_is_what_a_whole_run_of_its_settings_has(finished, tmp_
     tables = [Predictions.read(run.predictions).frame.drop("model") for run in (best.run, again)]
     assert tables[0].equals(tables[1])
     assert best.run.read_metrics().sides == again.read_metrics().sides
+
+
+def test_the_winners_settings_lie_beside_the_study_and_in_no_group_of_it(finished):
+    settings = gather(None, [], {}, config=str(finished.path / "best.yaml")).settings
+    assert settings.run.out == str(finished.path.parent)
+    assert settings.track.group is None
+
+
+def test_the_winners_test_is_measured_where_its_device_is_missing(copied, capsys):
+    trials = read_trials(copied, "accuracy")
+    run = next(
+        each.run
+        for each in trials
+        if each.state == "done" and "test" not in each.run.read_metrics().sides
+    )
+    settings = run.read_settings()
+    settings["run"]["device"] = "cuda:99"
+    settings["budget"]["target"] = ["accuracy=0.99"]
+    run.settings.write_text(yaml.safe_dump(settings))
+    kept = run.read_metrics()
+    of_val = (Budget("accuracy", 0.99, False, 0.5, "val"),)
+    replace(kept, about=replace(kept.about, budgets=of_val)).write(run.metrics)
+    found = measure_test(run, Console())
+    note = capsys.readouterr().out.splitlines()[0]
+    assert note.startswith(f"note: {run.name} was trained on cuda:99, not here; its test is")
+    assert [each.side for each in found.about.budgets] == ["test"]
+    assert found.about.budgets[0].reached == found.sides["test"]["accuracy"]
+    assert run.read_manifest()["budgets"][0]["side"] == "test"
+
+
+def test_drawn_points_are_planned_without_a_look_at_trials(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "run_all", lambda *_, propose, **__: propose())
+    monkeypatch.setattr(module, "read_trials", None)
+    text = "method: random\nparameters: {lr: {values: [1e-5, 0.01, 0.03]}}\n"
+    study = begin(photos, tmp_path, text, trials=3)
+    assert states(study) == ["planned"] * 3
 
 
 def test_results_and_page_say_what_was_found(finished):

@@ -16,9 +16,10 @@ from fieldmark.streams import Stream
 from fieldmark.study.space import Parameter
 from fieldmark.study.trials import Point, Trial, same
 
-TRIES = 200  # draws of a point that is not there yet, before the sweep counts as drawn out
+TRIES = 200  # draws of a point that is not there yet, before one is taken of those that are left
+FEW = 10_000  # points at most, of which those that are left are listed
 PROPOSALS = 20  # of Optuna, before a point is drawn that is not there yet
-DRAWN, PROPOSED = 0, 1  # the last of a place in the stream
+DRAWN, PROPOSED, LEFT_OVER = 0, 1, 2  # the last of a place in the stream
 Parameters = Mapping[str, Parameter]
 
 
@@ -39,13 +40,19 @@ def drawn(parameters: Parameters, seed: int, number: int, taken: set[str]) -> Po
     """Point `number` (from 0) of a random sweep; None where none is left that is not taken.
 
     The first of its draws that no earlier point has, so it follows from seed and number alone.
+    After too many in vain it is any of those that are left, each as likely, where points are few.
     """
     for attempt in range(TRIES):
         numbers = streams.draw(Stream.SWEEP, seed, number, attempt, DRAWN)
         point = {name: each.draw(numbers) for name, each in parameters.items()}
         if same(point) not in taken:
             return point
-    return None
+    count = count_of(parameters)
+    left = []
+    if count is not None and count <= FEW:
+        left = [each for each in points_of_grid(_likely(parameters)) if same(each) not in taken]
+    numbers = streams.draw(Stream.SWEEP, seed, number, TRIES, LEFT_OVER)
+    return left[int(numbers.integers(len(left)))] if left else None
 
 
 def proposed(
@@ -66,6 +73,11 @@ def proposed(
         if same(point) not in taken:
             return point
     return drawn(parameters, seed, number, taken)
+
+
+def _likely(parameters: Parameters) -> Parameters:
+    """Without the values whose probability is 0."""
+    return {name: each.likely() for name, each in parameters.items()}
 
 
 def check_optuna() -> None:
@@ -124,7 +136,10 @@ def _told(trial: Trial, parameters: Parameters, kinds: Mapping[str, Any]) -> Any
 
 
 def _in_optuna(parameter: Parameter) -> Any:
-    """A parameter as Optuna's distribution; values of any kind are told by their places."""
+    """A parameter as Optuna's distribution; values of any kind are told by their places.
+
+    Those of q_uniform are told by how many q they are, so that no end is rounded past its value.
+    """
     from optuna.distributions import CategoricalDistribution as Choices
     from optuna.distributions import FloatDistribution, IntDistribution
 
@@ -135,16 +150,20 @@ def _in_optuna(parameter: Parameter) -> Any:
         return IntDistribution(own["min"], own["max"])
     low, high = parameter.ends
     if parameter.distribution == "q_uniform":
-        q = own["q"]
-        return FloatDistribution(round(low / q) * q, round(high / q) * q, step=q)
+        return IntDistribution(round(low / own["q"]), round(high / own["q"]))
     return FloatDistribution(low, high, log=parameter.is_logarithmic)
 
 
 def _to_optuna(parameter: Parameter, value: Any) -> Any:
-    return parameter.numbers["values"].index(value) if "values" in parameter.numbers else value
+    if "values" in parameter.numbers:
+        return parameter.numbers["values"].index(value)
+    is_stepped = parameter.distribution == "q_uniform"
+    return round(value / parameter.numbers["q"]) if is_stepped else value
 
 
 def _from_optuna(parameter: Parameter, value: Any) -> Any:
     if "values" in parameter.numbers:
         return parameter.numbers["values"][value]
+    if parameter.distribution == "q_uniform":
+        value *= parameter.numbers["q"]
     return parameter.stepped(value)

@@ -4,7 +4,7 @@ Distributions have the names and the meaning of Weights & Biases' sweep files.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -78,6 +78,15 @@ class Parameter:
                 _stepped(k * self.numbers["q"], self.numbers["q"]) for k in range(first, last + 1)
             ]
         return None
+
+    def likely(self) -> "Parameter":
+        """Without the values whose probability is 0."""
+        odds = self.numbers.get("probabilities")
+        if odds is None:
+            return self
+        kept = [(v, p) for v, p in zip(self.numbers["values"], odds, strict=True) if p > 0]
+        values, odds = (list(each) for each in zip(*kept, strict=True))
+        return replace(self, numbers={"values": values, "probabilities": odds})
 
     def tried(self) -> list[Any]:
         """Values that show what is wrong with it: all, or the ends, or the middle."""

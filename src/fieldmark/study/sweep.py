@@ -12,7 +12,14 @@ from fieldmark.study.folder import StudyDir
 from fieldmark.study.local import run_all
 from fieldmark.study.names import more_is_better
 from fieldmark.study.planned import Planned, planned
-from fieldmark.study.propose import drawn, optuna_version, points_of_grid, proposed
+from fieldmark.study.propose import (
+    TRIES,
+    count_of,
+    drawn,
+    optuna_version,
+    points_of_grid,
+    proposed,
+)
 from fieldmark.study.prune import KEY, Rule
 from fieldmark.study.space import same_as
 from fieldmark.study.trials import (
@@ -20,6 +27,7 @@ from fieldmark.study.trials import (
     Trial,
     best_of,
     in_words,
+    point_of,
     read_trial,
     read_trials,
     same,
@@ -111,13 +119,13 @@ def proposing(
                 return False
             if waits and sum(study.state(each.name) in LEFT for each in plans) >= jobs:
                 return True
-            found = read_trials(study, space.figure)
+            found = read_trials(study, space.figure) if waits else []
             if reached(space, found):
                 return False
-            point = next_point(space, grid, found, seed)
+            point = next_point(space, grid, [point_of(each) for each in plans], found, seed)
             if point is None:
                 if not is_told:
-                    console.warn(f"all {counted(len(plans), 'point')} of the sweep are planned")
+                    console.warn(none_left(space, len(plans)))
                 is_told = True
                 return False
             plan_trial(study, space, len(plans) + 1, point)
@@ -139,13 +147,27 @@ def tell_ended(study: StudyDir, figure: str, told: set[str], console: Console) -
             console.say(f"{its.label}: {trial.reason}; {in_words(trial.point)}")
 
 
-def next_point(space: Space, grid: list[Point], trials: Sequence[Trial], seed: int) -> Point | None:
-    """The point after these trials; None where none is left."""
-    taken, method = {same(each.point) for each in trials}, space.file.method
+def none_left(space: Space, planned: int) -> str:
+    """Why no point comes after so many, in words."""
+    count, points = count_of(space.varied), counted(planned, "point")
+    if count is None or planned < count:
+        return f"the sweep ends with {points}: no further one was found in {TRIES} draws"
+    return f"all {points} of the sweep are planned"
+
+
+def next_point(
+    space: Space,
+    grid: list[Point],
+    points: Sequence[Point],
+    trials: Sequence[Trial],
+    seed: int,
+) -> Point | None:
+    """The point after these; None where none is left. trials: of these points, for bayes alone."""
+    taken, method = set(map(same, points)), space.file.method
     if method == "grid":
         return next((each for each in grid if same(each) not in taken), None)
     if method == "random":
-        return drawn(space.varied, seed, len(trials), taken)
+        return drawn(space.varied, seed, len(points), taken)
     better = more_is_better(space.figure)
     return proposed(space.varied, trials, seed, more_is_better=better)
 

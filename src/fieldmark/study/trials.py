@@ -38,12 +38,17 @@ class Trial:
     @property
     def point(self) -> Point:
         """Its values by the sweep's names."""
-        return dict(self.planned.about["settings"])
+        return point_of(self.planned)
 
     @property
     def epochs(self) -> int:
         """How many are done."""
         return len(self.by_epoch)
+
+
+def point_of(planned: Planned) -> Point:
+    """A planned trial's values by the sweep's names."""
+    return dict(planned.about["settings"])
 
 
 def read_trials(study: StudyDir, figure: str) -> list[Trial]:

@@ -11,14 +11,17 @@ from fieldmark.console import Console
 from fieldmark.files import write_json, write_text
 from fieldmark.judge.figures import figures, measure
 from fieldmark.judge.thresholds import in_order
-from fieldmark.metrics_json import Figures, Metrics
+from fieldmark.metrics_json import WHOLE, Figures, Metrics
+from fieldmark.models import precision
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.page import report
 from fieldmark.report.words import figure as figure_words
 from fieldmark.report.words import interval, is_share, metric_words
 from fieldmark.reviews.evaluate import look
 from fieldmark.rundir import COMMAND, RunDir
+from fieldmark.runs.budgets import judged
 from fieldmark.runs.outcome import write_tables
+from fieldmark.settings.run import BudgetSettings
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.mattered import Mattered, mattered, scores_of
 from fieldmark.study.trials import Trial
@@ -26,7 +29,6 @@ from fieldmark.use.ensemble import Joining, Member
 from fieldmark.use.opened import open_bundle
 
 BEST = "best.yaml"
-OF_THE_RUN = ("name", "tag")  # of settings.run, which say where a trial is
 
 
 @dataclass(frozen=True)
@@ -83,17 +85,31 @@ def measure_test(run: RunDir, console: Console) -> Metrics:
     samples = Samples.read(run.samples)
     if "test" in kept.sides or not len(samples.rows("test")):
         return kept
-    about = run.read_settings()["run"]
-    opened = open_bundle(run.path, str(about["device"]), str(about["engine"]))
+    settings = run.read_settings()
+    opened = open_bundle(run.path, device_for(run, console), str(settings["run"]["engine"]))
     test = look(opened, samples, run.name, console)
     val = Predictions.read(run.predictions).of_split("val")
     write_tables({"val": val, "test": test}, run.predictions)
-    metrics = replace(measure(run), about=kept.about)
+    metrics, about = measure(run), kept.about
+    if about.budgets:  # they were judged on validation
+        budget = BudgetSettings.model_validate(settings["budget"])
+        about = replace(about, budgets=tuple(judged(run, budget, metrics, about.times[WHOLE])))
+    metrics = replace(metrics, about=about)
     metrics.write(run.metrics)
     report(run)
     manifest = {key: each for key, each in run.read_manifest().items() if key != "files"}
-    run.write_manifest(manifest)
+    run.write_manifest({**manifest, **about.to_json()})
     return metrics
+
+
+def device_for(run: RunDir, console: Console) -> str:
+    """The device that a run was trained on; auto, with a note, where this machine has it not."""
+    device = str(run.read_settings()["run"]["device"])
+    if not precision.check_device(device):
+        return device
+    here = precision.pick_device("auto")
+    console.warn(f"{run.name} was trained on {device}, not here; its test is measured on {here}")
+    return "auto"
 
 
 def on_validation(run: RunDir) -> Figures:
@@ -107,8 +123,8 @@ def on_validation(run: RunDir) -> Figures:
 def write_best(study: StudyDir, best: Trial, figure: str) -> Path:
     """The winner's settings, complete, as `fieldmark train --config` takes them. -> the file"""
     settings = best.run.read_settings()
-    given = study.question["settings"]["run"]
-    settings["run"] |= {"out": given.get("out", "runs"), "name": None, "tag": None}
+    settings["run"] |= {"out": str(study.path.absolute().parent), "name": None, "tag": None}
+    settings["track"] |= {"group": study.question["settings"]["track"]["group"]}
     path = study.path / BEST
     head = (
         f"# the best of a sweep by validation {metric_words(figure)}: {best.planned.label}\n"
