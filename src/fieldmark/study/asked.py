@@ -49,8 +49,9 @@ def asked(
                 "another --name"
             )
         refuse_changed(study)
-        through = sum(study.state(each.name) == "done" for each in study.plans())
-        console.say(f"{study.path}: {through} of {counted(len(study.plans()), 'run')} done before")
+        if plans := study.plans():
+            through = sum(study.state(each.name) == "done" for each in plans)
+            console.say(f"{study.path}: {through} of {counted(len(plans), 'run')} done before")
         return study
     refuse_taken(study)
     study.prepare()
