@@ -1,6 +1,7 @@
 """Heads of a frozen network, of every class and fold, solved over one pass of the images."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from smallruns import QUIET
 from tinybundles import one_label
 
 import fieldmark
+from fieldmark.console import Console
 from fieldmark.records import Predictions
 from fieldmark.rundir import WEIGHTS
 from fieldmark.runs.concrete import gather
@@ -26,13 +28,13 @@ def weights(tmp_path_factory):
     return one_label(tmp_path_factory.mktemp("tiny") / "bundle") / "model.safetensors"
 
 
-def solve(photos, weights, out, *words, name="solved", name_of=None):
+def solve(photos, weights, out, *words, name="solved", name_of=None, console=QUIET):
     given = {"out": str(out), "name": name, "freeze": True, "model": "small_cnn"}
     words = ("model.width=4", f"model.weights={weights}", "run.workers=0", *words)
     resolved = gather(str(photos), words, given, new=False)
     wanted = Asked(3, 0.5, name_of)
-    study = ovr.one_vs_rest(resolved, QUIET, "fieldmark one-vs-rest", wanted)
-    assert ovr.tell(study, QUIET) == 0
+    study = ovr.one_vs_rest(resolved, console, "fieldmark one-vs-rest", wanted)
+    assert ovr.tell(study, console) == 0
     return study
 
 
@@ -114,12 +116,27 @@ def test_no_image_of_a_fold_takes_part_in_what_answers_it(photos, weights, tmp_p
     assert [each.penalty for each in heads[::4]] == [each.penalty for each in before[::4]]
 
 
-def test_the_same_command_again_gives_the_same_bits(solved, photos, weights):
-    study, _ = solved
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_study_that_is_done_or_was_killed_keeps_its_images_and_its_bits(
+    is_begun, photos, weights, tmp_path, capsys
+):
+    source = tmp_path / "photos"
+    shutil.copytree(photos, source)
+    study = solve(source, weights, tmp_path, *WAY)
     before = [
         path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
     ]
-    solve(photos, weights, study.path.parent, *WAY)
+    if is_begun:
+        study.solved.unlink()
+    capsys.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        calls, real = [], ovr.solve_all
+        patch.setattr(ovr, "solve_all", lambda *a: calls.append(a) or real(*a))
+        solve(source, weights, tmp_path, *WAY, console=Console())
+    assert len(calls) == is_begun
+    said = capsys.readouterr().out
+    assert f"study   {study.path}" in said
+    assert "done before" not in said
     after = [
         path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
     ]
@@ -129,7 +146,23 @@ def test_the_same_command_again_gives_the_same_bits(solved, photos, weights):
     assert table.folds == 3
 
 
-@pytest.mark.parametrize("word", ["loss.label_smoothing=0.1", "budget.max_hours=1"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "loss.label_smoothing=0.1",
+        "budget.max_hours=1",
+        "head.name=boosted",
+        "features.heads=[linear, boosted]",
+        "input.normalize=dataset",
+        "data.val=hold",
+        "data.val=none",
+        "train.test_flip=true",
+        "train.figures=[mcc]",
+        f"data.label_names={__file__}",
+        "head.dropout=0.1",
+        "head.norm=true",
+    ],
+)
 def test_what_is_of_single_runs_is_left_to_single_runs(word, photos, weights, tmp_path):
     given = {"out": str(tmp_path), "name": "runs", "freeze": True, "model": "small_cnn"}
     words = ("model.width=4", f"model.weights={weights}", "loss.name=cross_entropy", word)

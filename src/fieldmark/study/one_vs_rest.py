@@ -4,8 +4,8 @@ The whole data are dealt into folds once. The model of a class and a fold is tra
 folds, on all images of the class and a share of the others, and tested on the whole fold.
 """
 
-from collections.abc import Callable, Iterator
-from functools import cache, partial
+from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -42,18 +42,17 @@ def one_vs_rest(
     twin: the settings of a twin of each model of a class, that is compared with it.
 
     Heads that are solved exactly on the features of a frozen network are no planned runs: the
-    images pass it once, and all heads are solved side by side. Raises any FieldmarkError; what
-    was done by then is kept, and the same call goes on.
+    images pass it once, and all heads are solved side by side, if they are not already. Raises
+    any FieldmarkError; what was done by then is kept, and the same call goes on.
     """
     options, resolved = wanted.to_json(), with_absolute_paths(resolved)
     twin = twin and with_absolute_paths(twin)
-    dealt = cache(lambda: _dealt(resolved, wanted, console))
-    plan = partial(_plan, wanted=wanted, twin=twin, dealt=dealt, console=console)
+    plan = partial(_plan, wanted=wanted, twin=twin, console=console)
     study = asked(KIND, resolved, options, command, plan, console)
     if study.plans():
         run_all(study, console, jobs=jobs)
-    else:
-        solve_all(study, *dealt(), resolved, wanted, console)
+    elif not study.solved.is_file():
+        solve_all(study, resolved, wanted, console)
     return study
 
 
@@ -76,13 +75,19 @@ def _plan(
     *,
     wanted: Asked,
     twin: Resolved | None,
-    dealt: Callable[[], tuple[Looked, np.ndarray]],
     console: Console,
 ) -> Iterator[Planned]:
     """Keep the images, and give the runs; none where all heads are solved side by side."""
-    looked, fold = dealt()
+    looked, fold = _dealt(resolved, wanted, console)
     samples = looked.samples.with_splits(["train"] * len(fold)).with_folds(fold[None])
-    study.keep_data(ALL, Dataset(samples, looked.notes))
+    all_of_them = Dataset(
+        samples,
+        looked.notes,
+        mirrored=looked.mirrored,
+        embedded=looked.embedded,
+        separator=looked.separator,
+    )
+    study.keep_data(ALL, all_of_them)
     settings = resolved.settings
     first = held_out(looked, fold == 0, settings)
     if twin is None and solves(resolved, first, console):

@@ -1,6 +1,7 @@
 """One against the rest on a frozen network: every image passes once, all heads are solved together.
 
-It is a pure function of images and settings, done again after a kill; features stay in the cache.
+It is a pure function of settings and the images that the study keeps, done anew after a kill;
+features stay in the cache.
 """
 
 import time
@@ -13,7 +14,9 @@ import torch
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
+from fieldmark.data.copies import find_copies
 from fieldmark.data.intake import Dataset, Looked
+from fieldmark.data.scan import scan
 from fieldmark.data.stratify import units_of
 from fieldmark.errors import StoppedError, writing
 from fieldmark.files import write_json
@@ -21,7 +24,7 @@ from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
 from fieldmark.fit.features import embed
 from fieldmark.fit.losses import LOSSES
 from fieldmark.judge.calibrate import SOLVED, fit_temperature
-from fieldmark.machine import PACKAGES, machine, versions
+from fieldmark.machine import PACKAGES, machine, threads, versions
 from fieldmark.metrics_json import About
 from fieldmark.models import bundle
 from fieldmark.models.body import body_and_head
@@ -30,29 +33,72 @@ from fieldmark.runs.network import Prepared, with_head
 from fieldmark.runs.on_features import passing
 from fieldmark.runs.run import prepare
 from fieldmark.runs.solved import INNER, head_weights, options_of
+from fieldmark.runs.stages import heads_of
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.run import BudgetSettings
+from fieldmark.settings.tree import Settings
 from fieldmark.stopping import listening
 from fieldmark.study.against_rest import shifts
 from fieldmark.study.cross_validate import fold_numbers, held_out
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.ovr_answers import OVR, SOFTMAX, Asked, lots, table_of
+from fieldmark.study.ovr_answers import ALL, OVR, SOFTMAX, Asked, lots, table_of
 
 
 def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     """Whether the heads of these settings are solved exactly, and nothing else is trained.
 
     first: the images of the first fold. A loss with options of its own is left to single runs, and
-    so are captions, trackers, budgets and a table to predict at the end of each.
+    so is what `_is_of_runs` names.
     """
-    if not resolved.settings.model.freeze or resolved.settings.model.captions:
+    if not resolved.settings.model.freeze or _is_of_runs(resolved.settings):
         return False
     settings = make_concrete(resolved, first, console).settings
     usual = {name: each.default for name, each in LOSSES["cross_entropy"].options().items()}
     plain = settings.loss.options == usual
     exact = settings.features.solver == "exact" and settings.train.head_alone
-    of_runs = settings.track.to or settings.data.predict or settings.budget != BudgetSettings()
-    return exact and plain and settings.train.sampling != "balanced" and not of_runs
+    return exact and plain and heads_of(settings) == ("linear",)
+
+
+def _is_of_runs(given: Settings) -> bool:
+    """Whether anything is asked for that only single runs do.
+
+    Channels measured on the training images are one of these: each fold has its own, and one pass
+    over all images would show a fold the channels of the images that judge it.
+    """
+    data, train = given.data, given.train
+    return bool(
+        given.model.captions
+        or given.input.normalize == "dataset"
+        or data.val not in ("auto", "cross")
+        or data.predict
+        or data.label_names
+        or train.sampling == "balanced"
+        or train.test_flip
+        or train.figures
+        or given.track.to
+        or given.budget != BudgetSettings()
+    )
+
+
+def kept(study: StudyDir, resolved: Resolved) -> tuple[Looked, np.ndarray]:
+    """The images that a study keeps, whatever its source holds by now, and the fold of each (N,)"""
+    data, cache = study.read_data(ALL), open_cache()
+    assert data.samples.folds is not None
+    fold = data.samples.folds[0]
+    samples = data.samples.with_splits([None] * len(fold)).with_folds(np.full((1, len(fold)), -1))
+    copies = find_copies(scan(samples, cache), samples.frame["labels"], cache)
+    numbers = copies.near if resolved.settings.data.copies == "near" else copies.equal
+    looked = Looked(
+        samples,
+        frozenset(),
+        numbers,
+        data.notes,
+        data.findings,
+        mirrored=data.mirrored,
+        embedded=data.embedded,
+        separator=data.separator,
+    )
+    return looked, fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,22 +144,17 @@ class Bench:
         )
 
 
-def solve_all(
-    study: StudyDir,
-    looked: Looked,
-    fold: np.ndarray,
-    resolved: Resolved,
-    wanted: Asked,
-    console: Console,
-) -> None:
+def solve_all(study: StudyDir, resolved: Resolved, wanted: Asked, console: Console) -> None:
     """Every class against the rest, and all classes at once: answers, one bundle, seconds.
 
     The bundle answers with one class: of the heads that were trained on all images, the prior
     corrected, at the temperature that the answers chose. Raises any FieldmarkError.
     """
-    begun, samples = time.monotonic(), looked.samples
+    begun = time.monotonic()
+    looked, fold = kept(study, resolved)
+    samples = looked.samples
     prepared = prepare(resolved, console, held_out(looked, fold == 0, resolved.settings))
-    with listening() as stop:
+    with listening() as stop, threads(int(prepared.settings.run.threads)):
 
         def looking() -> None:
             if stop.asked:
