@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pytest
 from PIL import Image
 
 from fieldmark.console import Console
@@ -83,6 +84,13 @@ def in_process(target, *args) -> int:
     process.start()
     process.join(120)
     return process.exitcode
+
+
+def points(*cases: object) -> list:
+    """Cases of a test that kills runs: the first two are in the quick suite, the others slow."""
+    wrapped = [each if isinstance(each, tuple) else (each,) for each in cases]
+    marks = [(), ()] + [pytest.mark.slow] * len(wrapped)
+    return [pytest.param(*each, marks=mark) for each, mark in zip(wrapped, marks, strict=False)]
 
 
 def die() -> None:

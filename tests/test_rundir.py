@@ -246,3 +246,11 @@ def test_thresholds_are_those_of_the_bundle_or_none(tmp_path):
     assert run.read_thresholds() is None
     (tmp_path / "model.json").write_text('{"thresholds": {"cat": 0.25, "dog": 1}}')
     assert run.read_thresholds() == {"cat": 0.25, "dog": 1.0}
+
+
+def test_a_study_is_no_run_and_says_where_its_runs_are(tmp_path):
+    (tmp_path / "study.json").write_text("{}")
+    with pytest.raises(RunError) as told:
+        open_run(tmp_path)
+    runs = tmp_path / "runs"
+    assert str(told.value) == f"{tmp_path}: is a study of many runs; name one of them, in {runs}"

@@ -24,6 +24,7 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
+STUDY = "study.json"  # its presence makes a folder that of many runs
 COMMAND = "# repeat: "  # begins the first line of settings.yaml
 TABLES = ("history.csv", "steps.csv", "rates.csv", "label-names.csv")
 TRACKERS = ("tensorboard", "wandb")  # folders that trackers write in, also after the run is done
@@ -299,6 +300,8 @@ def open_run(path: str | os.PathLike[str]) -> RunDir:
     run = RunDir(Path(path))
     if not run.path.is_dir():
         raise RunError(f"{path}: there is no such run folder; `ls runs` shows those of this folder")
+    if (run.path / STUDY).is_file():
+        raise RunError(f"{path}: is a study of many runs; name one of them, in {run.path / 'runs'}")
     if not run.settings.is_file():
         raise RunError(f"{path}: is no run (it has no settings.yaml); name a run's folder")
     return run

@@ -242,6 +242,7 @@ def test_images_without_a_content_hash_are_refused():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.slow
 def test_an_engines_features_depend_on_no_neighbour_no_worker_and_no_moment(photos, engine):
     body = nn.Sequential(*Body())
     how = passing(body, engine=engine, precision=KINDS[engine])
@@ -268,6 +269,7 @@ def test_an_engine_is_asked_only_for_images_that_are_new(photos, tmp_path, engin
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.slow
 def test_an_engine_that_is_far_from_torch_is_refused_and_nothing_kept(
     photos, tmp_path, engine, monkeypatch
 ):

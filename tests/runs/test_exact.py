@@ -14,6 +14,7 @@ from smallruns import (
     exact_and_die,
     history,
     in_process,
+    points,
     predictions,
     resume,
     same_results,
@@ -123,12 +124,12 @@ def test_the_seed_changes_no_bit_of_an_exact_head(photos, weights, frozen, tmp_p
 
 @pytest.mark.parametrize(
     ("point", "count"),
-    [
+    points(
         ("fieldmark.fit.exact:_solve", 9),
         ("fieldmark.fit.checkpoint:Checkpoints.write_best", 1),
         ("fieldmark.fit.checkpoint:Checkpoints.write", 1),
         ("fieldmark.models.bundle:save", 1),
-    ],
+    ),
 )
 def test_a_killed_run_goes_on_to_the_same_bits(photos, weights, frozen, tmp_path, point, count):
     code = in_process(exact_and_die, point, count, photos, tmp_path, "killed", weights, FROZEN)
@@ -141,14 +142,14 @@ def test_a_killed_run_goes_on_to_the_same_bits(photos, weights, frozen, tmp_path
 
 @pytest.mark.parametrize(
     ("point", "count"),
-    [
+    points(
         ("fieldmark.fit.checkpoint:Checkpoints.write_start", 1),  # before the tuning
         ("fieldmark.fit.checkpoint:Checkpoints.write", 2),  # its start is kept, it is not begun
         ("fieldmark.fit.loop:step", 4),
         ("fieldmark.runs.tuning:mean_of", 3),
         ("fieldmark.fit.checkpoint:Checkpoints.write", 5),  # the mean is chosen, not kept
         ("fieldmark.models.bundle:save", 1),
-    ],
+    ),
 )
 def test_a_killed_tuning_after_folds_goes_on_to_the_same_bits(
     photos, weights, tuned, tmp_path, point, count

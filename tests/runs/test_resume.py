@@ -14,6 +14,7 @@ from smallruns import (
     draw_photos,
     further_and_die,
     in_process,
+    points,
     resume,
     resume_and_die,
     same_results,
@@ -48,7 +49,7 @@ def unbroken(photos, tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("point", "count"),
-    [
+    points(
         ("fieldmark.fit.loop:step", 1),  # before there is any checkpoint
         ("fieldmark.fit.loop:step", 7),  # in the second epoch
         ("fieldmark.fit.loop:update", 6),
@@ -60,7 +61,7 @@ def unbroken(photos, tmp_path_factory):
         ("fieldmark.fit.keeper:write_text", 4),  # between a checkpoint and history.csv
         ("fieldmark.models.bundle:save", 1),  # trained, not concluded
         ("fieldmark.runs.run:report", 1),  # all but the report
-    ],
+    ),
 )
 def test_a_killed_run_goes_on_to_the_same_bits(unbroken, photos, tmp_path, point, count):
     code = in_process(train_and_die, point, count, photos, tmp_path, "killed", WORDS)
@@ -75,6 +76,7 @@ def test_a_killed_run_goes_on_to_the_same_bits(unbroken, photos, tmp_path, point
 
 
 @pytest.mark.parametrize(("point", "count"), [("fieldmark.fit.loop:step", 24), ("os:fsync", 8)])
+@pytest.mark.slow
 def test_a_run_that_validates_now_and_then_goes_on_to_the_same_bits(photos, tmp_path, point, count):
     words = ("train.validate_every=2", "schedule=plateau", "schedule.wait=0", "schedule.by=loss")
     often = (*words, "train.epochs=5", "train.batch_size=8", "train.checkpoint_minutes=1e-9")
@@ -102,6 +104,7 @@ def test_a_run_that_is_killed_twice_goes_on_too(unbroken, photos, tmp_path):
     assert same_results(run, unbroken)
 
 
+@pytest.mark.slow
 def test_a_run_may_go_on_with_other_workers(unbroken, photos, tmp_path):
     in_process(train_and_die, "fieldmark.fit.loop:step", 9, photos, tmp_path, "killed", WORDS)
     run = resume(RunDir(tmp_path / "killed"), workers="2")

@@ -16,6 +16,7 @@ from fieldmark.use.predictor import Predictor
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.slow
 def test_a_run_says_what_computed_and_predicts_what_it_was_measured_on(
     photos, weights, tmp_path, engine
 ):

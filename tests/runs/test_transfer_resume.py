@@ -8,6 +8,7 @@ from smallruns import (
     STAGED,
     further_and_die,
     in_process,
+    points,
     resume,
     same_results,
     train,
@@ -24,7 +25,7 @@ from fieldmark.rundir import RunDir
 
 @pytest.mark.parametrize(
     ("point", "count"),
-    [
+    points(
         ("fieldmark.fit.stacked:StackedHeads.predict", 1),  # in the head's stage
         ("fieldmark.fit.loop:update", 5),
         ("fieldmark.fit.checkpoint:Checkpoints.write_best", 1),  # before the head is kept
@@ -33,7 +34,7 @@ from fieldmark.rundir import RunDir
         ("fieldmark.fit.loop:step", 1),  # the second stage has begun
         ("fieldmark.fit.loop:step", 4),  # inside it
         ("fieldmark.models.bundle:save", 1),  # trained, not concluded
-    ],
+    ),
 )
 def test_a_run_killed_around_a_change_of_stage_goes_on_to_the_same_bits(
     photos, weights, unbroken, tmp_path, point, count
@@ -79,6 +80,7 @@ def test_a_stop_in_the_heads_stage_leaves_a_run_that_goes_on(
 
 
 @pytest.mark.parametrize("point", ["stacked:StackedHeads.predict", "checkpoint:Checkpoints.write"])
+@pytest.mark.slow
 def test_a_frozen_run_killed_while_it_is_trained_again_goes_on(photos, weights, tmp_path, point):
     frozen = (*weights, "model.freeze=true", "train.patience=none")
     whole = train(photos, tmp_path, "whole", *frozen, epochs="4")
@@ -95,6 +97,7 @@ def test_a_frozen_run_killed_while_it_is_trained_again_goes_on(photos, weights, 
         ("head.name=after",),
     ],
 )
+@pytest.mark.slow
 def test_a_frozen_run_with_another_head_killed_at_its_end_goes_on(photos, weights, tmp_path, words):
     words = (*weights, "model.freeze=true", *words)
     whole = train(photos, tmp_path, "whole", *words)
@@ -102,6 +105,7 @@ def test_a_frozen_run_with_another_head_killed_at_its_end_goes_on(photos, weight
     assert same_results(resume(RunDir(tmp_path / "cut")), whole)
 
 
+@pytest.mark.slow
 def test_a_staged_run_goes_on_with_another_head_after_a_kill(photos, weights, tmp_path):
     words = (*weights, *STAGED, "features.heads=[linear, mlp]", "features.rates=[1e-7, 1e-2]")
     whole = train(photos, tmp_path, "whole", *words, epochs=None)

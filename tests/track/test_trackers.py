@@ -281,9 +281,9 @@ def test_every_tracker_has_each_epoch_once_whenever_the_run_is_killed(
     with monkeypatch.context() as patch:
         patch.delattr(RunDir, "write_manifest")  # all is sent, but the run is not done
         with pytest.raises(AttributeError):
-            resume(run)
+            resume(run, Console(quiet=True))
     for epochs in (3, 4):  # gone on with, then trained further
-        resume(run, epochs=str(epochs))
+        resume(run, Console(quiet=True), epochs=str(epochs))
         assert "failed" not in run.log.read_text()
         _each_has_all(run, epochs)
     assert same_results(run, _untracked(photos, tmp_path))

@@ -24,7 +24,7 @@ def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
     goes on.
     """
     from fieldmark.console import Console
-    from fieldmark.settings.layers import layer
+    from fieldmark.settings.layers import TYPED, layer
     from fieldmark.study.axes import axes_of, cells_of
     from fieldmark.study.grid import grid, tell
 
@@ -32,7 +32,7 @@ def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
 
     def cell(values: dict[str, str]) -> "Resolved":
         """The settings of one combination."""
-        return gathered(training, layer("command line", values))
+        return gathered(training, layer(TYPED, values))
 
     cells = cells_of(axes, set_by_user(training), cell)
     console = Console()

@@ -19,7 +19,7 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Figures
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
-from fieldmark.rundir import WEIGHTS, RunDir
+from fieldmark.rundir import STUDY, WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
 
 
@@ -150,9 +150,6 @@ def _connected(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     ties = coo_array((np.ones(len(ours)), (ours, number + theirs)), shape=(size, size))
     _, found = connected_components(ties, directed=False)
     return np.unique(found[ours], return_inverse=True)[1].astype(np.int64)
-
-
-STUDY = "study.json"  # its presence makes a folder that of many runs
 
 
 def read_runs(paths: Sequence[str]) -> tuple[ComparedRun, ...]:

@@ -155,6 +155,9 @@ def make_paths_absolute(filling: Filling) -> None:
     for key, words in PATHS.items():
         if data[key] not in (None, *words) and Path(data[key]).exists():
             data[key] = os.path.realpath(data[key])
+    pipeline = filling.get("augment.name")
+    if is_pipeline_file(pipeline) and Path(pipeline).is_file():
+        filling.values["augment"]["name"] = os.path.realpath(pipeline)
     if is_file(filling.get("model.weights")):
         filling.values["model"]["weights"] = os.path.realpath(filling.get("model.weights"))
 

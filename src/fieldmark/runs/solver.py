@@ -10,9 +10,9 @@ from fieldmark.models.catalog import outline
 from fieldmark.models.heads import head_of
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.stages import BOOSTED, EPOCHS, OF_EPOCHS, heads_of
+from fieldmark.settings.layers import TYPED
 from fieldmark.settings.tree import Settings, StageSettings
 
-TYPED = "command line"
 EXACT = ("auto", "cross_entropy", "bce")  # losses that are convex in a linear head
 
 

@@ -16,6 +16,7 @@ from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.section import Choice, in_words
 from fieldmark.settings.tree import Settings, known_keys, sections
 
+TYPED = "command line"  # the origin of what the user says in words
 LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
 LISTS = {
     "input.normalize": "auto, imagenet, half, dataset, or six numbers [mean, mean, mean, std, "

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from fieldmark.errors import Mistake, SettingsError, refuse
-from fieldmark.settings.layers import Layer, Resolved, layer
+from fieldmark.settings.layers import TYPED, Layer, Resolved, layer
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.tree import Settings
 
@@ -97,11 +97,11 @@ def read_given(
         if value is not None:
             values[OPTIONS[option]] = value
             where[OPTIONS[option]] = flag(option)
-    named = layer("command line", {OPTIONS.get(key, key): each for key, each in table.items()})
+    named = layer(TYPED, {OPTIONS.get(key, key): each for key, each in table.items()})
     if data is not None and "data.source" in named.values:
         what = "names the images, and so does DATA; leave one out"
         raise SettingsError([Mistake("data.source", what)])
-    return Layer("command line", {**values, **named.values}, {**where, **named.where})
+    return Layer(TYPED, {**values, **named.values}, {**where, **named.where})
 
 
 def to_yaml(settings: Settings) -> str:

@@ -113,8 +113,12 @@ def refuse_changed(study: StudyDir, resolved: Resolved) -> None:
             f"{source}: there are other images or labels than when the study began; put them "
             "back, or choose another --name"
         )
-    for name in study.data_names()[:1]:
+    seen = set[str]()
+    for name in study.data_names():
         samples = study.read_data(name).samples
+        new = [path not in seen for path in samples.frame["path"]]
+        seen.update(samples.frame["path"])
+        samples = replace(samples, frame=samples.frame.filter(new))
         if changed := changed_images(samples):
             raise DataError(
                 f"{samples.root}: {len(changed)} images changed or vanished since the study "

@@ -20,10 +20,9 @@ from typing import Any, Literal
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError, writing
 from fieldmark.files import write_json
-from fieldmark.rundir import RunDir
+from fieldmark.rundir import STUDY, RunDir
 from fieldmark.study.planned import Planned
 
-QUESTION = "study.json"  # its presence makes a folder a study's
 PLACES = ("plans", "data", "runs", "claims", "ended")
 OPEN = "open"  # there as long as more may be planned
 IN_FOLDS = "-folds"  # ends the name of images that are in folds in place of a validation side
@@ -96,7 +95,7 @@ class StudyDir:
     @cached_property
     def question(self) -> dict[str, Any]:
         """What was asked: its kind, its command, its options. Raises RunError."""
-        return _read(self.path / QUESTION)
+        return _read(self.path / STUDY)
 
     def prepare(self) -> None:
         """Make the folders inside. Raises DiskError."""
@@ -111,7 +110,7 @@ class StudyDir:
 
     def ask(self, question: dict[str, Any]) -> None:
         """Make the folder a study's, now that its first runs are planned. Raises DiskError."""
-        write_json(self.path / QUESTION, question)
+        write_json(self.path / STUDY, question)
 
     def keep_data(self, name: str, data: Dataset) -> None:
         """Keep images for planned runs, on sides and in folds too where they have both."""
@@ -219,7 +218,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 def is_study(path: str | Path) -> bool:
     """Whether a folder is a study's."""
-    return (Path(path) / QUESTION).is_file()
+    return (Path(path) / STUDY).is_file()
 
 
 def open_study(path: str | Path) -> StudyDir:
@@ -227,7 +226,7 @@ def open_study(path: str | Path) -> StudyDir:
     if not Path(path).is_dir():
         raise RunError(f"{path}: there is no such folder; name a study's")
     if not is_study(path):
-        raise RunError(f"{path}: is no study (it has no {QUESTION}); name a study's folder")
+        raise RunError(f"{path}: is no study (it has no {STUDY}); name a study's folder")
     return StudyDir(Path(path))
 
 

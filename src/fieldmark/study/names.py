@@ -7,13 +7,12 @@ from typing import Any
 from fieldmark.errors import Mistake, listed, nearest, refuse
 from fieldmark.judge.metrics import METRICS
 from fieldmark.settings.aliases import Aliases
-from fieldmark.settings.layers import Layer, Resolved
+from fieldmark.settings.layers import TYPED, Layer, Resolved
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.section import Choice
 from fieldmark.settings.tree import known_keys, sections
 from fieldmark.study.wandb_file import SweepFile
 
-TYPED = "command line"
 SIDE = ("val_", "val/", "val.", "validation_", "valid_")  # what figures of validation begin with
 OTHERS = ("train_", "train/", "train.", "test_", "test/", "test.")
 SAME_FOR_ALL = {  # sections that change no figure of validation, or what it is of

@@ -9,9 +9,8 @@ from fieldmark.data.intake import Dataset
 from fieldmark.errors import Mistake, SettingsError, refuse
 from fieldmark.runs.concrete import make_concrete
 from fieldmark.settings.aliases import Aliases
-from fieldmark.settings.layers import Layer, Resolved
+from fieldmark.settings.layers import TYPED, Layer, Resolved
 from fieldmark.study.names import (
-    TYPED,
     Names,
     figure_of,
     more_is_better,
