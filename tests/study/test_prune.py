@@ -109,7 +109,9 @@ def test_what_watches_reads_the_others_histories(study):
 
 def test_at_the_last_epoch_nothing_is_ended(study):
     rows = [{"epoch": k, "val_accuracy": 0.0} for k in (1, 2, 3)]
-    watching(study, "trial-5")(rows)
+    assert watching(study, "trial-5")(rows) is None
+    with pytest.raises(PrunedError):  # an epoch before the last it would have been
+        watching(study, "trial-5")(rows[:2])
 
 
 def test_where_nothing_is_pruned_nothing_watches(study):

@@ -8,7 +8,7 @@ import numpy as np
 from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, Looked, look, part
 from fieldmark.data.splits import folds
-from fieldmark.errors import DataError, WorkError, counted
+from fieldmark.errors import DataError, counted
 from fieldmark.files import write_json
 from fieldmark.metrics_json import flat
 from fieldmark.settings.layers import Resolved
@@ -108,9 +108,7 @@ def tell(study: StudyDir, console: Console) -> int:
 
     Raises WorkError where all failed.
     """
-    done = study.runs("done")
-    if not done:
-        raise WorkError(f"{study.path}: no run came to its end; the notes above say why")
+    done = study.finished()
     metrics = [run.read_metrics() for _, run in done]
     table, found = out_of_fold(done)
     spread = spreads(metrics)

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fieldmark.data.intake import Dataset
-from fieldmark.errors import RunError, writing
+from fieldmark.errors import RunError, WorkError, writing
 from fieldmark.files import write_json
 from fieldmark.rundir import STUDY, RunDir
 from fieldmark.study.planned import Planned
@@ -145,6 +145,17 @@ class StudyDir:
     def runs(self, state: State = "done") -> list[tuple[Planned, RunDir]]:
         """The planned runs that are in this state, with their folders."""
         return [(p, self.run(p.name)) for p in self.plans() if self.state(p.name) == state]
+
+    def finished(self) -> list[tuple[Planned, RunDir]]:
+        """The runs that are done. Raises WorkError where none is."""
+        done = self.runs("done")
+        if not done:
+            raise WorkError(f"{self.path}: no run came to its end; the notes above say why")
+        return done
+
+    def failures(self) -> list[tuple[Planned, str]]:
+        """The planned runs that have failed, and why."""
+        return [(p, str((self.end(p.name) or {})["reason"])) for p, _ in self.runs("failed")]
 
     def state(self, name: str) -> State:
         """Where a planned run stands; begun, whether somebody works on it or not."""

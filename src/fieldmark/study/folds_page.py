@@ -84,7 +84,7 @@ def render(
         )
         for place, ((planned, run), its) in enumerate(zip(done, metrics, strict=True))
     ]
-    failed = [(p.label, (study.end(p.name) or {})["reason"]) for p, _ in study.runs("failed")]
+    failed = [(each.label, reason) for each, reason in study.failures()]
     values: dict[str, Any] = {
         **shown,
         "title": study.name,

@@ -9,7 +9,6 @@ import polars as pl
 
 from fieldmark.console import Console
 from fieldmark.data.intake import look, part
-from fieldmark.errors import WorkError
 from fieldmark.files import write_json, write_whole
 from fieldmark.runs.concrete import make_concrete
 from fieldmark.settings.layers import Resolved
@@ -73,15 +72,13 @@ def tell(study: StudyDir, console: Console) -> int:
 
     Raises WorkError where all failed.
     """
-    done = study.runs("done")
-    if not done:
-        raise WorkError(f"{study.path}: no run came to its end; the notes above say why")
+    done = study.finished()
     places = {each.name: place for place, each in enumerate(study.plans())}
     cells = finished(done, places)
     best = best_of(cells)
     first = best.score if best else cells[0]
     compared = against(first, [cell for cell in cells if cell is not first])
-    found = Found(study, cells, failures(study), best, compared)
+    found = Found(study, cells, study.failures(), best, compared)
     rows = table(found)
     write_json(study.results, as_json(found, rows))
     write_whole(study.table, pl.DataFrame(rows, infer_schema_length=None).write_csv)
@@ -92,11 +89,6 @@ def tell(study: StudyDir, console: Console) -> int:
     console.say(f"table   {study.table}")
     console.say(f"report  {study.report}")
     return int(bool(found.failed))
-
-
-def failures(study: StudyDir) -> list[tuple[Planned, str]]:
-    """The cells that have failed, and why."""
-    return [(each, str((study.end(each.name) or {})["reason"])) for each, _ in study.runs("failed")]
 
 
 def table(found: Found) -> list[dict[str, Any]]:

@@ -135,8 +135,7 @@ def _going(study: StudyDir, name: str, label: str) -> str:
 
 def _tell(study: StudyDir, console: Console, told: set[str]) -> None:
     """A line for every run that has failed since this was last called."""
-    for planned in study.plans():
-        end = study.end(planned.name)
-        if end and end.get("state") == "failed" and planned.name not in told:
+    for planned, reason in study.failures():
+        if planned.name not in told:
             told.add(planned.name)
-            console.warn(f"{planned.label} failed: {end['reason']}")
+            console.warn(f"{planned.label} failed: {reason}")

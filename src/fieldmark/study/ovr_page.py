@@ -121,7 +121,7 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
     shown = joined.figures if joined else first.whole
     classes, wanted = tuple(shown.per_class), Asked(**study.question["options"])
     source = study.question["settings"]["data"]["source"]
-    failed = [(p.label, (study.end(p.name) or {})["reason"]) for p, _ in study.runs("failed")]
+    failed = [(each.label, reason) for each, reason in study.failures()]
     many = "class" if len(found.classes) == 1 else "classes"
     values: dict[str, Any] = {
         **measured(classes, {"test": shown}, "test"),
