@@ -87,9 +87,9 @@ def in_process(target, *args) -> int:
 
 
 def points(*cases: object) -> list:
-    """Cases of a test that kills runs: the first two are in the quick suite, the others slow."""
+    """Cases of a test that kills runs: the first is in the quick suite, the others slow."""
     wrapped = [each if isinstance(each, tuple) else (each,) for each in cases]
-    marks = [(), ()] + [pytest.mark.slow] * len(wrapped)
+    marks = [(), *[pytest.mark.slow] * len(wrapped)]
     return [pytest.param(*each, marks=mark) for each, mark in zip(wrapped, marks, strict=False)]
 
 

@@ -249,6 +249,7 @@ def test_a_misspelt_figure_is_named(photos):
     assert "there is no figure 'macro_recal'; did you mean 'macro_recall'?" in found
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_images_in_memory_goes_on_to_the_same_bits(photos, tmp_path):
     whole = train(photos, tmp_path, "whole", *FAST)
     words = [*FAST, "train.checkpoint_minutes=1e-9"]

@@ -13,6 +13,7 @@ from smallruns import (
     exact_and_die,
     history,
     in_process,
+    points,
     resume,
     same_results,
     train,
@@ -151,7 +152,7 @@ def test_the_labels_of_the_test_choose_nothing(table, weights, tmp_path):
 
 @pytest.mark.parametrize(
     "point",
-    ["fieldmark.runs.calibrate:bundle.save", "fieldmark.runs.calibrate:bias_of"],
+    points("fieldmark.runs.calibrate:bundle.save", "fieldmark.runs.calibrate:bias_of"),
 )
 def test_a_killed_run_goes_on_to_the_same_bits(table, weights, frozen, tmp_path, point):
     assert in_process(exact_and_die, point, 1, table, tmp_path, "killed", weights, FROZEN) == -9
