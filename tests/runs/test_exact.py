@@ -369,7 +369,7 @@ def test_what_stands_against_it_is_told(photos, weights, tmp_path, words, senten
 
 def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(weights, tmp_path):
     plain, photos = ("model.width=4", "run.workers=0"), draw_photos(tmp_path / "photos", each=30)
-    run = exact(photos, tmp_path, "run", weights, *plain)
+    run = exact(photos, tmp_path, "run", weights, *plain, page=True)
     settings = settings_of(run)["train"]
     assert [stage["train"] for stage in settings["stages"]] == [["head"], ["all"]]
     assert settings["least_mistakes"] == 5

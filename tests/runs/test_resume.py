@@ -92,7 +92,7 @@ def test_the_report_of_a_resumed_run_tells_what_was_left_out(tmp_path):
     photos = draw_photos(tmp_path / "mine", each=6)
     (photos / "red" / "zero.png").touch()
     in_process(train_and_die, "fieldmark.fit.loop:step", 2, photos, tmp_path, "run", WORDS)
-    run = resume(RunDir(tmp_path / "run"))
+    run = resume(RunDir(tmp_path / "run"), page=True)
     assert "red/zero.png" in run.report.read_text()
 
 
@@ -120,7 +120,7 @@ def test_a_stopped_run_keeps_its_best_weights_and_has_not_seen_the_test(
     stopper.start()
     words = [word for word in WORDS if "checkpoint_minutes" not in word]
     with pytest.raises(StoppedError, match=r"stopped .* go on with: fieldmark train --resume"):
-        train(photos, tmp_path, "run", *words, epochs="400")
+        train(photos, tmp_path, "run", *words, epochs="400", page=True)
     stopper.join()
     run = RunDir(tmp_path / "run")
     assert run.has_bundle

@@ -64,7 +64,7 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frozen(table, weights, tmp_path_factory):
-    return exact(table, tmp_path_factory.mktemp("runs"), "frozen", weights, *FROZEN)
+    return exact(table, tmp_path_factory.mktemp("runs"), "frozen", weights, *FROZEN, page=True)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
-from smallruns import QUIET, draw_photos
+from smallruns import QUIET, draw_photos, pages
 
 import fieldmark
 from fieldmark.errors import DataError, WorkError
@@ -31,9 +31,9 @@ def finished(photos, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cv, "run_all", lambda study, console, **_: work(study, console, alone=True))
         given = {"out": str(out), "name": "cv", "epochs": "3"}
-        study = cv.cross_validate(
-            gather(str(photos), SMALL, given, new=False), QUIET, "a test", k=3
-        )
+        resolved = gather(str(photos), SMALL, given, new=False)
+        with pages(False):
+            study = cv.cross_validate(resolved, QUIET, "a test", k=3)
     assert tell(study, QUIET) == 0
     return study
 

@@ -5,7 +5,7 @@ import shutil
 
 import polars as pl
 import pytest
-from smallruns import QUIET, SMALL
+from smallruns import QUIET, SMALL, pages
 
 from fieldmark.cli.main import run
 from fieldmark.console import Console
@@ -47,7 +47,8 @@ def finished(photos, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "run_all", run_all)
-        study = planned_grid(photos, out, *OVER)
+        with pages(False):
+            study = planned_grid(photos, out, *OVER)
     assert tell(study, QUIET) == 1
     return study
 

@@ -6,12 +6,11 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
-from smallruns import QUIET, SMALL
+from smallruns import QUIET, SMALL, pages
 
 import fieldmark
 from fieldmark.errors import SettingsError, WorkError
 from fieldmark.records import Predictions
-from fieldmark.runs import run as run_module
 from fieldmark.runs.concrete import gather
 from fieldmark.study import one_vs_rest as ovr
 from fieldmark.study.folder import StudyDir
@@ -34,8 +33,7 @@ def study_of(photos, out, name="ovr", *words, name_of=None, run=False, **asked):
 
 @pytest.fixture(scope="module")
 def finished(photos, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "report", lambda run: None)  # pages of runs are not looked at
+    with pages(False):
         study = study_of(photos, tmp_path_factory.mktemp("out"), run=True)
     assert ovr.tell(study, QUIET) == 0
     return study
