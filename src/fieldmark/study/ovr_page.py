@@ -31,7 +31,6 @@ from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers, Asked
 from fieldmark.study.ovr_figures import TWIN, Found, Joined, OfClass
 from fieldmark.task import ONE_LABEL
 
-COLUMNS = ("accuracy", "balanced_accuracy")
 BLIND = (
     "no better, on whole folds, than always saying no: {}; their models were trained as if these "
     "classes were more common than they are"
