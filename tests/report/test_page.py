@@ -13,9 +13,24 @@ from fieldmark.data.health import Finding
 from fieldmark.insight.album import encoded
 from fieldmark.insight.galleries import Confused
 from fieldmark.judge.figures import ConfusedPair
+from fieldmark.report import page as module
+from fieldmark.report.curves import curves
 from fieldmark.report.page import RunPage, render
 
 DASH = "\N{EN DASH}"
+DRAWN = {}  # charts, by what they are of
+
+
+@pytest.fixture(autouse=True)
+def _charts_are_drawn_once(monkeypatch):
+    """Nearly all of these pages have the same charts, which are most of what a page costs."""
+
+    def drawn(*asked):
+        if repr(asked) not in DRAWN:
+            DRAWN[repr(asked)] = curves(*asked)
+        return DRAWN[repr(asked)]
+
+    monkeypatch.setattr(module, "curves", drawn)
 
 
 class Reader(HTMLParser):
@@ -349,7 +364,8 @@ def test_file_names_in_no_encoding_leave_a_page_that_can_be_written(make_page, p
     assert "bad-?.png" in render(make_page(mistakes=(odd,))).encode("utf-8").decode()
 
 
-def test_the_same_page_gives_the_same_text(make_page):
+def test_the_same_page_gives_the_same_text(make_page, monkeypatch):
+    monkeypatch.setattr(module, "curves", curves)
     assert render(make_page()) == render(make_page())
 
 
