@@ -355,6 +355,11 @@ def test_a_head_after_others_is_trained_by_epochs(photos, weights, tmp_path):
             "head.length: divides the features by their length; leave it or features.scalings out",
         ),
         (
+            ("model.freeze=true", "features.scalings=none"),
+            "features.scalings: must be a list of plain, standard and length; plain takes features "
+            "as they are",
+        ),
+        (
             ("train.stages=[{train: all}]", "data.val=cross"),
             "data.val: is for a head that is trained on features before all else, and this run "
             "does not do that; take hold, with enough images that some can be put aside, or none",

@@ -80,15 +80,15 @@ def test_copies_and_groups_are_in_one_fold(tmp_path, study_of, planned_only):
 
 
 def test_a_given_test_is_in_no_fold(tmp_path, study_of, planned_only):
-    for side, each in (("train", 10), ("test", 3)):
+    for side, each in (("train", 8), ("val", 2), ("test", 3)):
         draw_photos(tmp_path / "photos" / side, each=each, seed=each)
     study = study_of(tmp_path / "photos", tmp_path, k=3)
     paths = {path for each in sides(study).values() for side in each.values() for path in side}
     assert len(paths) == 30
     assert not any(path.startswith("test") for path in paths)
-    assert (
-        "9 images of the given test are left out of all folds"
-        in study.read_data(study.plans()[0].data).notes
+    assert study.read_data(study.plans()[0].data).notes == (
+        "9 images of the given test are left out of all folds",
+        "6 images that the source has for validation are in the folds with those for training",
     )
 
 

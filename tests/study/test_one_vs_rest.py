@@ -98,6 +98,19 @@ def test_a_class_that_is_not_there_is_refused_with_the_nearest(photos, tmp_path)
     assert str(told.value) == "--class: there is no class 'rad'; did you mean 'red'?"
 
 
+def test_a_table_to_predict_is_refused_for_each_model_knows_one_class(photos, tmp_path):
+    table = tmp_path / "new.csv"
+    shutil.copy(photos / "red" / "00.png", tmp_path)
+    table.write_text("image\n00.png\n")
+    with pytest.raises(SettingsError) as told:
+        study_of(photos, tmp_path, "ovr", f"data.predict={table}")
+    assert str(told.value) == (
+        "--predict: would be done by every model, and each knows one class alone; leave it out, "
+        f"and let fieldmark predict STUDY {table} do it"
+    )
+    assert not (tmp_path / "ovr").exists()
+
+
 @pytest.mark.slow
 def test_the_figures_are_of_every_image_once_a_class(finished):
     results = json.loads(finished.results.read_text())

@@ -45,6 +45,9 @@ def one_vs_rest(
     images pass it once, and all heads are solved side by side, if they are not already. Raises
     any FieldmarkError; what was done by then is kept, and the same call goes on.
     """
+    if table := resolved.settings.data.predict:
+        what = "would be done by every model, and each knows one class alone; leave it out, and let"
+        raise SettingsError([Mistake("--predict", f"{what} fieldmark predict STUDY {table} do it")])
     options, resolved = wanted.to_json(), with_absolute_paths(resolved)
     twin = twin and with_absolute_paths(twin)
     plan = partial(_plan, wanted=wanted, twin=twin, console=console)

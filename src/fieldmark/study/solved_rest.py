@@ -70,7 +70,6 @@ def _is_of_runs(given: Settings) -> bool:
         given.model.captions
         or given.input.normalize == "dataset"
         or data.val not in ("auto", "cross")
-        or data.predict
         or data.label_names
         or train.sampling == "balanced"
         or train.test_flip
