@@ -111,9 +111,11 @@ def render(
 def facts(done: Done, first: Metrics, data: Dataset) -> dict[str, str]:
     """What a reader asks first, in words."""
     settings, about = first_settings(done), first.about
+    repeats = max(planned.about.get("repeat", 1) for planned, _ in done)
+    times = "once" if repeats == 1 else f"once in each of {repeats} repeats"
     return {
         "Task": task_fact(first.classes, first.of_task),
-        "Images": f"{count(len(data.samples))}, each tested once in a repeat",
+        "Images": f"{count(len(data.samples))}, each tested {times}",
         "Model": f"{settings['model']['name']}, {settings['model']['weights']}",
         "Parameters": size(about.parameters) if about.parameters else "",
         "Input": f"{settings['input']['size']} x {settings['input']['size']} px, RGB",
