@@ -10,7 +10,7 @@ from smallruns import QUIET, SMALL, pages
 from fieldmark.cli.main import run
 from fieldmark.console import Console
 from fieldmark.errors import SettingsError, WorkError
-from fieldmark.reviews.compared_run import read_runs
+from fieldmark.reviews.compared import read_runs
 from fieldmark.runs.concrete import gather
 from fieldmark.study import grid as module
 from fieldmark.study.axes import axes_of, cells_of

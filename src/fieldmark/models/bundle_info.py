@@ -27,9 +27,9 @@ class BundleInfo:
     for several labels an image. temperature: what logits are divided by to become scores. answers:
     of validation, for scores from high to low, how many images have at least that score and how
     many of them are guessed right. weights: where training began. samples_hash: of the table that
-    it was trained on. precision: what it was trained and measured in. engine: what passed the images
-    by which it was measured, "torch" of a bundle by an older Fieldmark. weights_sha256: of the file
-    of weights beside it, whoever wrote it; None of a bundle by an older Fieldmark.
+    it was trained on. precision: what it was trained and measured in. engine: what passed the
+    images of its figures, "torch" of a bundle by an older Fieldmark. weights_sha256: of the file of
+    weights beside it, whoever wrote it; None of a bundle by an older Fieldmark.
     """
 
     model: str

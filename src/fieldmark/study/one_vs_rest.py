@@ -120,7 +120,8 @@ def tell(study: StudyDir, console: Console) -> int:
     if not answers.names:
         raise WorkError(f"{study.path}: no class has all of its models; the notes above say why")
     found = found_of(answers, read_answers(study, twin) if twin else None)
-    write_json(study.results, {"kind": KIND, **found.to_json(), "about": answers.about.to_json()})
+    about = {"kind": KIND, "runs": answers.model_names}
+    write_json(study.results, {**about, **found.to_json(), "about": answers.about.to_json()})
     if found.joined is not None:
         found.joined.table.write(study.predictions)
         answers.joining(found.joined.temperature).write(study.path)

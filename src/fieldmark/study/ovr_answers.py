@@ -73,6 +73,12 @@ class Answers:
         """Whether all classes are there, so that the models can answer as one."""
         return self.names == self.samples.classes
 
+    @property
+    def model_names(self) -> list[str]:
+        """The folders of the models that answered, in the study's `runs`."""
+        mine = [planned.name for done in self.runs.values() for planned, _ in done]
+        return mine or [OVR]
+
     def joining(self, temperature: float) -> Joining:
         """The models as one, whose scores are those of `logits` at this temperature."""
         if not self.runs:

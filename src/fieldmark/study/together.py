@@ -8,12 +8,11 @@ import numpy as np
 import polars as pl
 
 from fieldmark.judge.many_answers import figures_by_image
-from fieldmark.judge.thresholds import in_order
+from fieldmark.judge.thresholds import in_order, of_rows
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.rundir import RunDir
 from fieldmark.study.planned import Planned
-from fieldmark.task import HALF
 
 Done = Sequence[tuple[Planned, RunDir]]
 
@@ -64,12 +63,8 @@ def own_thresholds(done: Done, table: Predictions) -> np.ndarray | None:
 
     The mean of all would not do: the others have chosen theirs with this image.
     """
-    found = [in_order(run.read_thresholds(), table.classes) for _, run in done]
-    if all(each is None for each in found):
-        return None
-    half = np.full(len(table.classes), HALF)
-    rows = np.stack([half if each is None else each for each in found])
-    return np.asarray(rows[table.frame["fold"].to_numpy()])
+    found = [run.read_thresholds() for _, run in done]
+    return of_rows(found, table.classes, table.frame["fold"].to_numpy())
 
 
 def out_of_fold(done: Done) -> tuple[Predictions, Figures]:
