@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from sklearn.metrics import f1_score
 from smallruns import (
     QUIET,
     exact,
@@ -267,6 +268,12 @@ def test_a_table_of_one_column_of_0_and_1_is_evaluated_and_a_foreign_one_is_no_l
     found, labels = looked_at(frozen, folder / "one.csv")
     assert labels == [["2"] if each else [] for each in has]
     assert found.sides["test"].n == 20
+    assert found.classes == ("2",)  # of the two others nobody knows who has them
+    newest = max(frozen.evaluations.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    scores = Predictions.read(newest / "predictions.parquet").scores(frozen.read_temperature())
+    said = scores[:, 0] >= frozen.read_thresholds()["2"]
+    assert found.sides["test"]["micro_f1"] == pytest.approx(f1_score(has, said))
+    assert "nobody knows which images have them" in (newest / "report.html").read_text()
     table.with_columns(flipped=1 - has).write_csv(folder / "two.csv")
     found, labels = looked_at(frozen, folder / "two.csv")
     assert labels == [["2"] if each else [] for each in has]

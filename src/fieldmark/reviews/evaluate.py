@@ -63,10 +63,10 @@ def evaluate_new(
     begun = time.monotonic()
     run = trained_run(path)
     info = read_info(run.path / INFO)
-    samples, notes = take_in(as_the_run_reads(run, data), info, console)
+    samples, unsaid, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
     opened = open_bundle(run.path, device, engine)
-    predictions = look(opened, samples, run.name, console)
+    predictions = look(opened, samples, run.name, console).without(unsaid)
     unknown = unknown_classes(samples, predictions)
     notes += (*group_sentence(run, data, samples),)
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
@@ -79,7 +79,7 @@ def evaluate_new(
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
     metrics = Metrics(
         task=info.task,
-        classes=info.classes,
+        classes=predictions.classes,
         sides={"test": own},
         calibration=its.calibration
         and replace(its.calibration, sides={"test": before_and_after(predictions, temperature)}),
@@ -92,7 +92,7 @@ def evaluate_new(
         data=data.source,
         side="test",
         name=Path(data.source).resolve().name,
-        metrics=replace(metrics, sides={**its.sides, "test": own}),
+        metrics=replace(metrics, sides={**({} if unsaid else its.sides), "test": own}),
         predictions=predictions,
         samples=samples,
         temperature=temperature,
@@ -178,8 +178,10 @@ def as_the_run_reads(run: RunDir, data: DataSettings) -> DataSettings:
 
 def take_in(
     data: DataSettings, info: BundleInfo, console: Console
-) -> tuple[Samples, tuple[str, ...]]:
+) -> tuple[Samples, tuple[str, ...], tuple[str, ...]]:
     """The images that can be read, all as a test, and what is to be said of them.
+
+    Between the two, of several labels those that a table says nothing of, which no figure is of.
 
     Raises DataError where none is of a class that the model knows, or one has several labels.
     """
@@ -193,9 +195,15 @@ def take_in(
             f"model, which has {listed(info.classes)}; name the classes as it does"
         )
     notes = [*listing.notes, *left_out_notes(left_out, listing.missing)]
+    if listing.unsaid:
+        them = "it" if len(listing.unsaid) == 1 else "them"
+        notes.append(
+            f"{data.source}: has no column for {listed(listing.unsaid)}, so nobody knows which "
+            f"images have {them}, and the figures are of the other labels"
+        )
     if info.spec.words:
         notes += told_of_captions(samples.frame["caption"].to_list(), data.source)
-    return samples.with_splits(["test"] * len(samples)), tuple(notes)
+    return samples.with_splits(["test"] * len(samples)), listing.unsaid, tuple(notes)
 
 
 def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:
