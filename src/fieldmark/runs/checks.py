@@ -250,7 +250,7 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
         where = "features.heads" if heads else "--head"
         yield Mistake(where, f"{what}pip install 'fieldmark[{BOOSTED}]'")
     if heads and "after" in (*heads, own) and set(heads) != {own}:
-        what = "'after' works on other features; train it by itself with --head after"
+        what = "'after' works on other features; take fieldmark grid --over head=linear,after"
         yield Mistake("features.heads", what)
 
 
