@@ -77,7 +77,8 @@ def test_an_image_that_is_answered_more_than_once_counts_once(tmp_path):
     assert (found.pairings[0].images, found.pairings[0].groups) == (N, None)
     single = write_study(tmp_path / "c", seed=5)
     assert compare([one, single]).pairings[0].refusal == (
-        "one answers each image more often than the other: not paired; take --repeats alike"
+        "240 answers to 120 images in the one, 120 in the other: not paired; take --repeats so "
+        "that both have as many"
     )
 
 

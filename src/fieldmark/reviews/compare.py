@@ -196,9 +196,12 @@ def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dic
 
 def _refusal_of_study(first: ComparedRun, other: ComparedRun, shared: str) -> str:
     """Why a study is not paired with a run, or with a study of other images."""
-    times = [len(each.shown) / each.figures.n for each in (first, other)]
-    if first.figures.n == other.figures.n and times[0] != times[1]:
-        return "one answers each image more often than the other: not paired; take --repeats alike"
+    answers = [len(each.shown) for each in (first, other)]
+    if first.figures.n == other.figures.n and answers[0] != answers[1]:
+        return (
+            f"{answers[0]} answers to {first.figures.n} images in the one, {answers[1]} in the "
+            "other: not paired; take --repeats so that both have as many"
+        )
     return (
         f"{shared}: not paired; a study answers the images of its folds, so compare it with "
         "another study of the same images"
