@@ -15,6 +15,7 @@ from fieldmark.runs.concrete import gather
 from fieldmark.study import grid as module
 from fieldmark.study.axes import axes_of, cells_of
 from fieldmark.study.grid import grid, tell
+from fieldmark.study.one_model import one_model
 from fieldmark.study.work import work
 
 OVER = ("optimizer=adam:0.02,sgd:1e-9:plateau", "model.width=4,6")
@@ -129,7 +130,8 @@ def test_multiply_adds_are_those_of_the_network(results):
     assert found == [each.multiply_adds for each in made]
 
 
-def test_the_best_is_the_best_of_validation(results):
+def test_the_best_is_the_best_of_validation(results, finished):
+    assert one_model(finished) == finished.run(results["best"]["score"])
     by_val = {row["run"]: row["val_macro_f1"] for row in results["cells"] if row["state"] == "done"}
     assert results["decided_by"] == "val_macro_f1"
     assert by_val[results["best"]["score"]] == max(by_val.values())

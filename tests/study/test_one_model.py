@@ -1,7 +1,5 @@
 """Which one model a study stands for, or why none."""
 
-import json
-
 import pytest
 
 from fieldmark.errors import RunError
@@ -30,13 +28,8 @@ def test_a_study_with_one_member_is_that_and_one_with_several_is_refused(study):
     )
 
 
-def test_of_a_grid_it_is_the_best_cell(study):
-    study.results.write_text(json.dumps({"kind": "grid", "best": {"score": "c", "size": "d"}}))
-    assert one_model(study).path == study.path / "runs" / "c"
-
-
 def test_a_grid_without_validation_has_none(study, monkeypatch):
-    study.results.write_text(json.dumps({"kind": "grid", "best": {}}))
+    study.results.write_text("{}")
     monkeypatch.setattr(StudyDir, "finished", lambda self: [(None, self.run("c"))])
     with pytest.raises(RunError) as told:
         one_model(study)

@@ -1,7 +1,5 @@
 """The one model that a study came to, if it did: a sweep's winner, a grid's best cell."""
 
-import json
-
 from fieldmark.errors import RunError
 from fieldmark.rundir import RunDir
 from fieldmark.study.folder import StudyDir
@@ -22,8 +20,5 @@ def one_model(study: StudyDir) -> RunDir:
         raise RunError(
             f"{study.path}: has not come to its end; go on with it: {study.question['command']}"
         )
-    results = json.loads(study.results.read_text(encoding="utf-8"))
-    if best := (results.get("best") or {}).get("score"):
-        return study.run(best)
     such = study.finished()[0][1].path
     raise RunError(f"{study.path}: none of its models is the best; name one, such as {such}")

@@ -21,7 +21,7 @@ from fieldmark.models.catalog import family
 from fieldmark.models.engines import InEngine
 from fieldmark.models.infer import infer
 from fieldmark.models.memory import available, large_batch
-from fieldmark.rundir import INFO
+from fieldmark.rundir import INFO, STUDY
 
 
 class Read(NamedTuple):
@@ -147,6 +147,10 @@ def info_of(path: str | Path) -> BundleInfo:
     file = Path(path) / INFO
     if not file.parent.is_dir():
         raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
+    if (file.parent / STUDY).is_file():
+        raise RunError(
+            f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
+        )
     if not file.is_file():
         raise RunError(
             f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
