@@ -84,8 +84,8 @@ def test_the_same_question_has_the_same_folder_and_another_one_is_refused(resolv
     with pytest.raises(RunError) as told:
         study("mine", over=2)
     assert str(told.value) == (
-        f"{tmp_path / 'mine'}: asks something else, as its 'fieldmark grid' says; choose another "
-        "--name"
+        f"{tmp_path / 'mine'}: asks something else ('over'), as its 'fieldmark grid' says; choose "
+        "another --name"
     )
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "photo.jpg").touch()

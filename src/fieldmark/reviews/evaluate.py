@@ -1,6 +1,5 @@
 """A run's figures on new labelled images, kept in a folder of their own."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,7 +22,7 @@ from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.thresholds import in_order
-from fieldmark.machine import PACKAGES, machine, versions
+from fieldmark.machine import PACKAGES, loaders, machine, versions
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
@@ -210,7 +209,7 @@ def look(opened: Opened, samples: Samples, model: str, console: Console) -> Pred
     """What the network says of each image, with its own classes in its own order."""
     rows = samples.rows("test")
     open_files(samples)
-    workers = max(1, min(4, (os.cpu_count() or 2) - 1)) if len(rows) >= MANY else 0
+    workers = loaders() if len(rows) >= MANY else 0
     images = Images(samples, opened.info.classes, opened.info.spec)
     batches = Batches(images, rows, batch_size=BATCH, seed=None, workers=workers)
     with console.bar("predicting", len(rows)) as bar:

@@ -13,7 +13,7 @@ from fieldmark.files import write_json
 from fieldmark.metrics_json import flat
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
-from fieldmark.study.asked import asked
+from fieldmark.study.asked import asked, tell_places
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.folds_page import CAUTION, lines, write_page
 from fieldmark.study.local import run_all
@@ -126,9 +126,7 @@ def tell(study: StudyDir, console: Console) -> int:
     write_page(study, done, metrics, found, spread)
     console.say("\n".join(lines(found, spread, len(done))))
     console.warn(CAUTION)
-    console.say()
-    console.say(f"study   {study.path}")
-    console.say(f"report  {study.report}")
+    tell_places(console, study=study.path, report=study.report)
     return int(bool(study.runs("failed")))
 
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +28,7 @@ OPEN = "open"  # there as long as more may be planned
 IN_FOLDS = "-folds"  # ends the name of images that are in folds in place of a validation side
 End = Literal["failed", "pruned"]
 State = Literal["done", "failed", "pruned", "begun", "planned"]
+LEFT = ("planned", "begun")  # states of a run that there is something to do for
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class StudyDir:
         finally:
             place.unlink(missing_ok=True)
 
-    @cached_property
+    @property
     def question(self) -> dict[str, Any]:
         """What was asked: its kind, its command, its options. Raises RunError."""
         return _read(self.path / STUDY)
@@ -120,22 +121,33 @@ class StudyDir:
 
     def read_data(self, name: str) -> Dataset:
         """What `keep_data` kept."""
-        return _read_data(self._data(name), self._data(name + IN_FOLDS))
+        plain, folds = self._data(name), self._data(name + IN_FOLDS)
+        return _read_data(plain, folds, _stamp(plain))
 
     def data_names(self) -> list[str]:
         """What `keep_data` kept, by name, in order."""
         return sorted(path.stem for path in (self.path / "data").glob("*.parquet"))
 
-    def plan(self, runs: Iterable[Planned]) -> None:
-        """Add runs to what is to be done; one that is there already stays."""
+    def plan(self, runs: Iterable[Planned], *, number: int | None = None) -> None:
+        """Add runs to what is to be done; one that is there already stays.
+
+        number: how many there are, where that is known.
+        """
+        number = sum(1 for _ in self._plans()) if number is None else number
         for each in runs:
-            path = self.path / "plans" / f"{each.name}.json"
+            path = self._plan(each.name)
             if not path.is_file():
-                write_json(path, {"number": len(self.plans()), **each.to_json()})
+                write_json(path, {"number": number, **each.to_json()})
+                number += 1
+
+    def plan_anew(self, planned: Planned) -> None:
+        """Have a planned run done otherwise, in its place among the others."""
+        path = self._plan(planned.name)
+        write_json(path, {"number": _read(path)["number"], **planned.to_json()})
 
     def plans(self) -> list[Planned]:
         """Every planned run, in the order of planning."""
-        kept = [_read_plan(path) for path in (self.path / "plans").glob("*.json")]
+        kept = [_read_plan(path, _stamp(path)) for path in self._plans()]
         return [each for _, each in sorted(kept, key=lambda pair: pair[0])]
 
     def run(self, name: str) -> RunDir:
@@ -201,19 +213,30 @@ class StudyDir:
     def _end(self, name: str) -> Path:
         return self.path / "ended" / f"{name}.json"
 
+    def _plans(self) -> Iterator[Path]:
+        return (self.path / "plans").glob("*.json")
+
+    def _plan(self, name: str) -> Path:
+        return self.path / "plans" / f"{name}.json"
+
     def _data(self, name: str) -> Path:
         return self.path / "data" / f"{name}.parquet"
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What tells a file from another one that is in its place later."""
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
 @lru_cache(maxsize=4)
-def _read_data(plain: Path, folds: Path) -> Dataset:
+def _read_data(plain: Path, folds: Path, _stamp: tuple[int, ...]) -> Dataset:
     data = Dataset.read(plain)
     return replace(data, in_folds=Dataset.read(folds)) if folds.is_file() else data
 
 
 @lru_cache(maxsize=100_000)
-def _read_plan(path: Path) -> tuple[int, Planned]:
-    """A plan never changes once it is there."""
+def _read_plan(path: Path, _stamp: tuple[int, ...]) -> tuple[int, Planned]:
     kept = _read(path)
     return int(kept["number"]), Planned.from_json(kept)
 

@@ -16,7 +16,7 @@ from fieldmark.files import write_json
 from fieldmark.settings.layers import Resolved
 from fieldmark.study import ovr_page
 from fieldmark.study.against_rest import of_fold, refuse_what_cannot, taken
-from fieldmark.study.asked import asked, with_absolute_paths
+from fieldmark.study.asked import asked, tell_places, with_absolute_paths
 from fieldmark.study.cross_validate import fold_numbers, held_out, without_test
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.local import run_all
@@ -127,7 +127,5 @@ def tell(study: StudyDir, console: Console) -> int:
         answers.joining(found.joined.temperature).write(study.path)
     ovr_page.write_page(study, answers, found)
     console.say("\n".join(ovr_page.lines(found, twin)))
-    console.say()
-    console.say(f"study   {study.path}")
-    console.say(f"report  {study.report}")
+    tell_places(console, study=study.path, report=study.report)
     return int(bool(study.runs("failed")))
