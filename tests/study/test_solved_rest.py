@@ -13,6 +13,7 @@ from tinybundles import one_label
 
 import fieldmark
 from fieldmark.console import Console
+from fieldmark.errors import SettingsError
 from fieldmark.records import Predictions
 from fieldmark.rundir import WEIGHTS
 from fieldmark.runs.concrete import gather
@@ -171,3 +172,12 @@ def test_what_is_of_single_runs_is_left_to_single_runs(word, photos, weights, tm
         patch.setattr(ovr, "run_all", lambda *_, **__: None)
         study = ovr.one_vs_rest(resolved, QUIET, "a test", Asked(2, 0.5, softmax=False))
     assert len(study.plans()) == 6
+
+
+def test_a_figure_that_would_choose_nothing_is_refused(photos, weights, tmp_path):
+    with pytest.raises(SettingsError) as told:
+        solve(photos, weights, tmp_path, "train.monitor=accuracy")
+    assert str(told.value) == (
+        "train.monitor: chooses nothing where all heads are solved side by side, their penalty by "
+        "the loss; leave it out"
+    )

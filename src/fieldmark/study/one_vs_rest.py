@@ -55,6 +55,8 @@ def one_vs_rest(
     if study.plans():
         run_all(study, console, jobs=jobs)
     elif not study.solved.is_file():
+        if jobs > 1:
+            console.warn(f"--jobs {jobs}: all heads are solved side by side, in one process")
         solve_all(study, resolved, wanted, console)
     return study
 
