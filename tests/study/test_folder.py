@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from pydantic import create_model
@@ -15,10 +16,12 @@ from fieldmark.settings import layers
 from fieldmark.settings.layers import Layer, read
 from fieldmark.settings.tree import Settings, TrainSettings
 from fieldmark.study import asked as asking
+from fieldmark.study import ovr_answers
 from fieldmark.study import planned as planning
-from fieldmark.study.asked import asked, refuse_of_one_run
+from fieldmark.study.asked import asked, refuse_of_one_run, with_absolute_paths
 from fieldmark.study.folder import StudyDir, open_study
-from fieldmark.study.planned import Planned, planned
+from fieldmark.study.planned import Planned, files_of, planned
+from fieldmark.study.prune import Rule
 from fieldmark.study.work import do
 
 
@@ -101,6 +104,23 @@ def test_a_file_of_weights_that_was_replaced_is_told(photos, tmp_path, study_of,
     assert {each.name for each in study.plans()}.isdisjoint(
         each.name for each in study_of(photos, tmp_path, word, name="other").plans()
     )
+
+
+def test_files_of_two_networks_are_found_from_anywhere(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.pth", "b.pth"):
+        Path(name).write_bytes(name.encode())
+    words = ("model.name=resnet18+mobilenet_v2", "model.weights=a.pth+b.pth", "model.freeze=true")
+    found = with_absolute_paths(gather(str(photos), words, {}, new=False)).settings
+    assert found.model.weights == f"{tmp_path / 'a.pth'}+{tmp_path / 'b.pth'}"
+    assert list(files_of(found)) == [str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]
+
+
+def test_options_that_a_later_version_adds_are_no_part_of_a_question():
+    assert ovr_answers.Asked(folds=3, take=0.2).to_json() == {"take": 0.2}
+    rule = Rule("median", "accuracy", more_is_better=True)
+    assert list(rule.to_json()) == ["type", "metric", "more_is_better"]
+    assert Rule.from_json(rule.to_json()) == rule
 
 
 def test_plans_are_read_back_in_the_order_of_planning(resolved, tmp_path):

@@ -20,7 +20,7 @@ from typing import Any, Literal
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError, WorkError, writing
 from fieldmark.files import write_json
-from fieldmark.rundir import STUDY, RunDir
+from fieldmark.rundir import STUDY, Inside, RunDir
 from fieldmark.study.planned import Planned
 
 PLACES = ("plans", "data", "runs", "claims", "ended")
@@ -37,45 +37,18 @@ class StudyDir:
 
     path: Path
 
+    report = Inside("report.html")  # the page
+    predictions = Inside("predictions.parquet")  # those of all runs in one table
+    results = Inside("results.json")  # what all runs together came to
+    table = Inside("runs.csv")  # a row a run: what it is in the study, and what it came to
+    solved = Inside("solved.json")  # of heads solved side by side: seconds and circumstances
+    claims = Inside("claims")  # the folder of claims
+    log = Inside("log.txt")  # what the working processes said
+
     @property
     def name(self) -> str:
         """The study's name: the folder's."""
         return self.path.name
-
-    @property
-    def report(self) -> Path:
-        """The page."""
-        return self.path / "report.html"
-
-    @property
-    def predictions(self) -> Path:
-        """The predictions of all runs in one table."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def results(self) -> Path:
-        """What all runs together came to."""
-        return self.path / "results.json"
-
-    @property
-    def table(self) -> Path:
-        """A row a run: what it is in the study, and what it came to."""
-        return self.path / "runs.csv"
-
-    @property
-    def solved(self) -> Path:
-        """Of heads that were solved side by side: seconds and circumstances."""
-        return self.path / "solved.json"
-
-    @property
-    def claims(self) -> Path:
-        """The folder of claims."""
-        return self.path / "claims"
-
-    @property
-    def log(self) -> Path:
-        """What the working processes said."""
-        return self.path / "log.txt"
 
     @property
     def is_open(self) -> bool:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
@@ -142,6 +142,12 @@ def digest(values: Any) -> str:
     """A short hash of plain values."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()[:LETTERS]
+
+
+def without_defaults(record: Any) -> dict[str, Any]:
+    """A dataclass's values by name, less those that are the default; see `identity`."""
+    own = [(each.name, getattr(record, each.name), each.default) for each in fields(record)]
+    return {name: value for name, value, default in own if value != default}
 
 
 def in_words(about: dict[str, Any]) -> str:
