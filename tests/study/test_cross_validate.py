@@ -14,6 +14,7 @@ from fieldmark.errors import DataError, WorkError
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
+from fieldmark.runs import run as run_module
 from fieldmark.study.cross_validate import tell
 from fieldmark.study.together import own_thresholds
 from fieldmark.study.work import work
@@ -29,6 +30,7 @@ def finished(photos, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "report", lambda run: None)  # pages of runs are not looked at
         patch.setattr(cv, "run_all", lambda study, console, **_: work(study, console, alone=True))
         given = {"out": str(out), "name": "cv", "epochs": "3"}
         resolved = gather(str(photos), SMALL, given, new=False)

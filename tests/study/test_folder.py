@@ -92,8 +92,8 @@ def test_a_file_of_weights_that_was_replaced_is_told(photos, tmp_path, study_of,
     assert len(study_of(photos, tmp_path, word).plans()) == 3
     weights.write_bytes(b"two")
     told = (
-        f"{weights}: is another file than when the study began; put it back, or choose another "
-        "--name"
+        f"{weights}: is not the file that it was when the study began; put it back, or choose "
+        "another --name"
     )
     with pytest.raises(DataError) as caught:
         study_of(photos, tmp_path, word)

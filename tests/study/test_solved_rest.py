@@ -117,31 +117,28 @@ def test_no_image_of_a_fold_takes_part_in_what_answers_it(photos, weights, tmp_p
     assert [each.penalty for each in heads[::4]] == [each.penalty for each in before[::4]]
 
 
-@pytest.mark.parametrize("is_begun", [False, True])
 def test_a_study_that_is_done_or_was_killed_keeps_its_images_and_its_bits(
-    is_begun, photos, weights, tmp_path, capsys
+    photos, weights, tmp_path, monkeypatch, capsys
 ):
     source = tmp_path / "photos"
     shutil.copytree(photos, source)
-    study = solve(source, weights, tmp_path, *WAY)
-    before = [
-        path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
-    ]
-    if is_begun:
+    calls, real = [], ovr.solve_all
+    monkeypatch.setattr(ovr, "solve_all", lambda *a: calls.append(a) or real(*a))
+
+    def kept():
+        study = solve(source, weights, tmp_path, *WAY, console=Console())
+        made = (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
+        return study, [path.read_bytes() for path in made]
+
+    study, before = kept()
+    for solved in (1, 2):
+        capsys.readouterr()
+        assert kept()[1] == before
+        assert len(calls) == solved
+        said = capsys.readouterr().out
+        assert f"study   {study.path}" in said
+        assert "done before" not in said
         study.solved.unlink()
-    capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch:
-        calls, real = [], ovr.solve_all
-        patch.setattr(ovr, "solve_all", lambda *a: calls.append(a) or real(*a))
-        solve(source, weights, tmp_path, *WAY, console=Console())
-    assert len(calls) == is_begun
-    said = capsys.readouterr().out
-    assert f"study   {study.path}" in said
-    assert "done before" not in said
-    after = [
-        path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
-    ]
-    assert before == after
     table = Predictions.read(study.predictions)
     assert len(table) == 48
     assert table.folds == 3

@@ -92,8 +92,8 @@ def as_json(options: dict[str, Any]) -> dict[str, Any]:
 def go_on(study: StudyDir, options: dict[str, Any], settings: Settings, console: Console) -> None:
     """See that a study is of this question and these images, and say how far it is."""
     kept, before = study.question, settings_of(study)
-    others = different({"kind": kept["kind"], **kept["options"]}, options)
-    others += different(decisive(before), decisive(settings))
+    others = different(decisive(before), decisive(settings))
+    others = others or different({"kind": kept["kind"], **kept["options"]}, options)
     if others:
         raise RunError(
             f"{study.path}: asks something else ({listed(others, most=3)}), as its "

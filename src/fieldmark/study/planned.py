@@ -115,8 +115,8 @@ def refuse_other_files(files: Mapping[str, str]) -> None:
     for path, before in files.items():
         if not Path(path).is_file() or _hash(path, *_stamp(path)) != before:
             raise DataError(
-                f"{path}: is another file than when the study began; put it back, or choose "
-                "another --name"
+                f"{path}: is not the file that it was when the study began; put it back, or "
+                "choose another --name"
             )
 
 
