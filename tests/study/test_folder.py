@@ -1,5 +1,6 @@
 """What a study's folder says of its runs."""
 
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from fieldmark.settings import layers
 from fieldmark.settings.layers import Layer, read
 from fieldmark.settings.tree import Settings, TrainSettings
 from fieldmark.study import asked as asking
-from fieldmark.study import ovr_answers
+from fieldmark.study import folder, ovr_answers
 from fieldmark.study import planned as planning
 from fieldmark.study.asked import asked, refuse_of_one_run, with_absolute_paths
 from fieldmark.study.folder import StudyDir, open_study
@@ -50,7 +51,7 @@ def test_a_setting_that_a_later_version_adds_is_no_part_of_what_decides(
     before = study_of(photos, tmp_path, name=None)
     later = create_model("Later", __base__=TrainSettings, made_up=(int, 3))
     tree = create_model("Tree", __base__=Settings, train=(later, later()))
-    for module in (layers, asking, planning):
+    for module in (layers, asking, planning, folder):
         monkeypatch.setattr(module, "Settings", tree)
     again = study_of(photos, tmp_path, name=None)
     assert again.path == before.path
@@ -114,6 +115,21 @@ def test_files_of_two_networks_are_found_from_anywhere(photos, tmp_path, monkeyp
     found = with_absolute_paths(gather(str(photos), words, {}, new=False)).settings
     assert found.model.weights == f"{tmp_path / 'a.pth'}+{tmp_path / 'b.pth'}"
     assert list(files_of(found)) == [str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]
+
+
+def test_a_plan_of_another_version_is_told(photos, tmp_path, study_of, planned_only):
+    study = study_of(photos, tmp_path)
+    for path in (study.path / "plans" / f"{study.plans()[0].name}.json", study.path / "study.json"):
+        kept = json.loads(path.read_text())
+        kept["settings"]["train"]["gone"] = 1
+        path.write_text(json.dumps(kept))
+        with pytest.raises(RunError) as told:
+            _ = study.plans(), study.settings
+        assert str(told.value) == (
+            f"{path}: has settings that this version of Fieldmark has not; go on with the version "
+            "that began the study"
+        )
+        path.unlink()
 
 
 def test_options_that_a_later_version_adds_are_no_part_of_a_question():

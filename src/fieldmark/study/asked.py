@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images, listing_hash
@@ -91,7 +89,7 @@ def as_json(options: dict[str, Any]) -> dict[str, Any]:
 
 def go_on(study: StudyDir, options: dict[str, Any], settings: Settings, console: Console) -> None:
     """See that a study is of this question and these images, and say how far it is."""
-    kept, before = study.question, settings_of(study)
+    kept, before = study.question, study.settings
     others = different(decisive(before), decisive(settings))
     others = others or different({"kind": kept["kind"], **kept["options"]}, options)
     if others:
@@ -107,17 +105,6 @@ def go_on(study: StudyDir, options: dict[str, Any], settings: Settings, console:
     if plans := study.plans():
         through = sum(study.state(each.name) == "done" for each in plans)
         console.say(f"{study.path}: {through} of {counted(len(plans), 'run')} done before")
-
-
-def settings_of(study: StudyDir) -> Settings:
-    """Those that a study goes by. Raises RunError where this version has not all of them."""
-    try:
-        return Settings.model_validate(study.question["settings"])
-    except ValidationError as error:
-        raise RunError(
-            f"{study.path}: another version of Fieldmark began it, with settings that this one "
-            "has not; choose another --name"
-        ) from error
 
 
 def different(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -147,14 +134,12 @@ def refuse_of_one_run(resolved: Resolved, console: Console) -> None:
     if name is not None and not rundir.is_plain(name):
         mistakes.append(Mistake("--name", f"'{name}' is no plain folder name; use --out beside it"))
     if resolved.settings.run.naming:
-        origin, what = (
-            resolved.origins.get("run.naming"),
-            "those of a study have names of their own",
-        )
+        origin = resolved.origins.get("run.naming")
+        own = "those of a study have names of their own"
         if origin == TYPED:
-            mistakes.append(Mistake("run.naming", f"names single runs; {what}; leave it out"))
+            mistakes.append(Mistake("run.naming", f"names single runs; {own}; leave it out"))
         else:
-            console.warn(f"run.naming of {origin} is for single runs; {what}")
+            console.warn(f"run.naming of {origin} is for single runs; {own}")
     refuse(mistakes)
 
 

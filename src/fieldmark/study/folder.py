@@ -17,10 +17,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import ValidationError
+
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError, WorkError, writing
 from fieldmark.files import write_json
 from fieldmark.rundir import STUDY, Inside, RunDir
+from fieldmark.settings.tree import Settings
 from fieldmark.study.planned import Planned
 
 PLACES = ("plans", "data", "runs", "claims", "ended")
@@ -70,6 +73,12 @@ class StudyDir:
     def question(self) -> dict[str, Any]:
         """What was asked: its kind, its command, its options. Raises RunError."""
         return _read(self.path / STUDY)
+
+    @property
+    def settings(self) -> Settings:
+        """Those of its runs, where a run has none of its own. Raises RunError."""
+        with _of_this_version(self.path / STUDY):
+            return Settings.model_validate(self.question["settings"])
 
     def prepare(self) -> None:
         """Make the folders inside. Raises DiskError."""
@@ -211,7 +220,19 @@ def _read_data(plain: Path, folds: Path, _stamp: tuple[int, ...]) -> Dataset:
 @lru_cache(maxsize=100_000)
 def _read_plan(path: Path, _stamp: tuple[int, ...]) -> tuple[int, Planned]:
     kept = _read(path)
-    return int(kept["number"]), Planned.from_json(kept)
+    with _of_this_version(path):
+        return int(kept["number"]), Planned.from_json(kept)
+
+
+@contextmanager
+def _of_this_version(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise RunError(
+            f"{path}: has settings that this version of Fieldmark has not; go on with the version "
+            "that began the study"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from fieldmark.console import Console
 from fieldmark.data.intake import take_in
 from fieldmark.errors import SettingsError, WorkError, counted
 from fieldmark.settings.layers import Resolved
-from fieldmark.study.asked import asked, settings_of, tell_places, with_absolute_paths
+from fieldmark.study.asked import asked, tell_places, with_absolute_paths
 from fieldmark.study.folder import LEFT, StudyDir
 from fieldmark.study.local import run_all
 from fieldmark.study.names import more_is_better
@@ -106,7 +106,7 @@ def proposing(
     A grid and drawn points are planned at once; what depends on trials waits for them.
     """
     waits = space.file.method == "bayes" or "target" in space.file.metric
-    seed = settings_of(study).run.seed
+    seed = study.settings.run.seed
     grid = iter(points_of_grid(space.varied) if space.file.method == "grid" else ())
     taken = {same(point_of(each)) for each in study.plans()}
     is_told = False
