@@ -12,7 +12,7 @@ ROOT = Path(fieldmark.__file__).parent
 LAYERS = (
     ("",),
     ("data", "models"),
-    ("fit", "judge"),
+    ("fit", "judge", "attribution"),
     ("insight", "use"),
     ("report",),
     ("track",),

@@ -42,7 +42,7 @@ def stages(network: nn.Module) -> tuple[Stage, ...]:
     taken = {name for stage in (*first, last) for name in stage.parameters}
     rest = Stage("", tuple(name for name in names if name not in taken))
     units = _taken_apart(network, rest) if rest.parameters else []
-    return (*first, *(Stage(_plain(unit.name), unit.parameters) for unit in units), last)
+    return (*first, *(Stage(plain(unit.name), unit.parameters) for unit in units), last)
 
 
 def _taken_apart(network: nn.Module, rest: Stage) -> list[Stage]:
@@ -60,7 +60,7 @@ def _next_to_open(network: nn.Module, units: Sequence[Stage]) -> int | None:
     if not can:
         return None
     for place in can:
-        if _plain(units[place].name) == HEAD:  # what is left of a part that holds the head
+        if plain(units[place].name) == HEAD:  # what is left of a part that holds the head
             return place
     largest = max(can, key=lambda place: sizes[place])
     few = len(_joined(network, units)) < FEWEST
@@ -108,7 +108,7 @@ def _layers(network: nn.Module, unit: Stage) -> set[str]:
     return {name for name in holders if "Norm" not in type(network.get_submodule(name)).__name__}
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name inside the network, whatever the network is wrapped in."""
     while name.startswith("network."):
         name = name.removeprefix("network.")
@@ -136,10 +136,10 @@ def _meant(network: nn.Module, parts: Sequence[Stage], word: str) -> Collection[
     of_stage = {name for p in parts if fnmatchcase(p.name, word) for name in p.parameters}
     if word in (HEAD, RESIZER) and of_stage:  # a layer may have that name, too
         return of_stage
-    found = {n for n in names if any(fnmatchcase(layer, word) for layer in _path(_plain(n)))}
+    found = {n for n in names if any(fnmatchcase(layer, word) for layer in _path(plain(n)))}
     if not of_stage | found:
         known = [p.name for p in parts]
-        layers = {layer for name in names for layer in _path(_plain(name))}
+        layers = {layer for name in names for layer in _path(plain(name))}
         hint = nearest(word, [*known, *layers, ALL]) or f"; its stages are {listed(known, 30)}"
         raise UserError(f"'{word}' fits no part of the network that has weights{hint}")
     return of_stage | found

@@ -1,0 +1,84 @@
+"""The ways to say which places of an image speak for a class, as a printable table."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from fieldmark.attribution.cam import enlarged, grad_cam, layer_cam
+from fieldmark.attribution.integrated import integrated_gradients
+from fieldmark.attribution.occlusion import occlusion
+from fieldmark.captioned import Captioned, Seen
+from fieldmark.catalog import Catalog
+from fieldmark.errors import Mistake, SettingsError
+from fieldmark.models.precision import Autocast
+
+METHODS = Catalog(
+    "method",
+    {
+        "grad-cam": (grad_cam, "the last maps, each channel weighted by its mean gradient"),
+        "layer-cam": (layer_cam, "the last maps, each place weighted by its own gradients"),
+        "occlusion": (occlusion, "what the logit loses with each of 7 x 7 cells; any model"),
+        "integrated-gradients": (integrated_gradients, "what each pixel adds to the logit"),
+    },
+)
+FLAT = 1e-6  # of the largest value; what differs by less is flat
+
+
+def heat(
+    classifier: nn.Module,
+    images: Seen,
+    classes: np.ndarray,
+    *,
+    method: str = "grad-cam",
+    layer: str | None = None,
+    autocast: Autocast = nullcontext,
+) -> np.ndarray:
+    """Where each image speaks for its class. -> (N, H, W) float32, 0 to 1, or nan where flat
+
+    classifier: as `bundle.Classifier`. images: (N, 3, H, W) uint8, or Captioned. classes: (N,) int;
+    an image of several labels is given once for each. The largest value of each image is 1; what
+    speaks against the class is 0. An image without anything for it, or with the same everywhere, is
+    nan throughout. layer: whose output is looked at in place of the last maps.
+
+    Always in eval mode; modes, hooks, parameters and their gradients stay as they were.
+
+    Raises SettingsError for a method or a layer that there is not, UserError where the network has
+    no maps or no gradients.
+    """
+    device = next((each.device for each in classifier.parameters()), torch.device("cpu"))
+    values = _values(classifier, images.to(device), classes, method, layer, autocast)
+    pixels = images.images if isinstance(images, Captioned) else images
+    return shares(values.clamp(min=0), pixels.shape[-2:]).cpu().numpy()
+
+
+def _values(
+    classifier: nn.Module,
+    images: Seen,
+    classes: np.ndarray,
+    method: str,
+    layer: str | None,
+    autocast: Autocast,
+) -> Tensor:
+    """(N, h, w) of any sign, on the method's own grid."""
+    options = {} if layer is None else {"layer": layer}
+    _, mistakes = METHODS.read(method, {})
+    if mistakes:
+        raise SettingsError([Mistake("--method", each.what) for each in mistakes])
+    if layer is not None and "layer" not in METHODS[method].options():
+        raise SettingsError([Mistake("--layer", f"'{method}' looks at no layer; leave it out")])
+    found: Tensor = METHODS[method].builder()(
+        classifier, images, classes, autocast=autocast, **options
+    )
+    return found
+
+
+def shares(values: Tensor, sides: tuple[int, int] | torch.Size) -> Tensor:
+    """(N, h, w) of 0 and more -> (N, H, W) float32 with maximum 1, or nan where flat"""
+    wide = values.float()
+    if values.shape[-2:] != sides:
+        wide = enlarged(wide, sides)
+    least, most = wide.amin(dim=(1, 2), keepdim=True), wide.amax(dim=(1, 2), keepdim=True)
+    is_drawn = torch.isfinite(most) & (most - least > FLAT * most) & (most > 0)
+    return torch.where(is_drawn, wide / most, torch.nan)
