@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fieldmark.captioned import Seen
 from fieldmark.errors import Mistake, SettingsError, UserError, listed, nearest
+from fieldmark.models.bundle import Classifier
 from fieldmark.models.precision import Autocast
 from fieldmark.models.stages import plain
 from fieldmark.models.traced import Trace, trace
@@ -71,7 +72,7 @@ def handovers(
 
     Raises UserError where the network has no such map, SettingsError where the layer has none.
     """
-    network: nn.Module = getattr(classifier, "network", classifier)
+    network = classifier.network if isinstance(classifier, Classifier) else classifier
     passed = trace(classifier, network, image, autocast)
     layouts = _Layouts(passed)
     if layer is not None:
@@ -97,10 +98,10 @@ class _Layouts:
         self._rows = (len(passed.images), 2 * len(passed.images))  # of both mirror images
         given = [tensor for call in passed.calls for tensor in call.given]
         maps = [layout for tensor in given if (layout := self._of_maps(tensor))]
-        sides = [layout.sides for layout in reversed(maps)]
+        self._seen = [*dict.fromkeys(layout.sides for layout in reversed(maps))]
         # tokens may be pooled where they are no longer maps
-        fewer = [(h // part, w // part) for part in (2, 4, 8, 16) for h, w in sides]
-        self._seen = dict.fromkeys([*sides, *(each for each in fewer if min(each) > 1)])
+        fewer = [(h // part, w // part) for part in (2, 4, 8, 16) for h, w in self._seen]
+        self._fewer = [sides for sides in fewer if min(sides) > 1]
 
     def of(self, tensor: Tensor) -> Layout | None:
         """None where it has no places."""
@@ -109,13 +110,12 @@ class _Layouts:
         if tensor.dim() != 3 or len(tensor) not in self._rows:
             return None
         _, tokens, last = tensor.shape
-        for more in range(MOST_BEFORE + 1):
-            for sides in self._seen:
-                if tokens - more == sides[0] * sides[1]:
-                    return Layout("tokens", sides, more)
-                if not more and last == sides[0] * sides[1]:
-                    return Layout("flat", sides)
-        return None
+        if (found := _tokens(tokens, self._seen)) is not None:
+            return found
+        for height, width in self._seen:
+            if last == height * width:
+                return Layout("flat", (height, width))
+        return _tokens(tokens, self._fewer)
 
     def _of_maps(self, tensor: Tensor) -> Layout | None:
         if tensor.dim() != 4 or len(tensor) not in self._rows:
@@ -129,6 +129,15 @@ class _Layouts:
         """Whether these are more places than one, in the image's proportions."""
         high, wide = self._sides
         return height * width > 1 and abs(height * wide / high - width) < min(high, wide, 2) / 2
+
+
+def _tokens(count: int, grids: list[tuple[int, int]]) -> Layout | None:
+    """The grid that so many tokens are of, with as few others before it as can be."""
+    for before in range(MOST_BEFORE + 1):
+        for height, width in grids:
+            if count == before + height * width:
+                return Layout("tokens", (height, width), before)
+    return None
 
 
 def _last_with_places(passed: Trace, layouts: _Layouts) -> Iterator[tuple[Tensor, int]]:

@@ -7,28 +7,34 @@ from torch.nn import functional
 
 from fieldmark.attribution.methods import heat
 from fieldmark.models.bundle import Classifier
+from fieldmark.models.heads import LAST, head_of
 from fieldmark.records import InputSpec
 
 COLOURS = np.array([[200, 60, 60], [60, 180, 60], [60, 80, 210], [190, 180, 50]])
 CLASSES = len(COLOURS)
 
 
-def patched(count, side, seed):
+def patched(count, side, seed, *, taught=False):
     """-> images (n, 3, side, side) uint8, classes (n,), and where the patches are (n, side, side)
 
     Grey clouds and noise, and somewhere a square of a fourth of the side in its class's colour.
+    To teach, half of the squares are larger, and some images have none, of class CLASSES: what a
+    part of a large image shows has been seen then, and no colour is told by others' absence.
     """
     draw = np.random.default_rng(seed)
-    classes = draw.integers(0, CLASSES, count)
+    classes = draw.integers(0, CLASSES + 1 if taught else CLASSES, count)
     clouds = torch.from_numpy(draw.normal(128, 40, (count, 1, 6, 6))).float()
     wide = functional.interpolate(clouds, (side, side), mode="bicubic").numpy()
     images = wide + draw.normal(0, 20, (count, 3, side, side))
-    patch = side // 4
     inside = np.zeros((count, side, side), bool)
-    for row, (top, left) in enumerate(draw.integers(0, side - patch + 1, (count, 2))):
-        inside[row, top : top + patch, left : left + patch] = True
-        here = images[row, :, top : top + patch, left : left + patch]
-        here[:] = COLOURS[classes[row]][:, None, None] + draw.normal(0, 20, here.shape)
+    for row in range(count):
+        larger = taught and draw.integers(2)
+        patch = int(draw.integers(side // 4, side + 1)) if larger else side // 4
+        top, left = draw.integers(0, side - patch + 1, 2)
+        if classes[row] < CLASSES:
+            inside[row, top : top + patch, left : left + patch] = True
+            here = images[row, :, top : top + patch, left : left + patch]
+            here[:] = COLOURS[classes[row]][:, None, None] + draw.normal(0, 20, here.shape)
     images = torch.from_numpy(images.clip(0, 255).astype(np.uint8))
     return images, classes, inside
 
@@ -39,11 +45,15 @@ def classifier_of(network, side):
     return Classifier(network, spec).eval()
 
 
-def taught(network, side, *, lr=1e-3, images=256, batch=16, epochs=8, enough=0.1):
+def taught(network, side, *, lr=2e-3, images=256, batch=16, epochs=8, enough=0.33):
     """The network trained on patched images by Adam, until its loss of an epoch is small."""
+    last = [each for each in head_of(network)[1].modules() if isinstance(each, LAST)][-1]
+    if isinstance(last, nn.Linear):  # what all classes have alike would stay in their heat
+        nn.init.zeros_(last.weight)
     classifier = classifier_of(network, side).train()
-    shown, classes, _ = patched(images, side, seed=1)
-    targets = torch.from_numpy(classes)
+    shown, classes, _ = patched(images, side, seed=1, taught=True)
+    shares = np.concatenate([np.eye(CLASSES), np.full((1, CLASSES), 1 / CLASSES)])
+    targets = torch.from_numpy(shares[classes]).float()  # without a patch: any class alike
     adam = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.05)
     total = epochs * (images // batch)
     rate = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=total)
