@@ -181,7 +181,7 @@ def test_a_mirrored_network_looks_at_an_image_and_its_mirror_image_alike():
     "design",
     [
         Design("small_cnn", {"width": 4}, pool="mean"),
-        Design("cifar_resnet18", pool="mean+max"),
+        pytest.param(Design("cifar_resnet18", pool="mean+max"), marks=pytest.mark.slow),
         Design("small_cnn", {"width": 4}, resizer=16),
         Design("small_cnn", {"width": 4}, "mlp", {"sizes": (8,)}),
         Design("small_cnn", {"width": 4}, "after"),

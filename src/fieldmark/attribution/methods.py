@@ -42,6 +42,10 @@ def heat(
     speaks against the class is 0. An image without anything for it, or with the same everywhere, is
     nan throughout. layer: whose output is looked at in place of the last maps.
 
+    What it takes, in passes of the same network, as measured on one thread (efficientnet_lite0 in
+    bf16, 8 photos of 224 px, a pass 13 ms of processor time an image): grad-cam 1.7, layer-cam
+    1.2, occlusion 44, integrated-gradients 110.
+
     Always in eval mode; modes, hooks, parameters and their gradients stay as they were.
 
     Raises SettingsError for a method or a layer that there is not, UserError where the network has
