@@ -28,25 +28,33 @@ def resnet():
     return models.ResNet(models.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES)
 
 
-def shufflenet():
-    models = pytest.importorskip("torchvision.models.shufflenetv2")
-    return models.ShuffleNetV2([1, 2, 1], [24, 48, 96, 192, 256], num_classes=CLASSES)
+def mobilenet():
+    models = pytest.importorskip("torchvision.models.mobilenetv2")
+    blocks = [[1, 16, 1, 1], [4, 16, 1, 2], [4, 24, 1, 2]]
+    return models.MobileNetV2(CLASSES, inverted_residual_setting=blocks, dropout=0.0)
 
 
-FAMILIES = {  # the network, and the side of the images that it is asked about
-    "attention_cnn": (attention_cnn, 256),
-    "regnet": (regnet, 448),
-    "resnet": (resnet, 448),
-    "shufflenet": (shufflenet, 512),
+def convnext():
+    models = pytest.importorskip("torchvision.models.convnext")
+    blocks = [models.CNBlockConfig(16, 32, 1), models.CNBlockConfig(32, None, 1)]
+    return models.ConvNeXt(blocks, num_classes=CLASSES)
+
+
+FAMILIES = {  # the network, the side that it is trained at, and that it is asked at
+    "attention_cnn": (attention_cnn, 96, 256),
+    "regnet": (regnet, 96, 448),
+    "resnet": (resnet, 96, 448),
+    "mobilenet": (mobilenet, 64, 256),
+    "convnext": (convnext, 64, 384),
 }
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_half_of_the_heat_is_in_the_patch_that_decides(family):
-    build, side = FAMILIES[family]
+    build, small, large = FAMILIES[family]
     network = drawn(build)
-    by_chance, _, _ = found(classifier_of(network, side), side)
-    share, right, _ = found(taught(network, 96), side)
+    by_chance, _, _ = found(classifier_of(network, large), large)
+    share, right, _ = found(taught(network, small), large)
     assert right >= 0.9
     assert share >= 0.9
     assert by_chance < 0.9

@@ -69,8 +69,8 @@ def trusted(
     anew. It is made of the seed, the row and its number alone. scores: of logits (n, C) -> (n, C),
     such as a task's at the bundle's temperature.
 
-    An image takes 3 + masks + 4 * (STEPS - 1) passes, 59 with 20 masks; with the blurring it was the
-    time of 83 (as `heat` was measured, 4 photos).
+    An image takes 3 + masks + 4 * (STEPS - 1) passes, 59 with 20 masks; with the blurring it took
+    as long as 83 (as `heat` was measured, 4 photos).
     """
     found: list[Trust | None] = []
     for row, heat in enumerate(heats):
