@@ -28,6 +28,12 @@ def resnet():
     return models.ResNet(models.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES)
 
 
+def resnext():
+    models = pytest.importorskip("torchvision.models.resnet")
+    groups = {"groups": 8, "width_per_group": 4}
+    return models.ResNet(models.Bottleneck, [1, 1, 1, 1], num_classes=CLASSES, **groups)
+
+
 def mobilenet():
     models = pytest.importorskip("torchvision.models.mobilenetv2")
     blocks = [[1, 16, 1, 1], [4, 16, 1, 2], [4, 24, 1, 2]]
@@ -44,6 +50,7 @@ FAMILIES = {  # the network, the side that it is trained at, and that it is aske
     "attention_cnn": (attention_cnn, 96, 256),
     "regnet": (regnet, 96, 448),
     "resnet": (resnet, 96, 448),
+    "resnext": (resnext, 64, 448),
     "mobilenet": (mobilenet, 64, 256),
     "convnext": (convnext, 64, 384),
 }
