@@ -20,7 +20,8 @@ AT_ONCE = 1024  # images whose distances are in memory
 def entropy(scores: np.ndarray) -> np.ndarray:
     """The sum of (p (1 - p))^0.1 over the 100 likeliest classes. (N, C) -> (N,)"""
     likeliest = -np.sort(-scores, axis=1)[:, :LIKELIEST]
-    return np.asarray((likeliest * (1 - likeliest)).clip(0) ** POWER).sum(axis=1)
+    found: np.ndarray = ((likeliest * (1 - likeliest)).clip(0) ** POWER).sum(axis=1)
+    return found
 
 
 def unit(features: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ def is_unlike(
     distance: np.ndarray,
     spread: np.ndarray | None,
 ) -> np.ndarray:
-    """Which images either says are unlike: distance (N,), spread (N,) the entropies. -> (N,) bool"""
+    """Which images either value says are unlike: distance (N,), spread (N,), their entropy. -> (N,)"""
     found = distance > most_distance
     return found if most_entropy is None or spread is None else found | (spread > most_entropy)
 

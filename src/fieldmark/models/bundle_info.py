@@ -71,10 +71,11 @@ class BundleInfo:
     images are averaged in. classes: in the order of the logits. thresholds: of each class's score,
     for several labels an image. temperature: what logits are divided by to become scores. answers:
     of validation, for scores from high to low, how many images have at least that score and how
-    many of them are guessed right. unlike, sets: what says when not to answer, and what a set of
-    classes holds; None where validation could not tell. weights: where training began. samples_hash: of the table that
-    it was trained on. precision: what it was trained and measured in. weights_sha256: of the file
-    of weights beside it, whoever wrote it; None of a bundle by an older Fieldmark.
+    many of them are guessed right. unlike, sets: what tells images unlike the training ones, and
+    what sets of classes go by; None where validation could not say. weights: where training began.
+    samples_hash: of the table that it was trained on. precision: what it was trained and measured
+    in. weights_sha256: of the file of weights beside it, whoever wrote it; None of a bundle by an
+    older Fieldmark.
     """
 
     model: str

@@ -25,9 +25,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.network import Prepared
 
 
-def calibrate(
-    run: RunDir, prepared: Prepared, val: Predictions, known: str | None
-) -> Predictions:
+def calibrate(run: RunDir, prepared: Prepared, val: Predictions, known: str | None) -> Predictions:
     """Write model.json with what the images of `val` choose. -> them, as the network is now
 
     known: the SHA-256 of the features that distances are from; None without any.

@@ -49,7 +49,7 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
         known = keep_known(run, trainer)
         val = out_of_fold(run, reached, known) or predict_side(run, trainer, "val", known)
         tables = {"val": val}
-    tables["val"] = calibrate(run, prepared, tables["val"], known and known.sha256)
+    tables["val"] = calibrate(run, prepared, tables["val"], known.sha256 if known else None)
     write_trees(run, prepared)
     with clock("predicting"):
         tables |= {side: predict_side(run, trainer, side, known) for side in sides if side != "val"}
@@ -82,18 +82,14 @@ def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: st
     return found
 
 
-def predict_side(
-    run: RunDir, trainer: Trainer, side: str, known: Known | None
-) -> Predictions:
+def predict_side(run: RunDir, trainer: Trainer, side: str, known: Known | None) -> Predictions:
     """The predictions table of a split, with the best weights, and how far from what is known."""
     samples, classes = trainer.prepared.samples, trainer.prepared.classes
     rows = samples.rows(side)
     logits, far = np.zeros((0, len(classes)), np.float32), known and np.zeros(0, np.float32)
     if len(rows):
         logits, far = trainer.look(rows, known.far) if known else (trainer.predict(side), None)
-    return Predictions.of(
-        samples, rows, logits, classes=classes, model=run.name, distances=far
-    )
+    return Predictions.of(samples, rows, logits, classes=classes, model=run.name, distances=far)
 
 
 def out_of_fold(run: RunDir, reached: Reached, known: Known | None) -> Predictions | None:
@@ -110,9 +106,9 @@ def out_of_fold(run: RunDir, reached: Reached, known: Known | None) -> Predictio
     rows = judged_rows(samples)
     logits = np.zeros((0, len(classes)), np.float32) if answers is None else answers.numpy()
     folds, far = samples.folds[0][rows], None
-    if known:
-        features = reached.trainer.look(rows, unit)[1] if len(rows) else np.zeros((0, 1))
-        far = known.far_of_folds(features, folds)
+    if known and len(rows):
+        features = reached.trainer.look(rows, unit)[1]
+        far = None if features is None else known.far_of_folds(features, folds)
     naming = {"classes": classes, "model": run.name, "folds": folds, "distances": far}
     return Predictions.of(samples, rows, logits, **naming)
 
@@ -134,7 +130,7 @@ def with_mirror_images(
 
 def write_tables(tables: Mapping[str, Predictions], path: Path) -> None:
     """All splits in one Parquet, whole or not at all."""
-    frame = pl.concat([table.frame for table in tables.values()])
+    frame = pl.concat([table.frame for table in tables.values()], how="diagonal")
     replace(next(iter(tables.values())), frame=frame).write(path)
 
 
