@@ -28,6 +28,13 @@ def command(
     ] = None,
     images: Images = None,
     data_dir: DataDir = None,
+    sets: Annotated[
+        float | None, typer.Option(help="How often sets of classes that shall hold the truth do.")
+    ] = None,
+    unknown: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Pictures of no class: how many are told unlike."),
+    ] = None,
     as_json: Annotated[bool, flag("--json", "Print the figures as JSON.")] = False,
     page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
     device: Device = "auto",
@@ -48,8 +55,17 @@ def command(
     if page is not None:
         check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
-    asked = Asked(tuple(by or ()), page, command_line())
+    asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
+    if unknown is not None:
+        others = {"DATA": data, "--by": by, "--page": page, "--sets": sets, "--images": images}
+        refuse_beside_unknown({**others, "--data-dir": data_dir}, rest)
+        from fieldmark.reviews.unknown import evaluate_unknown
+
+        told = evaluate_unknown(run, unknown, console, device=device, engine=engine)
+        if as_json:
+            print(json.dumps(told.to_json(), indent=2, ensure_ascii=False))
+        return 0
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
@@ -84,6 +100,13 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.split_column",
     "data.on_bad",
 )
+
+
+def refuse_beside_unknown(options: dict[str, object], words: list[str]) -> None:
+    """Pictures of no class have no figures, so nothing says how to read or part them."""
+    given = [name for name, value in options.items() if value is not None] + words
+    what = "does not go with --unknown, which looks at pictures of no class; leave one out"
+    refuse(Mistake(name, what) for name in given)
 
 
 def refuse_without_data(options: dict[str, str | None], words: list[str]) -> None:

@@ -64,7 +64,7 @@ def is_unlike(
     distance: np.ndarray,
     spread: np.ndarray | None,
 ) -> np.ndarray:
-    """Which images either value says are unlike: distance (N,), spread (N,), their entropy. -> (N,)"""
+    """Which images are unlike by distance (N,) or by the entropy of scores (N,). -> (N,) bool"""
     found = distance > most_distance
     return found if most_entropy is None or spread is None else found | (spread > most_entropy)
 

@@ -21,6 +21,7 @@ from fieldmark.files import write_whole
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
+from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.thresholds import in_order
 from fieldmark.machine import PACKAGES, machine, versions
@@ -40,6 +41,8 @@ from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
 from fieldmark.use.opened import Opened, open_bundle
+from fieldmark.use.sets import set_row
+from fieldmark.use.unlike import Check, check_of
 
 BATCH = 64
 MANY = 512  # images; from here on processes that load them pay for their start
@@ -65,8 +68,10 @@ def evaluate_new(
     info = read_info(run.path / INFO)
     samples, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
-    opened = open_bundle(run.path, device, engine)
-    predictions = look(opened, samples, run.name, console)
+    if asked.sets is not None:
+        set_row(info, asked.sets, run.path)
+    opened, check = open_bundle(run.path, device, engine), check_of(info, run.path)
+    predictions = look(opened, samples, run.name, console, check)
     unknown = unknown_classes(samples, predictions)
     notes += (*group_sentence(run, data, samples),)
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
@@ -74,6 +79,7 @@ def evaluate_new(
     temperature, named = info.temperature, info.thresholds
     least = in_order(named, predictions.classes)
     own = figures(predictions, temperature=temperature, thresholds=least, with_intervals=True)
+    own = with_cautions({"test": own}, {"test": predictions}, info, asked.levels)["test"]
     by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
@@ -198,16 +204,25 @@ def take_in(
     return samples.with_splits(["test"] * len(samples)), tuple(notes)
 
 
-def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:
-    """What the network says of each image, with its own classes in its own order."""
+def look(
+    opened: Opened, samples: Samples, model: str, console: Console, check: Check | str
+) -> Predictions:
+    """What the network says of each image, with its own classes in its own order.
+
+    With how far it is from the training images, where there is a check that measures it.
+    """
     rows = samples.rows("test")
     open_files(samples)
     workers = max(1, min(4, (os.cpu_count() or 2) - 1)) if len(rows) >= MANY else 0
     images = Images(samples, opened.info.classes, opened.info.spec)
     batches = Batches(images, rows, batch_size=BATCH, seed=None, workers=workers)
     with console.bar("predicting", len(rows)) as bar:
-        logits = opened.logits(batches, bar.advance)
-    return Predictions.of(samples, rows, logits, classes=opened.info.classes, model=model)
+        if isinstance(check, str):
+            logits, far = opened.logits(batches, bar.advance), None
+        else:
+            logits, far = opened.look(batches, check.far, bar.advance)
+    about = {"classes": opened.info.classes, "model": model, "distances": far}
+    return Predictions.of(samples, rows, logits, **about)
 
 
 def trained_on(run: RunDir, samples: Samples) -> int:

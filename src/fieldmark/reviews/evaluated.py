@@ -12,10 +12,12 @@ from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.calibrate import Curve, curve_of
+from fieldmark.judge.cautions import LEVELS
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report import words
+from fieldmark.report.caution_words import caution_lines
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import NONE, measured
@@ -28,11 +30,18 @@ MOST_TAKEN = 3  # classes that are named, of those that an unknown one is taken 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asked for: columns to go by, where to put the page, and in what words."""
+    """What the user asked for: columns to go by, where to put the page, in what words, and the
+    level of sets of classes."""
 
     by: tuple[str, ...] = ()
     page: Path | None = None
     command: str = ""
+    sets: float | None = None
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of sets that are measured."""
+        return LEVELS if self.sets is None else (self.sets,)
 
 
 @dataclass(frozen=True)
@@ -90,7 +99,7 @@ def tell(found: Evaluated, console: Console) -> None:
     for side in [found.side] if found.is_new else metrics.sides:
         name = found.name if found.is_new else side
         lines = figure_lines(side, metrics.sides[side], metrics.calibration, name=name)
-        console.say("\n".join(lines))
+        console.say("\n".join([*lines, *caution_lines(metrics.sides[side])]))
     for column, by_value in (metrics.by or {}).items():
         console.say("\n".join(["", *by_lines(column, found.name, by_value)]))
     if metrics.by:

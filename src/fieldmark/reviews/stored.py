@@ -6,6 +6,7 @@ from fieldmark.data.intake import changed_images
 from fieldmark.errors import RunError, counted
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
+from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import by_split, figures_of, shown_side
 from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import Metrics
@@ -13,6 +14,7 @@ from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import Asked, Evaluated, tell, write_page
 from fieldmark.rundir import INFO
+from fieldmark.use.sets import set_row
 
 
 def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
@@ -34,6 +36,11 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
     side = shown_side(path, predictions, "it has no figures")
     shown = predictions.of_split(side)
     by = figures_by(shown, samples, values, temperature=temperature, thresholds=thresholds)
+    info = read_info(file) if (file := run.path / INFO).is_file() else None
+    if asked.sets is not None and info is not None:
+        set_row(info, asked.sets, run.path)
+    tables = by_split(predictions)
+    sides = figures_of(tables, temperature, thresholds)
     kept = run.read_metrics() if run.metrics.is_file() else Metrics()
     found = Evaluated(
         title=run.name,
@@ -43,7 +50,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         metrics=Metrics(
             task=predictions.task.name,
             classes=predictions.classes,
-            sides=figures_of(by_split(predictions), temperature, thresholds),
+            sides=with_cautions(sides, tables, info, asked.levels) if info else sides,
             calibration=kept.calibration,
             by=by or None,
             about=kept.about,
@@ -52,7 +59,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         samples=samples,
         temperature=temperature,
         thresholds=in_order(thresholds, predictions.classes),
-        answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
+        answers=info.answers if info else (),
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
         names=kept_names(run.label_names, predictions.classes),
