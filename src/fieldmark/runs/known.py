@@ -71,4 +71,4 @@ def kept_rows(samples: Samples) -> np.ndarray:
         .group_by("labels", maintain_order=True)
         .head(most)
     )
-    return chosen["row"].unique().sort().to_numpy()
+    return chosen["row"].unique().sort().to_numpy(writable=True)
