@@ -1,7 +1,7 @@
 """`fieldmark evaluate`: the figures of a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from fieldmark.cli.typed import (
     named,
 )
 from fieldmark.errors import Mistake, refuse
+
+if TYPE_CHECKING:
+    from fieldmark.console import Console
 
 
 def command(
@@ -45,7 +48,6 @@ def command(
     DATA: a folder of class folders, or a table of labels; KEY=VALUE says how to read it:
     data.label_column=species.
     """
-    import json
     import sys
 
     from fieldmark.console import Console
@@ -60,12 +62,7 @@ def command(
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets, "--images": images}
         refuse_beside_unknown({**others, "--data-dir": data_dir}, rest)
-        from fieldmark.reviews.unknown import evaluate_unknown
-
-        told = evaluate_unknown(run, unknown, console, device=device, engine=engine)
-        if as_json:
-            print(json.dumps(told.to_json(), indent=2, ensure_ascii=False))
-        return 0
+        return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
@@ -84,10 +81,16 @@ def command(
         found = evaluate_new(run, settings, asked, console, device=device, engine=engine)
     if as_json:
         shown = found.to_json()
-        if data is None:
-            shown = {name: shown[name] for name in ("val", "test", "by") if name in shown}
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        own = [name for name in ("val", "test", "by") if name in shown]
+        print_json(shown if data is not None else {name: shown[name] for name in own})
     return 0
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """Plain values on the screen."""
+    import json
+
+    print(json.dumps(values, indent=2, ensure_ascii=False))
 
 
 READ_BY = (  # the settings that say how images are read; the others are for training
@@ -100,6 +103,18 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.split_column",
     "data.on_bad",
 )
+
+
+def look_at_unknown(
+    run: str, folder: str, console: "Console", as_json: bool, *, device: str, engine: str
+) -> int:
+    """How many pictures of no class the run tells unlike its training images. -> the exit code"""
+    from fieldmark.reviews.unknown import evaluate_unknown
+
+    told = evaluate_unknown(run, folder, console, device=device, engine=engine)
+    if as_json:
+        print_json(told.to_json())
+    return 0
 
 
 def refuse_beside_unknown(options: dict[str, object], words: list[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -69,18 +69,9 @@ def command(
 
     column, inputs = _image_column(inputs)
     found = find_images(inputs, images=images, column=column)
-    predictor = Predictor(
-        run,
-        device=device,
-        engine=engine,
-        batch_size=batch_size,
-        abstain=abstain,
-        at_least_one=at_least_one,
-        unlike=unlike,
-        sets=sets,
-    )
-    said = told_of(found.images, predictor.info, run)
-    found = replace(found, notes=(*found.notes, *said))
+    how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
+    predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, **how)
+    found = replace(found, notes=(*found.notes, *told_of(found.images, predictor.info, run)))
     if form is not None:
         return _in_kaggles_form(predictor, found, out)
     return _as_table(predictor, found, out, scores=scores, sets=sets)

@@ -25,7 +25,7 @@ from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.thresholds import in_order
 from fieldmark.machine import PACKAGES, machine, versions
-from fieldmark.metrics_json import About, Metrics
+from fieldmark.metrics_json import About, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import (
@@ -42,7 +42,7 @@ from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
 from fieldmark.use.opened import Opened, open_bundle
 from fieldmark.use.sets import set_row
-from fieldmark.use.unlike import Check, check_of
+from fieldmark.use.unlike import check_of
 
 BATCH = 64
 MANY = 512  # images; from here on processes that load them pay for their start
@@ -68,18 +68,15 @@ def evaluate_new(
     info = read_info(run.path / INFO)
     samples, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
-    if asked.sets is not None:
-        set_row(info, asked.sets, run.path)
-    opened, check = open_bundle(run.path, device, engine), check_of(info, run.path)
-    predictions = look(opened, samples, run.name, console, check)
+    refuse_sets(asked, info, run)
+    opened = open_bundle(run.path, device, engine)
+    predictions = look(opened, samples, run, console)
     unknown = unknown_classes(samples, predictions)
     notes += (*group_sentence(run, data, samples),)
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature, named = info.temperature, info.thresholds
-    least = in_order(named, predictions.classes)
-    own = figures(predictions, temperature=temperature, thresholds=least, with_intervals=True)
-    own = with_cautions({"test": own}, {"test": predictions}, info, asked.levels)["test"]
+    own = figures_of_new(predictions, info, asked.levels)
     by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
     taken = time.monotonic() - begun
     about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
@@ -102,7 +99,7 @@ def evaluate_new(
         predictions=predictions,
         samples=samples,
         temperature=temperature,
-        thresholds=least,
+        thresholds=in_order(named, predictions.classes),
         answers=info.answers,
         command=asked.command,
         unknown=unknown,
@@ -204,13 +201,25 @@ def take_in(
     return samples.with_splits(["test"] * len(samples)), tuple(notes)
 
 
-def look(
-    opened: Opened, samples: Samples, model: str, console: Console, check: Check | str
-) -> Predictions:
+def figures_of_new(predictions: Predictions, info: BundleInfo, levels: Sequence[float]) -> Figures:
+    """Every figure with its interval, and what the images say of when not to answer."""
+    least = in_order(info.thresholds, predictions.classes)
+    own = figures(predictions, temperature=info.temperature, thresholds=least, with_intervals=True)
+    return with_cautions({"test": own}, {"test": predictions}, info, levels)["test"]
+
+
+def refuse_sets(asked: Asked, info: BundleInfo, run: RunDir) -> None:
+    """Raise SettingsError or RunError for sets of classes that cannot be had."""
+    if asked.sets is not None:
+        set_row(info, asked.sets, run.path)
+
+
+def look(opened: Opened, samples: Samples, run: RunDir, console: Console) -> Predictions:
     """What the network says of each image, with its own classes in its own order.
 
-    With how far it is from the training images, where there is a check that measures it.
+    With how far it is from the training images, where the run can tell that.
     """
+    check = check_of(opened.info, run.path)
     rows = samples.rows("test")
     open_files(samples)
     workers = max(1, min(4, (os.cpu_count() or 2) - 1)) if len(rows) >= MANY else 0
@@ -221,7 +230,7 @@ def look(
             logits, far = opened.logits(batches, bar.advance), None
         else:
             logits, far = opened.look(batches, check.far, bar.advance)
-    about = {"classes": opened.info.classes, "model": model, "distances": far}
+    about = {"classes": opened.info.classes, "model": run.name, "distances": far}
     return Predictions.of(samples, rows, logits, **about)
 
 

@@ -27,7 +27,6 @@ from fieldmark.study.mattered import Mattered, mattered, scores_of
 from fieldmark.study.trials import Trial
 from fieldmark.use.ensemble import Joining, Member
 from fieldmark.use.opened import open_bundle
-from fieldmark.use.unlike import check_of
 
 BEST = "best.yaml"
 
@@ -88,7 +87,7 @@ def measure_test(run: RunDir, console: Console) -> Metrics:
         return kept
     settings = run.read_settings()
     opened = open_bundle(run.path, device_for(run, console), str(settings["run"]["engine"]))
-    test = look(opened, samples, run.name, console, check_of(opened.info, run.path))
+    test = look(opened, samples, run, console)
     val = Predictions.read(run.predictions).of_split("val")
     write_tables({"val": val, "test": test}, run.predictions)
     metrics, about = measure(run), kept.about
