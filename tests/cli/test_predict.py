@@ -71,9 +71,13 @@ def test_abstaining_leaves_labels_out_and_closes_with_what_it_rests_on(
     assert fieldmark(words) == 0
     told = capsys.readouterr()
     header, *rows = told.out.splitlines()
-    assert header == "image,label,score"
+    assert header == "image,label,score,reason"
     assert [row.split(",")[1] for row in rows] == [""] * 8
+    assert [row.split(",")[3] for row in rows] == ["unsure"] * 8
     assert told.err == (
+        f"fieldmark: {tmp_path}: lacks known.safetensors, by which images unlike the training ones "
+        "are told; copy it from the run beside the other two files; so images are left out for "
+        "their score alone\n"
         "fieldmark: 8 of 8 images left without a label, for their score is below 1; of 20 "
         "validation images 10 would be labelled, 100.0 % (72.2 to 100.0 %) of them rightly "
         "(pictures of none of the classes may get a label all the same)\n"

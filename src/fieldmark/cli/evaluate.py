@@ -32,11 +32,10 @@ def command(
     images: Images = None,
     data_dir: DataDir = None,
     sets: Annotated[
-        float | None, typer.Option(help="How often sets of classes that shall hold the truth do.")
+        float | None, typer.Option(help="How often sets at this level hold the truth: 0.9.")
     ] = None,
     unknown: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Pictures of no class: how many are told unlike."),
+        str | None, typer.Option(metavar="DIR", help="Pictures of no class: how many are unlike.")
     ] = None,
     as_json: Annotated[bool, flag("--json", "Print the figures as JSON.")] = False,
     page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
@@ -60,8 +59,8 @@ def command(
     asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
     if unknown is not None:
-        others = {"DATA": data, "--by": by, "--page": page, "--sets": sets, "--images": images}
-        refuse_beside_unknown({**others, "--data-dir": data_dir}, rest)
+        others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
+        refuse_beside_unknown({**others, "--images": images, "--data-dir": data_dir}, rest)
         return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
@@ -76,9 +75,8 @@ def command(
         from fieldmark.settings.texts import read_given
 
         refuse_other_settings(rest)
-        options = {"images": images, "data_dir": data_dir}
-        settings = read([read_given(rest, options, data)]).settings.data
-        found = evaluate_new(run, settings, asked, console, device=device, engine=engine)
+        how = read([read_given(rest, {"images": images, "data_dir": data_dir}, data)]).settings.data
+        found = evaluate_new(run, how, asked, console, device=device, engine=engine)
     if as_json:
         shown = found.to_json()
         own = [name for name in ("val", "test", "by") if name in shown]

@@ -1,9 +1,9 @@
 """Features of training images that a run keeps, and how far other images are from them."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
 from fieldmark.judge.unlike import distances, unit
 from fieldmark.models.known import write_known
@@ -58,17 +58,17 @@ def keep_known(run: RunDir, trainer: Trainer) -> Known | None:
 def kept_rows(samples: Samples) -> np.ndarray:
     """Of each class's training images the first 50 in the order of their hashes. -> (K,) rising
 
-    With more than 100 classes fewer, so that all are at most 5,000. The same content counts once,
-    an image of several labels for each of these.
+    With more than 100 classes fewer, so that all are about 5,000. The same content counts once. An
+    image of several labels is kept where one of them has too few; no label is a class as well.
     """
     most = min(OF_A_CLASS, max(1, MOST // max(1, len(samples.classes))))
-    table = samples.frame.select("hash", "labels", row=pl.int_range(pl.len()))
-    chosen = (
-        table[samples.rows("train")]
-        .unique("hash", keep="first", maintain_order=True)
-        .explode("labels")
-        .sort("hash")
-        .group_by("labels", maintain_order=True)
-        .head(most)
-    )
-    return chosen["row"].unique().sort().to_numpy(writable=True)
+    rows = samples.rows("train").tolist()
+    hashes, labels = (samples.frame[name].to_list() for name in ("hash", "labels"))
+    kept: dict[str, int] = {}
+    counts: Counter[str] = Counter()
+    for row in sorted(rows, key=lambda row: hashes[row]):
+        own = labels[row] or [""]
+        if hashes[row] not in kept and any(counts[name] < most for name in own):
+            kept[hashes[row]] = row
+            counts.update(own)
+    return np.array(sorted(kept.values()), np.int64)

@@ -60,7 +60,10 @@ def abstention(
         what = f"must be more than 0 and at most 1, not {accuracy:g}{hint}"
         raise SettingsError([Mistake("--abstain", what)])
     if TASKS[info.task].several:
-        what = "is for one label an image; of several each has a threshold of its own; leave it out"
+        what = (
+            "is for one label an image; of several each has a threshold of its own; leave it out, "
+            "or take --unlike, which leaves out images unlike the training ones"
+        )
         raise SettingsError([Mistake("--abstain", what)])
     if not info.answers:
         raise RunError(

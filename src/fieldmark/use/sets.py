@@ -41,10 +41,10 @@ def units(sets: Sets) -> str:
 
 def words(sets: Sets, row: SetRow, level: float, size: float) -> str:
     """What the sets promise, what they rest on, and their mean size here and in validation."""
-    groups = ", counted by groups," if sets.groups is not None else ""
+    groups = ", counted by groups" if sets.groups is not None else ""
     folds = ", each answered by a head that was trained without it" if sets.folds else ""
     return (
         f"a set holds the truth of {100 * level:g} % of images like those of validation, by "
-        f"{units(sets)}{groups or folds}{folds if groups else ''}; of {size:.2f} classes on "
+        f"{units(sets)}{groups}{folds}; of {size:.2f} classes on "
         f"average here, {row.size:.2f} there"
     )
