@@ -1,7 +1,24 @@
 """When not to answer, in words: images unlike the training ones, and sets of classes."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from fieldmark.metrics_json import Figures, SetFigures, Share, UnlikeFigures
-from fieldmark.report.words import interval, percent
+from fieldmark.report.words import SPLIT_WORDS, images, interval, percent
+
+
+def caution_part(
+    sides: Mapping[str, Figures], *, names: Mapping[str, str] = SPLIT_WORDS
+) -> dict[str, Any] | None:
+    """What when_not.html says of the test; None where it has nothing to say."""
+    found = sides.get("test")
+    if found is None or not (found.unlike or found.sets):
+        return None
+    return {
+        "images": images(found.n, names["test"]),
+        "unlike": found.unlike,
+        "sets": found.sets or (),
+    }
 
 
 def caution_lines(found: Figures) -> list[str]:

@@ -20,6 +20,7 @@ from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import InputSpec, Predictions
 from fieldmark.report import words
 from fieldmark.report.budget_words import budget_rows
+from fieldmark.report.caution_words import caution_part
 from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.labels import labels_part
@@ -138,6 +139,7 @@ def render(page: RunPage) -> str:
         "ways": ways_curve(about.heads_tried),
         "scalings": words.SCALINGS,
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
+        "caution": caution_part(metrics.sides),
         "pictures": page.pictures,
         "labels": page.labels,
         "of_labels": labels_part(metrics.classes, shown["figures"]),

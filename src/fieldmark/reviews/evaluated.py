@@ -17,7 +17,7 @@ from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report import words
-from fieldmark.report.caution_words import caution_lines
+from fieldmark.report.caution_words import caution_lines, caution_part
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import NONE, measured
@@ -203,6 +203,7 @@ def render(
         "headline": words.headline(names[found.side], figures, metrics.of_task),
         "facts": _facts(found, figures, texts),
         "calibrated": calibration_part(metrics.sides, metrics.calibration, curves, names=names),
+        "caution": caution_part(metrics.sides, names=names),
         "by": metrics.by or {},
         "by_metrics": {
             k: row for k, row in prominent(Shown.COLUMN, task).items() if k != task.metric
