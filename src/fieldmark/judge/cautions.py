@@ -10,9 +10,9 @@ import numpy as np
 
 from fieldmark.judge.conformal import row_for, sets
 from fieldmark.judge.intervals import share_interval
-from fieldmark.judge.unlike import entropy
+from fieldmark.judge.unlike import entropy, is_unlike
 from fieldmark.metrics_json import Figures, SetFigures, Share, UnlikeFigures
-from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.models.bundle_info import BundleInfo, Unlike
 from fieldmark.records import Predictions
 
 LEVELS = (0.9, 0.95)  # of sets, that are measured where nobody asks for others
@@ -31,6 +31,15 @@ def unlike_figures(table: Predictions, info: BundleInfo) -> UnlikeFigures | None
     either = np.logical_or.reduce([*by.values()])
     own = {name: share_of(is_hit, table.groups) for name, is_hit in by.items()}
     return UnlikeFigures(len(table), share_of(either, table.groups), own)
+
+
+def without_unlike(table: Predictions, unlike: Unlike | None, temperature: float) -> Predictions:
+    """The rows that are not told unlike the training images; all where nothing tells it."""
+    if unlike is None or table.distances is None or not len(table):
+        return table
+    spread = entropy(table.scores(temperature)) if unlike.entropy is not None else None
+    flagged = is_unlike(unlike.distance, unlike.entropy, table.distances, spread)
+    return replace(table, frame=table.frame.filter(~flagged))
 
 
 def set_figures(

@@ -100,6 +100,11 @@ class BundleInfo:
     sets: Sets | None = None
     weights_sha256: str | None = field(default=None, compare=False)
 
+    @property
+    def curve(self) -> tuple[tuple[float, int, int], ...]:
+        """What `predict --abstain` goes by: answers, of the images that are not told unlike."""
+        return self.unlike.answers if self.unlike else self.answers
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""
         return {"format": FORMAT, **asdict(self), "spec": self.spec.to_json()}

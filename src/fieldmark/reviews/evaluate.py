@@ -78,8 +78,7 @@ def evaluate_new(
     temperature, named = info.temperature, info.thresholds
     own = figures_of_new(predictions, info, asked.levels)
     by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
-    taken = time.monotonic() - begun
-    about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
+    about = described(opened, run, data=data, samples=samples, command=asked.command, begun=begun)
     metrics = Metrics(
         task=info.task,
         classes=info.classes,
@@ -100,7 +99,8 @@ def evaluate_new(
         samples=samples,
         temperature=temperature,
         thresholds=in_order(named, predictions.classes),
-        answers=info.answers,
+        answers=info.curve,
+        unlike=info.unlike,
         command=asked.command,
         unknown=unknown,
         banner=training_sentence(about.took_part_in_training or 0, len(samples)),
@@ -140,12 +140,12 @@ def described(
     data: DataSettings,
     samples: Samples,
     command: str,
-    seconds: float,
+    begun: float,
 ) -> About:
-    """What the figures are of, and how they came about."""
+    """What the figures are of, and how they came about; begun: on the clock of time.monotonic."""
     return About(
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
-        seconds=round(seconds, 1),
+        seconds=round(time.monotonic() - begun, 1),
         seed=SEED,
         command=command,
         versions=versions((*PACKAGES, *opened.packages)),

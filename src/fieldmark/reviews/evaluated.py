@@ -12,9 +12,10 @@ from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.calibrate import Curve, curve_of
-from fieldmark.judge.cautions import LEVELS
+from fieldmark.judge.cautions import LEVELS, without_unlike
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
+from fieldmark.models.bundle_info import Unlike
 from fieldmark.records import Predictions, Samples
 from fieldmark.report import words
 from fieldmark.report.caution_words import caution_lines, caution_part
@@ -61,8 +62,8 @@ class Evaluated:
     metrics: by split; new images stand under "test", and beside them the run's own "val". They
     are about the evaluation, or, of images that are the run's own, about its training.
     predictions, samples: of what is shown. banner: what spoils the figures, if anything does.
-    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know. names: what
-    the labels are called on the screen and on the page; all else has the labels.
+    answers, unlike: of the bundle, what `predict --abstain` goes by. notes: sentences to know.
+    names: what the labels are called on the screen and on the page; all else has the labels.
     """
 
     title: str
@@ -80,6 +81,7 @@ class Evaluated:
     notes: tuple[str, ...] = ()
     thresholds: np.ndarray | None = None  # (C,), of several labels
     names: ShownNames = field(default_factory=ShownNames)
+    unlike: Unlike | None = None
 
     @property
     def is_new(self) -> bool:
@@ -174,7 +176,8 @@ def write_page(found: Evaluated, path: Path) -> None:
         )
         write_text(path, render(found, Galleries(), labels=labels))
         return
-    tested = curve_of(shown, temperature) if found.side == "test" else ()
+    like = without_unlike(shown, found.unlike, temperature)
+    tested = curve_of(like, temperature) if found.side == "test" else ()
     write_text(path, render(found, galleries(shown, samples, temperature=temperature), tested))
 
 
