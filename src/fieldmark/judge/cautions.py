@@ -60,7 +60,7 @@ def set_figures(
             held = inside[np.arange(len(targets)), targets]
             size = float(inside.sum(axis=1).mean())
             found.append(SetFigures(level, len(targets), size, share_of(held, groups)))
-    return tuple(found)
+    return tuple(found) or None
 
 
 def with_cautions(
