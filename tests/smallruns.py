@@ -5,6 +5,8 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -40,40 +42,59 @@ def draw_photos(root: Path, *, each: int = 16, side: int = 16, seed: int = 0) ->
     return root
 
 
-def train(data: object, out: Path, name: str, *words: str, **options: object) -> RunDir:
+@contextmanager
+def pages(drawn: bool) -> Iterator[None]:
+    """Inside it a run's page is an empty file unless `drawn`, which costs more than a small run."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not drawn:
+            patch.setattr("fieldmark.runs.run.report", lambda run: run.report.touch())
+        yield
+
+
+def train(
+    data: object, out: Path, name: str, *words: str, page: bool = False, **options: object
+) -> RunDir:
     """A run of a small small_cnn, in this process, to its end."""
     given = {"out": str(out), "name": name, "epochs": "3", **options}
-    return train_run(gather(str(data), [*SMALL, *words], given), QUIET, "a test")
+    with pages(page):
+        return train_run(gather(str(data), [*SMALL, *words], given), QUIET, "a test")
 
 
-def exact(photos, out, name, weights, *words, data=None):
+def exact(photos, out, name, weights, *words, data=None, page=False):
     """A run whose settings say nothing of how the head is trained, to its end."""
     given = {"out": str(out), "name": name}
     resolved = gather(str(photos), [*weights[:2], *words], given)
-    return train_run(resolved, QUIET, "a test", data)
+    with pages(page):
+        return train_run(resolved, QUIET, "a test", data)
 
 
 def exact_and_die(point, count, photos, out, name, weights, words) -> None:
     """Make an exact run, and be killed as `train_and_die` is."""
     die_at(point, count)
-    exact(photos, out, name, weights, *words)
+    exact(photos, out, name, weights, *words, page=True)
 
 
-def train_recipe(recipe: str, data: object, out: Path, name: str, *words: str) -> RunDir:
+def train_recipe(
+    recipe: str, data: object, out: Path, name: str, *words: str, page: bool = False
+) -> RunDir:
     """A run of a recipe on images of its own, in this process, to its end."""
     given = {"out": str(out), "name": name}
-    return train_run(gather(str(data), words, given, recipe=recipe), QUIET, "a test")
+    with pages(page):
+        return train_run(gather(str(data), words, given, recipe=recipe), QUIET, "a test")
 
 
 def recipe_and_die(point: str, count: int, recipe: str, data: Path, out: Path, name, words) -> None:
     """Train a recipe, and be killed as `train_and_die` is."""
     die_at(point, count)
-    train_recipe(recipe, data, out, name, *words)
+    train_recipe(recipe, data, out, name, *words, page=True)
 
 
-def resume(run: RunDir, console: Console = QUIET, **options: object) -> RunDir:
+def resume(
+    run: RunDir, console: Console = QUIET, *, page: bool = False, **options: object
+) -> RunDir:
     """Go on with a run, in this process."""
-    return resume_run(str(run.path), read_given([], options, None), console)
+    with pages(page):
+        return resume_run(str(run.path), read_given([], options, None), console)
 
 
 def in_process(target, *args) -> int:
@@ -87,9 +108,9 @@ def in_process(target, *args) -> int:
 
 
 def points(*cases: object) -> list:
-    """Cases of a test that kills runs: the first two are in the quick suite, the others slow."""
+    """Cases of a test that kills runs: the first is in the quick suite, the others slow."""
     wrapped = [each if isinstance(each, tuple) else (each,) for each in cases]
-    marks = [(), ()] + [pytest.mark.slow] * len(wrapped)
+    marks = [(), *[pytest.mark.slow] * len(wrapped)]
     return [pytest.param(*each, marks=mark) for each, mark in zip(wrapped, marks, strict=False)]
 
 
@@ -101,19 +122,19 @@ def die() -> None:
 def train_and_die(point: str, count: int, data: Path, out: Path, name: str, words) -> None:
     """Train, and be killed at the `count`th time that `point` ("module:function") is reached."""
     die_at(point, count)
-    train(data, out, name, *words)
+    train(data, out, name, *words, page=True)
 
 
 def resume_and_die(point: str, count: int, run: RunDir) -> None:
     """Go on with a run, and be killed as `train_and_die` is."""
     die_at(point, count)
-    resume(run)
+    resume(run, page=True)
 
 
 def further_and_die(point: str, count: int, run: RunDir) -> None:
     """Train a finished run to four epochs, and be killed as `train_and_die` is."""
     die_at(point, count)
-    resume(run, epochs="4")
+    resume(run, page=True, epochs="4")
 
 
 def look_and_die(point: str, run: RunDir, data: str) -> None:
@@ -132,7 +153,7 @@ def train_until(seconds: float, data: object, out: Path, name: str, words, optio
         die()
 
     threading.Thread(target=kill, daemon=True).start()
-    train(data, out, name, *words, **options)
+    train(data, out, name, *words, page=True, **options)
     die()
 
 

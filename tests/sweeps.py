@@ -2,11 +2,12 @@
 
 from fieldmark.console import Console
 from fieldmark.rundir import RunDir
+from fieldmark.study.folder import LEFT
 from fieldmark.study.planned import Planned
 from fieldmark.study.space import Parameter
 from fieldmark.study.trials import Trial
 from fieldmark.study.wandb_file import read_parameter, read_sweep
-from fieldmark.study.work import LEFT, do
+from fieldmark.study.work import do
 
 PUBLISHED = """\
 program: train.py

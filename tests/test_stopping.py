@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from smallruns import draw_photos
+from smallruns import draw_photos, points
 
 from fieldmark.models.catalog import MODELS
 
@@ -264,7 +264,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    "point", ["fieldmark.data.stored:read_pixels", "fieldmark.fit.features:_pass"]
+    "point", points("fieldmark.data.stored:read_pixels", "fieldmark.fit.features:_pass")
 )
 def test_decoding_and_embedding_end_while_an_image_takes_long(point, tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
+SHARERS = "FIELDMARK_SHARERS"  # processes of a study that share this machine
 PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "polars")
 
 
@@ -41,6 +42,18 @@ def machine(device: "torch.device | None" = None) -> dict[str, str]:
     if device.type == "cuda":
         about["accelerator"] = torch.cuda.get_device_name(device)
     return about
+
+
+def cores() -> int:
+    """Processor cores that this process may use; its share, where it is one of several."""
+    known = getattr(os, "sched_getaffinity", None)
+    mine = len(known(0)) if known else os.cpu_count() or 1
+    return max(1, mine // int(os.environ.get(SHARERS, 1)))
+
+
+def loaders() -> int:
+    """Processes that load images beside one that computes."""
+    return max(1, min(4, cores() - 1))
 
 
 @contextmanager

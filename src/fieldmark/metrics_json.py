@@ -113,6 +113,8 @@ class Figures:
     groups:      how many groups the intervals go by; None where by images, or without intervals
     within_group: the images are one group's, and their intervals go by images
     folds:       how many heads answered, each the images that it was trained without; else None
+    total_answers: where images are answered more than once each, all answers; confusion,
+                 reliability and no_guess count these. Else None
     at_half:     of several labels that have thresholds, what 0.5 would give; "at_0.5" in the file
     cooccurrence: of several labels, the images that have both of two, in the order of the classes;
                  on the diagonal those that have the one
@@ -137,6 +139,7 @@ class Figures:
     groups: int | None = None
     within_group: bool = False
     folds: int | None = None
+    total_answers: int | None = None
     at_half: AtHalf | None = None
     cooccurrence: list[list[int]] | None = None
     unlike: UnlikeFigures | None = None
@@ -342,9 +345,11 @@ def flat(figures: Figures) -> dict[str, Any]:
         ),
         "groups": figures.groups,
         **({"within_group": True} if figures.within_group else {}),
-        **_known({"folds": figures.folds, "cooccurrence": figures.cooccurrence}),
         **_known(
             {
+                "folds": figures.folds,
+                "total_answers": figures.total_answers,
+                "cooccurrence": figures.cooccurrence,
                 "unlike": figures.unlike and asdict(figures.unlike),
                 "sets": figures.sets and [*map(asdict, figures.sets)],
             }

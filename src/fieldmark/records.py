@@ -232,6 +232,10 @@ class Predictions:
         """The rows of one split."""
         return replace(self, frame=self.frame.filter(pl.col("split") == split))
 
+    def without(self, names: Sequence[str]) -> "Predictions":
+        """The table without the answers on these of several labels."""
+        return replace(self, frame=self.frame.drop([f"{LOGIT}{name}" for name in names]))
+
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""

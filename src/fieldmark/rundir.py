@@ -41,13 +41,14 @@ def source_name(source: str) -> str:
 
 
 class Inside:
-    """A place in a run's folder, by its name there."""
+    """A place in a folder, by its name there."""
 
     def __init__(self, name: str):
         self._name = name
 
-    def __get__(self, run: "RunDir", kind: type) -> Path:
-        return run.path / self._name
+    def __get__(self, owner: Any, kind: type) -> Path:
+        place: Path = owner.path / self._name
+        return place
 
 
 @dataclass(frozen=True)

@@ -112,16 +112,6 @@ def test_the_rows_end_with_where_those_of_timm_are(capsys):
     assert "timm" not in printed(capsys, "schedule")
 
 
-def test_timm_is_imported_only_when_its_own_are_asked_for():
-    code = (
-        "import sys; from fieldmark.cli.main import run;"
-        "assert 'torch' not in sys.modules;"
-        "run(['options', 'model']); run(['options', 'optimizer']);"
-        "assert 'timm' not in sys.modules"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-
-
 def test_optimisers_of_timm_are_those_that_hold_the_part_the_named_one_first(capsys):
     text = printed(capsys, "optimizer", "timm/lamb")
     lines = text.splitlines()

@@ -1,11 +1,11 @@
 import io
 import struct
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
+from pngs import png_head
 
 from fieldmark.data.images import decode, from_array, read_file, to_form
 from fieldmark.errors import DataError
@@ -51,10 +51,6 @@ def refusal(content, name="x.png", form=None):
     with pytest.raises(DataError) as caught:
         decode(content, name, form)
     return str(caught.value)
-
-
-def chunk(kind, data):
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 @pytest.mark.parametrize("kind", EXACT)
@@ -276,12 +272,6 @@ def test_what_stands_after_the_end_of_a_picture_does_no_harm():
     for kind in ("PNG", "JPEG"):
         content = encoded(Image.fromarray(quarters()), kind)
         assert np.array_equal(decode(content + junk, "x"), decode(content, "x"))
-
-
-def png_head(width, height):
-    """The start of a PNG that claims so many pixels, and holds none."""
-    about = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", about) + chunk(b"IDAT", b"")
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

@@ -135,6 +135,18 @@ def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):
     assert without == (note,)
 
 
+def test_a_given_validation_side_that_is_dealt_into_folds_is_told(tmp_path):
+    for side, each in (("train", 6), ("val", 2), ("test", 3)):
+        draw_photos(tmp_path / side, each=each, seed=each)
+    found = take_in(DataSettings(source=str(tmp_path), val="cross"), QUIET)
+    assert found.samples.frame["split"].value_counts(name="n").filter(split="val").is_empty()
+    assert found.notes == (
+        "6 images that the source has for validation are in the folds with those for training "
+        "(data.val=cross), so the head that is kept is trained on all of them",
+    )
+    assert take_in(DataSettings(source=str(tmp_path), val="hold"), QUIET).notes == ()
+
+
 def test_near_copies_are_on_one_side(photos):
     from PIL import Image
 

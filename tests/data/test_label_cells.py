@@ -307,11 +307,8 @@ def test_of_labels_that_are_known_one_column_alone_is_one_and_another_column_is_
     source = table("image,cat\n1.jpg,1\n2.jpg,0\n")
     listing = read_listing(source, asked=known)
     assert labels_of(listing) == [["cat"], []]
-    assert listing.notes == (
-        f"{source}: has no column for 'dog', so no image counts as having it, and figures over all "
-        "labels take each such answer as wrong",
-        f"{source}: the column 'cat' of 0 and 1 is a label",
-    )
+    assert listing.notes == (f"{source}: the column 'cat' of 0 and 1 is a label",)
+    assert listing.unsaid == ("dog",)
     source = table("image,dog,flipped,cat\n1.jpg,1,1,0\n2.jpg,0,1,0\n")
     listing = read_listing(source, asked=known)
     assert labels_of(listing) == [["dog"], []]
@@ -323,9 +320,15 @@ def test_of_labels_that_are_known_one_column_alone_is_one_and_another_column_is_
 
 def test_the_test_table_has_the_labels_of_the_others(table, tmp_path):
     source = table("image,cat,dog\n1.jpg,1,0\n2.jpg,1,1\n")
-    (tmp_path / "test.csv").write_text("image,dog\n3.jpg,1\n4.jpg,0\n")
+    (tmp_path / "test.csv").write_text("image,dog,cat\n3.jpg,1,0\n4.jpg,0,0\n")
     listing = read_listing(source, test=str(tmp_path / "test.csv"))
     assert labels_of(listing) == [["cat"], ["cat", "dog"], ["dog"], []]
+    (tmp_path / "test.csv").write_text("image,dog\n3.jpg,1\n4.jpg,0\n")
+    assert refusal(source, test=str(tmp_path / "test.csv")) == (
+        "data.test: has no column for 'cat', so that nobody knows which of its images have it; "
+        "add it, with 0 where an image has not, or name the labels to train on: "
+        "data.label_column=A,B"
+    )
 
 
 def test_one_1_a_row_may_be_one_label_an_image(table):

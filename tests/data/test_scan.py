@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from pngs import png_head
 
 from fieldmark.cache import Cache
 from fieldmark.data import scan as scan_module
@@ -123,8 +124,8 @@ def test_the_hash_is_that_of_the_content_wherever_it_lies(tmp_path, cache):
         ("x.jpg", encoded(photo(), "JPEG")[:-900], "truncated", "is damaged"),
         ("x.webp", encoded(photo(), "WEBP")[:-900], "truncated", "is damaged"),
         ("x.gif", encoded(photo(), "GIF")[:-900], "truncated", "is damaged"),
-        ("x.png", encoded(Image.new("1", (20_001, 10_000)), "PNG"), "bomb", "more than the 200"),
-        ("x.png", encoded(Image.new("1", (30_000, 30_000)), "PNG"), "bomb", "too many pixels"),
+        ("x.png", png_head(20_001, 10_000), "bomb", "more than the 200"),
+        ("x.png", png_head(30_000, 30_000), "bomb", "too many pixels"),
     ],
 )
 def test_a_bad_file_is_told_with_its_problem_and_reason(
@@ -292,7 +293,7 @@ def test_what_may_have_been_the_fault_of_the_machine_is_not_remembered(data, cac
 
 
 def test_a_bomb_is_looked_at_every_time(tmp_path, cache, work):
-    keep(tmp_path / "x.png", encoded(Image.new("1", (20_001, 10_000)), "PNG"))
+    keep(tmp_path / "x.png", png_head(20_001, 10_000))
     for _ in range(2):
         assert scan(table(tmp_path, "x.png"), cache)["problem"].item() == "bomb"
     assert len(work["decoded"]) == 2

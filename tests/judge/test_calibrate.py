@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
@@ -181,12 +178,6 @@ def test_images_without_a_guess_are_in_no_bin():
     rows = reliability(Evidence.of(logits, np.array([0, 0])))
     assert [(row.n, row.accuracy) for row in rows] == [(1, 1.0)]
     assert reliability(Evidence.of(np.zeros((0, 2)), np.zeros(0, int))) == ()
-
-
-def test_scipy_is_imported_only_to_fit():
-    words = "import sys, fieldmark.judge.calibrate; print('scipy' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True, check=True)
-    assert done.stdout == "False\n"
 
 
 def evidence_of(scores, right):

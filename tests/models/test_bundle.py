@@ -74,7 +74,7 @@ def test_a_network_with_another_head_or_a_resizer_comes_back(tmp_path, made, kep
 def test_an_older_model_json_is_of_the_networks_own_head(folder):
     path = folder / "model.json"
     values = json.loads(path.read_text())
-    for name in ("head", "head_options", "resizer"):
+    for name in ("head", "head_options", "resizer", "engine"):
         del values[name]
     path.write_text(json.dumps(values))
     classifier, info = load(folder)

@@ -63,7 +63,8 @@ PAGES: dict[str, Callable[[], str]] = {
 
 
 REAL = ("trained", "inspected", "evaluated", "compared")
-ALL = (*PAGES, *REAL)
+REAL_TOO = [pytest.param(name, marks=pytest.mark.slow) for name in REAL]
+ALL = (*PAGES, *REAL_TOO)
 
 
 def make_real(folder: Path) -> dict[str, Path]:
@@ -97,21 +98,29 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Where a page lies; it is made when it is first asked for, the real ones together."""
     folder = tmp_path_factory.mktemp("pages")
-    found = {name: folder / f"{name}.html" for name in PAGES}
-    for name, file in found.items():
-        file.write_text(PAGES[name](), encoding="utf-8")
-    return found | make_real(folder)
+    made: dict[str, Path] = {}
+
+    def file_of(name: str) -> Path:
+        if name in REAL and name not in made:
+            made.update(make_real(folder))
+        elif name not in made:
+            made[name] = folder / f"{name}.html"
+            made[name].write_text(PAGES[name](), encoding="utf-8")
+        return made[name]
+
+    return file_of
 
 
 @pytest.fixture
-def visit(browser: Any, files: dict[str, Path]) -> Iterator[Callable[..., Any]]:
+def visit(browser: Any, files: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
     """Open a page of ALL; what goes wrong while the test uses it fails the test."""
     wrong, tabs = [], []
 
     def go(name: str, width: int = DESK) -> Any:
-        file = files[name]
+        file = files(name)
         tab = browser.new_page(viewport={"width": width, "height": 800})
         tabs.append(tab)
         tab.set_default_timeout(PATIENCE)
@@ -172,7 +181,7 @@ def test_every_section_is_in_the_contents_and_can_be_jumped_to_even_if_folded(vi
     assert last.locator("h2").evaluate("each => each.getBoundingClientRect().top") < 800
 
 
-@pytest.mark.parametrize("name", REAL)
+@pytest.mark.parametrize("name", REAL_TOO)
 def test_a_real_page_says_what_was_found_and_shows_its_command(visit, name):
     tab = visit(name)
     assert tab.locator("h1").inner_text().strip()
@@ -181,7 +190,7 @@ def test_a_real_page_says_what_was_found_and_shows_its_command(visit, name):
         assert tab.locator("#command").inner_text().startswith(f"fieldmark {verb} ")
 
 
-@pytest.mark.parametrize("name", ["run", "trained", "evaluated"])
+@pytest.mark.parametrize("name", ["run", REAL_TOO[0], REAL_TOO[2]])
 def test_on_a_phone_the_class_stays_in_sight_beside_its_figures(visit, name):
     box = visit(name, PHONE).locator("#classes .scroll")
     box.evaluate("each => { each.scrollLeft = 1000; }")

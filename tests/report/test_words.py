@@ -5,6 +5,7 @@ import pytest
 from fieldmark.metrics_json import Figures
 from fieldmark.report.words import (
     MISSING,
+    capital,
     decimal,
     doing,
     epoch_words,
@@ -104,3 +105,10 @@ def test_an_epoch_is_named_as_the_screen_counted_it():
     ]
     assert epoch_words(history[:3], 3) == "epoch 3"
     assert epoch_words([{"epoch": 1}], 1) == "epoch 1"
+
+
+def test_a_sentence_that_begins_with_a_file_or_a_network_keeps_its_name():
+    assert capital("three.csv: has no column") == "three.csv: has no column"
+    assert capital("mobilenet_v2, linear is best") == "mobilenet_v2, linear is best"
+    assert capital("of 3 folds. So it is") == "Of 3 folds. So it is"
+    assert capital("") == ""

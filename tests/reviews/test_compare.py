@@ -14,7 +14,7 @@ from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.paired import differences, paired_metrics
 from fieldmark.records import Predictions
 from fieldmark.reviews.compare import as_json, as_lines, compare
-from fieldmark.reviews.compared_run import read_runs
+from fieldmark.reviews.compared import read_runs
 
 
 def compared(*runs, **options):

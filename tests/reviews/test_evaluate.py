@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from smallruns import QUIET, SMALL, draw_photos, in_process, look_and_die, train
+from smallruns import QUIET, SMALL, draw_photos, in_process, look_and_die, points, train
 
 from fieldmark.errors import DataError, DiskError, RunError
 from fieldmark.judge.calibrate import curve_of
@@ -323,11 +323,11 @@ def test_a_full_disk_leaves_no_folder(run, others, monkeypatch):
 
 @pytest.mark.parametrize(
     "point",
-    [
+    points(
+        "fieldmark.rundir:RunDir.write_manifest",
         "fieldmark.metrics_json:write_json",
         "fieldmark.reviews.evaluate:write_page",
-        "fieldmark.rundir:RunDir.write_manifest",
-    ],
+    ),
 )
 def test_a_kill_leaves_no_folder_that_looks_done(run, others, point):
     assert in_process(look_and_die, point, run, str(others)) == -signal.SIGKILL

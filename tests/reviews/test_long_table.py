@@ -9,7 +9,7 @@ from comparedruns import table_of, write_evaluation, write_run
 from fieldmark.errors import RunError
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
-from fieldmark.reviews.compared_run import read_runs
+from fieldmark.reviews.compared import read_runs
 from fieldmark.reviews.long_table import SCHEMA, long_table, write
 
 

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import polars as pl
 import pytest
 from comparedruns import table_of, write_run
 
@@ -64,6 +65,18 @@ def test_they_are_compared_by_micro_f1_at_their_thresholds(runs):
     table = long_table(found.runs)
     [kept] = table.filter(run="b", split="test", metric="micro_f1")["value"]
     assert kept == wanted["micro_f1"]
+
+
+def test_figures_without_a_label_are_of_what_is_said_of_the_others():
+    columns = {"path": list("xyz"), "split": ["test"] * 3, "truth": [["cat"], [], ["cat"]]}
+    logits = {"logit:cat": [2.0, -2.0, -2.0], "logit:dog": [2.0, 2.0, -2.0]}
+    whole = Predictions(pl.DataFrame({**columns, **logits}), SEVERAL_LABELS)
+    assert figures(whole)["micro_f1"] == pytest.approx(2 / 5)  # "dog" twice, as if it were wrong
+    known = whole.without(["dog"])
+    assert known.classes == ("cat",)
+    found = figures(known)
+    assert found["micro_f1"] == pytest.approx(2 / 3)  # one cat of two is found, and no other said
+    assert found["samples_f1"] == pytest.approx(2 / 3)  # nothing is there and nothing said: 1
 
 
 def test_a_metric_of_one_label_is_refused(runs):

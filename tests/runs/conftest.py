@@ -25,5 +25,11 @@ def weights(photos, tmp_path_factory):
 @pytest.fixture(scope="session")
 def unbroken(photos, weights, tmp_path_factory):
     return train(
-        photos, tmp_path_factory.mktemp("unbroken"), "whole", *weights, *STAGED, epochs=None
+        photos,
+        tmp_path_factory.mktemp("unbroken"),
+        "whole",
+        *weights,
+        *STAGED,
+        epochs=None,
+        page=True,
     )

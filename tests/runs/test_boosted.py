@@ -37,7 +37,8 @@ def boosted(photos, weights, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mixed(photos, weights, tmp_path_factory):
-    return exact(photos, tmp_path_factory.mktemp("mixed"), "run", weights, *MIXED)
+    out = tmp_path_factory.mktemp("mixed")
+    return exact(photos, out, "run", weights, *MIXED, page=True)
 
 
 def trees_in(run):

@@ -1,6 +1,7 @@
 """Budgets: what refuses a run, what ends it, and what it is told to have come to."""
 
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -214,6 +215,26 @@ def test_hours_that_end_with_the_training_have_not_cut_it(photos, tmp_path, monk
     run = train(photos, tmp_path, "run", "max_hours=1", epochs="1")
     assert run.read_metrics().about.ending == "the 1 epoch is done"
     assert run.read_metrics().about.cut is None
+
+
+@pytest.mark.parametrize("epochs", ["1", pytest.param("3", marks=pytest.mark.slow)])
+def test_a_run_killed_after_its_hours_comes_to_its_end_and_trains_no_more(
+    photos, tmp_path, monkeypatch, epochs
+):
+    """In its first epoch, of which it keeps what there is, or after it."""
+    with monkeypatch.context() as patch:
+        used_up_from(patch, 1 if epochs == "1" else 3)
+        run = train(photos, tmp_path, "run", f"max_hours={TINY}", epochs=epochs)
+    before, ending = run.read_metrics(), run.read_metrics().about.ending
+    shutil.copytree(run.path, tmp_path / "before")
+    run.manifest.unlink()
+    if epochs == "1":
+        run.metrics.unlink()  # and sooner
+    assert resume(run).is_done
+    about = run.read_metrics().about
+    assert (about.cut, about.ending) == (True, ending)
+    assert run.read_metrics().sides == before.sides
+    assert same_results(run, RunDir(tmp_path / "before"))
 
 
 def test_a_run_without_hours_left_does_not_go_on(photos, tmp_path):

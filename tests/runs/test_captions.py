@@ -188,7 +188,7 @@ def test_a_plain_state_dict_has_no_captions(frozen, tmp_path):
     with pytest.raises(RunError) as caught:
         export(frozen.path, "pth", tmp_path / "model.pth")
     assert str(caught.value) == (
-        f"{frozen.path}: has the head 'linear' and model.captions, which 'timm/test_resnet' of its "
+        f"{frozen.path}: has model.captions, which 'timm/test_resnet' of its "
         "library has not, so that no plain state dict is the whole of it; train with "
         "head.name=linear, head.pool=mean and features.scalings='[plain, standard]', without "
         "model.captions"

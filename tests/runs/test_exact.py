@@ -355,6 +355,11 @@ def test_a_head_after_others_is_trained_by_epochs(photos, weights, tmp_path):
             "head.length: divides the features by their length; leave it or features.scalings out",
         ),
         (
+            ("model.freeze=true", "features.scalings=none"),
+            "features.scalings: must be a list of plain, standard and length; plain takes features "
+            "as they are",
+        ),
+        (
             ("train.stages=[{train: all}]", "data.val=cross"),
             "data.val: is for a head that is trained on features before all else, and this run "
             "does not do that; take hold, with enough images that some can be put aside, or none",
@@ -369,7 +374,7 @@ def test_what_stands_against_it_is_told(photos, weights, tmp_path, words, senten
 
 def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(weights, tmp_path):
     plain, photos = ("model.width=4", "run.workers=0"), draw_photos(tmp_path / "photos", each=30)
-    run = exact(photos, tmp_path, "run", weights, *plain)
+    run = exact(photos, tmp_path, "run", weights, *plain, page=True)
     settings = settings_of(run)["train"]
     assert [stage["train"] for stage in settings["stages"]] == [["head"], ["all"]]
     assert settings["least_mistakes"] == 5

@@ -114,6 +114,7 @@ def test_a_head_on_features_has_parts_of_its_own(photos, weights, tmp_path):
     assert sum(times.values()) <= 2 * times["whole"] + 0.01
 
 
+@pytest.mark.slow
 def test_the_times_of_a_killed_run_are_kept(photos, tmp_path):
     code = in_process(
         train_and_die, "fieldmark.fit.loop:step", 7, photos, tmp_path, "killed", WORDS

@@ -6,6 +6,7 @@ import shutil
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -50,8 +51,8 @@ def unbroken(photos, tmp_path_factory):
 @pytest.mark.parametrize(
     ("point", "count"),
     points(
-        ("fieldmark.fit.loop:step", 1),  # before there is any checkpoint
         ("fieldmark.fit.loop:step", 7),  # in the second epoch
+        ("fieldmark.fit.loop:step", 1),  # before there is any checkpoint
         ("fieldmark.fit.loop:update", 6),
         ("fieldmark.models.infer:evaluating", 2),  # in validation
         ("fieldmark.fit.checkpoint:save_file", 4),  # before a checkpoint is written
@@ -91,10 +92,11 @@ def test_the_report_of_a_resumed_run_tells_what_was_left_out(tmp_path):
     photos = draw_photos(tmp_path / "mine", each=6)
     (photos / "red" / "zero.png").touch()
     in_process(train_and_die, "fieldmark.fit.loop:step", 2, photos, tmp_path, "run", WORDS)
-    run = resume(RunDir(tmp_path / "run"))
+    run = resume(RunDir(tmp_path / "run"), page=True)
     assert "red/zero.png" in run.report.read_text()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_twice_goes_on_too(unbroken, photos, tmp_path):
     in_process(train_and_die, "fieldmark.fit.loop:step", 5, photos, tmp_path, "killed", WORDS)
     run = RunDir(tmp_path / "killed")
@@ -118,7 +120,7 @@ def test_a_stopped_run_keeps_its_best_weights_and_has_not_seen_the_test(
     stopper.start()
     words = [word for word in WORDS if "checkpoint_minutes" not in word]
     with pytest.raises(StoppedError, match=r"stopped .* go on with: fieldmark train --resume"):
-        train(photos, tmp_path, "run", *words, epochs="400")
+        train(photos, tmp_path, "run", *words, epochs="400", page=True)
     stopper.join()
     run = RunDir(tmp_path / "run")
     assert run.has_bundle
@@ -166,9 +168,20 @@ def test_a_finished_run_is_trained_further(photos, tmp_path, capsys):
     )
 
 
-def test_fewer_epochs_than_are_done_are_refused(photos, tmp_path):
-    in_process(train_and_die, "fieldmark.fit.loop:step", 11, photos, tmp_path, "run", WORDS)
-    run = RunDir(tmp_path / "run")
+@pytest.fixture(scope="module")
+def dead(photos, tmp_path_factory):
+    """A run that was killed in its third epoch, to be copied."""
+    out = tmp_path_factory.mktemp("dead")
+    in_process(train_and_die, "fieldmark.fit.loop:step", 11, photos, out, "run", WORDS)
+    return out / "run"
+
+
+def copied(folder, out):
+    return RunDir(Path(shutil.copytree(folder, out / "copy")))
+
+
+def test_fewer_epochs_than_are_done_are_refused(dead, tmp_path):
+    run = copied(dead, tmp_path)
     before = run.settings.read_text()
     with pytest.raises(RunError) as caught:
         resume(run, epochs="1")
@@ -225,16 +238,14 @@ def test_a_run_does_not_go_on_with_other_images(tmp_path):
     ],
 )
 def test_a_damaged_file_of_a_run_that_goes_on_is_named(finished, tmp_path, name, content, sentence):
-    run = RunDir(tmp_path / "copy")
-    shutil.copytree(finished.path, run.path)
+    run = copied(finished.path, tmp_path)
     (run.path / name).write_bytes(content)
     with pytest.raises(RunError, match=f"{name}: {sentence}"):
         resume(run, epochs="3")
 
 
 def test_a_history_that_was_cut_is_written_again_from_the_checkpoint(finished, tmp_path):
-    run = RunDir(tmp_path / "copy")
-    shutil.copytree(finished.path, run.path)
+    run = copied(finished.path, tmp_path)
     text = run.history.read_bytes()
     run.history.write_bytes(text[: len(text) - 40])
     resume(run, epochs="3")
@@ -246,9 +257,8 @@ def finished(photos, tmp_path_factory):
     return train(photos, tmp_path_factory.mktemp("finished"), "run", epochs="2")
 
 
-def test_a_damaged_checkpoint_is_told(photos, tmp_path):
-    in_process(train_and_die, "fieldmark.fit.loop:step", 9, photos, tmp_path, "run", WORDS)
-    run = RunDir(tmp_path / "run")
+def test_a_damaged_checkpoint_is_told(dead, tmp_path):
+    run = copied(dead, tmp_path)
     state = run.checkpoint / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(RunError, match=r"state.safetensors: is damaged; delete"):

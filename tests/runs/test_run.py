@@ -21,7 +21,7 @@ from fieldmark.runs.run import prepare, train_run
 
 @pytest.fixture(scope="module")
 def a_run(photos, tmp_path_factory):
-    return train(photos, tmp_path_factory.mktemp("a"), "run", "augment=standard")
+    return train(photos, tmp_path_factory.mktemp("a"), "run", "augment=standard", page=True)
 
 
 def test_a_run_folder_holds_what_it_should(a_run):

@@ -249,6 +249,7 @@ def test_a_misspelt_figure_is_named(photos):
     assert "there is no figure 'macro_recal'; did you mean 'macro_recall'?" in found
 
 
+@pytest.mark.slow
 def test_a_killed_run_with_images_in_memory_goes_on_to_the_same_bits(photos, tmp_path):
     whole = train(photos, tmp_path, "whole", *FAST)
     words = [*FAST, "train.checkpoint_minutes=1e-9"]
@@ -267,7 +268,7 @@ def test_images_in_memory_give_what_the_loader_gives_without_augmentation(photos
 
 def test_mirror_images_are_averaged_and_told_apart(photos, tmp_path):
     plain = train(photos, tmp_path, "plain")
-    flipped = train(photos, tmp_path, "flipped", "train.test_flip=true")
+    flipped = train(photos, tmp_path, "flipped", "train.test_flip=true", page=True)
     assert history(plain).equals(history(flipped))
     assert predictions(plain).equals(predictions(flipped))
     told = json.loads(flipped.metrics.read_text())

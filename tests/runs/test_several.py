@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 import pytest
 from PIL import Image
+from sklearn.metrics import f1_score
 from smallruns import (
     QUIET,
     exact,
     exact_and_die,
     history,
     in_process,
+    points,
     resume,
     same_results,
     train,
@@ -63,7 +65,7 @@ def table(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def frozen(table, weights, tmp_path_factory):
-    return exact(table, tmp_path_factory.mktemp("runs"), "frozen", weights, *FROZEN)
+    return exact(table, tmp_path_factory.mktemp("runs"), "frozen", weights, *FROZEN, page=True)
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +153,7 @@ def test_the_labels_of_the_test_choose_nothing(table, weights, tmp_path):
 
 @pytest.mark.parametrize(
     "point",
-    ["fieldmark.runs.calibrate:bundle.save", "fieldmark.runs.calibrate:bias_of"],
+    points("fieldmark.runs.calibrate:bundle.save", "fieldmark.runs.calibrate:bias_of"),
 )
 def test_a_killed_run_goes_on_to_the_same_bits(table, weights, frozen, tmp_path, point):
     assert in_process(exact_and_die, point, 1, table, tmp_path, "killed", weights, FROZEN) == -9
@@ -266,6 +268,12 @@ def test_a_table_of_one_column_of_0_and_1_is_evaluated_and_a_foreign_one_is_no_l
     found, labels = looked_at(frozen, folder / "one.csv")
     assert labels == [["2"] if each else [] for each in has]
     assert found.sides["test"].n == 20
+    assert found.classes == ("2",)  # of the two others nobody knows who has them
+    newest = max(frozen.evaluations.iterdir(), key=lambda path: path.stat().st_mtime_ns)
+    scores = Predictions.read(newest / "predictions.parquet").scores(frozen.read_temperature())
+    said = scores[:, 0] >= frozen.read_thresholds()["2"]
+    assert found.sides["test"]["micro_f1"] == pytest.approx(f1_score(has, said))
+    assert "nobody knows which images have them" in (newest / "report.html").read_text()
     table.with_columns(flipped=1 - has).write_csv(folder / "two.csv")
     found, labels = looked_at(frozen, folder / "two.csv")
     assert labels == [["2"] if each else [] for each in has]

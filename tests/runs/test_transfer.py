@@ -170,7 +170,7 @@ def test_that_the_head_alone_was_kept_is_said_on_the_screen_and_in_the_report(
     photos, weights, tmp_path
 ):
     words = (*weights, "train.stages=[{train: head, epochs: 3, lr: 0.01}, {train: all}]")
-    run = train(photos, tmp_path, "run", *words, "optimizer.lr=0.5", epochs="1")
+    run = train(photos, tmp_path, "run", *words, "optimizer.lr=0.5", epochs="1", page=True)
     sentence = (
         "he head alone was kept: the weights of stage 1, on a body as it was; training more of the "
         "network did no better on validation"

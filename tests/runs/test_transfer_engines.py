@@ -8,6 +8,7 @@ from enginesthere import ENGINES
 from smallruns import QUIET, train
 
 from fieldmark.errors import SettingsError
+from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import prepare
@@ -23,6 +24,7 @@ def test_a_run_says_what_computed_and_predicts_what_it_was_measured_on(
     words = (*weights, "model.freeze=true", f"run.engine={engine}")
     run = train(photos, tmp_path, "run", *words, epochs="2")
     assert read_file(run.settings).values["run.engine"] == engine
+    assert read_info(run.path / "model.json").engine == engine
     assert run.read_metrics().about.versions[engine] == version(engine)
     table = Predictions.read(run.predictions)
     answers = Predictor(run.path, engine=engine).predict([photos / p for p in table.frame["path"]])

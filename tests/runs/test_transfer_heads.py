@@ -51,7 +51,7 @@ def test_predictions_of_a_frozen_network_are_those_of_the_bundle(photos, weights
 
 def test_several_heads_are_tried_and_the_best_by_validation_is_kept(photos, weights, tmp_path):
     words = ("features.rates=[1e-5, 1e-2]", "features.seeds=[0, 1]", "features.heads=[linear, mlp]")
-    run = train(photos, tmp_path, "run", *weights, "model.freeze=true", *words)
+    run = train(photos, tmp_path, "run", *weights, "model.freeze=true", *words, page=True)
     tried = run.read_metrics().about.heads_tried
     assert [(t["head"], t["seed"], t["lr"]) for t in tried] == [
         (head, seed, lr) for head in ("linear", "mlp") for seed in (0, 1) for lr in (1e-5, 1e-2)

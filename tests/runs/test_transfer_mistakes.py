@@ -46,11 +46,13 @@ from fieldmark.runs.run import prepare
         ),
         (
             ("model.freeze=true", "features.heads=[linear, after]"),
-            "features.heads: 'after' works on other features; train it by itself with --head after",
+            "features.heads: 'after' works on other features; take fieldmark grid "
+            "--over head=linear,after",
         ),
         (
             ("model.freeze=true", "features.heads=[linear]", "head.name=after"),
-            "features.heads: 'after' works on other features; train it by itself with --head after",
+            "features.heads: 'after' works on other features; take fieldmark grid "
+            "--over head=linear,after",
         ),
         (
             ("model.freeze=true", "train.batch_size=1", "head.norm=true"),

@@ -26,8 +26,8 @@ from fieldmark.rundir import RunDir
 @pytest.mark.parametrize(
     ("point", "count"),
     points(
-        ("fieldmark.fit.stacked:StackedHeads.predict", 1),  # in the head's stage
         ("fieldmark.fit.loop:update", 5),
+        ("fieldmark.fit.stacked:StackedHeads.predict", 1),  # in the head's stage
         ("fieldmark.fit.checkpoint:Checkpoints.write_best", 1),  # before the head is kept
         ("fieldmark.fit.checkpoint:Checkpoints.write", 1),  # the head is kept, its stage not
         ("fieldmark.fit.checkpoint:Checkpoints.write", 2),  # between the two stages

@@ -142,9 +142,9 @@ def test_a_network_that_is_no_plain_state_dict_is_told_and_the_run_ends_well(
     assert {f"{run.name}.csv", f"{run.name}.log"} <= names_of(run)
     assert f"{run.name}.pth" not in names_of(run)
     assert (
-        f"note: no {run.name}.pth: has the head 'linear', which 'small_cnn' of its library "
-        "has not, so that no plain state dict is the whole of it; train with head.name=linear, "
-        "head.pool=mean and features.scalings='[plain, standard]'\n"
+        f"note: no {run.name}.pth: has the head 'linear' with length=true, which 'small_cnn' of "
+        "its library has not, so that no plain state dict is the whole of it; train with "
+        "head.name=linear, head.pool=mean and features.scalings='[plain, standard]'\n"
     ) in run.log.read_text()
 
 

@@ -20,8 +20,8 @@ def planned_only(monkeypatch):
 
 @pytest.fixture
 def study_of():
-    def study(photos, out, *words, k=3, **more):
-        given = {"out": str(out), "name": "cv", "epochs": "2"}
+    def study(photos, out, *words, k=3, name="cv", **more):
+        given = {"out": str(out), "name": name, "epochs": "2"}
         resolved = gather(str(photos), [*SMALL, *words], given, new=False)
         return cv.cross_validate(resolved, QUIET, "a test", k=k, **more)
 

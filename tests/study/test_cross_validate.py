@@ -7,13 +7,14 @@ import polars as pl
 import pytest
 from PIL import Image
 from sklearn.metrics import accuracy_score, f1_score
-from smallruns import QUIET, draw_photos
+from smallruns import QUIET, draw_photos, pages
 
 import fieldmark
 from fieldmark.errors import DataError, WorkError
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
+from fieldmark.runs import run as run_module
 from fieldmark.study.cross_validate import tell
 from fieldmark.study.together import own_thresholds
 from fieldmark.study.work import work
@@ -29,11 +30,12 @@ def finished(photos, tmp_path_factory):
 
     out = tmp_path_factory.mktemp("out")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_module, "report", lambda run: None)  # pages of runs are not looked at
         patch.setattr(cv, "run_all", lambda study, console, **_: work(study, console, alone=True))
         given = {"out": str(out), "name": "cv", "epochs": "3"}
-        study = cv.cross_validate(
-            gather(str(photos), SMALL, given, new=False), QUIET, "a test", k=3
-        )
+        resolved = gather(str(photos), SMALL, given, new=False)
+        with pages(False):
+            study = cv.cross_validate(resolved, QUIET, "a test", k=3)
     assert tell(study, QUIET) == 0
     return study
 
@@ -80,15 +82,15 @@ def test_copies_and_groups_are_in_one_fold(tmp_path, study_of, planned_only):
 
 
 def test_a_given_test_is_in_no_fold(tmp_path, study_of, planned_only):
-    for side, each in (("train", 10), ("test", 3)):
+    for side, each in (("train", 8), ("val", 2), ("test", 3)):
         draw_photos(tmp_path / "photos" / side, each=each, seed=each)
     study = study_of(tmp_path / "photos", tmp_path, k=3)
     paths = {path for each in sides(study).values() for side in each.values() for path in side}
     assert len(paths) == 30
     assert not any(path.startswith("test") for path in paths)
-    assert (
-        "9 images of the given test are left out of all folds"
-        in study.read_data(study.plans()[0].data).notes
+    assert study.read_data(study.plans()[0].data).notes == (
+        "9 images of the given test are left out of all folds",
+        "6 images that the source has for validation are in the folds with those for training",
     )
 
 

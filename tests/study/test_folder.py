@@ -1,16 +1,29 @@
 """What a study's folder says of its runs."""
 
+import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from pydantic import create_model
 from smallruns import QUIET, SMALL
 
+from fieldmark.console import Console
 from fieldmark.data.intake import take_in
 from fieldmark.errors import DataError, RunError, SettingsError
 from fieldmark.runs.concrete import gather
-from fieldmark.study.asked import asked
+from fieldmark.settings import layers
+from fieldmark.settings.layers import Layer, read
+from fieldmark.settings.tree import Settings, TrainSettings
+from fieldmark.study import asked as asking
+from fieldmark.study import folder, ovr_answers
+from fieldmark.study import planned as planning
+from fieldmark.study.asked import asked, refuse_of_one_run, with_absolute_paths
 from fieldmark.study.folder import StudyDir, open_study
-from fieldmark.study.planned import Planned, planned
+from fieldmark.study.planned import Planned, files_of, planned
+from fieldmark.study.prune import Rule
+from fieldmark.study.work import do
 
 
 @pytest.fixture
@@ -27,8 +40,103 @@ def test_a_run_is_named_by_its_settings_and_images_and_not_by_its_place(resolved
     one = named({"fold": 1}, "a")
     assert one.startswith("fold-1-")
     assert named({"fold": 1}, "a", out="elsewhere", name="x", tag="y") == one
+    assert named({"fold": 1}, "a", device="cuda:7", workers=3, threads=2) == one
     others = [named({"fold": 1}, "b"), named({"fold": 1}, "a", seed=1)]
     assert len({one, *others}) == 3
+
+
+def test_a_setting_that_a_later_version_adds_is_no_part_of_what_decides(
+    photos, tmp_path, study_of, planned_only, monkeypatch
+):
+    before = study_of(photos, tmp_path, name=None)
+    later = create_model("Later", __base__=TrainSettings, made_up=(int, 3))
+    tree = create_model("Tree", __base__=Settings, train=(later, later()))
+    for module in (layers, asking, planning, folder):
+        monkeypatch.setattr(module, "Settings", tree)
+    again = study_of(photos, tmp_path, name=None)
+    assert again.path == before.path
+    assert [each.resolved.settings.train.made_up for each in again.plans()] == [3, 3, 3]
+
+
+def test_what_decides_no_result_may_be_said_otherwise(photos, tmp_path, study_of, planned_only):
+    study = study_of(photos, tmp_path, name=None)
+    done, left, _ = (each.name for each in study.plans())
+    study.run(done).path.mkdir()
+    study.run(done).manifest.touch()
+    words = ("run.device=cpu", "run.threads=2", "track.to=tensorboard")
+    again = study_of(photos, tmp_path, *words, name=None)
+    assert again.path == study.path
+    runs = {each.name: each.resolved.settings for each in again.plans()}
+    assert [each.name for each in study.plans()] == list(runs)
+    assert (runs[left].run.device, runs[left].run.threads) == ("cpu", 2)
+    assert runs[left].track.to == ("tensorboard",)
+    assert runs[done].run.device == "auto"
+    assert again.question["settings"]["run"]["device"] == "cpu"
+
+
+def test_a_folder_that_was_taken_away_is_forgotten(photos, tmp_path, study_of, planned_only):
+    study = study_of(photos, tmp_path)
+    study.read_data("fold-1-1")
+    shutil.rmtree(study.path)
+    other = study_of(photos, tmp_path, "train.epochs=5", "data.val_fraction=0.4")
+    assert other.path == study.path
+    assert {each.resolved.settings.train.epochs for each in other.plans()} == {5}
+    frame = other.read_data("fold-1-1").samples.frame
+    assert len(frame.filter(split="val")) > 0.3 * len(frame.filter(split="train"))
+
+
+def test_a_file_of_weights_that_was_replaced_is_told(photos, tmp_path, study_of, planned_only):
+    weights = tmp_path / "weights.safetensors"
+    weights.write_bytes(b"one")
+    word = f"model.weights={weights}"
+    study = study_of(photos, tmp_path, word)
+    assert len(study_of(photos, tmp_path, word).plans()) == 3
+    weights.write_bytes(b"two")
+    told = (
+        f"{weights}: is not the file that it was when the study began; put it back, or choose "
+        "another --name"
+    )
+    with pytest.raises(DataError) as caught:
+        study_of(photos, tmp_path, word)
+    assert str(caught.value) == told
+    first = study.plans()[0]
+    assert do(study, first, QUIET)
+    assert study.failures() == [(first, told)]
+    assert {each.name for each in study.plans()}.isdisjoint(
+        each.name for each in study_of(photos, tmp_path, word, name="other").plans()
+    )
+
+
+def test_files_of_two_networks_are_found_from_anywhere(photos, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.pth", "b.pth"):
+        Path(name).write_bytes(name.encode())
+    words = ("model.name=resnet18+mobilenet_v2", "model.weights=a.pth+b.pth", "model.freeze=true")
+    found = with_absolute_paths(gather(str(photos), words, {}, new=False)).settings
+    assert found.model.weights == f"{tmp_path / 'a.pth'}+{tmp_path / 'b.pth'}"
+    assert list(files_of(found)) == [str(tmp_path / "a.pth"), str(tmp_path / "b.pth")]
+
+
+def test_a_plan_of_another_version_is_told(photos, tmp_path, study_of, planned_only):
+    study = study_of(photos, tmp_path)
+    for path in (study.path / "plans" / f"{study.plans()[0].name}.json", study.path / "study.json"):
+        kept = json.loads(path.read_text())
+        kept["settings"]["train"]["gone"] = 1
+        path.write_text(json.dumps(kept))
+        with pytest.raises(RunError) as told:
+            _ = study.plans(), study.settings
+        assert str(told.value) == (
+            f"{path}: has settings that this version of Fieldmark has not; go on with the version "
+            "that began the study"
+        )
+        path.unlink()
+
+
+def test_options_that_a_later_version_adds_are_no_part_of_a_question():
+    assert ovr_answers.Asked(folds=3, take=0.2).to_json() == {"take": 0.2}
+    rule = Rule("median", "accuracy", more_is_better=True)
+    assert list(rule.to_json()) == ["type", "metric", "more_is_better"]
+    assert Rule.from_json(rule.to_json()) == rule
 
 
 def test_plans_are_read_back_in_the_order_of_planning(resolved, tmp_path):
@@ -84,8 +192,8 @@ def test_the_same_question_has_the_same_folder_and_another_one_is_refused(resolv
     with pytest.raises(RunError) as told:
         study("mine", over=2)
     assert str(told.value) == (
-        f"{tmp_path / 'mine'}: asks something else, as its 'fieldmark grid' says; choose another "
-        "--name"
+        f"{tmp_path / 'mine'}: asks something else ('over'), as its 'fieldmark grid' says; choose "
+        "another --name"
     )
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "photo.jpg").touch()
@@ -156,10 +264,29 @@ def test_a_study_goes_on_only_with_the_labels_that_it_began_with(
     )
 
 
+def test_a_tag_is_in_the_name_of_a_study_that_is_given_none(
+    photos, tmp_path, study_of, planned_only
+):
+    plain, tagged = (study_of(photos, tmp_path, *word, name=None) for word in ((), ("run.tag=x",)))
+    assert tagged.name == plain.name.replace("cross-validate-", "cross-validate-x-")
+
+
+def test_a_recipes_names_of_runs_are_said_to_be_of_single_runs(photos, tmp_path, capsys):
+    given = Layer("recipe r", {"run.naming": "{model}"})
+    resolved = read([given, Layer("command line", {"data.source": str(photos)})])
+    refuse_of_one_run(resolved, Console())
+    assert capsys.readouterr().out == (
+        "note: run.naming of recipe r is for single runs; those of a study have names of their "
+        "own\n"
+    )
+
+
 def test_what_is_for_one_run_is_refused(photos, tmp_path, study_of):
+    words = ("budget.target=accuracy=0.9", "run.naming={model}", "run.name=a/../b")
     with pytest.raises(SettingsError) as told:
-        study_of(photos, tmp_path, "budget.target=accuracy=0.9", "run.name=a/../b")
+        study_of(photos, tmp_path, *words)
     assert str(told.value).splitlines() == [
         "--target: is for one run; the figures of a study stand on its page; leave it out",
         "--name: 'a/../b' is no plain folder name; use --out beside it",
+        "run.naming: names single runs; those of a study have names of their own; leave it out",
     ]

@@ -5,16 +5,17 @@ import shutil
 
 import polars as pl
 import pytest
-from smallruns import QUIET, SMALL
+from smallruns import QUIET, SMALL, pages
 
 from fieldmark.cli.main import run
 from fieldmark.console import Console
 from fieldmark.errors import SettingsError, WorkError
-from fieldmark.reviews.compared_run import read_runs
+from fieldmark.reviews.compared import read_runs
 from fieldmark.runs.concrete import gather
 from fieldmark.study import grid as module
 from fieldmark.study.axes import axes_of, cells_of
 from fieldmark.study.grid import grid, tell
+from fieldmark.study.one_model import one_model
 from fieldmark.study.work import work
 
 OVER = ("optimizer=adam:0.02,sgd:1e-9:plateau", "model.width=4,6")
@@ -47,7 +48,8 @@ def finished(photos, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "run_all", run_all)
-        study = planned_grid(photos, out, *OVER)
+        with pages(False):
+            study = planned_grid(photos, out, *OVER)
     assert tell(study, QUIET) == 1
     return study
 
@@ -128,7 +130,8 @@ def test_multiply_adds_are_those_of_the_network(results):
     assert found == [each.multiply_adds for each in made]
 
 
-def test_the_best_is_the_best_of_validation(results):
+def test_the_best_is_the_best_of_validation(results, finished):
+    assert one_model(finished) == finished.run(results["best"]["score"])
     by_val = {row["run"]: row["val_macro_f1"] for row in results["cells"] if row["state"] == "done"}
     assert results["decided_by"] == "val_macro_f1"
     assert by_val[results["best"]["score"]] == max(by_val.values())

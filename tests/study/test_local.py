@@ -1,5 +1,6 @@
 """Processes that work on a study: what dies is begun again, what is stopped goes on, same bits."""
 
+import json
 import os
 import signal
 import subprocess
@@ -16,8 +17,9 @@ WORDS = ("digits", "--folds", "2", "--epochs", "6", "train.patience=none", "--na
 STOPPED = 130
 
 
-def command(out):
-    words = [sys.executable, "-m", "fieldmark", "cross-validate", *WORDS, "--out", str(out)]
+def command(out, *words):
+    words = words or ("cross-validate", *WORDS)
+    words = [sys.executable, "-m", "fieldmark", *words, "--out", str(out)]
     return subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -73,3 +75,34 @@ def test_what_is_killed_or_stopped_goes_on_to_the_same_bits(tmp_path):
     fourth = command(tmp_path / "broken")
     said, _ = fourth.communicate()
     assert "2 of 2 runs done before" in said
+
+
+@pytest.mark.slow
+def test_a_sweep_of_two_processes_that_is_killed_ends_with_the_trials_that_were_asked_for(tmp_path):
+    pytest.importorskip("optuna")
+    file, study = tmp_path / "sweep.yaml", StudyDir(tmp_path / "sweep")
+    file.write_text(
+        "method: bayes\nmetric: {name: val_accuracy, goal: maximize}\n"
+        "parameters: {lr: {values: [0.003, 0.01, 0.03]}, seed: {values: [0, 1]}}\n"
+    )
+    words = ("sweep", "digits", "--sweep", str(file), "--trials", "5", "--jobs", "2")
+    words = (*words, "--epochs", "4", "--no-prune", "--name", "sweep")
+
+    first = command(tmp_path, *words)
+    until(lambda: study.runs("done") and len(at_work(study)) == 2, 300)
+    first.kill()
+    first.communicate()
+    until(lambda: not at_work(study))
+    before = {run.path: run.manifest.stat().st_mtime_ns for _, run in study.runs("done")}
+    points = [each.about["settings"] for each in study.plans()]
+
+    said, _ = command(tmp_path, *words).communicate()
+    assert "done before" in said
+    assert claims(study) == []
+    after = {run.path: run.manifest.stat().st_mtime_ns for _, run in study.runs("done")}
+    assert len(after) == len(study.plans()) == 5
+    tried = [each.about["settings"] for each in study.plans()]
+    assert tried[: len(points)] == points
+    assert len({str(each) for each in tried}) == 5
+    best = json.loads(study.results.read_text())["best"]
+    assert {path.name for path, seen in before.items() if after[path] != seen} <= {best}

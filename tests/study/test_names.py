@@ -70,11 +70,14 @@ def test_short_names_sections_and_dotted_names_are_settings(tmp_path):
 
 
 def test_a_name_that_is_nothing_is_told_with_the_nearest(tmp_path):
-    given = "{batch_sise: {value: 1}, qqq: {value: 1}, config.epochs: {value: 1}}"
+    given = "{batch_sise: {value: 1}, qqq: {value: 1}, weight_decay: {value: 1}, config.epochs: "
+    given += "{value: 1}}"
     assert refused(tmp_path, given) == [
         "sweep.yaml: parameters, batch_sise: there is no such setting; did you mean 'batch_size'?",
         "sweep.yaml: parameters, qqq: there is no such setting; write a setting as `fieldmark "
         "train DATA --dry-run` lists them",
+        "sweep.yaml: parameters, weight_decay: there is no such setting; did you mean "
+        "'optimizer.weight_decay'?",
         "sweep.yaml: parameters, config.epochs: there is no such setting; did you mean "
         "'train.epochs'?",
     ]

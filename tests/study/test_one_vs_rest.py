@@ -6,12 +6,11 @@ import shutil
 import numpy as np
 import polars as pl
 import pytest
-from smallruns import QUIET, SMALL
+from smallruns import QUIET, SMALL, pages
 
 import fieldmark
 from fieldmark.errors import SettingsError, WorkError
 from fieldmark.records import Predictions
-from fieldmark.runs import run as run_module
 from fieldmark.runs.concrete import gather
 from fieldmark.study import one_vs_rest as ovr
 from fieldmark.study.folder import StudyDir
@@ -34,8 +33,7 @@ def study_of(photos, out, name="ovr", *words, name_of=None, run=False, **asked):
 
 @pytest.fixture(scope="module")
 def finished(photos, tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "report", lambda run: None)  # pages of runs are not looked at
+    with pages(False):
         study = study_of(photos, tmp_path_factory.mktemp("out"), run=True)
     assert ovr.tell(study, QUIET) == 0
     return study
@@ -98,6 +96,19 @@ def test_a_class_that_is_not_there_is_refused_with_the_nearest(photos, tmp_path)
     with pytest.raises(SettingsError) as told:
         study_of(photos, tmp_path, name_of="rad")
     assert str(told.value) == "--class: there is no class 'rad'; did you mean 'red'?"
+
+
+def test_a_table_to_predict_is_refused_for_each_model_knows_one_class(photos, tmp_path):
+    table = tmp_path / "new.csv"
+    shutil.copy(photos / "red" / "00.png", tmp_path)
+    table.write_text("image\n00.png\n")
+    with pytest.raises(SettingsError) as told:
+        study_of(photos, tmp_path, "ovr", f"data.predict={table}")
+    assert str(told.value) == (
+        "--predict: would be done by every model, and each knows one class alone; leave it out, "
+        f"and let fieldmark predict STUDY {table} do it"
+    )
+    assert not (tmp_path / "ovr").exists()
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from tinybundles import one_label
 
 import fieldmark
 from fieldmark.console import Console
+from fieldmark.errors import SettingsError
 from fieldmark.records import Predictions
 from fieldmark.rundir import WEIGHTS
 from fieldmark.runs.concrete import gather
@@ -116,31 +117,28 @@ def test_no_image_of_a_fold_takes_part_in_what_answers_it(photos, weights, tmp_p
     assert [each.penalty for each in heads[::4]] == [each.penalty for each in before[::4]]
 
 
-@pytest.mark.parametrize("is_begun", [False, True])
 def test_a_study_that_is_done_or_was_killed_keeps_its_images_and_its_bits(
-    is_begun, photos, weights, tmp_path, capsys
+    photos, weights, tmp_path, monkeypatch, capsys
 ):
     source = tmp_path / "photos"
     shutil.copytree(photos, source)
-    study = solve(source, weights, tmp_path, *WAY)
-    before = [
-        path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
-    ]
-    if is_begun:
+    calls, real = [], ovr.solve_all
+    monkeypatch.setattr(ovr, "solve_all", lambda *a: calls.append(a) or real(*a))
+
+    def kept():
+        study = solve(source, weights, tmp_path, *WAY, console=Console())
+        made = (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
+        return study, [path.read_bytes() for path in made]
+
+    study, before = kept()
+    for solved in (1, 2):
+        capsys.readouterr()
+        assert kept()[1] == before
+        assert len(calls) == solved
+        said = capsys.readouterr().out
+        assert f"study   {study.path}" in said
+        assert "done before" not in said
         study.solved.unlink()
-    capsys.readouterr()
-    with pytest.MonkeyPatch.context() as patch:
-        calls, real = [], ovr.solve_all
-        patch.setattr(ovr, "solve_all", lambda *a: calls.append(a) or real(*a))
-        solve(source, weights, tmp_path, *WAY, console=Console())
-    assert len(calls) == is_begun
-    said = capsys.readouterr().out
-    assert f"study   {study.path}" in said
-    assert "done before" not in said
-    after = [
-        path.read_bytes() for path in (study.predictions, study.run("one-vs-rest").path / WEIGHTS)
-    ]
-    assert before == after
     table = Predictions.read(study.predictions)
     assert len(table) == 48
     assert table.folds == 3
@@ -171,3 +169,12 @@ def test_what_is_of_single_runs_is_left_to_single_runs(word, photos, weights, tm
         patch.setattr(ovr, "run_all", lambda *_, **__: None)
         study = ovr.one_vs_rest(resolved, QUIET, "a test", Asked(2, 0.5, softmax=False))
     assert len(study.plans()) == 6
+
+
+def test_a_figure_that_would_choose_nothing_is_refused(photos, weights, tmp_path):
+    with pytest.raises(SettingsError) as told:
+        solve(photos, weights, tmp_path, "train.monitor=accuracy")
+    assert str(told.value) == (
+        "train.monitor: chooses nothing where all heads are solved side by side, their penalty by "
+        "the loss; leave it out"
+    )

@@ -211,14 +211,15 @@ def test_tensorboard_has_each_epoch_once_also_of_a_run_trained_further(
     monkeypatch.setattr(trackers, "is_installed", lambda package: True)  # 'wandb' is a fake
     trackers.KINDS["tensorboard"] = ("fieldmark.track.tensorboard", "ToTensorBoard")
     fakes["wandb"].raises = "log"
-    run = train(photos, tmp_path, "run", "track.to=tensorboard,wandb", epochs="2")
+    words = ("track.to=tensorboard,wandb",)
+    run = train(photos, tmp_path, "run", *words, epochs="2", page=True)
     assert run.log.read_text().count("wandb failed") == 1
     assert run.is_done
     assert same_results(run, train(photos, tmp_path, "plain", epochs="2"))
     sizes = run.read_manifest()["files"]
     assert "tracking.json" in sizes
     assert not any(name.startswith("tensorboard/") for name in sizes)
-    resume(run, epochs="3")
+    resume(run, page=True, epochs="3")
 
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -281,9 +282,9 @@ def test_every_tracker_has_each_epoch_once_whenever_the_run_is_killed(
     with monkeypatch.context() as patch:
         patch.delattr(RunDir, "write_manifest")  # all is sent, but the run is not done
         with pytest.raises(AttributeError):
-            resume(run, Console(quiet=True))
+            resume(run, page=True)
     for epochs in (3, 4):  # gone on with, then trained further
-        resume(run, Console(quiet=True), epochs=str(epochs))
+        resume(run, page=True, epochs=str(epochs))
         assert "failed" not in run.log.read_text()
         _each_has_all(run, epochs)
     assert same_results(run, _untracked(photos, tmp_path))

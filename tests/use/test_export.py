@@ -47,9 +47,9 @@ def test_what_the_library_has_not_is_named(tmp_path):
     with pytest.raises(RunError) as told:
         export(tmp_path, "pth", None)
     assert str(told.value) == (
-        f"{tmp_path}: has the head 'linear' and head.pool=mean+max, which 'resnet18' of its "
-        "library has not, so that no plain state dict is the whole of it; train with "
-        "head.name=linear, head.pool=mean and features.scalings='[plain, standard]'"
+        f"{tmp_path}: has the head 'linear' with length=true and head.pool=mean+max, which "
+        "'resnet18' of its library has not, so that no plain state dict is the whole of it; train "
+        "with head.name=linear, head.pool=mean and features.scalings='[plain, standard]'"
     )
 
 

@@ -306,7 +306,7 @@ def test_a_study_without_a_model_of_its_own_says_so(tmp_path):
     with pytest.raises(RunError) as told:
         fieldmark.load(tmp_path, abstain=0.9)
     assert str(told.value) == (
-        f"{tmp_path}: is a study of many runs that do not answer as one; name one of them, in "
+        f"{tmp_path}: is a study without one model for all; name one of its runs, in "
         f"{tmp_path / 'runs'}"
     )
 

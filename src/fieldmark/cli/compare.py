@@ -23,9 +23,10 @@ def command(
 ) -> int:
     """Compare runs with the first one named: is a difference more than chance?
 
-    RUN may be an evaluation on other images, RUN/evaluations/NAME, or a study's folder, which
-    stands for its finished runs. Runs that saw the same test images are compared image by image;
-    others stand in the table only.
+    RUN may be an evaluation on other images, RUN/evaluations/NAME, or a study's folder: a
+    cross-validation or one-vs-rest beside others stands for its models as one, any other for its
+    finished runs. Runs that saw the same test images are compared image by image; others stand in
+    the table only.
     """
     import json
     import sys
@@ -36,13 +37,15 @@ def command(
     from fieldmark.reviews.compare import as_json as in_json
     from fieldmark.reviews.compare import as_lines, compare
     from fieldmark.reviews.compare_page import write_page
+    from fieldmark.reviews.compared import runs_of
 
     check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
     if out is not None:
         check_table(out, long_table.ENDINGS, overwrite=overwrite)
     found = compare(runs, metric=metric)
-    table = None if out is None else long_table.long_table(found.runs)
+    each = [run for named in found.runs for run in runs_of(named)]
+    table = None if out is None else long_table.long_table(each)
     again = "" if out is None or overwrite else " --overwrite"  # of the table that is there then
     write_page(found, page, command_line() + again)
     if out is not None and table is not None:

@@ -9,15 +9,23 @@ from fieldmark.cli.typed import flag
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's folder, a bundle, or a study.")
+    ],
     form: Annotated[str, typer.Option("--format", help="pth: a state dict for torch.")] = "pth",
     out: Annotated[
         Path | None, typer.Option(help="The file to write; else one in RUN's folder.")
     ] = None,
     overwrite: Annotated[bool, flag("--overwrite", "Replace the file.")] = False,
 ) -> int:
-    """Write a run's network in another format."""
+    """Write a run's network in another format.
+
+    Of a sweep it is the winner's, of a grid the best cell's by validation.
+    """
+    from fieldmark.study.folder import StudyDir, is_study
+    from fieldmark.study.one_model import one_model
     from fieldmark.use.export import export
 
-    print(export(run, form, out, overwrite=overwrite))
+    place = one_model(StudyDir(Path(run))).path if is_study(run) else run
+    print(export(place, form, out, overwrite=overwrite))
     return 0

@@ -183,11 +183,6 @@ def label_columns(
     notes = []
     if rest := [name for name in found if name not in known]:
         notes.append(f"{where}: {listed(rest)} of 0 and 1 is no label that is known; kept as yours")
-    if absent := [name for name in known if name not in found]:
-        notes.append(
-            f"{where}: has no column for {listed(absent)}, so no image counts as having it, and "
-            "figures over all labels take each such answer as wrong"
-        )
     return wanted, notes
 
 

@@ -28,6 +28,7 @@ from fieldmark.data.told import (
     few_groups_note,
     group_note,
     health_notes,
+    joined_note,
     lacking_notes,
     left_out_notes,
     several_labels,
@@ -246,6 +247,8 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
         if val == "cross":
             done = done.with_folds(folds_of(done, copies, data.split_seed))
         own = [*group_note(done), *few_groups_note(done), *lacking_notes(done), *alone_note(done)]
+        if val == "cross" and "val" in looked.given:
+            own.insert(0, joined_note(parted))
         return Dataset(
             done,
             tuple(dict.fromkeys([*looked.notes, *own])),

@@ -26,6 +26,8 @@ class Listing:
     mirrored: whether an image and its mirror image mean the same (not so for digits).
     embedded: there are no files: the pixels come with an installed package.
     separator: what divides several labels in a cell, as data.label_separator has it.
+    unsaid:   of several labels that are known, those that a table of columns of 0 and 1 has no
+              column for, so that nobody knows which images have them.
     """
 
     samples: Samples
@@ -37,6 +39,7 @@ class Listing:
     mirrored: bool = True
     embedded: bool = False
     separator: str = "auto"
+    unsaid: tuple[str, ...] = ()
 
 
 def split_of(name: str | None) -> str | None:
@@ -76,6 +79,12 @@ def join_test(listing: Listing, test: Listing) -> Listing:
     for each in (listing, test):
         if each.embedded:
             raise DataError("data.test: a built-in data set and a test set of files do not join")
+    if test.unsaid:
+        raise DataError(
+            f"data.test: has no column for {listed(test.unsaid)}, so that nobody knows which of "
+            "its images have it; add it, with 0 where an image has not, or name the labels to "
+            "train on: data.label_column=A,B"
+        )
     train_frame = listing.samples.frame.with_columns(pl.col("split").fill_null("train"))
     test_frame = test.samples.frame.with_columns(pl.lit("test").alias("split"))
     roots = [listing.samples.root, test.samples.root]

@@ -200,6 +200,7 @@ def read_table(
         missing=missing,
         spare=spare,
         separator=table.separator,
+        unsaid=table.unsaid,
     )
 
 
@@ -251,7 +252,10 @@ def read_rows(
     if own.columns:
         samples = replace(samples, frame=samples.frame.hstack(own))
     notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
-    return samples, replace(table, notes=tuple(notes), separator=labels.separator)
+    unsaid = tuple(name for name in asked.known if name not in each_a_label)
+    unsaid = unsaid if each_a_label and task.several else ()
+    table = replace(table, separator=labels.separator, unsaid=unsaid)
+    return samples, replace(table, notes=tuple(notes))
 
 
 def _with_repeats(

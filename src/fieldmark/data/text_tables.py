@@ -28,6 +28,7 @@ class Table:
     left_out: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     separator: str = "auto"  # of labels in a cell, once that is known
+    unsaid: tuple[str, ...] = ()  # of labels that are known, those without a column of 0 and 1
 
 
 def read_text_table(path: Path) -> Table:

@@ -167,6 +167,16 @@ def fold_note(samples: Samples) -> str:
     )
 
 
+def joined_note(samples: Samples) -> str:
+    """That validation images of the source's own choice are dealt into folds with the others."""
+    images = len(samples.rows("val"))
+    is_are = "is" if images == 1 else "are"
+    return (
+        f"{counted(images, 'image')} that the source has for validation {is_are} in the folds with "
+        "those for training (data.val=cross), so the head that is kept is trained on all of them"
+    )
+
+
 def alone_note(samples: Samples) -> list[str]:
     """Which classes no fold can judge, being in one fold alone."""
     if samples.folds is None:

@@ -41,11 +41,15 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
     """Train from where `state` stands to the plan's end. -> in words, why it ended.
 
     Raises StoppedError where the user stops it, NotFiniteError, OutOfMemoryError; what was
-    reached is then on disk.
+    reached is then on disk. A stop that a kill came after is one where training goes on.
     """
+    goes_on = state.step > 0 or state.epoch > plan.first
     while state.epoch < plan.last:
         if ended := out_of_patience(state, plan):
             return ended
+        if goes_on and keeper.stop_asked():
+            raise StoppedError(stopped(state, plan, parts))
+        goes_on = False
         begun = time.monotonic() - state.seconds
         train_epoch(state, plan, parts, keeper, console)
         with state.clock("validation"):  # and the epoch's figures
@@ -58,8 +62,16 @@ def fit(state: State, plan: Plan, parts: Parts, keeper: Keeper, console: Console
             parts.follow(state.history)
         warn_if_slow(state, plan, console)
         if state.epoch < plan.last and keeper.stop_asked():
-            raise StoppedError(f"stopped after {plan.named(state.epoch)}")
+            raise StoppedError(stopped(state, plan, parts))
     return all_done(plan)
+
+
+def stopped(state: State, plan: Plan, parts: Parts) -> str:
+    """Where a training stands that is stopped, in words."""
+    if not state.step:
+        return f"stopped after {plan.named(state.epoch)}"
+    steps = len(parts.batches.sizes)
+    return f"stopped in {plan.named(state.epoch + 1)}, after step {state.step} of {steps}"
 
 
 def warn_if_slow(state: State, plan: Plan, console: Console) -> None:
@@ -96,10 +108,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
                     state.clock.add(parts.batches.spent())
                     keeper.save(state)
                 if stop:
-                    raise StoppedError(
-                        f"stopped in {plan.named(state.epoch + 1)}, "
-                        f"after step {state.step} of {steps}"
-                    )
+                    raise StoppedError(stopped(state, plan, parts))
     state.clock.add(parts.batches.spent())
 
 

@@ -76,3 +76,16 @@ def in_order(thresholds: Mapping[str, float] | None, classes: Sequence[str]) -> 
     if thresholds is None:
         return None
     return np.array([thresholds.get(name, HALF) for name in classes], np.float64)
+
+
+def of_rows(
+    found: Sequence[Mapping[str, float] | None], classes: Sequence[str], number: np.ndarray
+) -> np.ndarray | None:
+    """For each row the thresholds of the model that answered it; None where none has any. -> (N, C)
+
+    found: of each model, by class. number: (N,), of the model that answered.
+    """
+    if all(each is None for each in found):
+        return None
+    rows = np.array([[(each or {}).get(name, HALF) for name in classes] for each in found])
+    return np.asarray(rows[number])

@@ -74,7 +74,8 @@ class BundleInfo:
     many of them are guessed right. unlike, sets: what tells images unlike the training ones, and
     what sets of classes go by; None where validation could not say. weights: where training began.
     samples_hash: of the table that it was trained on. precision: what it was trained and measured
-    in. weights_sha256: of the file of weights beside it, whoever wrote it; None of a bundle by an
+    in. engine: what passed the images of its figures, "torch" of a bundle by an older Fieldmark.
+    weights_sha256: of the file of weights beside it, whoever wrote it; None of a bundle by an
     older Fieldmark.
     """
 
@@ -91,6 +92,7 @@ class BundleInfo:
     versions: dict[str, str] = field(default_factory=dict)
     samples_hash: str | None = None
     precision: str = "float32"
+    engine: str = "torch"
     head: str = "linear"
     head_options: dict[str, Any] = field(default_factory=dict)
     resizer: int | None = None

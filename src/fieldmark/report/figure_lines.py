@@ -24,6 +24,7 @@ def figure_lines(
     """
     name = name or side
     title = f"{name}{' out of fold' * bool(found.folds)}, {counted(found.n, 'image')}"
+    title += f" in {found.total_answers} answers" if found.total_answers else ""
     lines = [f"{title:<29} 95 % interval" if found.intervals else title]
     for metric, row in prominent(Shown.LINE, found.of_task).items():
         if metric not in found.values or (row.among and len(found.per_class) <= 2 * row.among):

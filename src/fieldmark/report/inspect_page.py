@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.insight.study import Study
+from fieldmark.insight.label_counts import LabelCounts
 from fieldmark.report.findings import Note, by_severity, found_words
+from fieldmark.report.label_counts_page import label_counts_values
+from fieldmark.report.label_counts_words import Naming
 from fieldmark.report.skeleton import about_words, render_page
-from fieldmark.report.study_page import study_values
-from fieldmark.report.study_words import Naming
 from fieldmark.report.thumbs import Shot, Thumb, thumb
 from fieldmark.report.words import SPLIT_WORDS, count, images, quoted
 
@@ -48,7 +48,7 @@ class InspectPage:
     augmented: tuple[Sheet, ...]
     about: dict[str, str]
     command: str
-    study: Study | None = None
+    label_counts: LabelCounts | None = None
     shown: Naming = str  # from a label to what it is called
 
 
@@ -66,7 +66,7 @@ def render(page: InspectPage) -> str:
         "balance": _balance(page),
         "sizes": sizes_chart(page.sizes),
         "facts": _facts(page),
-        "study": study_values(page.study, page.shown) if page.study else None,
+        "labels": label_counts_values(page.label_counts, page.shown) if page.label_counts else None,
         "sheets": _with_thumbs(page.sheets),
         "augmented": _with_thumbs(page.augmented),
         "about": about_words(page.about),

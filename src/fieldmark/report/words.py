@@ -112,8 +112,9 @@ def _row(metric: str) -> Metric | ClassMetric | None:
 
 
 def capital(text: str) -> str:
-    """The text with a capital in front; the rest stays as it is."""
-    return text[:1].upper() + text[1:]
+    """The text with a capital in front; one that begins with a file or a network stays as it is."""
+    first = text.split(" ", 1)[0].rstrip(".:;,")
+    return text if set("./_") & set(first) else text[:1].upper() + text[1:]
 
 
 def metric_name(metric: str) -> str:

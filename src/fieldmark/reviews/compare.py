@@ -14,7 +14,9 @@ from fieldmark.judge.paired import Difference, differences, paired_metrics
 from fieldmark.machine import machine, versions
 from fieldmark.report.figure_lines import amount, direction, needed_words, sentence
 from fieldmark.report.words import SPLIT_WORDS, figure, interval, metric_words
-from fieldmark.reviews.compared_run import ComparedRun, read_runs, shared_groups
+from fieldmark.reviews.compared import read_runs
+from fieldmark.reviews.compared_run import ComparedRun, shared_groups
+from fieldmark.reviews.compared_study import ComparedStudy
 from fieldmark.task import ONE_LABEL, TASKS, Task
 
 AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
@@ -155,7 +157,10 @@ def pair(first: ComparedRun, other: ComparedRun) -> Pairing:
     found = differences(
         first.evidence(classes, known), other.evidence(classes, order), groups=groups, seed=SEED
     )
-    numbers = (len(known), None if groups is None else int(groups.max()) + 1)
+    images = first.images(known)
+    numbers = (images, None if groups is None else int(groups.max()) + 1)
+    if numbers[1] == images < len(known):  # answered more than once, an image is a group
+        numbers = (images, None)
     same = first.is_one_model_with(other)
     return Pairing(first.name, other.name, *numbers, found, "", grouping, same)
 
@@ -184,7 +189,23 @@ def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dic
     if relabelled > 0 and shared + relabelled == len(keys) == len(place):
         return f"{relabelled} of {len(keys)} {word} images have other labels there: not paired"
     of = f"{len(keys)}" if len(keys) == len(place) else f"{len(keys)} and {len(place)}"
+    if isinstance(first, ComparedStudy) or isinstance(other, ComparedStudy):
+        return _refusal_of_study(first, other, f"{shared} of {of} images are shared")
     return f"{shared} of {of} {word} images are shared: not paired; {AGAIN}"
+
+
+def _refusal_of_study(first: ComparedRun, other: ComparedRun, shared: str) -> str:
+    """Why a study is not paired with a run, or with a study of other images."""
+    answers = [len(each.shown) for each in (first, other)]
+    if first.figures.n == other.figures.n and answers[0] != answers[1]:
+        return (
+            f"{answers[0]} answers to {first.figures.n} images in the one, {answers[1]} in the "
+            "other: not paired; take --repeats so that both have as many"
+        )
+    return (
+        f"{shared}: not paired; a study answers the images of its folds, so compare it with "
+        "another study of the same images"
+    )
 
 
 def _validation_note(runs: Sequence[ComparedRun]) -> str:

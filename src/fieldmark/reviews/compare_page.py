@@ -26,14 +26,12 @@ def write_page(found: Comparison, path: Path, command: str) -> None:
 
 def render(found: Comparison, command: str) -> str:
     """The whole HTML text. The same values give the same text; it is safe to write as UTF-8."""
-    sentence, bounds = headline(found)
     about = {"seed": str(SEED), **versions(PACKAGES), **machine()}
     values = {
         "found": found,
         "title": f"{len(found.runs)} runs compared",
         "metrics": columns(found),
-        "headline": sentence,
-        "bounds": bounds,
+        "headline": headline(found),
         "doing": _doing(found.runs),
         "places": [min(place, COLOURS) for place in range(len(found.runs))],
         "wide_names": max(len(run.name) for run in found.runs) > 12,

@@ -5,21 +5,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from fieldmark import rundir
-from fieldmark.errors import RunError
 from fieldmark.judge.evidence import Evidence
-from fieldmark.judge.figures import figures, shown_side
+from fieldmark.judge.figures import by_split, figures
 from fieldmark.judge.thresholds import in_order
-from fieldmark.metrics_json import About, Figures
+from fieldmark.metrics_json import About, Figures, Values
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
-from fieldmark.rundir import STUDY, WEIGHTS, RunDir
+from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
 
 
@@ -57,6 +54,15 @@ class ComparedRun:
             thresholds=in_order(self.thresholds, self.predictions.classes),
             with_intervals=True,
         )
+
+    def values(self) -> dict[str, Values]:
+        """Every figure of each split, without intervals."""
+        least = in_order(self.thresholds, self.predictions.classes)
+        sides = by_split(self.predictions).items()
+        return {
+            side: figures(table, temperature=self.temperature, thresholds=least).values
+            for side, table in sides
+        }
 
     @cached_property
     def thresholds(self) -> dict[str, float] | None:
@@ -100,9 +106,17 @@ class ComparedRun:
 
     def evidence(self, classes: Sequence[str], rows: np.ndarray) -> Evidence:
         """Evidence on these rows of the split, with the classes in this order."""
+        least = in_order(self.thresholds, classes)
+        return Evidence.on(self.ordered(classes, rows), self.temperature, least)
+
+    def ordered(self, classes: Sequence[str], rows: np.ndarray) -> Predictions:
+        """These rows of the split, with the classes in this order."""
         columns = ("path", "split", "truth", *(f"{LOGIT}{name}" for name in classes))
-        ordered = Predictions(self.shown.frame[rows].select(columns), self.predictions.task)
-        return Evidence.on(ordered, self.temperature, in_order(self.thresholds, classes))
+        return Predictions(self.shown.frame[rows].select(columns), self.predictions.task)
+
+    def images(self, rows: np.ndarray) -> int:
+        """How many images these rows of the split are of."""
+        return len(rows)
 
     def keys(self) -> list[tuple[Any, ...]]:
         """What each image of the split is: content, row, truth, and which of equal ones it is."""
@@ -150,74 +164,3 @@ def _connected(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
     ties = coo_array((np.ones(len(ours)), (ours, number + theirs)), shape=(size, size))
     _, found = connected_components(ties, directed=False)
     return np.unique(found[ours], return_inverse=True)[1].astype(np.int64)
-
-
-def read_runs(paths: Sequence[str]) -> tuple[ComparedRun, ...]:
-    """All that were named, in that order, of a study its finished runs by name.
-
-    Raises RunError for what cannot be compared.
-    """
-    paths = [run for path in paths for run in _runs_of(path)]
-    if len(paths) < 2:
-        raise RunError("compare needs two runs at the least; name another run's folder")
-    places = [Path(path).resolve() for path in paths]
-    for path, place in zip(paths, places, strict=True):
-        if places.count(place) > 1:
-            raise RunError(f"{path}: is named twice; name each run once")
-    names = short_names(places)
-    return tuple(_read(p, name) for p, name in zip(paths, names, strict=True))
-
-
-def _runs_of(path: str) -> list[str]:
-    """The finished runs of a study's folder; of any other the folder itself."""
-    if not (Path(path) / STUDY).is_file():
-        return [path]
-    done = sorted(str(each.parent) for each in Path(path).glob("runs/*/manifest.json"))
-    if not done:
-        raise RunError(f"{path}: is a study without a finished run; go on with it first")
-    return done
-
-
-def short_names(places: Sequence[Path]) -> list[str]:
-    """Each folder's name, with as many of those above it as tell it from the others.
-
-    An evaluation is RUN/NAME.
-    """
-    parts = [
-        [p for p in place.parts if p != "evaluations"] if _parent(place) else list(place.parts)
-        for place in places
-    ]
-    least = [2 if _parent(place) else 1 for place in places]
-    names = ["/".join(each[-k:]) for each, k in zip(parts, least, strict=True)]
-    while len(set(names)) < len(names) and max(least) < max(map(len, parts)):
-        least = [k + (names.count(name) > 1) for k, name in zip(least, names, strict=True)]
-        names = ["/".join(each[-k:]) for each, k in zip(parts, least, strict=True)]
-    return names
-
-
-def _parent(place: Path) -> RunDir | None:
-    """The run that a folder is an evaluation of, if it is one."""
-    run = RunDir(place.parent.parent)
-    return run if place.parent == run.evaluations and run.settings.is_file() else None
-
-
-def _read(path: str, name: str) -> ComparedRun:
-    run = _parent(Path(path).resolve())
-    folder = RunDir(Path(path)) if run else rundir.open_run(path)
-    if run is None and not folder.is_done:
-        raise RunError(
-            f"{path}: is not done, so its test images were not looked at; "
-            f"go on with it: fieldmark train --resume {path}"
-        )
-    missing = [each.name for each in (folder.metrics, folder.manifest) if not each.is_file()]
-    if run is not None and missing:
-        raise RunError(
-            f"{path}: is no whole evaluation (its {missing[0]} is missing); wait until it "
-            f"is done, or evaluate once more: fieldmark evaluate {run.path} DATA"
-        )
-    if not folder.predictions.is_file():
-        raise RunError(f"{path}: has no predictions; evaluate the run again")
-    predictions = Predictions.read(folder.predictions)
-    split = shown_side(path, predictions, "there is nothing to compare")
-    run = run or folder
-    return ComparedRun(name, folder, run, split, predictions, folder.read_temperature())

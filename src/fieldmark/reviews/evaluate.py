@@ -1,6 +1,5 @@
 """A run's figures on new labelled images, kept in a folder of their own."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from fieldmark.judge.calibrate import before_and_after
 from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.thresholds import in_order
-from fieldmark.machine import PACKAGES, machine, versions
+from fieldmark.machine import PACKAGES, loaders, machine, versions
 from fieldmark.metrics_json import About, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
@@ -66,11 +65,11 @@ def evaluate_new(
     begun = time.monotonic()
     run = trained_run(path)
     info = read_info(run.path / INFO)
-    samples, notes = take_in(as_the_run_reads(run, data), info, console)
+    samples, unsaid, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
     refuse_sets(asked, info, run)
     opened = open_bundle(run.path, device, engine)
-    predictions = look(opened, samples, run, console)
+    predictions = look(opened, samples, run, console).without(unsaid)
     unknown = unknown_classes(samples, predictions)
     notes += (*group_sentence(run, data, samples),)
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
@@ -81,7 +80,7 @@ def evaluate_new(
     about = described(opened, run, data=data, samples=samples, command=asked.command, begun=begun)
     metrics = Metrics(
         task=info.task,
-        classes=info.classes,
+        classes=predictions.classes,
         sides={"test": own},
         calibration=its.calibration
         and replace(its.calibration, sides={"test": before_and_after(predictions, temperature)}),
@@ -94,7 +93,7 @@ def evaluate_new(
         data=data.source,
         side="test",
         name=Path(data.source).resolve().name,
-        metrics=replace(metrics, sides={**its.sides, "test": own}),
+        metrics=replace(metrics, sides={**({} if unsaid else its.sides), "test": own}),
         predictions=predictions,
         samples=samples,
         temperature=temperature,
@@ -181,8 +180,10 @@ def as_the_run_reads(run: RunDir, data: DataSettings) -> DataSettings:
 
 def take_in(
     data: DataSettings, info: BundleInfo, console: Console
-) -> tuple[Samples, tuple[str, ...]]:
+) -> tuple[Samples, tuple[str, ...], tuple[str, ...]]:
     """The images that can be read, all as a test, and what is to be said of them.
+
+    Between the two, of several labels those that a table says nothing of, which no figure is of.
 
     Raises DataError where none is of a class that the model knows, or one has several labels.
     """
@@ -196,9 +197,15 @@ def take_in(
             f"model, which has {listed(info.classes)}; name the classes as it does"
         )
     notes = [*listing.notes, *left_out_notes(left_out, listing.missing)]
+    if listing.unsaid:
+        them = "it" if len(listing.unsaid) == 1 else "them"
+        notes.append(
+            f"{data.source}: has no column for {listed(listing.unsaid)}, so nobody knows which "
+            f"images have {them}, and the figures are of the other labels"
+        )
     if info.spec.words:
         notes += told_of_captions(samples.frame["caption"].to_list(), data.source)
-    return samples.with_splits(["test"] * len(samples)), tuple(notes)
+    return samples.with_splits(["test"] * len(samples)), listing.unsaid, tuple(notes)
 
 
 def figures_of_new(predictions: Predictions, info: BundleInfo, levels: Sequence[float]) -> Figures:
@@ -222,7 +229,7 @@ def look(opened: Opened, samples: Samples, run: RunDir, console: Console) -> Pre
     check = check_of(opened.info, run.path)
     rows = samples.rows("test")
     open_files(samples)
-    workers = max(1, min(4, (os.cpu_count() or 2) - 1)) if len(rows) >= MANY else 0
+    workers = loaders() if len(rows) >= MANY else 0
     images = Images(samples, opened.info.classes, opened.info.spec)
     batches = Batches(images, rows, batch_size=BATCH, seed=None, workers=workers)
     with console.bar("predicting", len(rows)) as bar:

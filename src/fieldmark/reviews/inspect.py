@@ -23,10 +23,10 @@ from fieldmark.data.told import label_notes, spare_notes
 from fieldmark.errors import DataError, counted
 from fieldmark.files import write_text
 from fieldmark.insight.album import encoded
+from fieldmark.insight.label_counts import LabelCounts, count_labels
 from fieldmark.insight.label_names import ShownNames, in_order, read_names, rows_of, write_names
-from fieldmark.insight.study import Study, study
 from fieldmark.records import SPLITS
-from fieldmark.report import study_words
+from fieldmark.report import label_counts_words
 from fieldmark.report.findings import Note
 from fieldmark.report.inspect_page import InspectPage, Sheet, render, size_words
 from fieldmark.report.thumbs import Shot
@@ -55,10 +55,10 @@ class Look:
         return self.listing.samples.frame.filter(self.facts["problem"].is_null().to_numpy())
 
     @cached_property
-    def study(self) -> Study:
+    def label_counts(self) -> LabelCounts:
         """What the labels and captions of these say."""
         labels = [labels or () for labels in self.good["labels"].to_list()]
-        return study(labels, self.good["caption"].to_list(), self.listing.samples.classes)
+        return count_labels(labels, self.good["caption"].to_list(), self.listing.samples.classes)
 
     @cached_property
     def sizes(self) -> list[tuple[int, int, int]]:
@@ -119,7 +119,7 @@ def as_json(seen: Look) -> dict[str, Any]:
             for each in seen.found
         ],
         "sizes": [list(size) for size in seen.sizes],
-        "study": study_words.as_json(seen.study, seen.label_names.shown),
+        "study": label_counts_words.as_json(seen.label_counts, seen.label_names.shown),
     }
 
 
@@ -135,12 +135,12 @@ def as_lines(seen: Look) -> list[str]:
         for name, by_side in table.items()
     ]
     totals = [sum(by_side[side] for by_side in table.values()) for side in sides]
-    if seen.study.several:
+    if seen.label_counts.several:
         totals = [seen.good.filter(side == SIDE_OF).height for side in sides]
     lines.append(f"{'all':<{width}}" + "".join(f"{total:>8,}" for total in totals))
-    lines += ["", *study_words.lines(seen.study, seen.label_names.shown)]
+    lines += ["", *label_counts_words.lines(seen.label_counts, seen.label_names.shown)]
     if words := size_words(seen.sizes):
-        lines.append(f"{'sizes':<{study_words.INDENT}}{words}")
+        lines.append(f"{'sizes':<{label_counts_words.INDENT}}{words}")
     lines += [f"note: {note}" for note in seen.listing.notes]
     left_out = [
         f"left out: {reason if reason.startswith(name) else f'{name}: {reason}'}"
@@ -193,7 +193,7 @@ def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...
         augmented=augmented,
         about={"python": platform.python_version(), **layout},
         command=command,
-        study=seen.study,
+        label_counts=seen.label_counts,
         shown=seen.label_names.shown,
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -206,7 +206,7 @@ def keep_names(seen: Look, path: Path) -> str:
     "" where there are none, or names were given. A file that is there stays: somebody may have
     changed it.
     """
-    captions = seen.study.captions
+    captions = seen.label_counts.captions
     if captions is None or not captions.names or seen.label_names.names:
         return ""
     if path.exists():
@@ -237,7 +237,7 @@ def sheets(seen: Look) -> Iterable[Sheet]:
         words[name] = (", ".join(map(shown, labels or ())), caption or "")
         for label in dict.fromkeys(labels or ()):
             rows[label].append(name)
-    told = seen.study.several or seen.study.captions is not None
+    told = seen.label_counts.several or seen.label_counts.captions is not None
     for label, found in list(rows.items())[:CLASSES]:
         places = np.unique(np.linspace(0, len(found) - 1, A_CLASS).round().astype(int))
         chosen = [found[place] for place in places] if found else []

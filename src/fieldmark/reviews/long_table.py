@@ -9,9 +9,7 @@ import polars as pl
 
 from fieldmark.errors import RunError
 from fieldmark.files import write_whole
-from fieldmark.judge.figures import by_split, figures
 from fieldmark.judge.metrics import METRICS
-from fieldmark.judge.thresholds import in_order
 from fieldmark.reviews.compared_run import ComparedRun
 
 SCHEMA = {
@@ -103,8 +101,6 @@ def _epochs(each: ComparedRun) -> Iterator[tuple[int, str, str, float, float]]:
 def _final(each: ComparedRun) -> Iterator[tuple[int | None, str, str, float, float]]:
     """The figures of the predictions that were kept."""
     epoch, temperature = each.about.best_epoch, each.temperature
-    for split, table in by_split(each.predictions).items():
-        least = in_order(each.thresholds, table.classes)
-        found = figures(table, temperature=temperature, thresholds=least)
-        for metric, value in found.values.items():
+    for split, values in each.values().items():
+        for metric, value in values.items():
             yield epoch, split, metric, temperature, math.nan if value is None else value

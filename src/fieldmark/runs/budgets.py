@@ -123,11 +123,17 @@ def spent_before(run: RunDir, tree: Mapping[str, Any] | None) -> dict[str, float
     return {name: told.get(name, 0.0) - known.get(name, 0.0) for name in {**known, **told}}
 
 
-def refuse_used_up(run: RunDir, budget: BudgetSettings) -> None:
-    """Raise RunError where a run that is to go on has no hours left."""
+def refuse_used_up(run: RunDir, budget: BudgetSettings, *, asked: bool) -> None:
+    """Raise RunError where a run that is to go on has no hours left.
+
+    asked: whether these hours are asked for now. If not, a run that was killed between the end of
+    its hours and its own comes to that, if it has anything to keep; it trains no step more.
+    """
     if budget.max_hours is None:
         return
     tree = Checkpoints(run.checkpoint).read()
+    if not (asked or run.is_done) and tree and (tree["epoch"] or tree["step"]):
+        return
     before = (tree or {}).get("times", {}).get(WHOLE, 0.0)
     spent = device_hours(before + spent_before(run, tree).get(WHOLE, 0.0))
     if spent >= budget.max_hours:

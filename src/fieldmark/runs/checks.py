@@ -237,6 +237,10 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
     if BESIDE in str(model["name"]) and model["freeze"] not in (True, "true"):
         what = f"'{model['name']}' are two networks, which stay as they are; add --freeze"
         yield Mistake("--model", what)
+    scalings = whole["features"]["scalings"]
+    if isinstance(scalings, str) and scalings.strip().casefold() in ("none", "null"):
+        what = "must be a list of plain, standard and length; plain takes features as they are"
+        yield Mistake("features.scalings", what)
     heads, own = _as_list(whole["features"]["heads"]), whole["head"]["name"]
     for head in heads:
         for each in HEADS.read(head, {})[1]:
@@ -246,7 +250,7 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
         where = "features.heads" if heads else "--head"
         yield Mistake(where, f"{what}pip install 'fieldmark[{BOOSTED}]'")
     if heads and "after" in (*heads, own) and set(heads) != {own}:
-        what = "'after' works on other features; train it by itself with --head after"
+        what = "'after' works on other features; take fieldmark grid --over head=linear,after"
         yield Mistake("features.heads", what)
 
 

@@ -14,6 +14,7 @@ from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.intake import Dataset
 from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
+from fieldmark.machine import loaders
 from fieldmark.models import precision, published
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, family, outline
 from fieldmark.models.joined import BUCKETS
@@ -158,8 +159,10 @@ def make_paths_absolute(filling: Filling) -> None:
     pipeline = filling.get("augment.name")
     if is_pipeline_file(pipeline) and Path(pipeline).is_file():
         filling.values["augment"]["name"] = os.path.realpath(pipeline)
-    if is_file(filling.get("model.weights")):
-        filling.values["model"]["weights"] = os.path.realpath(filling.get("model.weights"))
+    weights = str(filling.get("model.weights"))
+    parts = [weights] if is_file(weights) else weights.split(BESIDE)
+    whole = [os.path.realpath(each) if is_file(each) else each for each in parts]
+    filling.values["model"]["weights"] = BESIDE.join(whole)
 
 
 def is_file(weights: str) -> bool:
@@ -335,5 +338,4 @@ def fill_machine(filling: Filling, data: Dataset) -> None:
     filling.fill("run.precision", precision.choose(device, family(name), engine))
     filling.fill("run.threads", 1 if filling.get("input.size") <= TINY else THREADS)
     in_memory = data.embedded or filling.get("augment.by") == "batch"
-    workers = 0 if in_memory else max(1, min(4, (os.cpu_count() or 2) - 1))
-    filling.fill("run.workers", workers)
+    filling.fill("run.workers", 0 if in_memory else loaders())

@@ -294,6 +294,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         versions=versions(),
         samples_hash=samples.hash(),
         precision=settings.run.precision,
+        engine=settings.run.engine,
     )
 
 

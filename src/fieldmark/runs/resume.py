@@ -51,7 +51,8 @@ def resume_run(
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
         refuse_further(run, resolved.settings, changed=changed, again=again)
-        refuse_used_up(run, resolved.settings.budget)
+        asked = "budget.max_hours" in changes.values
+        refuse_used_up(run, resolved.settings.budget, asked=asked)
         if not run.samples.is_file():
             raise RunError(f"{run.path}: has no samples.parquet; start it again without --resume")
         refuse(check_predict({"data": resolved.settings.data.model_dump()}))

@@ -1,5 +1,6 @@
 """A study is begun, or gone on with: the same question has the same folder."""
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,14 +9,22 @@ from typing import Any
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images, listing_hash
-from fieldmark.errors import DataError, Mistake, RunError, counted, refuse
+from fieldmark.errors import DataError, Mistake, RunError, counted, listed, refuse
 from fieldmark.runs.concrete import make_paths_absolute
 from fieldmark.runs.filling import Filling
-from fieldmark.settings.layers import Resolved
+from fieldmark.settings.layers import TYPED, Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.study.claims import Had, claimed
-from fieldmark.study.folder import PLACES, StudyDir, is_study
-from fieldmark.study.planned import PLACE, Planned, digest
+from fieldmark.study.folder import LEFT, PLACES, StudyDir, is_study
+from fieldmark.study.planned import (
+    Planned,
+    carried,
+    decisive,
+    digest,
+    files_of,
+    identity,
+    refuse_other_files,
+)
 
 PLANNING = "planning"  # a claim that is of no run
 
@@ -37,14 +46,12 @@ def asked(
     and is no part of it. Raises RunError where the folder is of another
     question, DataError where images have changed since it was begun.
     """
-    refuse_of_one_run(resolved)
+    refuse_of_one_run(resolved, console)
     resolved = with_absolute_paths(resolved)
-    settings = resolved.settings.model_dump(mode="json")
-    place = settings["run"]
-    settings["run"] = {key: value for key, value in place.items() if key not in PLACE}
-    question = {"kind": kind, "options": options, "settings": settings}
-    stem = f"{rundir.source_name(settings['data']['source'])}-{kind}-{digest(question)}"
-    study = StudyDir(Path(place["out"]) / (place["name"] or rundir.plain(stem)))
+    settings, options = resolved.settings, as_json(options)
+    study = StudyDir(
+        Path(settings.run.out) / (settings.run.name or name_of(kind, options, settings))
+    )
     if not is_study(study.path):
         refuse_taken(study)
         study.prepare()
@@ -54,39 +61,85 @@ def asked(
             if not is_study(study.path):
                 study.forget_plans()
                 study.plan(plan(study, resolved))
-                listed = listing_hash(resolved.settings.data)
-                study.ask({**question, **(beside or {}), "command": command, "listed": listed})
+                question = {
+                    "kind": kind,
+                    "options": options,
+                    "settings": settings.model_dump(mode="json"),
+                    "files": files_of(settings),
+                    "listed": listing_hash(settings.data),
+                    "command": command,
+                }
+                study.ask({**question, **(beside or {})})
                 return study
-    go_on(study, question, resolved, console)
+    go_on(study, {"kind": kind, **options}, settings, console)
     return study
 
 
-def go_on(study: StudyDir, question: dict[str, Any], resolved: Resolved, console: Console) -> None:
+def name_of(kind: str, options: dict[str, Any], settings: Settings) -> str:
+    """What the folder of a question is called where it is given no name."""
+    question = digest({"kind": kind, "options": options, "settings": identity(settings)})
+    words = [rundir.source_name(settings.data.source), kind, settings.run.tag, question]
+    return rundir.plain("-".join(filter(None, words)))
+
+
+def as_json(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as they are read back from a file."""
+    return dict(json.loads(json.dumps(options, default=str)))
+
+
+def go_on(study: StudyDir, options: dict[str, Any], settings: Settings, console: Console) -> None:
     """See that a study is of this question and these images, and say how far it is."""
-    kept = study.question
-    if {key: kept[key] for key in question} != question:
+    kept, before = study.question, study.settings
+    others = different(decisive(before), decisive(settings))
+    others = others or different({"kind": kept["kind"], **kept["options"]}, options)
+    if others:
         raise RunError(
-            f"{study.path}: asks something else, as its {kept['command']!r} says; choose "
-            "another --name"
+            f"{study.path}: asks something else ({listed(others, most=3)}), as its "
+            f"{kept['command']!r} says; choose another --name"
         )
-    refuse_changed(study, resolved)
+    refuse_changed(study, settings)
     if failed := study.forget_failures():
         runs = counted(failed, "run")
         console.say(f"{runs} that had failed {'is' if failed == 1 else 'are'} tried again")
+    carry_on(study, before, settings, console)
     if plans := study.plans():
         through = sum(study.state(each.name) == "done" for each in plans)
         console.say(f"{study.path}: {through} of {counted(len(plans), 'run')} done before")
 
 
-def refuse_of_one_run(resolved: Resolved) -> None:
+def different(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """The names whose values are others than before."""
+    return [name for name in {**before, **now} if before.get(name) != now.get(name)]
+
+
+def carry_on(study: StudyDir, before: Settings, now: Settings, console: Console) -> None:
+    """Have what is left done as this command says, on its device and with its trackers."""
+    if carried(before, before, now) == before:
+        return
+    for each in study.plans():
+        if study.state(each.name) in LEFT:
+            settings = carried(each.resolved.settings, before, now)
+            study.plan_anew(replace(each, resolved=replace(each.resolved, settings=settings)))
+    study.ask({**study.question, "settings": now.model_dump(mode="json")})
+    if before.track != now.track:
+        console.warn("runs that were begun before keep the trackers that they began with")
+
+
+def refuse_of_one_run(resolved: Resolved, console: Console) -> None:
     """Raise SettingsError for what has no meaning for many runs, and for a name that is none."""
-    mistakes = []
+    mistakes, name = [], resolved.settings.run.name
     if resolved.settings.budget.target:
         what = "is for one run; the figures of a study stand on its page; leave it out"
         mistakes.append(Mistake("--target", what))
-    name = resolved.settings.run.name
     if name is not None and not rundir.is_plain(name):
         mistakes.append(Mistake("--name", f"'{name}' is no plain folder name; use --out beside it"))
+    if resolved.settings.run.naming:
+        origin = resolved.origins.get("run.naming")
+        own = "those of a study have names of their own"
+        if origin == TYPED:
+            mistakes.append(Mistake("run.naming", f"names single runs; {own}; leave it out"))
+        else:
+            console.warn(f"run.naming of {origin} is for single runs; {own}")
     refuse(mistakes)
 
 
@@ -105,14 +158,17 @@ def refuse_taken(study: StudyDir) -> None:
         raise RunError(f"{path}: exists already and is no study; choose another --name")
 
 
-def refuse_changed(study: StudyDir, resolved: Resolved) -> None:
-    """A study goes on only with the images and labels that it began with."""
-    source = resolved.settings.data.source
-    if study.question.get("listed") != listing_hash(resolved.settings.data):
+def refuse_changed(study: StudyDir, settings: Settings) -> None:
+    """A study goes on only with the images, labels and files that it began with."""
+    if study.question.get("listed") != listing_hash(settings.data):
         raise DataError(
-            f"{source}: there are other images or labels than when the study began; put them "
-            "back, or choose another --name"
+            f"{settings.data.source}: there are other images or labels than when the study "
+            "began; put them back, or choose another --name"
         )
+    files = dict(study.question.get("files", {}))
+    for each in study.plans():
+        files |= each.files
+    refuse_other_files(files)
     seen = set[str]()
     for name in study.data_names():
         samples = study.read_data(name).samples
@@ -124,3 +180,9 @@ def refuse_changed(study: StudyDir, resolved: Resolved) -> None:
                 f"{samples.root}: {len(changed)} images changed or vanished since the study "
                 f"began ('{changed[0]}' is one); put them back, or choose another --name"
             )
+
+
+def tell_places(console: Console, **places: Path) -> None:
+    """The last lines: where the study lies, and what is in it to be looked at."""
+    wide = max(map(len, places))
+    console.say("\n".join(["", *(f"{name:{wide}}  {path}" for name, path in places.items())]))

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from fieldmark.judge.metrics import METRICS
 from fieldmark.judge.paired import Difference, paired_metrics
 from fieldmark.reviews.compare import Comparison, pair
-from fieldmark.reviews.compared_run import ComparedRun, read_runs
+from fieldmark.reviews.compared import read_runs
+from fieldmark.reviews.compared_run import ComparedRun
 from fieldmark.study.cells import Finished, chosen_by
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.planned import Planned

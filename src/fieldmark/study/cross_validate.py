@@ -13,7 +13,7 @@ from fieldmark.files import write_json
 from fieldmark.metrics_json import flat
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
-from fieldmark.study.asked import asked
+from fieldmark.study.asked import asked, tell_places
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.folds_page import CAUTION, lines, write_page
 from fieldmark.study.local import run_all
@@ -61,12 +61,18 @@ def without_test(looked: Looked, console: Console) -> Looked:
     """The images less those of a given test, which no fold may see; the others' sides are open."""
     sides = looked.samples.frame["split"]
     stay = np.flatnonzero((sides != "test").fill_null(True).to_numpy())
-    left, notes = looked.of_rows(stay), looked.notes
+    left, told = looked.of_rows(stay), list[str]()
     if out := len(sides) - len(stay):
-        notes += (f"{counted(out, 'image')} of the given test are left out of all folds",)
-        console.warn(notes[-1])
+        told.append(f"{counted(out, 'image')} of the given test are left out of all folds")
+    if val := int((sides == "val").sum()):
+        told.append(
+            f"{counted(val, 'image')} that the source has for validation are in the folds with "
+            "those for training"
+        )
+    for note in told:
+        console.warn(note)
     samples = left.samples.with_splits([None] * len(stay))
-    return replace(left, samples=samples, given=frozenset(), notes=notes)
+    return replace(left, samples=samples, given=frozenset(), notes=(*looked.notes, *told))
 
 
 def fold_numbers(looked: Looked, *, k: int, seed: int, repeat: int = 0) -> np.ndarray:
@@ -120,9 +126,7 @@ def tell(study: StudyDir, console: Console) -> int:
     write_page(study, done, metrics, found, spread)
     console.say("\n".join(lines(found, spread, len(done))))
     console.warn(CAUTION)
-    console.say()
-    console.say(f"study   {study.path}")
-    console.say(f"report  {study.report}")
+    tell_places(console, study=study.path, report=study.report)
     return int(bool(study.runs("failed")))
 
 

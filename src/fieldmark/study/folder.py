@@ -13,14 +13,17 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import ValidationError
 
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError, WorkError, writing
 from fieldmark.files import write_json
-from fieldmark.rundir import STUDY, RunDir
+from fieldmark.rundir import STUDY, Inside, RunDir
+from fieldmark.settings.tree import Settings
 from fieldmark.study.planned import Planned
 
 PLACES = ("plans", "data", "runs", "claims", "ended")
@@ -28,6 +31,7 @@ OPEN = "open"  # there as long as more may be planned
 IN_FOLDS = "-folds"  # ends the name of images that are in folds in place of a validation side
 End = Literal["failed", "pruned"]
 State = Literal["done", "failed", "pruned", "begun", "planned"]
+LEFT = ("planned", "begun")  # states of a run that there is something to do for
 
 
 @dataclass(frozen=True)
@@ -36,45 +40,18 @@ class StudyDir:
 
     path: Path
 
+    report = Inside("report.html")  # the page
+    predictions = Inside("predictions.parquet")  # those of all runs in one table
+    results = Inside("results.json")  # what all runs together came to
+    table = Inside("runs.csv")  # a row a run: what it is in the study, and what it came to
+    solved = Inside("solved.json")  # of heads solved side by side: seconds and circumstances
+    claims = Inside("claims")  # the folder of claims
+    log = Inside("log.txt")  # what the working processes said
+
     @property
     def name(self) -> str:
         """The study's name: the folder's."""
         return self.path.name
-
-    @property
-    def report(self) -> Path:
-        """The page."""
-        return self.path / "report.html"
-
-    @property
-    def predictions(self) -> Path:
-        """The predictions of all runs in one table."""
-        return self.path / "predictions.parquet"
-
-    @property
-    def results(self) -> Path:
-        """What all runs together came to."""
-        return self.path / "results.json"
-
-    @property
-    def table(self) -> Path:
-        """A row a run: what it is in the study, and what it came to."""
-        return self.path / "runs.csv"
-
-    @property
-    def solved(self) -> Path:
-        """Of heads that were solved side by side: seconds and circumstances."""
-        return self.path / "solved.json"
-
-    @property
-    def claims(self) -> Path:
-        """The folder of claims."""
-        return self.path / "claims"
-
-    @property
-    def log(self) -> Path:
-        """What the working processes said."""
-        return self.path / "log.txt"
 
     @property
     def is_open(self) -> bool:
@@ -92,10 +69,16 @@ class StudyDir:
         finally:
             place.unlink(missing_ok=True)
 
-    @cached_property
+    @property
     def question(self) -> dict[str, Any]:
         """What was asked: its kind, its command, its options. Raises RunError."""
         return _read(self.path / STUDY)
+
+    @property
+    def settings(self) -> Settings:
+        """Those of its runs, where a run has none of its own. Raises RunError."""
+        with _of_this_version(self.path / STUDY):
+            return Settings.model_validate(self.question["settings"])
 
     def prepare(self) -> None:
         """Make the folders inside. Raises DiskError."""
@@ -120,22 +103,33 @@ class StudyDir:
 
     def read_data(self, name: str) -> Dataset:
         """What `keep_data` kept."""
-        return _read_data(self._data(name), self._data(name + IN_FOLDS))
+        plain, folds = self._data(name), self._data(name + IN_FOLDS)
+        return _read_data(plain, folds, _stamp(plain))
 
     def data_names(self) -> list[str]:
         """What `keep_data` kept, by name, in order."""
         return sorted(path.stem for path in (self.path / "data").glob("*.parquet"))
 
-    def plan(self, runs: Iterable[Planned]) -> None:
-        """Add runs to what is to be done; one that is there already stays."""
+    def plan(self, runs: Iterable[Planned], *, number: int | None = None) -> None:
+        """Add runs to what is to be done; one that is there already stays.
+
+        number: how many there are, where that is known.
+        """
+        number = sum(1 for _ in self._plans()) if number is None else number
         for each in runs:
-            path = self.path / "plans" / f"{each.name}.json"
+            path = self._plan(each.name)
             if not path.is_file():
-                write_json(path, {"number": len(self.plans()), **each.to_json()})
+                write_json(path, {"number": number, **each.to_json()})
+                number += 1
+
+    def plan_anew(self, planned: Planned) -> None:
+        """Have a planned run done otherwise, in its place among the others."""
+        path = self._plan(planned.name)
+        write_json(path, {"number": _read(path)["number"], **planned.to_json()})
 
     def plans(self) -> list[Planned]:
         """Every planned run, in the order of planning."""
-        kept = [_read_plan(path) for path in (self.path / "plans").glob("*.json")]
+        kept = [_read_plan(path, _stamp(path)) for path in self._plans()]
         return [each for _, each in sorted(kept, key=lambda pair: pair[0])]
 
     def run(self, name: str) -> RunDir:
@@ -201,21 +195,44 @@ class StudyDir:
     def _end(self, name: str) -> Path:
         return self.path / "ended" / f"{name}.json"
 
+    def _plans(self) -> Iterator[Path]:
+        return (self.path / "plans").glob("*.json")
+
+    def _plan(self, name: str) -> Path:
+        return self.path / "plans" / f"{name}.json"
+
     def _data(self, name: str) -> Path:
         return self.path / "data" / f"{name}.parquet"
 
 
+def _stamp(path: Path) -> tuple[int, ...]:
+    """What tells a file from another one that is in its place later."""
+    about = path.stat()
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
 @lru_cache(maxsize=4)
-def _read_data(plain: Path, folds: Path) -> Dataset:
+def _read_data(plain: Path, folds: Path, _stamp: tuple[int, ...]) -> Dataset:
     data = Dataset.read(plain)
     return replace(data, in_folds=Dataset.read(folds)) if folds.is_file() else data
 
 
 @lru_cache(maxsize=100_000)
-def _read_plan(path: Path) -> tuple[int, Planned]:
-    """A plan never changes once it is there."""
+def _read_plan(path: Path, _stamp: tuple[int, ...]) -> tuple[int, Planned]:
     kept = _read(path)
-    return int(kept["number"]), Planned.from_json(kept)
+    with _of_this_version(path):
+        return int(kept["number"]), Planned.from_json(kept)
+
+
+@contextmanager
+def _of_this_version(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise RunError(
+            f"{path}: has settings that this version of Fieldmark has not; go on with the version "
+            "that began the study"
+        ) from error
 
 
 def _read(path: Path) -> dict[str, Any]:

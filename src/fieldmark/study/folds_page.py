@@ -14,7 +14,17 @@ from fieldmark.report.curves import Curve, monitored
 from fieldmark.report.figure_lines import figure_lines
 from fieldmark.report.measures import measured
 from fieldmark.report.skeleton import about_texts, about_words, render_page
-from fieldmark.report.words import count, figure, headline, metric_words, size, task_fact
+from fieldmark.report.words import (
+    count,
+    defined,
+    figure,
+    headline,
+    is_share,
+    metric_words,
+    size,
+    task_fact,
+)
+from fieldmark.rundir import source_name
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.together import Done, Spread
 
@@ -26,7 +36,7 @@ CAUTION = (
 
 @dataclass(frozen=True)
 class Row:
-    """A fold in the table. place: its colour."""
+    """A fold in the table. place: its colour. epochs: 0 where its head was solved."""
 
     label: str
     place: int
@@ -44,10 +54,15 @@ def lines(found: Figures, spread: dict[str, Spread], folds: int) -> list[str]:
         its = spread[metric]
         told.append(
             f"  by fold, {metric_words(metric)} is {figure(its.mean, metric)} with a standard "
-            f"deviation of {figure(its.deviation, metric)} over {folds} models "
+            f"deviation of {deviation(its, metric)} over {folds} models "
             f"({figure(its.least, metric)} to {figure(its.most, metric)})"
         )
     return told
+
+
+def deviation(its: Spread, metric: str) -> str:
+    """The standard deviation of a figure: "0.6 points" of a share."""
+    return f"{100 * its.deviation:.1f} points" if is_share(metric) else f"{its.deviation:.3f}"
 
 
 def write_page(
@@ -71,7 +86,7 @@ def render(
     """The whole HTML text. The same study gives the same text."""
     first, shown = metrics[0], measured(metrics[0].classes, {"test": found}, "test")
     data = study.read_data(done[0][0].data)
-    source = study.question["settings"]["data"]["source"]
+    source = source_name(study.question["settings"]["data"]["source"])
     model = str(first_settings(done)["model"]["name"])
     rows = [
         Row(
@@ -80,7 +95,7 @@ def render(
             f"runs/{planned.name}/report.html",
             its.sides["test"].n,
             its.sides["test"].values,
-            len(run.read_history()),
+            sum(defined(row.get("lr")) for row in run.read_history()),
         )
         for place, ((planned, run), its) in enumerate(zip(done, metrics, strict=True))
     ]
@@ -100,7 +115,7 @@ def render(
         "caution": CAUTION,
         "metrics": list(prominent(Shown.KEY, first.of_task)),
         "rows": rows,
-        "spread": spread,
+        "spread": {name: (its.mean, deviation(its, name)) for name, its in spread.items()},
         "learning": learning(done),
         "typed": study.question["command"],
         "about": about_words(about_texts(first.about), seconds="Training of the first"),
@@ -111,9 +126,11 @@ def render(
 def facts(done: Done, first: Metrics, data: Dataset) -> dict[str, str]:
     """What a reader asks first, in words."""
     settings, about = first_settings(done), first.about
+    repeats = max(planned.about.get("repeat", 1) for planned, _ in done)
+    times = "once" if repeats == 1 else f"once in each of {repeats} repeats"
     return {
         "Task": task_fact(first.classes, first.of_task),
-        "Images": f"{count(len(data.samples))}, each tested once in a repeat",
+        "Images": f"{count(len(data.samples))}, each tested {times}",
         "Model": f"{settings['model']['name']}, {settings['model']['weights']}",
         "Parameters": size(about.parameters) if about.parameters else "",
         "Input": f"{settings['input']['size']} x {settings['input']['size']} px, RGB",

@@ -12,15 +12,16 @@ from fieldmark.data.intake import look, part
 from fieldmark.files import write_json, write_whole
 from fieldmark.runs.concrete import make_concrete
 from fieldmark.settings.layers import Resolved
-from fieldmark.study.asked import asked, with_absolute_paths
+from fieldmark.study.asked import asked, tell_places, with_absolute_paths
 from fieldmark.study.axes import Axis, Cell, of_all
 from fieldmark.study.best import Found, against, best_of
-from fieldmark.study.cells import chosen_by, finished
+from fieldmark.study.cells import Finished, chosen_by, finished
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.grid_page import write_page
 from fieldmark.study.grid_words import lines
 from fieldmark.study.local import run_all
-from fieldmark.study.planned import Planned, digest, planned
+from fieldmark.study.planned import Planned, digest, identity, planned
+from fieldmark.use.ensemble import Joining, Member
 
 KIND = "grid"
 
@@ -33,7 +34,6 @@ def grid(
     Raises any FieldmarkError; what was done by then is kept, and the same call goes on.
     """
     whole = [replace(cell, resolved=with_absolute_paths(cell.resolved)) for cell in cells]
-    settings = [cell.resolved.settings.model_dump(mode="json") for cell in whole]
     over = {axis.name: [value.text for value in axis.values] for axis in axes}
 
     def plan(study: StudyDir, _: Resolved) -> list[Planned]:
@@ -43,7 +43,7 @@ def grid(
         of_all(axes, [cell.values for cell in whole], checks)
         return [planned(cell.resolved, cell.about, name) for cell, name in pairs]
 
-    options = {"over": over, "cells": digest(settings)}
+    options = {"over": over, "cells": digest([identity(each.resolved.settings) for each in whole])}
     study = asked(KIND, whole[0].resolved, options, command, plan, console)
     run_all(study, console, jobs=jobs)
     return study
@@ -51,13 +51,10 @@ def grid(
 
 def keep_images(study: StudyDir, cells: Sequence[Cell], console: Console) -> list[str]:
     """The name of each cell's images in the study's folder; equal ones are taken in once."""
-    names = list[str]()
-    for cell in cells:
-        data = cell.resolved.settings.data
-        name = f"images-{digest(data.model_dump(mode='json'))}"
-        if name not in names:
-            study.keep_data(name, part(data, look(data, console)))
-        names.append(name)
+    asked_of = [cell.resolved.settings.data for cell in cells]
+    names = [f"images-{digest(each.model_dump(mode='json'))}" for each in asked_of]
+    for name, data in dict(zip(names, asked_of, strict=True)).items():
+        study.keep_data(name, part(data, look(data, console)))
     return names
 
 
@@ -82,13 +79,19 @@ def tell(study: StudyDir, console: Console) -> int:
     rows = table(found)
     write_json(study.results, as_json(found, rows))
     write_whole(study.table, pl.DataFrame(rows, infer_schema_length=None).write_csv)
+    if best:
+        as_one(study, best.score)
     write_page(found)
     console.say("\n".join(lines(found)))
-    console.say()
-    console.say(f"study   {study.path}")
-    console.say(f"table   {study.table}")
-    console.say(f"report  {study.report}")
+    tell_places(console, study=study.path, table=study.table, report=study.report)
     return int(bool(found.failed))
+
+
+def as_one(study: StudyDir, best: Finished) -> None:
+    """Say that the study's model is the best cell's, so that it predicts and is exported."""
+    member = Member(f"runs/{best.planned.name}")
+    thresholds = best.run.read_thresholds()
+    Joining(best.metrics.classes, (member,), thresholds=thresholds).write(study.path)
 
 
 def table(found: Found) -> list[dict[str, Any]]:

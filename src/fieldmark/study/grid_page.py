@@ -103,7 +103,7 @@ def headline(found: Found) -> tuple[str, str]:
     close = len(found.best.level) - 1
     under = f", and {counted(close, 'other')} in validation too close to tell" if close else ""
     cells = counted(len(found.cells), "cell")
-    return f"{found.first.label} is best of {cells}", f"{shown(found.first)}{under}"
+    return f"Best of {cells}: {found.first.label}", f"{shown(found.first)}{under}"
 
 
 def row(found: Found, cell: Finished) -> Row:

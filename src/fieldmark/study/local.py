@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from fieldmark.console import Bar, Console
 from fieldmark.errors import StoppedError, WorkError, counted
+from fieldmark.machine import SHARERS, cores
 from fieldmark.stopping import listening, undoing
 from fieldmark.study.claims import claims, clear, release
-from fieldmark.study.folder import StudyDir
+from fieldmark.study.folder import LEFT, StudyDir
 from fieldmark.study.planned import Planned
-from fieldmark.study.work import LEFT, MOST_CRASHES
+from fieldmark.study.work import MOST_CRASHES
 
 EVERY = 0.3  # seconds between two looks
 PATIENCE = 30.0  # seconds that a process has to come to its clean end
@@ -74,9 +75,6 @@ def _left(study: StudyDir) -> list[Planned]:
 
 def _begin(study: StudyDir, jobs: int) -> "subprocess.Popen[bytes]":
     """A working process; several share the cores. A Ctrl-C reaches the one that began it alone."""
-    environment = dict(os.environ)
-    if jobs > 1 and "OMP_NUM_THREADS" not in environment:
-        environment["OMP_NUM_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     command = [sys.executable, "-m", "fieldmark", "study", "work", str(study.path), "--child"]
     with study.log.open("ab") as log:
         return subprocess.Popen(
@@ -84,9 +82,16 @@ def _begin(study: StudyDir, jobs: int) -> "subprocess.Popen[bytes]":
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=environment,
+            env=os.environ | sharing(jobs),
             start_new_session=True,
         )
+
+
+def sharing(jobs: int) -> dict[str, str]:
+    """What tells each of so many processes that the others compute and load images too."""
+    share, given = max(1, cores() // jobs), os.environ.get("OMP_NUM_THREADS", "")
+    threads = min(share, int(given)) if given.isdecimal() else share
+    return {SHARERS: str(jobs), "OMP_NUM_THREADS": str(threads)} if jobs > 1 else {}
 
 
 def _buried(study: StudyDir, worker: "subprocess.Popen[bytes]", console: Console) -> bool:

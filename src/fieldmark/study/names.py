@@ -6,6 +6,7 @@ from typing import Any
 
 from fieldmark.errors import Mistake, listed, nearest, refuse
 from fieldmark.judge.metrics import METRICS
+from fieldmark.runs.checks import CATALOGS
 from fieldmark.settings.aliases import Aliases
 from fieldmark.settings.layers import TYPED, Layer, Resolved
 from fieldmark.settings.options import OPTIONS, flag
@@ -146,11 +147,24 @@ def _near(name: str, aliases: Aliases) -> str:
     bare = [each.lstrip("-") for each in aliases]
     last = name.rpartition(".")[2]
     known = [*bare, *OPTIONS, *known_keys()]
+    if whole := _ending_in(last):
+        return f"; did you mean {' or '.join(map(repr, whole))}?"
     return (
         nearest(name, known)
         or nearest(last, known)
         or ("; write a setting as `fieldmark train DATA --dry-run` lists them")
     )
+
+
+def _ending_in(option: str) -> list[str]:
+    """The settings that end in this name: of weight_decay, optimizer.weight_decay."""
+    fixed = [key for key in known_keys() if key.rpartition(".")[2] == option]
+    choices = {name: each for name, each in CATALOGS.items() if name != "model"}
+    return fixed + [
+        f"{section}.{option}"
+        for section, catalog in choices.items()
+        if any(option in catalog[name].options() for name in catalog)
+    ]
 
 
 def _at(file: SweepFile, name: str) -> str:

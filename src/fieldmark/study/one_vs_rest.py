@@ -16,7 +16,7 @@ from fieldmark.files import write_json
 from fieldmark.settings.layers import Resolved
 from fieldmark.study import ovr_page
 from fieldmark.study.against_rest import of_fold, refuse_what_cannot, taken
-from fieldmark.study.asked import asked, with_absolute_paths
+from fieldmark.study.asked import asked, tell_places, with_absolute_paths
 from fieldmark.study.cross_validate import fold_numbers, held_out, without_test
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.local import run_all
@@ -45,6 +45,9 @@ def one_vs_rest(
     images pass it once, and all heads are solved side by side, if they are not already. Raises
     any FieldmarkError; what was done by then is kept, and the same call goes on.
     """
+    if table := resolved.settings.data.predict:
+        what = "would be done by every model, and each knows one class alone; leave it out, and let"
+        raise SettingsError([Mistake("--predict", f"{what} fieldmark predict STUDY {table} do it")])
     options, resolved = wanted.to_json(), with_absolute_paths(resolved)
     twin = twin and with_absolute_paths(twin)
     plan = partial(_plan, wanted=wanted, twin=twin, console=console)
@@ -52,6 +55,8 @@ def one_vs_rest(
     if study.plans():
         run_all(study, console, jobs=jobs)
     elif not study.solved.is_file():
+        if jobs > 1:
+            console.warn(f"--jobs {jobs}: all heads are solved side by side, in one process")
         solve_all(study, resolved, wanted, console)
     return study
 
@@ -117,13 +122,12 @@ def tell(study: StudyDir, console: Console) -> int:
     if not answers.names:
         raise WorkError(f"{study.path}: no class has all of its models; the notes above say why")
     found = found_of(answers, read_answers(study, twin) if twin else None)
-    write_json(study.results, {"kind": KIND, **found.to_json(), "about": answers.about.to_json()})
+    about = {"kind": KIND, "runs": answers.model_names}
+    write_json(study.results, {**about, **found.to_json(), "about": answers.about.to_json()})
     if found.joined is not None:
         found.joined.table.write(study.predictions)
         answers.joining(found.joined.temperature).write(study.path)
     ovr_page.write_page(study, answers, found)
     console.say("\n".join(ovr_page.lines(found, twin)))
-    console.say()
-    console.say(f"study   {study.path}")
-    console.say(f"report  {study.report}")
+    tell_places(console, study=study.path, report=study.report)
     return int(bool(study.runs("failed")))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from fieldmark.metrics_json import About
 from fieldmark.records import Predictions, Samples
 from fieldmark.study.against_rest import shifts, taken
 from fieldmark.study.folder import StudyDir
+from fieldmark.study.planned import without_defaults
 from fieldmark.study.together import Done, joined
 from fieldmark.use.ensemble import Joining, Member
 
@@ -31,7 +32,7 @@ class Asked:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, which `Asked(**values)` reads back."""
-        return asdict(self)
+        return without_defaults(self)
 
     def numbered(self, classes: Sequence[str]) -> list[tuple[int, str]]:
         """The classes that are asked for, with their numbers among all."""
@@ -72,6 +73,12 @@ class Answers:
     def is_whole(self) -> bool:
         """Whether all classes are there, so that the models can answer as one."""
         return self.names == self.samples.classes
+
+    @property
+    def model_names(self) -> list[str]:
+        """The folders of the models that answered, in the study's `runs`."""
+        mine = [planned.name for done in self.runs.values() for planned, _ in done]
+        return mine or [OVR]
 
     def joining(self, temperature: float) -> Joining:
         """The models as one, whose scores are those of `logits` at this temperature."""

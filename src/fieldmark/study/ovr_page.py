@@ -25,13 +25,12 @@ from fieldmark.report.words import (
     size,
     task_fact,
 )
-from fieldmark.rundir import INFO
+from fieldmark.rundir import INFO, source_name
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers, Asked
 from fieldmark.study.ovr_figures import TWIN, Found, Joined, OfClass
 from fieldmark.task import ONE_LABEL
 
-COLUMNS = ("accuracy", "balanced_accuracy")
 BLIND = (
     "no better, on whole folds, than always saying no: {}; their models were trained as if these "
     "classes were more common than they are"
@@ -120,7 +119,7 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
     info, joined, first = info_of(study, answers), found.joined, found.classes[0]
     shown = joined.figures if joined else first.whole
     classes, wanted = tuple(shown.per_class), Asked(**study.question["options"])
-    source = study.question["settings"]["data"]["source"]
+    source = source_name(study.question["settings"]["data"]["source"])
     failed = [(each.label, reason) for each, reason in study.failures()]
     many = "class" if len(found.classes) == 1 else "classes"
     values: dict[str, Any] = {

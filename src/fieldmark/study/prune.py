@@ -16,6 +16,7 @@ from fieldmark.errors import PrunedError, counted
 from fieldmark.fit.plan import Follow
 from fieldmark.report.words import figure, metric_words
 from fieldmark.study.folder import StudyDir
+from fieldmark.study.planned import without_defaults
 
 KEY = "prune"  # of a study's options
 LEAST = 2  # other runs that have reached an epoch, before the median is one
@@ -42,7 +43,7 @@ class Rule:
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, which `from_json` reads back."""
-        return dict(vars(self))
+        return without_defaults(self)
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:

@@ -18,7 +18,7 @@ from fieldmark.data.copies import find_copies
 from fieldmark.data.intake import Dataset, Looked
 from fieldmark.data.scan import scan
 from fieldmark.data.stratify import units_of
-from fieldmark.errors import StoppedError, writing
+from fieldmark.errors import Mistake, SettingsError, StoppedError, writing
 from fieldmark.files import write_json
 from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
 from fieldmark.fit.features import embed
@@ -34,7 +34,7 @@ from fieldmark.runs.on_features import passing
 from fieldmark.runs.run import prepare
 from fieldmark.runs.solved import INNER, head_weights, options_of
 from fieldmark.runs.stages import heads_of
-from fieldmark.settings.layers import Resolved
+from fieldmark.settings.layers import TYPED, Resolved
 from fieldmark.settings.run import BudgetSettings
 from fieldmark.settings.tree import Settings
 from fieldmark.stopping import listening
@@ -43,12 +43,14 @@ from fieldmark.study.cross_validate import fold_numbers, held_out
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.ovr_answers import ALL, OVR, SOFTMAX, Asked, lots, table_of
 
+MONITOR = "train.monitor"
+
 
 def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     """Whether the heads of these settings are solved exactly, and nothing else is trained.
 
     first: the images of the first fold. A loss with options of its own is left to single runs, and
-    so is what `_is_of_runs` names.
+    so is what `_is_of_runs` names. Raises SettingsError for what would choose nothing here.
     """
     if not resolved.settings.model.freeze or _is_of_runs(resolved.settings):
         return False
@@ -56,7 +58,11 @@ def solves(resolved: Resolved, first: Dataset, console: Console) -> bool:
     usual = {name: each.default for name, each in LOSSES["cross_entropy"].options().items()}
     plain = settings.loss.options == usual
     exact = settings.features.solver == "exact" and settings.train.head_alone
-    return exact and plain and heads_of(settings) == ("linear",)
+    solved = exact and plain and heads_of(settings) == ("linear",)
+    if solved and resolved.origins.get(MONITOR) == TYPED:
+        what = "chooses nothing where all heads are solved side by side, their penalty by the loss"
+        raise SettingsError([Mistake(MONITOR, f"{what}; leave it out")])
+    return solved
 
 
 def _is_of_runs(given: Settings) -> bool:
@@ -70,7 +76,6 @@ def _is_of_runs(given: Settings) -> bool:
         given.model.captions
         or given.input.normalize == "dataset"
         or data.val not in ("auto", "cross")
-        or data.predict
         or data.label_names
         or train.sampling == "balanced"
         or train.test_flip

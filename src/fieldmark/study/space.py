@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-WITH_ENDS = ("min", "max")
 NUMBERS: dict[
     str, dict[str, Any]
 ] = {  # what each distribution is told, what it takes where it is not

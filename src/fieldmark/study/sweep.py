@@ -1,14 +1,14 @@
 """`fieldmark sweep`: trials of many settings, the best by validation, and its test, once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from fieldmark.console import Console
 from fieldmark.data.intake import take_in
 from fieldmark.errors import SettingsError, WorkError, counted
 from fieldmark.settings.layers import Resolved
-from fieldmark.study.asked import asked, with_absolute_paths
-from fieldmark.study.folder import StudyDir
+from fieldmark.study.asked import asked, tell_places, with_absolute_paths
+from fieldmark.study.folder import LEFT, StudyDir
 from fieldmark.study.local import run_all
 from fieldmark.study.names import more_is_better
 from fieldmark.study.planned import Planned, planned
@@ -33,7 +33,6 @@ from fieldmark.study.trials import (
     same,
 )
 from fieldmark.study.varied import Space, rule_of, trials_wanted, with_images
-from fieldmark.study.work import LEFT
 
 KIND, IMAGES = "sweep", "images"
 
@@ -107,28 +106,28 @@ def proposing(
     A grid and drawn points are planned at once; what depends on trials waits for them.
     """
     waits = space.file.method == "bayes" or "target" in space.file.metric
-    seed = int(study.question["settings"]["run"]["seed"])
-    grid = points_of_grid(space.varied) if space.file.method == "grid" else []
+    seed = study.settings.run.seed
+    grid = iter(points_of_grid(space.varied) if space.file.method == "grid" else ())
+    taken = {same(point_of(each)) for each in study.plans()}
     is_told = False
 
     def propose() -> bool:
         nonlocal is_told
-        while True:
-            plans = study.plans()
-            if len(plans) >= wanted:
-                return False
-            if waits and sum(study.state(each.name) in LEFT for each in plans) >= jobs:
+        while len(taken) < wanted:
+            if waits and sum(study.state(each.name) in LEFT for each in study.plans()) >= jobs:
                 return True
             found = read_trials(study, space.figure) if waits else []
             if reached(space, found):
                 return False
-            point = next_point(space, grid, [point_of(each) for each in plans], found, seed)
+            point = next_point(space, grid, taken, found, seed)
             if point is None:
                 if not is_told:
-                    console.warn(none_left(space, len(plans)))
+                    console.warn(none_left(space, len(taken)))
                 is_told = True
                 return False
-            plan_trial(study, space, len(plans) + 1, point)
+            taken.add(same(point))
+            plan_trial(study, space, len(taken), point)
+        return False
 
     return propose
 
@@ -156,18 +155,17 @@ def none_left(space: Space, planned: int) -> str:
 
 
 def next_point(
-    space: Space,
-    grid: list[Point],
-    points: Sequence[Point],
-    trials: Sequence[Trial],
-    seed: int,
+    space: Space, grid: Iterator[Point], taken: set[str], trials: Sequence[Trial], seed: int
 ) -> Point | None:
-    """The point after these; None where none is left. trials: of these points, for bayes alone."""
-    taken, method = set(map(same, points)), space.file.method
+    """The point after those that are taken; None where none is left.
+
+    grid: all points of a grid, less those that it gave before. trials: for bayes alone.
+    """
+    method = space.file.method
     if method == "grid":
         return next((each for each in grid if same(each) not in taken), None)
     if method == "random":
-        return drawn(space.varied, seed, len(points), taken)
+        return drawn(space.varied, seed, len(taken), taken)
     better = more_is_better(space.figure)
     return proposed(space.varied, trials, seed, more_is_better=better)
 
@@ -182,7 +180,7 @@ def plan_trial(study: StudyDir, space: Space, number: int, point: Point) -> None
     its = planned(resolved, about, IMAGES, sides=("val",))
     if reason:
         study.note_end(its.name, "failed", reason)
-    study.plan([its])
+    study.plan([its], number=number - 1)
 
 
 def reached(space: Space, trials: Sequence[Trial]) -> bool:
@@ -223,8 +221,5 @@ def tell(study: StudyDir, console: Console) -> int:
     won = crown(study, trials, best, figure, console)
     write_page(study, trials, won)
     console.say("\n".join(lines(trials, won)))
-    console.say()
-    console.say(f"study     {study.path}")
-    console.say(f"report    {study.report}")
-    console.say(f"settings  {won.settings}")
+    tell_places(console, study=study.path, report=study.report, settings=won.settings)
     return int(any(each.state == "failed" for each in trials))

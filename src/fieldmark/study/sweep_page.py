@@ -15,6 +15,7 @@ from fieldmark.report.curves import Curve
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.trial_charts import Tried, history_chart, parallel_chart, slice_chart
 from fieldmark.report.words import figure, images, interval, metric_words, whole_percent
+from fieldmark.rundir import source_name
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.mattered import METHOD, correlations, scores_of
 from fieldmark.study.prune import KEY
@@ -62,7 +63,7 @@ def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
     tried = [_tried(trial, reached.get(trial.number), metric) for trial in trials]
     names = [name for name, (kind, _) in options["parameters"].items() if kind != "constant"]
     data = study.read_data(trials[0].planned.data)
-    source = study.question["settings"]["data"]["source"]
+    source = source_name(study.question["settings"]["data"]["source"])
     model = str(won.trial.run.read_settings()["model"]["name"])
     side, found = ("test", won.test) if won.test else ("validation", won.val)
     bounds = interval(found.intervals.get(metric), metric)

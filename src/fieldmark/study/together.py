@@ -7,13 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fieldmark.judge.figures import figures
-from fieldmark.judge.thresholds import in_order
+from fieldmark.judge.many_answers import figures_by_image
+from fieldmark.judge.thresholds import in_order, of_rows
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import LOGIT, Predictions
 from fieldmark.rundir import RunDir
 from fieldmark.study.planned import Planned
-from fieldmark.task import HALF
 
 Done = Sequence[tuple[Planned, RunDir]]
 
@@ -64,27 +63,14 @@ def own_thresholds(done: Done, table: Predictions) -> np.ndarray | None:
 
     The mean of all would not do: the others have chosen theirs with this image.
     """
-    found = [in_order(run.read_thresholds(), table.classes) for _, run in done]
-    if all(each is None for each in found):
-        return None
-    half = np.full(len(table.classes), HALF)
-    rows = np.stack([half if each is None else each for each in found])
-    return np.asarray(rows[table.frame["fold"].to_numpy()])
+    found = [run.read_thresholds() for _, run in done]
+    return of_rows(found, table.classes, table.frame["fold"].to_numpy())
 
 
 def out_of_fold(done: Done) -> tuple[Predictions, Figures]:
-    """The joined table, and the figures of all its images with their intervals.
-
-    An image that is there more than once, of several repeats, counts as one in the intervals.
-    """
+    """The joined table, and the figures of all its images with their intervals."""
     table = joined(done)
-    frame = table.frame
-    image = pl.concat_str("path", pl.col("row").cast(pl.String).fill_null(""), separator=" ")
-    if frame.select(image.n_unique()).item() < len(frame):
-        frame = frame.with_columns(pl.coalesce("group", image).alias("group"))
-    thresholds = own_thresholds(done, table)
-    found = figures(replace(table, frame=frame), thresholds=thresholds, with_intervals=True)
-    return table, found
+    return table, figures_by_image(table, own_thresholds(done, table))
 
 
 def spreads(all_metrics: Sequence[Metrics], side: str = "test") -> dict[str, Spread]:

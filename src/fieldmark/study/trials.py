@@ -91,8 +91,11 @@ def best_of(trials: Sequence[Trial], figure: str) -> Trial | None:
 
 def best_so_far(trials: Sequence[Trial], figure: str) -> list[float | None]:
     """The best value up to each trial; None before the first that has one."""
-    found = [best_of(trials[: place + 1], figure) for place in range(len(trials))]
-    return [each.value if each else None for each in found]
+    found, best = [], None
+    for each in trials:
+        best = best_of([each] if best is None else [best, each], figure)
+        found.append(best.value if best else None)
+    return found
 
 
 def same(point: Point) -> str:

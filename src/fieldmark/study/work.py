@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from fieldmark import rundir
 from fieldmark.console import Console
@@ -14,21 +15,23 @@ from fieldmark.errors import (
     FieldmarkError,
     NotFiniteError,
     PrunedError,
+    RunError,
     StoppedError,
     counted,
 )
+from fieldmark.models.precision import check_device, pick_device
+from fieldmark.rundir import RunDir
 from fieldmark.runs.resume import resume_run
 from fieldmark.runs.run import train_run
 from fieldmark.settings.layers import Layer
 from fieldmark.stopping import listening
 from fieldmark.study.claims import Had, claimed
-from fieldmark.study.folder import StudyDir
-from fieldmark.study.planned import Planned
+from fieldmark.study.folder import LEFT, StudyDir
+from fieldmark.study.planned import Planned, refuse_other_files
 from fieldmark.study.prune import watching
 
 MOST_CRASHES = 3  # of one run's process; then the run has failed
 DIED = "the process that did it died; it may need more memory"
-LEFT = ("planned", "begun")  # states of a run that there is something to do for
 ASIDE = 0.5  # seconds between two looks at what others hold
 
 
@@ -36,8 +39,9 @@ def work(study: StudyDir, console: Console, *, alone: bool) -> None:
     """Do planned runs until none is left to do, and no more will be planned.
 
     What another process holds is waited for, since it may die. alone: also where the process that
-    began this one is gone. Raises StoppedError where the user stops, DiskError; a run that fails
-    is noted, and the next one begins.
+    began this one is gone. Raises StoppedError where the user stops, DiskError, RunError where
+    this machine has not the device that a run is to be done on; a run that fails is noted, and
+    the next one begins.
     """
     renewing = _nothing if alone else _ending_with(os.getppid())
     with listening() as stop:
@@ -63,13 +67,14 @@ def do(
     renewing: Callable[[], None] = lambda: None,
 ) -> bool:
     """Do one run, or go on with it, where nobody else does. -> whether it was this process"""
+    refuse_device(planned)
     with claimed(study, planned.name, renewing=renewing) as had:
         if had is Had.NOT or study.state(planned.name) not in LEFT:
             return False
         if had is Had.TAKEN and study.note_crash(planned.name, DIED, MOST_CRASHES) >= MOST_CRASHES:
             return True
         try:
-            train(study, planned)
+            train(study, planned, console)
         except PrunedError as pruned:
             epoch = len(study.run(planned.name).read_history())
             study.note_end(planned.name, "pruned", str(pruned), epoch=epoch)
@@ -88,12 +93,14 @@ def do(
         return True
 
 
-def train(study: StudyDir, planned: Planned) -> None:
+def train(study: StudyDir, planned: Planned, console: Console) -> None:
     """The run from its beginning, or from where its folder stands. Raises any FieldmarkError."""
     run, quiet = study.run(planned.name), Console(quiet=True)
     watch = watching(study, planned.name)
+    refuse_other_files(planned.files)
     if run.checkpoint.is_dir() and run.settings.is_file():
-        resume_run(str(run.path), Layer("study", {}), quiet, sides=planned.sides, watch=watch)
+        changes = Layer("study", changed_by(run, planned, console))
+        resume_run(str(run.path), changes, quiet, sides=planned.sides, watch=watch)
         return
     if run.path.is_dir():
         rundir.remove(run)  # it was killed before anything was reached
@@ -110,6 +117,35 @@ def train(study: StudyDir, planned: Planned) -> None:
     data = study.read_data(planned.data)
     command = study.question["command"]
     train_run(resolved, quiet, command, data, sides=planned.sides, watch=watch)
+
+
+def refuse_device(planned: Planned) -> None:
+    """Raise RunError where this machine has not the device that a run is to be done on."""
+    device = planned.resolved.settings.run.device
+    if check_device(device):
+        raise RunError(
+            f"{planned.label} is to be done on {device}, which is not here; leave the study to "
+            "machines that have it, or go on with its command and --device auto"
+        )
+
+
+def changed_by(run: RunDir, planned: Planned, console: Console) -> dict[str, Any]:
+    """What a run that was begun goes on with otherwise: as its plan says by now, and on a device
+    that is here."""
+    begun, wanted = run.read_settings()["run"], planned.resolved.settings.run
+    values = {"run.device": wanted.device, "run.workers": wanted.workers}
+    changes = {
+        key: value
+        for key, value in values.items()
+        if value not in ("auto", begun[key.removeprefix("run.")])
+    }
+    if "run.device" not in changes and check_device(begun["device"]):
+        here = pick_device("auto")
+        console.warn(
+            f"{planned.label} was begun on {begun['device']}, not here; it goes on on {here}"
+        )
+        changes["run.device"] = "auto"
+    return changes
 
 
 def _nothing() -> None:

@@ -8,6 +8,7 @@ import torch
 from fieldmark.errors import Mistake, RunError, SettingsError, listed
 from fieldmark.files import write_whole
 from fieldmark.models import bundle
+from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import outline
 
 
@@ -29,7 +30,7 @@ def to_pth(path: str | Path, out: Path) -> str:
     }
     if {name: tensor.shape for name, tensor in own.items()} != wanted:
         parts = {
-            f"the head '{info.head}'": info.head != "linear" or bool(info.head_options),
+            _head_words(info): info.head != "linear" or bool(_own_options(info)),
             f"head.pool={info.pool}": info.pool != "mean",
             "model.mirror": info.mirror,
             "model.resizer": info.resizer is not None,
@@ -46,6 +47,19 @@ def to_pth(path: str | Path, out: Path) -> str:
     write_whole(out, lambda draft: torch.save(tensors, draft))
     size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
     return f"{info.model}, {len(info.classes)} classes, {size:.1f} MiB, as a plain state dict"
+
+
+def _head_words(info: BundleInfo) -> str:
+    """ "the head 'linear' with length=true" """
+    return " with ".join(
+        filter(None, [f"the head '{info.head}'", " and ".join(_own_options(info))])
+    )
+
+
+def _own_options(info: BundleInfo) -> list[str]:
+    """The options of the head that make it another one than the bare head."""
+    given = info.head_options.items()
+    return [f"{k}={str(v).lower()}" for k, v in given if v is not None and v is not False]
 
 
 FORMATS: dict[str, Callable[[str | Path, Path], str]] = {"pth": to_pth}

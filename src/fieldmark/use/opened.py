@@ -161,8 +161,7 @@ def info_of(path: str | Path) -> BundleInfo:
         raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
     if (file.parent / STUDY).is_file():
         raise RunError(
-            f"{path}: is a study of many runs that do not answer as one; name one of them, in "
-            f"{file.parent / 'runs'}"
+            f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
         )
     if not file.is_file():
         raise RunError(

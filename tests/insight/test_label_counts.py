@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from fieldmark.insight import study as module
-from fieldmark.insight.study import Pair, study
+from fieldmark.insight import label_counts as module
+from fieldmark.insight.label_counts import Pair, count_labels
 
 
 def drawn(n=400, seed=0):
@@ -20,7 +20,7 @@ def drawn(n=400, seed=0):
 
 def of(rows, captions=None, classes=None):
     names = classes or {label for its in rows for label in its}
-    return study(rows, captions or [None] * len(rows), sorted(names))
+    return count_labels(rows, captions or [None] * len(rows), sorted(names))
 
 
 def test_counts_are_those_of_brute_force():
@@ -129,7 +129,7 @@ def test_words_go_with_any_labels_and_names_with_numbers_alone():
 
 
 def test_no_images_are_no_trouble():
-    found = study([], [], [])
+    found = count_labels([], [], [])
     assert (found.images, found.counts, found.several, found.absent) == (0, {}, False, ())
     assert found.imbalance is None
     assert found.strongest(3) == []

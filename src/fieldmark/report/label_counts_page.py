@@ -1,13 +1,13 @@
-"""The study of labels and captions as the inspect page shows it."""
+"""Counts of labels and captions as the inspect page shows them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from fieldmark.insight.study import Captions, Study
-from fieldmark.report import study_words as words
-from fieldmark.report.study_words import Naming
+from fieldmark.insight.label_counts import Captions, LabelCounts
+from fieldmark.report import label_counts_words as words
+from fieldmark.report.label_counts_words import Naming
 from fieldmark.report.words import count, quoted, whole_percent
 
 MATRIX = 30  # labels that stand in the matrix, those of most images
@@ -27,59 +27,59 @@ class Together:
     title: str
 
 
-def study_values(study: Study, shown: Naming) -> dict[str, Any]:
+def label_counts_values(labels: LabelCounts, shown: Naming) -> dict[str, Any]:
     """What the template draws. shown: from a label to its name."""
     return {
-        "sentences": _sentences(study),
-        "labels_an_image": _labels_an_image(study),
-        "matrix": _matrix(study, shown) if study.several else None,
+        "sentences": _sentences(labels),
+        "labels_an_image": _labels_an_image(labels),
+        "matrix": _matrix(labels, shown) if labels.several else None,
         "pairs": [
             (shown(pair.one), shown(pair.other), words.pair_shares(pair))
-            for pair in study.strongest(PAIRS)
+            for pair in labels.strongest(PAIRS)
         ],
-        "captions": _captions(study, study.captions, shown) if study.captions else None,
+        "captions": _captions(labels, labels.captions, shown) if labels.captions else None,
     }
 
 
-def _sentences(study: Study) -> list[str]:
+def _sentences(labels: LabelCounts) -> list[str]:
     """What the counts of the labels come to, beside the largest and the smallest."""
-    ratio = study.imbalance or 1.0
+    ratio = labels.imbalance or 1.0
     uneven = f"The largest is {words.times(ratio)} the smallest." if ratio > 1 else ""
-    gap = words.absent(study)
+    gap = words.absent(labels)
     return [each for each in (uneven, f"{gap}." if gap else "") if each]
 
 
-def _labels_an_image(study: Study) -> list[Bar]:
+def _labels_an_image(labels: LabelCounts) -> list[Bar]:
     """A bar for each number of labels; [] where every image has one, or there are no labels."""
-    if not study.counts or list(study.labels_an_image) == [1]:
+    if not labels.counts or list(labels.labels_an_image) == [1]:
         return []
-    most = max(study.labels_an_image.values())
+    most = max(labels.labels_an_image.values())
     return [
-        (words.how_many(k), n, n / most, f"{whole_percent(n / study.images)} of the images")
-        for k, n in study.labels_an_image.items()
+        (words.how_many(k), n, n / most, f"{whole_percent(n / labels.images)} of the images")
+        for k, n in labels.labels_an_image.items()
     ]
 
 
-def _matrix(study: Study, shown: Naming) -> dict[str, Any]:
+def _matrix(labels: LabelCounts, shown: Naming) -> dict[str, Any]:
     """Rows and columns of the labels on most images, in the labels' order, and how often each
     column's label stands on any image."""
-    ranked = sorted(study.counts, key=lambda label: -study.counts[label])
+    ranked = sorted(labels.counts, key=lambda label: -labels.counts[label])
     kept = set(ranked[:MATRIX])
-    labels = [label for label in study.counts if label in kept]
-    both = study.together(labels)
+    chosen = [label for label in labels.counts if label in kept]
+    both = labels.together(chosen)
     own = np.diag(both)
-    names = [shown(label) for label in labels]
+    names = [shown(label) for label in chosen]
     return {
         "names": names,
         "rows": [
             [
                 _cell(int(both[i, j]), int(own[i]), names[i], names[j]) if i != j else None
-                for j in range(len(labels))
+                for j in range(len(chosen))
             ]
-            for i in range(len(labels))
+            for i in range(len(chosen))
         ],
-        "all": [_percent(n / max(study.images, 1)) for n in own],
-        "left_out": len(study.counts) - len(labels),
+        "all": [_percent(n / max(labels.images, 1)) for n in own],
+        "left_out": len(labels.counts) - len(chosen),
         "upright": max(map(len, names)) > 4 and len(names) > 4,
         "dense": len(names) > 14,
         "roomy": len(names) <= 4,
@@ -100,22 +100,22 @@ def _percent(share: float) -> str:
     return "<1" if 0 < share < 0.005 else f"{100 * share:.0f}"
 
 
-def _captions(study: Study, captions: Captions, shown: Naming) -> dict[str, Any]:
+def _captions(labels: LabelCounts, captions: Captions, shown: Naming) -> dict[str, Any]:
     names = {each.label: each for each in captions.names}
     most = captions.common[0][1] if captions.common else 1
     return {
-        "facts": words.caption_facts(captions, study.images),
+        "facts": words.caption_facts(captions, labels.images),
         "common": [(word, n, n / most, f"in {count(n)} captions") for word, n in captions.common],
         "proposed": bool(names) and all(shown(label) == label for label in names),
         "labels": [
             {
                 "label": shown(label),
-                "images": study.counts[label],
+                "images": labels.counts[label],
                 "name": names.get(label),
                 "basis": _basis(names.get(label)),
                 "words": ", ".join(word.word for word in its),
             }
-            for label in study.counts
+            for label in labels.counts
             if (its := captions.particular.get(label, []))
         ],
     }

@@ -1,10 +1,10 @@
-"""What the study of labels and captions found, as lines of a terminal and as plain values."""
+"""Counts of labels and captions as lines of a terminal and as plain values."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from fieldmark.errors import counted, listed
-from fieldmark.insight.study import Captions, Pair, Study
+from fieldmark.insight.label_counts import Captions, LabelCounts, Pair
 from fieldmark.report.words import count, whole_percent
 
 PAIRS = 5  # on the screen
@@ -14,39 +14,39 @@ INDENT = 10  # columns before a line's text
 Naming = Callable[[str], str]
 
 
-def lines(study: Study, shown: Naming) -> list[str]:
+def lines(labels: LabelCounts, shown: Naming) -> list[str]:
     """The essence, each line beginning with what it is about. shown: from a label to its name."""
-    found = [*_labels(study, shown), *_pairs(study, shown)]
-    if study.captions is not None:
-        found += _captions(study.captions, study.images, shown)
+    found = [*_labels(labels, shown), *_pairs(labels, shown)]
+    if labels.captions is not None:
+        found += _captions(labels.captions, labels.images, shown)
     return [f"{head:<{INDENT}}{text}" for head, text in found]
 
 
-def balance(study: Study, shown: Naming) -> str:
+def balance(labels: LabelCounts, shown: Naming) -> str:
     """ "'car' has 299 images, 'bus' 87: 3.4 times as many"; "" where all have as many."""
-    ratio = study.imbalance
+    ratio = labels.imbalance
     if ratio is None or ratio == 1:
         return ""
-    large, small = study.largest, study.smallest
+    large, small = labels.largest, labels.smallest
     return (
-        f"'{shown(large)}' has {counted_images(study.counts[large])}, "
-        f"'{shown(small)}' {count(study.counts[small])}: {times(ratio)} as many"
+        f"'{shown(large)}' has {counted_images(labels.counts[large])}, "
+        f"'{shown(small)}' {count(labels.counts[small])}: {times(ratio)} as many"
     )
 
 
-def absent(study: Study) -> str:
+def absent(labels: LabelCounts) -> str:
     """ "12 is never a label, though the labels run from 1 to 19"; "" where none is absent."""
-    if not study.absent:
+    if not labels.absent:
         return ""
-    first, *_, last = study.counts
-    verb = "is" if len(study.absent) == 1 else "are"
-    names = listed(study.absent, most=12).replace("'", "")
+    first, *_, last = labels.counts
+    verb = "is" if len(labels.absent) == 1 else "are"
+    names = listed(labels.absent, most=12).replace("'", "")
     return f"{names} {verb} never a label, though the labels run from {first} to {last}"
 
 
-def labels_an_image(study: Study) -> str:
+def labels_an_image(labels: LabelCounts) -> str:
     """ "one 454, two 429, none 3"."""
-    return ", ".join(f"{how_many(k)} {count(n)}" for k, n in study.labels_an_image.items())
+    return ", ".join(f"{how_many(k)} {count(n)}" for k, n in labels.labels_an_image.items())
 
 
 def how_many(labels: int) -> str:
@@ -85,34 +85,34 @@ def caption_facts(captions: Captions, images: int) -> str:
     return f"{count(captions.images)} of {counted_images(images)} have one, of {length}"
 
 
-def as_json(study: Study, shown: Naming) -> dict[str, Any]:
+def as_json(labels: LabelCounts, shown: Naming) -> dict[str, Any]:
     """All of it as plain values. Labels are as the data have them, with their names apart."""
     return {
-        "images": study.images,
-        "names": {label: shown(label) for label in study.counts if shown(label) != label},
-        "labels": study.counts,
-        "imbalance": study.imbalance,
-        "absent": list(study.absent),
-        "labels_an_image": {str(k): n for k, n in study.labels_an_image.items()},
+        "images": labels.images,
+        "names": {label: shown(label) for label in labels.counts if shown(label) != label},
+        "labels": labels.counts,
+        "imbalance": labels.imbalance,
+        "absent": list(labels.absent),
+        "labels_an_image": {str(k): n for k, n in labels.labels_an_image.items()},
         "together": [
             {**vars(pair), "share": pair.share, "alone": pair.alone, "lift": pair.lift}
-            for pair in study.strongest(len(study.both))
+            for pair in labels.strongest(len(labels.both))
         ],
-        "captions": None if study.captions is None else _captions_json(study.captions),
+        "captions": None if labels.captions is None else _captions_json(labels.captions),
     }
 
 
-def _labels(study: Study, shown: Naming) -> Iterator[tuple[str, str]]:
-    if study.counts and list(study.labels_an_image) != [1]:
-        yield "labels", f"of an image: {labels_an_image(study)}"
-    if words := balance(study, shown):
+def _labels(labels: LabelCounts, shown: Naming) -> Iterator[tuple[str, str]]:
+    if labels.counts and list(labels.labels_an_image) != [1]:
+        yield "labels", f"of an image: {labels_an_image(labels)}"
+    if words := balance(labels, shown):
         yield "balance", words
-    if words := absent(study):
+    if words := absent(labels):
         yield "absent", words
 
 
-def _pairs(study: Study, shown: Naming) -> Iterator[tuple[str, str]]:
-    for place, pair in enumerate(study.strongest(PAIRS)):
+def _pairs(labels: LabelCounts, shown: Naming) -> Iterator[tuple[str, str]]:
+    for place, pair in enumerate(labels.strongest(PAIRS)):
         yield "" if place else "together", pair_words(pair, shown)
 
 

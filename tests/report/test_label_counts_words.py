@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from fieldmark.insight.study import Pair, study
-from fieldmark.report.study_words import as_json, how_many, lines, pair_words, times
+from fieldmark.insight.label_counts import Pair, count_labels
+from fieldmark.report.label_counts_words import as_json, how_many, lines, pair_words, times
 
 NAMES = {"1": "person", "2": "fire hydrant", "4": "dog"}
 
@@ -16,7 +16,7 @@ def seen(captions=True):
     """60 persons, 30 of them with a dog, 15 hydrants, 5 images without a label; no label 3."""
     rows = [["1"]] * 30 + [["4", "1"]] * 30 + [["2"]] * 15 + [[]] * 5
     texts = ["a man"] * 30 + ["a man and his dog"] * 30 + ["an old fire hydrant"] * 15 + [None] * 5
-    return study(rows, texts if captions else [None] * 80, ["1", "2", "4"])
+    return count_labels(rows, texts if captions else [None] * 80, ["1", "2", "4"])
 
 
 def test_the_essence_is_told_in_a_few_lines():
@@ -39,14 +39,14 @@ def test_names_that_were_accepted_take_the_place_of_labels_and_none_is_proposed(
 
 
 def test_one_label_an_image_has_a_line_at_most():
-    assert lines(study([["a"], ["b"]], [None] * 2, ["a", "b"]), str) == []
-    assert lines(study([["a"], ["b"], ["b"]], [None] * 3, ["a", "b"]), str) == [
+    assert lines(count_labels([["a"], ["b"]], [None] * 2, ["a", "b"]), str) == []
+    assert lines(count_labels([["a"], ["b"], ["b"]], [None] * 3, ["a", "b"]), str) == [
         "balance   'b' has 2 images, 'a' 1: 2.0 times as many"
     ]
 
 
 def test_images_without_any_labels_have_no_lines():
-    assert lines(study([[]] * 3, [None] * 3, []), str) == []
+    assert lines(count_labels([[]] * 3, [None] * 3, []), str) == []
 
 
 def test_json_has_all_of_it_with_the_labels_of_the_data():

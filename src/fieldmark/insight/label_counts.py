@@ -63,7 +63,7 @@ class Captions:
 
 
 @dataclass(frozen=True)
-class Study:
+class LabelCounts:
     """Counts of the images that can be read.
 
     counts: images by label, in the labels' order. labels_an_image: images by how many labels
@@ -130,10 +130,10 @@ class Study:
         return Pair(one, other, both, self.counts[one], self.counts[other], self.images)
 
 
-def study(
+def count_labels(
     labels: Sequence[Sequence[str]], captions: Sequence[str | None], classes: Sequence[str]
-) -> Study:
-    """The study of images by their labels and captions, both of the same images.
+) -> LabelCounts:
+    """The counts of images by their labels and captions, both of the same images.
 
     classes: every label, also those of no image.
     """
@@ -144,7 +144,7 @@ def study(
     both: Counter[tuple[str, str]] = Counter()
     for its in its_labels:
         both.update(combinations(sorted(its, key=rank.__getitem__), 2))
-    return Study(
+    return LabelCounts(
         images=len(its_labels),
         counts={label: found[label] for label in order},
         labels_an_image=dict(sorted(Counter(map(len, its_labels)).items())),

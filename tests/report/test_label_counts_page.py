@@ -1,14 +1,14 @@
 from report.test_inspect_page import page_of, read, shot
-from report.test_study_words import seen, shown
+from report.test_label_counts_words import seen, shown
 
-from fieldmark.insight.study import study
+from fieldmark.insight.label_counts import count_labels
 from fieldmark.report.inspect_page import TIMES, Sheet, render, size_words
-from fieldmark.report.study_page import MATRIX, study_values
+from fieldmark.report.label_counts_page import MATRIX, label_counts_values
 from fieldmark.report.words import quoted
 
 
 def test_the_matrix_has_the_shares_of_the_rows():
-    matrix = study_values(seen(), shown)["matrix"]
+    matrix = label_counts_values(seen(), shown)["matrix"]
     assert matrix["names"] == ["person", "fire hydrant", "dog"]
     percents = [[cell and cell.percent for cell in row] for row in matrix["rows"]]
     assert percents == [[None, "", "50"], ["", None, ""], ["100", "", None]]
@@ -18,23 +18,25 @@ def test_the_matrix_has_the_shares_of_the_rows():
 
 def test_of_many_labels_those_on_most_images_stand_in_the_matrix():
     rows = [[str(k), "0"] for k in range(1, 50) for _ in range(k)]
-    matrix = study_values(study(rows, [None] * len(rows), [str(k) for k in range(50)]), str)[
-        "matrix"
-    ]
+    matrix = label_counts_values(
+        count_labels(rows, [None] * len(rows), [str(k) for k in range(50)]), str
+    )["matrix"]
     assert matrix["names"] == ["0", *[str(k) for k in range(50 - MATRIX + 1, 50)]]
     assert matrix["left_out"] == 50 - MATRIX
-    html = render(page_of(study=study(rows, [None] * len(rows), [str(k) for k in range(50)])))
+    html = render(
+        page_of(label_counts=count_labels(rows, [None] * len(rows), [str(k) for k in range(50)]))
+    )
     assert "The 30 labels on most images are shown; 20 more are not." in read(html).text
 
 
 def test_a_share_below_half_a_percent_is_not_nothing():
     rows = [["a"]] * 999 + [["a", "b"]]
-    matrix = study_values(study(rows, [None] * 1000, ["a", "b"]), str)["matrix"]
+    matrix = label_counts_values(count_labels(rows, [None] * 1000, ["a", "b"]), str)["matrix"]
     assert [cell and cell.percent for cell in matrix["rows"][0]] == [None, "<1"]
 
 
 def test_the_page_shows_labels_together_captions_and_proposals():
-    html = render(page_of(study=seen(), counts={"1": {"all": 60}, "2": {"all": 15}}))
+    html = render(page_of(label_counts=seen(), counts={"1": {"all": 60}, "2": {"all": 15}}))
     text = " ".join(read(html).text.split())
     for words in (
         "The largest is 4.0 times the smallest. 3 is never a label",
@@ -49,14 +51,14 @@ def test_the_page_shows_labels_together_captions_and_proposals():
 
 
 def test_names_that_were_accepted_stand_on_the_page_and_no_proposals():
-    text = " ".join(read(render(page_of(study=seen(), shown=shown))).text.split())
+    text = " ".join(read(render(page_of(label_counts=seen(), shown=shown))).text.split())
     assert "dog with person 30 of 30" in text
     assert "proposed" not in text
 
 
 def test_one_label_an_image_has_no_sections_of_several():
-    found = study([["cat"]] * 3 + [["dog"]], [None] * 4, ["cat", "dog"])
-    html = render(page_of(study=found))
+    found = count_labels([["cat"]] * 3 + [["dog"]], [None] * 4, ["cat", "dog"])
+    html = render(page_of(label_counts=found))
     assert "The largest is 3.0 times the smallest." in read(html).text
     for name in ("labels", "together", "captions"):
         assert f'id="{name}"' not in html

@@ -1,0 +1,86 @@
+"""Nothing heavy is imported before it is needed. One process does it all, in this order."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# a name, what is done, and the modules that are still not there then
+STEPS = (
+    (
+        "calibrate is imported and fits nothing",
+        "import fieldmark.judge.calibrate",
+        "scipy torch",
+    ),
+    (
+        "the networks of torchvision are listed and their options read",
+        """
+from fieldmark.models.catalog import MODELS, family, rows, side_mistake
+rows()
+assert MODELS.read("vgg16", {"dropout": 0.1}) == ({"dropout": 0.1}, [])
+assert MODELS.read("nature_cnn", {"kernel_size": "5"}) == ({"kernel_size": 5}, [])
+assert side_mistake("nature_cnn", {"kernel_size": 5}, 32)
+""",
+        "torch torchvision",
+    ),
+    (
+        "networks that are not timm's are listed",
+        """
+from fieldmark.models import published
+rows("res")
+MODELS.read("resnet18", {})
+family("resnet18")
+""",
+        "torch timm huggingface_hub",
+    ),
+    (
+        "the command lists networks",
+        "from fieldmark.cli.models import print_rows; print_rows('')",
+        "torch torchvision timm",
+    ),
+    (
+        "the page of inspect is drawn",
+        """
+from fieldmark.report.inspect_page import InspectPage, render
+render(InspectPage("", "", "", {}, [(3, 4, 1), (4, 3, 1)], {}, 0, (), (), (), {}, ""))
+""",
+        "torch matplotlib",
+    ),
+    (
+        "the curves of a page are imported",
+        "from fieldmark.report.curves import curves",
+        "torch matplotlib",
+    ),
+    (
+        "the curves of a page are drawn",
+        """
+import fieldmark.report.page
+assert curves([{"epoch": 1, "train_loss": 1.0}], "accuracy", None)
+""",
+        "torch matplotlib.pyplot",
+    ),
+    ("the command line is imported", "from fieldmark.cli.main import run", "torch timm"),
+    (
+        "options that are not timm's are listed",
+        "run(['options', 'model']); run(['options', 'optimizer'])",
+        "timm",
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def found():
+    """Of each step by name, the modules that are there too early."""
+    told = "\n".join(
+        f"{code}\nfound[{name!r}] = sorted({set(absent.split())!r} & set(sys.modules))"
+        for name, code, absent in STEPS
+    )
+    code = f"import json, sys\nfound = {{}}\n{told}\nprint('\\n' + json.dumps(found))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", [name for name, _, _ in STEPS])
+def test_nothing_is_imported_too_early_where(name, found):
+    assert found[name] == []
