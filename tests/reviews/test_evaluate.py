@@ -143,7 +143,7 @@ def test_pages_tell_when_to_answer_as_predict_does(run, others, tmp_path, monkey
 def test_the_report_of_a_run_answers_by_its_bundle(table, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr("fieldmark.report.page.render", lambda page: seen.append(page) or "")
-    run = train(table, tmp_path, "answering", epochs="1")
+    run = train(table, tmp_path, "answering", epochs="1", page=True)
     info = read_info(run.path / "model.json")
     assert info.answers
     assert seen[0].info == info
