@@ -93,14 +93,26 @@ def load(
     engine: str = "torch",
     abstain: float | None = None,
     at_least_one: bool = False,
+    unlike: bool = False,
+    sets: float | None = None,
 ) -> Predictor:
     """A trained run, or a bundle's folder, ready to predict.
 
     engine: torch, onnxruntime or openvino, what computes all but the last layers.
-    abstain: 0.95 answers only where validation says that 95 % of the answers are right; the
-    others have no label (None). at_least_one: of several labels an image, the likeliest where
-    none reaches its threshold. Raises RunError, WeightsError, SettingsError.
+    abstain: 0.95 answers only where validation says that 95 % of the answers are right, and not
+    images that are unlike those of the training; the others have no label (None), and a reason.
+    unlike: the latter alone. sets: 0.9 gives each image the set of classes that holds the truth in
+    90 % of the images. at_least_one: of several labels an image, the likeliest where none reaches
+    its threshold. Raises RunError, WeightsError, SettingsError.
     """
     from fieldmark.use.predictor import Predictor
 
-    return Predictor(path, device=device, engine=engine, abstain=abstain, at_least_one=at_least_one)
+    return Predictor(
+        path,
+        device=device,
+        engine=engine,
+        abstain=abstain,
+        at_least_one=at_least_one,
+        unlike=unlike,
+        sets=sets,
+    )

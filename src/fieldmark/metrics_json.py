@@ -71,6 +71,33 @@ class AtHalf:
 
 
 @dataclass(frozen=True)
+class Share:
+    """A share of some images, and its 95 % interval."""
+
+    value: float
+    interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class UnlikeFigures:
+    """How many of n images are told unlike the training ones; by: distance, or scores, alone."""
+
+    n: int
+    flagged: Share
+    by: dict[str, Share] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SetFigures:
+    """Sets that shall hold the truth in `level` of n images: how often they do; their mean size."""
+
+    level: float
+    n: int
+    size: float
+    held: Share
+
+
+@dataclass(frozen=True)
 class Figures:
     """The figures of some images: of a split, or of one value of a column.
 
@@ -91,6 +118,8 @@ class Figures:
     at_half:     of several labels that have thresholds, what 0.5 would give; "at_0.5" in the file
     cooccurrence: of several labels, the images that have both of two, in the order of the classes;
                  on the diagonal those that have the one
+    unlike:      how many images are told unlike the training ones; None where nothing tells it
+    sets:        how often sets of classes hold the truth; None of several labels, and without any
     task:        of the whole file, where it stands once
 
     confusion, reliability, answers, at_half and cooccurrence are None for a value of a column;
@@ -113,6 +142,8 @@ class Figures:
     total_answers: int | None = None
     at_half: AtHalf | None = None
     cooccurrence: list[list[int]] | None = None
+    unlike: UnlikeFigures | None = None
+    sets: tuple[SetFigures, ...] | None = None
     task: str = ONE_LABEL.name
 
     def __getitem__(self, metric: str) -> float | None:
@@ -319,6 +350,8 @@ def flat(figures: Figures) -> dict[str, Any]:
                 "folds": figures.folds,
                 "total_answers": figures.total_answers,
                 "cooccurrence": figures.cooccurrence,
+                "unlike": figures.unlike and asdict(figures.unlike),
+                "sets": figures.sets and [*map(asdict, figures.sets)],
             }
         ),
         **({AT_HALF: {**half.values, "per_class": half.per_class}} if half else {}),

@@ -28,7 +28,7 @@ SAMPLE_COLUMNS: dict[str, Any] = {
     "width": pl.Int64,
     "height": pl.Int64,
 }
-LOGIT = "logit:"
+LOGIT, DISTANCE = "logit:", "distance"
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,8 @@ class Samples:
 class Predictions:
     """One row an image and model: path, row, hash, split, group, fold, model, truth, and logits.
 
-    The logits are columns named `logit:CLASS`, float32, in the order of the classes.
+    The logits are columns named `logit:CLASS`, float32, in the order of the classes. A column
+    `distance`, where there is one, says how far the image is from those of the training.
     """
 
     frame: pl.DataFrame
@@ -151,7 +152,7 @@ class Predictions:
     def of(cls, samples: Samples, rows: np.ndarray, logits: np.ndarray, **about: Any) -> Self:
         """From logits (n, C) of the samples at `rows` (n,).
 
-        about: classes, model; of images that folds held out, their folds (n,).
+        about: classes, model; of images that folds held out, their folds (n,); distances (n,).
         """
         classes: Sequence[str] = about["classes"]
         if not len(rows):  # a model that was shown nothing cannot say how many classes it has
@@ -169,6 +170,8 @@ class Predictions:
             pl.lit(about.get("model"), pl.String).alias("model"),
             pl.col("labels").alias("truth"),
         )
+        if about.get("distances") is not None:
+            columns = {DISTANCE: about["distances"], **columns}
         table = pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.Float32))
         return cls(frame.hstack(table), samples.task)
 
@@ -190,6 +193,11 @@ class Predictions:
     def targets(self) -> np.ndarray:
         """The truth of each row: see `Task.targets`."""
         return self.task.targets(self.frame["truth"].to_list(), self.classes)
+
+    @property
+    def distances(self) -> np.ndarray | None:
+        """How far each image is from those of the training. -> (N,) float32; None: not measured"""
+        return self.frame[DISTANCE].to_numpy() if DISTANCE in self.frame.columns else None
 
     @property
     def known(self) -> np.ndarray:

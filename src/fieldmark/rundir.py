@@ -24,6 +24,7 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
+KNOWN = "known.safetensors"  # beside them: what images of the training are like
 STUDY = "study.json"  # its presence makes a folder that of many runs
 COMMAND = "# repeat: "  # begins the first line of settings.yaml
 TABLES = ("history.csv", "steps.csv", "rates.csv", "label-names.csv")
@@ -58,6 +59,7 @@ class RunDir:
     settings = Inside("settings.yaml")  # complete; `fieldmark train --config` repeats the run
     label_names = Inside("label-names.csv")  # what labels are called on pages, where it is said
     samples = Inside("samples.parquet")  # the Samples table with its splits
+    known = Inside(KNOWN)  # features of training images, by which others are told unlike
     trees = Inside("head.txt")  # a boosted head in LightGBM's text format
     predictions = Inside("predictions.parquet")  # the Predictions table of val and test
     flipped = Inside("predictions-flip.parquet")  # the same, mirror images averaged in

@@ -2,7 +2,9 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 from smallruns import FAST, draw_photos, train
 
 from fieldmark.cli.main import run as fieldmark
@@ -188,3 +190,53 @@ def test_evaluate_on_the_images_of_training_says_so(capsys, a_run, photos):
         "note: 21 images of these 24 took part in training, so the figures flatter; "
         "evaluate on images that did not"
     ) in said
+
+
+def test_pictures_of_no_class_are_counted_beside_the_runs_own(capsys, a_run, tmp_path):
+    (tmp_path / "odd").mkdir()
+    for number in range(4):
+        pixels = np.zeros((16, 16, 3), np.uint8)
+        pixels[:: number + 1] = 255
+        Image.fromarray(pixels).save(tmp_path / "odd" / f"{number}.png")
+    (tmp_path / "odd" / "broken.png").write_bytes(b"")
+    code, said, others = evaluate(capsys, a_run, "--unknown", "odd", "--json")
+    assert code == 0
+    found = json.loads(said)
+    assert found["side"] == "test"
+    assert found["unknown"]["n"] == 4
+    assert found["unknown"]["flagged"]["value"] >= found["unknown"]["by"]["distance"]["value"]
+    assert set(found["areas"]) == {"distance", "scores"}
+    assert 0 <= found["own"]["flagged"]["interval"][0] <= found["own"]["flagged"]["value"]
+    assert "odd/broken.png: is empty (0 bytes)" in others
+    assert "odd, 4 images of no class\n  told unlike the training images: " in others
+    assert "\nAUROC of one against the other: distance " in others
+
+
+def test_pictures_of_no_class_go_alone(capsys, a_run, tmp_path):
+    code, _, said = evaluate(capsys, a_run, "new", "--unknown", "odd", "--sets", "0.5")
+    assert code == 2
+    what = "does not go with --unknown, which looks at pictures of no class; leave one out"
+    assert f"DATA: {what}" in said
+    assert f"--sets: {what}" in said
+
+
+def test_how_often_sets_hold_the_truth_is_printed_and_kept(capsys, a_run):
+    code, said, _ = evaluate(capsys, a_run, "--sets", "0.5")
+    assert code == 0
+    test = said[said.index("test, ") :]
+    assert "  told unlike the training images: " in test
+    assert "  sets of 50 % hold the truth of " in test
+    assert "sets of" not in said[: said.index("test, ")]  # validation has chosen them
+    code, said, _ = evaluate(capsys, a_run, "--sets", "0.5", "--json")
+    (found,) = json.loads(said)["test"]["sets"]
+    assert found["level"] == 0.5
+    assert found["held"]["interval"][0] <= found["held"]["value"] <= 1
+    kept = json.loads((a_run / "metrics.json").read_text())["test"]
+    assert kept["unlike"] == json.loads(said)["test"]["unlike"]
+
+
+def test_sets_that_validation_cannot_promise_are_refused(capsys, a_run):
+    code, _, said = evaluate(capsys, a_run, "--sets", "0.999")
+    assert code == 2
+    assert "--sets 0.999: " in said
+    assert " cannot promise that; ask for 0." in said

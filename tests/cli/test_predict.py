@@ -1,12 +1,18 @@
 """`fieldmark predict` in this process: tables, what is said beside them, and exit codes."""
 
 import json
+import re
 
+import numpy as np
 import pytest
+import torch
 from smallruns import draw_photos
 from tinybundles import several_labels
 
 from fieldmark.cli.main import run as fieldmark
+from fieldmark.judge.unlike import unit
+from fieldmark.models.bundle import load
+from fieldmark.models.known import watched, write_known
 
 
 def said(capsys):
@@ -71,9 +77,13 @@ def test_abstaining_leaves_labels_out_and_closes_with_what_it_rests_on(
     assert fieldmark(words) == 0
     told = capsys.readouterr()
     header, *rows = told.out.splitlines()
-    assert header == "image,label,score"
+    assert header == "image,label,score,reason"
     assert [row.split(",")[1] for row in rows] == [""] * 8
+    assert [row.split(",")[3] for row in rows] == ["unsure"] * 8
     assert told.err == (
+        f"fieldmark: {tmp_path}: lacks known.safetensors, by which images unlike the training ones "
+        "are told; copy it from the run beside the other two files; so images are left out for "
+        "their score alone\n"
         "fieldmark: 8 of 8 images left without a label, for their score is below 1; of 20 "
         "validation images 10 would be labelled, 100.0 % (72.2 to 100.0 %) of them rightly "
         "(pictures of none of the classes may get a label all the same)\n"
@@ -198,3 +208,56 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
 def test_what_does_not_go_together_is_one_sentence(capsys, a_run, photos, words, sentence):
     assert fieldmark(["predict", str(a_run), str(photos), *words]) == 2
     assert said(capsys) == [sentence]
+
+
+def test_reasons_and_sets_are_columns_and_their_ground_is_told(capsys, a_run, photos):
+    words = ["predict", str(a_run), str(photos / "red"), "--unlike", "--sets", "0.5"]
+    assert fieldmark(words) == 0
+    told = capsys.readouterr()
+    header, *rows = told.out.splitlines()
+    assert header == "image,label,score,reason,set"
+    assert len(rows) == 8
+    unlike, of_sets = said_of(told.err)
+    assert re.fullmatch(
+        r"\d of 8 images (is|are) unlike the training images and left without labels; so (is|are) "
+        r"\d of \d validation images",
+        unlike,
+    )
+    assert re.fullmatch(
+        r"a set holds the truth of 50 % of images like those of validation, by \d validation "
+        r"images; of \d\.\d\d classes on average here, \d\.\d\d there",
+        of_sets,
+    )
+
+
+def said_of(text):
+    return [line.removeprefix("fieldmark: ") for line in text.splitlines()]
+
+
+def test_sets_are_no_column_of_kaggles(capsys, a_run, photos):
+    words = ["predict", str(a_run), str(photos), "--format", "kaggle", "--sets", "0.9"]
+    assert fieldmark(words) == 2
+    assert said(capsys) == [
+        "--sets with --format kaggle: has a column of labels alone; leave one of the two out"
+    ]
+
+
+def test_of_several_labels_distance_alone_tells_what_is_unlike(capsys, photos, tmp_path):
+    bundle = several_labels(tmp_path / "bundle", photos / "red")
+    network = load(bundle)[0]
+    with watched(network.network, 0, unit) as seen, torch.no_grad():
+        network(torch.zeros(1, 3, 16, 16))
+    sha = write_known(bundle / "known.safetensors", -seen[0].astype(np.float16))
+    values = json.loads((bundle / "model.json").read_text())
+    about = {"distance": 0.5, "entropy": None, "images": 40, "flagged": 1, "known_sha256": sha}
+    (bundle / "model.json").write_text(json.dumps({**values, "unlike": about}))
+    words = ["predict", str(bundle), str(photos / "red"), "--unlike", "--at-least-one"]
+    assert fieldmark(words) == 0
+    told = capsys.readouterr()
+    rows = [row.split(",") for row in told.out.splitlines()]
+    assert rows[0] == ["image", "labels", "score", "reason"]
+    assert {(row[1], row[3]) for row in rows[1:]} == {("", "unlike the training images")}
+    assert said_of(told.err) == [
+        "8 of 8 images are unlike the training images and left without labels; so is 1 of 40 "
+        "validation images (of several labels an image this goes by distance alone)"
+    ]

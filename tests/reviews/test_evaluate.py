@@ -13,6 +13,7 @@ from smallruns import QUIET, SMALL, draw_photos, in_process, look_and_die, point
 
 from fieldmark.errors import DataError, DiskError, RunError
 from fieldmark.judge.calibrate import curve_of
+from fieldmark.judge.cautions import with_cautions, without_unlike
 from fieldmark.judge.figures import figures
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
@@ -128,24 +129,26 @@ def test_pages_tell_when_to_answer_as_predict_does(run, others, tmp_path, monkey
     evaluate_stored(str(run.path), Asked(page=tmp_path / "p.html"), QUIET)
     info = read_info(run.path / "model.json")
     ((found, _, tested),) = pages
-    assert found.answers == info.answers
+    assert found.answers == info.unlike.answers
     table = Predictions.read(run.predictions).of_split("test")
-    assert tested == curve_of(table, info.temperature)
+    like = without_unlike(table, info.unlike, info.temperature)
+    assert tested == curve_of(like, info.temperature)
     pages.clear()
     look(run, others)
     ((found, _, tested),) = pages
-    assert found.answers == info.answers
-    assert tested[-1][1] == 18
+    assert found.answers == info.unlike.answers
+    assert tested[-1][1] == 18  # none of them is told unlike
 
 
 def test_the_report_of_a_run_answers_by_its_bundle(table, tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr("fieldmark.report.page.render", lambda page: seen.append(page) or "")
-    run = train(table, tmp_path, "answering", epochs="1")
+    run = train(table, tmp_path, "answering", epochs="1", page=True)
     info = read_info(run.path / "model.json")
     assert info.answers
-    assert seen[0].info.answers == info.answers
-    assert seen[0].tested[-1][1] == run.read_metrics().sides["test"].n
+    assert seen[0].info == info
+    test = run.read_metrics().sides["test"]
+    assert seen[0].tested[-1][1] == round(test.n * (1 - test.unlike.flagged.value))
 
 
 def test_the_whole_curve_has_a_row_a_score():
@@ -188,7 +191,8 @@ def test_new_images_have_a_folder_that_carries_its_proof(run, others):
     assert folder.read_metrics() == found
     table = Predictions.read(folder.predictions)
     again = figures(table, temperature=folder.read_temperature(), with_intervals=True)
-    assert found.sides["test"] == again
+    info = read_info(run.path / "model.json")
+    assert found.sides["test"] == with_cautions({"test": again}, {"test": table}, info)["test"]
     assert found.classes == ("blue", "green", "red")
     about = found.about
     assert about.samples_hash == Samples.read(folder.samples).hash()

@@ -31,6 +31,7 @@ def test_a_run_folder_holds_what_it_should(a_run):
         "samples.parquet",
         "model.safetensors",
         "model.json",
+        "known.safetensors",
         "predictions.parquet",
         "metrics.json",
         "history.csv",

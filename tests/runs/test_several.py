@@ -216,7 +216,7 @@ def test_abstention_is_for_one_label():
         abstention(info, 0.9, "run")
     assert str(told.value) == (
         "--abstain: is for one label an image; of several each has a threshold of its own; leave "
-        "it out"
+        "it out, or take --unlike, which leaves out images unlike the training ones"
     )
 
 

@@ -1,7 +1,7 @@
 """`fieldmark evaluate`: the figures of a run."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +18,9 @@ from fieldmark.cli.typed import (
 )
 from fieldmark.errors import Mistake, refuse
 
+if TYPE_CHECKING:
+    from fieldmark.console import Console
+
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
@@ -28,6 +31,12 @@ def command(
     ] = None,
     images: Images = None,
     data_dir: DataDir = None,
+    sets: Annotated[
+        float | None, typer.Option(help="How often sets at this level hold the truth: 0.9.")
+    ] = None,
+    unknown: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Pictures of no class: how many are unlike.")
+    ] = None,
     as_json: Annotated[bool, flag("--json", "Print the figures as JSON.")] = False,
     page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
     device: Device = "auto",
@@ -38,7 +47,6 @@ def command(
     DATA: a folder of class folders, or a table of labels; KEY=VALUE says how to read it:
     data.label_column=species.
     """
-    import json
     import sys
 
     from fieldmark.console import Console
@@ -48,8 +56,12 @@ def command(
     if page is not None:
         check_page(page)
     console = Console(stream=sys.stderr if as_json else None)
-    asked = Asked(tuple(by or ()), page, command_line())
+    asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
+    if unknown is not None:
+        others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
+        refuse_beside_unknown({**others, "--images": images, "--data-dir": data_dir}, rest)
+        return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
@@ -63,15 +75,20 @@ def command(
         from fieldmark.settings.texts import read_given
 
         refuse_other_settings(rest)
-        options = {"images": images, "data_dir": data_dir}
-        settings = read([read_given(rest, options, data)]).settings.data
-        found = evaluate_new(run, settings, asked, console, device=device, engine=engine)
+        how = read([read_given(rest, {"images": images, "data_dir": data_dir}, data)]).settings.data
+        found = evaluate_new(run, how, asked, console, device=device, engine=engine)
     if as_json:
         shown = found.to_json()
-        if data is None:
-            shown = {name: shown[name] for name in ("val", "test", "by") if name in shown}
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        own = [name for name in ("val", "test", "by") if name in shown]
+        print_json(shown if data is not None else {name: shown[name] for name in own})
     return 0
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """Plain values on the screen."""
+    import json
+
+    print(json.dumps(values, indent=2, ensure_ascii=False))
 
 
 READ_BY = (  # the settings that say how images are read; the others are for training
@@ -84,6 +101,25 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.split_column",
     "data.on_bad",
 )
+
+
+def look_at_unknown(
+    run: str, folder: str, console: "Console", as_json: bool, *, device: str, engine: str
+) -> int:
+    """How many pictures of no class the run tells unlike its training images. -> the exit code"""
+    from fieldmark.reviews.unknown import evaluate_unknown
+
+    told = evaluate_unknown(run, folder, console, device=device, engine=engine)
+    if as_json:
+        print_json(told.to_json())
+    return 0
+
+
+def refuse_beside_unknown(options: dict[str, object], words: list[str]) -> None:
+    """Pictures of no class have no figures, so nothing says how to read or part them."""
+    given = [name for name, value in options.items() if value is not None] + words
+    what = "does not go with --unknown, which looks at pictures of no class; leave one out"
+    refuse(Mistake(name, what) for name in given)
 
 
 def refuse_without_data(options: dict[str, str | None], words: list[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,6 +40,13 @@ def command(
         float | None,
         typer.Option(help="Label only where this share was right in validation, such as 0.95."),
     ] = None,
+    unlike: Annotated[
+        bool, flag("--unlike", "No label for images unlike the training ones (so does --abstain).")
+    ] = False,
+    sets: Annotated[
+        float | None,
+        typer.Option(help="A column of the classes that hold the truth in this share: 0.9."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 64,
     device: Device = "auto",
     engine: Engine = "torch",
@@ -56,25 +63,18 @@ def command(
 
     if out is not None:
         check_table(out, WRITERS, overwrite=overwrite)
-    refuse_format(form, out, scores=scores)
+    refuse_format(form, out, {"--scores": scores, "--sets": sets is not None})
     from fieldmark.use.inputs import find_images, told_of
     from fieldmark.use.predictor import Predictor
 
     column, inputs = _image_column(inputs)
     found = find_images(inputs, images=images, column=column)
-    predictor = Predictor(
-        run,
-        device=device,
-        engine=engine,
-        batch_size=batch_size,
-        abstain=abstain,
-        at_least_one=at_least_one,
-    )
-    said = told_of(found.images, predictor.info, run)
-    found = replace(found, notes=(*found.notes, *said))
+    how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
+    predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, **how)
+    found = replace(found, notes=(*found.notes, *told_of(found.images, predictor.info, run)))
     if form is not None:
         return _in_kaggles_form(predictor, found, out)
-    return _as_table(predictor, found, out, scores=scores)
+    return _as_table(predictor, found, out, scores=scores, sets=sets)
 
 
 COLUMN = "data.image_column="
@@ -86,8 +86,11 @@ def _image_column(inputs: list[str]) -> tuple[str | None, list[str]]:
     return (said[-1] if said else None), [word for word in inputs if not word.startswith(COLUMN)]
 
 
-def _as_table(predictor: "Predictor", found: "Found", out: Path | None, *, scores: bool) -> int:
+def _as_table(
+    predictor: "Predictor", found: "Found", out: Path | None, *, scores: bool, sets: float | None
+) -> int:
     """Columns image, label, score of the images that have an answer."""
+    from fieldmark.use.sets import words
     from fieldmark.use.table import write_table
     from fieldmark.use.tally import Tally
 
@@ -95,10 +98,21 @@ def _as_table(predictor: "Predictor", found: "Found", out: Path | None, *, score
     answers = tally.answered(predictor.stream(found.images))
     first = next(answers, None)
     if first is not None:  # else there is nothing to make a table of
-        rows, several = chain([first], answers), predictor.several
-        write_table(out or sys.stdout, rows, predictor.classes, scores=scores, several=several)
+        write_table(
+            out or sys.stdout,
+            chain([first], answers),
+            predictor.classes,
+            scores=scores,
+            several=predictor.several,
+            reasons=predictor.abstention is not None or predictor.check is not None,
+            sets=sets is not None,
+        )
     _say_written(tally, out)
-    return _close(predictor, found.notes, tally, "" if tally.seen else "; there is no table")
+    code = _close(predictor, found.notes, tally, "" if tally.seen else "; there is no table")
+    row, of_validation = predictor.set_row, predictor.info.sets
+    if sets is not None and row is not None and of_validation is not None and tally.sets:
+        _tell([words(of_validation, row, sets, tally.in_sets / tally.sets)])
+    return code
 
 
 def _in_kaggles_form(predictor: "Predictor", found: "Found", out: Path | None) -> int:
@@ -123,7 +137,9 @@ def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: s
     if tally.failures:
         _tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
     if predictor.abstention is not None and tally.seen:
-        _tell([predictor.abstention.words(tally.unlabelled, tally.seen)])
+        _tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
+    elif predictor.check is not None and tally.seen:
+        _tell([predictor.check.words(tally.unlike, tally.seen)])
     return 1 if tally.failures else 0
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from fieldmark.errors import DataError, RunError
 from fieldmark.judge.calibrate import answer_curve, before_and_after, fit_temperature, reliability
+from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.intervals import Intervals, intervals
 from fieldmark.judge.metrics import CLASS_METRICS, of_task, overall, per_class
@@ -190,7 +191,7 @@ def measure(run: RunDir) -> Metrics:
     test. Raises WeightsError, DataError for files that are missing or damaged.
     """
     info, tables = read_info(run.path / INFO), by_split(Predictions.read(run.predictions))
-    found = figures_of(tables, info.temperature, info.thresholds)
+    found = with_cautions(figures_of(tables, info.temperature, info.thresholds), tables, info)
     changes = {side: before_and_after(each, info.temperature) for side, each in tables.items()}
     return Metrics(
         task=info.task,

@@ -167,6 +167,12 @@ def _trials_of_share(units: Units, images: np.ndarray, is_hit: np.ndarray) -> fl
     return min(float(len(images)), effective_trials(is_hit.mean(), known, alike))
 
 
+def share_interval(is_hit: np.ndarray, groups: np.ndarray | None = None) -> Bounds:
+    """The 95 % interval of the share of hits (N,) bool, by groups (N,) where there are any."""
+    units, images = Units.by(len(is_hit), groups), np.arange(len(is_hit))
+    return _bounds(float(is_hit.mean()), _trials_of_share(units, images, is_hit))
+
+
 def _of_images(of: OfImages, evidence: Evidence, units: Units, figure: float) -> Bounds:
     every, values = np.arange(len(evidence.targets)), of.value(evidence)
     if of.largest is not None:

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -14,6 +14,51 @@ from fieldmark.rundir import INFO, WEIGHTS
 from fieldmark.task import Name
 
 FORMAT = 1
+
+
+class SetRow(NamedTuple):
+    """A set of the classes whose 1 - score is at most `bound` holds the truth in `level` of images.
+
+    size: the mean number of classes in such a set, in validation.
+    """
+
+    level: float
+    bound: float
+    size: float
+
+
+@dataclass(frozen=True)
+class Sets:
+    """What `predict --sets` goes by: rows, levels rising, and what they rest on.
+
+    images: of validation; groups: how many, where there are any; folds: how many heads answered,
+    each the images that it was trained without, or None.
+    """
+
+    rows: tuple[SetRow, ...]
+    images: int
+    groups: int | None = None
+    folds: int | None = None
+
+
+@dataclass(frozen=True)
+class Unlike:
+    """What says that an image is unlike those of the training: one of two values is above a most.
+
+    entropy: of the scores; None of several labels an image, which go by distance alone. distance:
+    to the features in known.safetensors, whose SHA-256 is known_sha256. images, groups, folds: of
+    validation, as in Sets; flagged: how many of these images are called unlike. answers: as a
+    bundle's, of the images that are not.
+    """
+
+    distance: float
+    entropy: float | None
+    images: int
+    flagged: int
+    known_sha256: str
+    groups: int | None = None
+    folds: int | None = None
+    answers: tuple[tuple[float, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -26,10 +71,12 @@ class BundleInfo:
     images are averaged in. classes: in the order of the logits. thresholds: of each class's score,
     for several labels an image. temperature: what logits are divided by to become scores. answers:
     of validation, for scores from high to low, how many images have at least that score and how
-    many of them are guessed right. weights: where training began. samples_hash: of the table that
-    it was trained on. precision: what it was trained and measured in. engine: what passed the
-    images of its figures, "torch" of a bundle by an older Fieldmark. weights_sha256: of the file of
-    weights beside it, whoever wrote it; None of a bundle by an older Fieldmark.
+    many of them are guessed right. unlike, sets: what tells images unlike the training ones, and
+    what sets of classes go by; None where validation could not say. weights: where training began.
+    samples_hash: of the table that it was trained on. precision: what it was trained and measured
+    in. engine: what passed the images of its figures, "torch" of a bundle by an older Fieldmark.
+    weights_sha256: of the file of weights beside it, whoever wrote it; None of a bundle by an
+    older Fieldmark.
     """
 
     model: str
@@ -51,7 +98,14 @@ class BundleInfo:
     resizer: int | None = None
     pool: str = "mean"
     mirror: bool = False
+    unlike: Unlike | None = None
+    sets: Sets | None = None
     weights_sha256: str | None = field(default=None, compare=False)
+
+    @property
+    def curve(self) -> tuple[tuple[float, int, int], ...]:
+        """What `predict --abstain` goes by: answers, of the images that are not told unlike."""
+        return self.unlike.answers if self.unlike else self.answers
 
     def to_json(self) -> dict[str, Any]:
         """Plain values for model.json."""

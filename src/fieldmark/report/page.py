@@ -13,6 +13,7 @@ from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames, kept_names
 from fieldmark.judge.calibrate import Curve, curve_of
+from fieldmark.judge.cautions import without_unlike
 from fieldmark.judge.figures import measure
 from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Metrics
@@ -20,6 +21,7 @@ from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import InputSpec, Predictions
 from fieldmark.report import words
 from fieldmark.report.budget_words import budget_rows
+from fieldmark.report.caution_words import caution_part
 from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
 from fieldmark.report.labels import labels_part
@@ -82,7 +84,10 @@ def read_page(run: RunDir) -> RunPage:
         labels = label_galleries(shown, data.samples, temperature=temperature, thresholds=least)
     else:
         pictures = galleries(shown, data.samples, temperature=temperature)
-        tested = curve_of(predictions.of_split("test"), temperature)
+        unlike = bundle.unlike if bundle else None
+        tested = curve_of(
+            without_unlike(predictions.of_split("test"), unlike, temperature), temperature
+        )
     return RunPage(
         title=run.name,
         command=run.read_command(),
@@ -105,7 +110,7 @@ def render(page: RunPage) -> str:
     split = next((name for name in ("test", "val") if name in metrics.sides), None)
     monitor, history, best = train.get("monitor", "accuracy"), page.history, about.best_epoch
     timing = timing_of(about.times, settings) if about.times else None
-    answers = {"val": page.info.answers if page.info else (), "test": page.tested}
+    answers = {"val": page.info.curve if page.info else (), "test": page.tested}
     texts = about_texts(about, precision=(settings.get("run") or {}).get("precision"))
     counts = {page.names.shown(name): row for name, row in data.samples.counts().items()}
     totals = {split: len(data.samples.rows(split)) for split in words.SPLIT_WORDS}
@@ -138,6 +143,7 @@ def render(page: RunPage) -> str:
         "ways": ways_curve(about.heads_tried),
         "scalings": words.SCALINGS,
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
+        "caution": caution_part(metrics.sides),
         "pictures": page.pictures,
         "labels": page.labels,
         "of_labels": labels_part(metrics.classes, shown["figures"]),

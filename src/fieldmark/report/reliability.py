@@ -58,6 +58,7 @@ def calibration_part(
         "targets": targets(curves, bounds=not grouped),
         "all_right": val[-1][2] / val[-1][1] if (val := curves.get("val")) else None,
         "names": dict(names),
+        "leaves_out": any(figures[side].unlike for side in sides),
         "drawn": [side for side in ("val", "test") if answers.get(side)],
     }
 

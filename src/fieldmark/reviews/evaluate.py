@@ -20,10 +20,11 @@ from fieldmark.files import write_whole
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.calibrate import before_and_after
+from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import SEED, figures
 from fieldmark.judge.thresholds import in_order
 from fieldmark.machine import PACKAGES, loaders, machine, versions
-from fieldmark.metrics_json import About, Metrics
+from fieldmark.metrics_json import About, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import (
@@ -39,6 +40,8 @@ from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
 from fieldmark.use.opened import Opened, open_bundle
+from fieldmark.use.sets import set_row
+from fieldmark.use.unlike import check_of
 
 BATCH = 64
 MANY = 512  # images; from here on processes that load them pay for their start
@@ -64,18 +67,17 @@ def evaluate_new(
     info = read_info(run.path / INFO)
     samples, unsaid, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
+    refuse_sets(asked, info, run)
     opened = open_bundle(run.path, device, engine)
-    predictions = look(opened, samples, run.name, console).without(unsaid)
+    predictions = look(opened, samples, run, console).without(unsaid)
     unknown = unknown_classes(samples, predictions)
     notes += (*group_sentence(run, data, samples),)
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature, named = info.temperature, info.thresholds
-    least = in_order(named, predictions.classes)
-    own = figures(predictions, temperature=temperature, thresholds=least, with_intervals=True)
+    own = figures_of_new(predictions, info, asked.levels)
     by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
-    taken = time.monotonic() - begun
-    about = described(opened, run, data=data, samples=samples, command=asked.command, seconds=taken)
+    about = described(opened, run, data=data, samples=samples, command=asked.command, begun=begun)
     metrics = Metrics(
         task=info.task,
         classes=predictions.classes,
@@ -95,8 +97,9 @@ def evaluate_new(
         predictions=predictions,
         samples=samples,
         temperature=temperature,
-        thresholds=least,
-        answers=info.answers,
+        thresholds=in_order(named, predictions.classes),
+        answers=info.curve,
+        unlike=info.unlike,
         command=asked.command,
         unknown=unknown,
         banner=training_sentence(about.took_part_in_training or 0, len(samples)),
@@ -136,12 +139,12 @@ def described(
     data: DataSettings,
     samples: Samples,
     command: str,
-    seconds: float,
+    begun: float,
 ) -> About:
-    """What the figures are of, and how they came about."""
+    """What the figures are of, and how they came about; begun: on the clock of time.monotonic."""
     return About(
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
-        seconds=round(seconds, 1),
+        seconds=round(time.monotonic() - begun, 1),
         seed=SEED,
         command=command,
         versions=versions((*PACKAGES, *opened.packages)),
@@ -205,16 +208,37 @@ def take_in(
     return samples.with_splits(["test"] * len(samples)), listing.unsaid, tuple(notes)
 
 
-def look(opened: Opened, samples: Samples, model: str, console: Console) -> Predictions:
-    """What the network says of each image, with its own classes in its own order."""
+def figures_of_new(predictions: Predictions, info: BundleInfo, levels: Sequence[float]) -> Figures:
+    """Every figure with its interval, and what the images say of when not to answer."""
+    least = in_order(info.thresholds, predictions.classes)
+    own = figures(predictions, temperature=info.temperature, thresholds=least, with_intervals=True)
+    return with_cautions({"test": own}, {"test": predictions}, info, levels)["test"]
+
+
+def refuse_sets(asked: Asked, info: BundleInfo, run: RunDir) -> None:
+    """Raise SettingsError or RunError for sets of classes that cannot be had."""
+    if asked.sets is not None:
+        set_row(info, asked.sets, run.path)
+
+
+def look(opened: Opened, samples: Samples, run: RunDir, console: Console) -> Predictions:
+    """What the network says of each image, with its own classes in its own order.
+
+    With how far it is from the training images, where the run can tell that.
+    """
+    check = check_of(opened.info, run.path)
     rows = samples.rows("test")
     open_files(samples)
     workers = loaders() if len(rows) >= MANY else 0
     images = Images(samples, opened.info.classes, opened.info.spec)
     batches = Batches(images, rows, batch_size=BATCH, seed=None, workers=workers)
     with console.bar("predicting", len(rows)) as bar:
-        logits = opened.logits(batches, bar.advance)
-    return Predictions.of(samples, rows, logits, classes=opened.info.classes, model=model)
+        if isinstance(check, str):
+            logits, far = opened.logits(batches, bar.advance), None
+        else:
+            logits, far = opened.look(batches, check.far, bar.advance)
+    about = {"classes": opened.info.classes, "model": run.name, "distances": far}
+    return Predictions.of(samples, rows, logits, **about)
 
 
 def trained_on(run: RunDir, samples: Samples) -> int:

@@ -12,10 +12,13 @@ from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.calibrate import Curve, curve_of
+from fieldmark.judge.cautions import LEVELS, without_unlike
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
+from fieldmark.models.bundle_info import Unlike
 from fieldmark.records import Predictions, Samples
 from fieldmark.report import words
+from fieldmark.report.caution_words import caution_lines, caution_part
 from fieldmark.report.figure_lines import by_lines, by_warnings, figure_lines
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import NONE, measured
@@ -28,11 +31,18 @@ MOST_TAKEN = 3  # classes that are named, of those that an unknown one is taken 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asked for: columns to go by, where to put the page, and in what words."""
+    """What the user asked for: columns to go by, where to put the page, in what words, and the
+    level of sets of classes."""
 
     by: tuple[str, ...] = ()
     page: Path | None = None
     command: str = ""
+    sets: float | None = None
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The levels of sets that are measured."""
+        return LEVELS if self.sets is None else (self.sets,)
 
 
 @dataclass(frozen=True)
@@ -52,8 +62,8 @@ class Evaluated:
     metrics: by split; new images stand under "test", and beside them the run's own "val". They
     are about the evaluation, or, of images that are the run's own, about its training.
     predictions, samples: of what is shown. banner: what spoils the figures, if anything does.
-    answers: of the bundle, what `predict --abstain` goes by. notes: sentences to know. names: what
-    the labels are called on the screen and on the page; all else has the labels.
+    answers, unlike: of the bundle, what `predict --abstain` goes by. notes: sentences to know.
+    names: what the labels are called on the screen and on the page; all else has the labels.
     """
 
     title: str
@@ -71,6 +81,7 @@ class Evaluated:
     notes: tuple[str, ...] = ()
     thresholds: np.ndarray | None = None  # (C,), of several labels
     names: ShownNames = field(default_factory=ShownNames)
+    unlike: Unlike | None = None
 
     @property
     def is_new(self) -> bool:
@@ -90,7 +101,7 @@ def tell(found: Evaluated, console: Console) -> None:
     for side in [found.side] if found.is_new else metrics.sides:
         name = found.name if found.is_new else side
         lines = figure_lines(side, metrics.sides[side], metrics.calibration, name=name)
-        console.say("\n".join(lines))
+        console.say("\n".join([*lines, *caution_lines(metrics.sides[side])]))
     for column, by_value in (metrics.by or {}).items():
         console.say("\n".join(["", *by_lines(column, found.name, by_value)]))
     if metrics.by:
@@ -165,7 +176,8 @@ def write_page(found: Evaluated, path: Path) -> None:
         )
         write_text(path, render(found, Galleries(), labels=labels))
         return
-    tested = curve_of(shown, temperature) if found.side == "test" else ()
+    like = without_unlike(shown, found.unlike, temperature)
+    tested = curve_of(like, temperature) if found.side == "test" else ()
     write_text(path, render(found, galleries(shown, samples, temperature=temperature), tested))
 
 
@@ -194,6 +206,7 @@ def render(
         "headline": words.headline(names[found.side], figures, metrics.of_task),
         "facts": _facts(found, figures, texts),
         "calibrated": calibration_part(metrics.sides, metrics.calibration, curves, names=names),
+        "caution": caution_part(metrics.sides, names=names),
         "by": metrics.by or {},
         "by_metrics": {
             k: row for k, row in prominent(Shown.COLUMN, task).items() if k != task.metric

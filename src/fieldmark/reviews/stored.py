@@ -6,13 +6,15 @@ from fieldmark.data.intake import changed_images
 from fieldmark.errors import RunError, counted
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
+from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import by_split, figures_of, shown_side
 from fieldmark.judge.thresholds import in_order
-from fieldmark.metrics_json import Metrics
-from fieldmark.models.bundle_info import read_info
+from fieldmark.metrics_json import Figures, Metrics
+from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import Asked, Evaluated, tell, write_page
 from fieldmark.rundir import INFO
+from fieldmark.use.sets import set_row
 
 
 def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
@@ -34,6 +36,10 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
     side = shown_side(path, predictions, "it has no figures")
     shown = predictions.of_split(side)
     by = figures_by(shown, samples, values, temperature=temperature, thresholds=thresholds)
+    info = read_info(file) if (file := run.path / INFO).is_file() else None
+    sides = figures_of(by_split(predictions), temperature, thresholds)
+    if info is not None:
+        sides = when_not(run, asked, info, sides, predictions)
     kept = run.read_metrics() if run.metrics.is_file() else Metrics()
     found = Evaluated(
         title=run.name,
@@ -43,7 +49,7 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         metrics=Metrics(
             task=predictions.task.name,
             classes=predictions.classes,
-            sides=figures_of(by_split(predictions), temperature, thresholds),
+            sides=sides,
             calibration=kept.calibration,
             by=by or None,
             about=kept.about,
@@ -52,7 +58,8 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         samples=samples,
         temperature=temperature,
         thresholds=in_order(thresholds, predictions.classes),
-        answers=read_info(info).answers if (info := run.path / INFO).is_file() else (),
+        answers=info.curve if info else (),
+        unlike=info.unlike if info else None,
         command=asked.command,
         notes=(*changed_since(run), *([] if side == "test" else [NO_TEST])),
         names=kept_names(run.label_names, predictions.classes),
@@ -62,6 +69,19 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return found.metrics
+
+
+def when_not(
+    run: rundir.RunDir,
+    asked: Asked,
+    info: BundleInfo,
+    sides: dict[str, Figures],
+    predictions: Predictions,
+) -> dict[str, Figures]:
+    """The figures with what the test says of when not to answer. Raises as `set_row`."""
+    if asked.sets is not None:
+        set_row(info, asked.sets, run.path)
+    return with_cautions(sides, by_split(predictions), info, asked.levels)
 
 
 NO_TEST = "the test images have not been looked at: the run is not done, or has none"

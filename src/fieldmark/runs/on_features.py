@@ -23,12 +23,13 @@ from fieldmark.fit.state import Row, State
 from fieldmark.models.body import body_and_head
 from fieldmark.models.infer import evaluating
 from fieldmark.models.joined import Joined
+from fieldmark.models.known import flat
 from fieldmark.models.stages import set_training
 from fieldmark.report.words import made_words
 from fieldmark.runs.bench import Bench
 from fieldmark.runs.heads import find_head
 from fieldmark.runs.network import Prepared, adopt
-from fieldmark.runs.on_images import OnImages
+from fieldmark.runs.on_images import OnImages, See
 from fieldmark.runs.stages import HEAD_PATIENCE, enter_stage, optimizer, plan_of, stage_of
 
 TRIED = 48  # images that pass a frozen network for an estimate
@@ -148,7 +149,16 @@ class OnFeatures:
         """
         if mirrored:
             return self._images.predict(side, mirrored=True)
-        rows = torch.from_numpy(self.prepared.samples.rows(side))
+        return self._logits(self.prepared.samples.rows(side))
+
+    def look(self, rows: np.ndarray, see: See) -> tuple[np.ndarray, np.ndarray | None]:
+        """Logits (n, C) of the samples at `rows`, and what `see` makes of their features."""
+        plain, words = self.features().plain, self.prepared.spec.words
+        parts = torch.split(torch.from_numpy(rows), 4096)
+        return self._logits(rows), np.concatenate([see(flat(plain[part], words)) for part in parts])
+
+    def _logits(self, at: np.ndarray) -> np.ndarray:
+        rows = torch.from_numpy(at)
         plain, (_, head) = self.features().plain[rows], body_and_head(self.prepared.model.network)
         with evaluating(head), torch.inference_mode():
             parts = [

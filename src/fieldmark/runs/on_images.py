@@ -31,10 +31,12 @@ from fieldmark.fit.state import Row, State
 from fieldmark.judge.metrics import each_epoch
 from fieldmark.models import precision
 from fieldmark.models.infer import infer
+from fieldmark.models.known import watched
 from fieldmark.models.stages import set_training
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.stages import enter_stage, plan_of, stage_of
 
+See = Callable[[np.ndarray], np.ndarray]  # of features (n, D), something (n, ...)
 TIMED = 3  # steps of an estimate, after one that is not counted
 
 
@@ -106,6 +108,27 @@ class OnImages:
                 advance=bar.advance,
             )
 
+    def look(self, rows: np.ndarray, see: See) -> tuple[np.ndarray, np.ndarray | None]:
+        """Logits (n, C) of the samples at `rows`, and what `see` makes of their features.
+
+        None where the network has no one head that features enter, or no image was seen.
+        """
+        prepared, words = self.prepared, self.prepared.spec.words
+        run, console = prepared.settings.run, self.console
+        batches = self._plain_batches(rows)
+        with (
+            watched(prepared.model.network, words, see) as seen,
+            console.bar("looking at images", len(rows)) as bar,
+        ):
+            logits = infer(
+                prepared.model,
+                batches.epoch(0),
+                device=prepared.device,
+                autocast=precision.autocast(run.precision, prepared.device),
+                advance=bar.advance,
+            )
+        return logits, np.concatenate(seen) if seen else None
+
     def estimate(self, state: State) -> str:
         """How long the stage that `state` is in will take, from a few steps, in one sentence."""
         a_step, steps = self._time_steps(state)
@@ -168,24 +191,29 @@ class OnImages:
         """The training images, augmented: one at a time by workers, or a batch at a time."""
         settings, spec = self.prepared.settings, self.prepared.spec
         name, options = settings.augment.name, settings.augment.options
+        rows = self.prepared.samples.rows("train")
         how: Any = {"seed": settings.run.seed, "sampling": settings.train.sampling}
         if self._pixels is not None:
-            return self._batches("train", BATCH_AUGMENTS[name](spec, **options), **how)
+            return self._batches(rows, BATCH_AUGMENTS[name](spec, **options), **how)
         augmenting = Augmenting(AUGMENTS.build(name, options, spec), settings.run.seed)
-        return self._batches("train", augmenting, **how)
+        return self._batches(rows, augmenting, **how)
 
     def _batches_of(self, side: str) -> Feed:
         """The batches of a split as evaluation sees it, made once: their workers stay alive."""
         if side not in self._sides:
-            in_memory = self._pixels is not None
-            plain = BATCH_AUGMENTS["none"](self.prepared.spec) if in_memory else None
-            self._sides[side] = self._batches(side, plain, seed=None)
+            self._sides[side] = self._plain_batches(self.prepared.samples.rows(side))
         return self._sides[side]
 
-    def _batches(self, side: str, augment: Any, **how: Any) -> Feed:
-        """Batches of a split, from memory where the images lie there."""
+    def _plain_batches(self, rows: np.ndarray) -> Feed:
+        """Batches of the samples at `rows` as evaluation sees them."""
+        in_memory = self._pixels is not None
+        plain = BATCH_AUGMENTS["none"](self.prepared.spec) if in_memory else None
+        return self._batches(rows, plain, seed=None)
+
+    def _batches(self, rows: np.ndarray, augment: Any, **how: Any) -> Feed:
+        """Batches of the samples at `rows`, from memory where the images lie there."""
         prepared, settings = self.prepared, self.prepared.settings
-        rows, how["batch_size"] = prepared.samples.rows(side), settings.train.batch_size
+        how["batch_size"] = settings.train.batch_size
         if self._pixels is not None:
             targets = prepared.samples.targets(prepared.classes)
             return InMemory(self._pixels, targets, rows, augment=augment, **how)

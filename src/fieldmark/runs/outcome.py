@@ -15,6 +15,7 @@ from fieldmark.files import write_text
 from fieldmark.fit.state import State
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.figures import measure
+from fieldmark.judge.unlike import unit
 from fieldmark.machine import PACKAGES, machine, versions
 from fieldmark.metrics_json import WHOLE, About, Metrics
 from fieldmark.models import engines
@@ -30,6 +31,7 @@ from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.runs.budgets import judged
 from fieldmark.runs.calibrate import calibrate, with_logits
+from fieldmark.runs.known import Known, keep_known
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.on_features import OnFeatures
 from fieldmark.runs.on_images import OnImages
@@ -44,11 +46,13 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
     """
     clock, trainer = reached.state.clock, reached.trainer
     with clock("predicting"):
-        tables = {"val": out_of_fold(run, reached) or predict_side(run, trainer, "val")}
-    tables["val"] = calibrate(run, prepared, tables["val"])
+        known = keep_known(run, trainer)
+        val = out_of_fold(run, reached, known) or predict_side(run, trainer, "val", known)
+        tables = {"val": val}
+    tables["val"] = calibrate(run, prepared, tables["val"], known.sha256 if known else None)
     write_trees(run, prepared)
     with clock("predicting"):
-        tables |= {side: predict_side(run, trainer, side) for side in sides if side != "val"}
+        tables |= {side: predict_side(run, trainer, side, known) for side in sides if side != "val"}
         write_tables(tables, run.predictions)
         if tables["val"].folds or reached.state.tuned is not None:
             # the head that is kept has seen these images, and no other has their mirror images
@@ -78,26 +82,34 @@ def write_metrics(run: RunDir, prepared: Prepared, reached: Reached, command: st
     return found
 
 
-def predict_side(run: RunDir, trainer: Trainer, side: str) -> Predictions:
-    """The predictions table of a split, with the best weights."""
+def predict_side(run: RunDir, trainer: Trainer, side: str, known: Known | None) -> Predictions:
+    """The predictions table of a split, with the best weights, and how far from what is known."""
     samples, classes = trainer.prepared.samples, trainer.prepared.classes
     rows = samples.rows(side)
-    logits = trainer.predict(side) if len(rows) else np.zeros((0, len(classes)), np.float32)
-    return Predictions.of(samples, rows, logits, classes=classes, model=run.name)
+    logits, far = np.zeros((0, len(classes)), np.float32), known and np.zeros(0, np.float32)
+    if len(rows):
+        logits, far = trainer.look(rows, known.far) if known else (trainer.predict(side), None)
+    return Predictions.of(samples, rows, logits, classes=classes, model=run.name, distances=far)
 
 
-def out_of_fold(run: RunDir, reached: Reached) -> Predictions | None:
+def out_of_fold(run: RunDir, reached: Reached, known: Known | None) -> Predictions | None:
     """The validation table where the head that is kept was trained on all images; else None."""
     samples, answers = reached.trainer.prepared.samples, reached.state.out_of_fold
     classes, tuned = reached.trainer.prepared.classes, reached.state.tuned
     if isinstance(reached.trainer, OnImages) and tuned is not None:
-        named = {"classes": classes, "model": run.name}
-        return Predictions.of(samples, samples.rows("val"), tuned.numpy(), **named)
+        rows = samples.rows("val")
+        far = reached.trainer.look(rows, known.far)[1] if known else None
+        named = {"classes": classes, "model": run.name, "distances": far}
+        return Predictions.of(samples, rows, tuned.numpy(), **named)
     if samples.folds is None or not isinstance(reached.trainer, OnFeatures):
         return None
     rows = judged_rows(samples)
     logits = np.zeros((0, len(classes)), np.float32) if answers is None else answers.numpy()
-    naming = {"classes": classes, "model": run.name, "folds": samples.folds[0][rows]}
+    folds, far = samples.folds[0][rows], None
+    if known and len(rows):
+        features = reached.trainer.look(rows, unit)[1]
+        far = None if features is None else known.far_of_folds(features, folds)
+    naming = {"classes": classes, "model": run.name, "folds": folds, "distances": far}
     return Predictions.of(samples, rows, logits, **naming)
 
 
@@ -118,7 +130,7 @@ def with_mirror_images(
 
 def write_tables(tables: Mapping[str, Predictions], path: Path) -> None:
     """All splits in one Parquet, whole or not at all."""
-    frame = pl.concat([table.frame for table in tables.values()])
+    frame = pl.concat([table.frame for table in tables.values()], how="diagonal")
     replace(next(iter(tables.values())), frame=frame).write(path)
 
 

@@ -33,7 +33,7 @@ def joined(done: Done) -> Predictions:
     Each run's logits are divided by its own temperature, so that scores of all are alike.
     """
     tables = [_calibrated(run, planned, number) for number, (planned, run) in enumerate(done)]
-    frame = pl.concat([table.frame for table in tables])
+    frame = pl.concat([table.frame for table in tables], how="diagonal")
     return replace(tables[0], frame=frame)
 
 

@@ -87,7 +87,7 @@ def measure_test(run: RunDir, console: Console) -> Metrics:
         return kept
     settings = run.read_settings()
     opened = open_bundle(run.path, device_for(run, console), str(settings["run"]["engine"]))
-    test = look(opened, samples, run.name, console)
+    test = look(opened, samples, run, console)
     val = Predictions.read(run.predictions).of_split("val")
     write_tables({"val": val, "test": test}, run.predictions)
     metrics, about = measure(run), kept.about

@@ -7,7 +7,7 @@ import numpy as np
 from fieldmark.errors import Mistake, RunError, SettingsError, counted
 from fieldmark.judge.calibrate import threshold_for
 from fieldmark.judge.intervals import wilson
-from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.models.bundle_info import BundleInfo, Unlike
 from fieldmark.task import TASKS
 
 
@@ -15,26 +15,42 @@ from fieldmark.task import TASKS
 class Abstention:
     """An image is answered where its score is `score` or more.
 
-    images: of validation, with a guess; answered: those with that score; right: of these.
+    images: of validation, with a guess; answered: those with that score; right: of these. unlike:
+    how many more of validation are unlike the training images; None where nothing tells that.
     """
 
     score: float
     images: int
     answered: int
     right: int
+    unlike: int | None = None
 
-    def words(self, left: int, seen: int) -> str:
-        """What it did to `seen` images, `left` of which got no label, and what it rests on."""
+    def words(self, left: int, seen: int, unlike: int = 0) -> str:
+        """What it did to `seen` images, `left` of which got no label, and what it rests on.
+
+        unlike: of those left, which are unlike the training images.
+        """
+        why, known = f"for their score is below {self.score:.3g}", ""
+        if self.unlike is not None:
+            why = (
+                f"{unlike} for being unlike the training images and {left - unlike} for a score "
+                f"below {self.score:.3g}"
+            )
+            known = f" {self.unlike} would be unlike; of the others"
+        images = counted(self.images + (self.unlike or 0), "validation image")
         return (
-            f"{left} of {counted(seen, 'image')} left without a label, for their score is below "
-            f"{self.score:.3g}; of {counted(self.images, 'validation image')} {self.answered} "
-            f"would be labelled, {right_words(self.right, self.answered)} of them rightly "
-            "(pictures of none of the classes may get a label all the same)"
+            f"{left} of {counted(seen, 'image')} left without a label, {why}; of {images}{known} "
+            f"{self.answered} would be labelled, {right_words(self.right, self.answered)} of them "
+            "rightly (pictures of none of the classes may get a label all the same)"
         )
 
 
-def abstention(info: BundleInfo, accuracy: float, path: object) -> Abstention:
+def abstention(
+    info: BundleInfo, accuracy: float, path: object, unlike: Unlike | None = None
+) -> Abstention:
     """The score that validation says is needed for this share of right answers.
+
+    unlike: what leaves images out before; validation is then taken without those that it flags.
 
     Raises SettingsError for a share outside (0, 1] or one that validation never reached, and
     RunError where the bundle at `path` does not know what validation answered.
@@ -44,7 +60,10 @@ def abstention(info: BundleInfo, accuracy: float, path: object) -> Abstention:
         what = f"must be more than 0 and at most 1, not {accuracy:g}{hint}"
         raise SettingsError([Mistake("--abstain", what)])
     if TASKS[info.task].several:
-        what = "is for one label an image; of several each has a threshold of its own; leave it out"
+        what = (
+            "is for one label an image; of several each has a threshold of its own; leave it out, "
+            "or take --unlike, which leaves out images unlike the training ones"
+        )
         raise SettingsError([Mistake("--abstain", what)])
     if not info.answers:
         raise RunError(
@@ -52,10 +71,11 @@ def abstention(info: BundleInfo, accuracy: float, path: object) -> Abstention:
             "by; it was trained without validation, or by an older Fieldmark: train anew, or "
             "leave --abstain out"
         )
-    images = info.answers[-1][1]
-    row = threshold_for(info.answers, accuracy)
+    answers = unlike.answers if unlike is not None else info.answers
+    images = answers[-1][1]
+    row = threshold_for(answers, accuracy)
     if row is None:
-        best, right = max(info.answers, key=lambda row: (row[2] / row[1], row[1]))[1:]
+        best, right = max(answers, key=lambda row: (row[2] / row[1], row[1]))[1:]
         what = (
             f"validation never reaches that; at most it is right on {right_words(right, best)}, "
             f"of the {best} that it is surest of among {counted(images, 'image')}; "
@@ -65,7 +85,7 @@ def abstention(info: BundleInfo, accuracy: float, path: object) -> Abstention:
             "leave --abstain out"
         )
         raise SettingsError([Mistake(f"--abstain {accuracy:g}", what)])
-    return Abstention(row[0], images, row[1], row[2])
+    return Abstention(row[0], images, row[1], row[2], unlike.flagged if unlike else None)
 
 
 def right_words(right: int, answered: int) -> str:

@@ -60,6 +60,28 @@ def is_ensemble(path: str | Path) -> bool:
     return (Path(path) / FILE).is_file()
 
 
+def alone(path: str | Path) -> Path | None:
+    """The one model of an ensemble that has no other, as a sweep's winner; else None."""
+    joining = read_joining(path)
+    is_alone = len(joining.members) == 1 and joining.kind == "mean"
+    return Path(path) / joining.members[0].run if is_alone else None
+
+
+def of_several(path: str | Path) -> str:
+    """Why what goes by the validation of one model cannot be had of an ensemble, in words."""
+    joining = read_joining(path)
+    if joining.kind == "one-vs-rest":
+        return (
+            "goes by the validation of one model that knows all classes, and each of these knows "
+            "one class; leave it out"
+        )
+    one = Path(path) / joining.members[0].run
+    return (
+        f"goes by the validation of one model, and these are {len(joining.members)}; "
+        f"name one of them, such as {one}, or leave it out"
+    )
+
+
 def read_joining(path: str | Path) -> Joining:
     """How the models in a folder are joined. Raises RunError where the file is damaged."""
     file = Path(path) / FILE

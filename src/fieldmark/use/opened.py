@@ -20,6 +20,7 @@ from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.models.catalog import family
 from fieldmark.models.engines import InEngine
 from fieldmark.models.infer import infer
+from fieldmark.models.known import watched
 from fieldmark.models.memory import available, large_batch
 from fieldmark.rundir import INFO, STUDY
 
@@ -83,6 +84,17 @@ class Opened:
         return infer(
             self.network, batches, device=self.device, autocast=self.autocast, advance=advance
         )
+
+    def look(
+        self,
+        batches: Iterable[Any],
+        see: Callable[[np.ndarray], np.ndarray],
+        advance: Callable[[int], None] | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """-> logits (N, C), and (N,) what `see` makes of the images' features, in one pass."""
+        with watched(self.network.network, self.info.spec.words, see) as seen:
+            logits = self.logits(batches, advance)
+        return logits, np.concatenate(seen) if seen else np.full(len(logits), np.nan, np.float32)
 
     def _read(self, numbered: tuple[int, Path | Content | Named]) -> Read:
         number, image = numbered

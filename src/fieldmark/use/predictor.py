@@ -6,16 +6,28 @@ from pathlib import Path
 
 import numpy as np
 
+from fieldmark.captioned import Seen
 from fieldmark.data.images import Content
 from fieldmark.data.tables import Named
-from fieldmark.errors import DataError, Mistake, SettingsError
+from fieldmark.errors import DataError, Mistake, RunError, SettingsError, refuse
+from fieldmark.judge.conformal import sets
 from fieldmark.judge.thresholds import in_order
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
-from fieldmark.use.ensemble import is_ensemble, joined_info, open_ensemble
+from fieldmark.use.ensemble import (
+    Ensemble,
+    alone,
+    is_ensemble,
+    joined_info,
+    of_several,
+    open_ensemble,
+)
 from fieldmark.use.inputs import Given, find_images, is_table, told_of
 from fieldmark.use.opened import Read, info_of, open_bundle, together
+from fieldmark.use.sets import set_row
+from fieldmark.use.unlike import Check, check_of
 
+UNSURE, UNLIKE = "unsure", "unlike the training images"  # why an image has no label
 NO_SCORES = (
     "has no answer, since the model's scores for it are not finite; "
     "try it on the processor (--device cpu), or train anew"
@@ -26,9 +38,12 @@ NO_SCORES = (
 class Prediction:
     """One image's answer. `scores` are probabilities by class and sum to 1.
 
-    label: None where the score is too low to answer; `score` is the likeliest class's all the
-    same. Of several labels an image each class has a score of its own, `labels` are those that
-    reach their thresholds, the likeliest first, and `label` is the first of them.
+    label: None where the score is too low to answer, or the image unlike those of the training;
+    reason: which of the two, UNSURE or UNLIKE; `score` is the likeliest class's all the same. Of
+    several labels an image each class has a score of its own, `labels` are those that reach their
+    thresholds, the likeliest first, and `label` is the first of them. set: the classes that hold
+    the truth as often as was asked for, the likeliest first; () where that was not asked, and of
+    an image that is unlike.
     """
 
     image: str
@@ -36,6 +51,8 @@ class Prediction:
     score: float
     scores: dict[str, float]
     labels: tuple[str, ...] = ()
+    reason: str = ""
+    set: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,25 +78,39 @@ class Predictor:
         batch_size: int = 64,
         abstain: float | None = None,
         at_least_one: bool = False,
+        unlike: bool = False,
+        sets: float | None = None,
     ):
         """`abstain` 0.95: answer only where validation says that 95 % of the answers are right.
 
         at_least_one: of several labels an image, the likeliest where none reaches its threshold.
+        unlike: no label for images that are unlike those of the training, which `abstain` does too.
+        sets: 0.9: beside the label the classes that hold the truth in 90 % of the images.
 
-        Raises RunError where there is no bundle or it cannot abstain, WeightsError where it is
-        damaged, SettingsError for a device, an engine or a share that cannot be had.
+        Raises RunError where there is no bundle or it cannot say when not to answer, WeightsError
+        where it is damaged, SettingsError for a device, an engine or a share that cannot be had.
         """
+        path = (alone(path) or path) if is_ensemble(path) else path
         joined = is_ensemble(path)
         self.info = joined_info(path) if joined else info_of(path)
         if at_least_one and not self.several:
             what = "is for several labels an image, and this model answers with one; leave it out"
             raise SettingsError([Mistake("--at-least-one", what)])
-        if joined and abstain is not None:
-            what = "goes by the validation of one model, and these are several; name a run"
-            raise SettingsError([Mistake("--abstain", what)])
+        if joined:
+            of_one = {"--abstain": abstain is not None, "--unlike": unlike, "--sets": bool(sets)}
+            refuse(Mistake(name, of_several(path)) for name, given in of_one.items() if given)
         self._at_least_one = at_least_one
         self._said: list[str] = []
-        self.abstention = None if abstain is None else abstention(self.info, abstain, path)
+        self._lacks: list[str] = []
+        checked = check_of(self.info, path) if unlike or abstain is not None else None
+        self.check = checked if isinstance(checked, Check) else None
+        chosen = self.check.chosen if self.check else None
+        self.abstention = None if abstain is None else abstention(self.info, abstain, path, chosen)
+        self.set_row = None if sets is None else set_row(self.info, sets, path)
+        if isinstance(checked, str):
+            if unlike:
+                raise RunError(f"{checked}; leave --unlike out")
+            self._lacks = [f"{checked}; so images are left out for their score alone"]
         opened = open_ensemble if joined else open_bundle
         self._opened, self._batch_size = opened(path, device, engine), batch_size
 
@@ -96,7 +127,7 @@ class Predictor:
     @property
     def told(self) -> list[str]:
         """What another engine than torch has computed so far, and captions that lack, in words."""
-        return [*self._said, *self._opened.told]
+        return [*self._said, *self._lacks, *self._opened.told]
 
     def predict(self, images: Given | Iterable[Given]) -> Prediction | list[Prediction]:
         """One image's prediction, or a list for a folder, a table or several images.
@@ -127,22 +158,33 @@ class Predictor:
 
     def _answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
         images = together(batch, self.info.spec.words)
-        logits = self._opened.logits(images)
+        logits, far = self._look(images)
         task = TASKS[self.info.task]
         own = in_order(self.info.thresholds, self.classes)
         least = self.abstention.score if self.abstention else own
         scores = task.scores(logits, self.info.temperature) if images else np.zeros((0, 1))
-        answers = zip(scores, task.decide(scores, least), strict=True)
+        flags = self.check.flags(scores, far) if self.check else np.zeros(len(scores), bool)
+        answers = zip(scores, task.decide(scores, least), flags, strict=True)
         for name, image, _ in batch:
             if isinstance(image, str):
                 yield Failure(name, image)
             else:
                 yield self._prediction(name, *next(answers))
 
-    def _prediction(self, name: str, scores: np.ndarray, guess: np.ndarray) -> Prediction | Failure:
+    def _look(self, images: list[Seen]) -> tuple[np.ndarray, np.ndarray]:
+        """Logits (n, C), and how far images are from the training's (n,), where that is asked."""
+        if self.check is None or isinstance(self._opened, Ensemble) or not images:
+            return self._opened.logits(images), np.zeros(0, np.float32)
+        return self._opened.look(images, self.check.far)
+
+    def _prediction(
+        self, name: str, scores: np.ndarray, guess: np.ndarray, unlike: np.bool_
+    ) -> Prediction | Failure:
         """guess: the class (), or of several labels whether each is there (C,)."""
         if np.isnan(scores).any():
             return Failure(name, f"{name}: {NO_SCORES}")
+        if unlike:
+            return self._made(name, scores, [], UNLIKE)
         if self.several:
             order = np.argsort(-scores, kind="stable")
             there = [index for index in order.tolist() if guess[index]]
@@ -150,8 +192,25 @@ class Predictor:
                 there = order[:1].tolist()
         else:
             there = [] if guess == NO_GUESS else [int(guess)]
+        return self._made(name, scores, there, "" if there or self.several else UNSURE)
+
+    def _made(self, name: str, scores: np.ndarray, there: list[int], reason: str) -> Prediction:
+        """The answer of an image that has the classes at the places `there`."""
         labels = tuple(self.classes[index] for index in there)
-        by_class = dict(zip(self.classes, scores.tolist(), strict=True))
         return Prediction(
-            name, labels[0] if labels else None, float(scores.max()), by_class, labels
+            image=name,
+            label=labels[0] if labels else None,
+            score=float(scores.max()),
+            scores=dict(zip(self.classes, scores.tolist(), strict=True)),
+            labels=labels,
+            reason=reason,
+            set=() if reason == UNLIKE else self._set(scores),
         )
+
+    def _set(self, scores: np.ndarray) -> tuple[str, ...]:
+        """The classes that hold the truth as often as was asked for, the likeliest first."""
+        if self.set_row is None:
+            return ()
+        (inside,) = sets(scores[None], self.set_row.bound)
+        order = np.argsort(-scores, kind="stable").tolist()
+        return tuple(self.classes[index] for index in order if inside[index])

@@ -25,18 +25,23 @@ def write_table(
     *,
     scores: bool,
     several: bool = False,
+    reasons: bool = False,
+    sets: bool = False,
 ) -> None:
     """Columns image, label, score, and with `scores` one `score:CLASS` a class.
 
-    `several`: labels in place of label, with | between them.
+    `several`: labels in place of label, with | between them. `reasons`: a column that says why an
+    image has no label. `sets`: a column of classes with | between them, the likeliest first.
 
     Scores have six significant digits. An image without a label has an empty one in CSV, else
     null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
     label = "labels" if several else "label"
-    columns = ["image", label, "score", *(f"{SCORE}{name}" for name in classes if scores)]
-    rows = (_row(answer, scores, several) for answer in answers)
+    more = [name for name, wanted in (("reason", reasons), ("set", sets)) if wanted]
+    columns = ["image", label, "score", *more]
+    columns += [f"{SCORE}{name}" for name in classes if scores]
+    rows = (_row(answer, columns, several) for answer in answers)
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
         return
@@ -52,13 +57,13 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
     writer.writerows(rows)
 
 
-def _row(answer: Prediction, scores: bool, several: bool) -> Row:
+def _row(answer: Prediction, columns: Sequence[str], several: bool) -> Row:
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
     label = {"labels": BETWEEN.join(answer.labels)} if several else {"label": answer.label}
     row: Row = {"image": name, **label, "score": _rounded(answer.score)}
-    if scores:
-        row |= {f"{SCORE}{name}": _rounded(score) for name, score in answer.scores.items()}
-    return row
+    row |= {"reason": answer.reason or None, "set": BETWEEN.join(answer.set) or None}
+    row |= {f"{SCORE}{name}": _rounded(score) for name, score in answer.scores.items()}
+    return {name: row[name] for name in columns}
 
 
 def _rounded(score: float) -> float:

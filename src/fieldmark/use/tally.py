@@ -3,15 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import UNLIKE, Failure, Prediction
 
 
 @dataclass
 class Tally:
-    """How many images had an answer, how many of these no label, and those without an answer."""
+    """How many images had an answer, how many of these no label, and those without an answer.
+
+    unlike: how many were unlike those of the training; in_sets: classes in all sets together.
+    """
 
     seen: int = 0
     unlabelled: int = 0
+    unlike: int = 0
+    sets: int = 0
+    in_sets: int = 0
     failures: list[Failure] = field(default_factory=list)
 
     def watch(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction | Failure]:
@@ -22,6 +28,9 @@ class Tally:
             else:
                 self.seen += 1
                 self.unlabelled += answer.label is None
+                self.unlike += answer.reason == UNLIKE
+                self.sets += bool(answer.set)
+                self.in_sets += len(answer.set)
             yield answer
 
     def answered(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction]:
