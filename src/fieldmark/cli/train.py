@@ -34,6 +34,7 @@ def command(
     images: Images = None,
     data_dir: DataDir = None,
     predict: Annotated[Text, named("TABLE", "Images to label at the end, for Kaggle.")] = None,
+    corrections: Annotated[Text, named("FILE", "Labels that a person corrected.")] = None,
     model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,
     weights: Annotated[Text, named("FILE", "A file, default, a version's name, or none.")] = None,
     freeze: Freeze = None,
