@@ -34,6 +34,7 @@ class Stream(IntEnum):
     PAIRED = 15  # judge.paired: images drawn anew, guesses exchanged
     SWEEP = 16  # study.propose: trial, attempt, 0 (drawn) or 1 (proposed); mattered: draw, 0, 2
     TAKEN = 17  # study.against_rest: class
+    MAP = 21  # insight.nearness: a map of the pictures
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:

@@ -97,20 +97,28 @@ def suspects_of_several(
 ) -> Suspected:
     """Several labels an image: each image and label, the likeliest mistake first.
 
-    scores, targets: (n, C), of 0 and 1. A question is scored by how sure the given answer is, with
-    the label or without it; its margin would order a label's questions alike. See `suspects`.
+    scores, targets: (n, C), of 0 and 1. The score of a question is that of the given answer, with
+    the label or without it. Most labels are rare, so that being without one is surer than having
+    one; the order is therefore that of the log odds less those of the threshold: how far the
+    answer is below what its like have. See `suspects` for the rest.
     """
     known = np.ones(len(targets), bool) if learned_on is None else learned_on
     having = targets.astype(bool)
-    flagged = np.zeros(having.shape, bool)
+    flagged, least = np.zeros(having.shape, bool), np.zeros(having.shape)
     for label in range(scores.shape[1]):
         both = np.stack([1 - scores[:, label], scores[:, label]], axis=1)
         own = having[:, label].astype(np.int64)
-        found = confident_class(both, thresholds(both[known], own[known]))
+        its = thresholds(both[known], own[known])
+        found = confident_class(both, its)
         flagged[:, label] = (found >= 0) & (found != own)
-    score = np.where(having, scores, 1 - scores).ravel()
-    order = np.argsort(score, kind="stable")
+        least[:, label] = its[own]
+    score = np.where(having, scores, 1 - scores)
+    order = np.argsort((_log_odds(score) - _log_odds(least)).ravel(), kind="stable")
     places, label = np.divmod(order, scores.shape[1])
-    return Suspected(
-        places, label, label.copy(), having.ravel()[order], score[order], flagged.ravel()[order]
-    )
+    parts = (having.ravel()[order], score.ravel()[order], flagged.ravel()[order])
+    return Suspected(places, label, label.copy(), *parts)
+
+
+def _log_odds(shares: np.ndarray) -> np.ndarray:
+    inside = np.clip(shares, 1e-12, 1 - 1e-12)
+    return np.asarray(np.log(inside / (1 - inside)))

@@ -1,0 +1,269 @@
+"""Labels to look at again, pictures nearly the same, pictures unlike all others: a page and a table.
+
+Doubtful labels come from answers that are there already, so no network is loaded for them. What is
+near what comes from features: of a frozen network the cache has them, else each image passes once.
+"""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fieldmark import rundir
+from fieldmark.console import Console
+from fieldmark.errors import RunError, counted, writing
+from fieldmark.files import write_text
+from fieldmark.insight.album import Album, Placed
+from fieldmark.insight.label_names import ShownNames, kept_names
+from fieldmark.insight.suspects import Found, Suspect, source_words, suspected
+from fieldmark.metrics_json import Metrics
+from fieldmark.records import Predictions, Samples
+from fieldmark.report.skeleton import about_texts, about_words
+from fieldmark.report.suspects_page import (
+    Mapped,
+    Pictured,
+    SuspectsPage,
+    Twins,
+    headline,
+    limits,
+    render,
+    said,
+)
+from fieldmark.report.thumbs import data_address
+from fieldmark.reviews.alike import Alike, alike
+
+HEADER = ("path", "row", "split", "label", "suggested", "score", "kind", "clear", "twin")
+SUSPECTS, PAIRS, STRANGE = 60, 24, 12  # with a large picture on the page
+THUMBS = 300  # small pictures of suspects on the map, and as many of a sample
+LARGE, TINY = 200, 72  # pixels of a picture's shorter side
+ON_SCREEN = 5  # suspects that the terminal names
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Answers to images by models that were trained without them, and where these come from.
+
+    source: what was trained on, as a command names it. folder: where the page lies by default.
+    bundle: the folder of a network whose features say what is alike. sides: whether the images
+    have sides of their own, and are not in folds alone.
+    """
+
+    title: str
+    source: str
+    folder: Path
+    predictions: Predictions
+    samples: Samples
+    temperature: float
+    bundle: Path
+    metrics: Metrics
+    names: ShownNames
+    sides: bool = True
+
+
+def judged_run(path: str) -> Judged:
+    """A run's own answers: out of fold where folds validate, else of validation; and of its test.
+
+    Raises RunError where there are none.
+    """
+    run = rundir.open_run(path)
+    if not run.predictions.is_file():
+        raise RunError(
+            f"{path}: has no predictions yet; go on with it: fieldmark train --resume {path}"
+        )
+    predictions = Predictions.read(run.predictions)
+    source = str((run.read_settings().get("data") or {}).get("source"))
+    if not len(predictions):
+        raise RunError(
+            f"{path}: no image was kept from its training, so nothing can judge a label; take "
+            f"`fieldmark cross-validate {source}`"
+        )
+    return Judged(
+        run.name,
+        source,
+        run.path,
+        predictions,
+        Samples.read(run.samples),
+        run.read_temperature(),
+        run.path,
+        run.read_metrics() if run.metrics.is_file() else Metrics(),
+        kept_names(run.label_names, predictions.classes),
+    )
+
+
+def review(
+    judged: Judged,
+    page: Path | None,
+    command: str,
+    console: Console,
+    *,
+    mapped: bool = True,
+    device: str = "auto",
+) -> Found:
+    """Write the page and, beside it, a table of everything that was found; say what was.
+
+    mapped: whether features are asked, too. Raises DiskError, and what opening a bundle does.
+    """
+    place = page or judged.folder / "suspects.html"
+    table = place.with_suffix(".csv")
+    found = suspected(judged.predictions, judged.samples, judged.temperature)
+    near, notes = None, []
+    if mapped:
+        samples, bundle = judged.samples, judged.bundle
+        near, notes = alike(samples, bundle, console, device, sides=judged.sides)
+    if found.seen:
+        notes += [f"{counted(found.seen, 'image')} that somebody has looked at already are left out"]
+    text = render(page_of(judged, found, near, notes, command=command, table=table.name))
+    with writing(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+    write_text(table, table_of(found, near))
+    write_text(place, text)
+    console.say("\n".join(lines(judged, found, near)))
+    for note in notes:
+        console.warn(note)
+    console.say(f"page    {place}\ntable   {table}")
+    return found
+
+
+def lines(judged: Judged, found: Found, near: Alike | None) -> list[str]:
+    """What the terminal is told."""
+    told = [", ".join(headline(found)), source_words(found, judged.source)]
+    told += [f"  {each.caption}: {said(each, judged.names)}" for each in found.suspects[:ON_SCREEN]]
+    if near is not None:
+        pairs, strange = counted(len(near.pairs), "pair"), counted(len(near.strange), "picture")
+        told.append(
+            f"{pairs} of nearly the same picture under other labels or on two sides; "
+            f"{strange} unlike all others"
+        )
+    return told
+
+
+def table_of(found: Found, near: Alike | None) -> str:
+    """suspects.csv: doubtful labels, then look-alikes, then strange pictures."""
+    rows: list[Sequence[Any]] = [HEADER]
+    for each in found.suspects:
+        about = (each.label, each.suggested, f"{each.score:.4f}", each.kind)
+        rows.append((each.path, each.row, each.split, *about, "yes" if each.sure else "no", ""))
+    for one, other, far in near.pairs if near else ():
+        first, second = _row(near, one), _row(near, other)
+        twin = Placed(second[0], second[1]).caption
+        rows.append((*first, second[-1], f"{far:.4f}", "look-alike", "", twin))
+    for at, far in near.strange if near else ():
+        rows.append((*_row(near, at), "", f"{far:.4f}", "unlike", "", ""))
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    return stream.getvalue()
+
+
+def _row(near: Alike | None, at: int) -> tuple[Any, ...]:
+    """Path, row, split and labels of an image, as the table has them."""
+    assert near is not None
+    path, row, split, labels = near.samples.frame.select("path", "row", "split", "labels").row(at)
+    return path, row, split, " ".join(labels or ())
+
+
+def page_of(
+    judged: Judged,
+    found: Found,
+    near: Alike | None,
+    notes: Sequence[str],
+    *,
+    command: str,
+    table: str,
+) -> SuspectsPage:
+    """Everything that the page says; pictures that cannot be read are left out, and told."""
+    album = Album(judged.samples, LARGE)
+    suspects = album.pictures(found.suspects[:SUSPECTS])
+    pairs = _twins(near, album)[:PAIRS] if near else []
+    strange = _strange(near, album) if near else []
+    mapped, small = _mapped(near, found, judged) if near else (None, 0)
+    more = {
+        "suspects": limits(len(suspects), len(found.suspects), "doubtful label", table),
+        "pairs": limits(len(pairs), len(near.pairs) if near else 0, "pair", table),
+        "strange": limits(len(strange), len(near.strange) if near else 0, "picture", table),
+        "thumbs": "" if near is None or small >= len(near.samples) else THUMBS_WORDS.format(small),
+    }
+    return SuspectsPage(
+        title=judged.title,
+        key=judged.samples.hash(),
+        data=judged.source,
+        source=source_words(found, judged.source),
+        classes=judged.predictions.classes,
+        found=found,
+        suspects=suspects,
+        pairs=pairs,
+        strange=strange,
+        more=more,
+        mapped=mapped,
+        names=judged.names,
+        notes=(*notes, *album.notes()),
+        command=command,
+        about=about_words(about_texts(judged.metrics.about), seconds="Training"),
+        table=table,
+    )
+
+
+THUMBS_WORDS = (
+    "Pictures are on this page for {:,} of them, the doubtful and a sample; all would be too large."
+)
+
+
+def _twins(near: Alike, album: Album) -> list[Twins]:
+    found = []
+    for one, other, far in near.pairs[:PAIRS]:
+        both = _pictured(near, (one, other), album)
+        if len(both) == 2:
+            found.append(Twins(*both, far))
+    return found
+
+
+def _strange(near: Alike, album: Album) -> list[Pictured]:
+    return _pictured(near, [at for at, _ in near.strange[:STRANGE]], album)
+
+
+def _pictured(near: Alike, places: Sequence[int], album: Album) -> list[Pictured]:
+    frame = near.samples.frame.select("path", "row", "labels", "split")
+    found = []
+    for path, row, labels, split in map(frame.row, places):
+        for _, content, mime in album.pictures([Placed(path, row)]):
+            found.append(Pictured(path, row, tuple(labels or ()), split or "", content, mime))
+    return found
+
+
+def _mapped(near: Alike, found: Found, judged: Judged) -> tuple[Mapped, int]:
+    """The map with its small pictures: of the suspects that are shown, and a sample of all.
+
+    -> that, and how many of these there are
+    """
+    places = near.samples.places()
+    at = {place: number for number, place in enumerate(places)}
+    said_of: dict[int, str] = {}
+    for each in found.suspects:
+        if (number := at.get((each.path, each.row))) is not None:
+            said_of[number] = "; ".join(filter(None, [said_of.get(number), said(each, judged.names)]))
+    wanted = dict.fromkeys([*list(said_of)[:THUMBS], *(place for place, _ in near.strange)])
+    sample = np.linspace(0, len(places) - 1, min(THUMBS, len(places))).round().astype(int)
+    wanted |= dict.fromkeys(sample.tolist())
+    thumbs = _thumbs(near.samples, places, [*wanted])
+    return Mapped(
+        near.maps,
+        places,
+        [tuple(labels or ()) for labels in near.samples.frame["labels"].to_list()],
+        said_of,
+        thumbs,
+        [place for place, _ in near.strange],
+    ), len(thumbs)
+
+
+def _thumbs(
+    samples: Samples, places: Sequence[tuple[str, int | None]], wanted: Sequence[int]
+) -> dict[int, str]:
+    album = Album(samples, TINY)
+    found = {}
+    for number in wanted:
+        for _, content, mime in album.pictures([Placed(*places[number])]):
+            found[number] = data_address(content, mime)
+    return found
