@@ -2,7 +2,7 @@
 
 The file is CSV with the columns path, row, action and label, a line a decision. Path and row say
 which image, as samples.parquet does. The action is `label` (its one label is this), `add` or
-`drop` (of several labels), `remove` (do not use the image) or `right` (it was looked at, and stays).
+`drop` (of several labels), `remove` (do not use the image) or `right` (it was looked at).
 """
 
 import csv
@@ -126,7 +126,7 @@ def read_corrections(path: str | None, samples: Samples) -> Corrections:
             "call it otherwise"
         )
     places = set(samples.places())
-    lines = tuple(_lines(path))
+    lines = tuple(lines_of(path))
     for each in lines:
         _refuse_unknown(path, each, samples, places)
     _refuse_conflicts(path, lines, several=samples.task.several)
@@ -170,7 +170,7 @@ def _notes(
         )
 
 
-def _lines(path: str) -> Iterator[Correction]:
+def lines_of(path: str) -> Iterator[Correction]:
     """The lines of the file as they stand. Raises DataError."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")

@@ -23,7 +23,7 @@ PERPLEXITY = 30
 
 @dataclass(frozen=True)
 class Neighbours:
-    """The nearest pictures of each, the nearest first. rows: (N, k) int64. far: (N, k) distances."""
+    """The k nearest of each picture, the nearest first. rows: (N, k) int64. far: (N, k)."""
 
     rows: np.ndarray
     far: np.ndarray

@@ -1,17 +1,19 @@
 """Which labels are worth a second look: suspects of `judge/suspects`, with where they are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from fieldmark.data.corrections import looked_at
 from fieldmark.insight.album import Album, Placed
+from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.suspects import Suspected, suspects, suspects_of_several
 from fieldmark.records import Predictions, Samples
 
 Kind = Literal["wrong", "missing"]
 PANEL = 12  # suspects that a run's report shows
+SIDE = 200  # pixels of the shorter side of their pictures
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,23 @@ class Suspect(Placed):
     other: float
     sure: bool
     split: str
+
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        if self.kind == "missing":
+            return f"not labelled '{self.suggested}', and the model says it is ({self.other:.0%})"
+        if not self.suggested:
+            return f"labelled '{self.label}', and the model says it is not ({self.other:.0%})"
+        return (
+            f"labelled '{self.label}' ({self.score:.0%}), taken for '{self.suggested}' "
+            f"({self.other:.0%})"
+        )
+
+    def named(self, names: ShownNames) -> "Suspect":
+        """The same with labels called as people read them."""
+        label, suggested = names.shown(self.label), names.shown(self.suggested)
+        return replace(self, label=label, suggested=suggested)
 
 
 @dataclass(frozen=True)
@@ -75,7 +94,9 @@ def suspected(predictions: Predictions, samples: Samples, temperature: float = 1
     several = table.task.several
     judge = suspects_of_several if several else suspects
     found = judge(scores, table.targets, learned_on=learned_on)
-    known = {place for place, seen in zip(samples.places(), looked_at(samples), strict=True) if seen}
+    known = {
+        place for place, seen in zip(samples.places(), looked_at(samples), strict=True) if seen
+    }
     places = list(zip(frame["path"].to_list(), frame["row"].to_list(), strict=True))
     seen = np.array([place in known for place in places], bool)
     wanted = _otherwise(found, scores, several=several) & ~seen[found.places]
@@ -89,7 +110,7 @@ def suspected(predictions: Predictions, samples: Samples, temperature: float = 1
 def panel(predictions: Predictions, samples: Samples, temperature: float = 1.0) -> Panel:
     """The first suspects of a run for its report; an image that cannot be read is left out."""
     found = suspected(predictions, samples, temperature)
-    return Panel(tuple(Album(samples).pictures(found.suspects[:PANEL])), found)
+    return Panel(tuple(Album(samples, SIDE).pictures(found.suspects[:PANEL])), found)
 
 
 def _each_once(predictions: Predictions, temperature: float) -> tuple[Predictions, np.ndarray]:
@@ -145,8 +166,8 @@ def _suspect(
 def source_words(found: Found, called: str) -> str:
     """Of how many images the labels were judged, and how the others would be."""
     if found.judged == found.all:
-        return f"All {found.all:,} images were judged, each by a model that was trained without it."
+        return f"All {found.all:,} images were judged by a model that was trained without them."
     return (
-        f"{found.judged:,} of {found.all:,} images were judged, by a model that was trained without "
+        f"{found.judged:,} of {found.all:,} images were judged by a model that was trained without "
         f"them; `fieldmark cross-validate {called}` would judge all."
     )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 
 
-
 @dataclass(frozen=True)
 class Suspected:
     """What is held against each label, the likeliest mistake first; for n questions.
@@ -105,13 +104,13 @@ def suspects_of_several(
     known = np.ones(len(targets), bool) if learned_on is None else learned_on
     having = targets.astype(bool)
     flagged, least = np.zeros(having.shape, bool), np.zeros(having.shape)
-    for label in range(scores.shape[1]):
-        both = np.stack([1 - scores[:, label], scores[:, label]], axis=1)
-        own = having[:, label].astype(np.int64)
+    for number in range(scores.shape[1]):
+        both = np.stack([1 - scores[:, number], scores[:, number]], axis=1)
+        own = having[:, number].astype(np.int64)
         its = thresholds(both[known], own[known])
         found = confident_class(both, its)
-        flagged[:, label] = (found >= 0) & (found != own)
-        least[:, label] = its[own]
+        flagged[:, number] = (found >= 0) & (found != own)
+        least[:, number] = its[own]
     score = np.where(having, scores, 1 - scores)
     order = np.argsort((_log_odds(score) - _log_odds(least)).ravel(), kind="stable")
     places, label = np.divmod(order, scores.shape[1])

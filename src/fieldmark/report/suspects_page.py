@@ -1,4 +1,4 @@
-"""The page of `fieldmark suspects`: labels to look at again, marked by a person and saved as a file.
+"""The page of `fieldmark suspects`: labels to look at again, marked and saved as a file.
 
 It is one file without a network. What is marked is kept by the browser, and saved as the CSV that
 `train --corrections` takes.
@@ -25,7 +25,7 @@ Shown = tuple[Placed, bytes, str]  # with its picture, encoded, and the type of 
 
 @dataclass(frozen=True)
 class Pictured(Placed):
-    """An image that something is said of. labels: as they stand. split: "" where folds judge all."""
+    """An image that something is said of, with its labels and its side."""
 
     labels: tuple[str, ...]
     split: str
@@ -62,21 +62,23 @@ class Mapped:
 class SuspectsPage:
     """Everything that the page says.
 
-    key: what the browser keeps marks under. pairs, strange: of pairs under other labels or on
-    two sides, and of pictures unlike all others; those that are shown. more: how many there are of
-    each kind.
+    key: what the browser keeps marks under. again: the command that trains with what was marked.
+    before: lines of corrections that were made already, which the saved file has too. pairs,
+    strange: of pairs under other labels or on two sides, and of pictures unlike all others; those
+    that are shown. more: of each kind, what to say of those that are not.
     """
 
     title: str
     key: str
-    data: str
     source: str
+    again: str
+    before: Sequence[tuple[str, str, str, str]]
     classes: Sequence[str]
     found: Found
     suspects: Sequence[tuple[Suspect, bytes, str]]
     pairs: Sequence[Twins]
     strange: Sequence[Pictured]
-    more: Mapping[str, int]
+    more: Mapping[str, str]
     mapped: Mapped | None
     names: ShownNames
     notes: Sequence[str]
@@ -92,7 +94,7 @@ def render(page: SuspectsPage) -> str:
         "headline": headline(page.found),
         "of_test": sum(each.split == "test" for each in page.found.suspects),
         "shown": page.names.shown,
-        "said": lambda suspect: said(suspect, page.names),
+        "named": lambda suspect: suspect.named(page.names),
         "review": review_data(page),
         "words": {"pair": pair_words},
     }
@@ -109,16 +111,6 @@ def headline(found: Found) -> tuple[str, str]:
     sure = f"{found.sure:,} of them clearly, " if found.sure and found.sure < number else ""
     labels = "label is" if number == 1 else "labels are"
     return f"{number:,} {labels} worth a look", f"{sure}of {images(found.judged)} that were judged"
-
-
-def said(suspect: Suspect, names: ShownNames) -> str:
-    """A suspect in words."""
-    label, other = names.shown(suspect.label), names.shown(suspect.suggested)
-    if suspect.kind == "missing":
-        return f"not labelled '{other}', and the model says it is ({suspect.other:.0%})"
-    if not suspect.suggested:
-        return f"labelled '{label}', and the model says it is not ({suspect.other:.0%})"
-    return f"labelled '{label}' ({suspect.score:.0%}), taken for '{other}' ({suspect.other:.0%})"
 
 
 def pair_words(twins: Twins) -> str:
@@ -141,6 +133,7 @@ def review_data(page: SuspectsPage) -> dict[str, Any]:
     values: dict[str, Any] = {
         "key": page.key,
         "several": page.found.several,
+        "before": [list(line) for line in page.before],
         "classes": [[name, page.names.shown(name)] for name in page.classes],
     }
     if page.mapped is not None:
@@ -151,7 +144,9 @@ def review_data(page: SuspectsPage) -> dict[str, Any]:
 def map_data(mapped: Mapped, classes: Sequence[str]) -> dict[str, Any]:
     """The map as lists: places in steps of 1/STEPS, the class of each (-1 without a label)."""
     number = {name: at for at, name in enumerate(classes)}
-    own = [min((number[name] for name in its if name in number), default=-1) for its in mapped.labels]
+    own = [
+        min((number[name] for name in its if name in number), default=-1) for its in mapped.labels
+    ]
     made = {"principal": mapped.maps.principal, "near": mapped.maps.near}
     places = {name: _steps(each) for name, each in made.items() if each is not None}
     labels = [[number[name] for name in its if name in number] for its in mapped.labels]

@@ -43,7 +43,9 @@ def alike(
     units = nearness.unit(features_of(bundle, left, console, device))
     near = nearness.neighbours(units)
     pairs = nearness.look_alikes(near)
-    counting = [at for at, (one, other) in enumerate(pairs.tolist()) if differ(left, one, other, sides)]
+    counting = [
+        at for at, (one, other) in enumerate(pairs.tolist()) if differ(left, one, other, sides)
+    ]
     strange = nearness.strangeness(near)
     found = Alike(
         left,

@@ -15,8 +15,8 @@ import polars as pl
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.copies import find_copies
-from fieldmark.data.health import SEVERITIES, Finding, findings
 from fieldmark.data.corrections import correct, read_corrections
+from fieldmark.data.health import SEVERITIES, Finding, findings
 from fieldmark.data.intake import listed_of, scanned
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
@@ -89,9 +89,7 @@ def look(data: DataSettings, console: Console) -> Look:
         rows_of(Path(data.label_names))  # a mistake is told before any image is read
     listing = listed_of(data, labelled=False)
     corrected = correct(listing.samples, read_corrections(data.corrections, listing.samples))
-    listing = replace(
-        listing, samples=corrected.samples, notes=(*listing.notes, *corrected.notes)
-    )
+    listing = replace(listing, samples=corrected.samples, notes=(*listing.notes, *corrected.notes))
     facts = scanned(listing.samples, console)
     copies = find_copies(
         facts,

@@ -1,4 +1,4 @@
-"""Labels to look at again, pictures nearly the same, pictures unlike all others: a page and a table.
+"""Labels to look at again, pictures nearly the same, pictures unlike all others: page and table.
 
 Doubtful labels come from answers that are there already, so no network is loaded for them. What is
 near what comes from features: of a frozen network the cache has them, else each image passes once.
@@ -19,7 +19,7 @@ from fieldmark.errors import RunError, counted, writing
 from fieldmark.files import write_text
 from fieldmark.insight.album import Album, Placed
 from fieldmark.insight.label_names import ShownNames, kept_names
-from fieldmark.insight.suspects import Found, Suspect, source_words, suspected
+from fieldmark.insight.suspects import SIDE, Found, source_words, suspected
 from fieldmark.metrics_json import Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.skeleton import about_texts, about_words
@@ -31,15 +31,15 @@ from fieldmark.report.suspects_page import (
     headline,
     limits,
     render,
-    said,
 )
 from fieldmark.report.thumbs import data_address
 from fieldmark.reviews.alike import Alike, alike
+from fieldmark.reviews.earlier import Line, again, earlier
 
 HEADER = ("path", "row", "split", "label", "suggested", "score", "kind", "clear", "twin")
 SUSPECTS, PAIRS, STRANGE = 60, 24, 12  # with a large picture on the page
 THUMBS = 300  # small pictures of suspects on the map, and as many of a sample
-LARGE, TINY = 200, 72  # pixels of a picture's shorter side
+TINY = 72  # pixels of the shorter side of a small one
 ON_SCREEN = 5  # suspects that the terminal names
 
 
@@ -47,13 +47,16 @@ ON_SCREEN = 5  # suspects that the terminal names
 class Judged:
     """Answers to images by models that were trained without them, and where these come from.
 
-    source: what was trained on, as a command names it. folder: where the page lies by default.
+    source: what was trained on, as a command names it. again: the command that trains with further
+    corrections. corrections: the file of those before. folder: where the page lies by default.
     bundle: the folder of a network whose features say what is alike. sides: whether the images
     have sides of their own, and are not in folds alone.
     """
 
     title: str
     source: str
+    again: str
+    corrections: str | None
     folder: Path
     predictions: Predictions
     samples: Samples
@@ -75,7 +78,8 @@ def judged_run(path: str) -> Judged:
             f"{path}: has no predictions yet; go on with it: fieldmark train --resume {path}"
         )
     predictions = Predictions.read(run.predictions)
-    source = str((run.read_settings().get("data") or {}).get("source"))
+    data = run.read_settings().get("data") or {}
+    source = str(data.get("source"))
     if not len(predictions):
         raise RunError(
             f"{path}: no image was kept from its training, so nothing can judge a label; take "
@@ -84,6 +88,8 @@ def judged_run(path: str) -> Judged:
     return Judged(
         run.name,
         source,
+        again(run.read_command(), run.settings),
+        data.get("corrections"),
         run.path,
         predictions,
         Samples.read(run.samples),
@@ -110,13 +116,17 @@ def review(
     place = page or judged.folder / "suspects.html"
     table = place.with_suffix(".csv")
     found = suspected(judged.predictions, judged.samples, judged.temperature)
-    near, notes = None, []
+    near: Alike | None = None
+    notes: list[str] = []
     if mapped:
         samples, bundle = judged.samples, judged.bundle
         near, notes = alike(samples, bundle, console, device, sides=judged.sides)
     if found.seen:
-        notes += [f"{counted(found.seen, 'image')} that somebody has looked at already are left out"]
-    text = render(page_of(judged, found, near, notes, command=command, table=table.name))
+        notes.append(f"{counted(found.seen, 'image')} that somebody has looked at are left out")
+    before, lacking = earlier(judged.corrections)
+    notes += lacking
+    told = page_of(judged, found, near, notes, before=before, command=command, table=table.name)
+    text = render(told)
     with writing(place):
         place.parent.mkdir(parents=True, exist_ok=True)
     write_text(table, table_of(found, near))
@@ -131,7 +141,9 @@ def review(
 def lines(judged: Judged, found: Found, near: Alike | None) -> list[str]:
     """What the terminal is told."""
     told = [", ".join(headline(found)), source_words(found, judged.source)]
-    told += [f"  {each.caption}: {said(each, judged.names)}" for each in found.suspects[:ON_SCREEN]]
+    told += [
+        f"  {each.caption}: {each.named(judged.names).words}" for each in found.suspects[:ON_SCREEN]
+    ]
     if near is not None:
         pairs, strange = counted(len(near.pairs), "pair"), counted(len(near.strange), "picture")
         told.append(
@@ -171,11 +183,12 @@ def page_of(
     near: Alike | None,
     notes: Sequence[str],
     *,
+    before: Sequence[Line],
     command: str,
     table: str,
 ) -> SuspectsPage:
     """Everything that the page says; pictures that cannot be read are left out, and told."""
-    album = Album(judged.samples, LARGE)
+    album = Album(judged.samples, SIDE)
     suspects = album.pictures(found.suspects[:SUSPECTS])
     pairs = _twins(near, album)[:PAIRS] if near else []
     strange = _strange(near, album) if near else []
@@ -189,8 +202,9 @@ def page_of(
     return SuspectsPage(
         title=judged.title,
         key=judged.samples.hash(),
-        data=judged.source,
         source=source_words(found, judged.source),
+        again=judged.again,
+        before=before,
         classes=judged.predictions.classes,
         found=found,
         suspects=suspects,
@@ -216,7 +230,7 @@ def _twins(near: Alike, album: Album) -> list[Twins]:
     for one, other, far in near.pairs[:PAIRS]:
         both = _pictured(near, (one, other), album)
         if len(both) == 2:
-            found.append(Twins(*both, far))
+            found.append(Twins(both[0], both[1], far))
     return found
 
 
@@ -243,7 +257,9 @@ def _mapped(near: Alike, found: Found, judged: Judged) -> tuple[Mapped, int]:
     said_of: dict[int, str] = {}
     for each in found.suspects:
         if (number := at.get((each.path, each.row))) is not None:
-            said_of[number] = "; ".join(filter(None, [said_of.get(number), said(each, judged.names)]))
+            said_of[number] = "; ".join(
+                filter(None, [said_of.get(number), each.named(judged.names).words])
+            )
     wanted = dict.fromkeys([*list(said_of)[:THUMBS], *(place for place, _ in near.strange)])
     sample = np.linspace(0, len(places) - 1, min(THUMBS, len(places))).round().astype(int)
     wanted |= dict.fromkeys(sample.tolist())

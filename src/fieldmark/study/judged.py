@@ -5,6 +5,7 @@ import polars as pl
 from fieldmark.errors import RunError
 from fieldmark.insight.label_names import kept_names
 from fieldmark.records import Predictions
+from fieldmark.reviews.earlier import again
 from fieldmark.reviews.suspects import Judged
 from fieldmark.study.cross_validate import KIND
 from fieldmark.study.folder import open_study
@@ -25,9 +26,12 @@ def judged_study(path: str) -> Judged:
     frame = predictions.frame.with_columns(pl.lit("").alias("split"))
     predictions = Predictions(frame, predictions.task)
     planned, run = study.finished()[0]
+    data = study.question["settings"]["data"]
     return Judged(
         study.name,
-        str(study.question["settings"]["data"]["source"]),
+        str(data["source"]),
+        again(study.question["command"], run.settings),
+        data.get("corrections"),
         study.path,
         predictions,
         study.read_data(planned.data).samples,

@@ -5,7 +5,10 @@
   const groups = [...document.querySelectorAll(".verdict")];
   const bar = document.querySelector(".marks");
   const id = (group) => JSON.stringify([group.dataset.path, group.dataset.row, group.dataset.label]);
-  const store = `fieldmark-marks ${review.key}`;
+  const early = new Map(review.before.map(([path, row, action, label]) => [
+    JSON.stringify([path, row, review.several ? label : ""]), { path, row, action, label },
+  ]));
+  const store = `fieldmark-marks ${review.key}`; // of these images with these labels
   let marks = new Map();
   try {
     marks = new Map(JSON.parse(localStorage.getItem(store) ?? "[]"));
@@ -68,7 +71,7 @@
 
   // An image that is removed needs no other line.
   const lines = () => {
-    const all = [...marks.values()];
+    const all = [...new Map([...early, ...marks]).values()];
     const where = (mark) => JSON.stringify([mark.path, mark.row]);
     const removed = new Set(all.filter((mark) => mark.action === "remove").map(where));
     const once = new Map();
