@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.errors import RunError, counted, writing
@@ -24,22 +22,17 @@ from fieldmark.metrics_json import Metrics
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.skeleton import about_texts, about_words
 from fieldmark.report.suspects_page import (
-    Mapped,
-    Pictured,
     SuspectsPage,
-    Twins,
     headline,
     limits,
     render,
 )
-from fieldmark.report.thumbs import data_address
 from fieldmark.reviews.alike import Alike, alike
 from fieldmark.reviews.earlier import Line, again, earlier
+from fieldmark.reviews.pictured import mapped_of, strange_of, twins_of
 
 HEADER = ("path", "row", "split", "label", "suggested", "score", "kind", "clear", "twin")
-SUSPECTS, PAIRS, STRANGE = 60, 24, 12  # with a large picture on the page
-THUMBS = 300  # small pictures of suspects on the map, and as many of a sample
-TINY = 72  # pixels of the shorter side of a small one
+SUSPECTS = 60  # with a large picture on the page
 ON_SCREEN = 5  # suspects that the terminal names
 
 
@@ -190,9 +183,9 @@ def page_of(
     """Everything that the page says; pictures that cannot be read are left out, and told."""
     album = Album(judged.samples, SIDE)
     suspects = album.pictures(found.suspects[:SUSPECTS])
-    pairs = _twins(near, album)[:PAIRS] if near else []
-    strange = _strange(near, album) if near else []
-    mapped, small = _mapped(near, found, judged) if near else (None, 0)
+    pairs = twins_of(near, album) if near else []
+    strange = strange_of(near, album) if near else []
+    mapped, small = mapped_of(near, found.suspects, judged.names) if near else (None, 0)
     more = {
         "suspects": limits(len(suspects), len(found.suspects), "doubtful label", table),
         "pairs": limits(len(pairs), len(near.pairs) if near else 0, "pair", table),
@@ -223,63 +216,3 @@ def page_of(
 THUMBS_WORDS = (
     "Pictures are on this page for {:,} of them, the doubtful and a sample; all would be too large."
 )
-
-
-def _twins(near: Alike, album: Album) -> list[Twins]:
-    found = []
-    for one, other, far in near.pairs[:PAIRS]:
-        both = _pictured(near, (one, other), album)
-        if len(both) == 2:
-            found.append(Twins(both[0], both[1], far))
-    return found
-
-
-def _strange(near: Alike, album: Album) -> list[Pictured]:
-    return _pictured(near, [at for at, _ in near.strange[:STRANGE]], album)
-
-
-def _pictured(near: Alike, places: Sequence[int], album: Album) -> list[Pictured]:
-    frame = near.samples.frame.select("path", "row", "labels", "split")
-    found = []
-    for path, row, labels, split in map(frame.row, places):
-        for _, content, mime in album.pictures([Placed(path, row)]):
-            found.append(Pictured(path, row, tuple(labels or ()), split or "", content, mime))
-    return found
-
-
-def _mapped(near: Alike, found: Found, judged: Judged) -> tuple[Mapped, int]:
-    """The map with its small pictures: of the suspects that are shown, and a sample of all.
-
-    -> that, and how many of these there are
-    """
-    places = near.samples.places()
-    at = {place: number for number, place in enumerate(places)}
-    said_of: dict[int, str] = {}
-    for each in found.suspects:
-        if (number := at.get((each.path, each.row))) is not None:
-            said_of[number] = "; ".join(
-                filter(None, [said_of.get(number), each.named(judged.names).words])
-            )
-    wanted = dict.fromkeys([*list(said_of)[:THUMBS], *(place for place, _ in near.strange)])
-    sample = np.linspace(0, len(places) - 1, min(THUMBS, len(places))).round().astype(int)
-    wanted |= dict.fromkeys(sample.tolist())
-    thumbs = _thumbs(near.samples, places, [*wanted])
-    return Mapped(
-        near.maps,
-        places,
-        [tuple(labels or ()) for labels in near.samples.frame["labels"].to_list()],
-        said_of,
-        thumbs,
-        [place for place, _ in near.strange],
-    ), len(thumbs)
-
-
-def _thumbs(
-    samples: Samples, places: Sequence[tuple[str, int | None]], wanted: Sequence[int]
-) -> dict[int, str]:
-    album = Album(samples, TINY)
-    found = {}
-    for number in wanted:
-        for _, content, mime in album.pictures([Placed(*places[number])]):
-            found[number] = data_address(content, mime)
-    return found
