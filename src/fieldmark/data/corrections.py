@@ -213,7 +213,7 @@ def _refuse_unknown(path: str, each: Correction, samples: Samples, places: set[P
     if each.place not in places:
         name = place_name(*each.place)
         hint = nearest(each.path, {known for known, _ in places}) or (
-            f"; name images as the run did that was trained on {samples.root}"
+            "; paths are those in samples.parquet of a run on these images"
         )
         raise DataError(f"{where}: there is no image '{name}' in {samples.root}{hint}")
     if each.action in (SEVERAL if not task.several else ONE):

@@ -52,8 +52,10 @@ def unit(features: np.ndarray) -> np.ndarray:
 def neighbours(units: np.ndarray, k: int = NEAREST) -> Neighbours:
     """The k nearest others of each picture, fewer where there are fewer."""
     count = min(k, len(units) - 1)
-    rows, far = [np.zeros((0, max(count, 0)), np.int64)], [np.zeros((0, max(count, 0)), np.float32)]
-    for start in range(0, len(units) if count > 0 else 0, BLOCK):
+    if count < 1:
+        return Neighbours(np.zeros((len(units), 0), np.int64), np.zeros((len(units), 0)))
+    rows, far = [], []
+    for start in range(0, len(units), BLOCK):
         distances = 1 - units[start : start + BLOCK] @ units.T
         own = np.arange(len(distances))
         distances[own, start + own] = np.inf
