@@ -29,7 +29,7 @@ def frozen(table, images, folder, name, *words):
 
 
 def monkeys(folder, seed):
-    """A table of the photos in which one training label in twenty is wrong. -> it, which those are"""
+    """A table of photos in which one training label in twenty is wrong. -> it, and which ones"""
     if not MONKEYS.is_dir():
         pytest.skip("needs shared/data/monkeys10 beside the checkout")
     files = sorted(MONKEYS.glob("*/*/*.jpg"))

@@ -41,7 +41,7 @@ class Judged:
     """Answers to images by models that were trained without them, and where these come from.
 
     source: what was trained on, as a command names it. again: the command that trains with further
-    corrections. corrections: the file of those before. folder: where the page lies by default.
+    corrections. corrections: the file of those before. page: where it lies by default.
     bundle: the folder of a network whose features say what is alike. sides: whether the images
     have sides of their own, and are not in folds alone.
     """
@@ -50,7 +50,7 @@ class Judged:
     source: str
     again: str
     corrections: str | None
-    folder: Path
+    page: Path
     predictions: Predictions
     samples: Samples
     temperature: float
@@ -83,7 +83,7 @@ def judged_run(path: str) -> Judged:
         source,
         again(run.read_command(), run.settings),
         data.get("corrections"),
-        run.path,
+        run.suspects,
         predictions,
         Samples.read(run.samples),
         run.read_temperature(),
@@ -106,7 +106,7 @@ def review(
 
     mapped: whether features are asked, too. Raises DiskError, and what opening a bundle does.
     """
-    place = page or judged.folder / "suspects.html"
+    place = page or judged.page
     table = place.with_suffix(".csv")
     found = suspected(judged.predictions, judged.samples, judged.temperature)
     near: Alike | None = None

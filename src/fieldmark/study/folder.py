@@ -47,6 +47,11 @@ class StudyDir:
         return self.path / "report.html"
 
     @property
+    def suspects(self) -> Path:
+        """The page of doubtful labels, with a table of the same name beside it."""
+        return self.path / "suspects.html"
+
+    @property
     def predictions(self) -> Path:
         """The predictions of all runs in one table."""
         return self.path / "predictions.parquet"

@@ -32,7 +32,7 @@ def judged_study(path: str) -> Judged:
         str(data["source"]),
         again(study.question["command"], run.settings),
         data.get("corrections"),
-        study.path,
+        study.suspects,
         predictions,
         study.read_data(planned.data).samples,
         1.0,
