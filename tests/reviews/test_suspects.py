@@ -57,6 +57,29 @@ def test_only_a_page_of_ours_is_replaced(trained, tmp_path, capsys):
     assert "is no page of Fieldmark's, so it stays" in capsys.readouterr().err
 
 
+def test_a_table_of_somebody_else_is_not_replaced(trained, tmp_path, capsys):
+    run, _ = trained
+    (tmp_path / "labels.csv").write_text("image,label\n")
+    assert fieldmark(["suspects", str(run.path), "--page", str(tmp_path / "labels.html")]) == 2
+    assert capsys.readouterr().err == (
+        f"fieldmark: --page: {tmp_path}/labels.csv would hold the table, and is something else; "
+        "choose another name\n"
+    )
+    assert (tmp_path / "labels.csv").read_text() == "image,label\n"
+
+
+def test_where_no_image_is_there_any_more_the_labels_are_still_judged(trained, tmp_path, capsys):
+    run, _ = trained
+    moved = shutil.copytree(run.path, tmp_path / "run")
+    samples = Samples.read(run.samples)
+    Samples(samples.frame, str(tmp_path / "gone"), samples.task).write(moved / "samples.parquet")
+    assert fieldmark(["suspects", str(moved)]) == 0
+    assert (
+        f"note: nothing is said of what is alike: {tmp_path}/gone: no image is what it was in the "
+        "training; put them back\n"
+    ) in capsys.readouterr().out
+
+
 def test_images_that_have_gone_are_told_and_have_no_place_on_the_map(trained, tmp_path):
     run, photos = trained
     moved = shutil.copytree(photos, tmp_path / "photos")

@@ -51,14 +51,6 @@ def confident_class(scores: np.ndarray, least: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(reached.max(axis=1)), found, -1)
 
 
-def confident_joint(scores: np.ndarray, targets: np.ndarray, least: np.ndarray) -> np.ndarray:
-    """Images by the class that they were given and that they are confidently of. -> (C, C) int64"""
-    counts = np.zeros((scores.shape[1],) * 2, np.int64)
-    found = confident_class(scores, least)
-    np.add.at(counts, (targets[found >= 0], found[found >= 0]), 1)
-    return counts
-
-
 def suspects(
     scores: np.ndarray,
     targets: np.ndarray,

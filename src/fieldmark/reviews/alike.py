@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
-from fieldmark.errors import counted
+from fieldmark.errors import DataError, counted
 from fieldmark.insight import nearness
 from fieldmark.records import Samples
 
@@ -40,6 +40,8 @@ def alike(
     from fieldmark.reviews.embedded import features_of  # only here is a network loaded
 
     left, notes = unchanged(samples)
+    if not len(left):
+        raise DataError(f"{samples.root}: no image is what it was in the training; put them back")
     units = nearness.unit(features_of(bundle, left, console, device))
     near = nearness.neighbours(units)
     pairs = nearness.look_alikes(near)

@@ -13,7 +13,7 @@ from typing import Any
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.errors import RunError, counted, writing
+from fieldmark.errors import Mistake, RunError, SettingsError, UserError, counted, writing
 from fieldmark.files import write_text
 from fieldmark.insight.album import Album, Placed
 from fieldmark.insight.label_names import ShownNames, kept_names
@@ -104,16 +104,21 @@ def review(
 ) -> Found:
     """Write the page and, beside it, a table of everything that was found; say what was.
 
-    mapped: whether features are asked, too. Raises DiskError, and what opening a bundle does.
+    mapped: whether features are asked, too; where the network cannot answer, that is told. Raises
+    DiskError, and SettingsError for a table of another kind in the place of ours.
     """
     place = page or judged.page
     table = place.with_suffix(".csv")
+    refuse_other_table(table)
     found = suspected(judged.predictions, judged.samples, judged.temperature)
     near: Alike | None = None
     notes: list[str] = []
     if mapped:
         samples, bundle = judged.samples, judged.bundle
-        near, notes = alike(samples, bundle, console, device, sides=judged.sides)
+        try:
+            near, notes = alike(samples, bundle, console, device, sides=judged.sides)
+        except UserError as error:
+            notes = [f"nothing is said of what is alike: {error}"]
     if found.seen:
         notes.append(f"{counted(found.seen, 'image')} that somebody has looked at are left out")
     before, lacking = earlier(judged.corrections)
@@ -129,6 +134,14 @@ def review(
         console.warn(note)
     console.say(f"page    {place}\ntable   {table}")
     return found
+
+
+def refuse_other_table(table: Path) -> None:
+    """Raise SettingsError where a file that is no table of suspects has its name."""
+    ours = ",".join(HEADER).encode()
+    if table.exists() and not (table.is_file() and table.read_bytes().startswith(ours)):
+        what = f"{table} would hold the table, and is something else; choose another name"
+        raise SettingsError([Mistake("--page", what)])
 
 
 def lines(judged: Judged, found: Found, near: Alike | None) -> list[str]:
