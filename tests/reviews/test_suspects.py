@@ -86,7 +86,7 @@ def test_images_that_have_gone_are_told_and_have_no_place_on_the_map(trained, tm
     (moved / "red" / "05.png").unlink()
     samples = Samples.read(run.samples)
     samples = Samples(samples.frame, str(moved), samples.task)
-    found, notes = alike(samples, run.path, QUIET, "auto", sides=True)
+    found, notes = alike(samples, run.path, QUIET, "auto")
     assert len(found.samples) == len(samples) - 1
     assert notes == [
         f"1 image in {moved} changed or vanished since the training ('red/05.png' is one) and have "
@@ -154,9 +154,11 @@ def test_a_cross_validation_judges_every_image(trained, tmp_path, capsys):
     command = ["cross-validate", str(photos), "--folds", "2", "--out", str(tmp_path), "--name", "s"]
     assert fieldmark([*command, *small]) == 0
     capsys.readouterr()
-    assert fieldmark(["suspects", str(tmp_path / "s"), "--no-map"]) == 0
+    assert fieldmark(["suspects", str(tmp_path / "s")]) == 0
     told = capsys.readouterr().out
+    assert "nothing is said of what is alike" not in told
     assert "All 48 images were judged by a model that was trained without them." in told
     page = (tmp_path / "s" / "suspects.html").read_text(encoding="utf-8")
     assert "of the test" not in page
+    assert "in the test" not in page  # of pairs: folds are no sides
     assert "fieldmark cross-validate" in page

@@ -29,10 +29,8 @@ class Alike:
     same: int
 
 
-def alike(
-    samples: Samples, bundle: Path, console: Console, device: str, *, sides: bool
-) -> tuple[Alike, list[str]]:
-    """What is near what. sides: whether a pair counts that stands on two of them.
+def alike(samples: Samples, bundle: Path, console: Console, device: str) -> tuple[Alike, list[str]]:
+    """What is near what by the features of a bundle's network.
 
     -> that, and sentences on images that are not looked at: those that changed since. Raises
     DataError where none is left.
@@ -45,9 +43,7 @@ def alike(
     units = nearness.unit(features_of(bundle, left, console, device))
     near = nearness.neighbours(units)
     pairs = nearness.look_alikes(near)
-    counting = [
-        at for at, (one, other) in enumerate(pairs.tolist()) if differ(left, one, other, sides)
-    ]
+    counting = [at for at, (one, other) in enumerate(pairs.tolist()) if differ(left, one, other)]
     strange = nearness.strangeness(near)
     found = Alike(
         left,
@@ -72,11 +68,11 @@ def unchanged(samples: Samples) -> tuple[Samples, list[str]]:
     return replace(samples, frame=samples.frame.filter(stay)), [note]
 
 
-def differ(samples: Samples, one: int, other: int, sides: bool) -> bool:
-    """Whether two images have other labels, or, where that counts, stand on two sides."""
+def differ(samples: Samples, one: int, other: int) -> bool:
+    """Whether two images have other labels, or stand on two sides."""
     labels: Sequence[Sequence[str]] = samples.frame["labels"][[one, other]].to_list()
     split = samples.frame["split"]
-    return set(labels[0]) != set(labels[1]) or (sides and split[one] != split[other])
+    return set(labels[0]) != set(labels[1]) or split[one] != split[other]
 
 
 def _distance(units: np.ndarray, one: int, other: int) -> float:

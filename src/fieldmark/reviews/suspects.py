@@ -42,8 +42,7 @@ class Judged:
 
     source: what was trained on, as a command names it. again: the command that trains with further
     corrections. corrections: the file of those before. page: where it lies by default.
-    bundle: the folder of a network whose features say what is alike. sides: whether the images
-    have sides of their own, and are not in folds alone.
+    bundle: the folder of a network whose features say what is alike.
     """
 
     title: str
@@ -57,7 +56,6 @@ class Judged:
     bundle: Path
     metrics: Metrics
     names: ShownNames
-    sides: bool = True
 
 
 def judged_run(path: str) -> Judged:
@@ -116,7 +114,7 @@ def review(
     if mapped:
         samples, bundle = judged.samples, judged.bundle
         try:
-            near, notes = alike(samples, bundle, console, device, sides=judged.sides)
+            near, notes = alike(samples, bundle, console, device)
         except UserError as error:
             notes = [f"nothing is said of what is alike: {error}"]
     if found.seen:

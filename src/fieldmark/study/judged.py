@@ -26,6 +26,7 @@ def judged_study(path: str) -> Judged:
     frame = predictions.frame.with_columns(pl.lit("").alias("split"))
     predictions = Predictions(frame, predictions.task)
     planned, run = study.finished()[0]
+    samples = study.read_data(planned.data).samples
     data = study.question["settings"]["data"]
     return Judged(
         study.name,
@@ -34,10 +35,9 @@ def judged_study(path: str) -> Judged:
         data.get("corrections"),
         study.suspects,
         predictions,
-        study.read_data(planned.data).samples,
+        samples.with_splits([None] * len(samples)),
         1.0,
         run.path,
         run.read_metrics(),
         kept_names(run.label_names, predictions.classes),
-        sides=False,
     )
