@@ -23,11 +23,11 @@ def command(
     from fieldmark.console import Console
     from fieldmark.files import check_page
     from fieldmark.reviews.suspects import judged_run, review
-    from fieldmark.study.folder import is_study
+    from fieldmark.rundir import STUDY
 
     if page is not None:
         check_page(page)
-    if is_study(run):
+    if Path(run, STUDY).is_file():
         from fieldmark.study.judged import judged_study
 
         judged = judged_study(run)
