@@ -9,6 +9,7 @@ from smallruns import QUIET, draw_photos, train
 
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.records import Samples
+from fieldmark.report.page import report
 from fieldmark.reviews.alike import alike
 from fieldmark.reviews.earlier import again, earlier
 
@@ -115,6 +116,7 @@ def test_a_corrected_run_says_so_and_carries_its_corrections_on(trained, tmp_pat
         "red/00.png,,right,\n"
     )
     run = train(photos, tmp_path, "fixed", epochs="1", corrections=str(file))
+    report(run)
     assert f"Labels of 1 image corrected, 1 image removed, 1 found right, from {file}" in (
         run.report.read_text(encoding="utf-8")
     )
