@@ -132,6 +132,7 @@ def test_every_folder_has_a_layer():
         "fieldmark.reviews.evaluated",
         "fieldmark.report.page",
         "fieldmark.reviews.inspect",
+        "fieldmark.reviews.suspects",
     ],
 )
 def test_what_needs_no_network_reaches_no_torch(name):

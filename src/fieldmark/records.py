@@ -29,6 +29,7 @@ SAMPLE_COLUMNS: dict[str, Any] = {
     "height": pl.Int64,
 }
 LOGIT, DISTANCE = "logit:", "distance"
+GIVEN_LABELS = "given_labels"  # as the source has them, where a person has looked at an image
 
 
 @dataclass(frozen=True)

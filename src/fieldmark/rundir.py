@@ -27,7 +27,7 @@ INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundl
 KNOWN = "known.safetensors"  # beside them: what images of the training are like
 STUDY = "study.json"  # its presence makes a folder that of many runs
 COMMAND = "# repeat: "  # begins the first line of settings.yaml
-TABLES = ("history.csv", "steps.csv", "rates.csv", "label-names.csv")
+TABLES = ("history.csv", "steps.csv", "rates.csv", "label-names.csv", "suspects.csv")
 TRACKERS = ("tensorboard", "wandb")  # folders that trackers write in, also after the run is done
 
 
@@ -73,6 +73,7 @@ class RunDir:
     manifest = Inside("manifest.json")  # written last: the run is done
     tracking = Inside("tracking.json")  # what trackers know the run by
     tensorboard = Inside("tensorboard")  # a folder: its event files
+    suspects = Inside("suspects.html")  # doubtful labels; a table of the same name beside it
     evaluations = Inside("evaluations")  # a folder: evaluations on other data
 
     @property

@@ -35,6 +35,7 @@ class Stream(IntEnum):
     SWEEP = 16  # study.propose: trial, attempt, 0 (drawn) or 1 (proposed); mattered: draw, 0, 2
     TAKEN = 17  # study.against_rest: class
     HEAT = 18  # attribution.trust: row, mask; randomised: stage, 0, 1
+    MAP = 21  # insight.nearness: a map of the pictures
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:

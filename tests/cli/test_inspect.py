@@ -217,7 +217,7 @@ def test_a_mistake_in_the_names_is_one_sentence(capsys, several, tmp_path):
 def test_a_file_of_names_that_is_not_there_is_told_before_any_image_is_read(
     capsys, several, monkeypatch
 ):
-    monkeypatch.setattr("fieldmark.reviews.inspect.list_and_scan", None)
+    monkeypatch.setattr("fieldmark.reviews.inspect.listed_of", None)
     assert fieldmark(["inspect", str(several), "data.label_names=gone.csv"]) == 2
     assert capsys.readouterr().err == (
         "fieldmark: data.label_names=gone.csv: cannot be read (No such file or directory); name a "

@@ -23,6 +23,7 @@ from fieldmark.cli import (
     recipes,
     report,
     study,
+    suspects,
     sweep,
     train,
 )
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "report": report.command,
     "evaluate": evaluate.command,
     "compare": compare.command,
+    "suspects": suspects.command,
     "predict": predict.command,
     "export": export.command,
     "models": models.command,

@@ -34,6 +34,7 @@ def command(
     images: Images = None,
     data_dir: DataDir = None,
     predict: Annotated[Text, named("TABLE", "Images to label at the end, for Kaggle.")] = None,
+    corrections: Annotated[Text, named("FILE", "Labels that a person corrected.")] = None,
     model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,
     weights: Annotated[Text, named("FILE", "A file, default, a version's name, or none.")] = None,
     freeze: Freeze = None,
@@ -76,8 +77,7 @@ def command(
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
     data, rest = data_and_rest(words)
     looks = {"--dry-run": dry_run or None, "--find-lr": find_lr or None}
-    if resume is not None:
-        refuse_beside_resume({"DATA": data, "--recipe": recipe, "--config": config, **looks})
+    refuse_beside(resume, {"DATA": data, "--recipe": recipe, "--config": config, **looks})
     refuse_together({**looks, "--profile": profile})
     from fieldmark.console import Console
 
@@ -146,10 +146,10 @@ def refuse_together(flags: Mapping[str, bool | None]) -> None:
     refuse(Mistake(name, f"does not go with {first}; leave one out") for name in others[:1])
 
 
-def refuse_beside_resume(others: Mapping[str, object]) -> None:
+def refuse_beside(resume: str | None, others: Mapping[str, object]) -> None:
     """A run that goes on has its images and settings already."""
     refuse(
         Mistake(name, "does not go with --resume; leave it out")
         for name, value in others.items()
-        if value is not None
+        if resume is not None and value is not None
     )

@@ -11,6 +11,7 @@ from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
+from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
 from fieldmark.data.health import Finding, findings
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.listing import Listing
@@ -20,6 +21,7 @@ from fieldmark.data.splits import (
     copies_of_test,
     folds,
     merge_val_into_train,
+    refuse_one_class,
     split,
 )
 from fieldmark.data.stratify import units_of
@@ -125,7 +127,8 @@ def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ..
 
 def listing_hash(data: DataSettings) -> str:
     """A hash of the places, labels and sides that the source names."""
-    return listed_of(data).samples.hash()
+    samples = listed_of(data).samples
+    return correct(samples, read_corrections(data.corrections, samples)).samples.hash()
 
 
 def list_and_scan(
@@ -136,6 +139,11 @@ def list_and_scan(
     known: the labels that there are, where a model is asked.
     """
     listing = listed_of(data, labelled=labelled, known=known)
+    return listing, scanned(listing.samples, console)
+
+
+def scanned(samples: Samples, console: Console) -> pl.DataFrame:
+    """The facts of a scan, a row an image."""
     with console.bar("reading images", 1) as bar:
         seen = 0
 
@@ -145,7 +153,7 @@ def list_and_scan(
             bar.advance(done - seen)
             seen = done
 
-        return listing, scan(listing.samples, open_cache(), advance)
+        return scan(samples, open_cache(), advance)
 
 
 def readable(
@@ -179,7 +187,9 @@ class Looked:
     """Images that were listed, scanned and checked, before they are put on sides.
 
     samples: those that can be used, with the sides that were given. given: which sides the source
-    names. copies (N,): the same number is the same image. The rest as Dataset has it.
+    names. copies (N,): the same number is the same image. corrections: of labels, which are laid
+    over them when they have their sides: sides are drawn by the labels that the source gives, so
+    that a correction moves no other image. The rest as Dataset has it.
     """
 
     samples: Samples
@@ -190,11 +200,19 @@ class Looked:
     mirrored: bool
     embedded: bool
     separator: str
+    corrections: Corrections = NONE
 
     def of_rows(self, rows: np.ndarray) -> "Looked":
         """Some of the images alone, (n,) of their places."""
         few = replace(self.samples, frame=self.samples.frame[rows])
         return replace(self, samples=few, copies=self.copies[rows])
+
+    def corrected(self) -> tuple["Looked", np.ndarray]:
+        """The images with their labels as corrected, and which of all those are. (N,) bool"""
+        done = correct(self.samples, self.corrections)
+        few = self.of_rows(np.flatnonzero(done.stays))
+        notes = (*self.notes, *done.notes)
+        return replace(few, samples=done.samples, notes=notes, corrections=NONE), done.stays
 
 
 def take_in(data: DataSettings, console: Console) -> Dataset:
@@ -204,7 +222,9 @@ def take_in(data: DataSettings, console: Console) -> Dataset:
 
 def look(data: DataSettings, console: Console) -> Looked:
     """List, scan and check the images. Raises DataError where they cannot be used."""
-    listing, facts = list_and_scan(data, console)
+    listing = listed_of(data)
+    corrections = read_corrections(data.corrections, listing.samples)
+    facts = scanned(listing.samples, console)
     samples, left_out = readable(data, listing, facts)
     all_copies = find_copies(
         facts,
@@ -212,7 +232,7 @@ def look(data: DataSettings, console: Console) -> Looked:
         open_cache(),
         several=listing.samples.task.several,
     )
-    found = tuple(findings(listing.samples, facts, all_copies))
+    found = tuple(found_in(listing.samples, facts, all_copies, corrections))
     notes = [*listing.notes, *task_notes(data, samples)]
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
     notes += health_notes(found)
@@ -228,7 +248,20 @@ def look(data: DataSettings, console: Console) -> Looked:
         mirrored=listing.mirrored,
         embedded=listing.embedded,
         separator=listing.separator,
+        corrections=corrections,
     )
+
+
+def found_in(
+    samples: Samples, facts: pl.DataFrame, copies: Copies, corrections: Corrections
+) -> list[Finding]:
+    """What the health check finds, with labels as corrected."""
+    if not corrections.lines:
+        return findings(samples, facts, copies)
+    done = correct(samples, corrections)
+    left, labels = facts.filter(done.stays), done.samples.frame["labels"]
+    copies = find_copies(left, labels, open_cache(), several=samples.task.several)
+    return findings(done.samples, left, copies)
 
 
 def part(data: DataSettings, looked: Looked) -> Dataset:
@@ -246,14 +279,17 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
         done = parted if val in ("auto", "hold") else merge_val_into_train(parted)
         if val == "cross":
             done = done.with_folds(folds_of(done, copies, data.split_seed))
+        parted_again, stays = replace(looked, samples=done).corrected()
+        refuse_emptied(done, parted_again.samples, looked.corrections)
+        done = parted_again.samples
         own = [*group_note(done), *few_groups_note(done), *lacking_notes(done), *alone_note(done)]
         if val == "cross" and "val" in looked.given:
             own.insert(0, joined_note(parted))
         return Dataset(
             done,
-            tuple(dict.fromkeys([*looked.notes, *own])),
+            tuple(dict.fromkeys([*parted_again.notes, *own])),
             looked.findings,
-            tuple(split_notes(data, looked.given, done, copies)),
+            tuple(split_notes(data, looked.given, done, copies[stays])),
             mirrored=looked.mirrored,
             embedded=looked.embedded,
             separator=looked.separator,
@@ -282,6 +318,16 @@ def on_sides(
             raise
         done = split(samples, val=0.0, test=test, seed=data.split_seed, copies=copies)
     return done, "val" in done.frame["split"].to_list()
+
+
+def refuse_emptied(before: Samples, after: Samples, corrections: Corrections) -> None:
+    """Raise DataError where corrections leave nothing of a side, or fewer than two classes."""
+    refuse_one_class(after)
+    for side in ("train", "val", "test"):
+        if len(before.rows(side)) and not len(after.rows(side)):
+            raise DataError(
+                f"{corrections.file}: leaves no image for {side}; take lines with 'remove' out"
+            )
 
 
 def folds_of(samples: Samples, copies: np.ndarray, seed: int) -> np.ndarray:

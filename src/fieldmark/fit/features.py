@@ -32,6 +32,7 @@ from fieldmark.errors import StoppedError
 from fieldmark.machine import threads
 from fieldmark.models import engines, precision
 from fieldmark.models.bundle import Classifier
+from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.engines import Engine
 from fieldmark.models.infer import evaluating
 from fieldmark.records import InputSpec, Samples
@@ -68,6 +69,12 @@ class Pass:
     def batch_size(self) -> int:
         """Images in each batch."""
         return 8 if self.device.type == "cpu" else 128
+
+
+def body_name(info: BundleInfo) -> str:
+    """What the body of a bundle's network is, besides its weights: the `name` of a Pass."""
+    keeps_own = info.head == "after"  # all that features know of the head's kind
+    return repr((info.model, dict(info.options), info.resizer, keeps_own, info.pool, info.mirror))
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,7 @@ class Album:
     """Images that were encoded already, or why they cannot be read; each is read once."""
 
     samples: Samples
+    side: int = SIDE  # pixels of the shorter side, where an image has more
     seen: dict[Place, tuple[bytes, str] | DataError] = field(default_factory=dict)
 
     def pictures(self, wanted: Iterable[Kind]) -> list[tuple[Kind, bytes, str]]:
@@ -51,7 +52,7 @@ class Album:
             if place not in self.seen:
                 try:
                     pixels = read_pixels(self.samples.root, *place, self._form(place))
-                    self.seen[place] = encoded(pixels)
+                    self.seen[place] = encoded(pixels, self.side)
                 except DataError as error:
                     self.seen[place] = error
             if not isinstance(its := self.seen[place], DataError):
@@ -71,7 +72,7 @@ class Album:
             (pl.col("path") == path) & pl.col("row").eq_missing(pl.lit(row, pl.Int64))
         )
         sides = own.select(pl.min_horizontal("width", "height")).to_series().drop_nulls()
-        return ("shorter", SIDE) if len(sides) and sides[0] > SIDE else None
+        return ("shorter", self.side) if len(sides) and sides[0] > self.side else None
 
 
 def encoded(pixels: np.ndarray, side: int = SIDE) -> tuple[bytes, str]:

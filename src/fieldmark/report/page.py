@@ -12,6 +12,7 @@ from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames, kept_names
+from fieldmark.insight.suspects import Panel, panel
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.cautions import without_unlike
 from fieldmark.judge.figures import measure
@@ -49,6 +50,7 @@ class RunPage:
     tested: Curve  # what is answered and right by score, of the test
     pictures: Galleries
     labels: LabelGalleries | None = None  # of several labels an image, in their place
+    suspects: Panel | None = None
     names: ShownNames = field(default_factory=ShownNames)  # figures and pictures have them already
 
 
@@ -99,6 +101,7 @@ def read_page(run: RunDir) -> RunPage:
         tested=tested,
         pictures=pictures,
         labels=labels,
+        suspects=panel(predictions, data.samples, temperature),
         names=names,
     )
 
@@ -146,6 +149,7 @@ def render(page: RunPage) -> str:
         "caution": caution_part(metrics.sides),
         "pictures": page.pictures,
         "labels": page.labels,
+        "suspects": page.suspects,
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": (*data.split_notes, *_name_note(page.names)),

@@ -19,12 +19,20 @@ TEMPLATES = Path(__file__).parent / "templates"
 SECTION = re.compile(r'<details class="section" id="([^"]+)".*?<h2>(.*?)</h2>', re.DOTALL)
 
 
-def render_page(template: str, values: dict[str, Any], *, sheets: tuple[str, ...] = ()) -> str:
+def render_page(
+    template: str,
+    values: dict[str, Any],
+    *,
+    sheets: tuple[str, ...] = (),
+    scripts: tuple[str, ...] = (),
+) -> str:
     """The whole HTML text of a page that extends `skeleton.html`. It is safe to write as UTF-8.
 
-    `sheets` are names of further style sheets among the templates, such as "calibration.css".
+    `sheets` and `scripts` are names of further style sheets and scripts among the templates, such
+    as "calibration.css".
     """
-    text: str = environment().get_template(template).render(**values, **style_and_script(*sheets))
+    inside = style_and_script(sheets, scripts)
+    text: str = environment().get_template(template).render(**values, **inside)
     return text.encode("utf-8", "replace").decode()  # file names may hold bytes of no encoding
 
 
@@ -50,6 +58,7 @@ FILTERS: dict[str, Any] = {
     "rate": "{:g}".format,
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sections": sections,
+    "pictured": lambda shown: thumb(shown[1], shown[2], shown[0].caption),
     "thumb": lambda shown: thumb(shown.content, shown.mime, shown.caption),
     "sort_key": lambda value: value if words.defined(value) else "",
     "markup": Markup,
@@ -81,9 +90,11 @@ def environment() -> Any:
     return environment
 
 
-def style_and_script(*sheets: str) -> dict[str, str]:
+def style_and_script(sheets: tuple[str, ...], scripts: tuple[str, ...] = ()) -> dict[str, str]:
     """Both go into the page as they are; no script but the one of this hash may run in it."""
-    script = (TEMPLATES / "page.js").read_text(encoding="utf-8")
+    script = "".join(
+        (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", *scripts)
+    )
     styles = [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", *sheets)]
     return {
         "style": Markup("".join(styles)),

@@ -15,8 +15,9 @@ import polars as pl
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.copies import find_copies
+from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.health import SEVERITIES, Finding, findings
-from fieldmark.data.intake import list_and_scan
+from fieldmark.data.intake import listed_of, scanned
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.data.told import label_notes, spare_notes
@@ -86,7 +87,10 @@ def look(data: DataSettings, console: Console) -> Look:
     """List and scan; a table whose images are not there is looked at as a table."""
     if data.label_names is not None:
         rows_of(Path(data.label_names))  # a mistake is told before any image is read
-    listing, facts = list_and_scan(data, console, labelled=False)
+    listing = listed_of(data, labelled=False)
+    corrected = correct(listing.samples, read_corrections(data.corrections, listing.samples))
+    listing = replace(listing, samples=corrected.samples, notes=(*listing.notes, *corrected.notes))
+    facts = scanned(listing.samples, console)
     copies = find_copies(
         facts,
         listing.samples.frame["labels"],

@@ -88,12 +88,19 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
 
 
 def check_names(raw: Sections) -> list[Mistake]:
-    """Whether the file of label names is there; a run that goes on has kept them."""
-    path = raw["data"].get("label_names")
-    if not isinstance(path, str) or Path(path).is_file():
-        return []
-    what = f"there is no file '{path}'; name one as `fieldmark inspect` writes it"
-    return [Mistake("data.label_names", what)]
+    """Whether files of names and corrections are there; a run that goes on has kept them."""
+    made_by = {
+        "label_names": "as `fieldmark inspect` writes it",
+        "corrections": "as the page of `fieldmark suspects` saves it",
+    }
+    given = {key: raw["data"].get(key) for key in made_by}
+    return [
+        Mistake(f"data.{key}", f"there is no file '{path}'; name one {made_by[key]}")
+        for key, path in given.items()
+        if isinstance(path, str)
+        and path.casefold() not in ("none", "null")
+        and not Path(path).is_file()
+    ]
 
 
 def check_weights(name: str, weights: str) -> list[Mistake]:

@@ -43,7 +43,7 @@ NORMALIZE = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 PATHS = {  # or these words
-    **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict"), ()),
+    **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict", "corrections"), ()),
     "test": ("auto", "none"),
 }
 LEAST_MISTAKES = 5  # of fewer, chance alone takes off half

@@ -14,7 +14,7 @@ from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting
 from fieldmark.data.words import counted
 from fieldmark.errors import NotFiniteError, StoppedError
-from fieldmark.fit.features import Features, Pass, Views, embed, weights_hash
+from fieldmark.fit.features import Features, Pass, Views, body_name, embed, weights_hash
 from fieldmark.fit.find_lr import Search, find_lr
 from fieldmark.fit.heads import Trained
 from fieldmark.fit.keeper import Keeper
@@ -211,15 +211,12 @@ def trial_line(trial: Mapping[str, Any], told: Iterable[str]) -> str:
 
 def passing(prepared: Prepared, stop_asked: Callable[[], bool] = lambda: False) -> Pass:
     """How images pass the network as it is now."""
-    settings, made = prepared.settings, prepared.settings.model
-    keeps_own = settings.head.name == "after"  # all that features know of the head's kind
+    settings = prepared.settings
     model = prepared.model.to(prepared.device).to(memory_format=torch.channels_last)
     body, _ = body_and_head(model.network, prepared.spec.size)
     return Pass(
         body,
-        name=repr(
-            (made.name, made.options, made.resizer, keeps_own, settings.head.pool, made.mirror)
-        ),
+        name=body_name(prepared.info),
         spec=replace(prepared.spec, words=0),
         precision=settings.run.precision,
         engine=settings.run.engine,

@@ -64,6 +64,11 @@ class DataSettings(Section):
         description="a table of images without labels: the run ends with NAME.csv, their labels as "
         "Kaggle takes them, and NAME.pth, its weights as torch takes them",
     )
+    corrections: str | None = Field(
+        None,
+        description="a file of labels that a person corrected, as the page of `fieldmark suspects` "
+        "saves one: columns path, row, action (label, add, drop, remove, right) and label",
+    )
     label_names: str | None = Field(None, description="a file of label names, for reports alone")
 
     @model_validator(mode="after")

@@ -4,6 +4,7 @@ OPTIONS = {
     "images": "data.images",
     "data_dir": "data.data_dir",
     "predict": "data.predict",
+    "corrections": "data.corrections",
     "model": "model.name",
     "weights": "model.weights",
     "freeze": "model.freeze",

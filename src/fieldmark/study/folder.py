@@ -46,6 +46,7 @@ class StudyDir:
     table = Inside("runs.csv")  # a row a run: what it is in the study, and what it came to
     solved = Inside("solved.json")  # of heads solved side by side: seconds and circumstances
     claims = Inside("claims")  # the folder of claims
+    suspects = Inside("suspects.html")  # doubtful labels, with a table of the same name beside it
     log = Inside("log.txt")  # what the working processes said
 
     @property

@@ -66,6 +66,8 @@ def _dealt(resolved: Resolved, wanted: Asked, console: Console) -> tuple[Looked,
     data = resolved.settings.data
     looked = without_test(look(data, console), console)
     fold = fold_numbers(looked, k=wanted.folds, seed=data.split_seed)
+    looked, stays = looked.corrected()
+    fold = fold[stays]
     refuse_what_cannot(looked.samples, fold)
     names = looked.samples.classes
     if wanted.name is not None and wanted.name not in names:

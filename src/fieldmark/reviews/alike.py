@@ -1,0 +1,79 @@
+"""What the features of a trained network say of images: which are alike, which like no other."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from fieldmark.console import Console
+from fieldmark.data.intake import changed_images
+from fieldmark.errors import DataError, counted
+from fieldmark.insight import nearness
+from fieldmark.records import Samples
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Of images, by their place in `samples`.
+
+    pairs: nearly the same picture under other labels or on two sides, with their distance; the
+    nearest first. strange: far out of all others, with the mean distance to the ten nearest; the
+    strangest first. same: pairs that are alike under the same labels, on one side.
+    """
+
+    samples: Samples
+    pairs: tuple[tuple[int, int, float], ...]
+    strange: tuple[tuple[int, float], ...]
+    maps: nearness.Maps
+    same: int
+
+
+def alike(samples: Samples, bundle: Path, console: Console, device: str) -> tuple[Alike, list[str]]:
+    """What is near what by the features of a bundle's network.
+
+    -> that, and sentences on images that are not looked at: those that changed since. Raises
+    DataError where none is left.
+    """
+    from fieldmark.reviews.embedded import features_of  # only here is a network loaded
+
+    left, notes = unchanged(samples)
+    if not len(left):
+        raise DataError(f"{samples.root}: no image is what it was in the training; put them back")
+    units = nearness.unit(features_of(bundle, left, console, device))
+    near = nearness.neighbours(units)
+    pairs = nearness.look_alikes(near)
+    counting = [at for at, (one, other) in enumerate(pairs.tolist()) if differ(left, one, other)]
+    strange = nearness.strangeness(near)
+    found = Alike(
+        left,
+        tuple((*pairs[at].tolist(), _distance(units, *pairs[at])) for at in counting),
+        tuple((at, float(strange[at])) for at in nearness.strangers(strange).tolist()),
+        nearness.maps(units),
+        len(pairs) - len(counting),
+    )
+    return found, notes
+
+
+def unchanged(samples: Samples) -> tuple[Samples, list[str]]:
+    """The images that are what they were, and a sentence on the others."""
+    gone = set(changed_images(samples))
+    if not gone:
+        return samples, []
+    stay = [path not in gone for path in samples.frame["path"]]
+    note = (
+        f"{counted(len(gone), 'image')} in {samples.root} changed or vanished since the training "
+        f"('{min(gone)}' is one) and have no place on the map"
+    )
+    return replace(samples, frame=samples.frame.filter(stay)), [note]
+
+
+def differ(samples: Samples, one: int, other: int) -> bool:
+    """Whether two images have other labels, or stand on two sides."""
+    labels: Sequence[Sequence[str]] = samples.frame["labels"][[one, other]].to_list()
+    split = samples.frame["split"]
+    return set(labels[0]) != set(labels[1]) or split[one] != split[other]
+
+
+def _distance(units: np.ndarray, one: int, other: int) -> float:
+    return max(0.0, float(1 - units[one] @ units[other]))
