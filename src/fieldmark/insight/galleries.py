@@ -81,7 +81,7 @@ def chosen(
     def first(rows: np.ndarray, most: int, *, surest: bool = True) -> list[Shown]:
         places, sign = np.flatnonzero(rows), -1 if surest else 1
         order = np.argsort(sign * evidence.confidence[places], kind="stable")[:most]
-        return [_shown(table, evidence, place) for place in places[order].tolist()]
+        return [shown_at(table, evidence, place) for place in places[order].tolist()]
 
     confused = []
     for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, pairs):
@@ -108,7 +108,7 @@ def ordinary(
         order = places[np.argsort(evidence.confidence[places], kind="stable")]
         taken = even_places(len(order), each)
         if len(taken):
-            found[name] = [_shown(table, evidence, place) for place in order[taken].tolist()]
+            found[name] = [shown_at(table, evidence, place) for place in order[taken].tolist()]
     return found
 
 
@@ -123,7 +123,8 @@ def sayable(predictions: Predictions) -> Predictions:
     return replace(predictions, frame=predictions.frame.filter(kept))
 
 
-def _shown(table: Predictions, evidence: Evidence, place: int) -> Shown:
+def shown_at(table: Predictions, evidence: Evidence, place: int) -> Shown:
+    """A row of a table as a gallery has it."""
     truth, guess = evidence.targets[place], evidence.guesses[place]
     return Shown(
         path=table.frame["path"][place],

@@ -65,7 +65,7 @@ def surest(
     """
     table = sayable(predictions)
     evidence = Evidence.on(table, temperature, thresholds)
-    least = _least(table, thresholds)
+    least = least_scores(table, thresholds)
     scores = evidence.scores.clip(1e-12, 1 - 1e-12)
     far = np.log(scores / (1 - scores)) - np.log(least / (1 - least))
     truth = evidence.targets == 1
@@ -78,14 +78,15 @@ def surest(
         for row, label in zip(rows[order].tolist(), labels[order].tolist(), strict=True):
             if seen[label] < OF_A_LABEL and len(found) < most:
                 seen[label] += 1
-                found.append(_decision(table, evidence, least, (row, label)))
+                found.append(decision_at(table, evidence, least, (row, label)))
         return found
 
     given = evidence.guesses
     return first(given & ~truth, 1), first(~given & truth, -1)
 
 
-def _least(table: Predictions, thresholds: np.ndarray | None) -> np.ndarray:
+def least_scores(table: Predictions, thresholds: np.ndarray | None) -> np.ndarray:
+    """The score from which each label is given. -> (C,)"""
     return np.full(len(table.classes), 0.5) if thresholds is None else thresholds
 
 
@@ -102,19 +103,20 @@ def ordinary_labels(
     """
     table = sayable(predictions)
     evidence, found = Evidence.on(table, temperature, thresholds), {}
-    least, right = _least(table, thresholds), evidence.guesses & (evidence.targets == 1)
+    least, right = least_scores(table, thresholds), evidence.guesses & (evidence.targets == 1)
     for index, name in enumerate(table.classes):
         places = np.flatnonzero(right[:, index])
         order = places[np.argsort(evidence.scores[places, index], kind="stable")]
         taken = order[even_places(len(order), each)].tolist()
         if taken:
-            found[name] = [_decision(table, evidence, least, (row, index)) for row in taken]
+            found[name] = [decision_at(table, evidence, least, (row, index)) for row in taken]
     return found
 
 
-def _decision(
+def decision_at(
     table: Predictions, evidence: Evidence, least: np.ndarray, place: tuple[int, int]
 ) -> Decision:
+    """A label (row, label) of a table as a gallery has it. least: of `least_scores`."""
     row, label = place
     names = np.array(table.classes)
     return Decision(

@@ -49,7 +49,7 @@ def told(heats: Sequence[Heat]) -> str:
 
     "21 of 24 heat maps beat random parts; 2 do not and are not drawn, 1 is flat"
     """
-    count = {name: 0 for name in ("true", "untrue", "flat", "unchecked")}
+    count = dict.fromkeys(("true", "untrue", "flat", "unchecked"), 0)
     for each in heats:
         count[each.standing] += 1
     judged = count["true"] + count["untrue"]

@@ -52,6 +52,7 @@ FILTERS: dict[str, Any] = {
     "suspicion": lambda look: heat_words.suspicion(look.label, look.suspects),
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sections": sections,
+    "thumb_of": lambda picture, caption: thumb(picture[0], picture[1], caption),
     "thumb_of_class": lambda look: thumb(look.content, look.mime, look.label),
     "thumb_of_look": lambda look: thumb(look.content, look.mime, look.heat.label),
     "thumb": lambda shown: thumb(shown.content, shown.mime, shown.caption),

@@ -1,0 +1,257 @@
+"""Where a trained model looks: the story of `fieldmark explain`, from images to maps and a page."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fieldmark import rundir
+from fieldmark.attribution.trust import Trust, randomised
+from fieldmark.captioned import Captioned, Seen
+from fieldmark.console import Console
+from fieldmark.errors import counted, writing
+from fieldmark.files import write_whole
+from fieldmark.heats import Heat, Heats, Wanted
+from fieldmark.insight.label_names import ShownNames, kept_names
+from fieldmark.insight.overlays import overlay
+from fieldmark.machine import machine, versions
+from fieldmark.metrics_json import About
+from fieldmark.report.heat_charts import Proof
+from fieldmark.reviews.explain_asked import Asked, Look, refuse_before_work, shown_classes
+from fieldmark.reviews.explain_own import look_at_own, refresh
+from fieldmark.reviews.explained import (
+    MOST,
+    PICTURES,
+    TABLE,
+    Card,
+    Explained,
+    Group,
+    card_of,
+    picture_name,
+    side_for,
+    tell,
+    write_page,
+    write_table,
+)
+from fieldmark.rundir import RunDir
+from fieldmark.task import TASKS
+from fieldmark.use.explained import explained, scores_of
+from fieldmark.use.inputs import find_images, told_of
+from fieldmark.use.opened import Opened, open_bundle, together
+
+BATCH = 16
+PROVED = 16  # images that the network with drawn weights looks at
+
+
+@dataclass
+class Maps:
+    """What was made so far. kept: of some images what the network saw, for the last proof."""
+
+    side: int
+    cards: dict[tuple[str, int | None, str], Card] = field(default_factory=dict)
+    heats: list[Heat] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    trusts: list[Trust] = field(default_factory=list)
+    kept: list[tuple[Seen, Heat]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+
+
+def explain(asked: Asked, console: Console) -> int:
+    """Write the maps of images, a table and a page. -> exit code: 1 where an image was not read
+
+    Without images those of the run's own page, whose maps are made anew in the run's folder, too.
+    Raises any UserError, before any work where that can be.
+    """
+    begun = time.monotonic()
+    info, inputs = refuse_before_work(asked)
+    found = find_images(inputs, images=asked.images, column=asked.column) if inputs else None
+    said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
+    opened = open_bundle(asked.run, asked.device)
+    run = RunDir(Path(asked.run))
+    look = given_look(opened, found.images, asked) if found else look_at_own(run, opened, asked)
+    folder = out_folder(asked, run)
+    maps = Maps(side_for(look.images))
+    with console.bar("explaining", look.images) as bar:
+        for images, wanted in look.batches(maps.failures):
+            take(maps, opened, images, wanted, asked, look, folder)
+            bar.advance(len(wanted))
+    heats = Heats(
+        tuple(maps.heats),
+        method=asked.way.method,
+        layer=asked.way.layer or "",
+        weights=opened.info.weights_sha256,
+    )
+    names = kept_names(run.label_names, info.classes) if run.label_names.is_file() else ShownNames()
+    result = Explained(
+        title=run.name,
+        source=look.source,
+        classes=info.classes,
+        groups=groups_of(maps, look),
+        heats=heats,
+        proof=proof_of(maps, opened, asked, console),
+        folder=folder,
+        about=about(opened, asked, time.monotonic() - begun),
+        command=asked.command,
+        notes=(*said, *look.notes, *maps.failures),
+        facts={"Model": info.model, "Images": look.source},
+        names=names,
+    )
+    write_table(maps.heats, maps.pictures, folder / TABLE)
+    write_page(result)
+    if look.is_whole:
+        refresh(run, heats)
+    tell(result, console)
+    return 1 if maps.failures else 0
+
+
+def given_look(opened: Opened, images: Sequence[object], asked: Asked) -> Look:
+    """Images that are named, each for the classes that were asked for, or that it is given."""
+
+    def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
+        for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
+            failures += [each.seen for each in read if isinstance(each.seen, str)]
+            there = [each for each in read if not isinstance(each.seen, str)]
+            for seen in together(there, opened.info.spec.words):
+                chosen = classes_of(opened, seen, asked)
+                rows = [row for row, its in enumerate(chosen) for _ in its]
+                labels = [label for its in chosen for label in its]
+                for start in range(0, len(rows), BATCH):
+                    part = slice(start, start + BATCH)
+                    yield (
+                        rows_of(seen, rows[part]),
+                        [
+                            Wanted(there[row].name, None, label)
+                            for row, label in zip(rows[part], labels[part], strict=True)
+                        ],
+                    )
+
+    return Look(counted(len(images), "image"), len(images), batches)
+
+
+def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
+    """The classes that each image is explained for: the top one; of several labels those that
+    reach their thresholds, or where none does the likeliest."""
+    if asked.labels:
+        return [list(asked.labels)] * len(images)
+    return shown_classes(opened.info, scores_of(opened, images))
+
+
+def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
+    """These images, some maybe more than once."""
+    places = torch.tensor(rows)
+    if isinstance(images, Captioned):
+        return Captioned(images.images[places], images.words[places])
+    return images[places]
+
+
+def take(
+    maps: Maps, opened: Opened, images: Seen, wanted: Sequence[Wanted], asked: Asked, look: Look,
+    folder: Path,
+) -> None:  # fmt: skip
+    """Make the maps of a batch, and keep their pictures, the table's rows and the page's cards."""
+    heats, trusts = explained(opened, images, wanted, asked.way)
+    maps.trusts += trusts
+    plain = images.images if isinstance(images, Captioned) else images
+    for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
+        seen = pixels.permute(1, 2, 0).cpu().numpy()
+        name = write_map(folder, len(maps.heats), each, seen)
+        maps.heats.append(each)
+        maps.pictures.append(name)
+        if each.is_drawn and len(maps.kept) < PROVED:
+            maps.kept.append((images[place : place + 1], each))
+        if len(maps.cards) < MOST:
+            told = look.truth_of(each)
+            least = (opened.info.thresholds or {}).get(each.label, 0.5)
+            several = TASKS[opened.info.task].several
+            card = card_of(
+                each, look.name_of(each), seen, maps.side, truth=told, least=least * several
+            )
+            maps.cards[each.path, each.row, each.label] = replace(card, picture=name)
+
+
+def write_map(folder: Path, number: int, heat: Heat, pixels: np.ndarray) -> str:
+    """The overlay as a picture file. -> its name; "" where no map is drawn"""
+    if not heat.is_drawn or heat.cells is None:
+        return ""
+    from PIL import Image
+
+    name = picture_name(number + 1, heat)
+    drawn = Image.fromarray(overlay(pixels, heat.cells))
+    write_whole(folder / PICTURES / name, lambda draft: drawn.save(draft, "PNG"))
+    return name
+
+
+def groups_of(maps: Maps, look: Look) -> list[Group]:
+    """The page's cards as the look orders them, else by class in order of appearance."""
+    if look.order:
+        found = []
+        for label, kinds in look.order.items():
+            known = {
+                kind: [maps.cards[key] for key in keys if key in maps.cards]
+                for kind, keys in kinds.items()
+            }
+            if any(known.values()):
+                found.append(Group(label, known))
+        return found
+    by_label: dict[str, list[Card]] = {}
+    for card in maps.cards.values():
+        by_label.setdefault(card.heat.label, []).append(card)
+    return [Group(label, {"": cards}) for label, cards in by_label.items()]
+
+
+def proof_of(maps: Maps, opened: Opened, asked: Asked, console: Console) -> Proof:
+    """The curves over all maps, and how maps change where weights are drawn anew."""
+    if not maps.trusts:
+        return Proof()
+    known = [each for each in maps.trusts if np.isfinite(each.deletion).all()]
+    curves = ("deletion", "insertion", "random_deletion", "random_insertion")
+    found = Proof(*(np.array([getattr(each, name) for each in known]) for name in curves))
+    if not maps.kept:
+        return found
+    images = joined([seen for seen, _ in maps.kept])
+    classes = np.array([opened.info.classes.index(each.label) for _, each in maps.kept])
+    with console.bar("drawing weights anew", len(classes)):
+        drawn = randomised(
+            opened.network,
+            images.to(opened.device),
+            classes,
+            method=asked.way.method,
+            autocast=opened.autocast,
+        )
+    return replace(found, drawn=drawn)
+
+
+def joined(images: Sequence[Seen]) -> Seen:
+    """Batches as one."""
+    if isinstance(images[0], Captioned):
+        both = [each for each in images if isinstance(each, Captioned)]
+        pixels, words = [each.images for each in both], [each.words for each in both]
+        return Captioned(torch.cat(pixels), torch.cat(words))
+    return torch.cat([each for each in images if isinstance(each, torch.Tensor)])
+
+
+def out_folder(asked: Asked, run: RunDir) -> Path:
+    """The folder for maps, table and page, made. Raises DiskError."""
+    if asked.out is None:
+        stem = Path(asked.inputs[0]).resolve().stem if asked.inputs else "own"
+        folder = rundir.create(str(run.explanations), None, stem).path
+    else:
+        folder = asked.out
+    with writing(folder):
+        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def about(opened: Opened, asked: Asked, seconds: float) -> About:
+    """How the maps came about."""
+    return About(
+        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        command=asked.command,
+        versions=versions(),
+        machine=machine(opened.device),
+    )

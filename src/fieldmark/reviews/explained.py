@@ -1,0 +1,184 @@
+"""What an explanation found: maps as picture files, a table, and a page. No torch, no model."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fieldmark.console import Console
+from fieldmark.errors import counted
+from fieldmark.files import write_text, write_whole
+from fieldmark.heats import Heat, Heats
+from fieldmark.insight.album import encoded
+from fieldmark.insight.label_names import ShownNames
+from fieldmark.insight.looks import ClassLook, class_looks
+from fieldmark.insight.overlays import overlay
+from fieldmark.metrics_json import About
+from fieldmark.report import heat_words as words
+from fieldmark.report.heat_charts import Proof, proof_charts, proof_words
+from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.rundir import plain
+
+PAGE, TABLE, PICTURES = "explain.html", "heat.csv", "maps"
+MOST = 200  # images on a page; the folder has all
+SIDES = ((40, 224), (90, 160), (MOST, 112))  # up to so many images, pixels a side of each
+LETTERS = 40  # of a name in a file's name
+
+
+@dataclass(frozen=True)
+class Card:
+    """An image on the page, and the map for a class. seen, map: encoded pictures and their types;
+    map is None where none is drawn. truth: what the image is, "" where that is not known. least:
+    the score from which the label is given, of several."""
+
+    name: str
+    heat: Heat
+    seen: tuple[bytes, str]
+    map: tuple[bytes, str] | None
+    truth: str = ""
+    least: float = 0.0
+    picture: str = ""
+
+    @property
+    def is_right(self) -> bool | None:
+        """Whether the image is of the class; None where that is not known."""
+        return None if not self.truth else self.heat.label in self.truth.split(", ")
+
+
+@dataclass(frozen=True)
+class Group:
+    """The cards of a class, by kind; "" where there are no kinds."""
+
+    label: str
+    kinds: Mapping[str, Sequence[Card]]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What was found. about: how it came about; source: what was looked at, in words."""
+
+    title: str
+    source: str
+    classes: tuple[str, ...]
+    groups: Sequence[Group]
+    heats: Heats
+    proof: Proof
+    folder: Path
+    about: About
+    command: str
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    names: ShownNames = field(default_factory=ShownNames)
+
+    @property
+    def class_looks(self) -> list[ClassLook]:
+        """The mean map of each class: of the images drawn for that, else of all."""
+        rows = self.heats.rows
+        sampled = [each for each in rows if each.sampled]
+        return class_looks(sampled or rows, self.classes)
+
+
+def side_for(images: int) -> int:
+    """Pixels a side of the pictures on a page of so many images."""
+    return next((side for most, side in SIDES if images <= most), SIDES[-1][1])
+
+
+def card_of(
+    heat: Heat, name: str, pixels: np.ndarray, side: int, *, truth: str = "", least: float = 0.0
+) -> Card:
+    """pixels: (S, S, 3) uint8, what the network saw."""
+    drawn = heat.is_drawn and heat.cells is not None
+    its = encoded(overlay(pixels, heat.cells), side) if drawn else None  # type: ignore[arg-type]
+    return Card(name, heat, encoded(pixels, side), its, truth, least)
+
+
+def picture_name(number: int, heat: Heat) -> str:
+    """A file's name for a map: "0007-n504-bald_uakari.png"."""
+    row = "" if heat.row is None else f"-{heat.row}"
+    return f"{number:04}-{plain(Path(heat.path).stem)[:LETTERS]}{row}-{plain(heat.label)[:LETTERS]}.png"
+
+
+def write_table(heats: Sequence[Heat], pictures: Sequence[str], path: Path) -> None:
+    """heat.csv: a row an image and class, with what stands behind its map."""
+    rows = [
+        {
+            "image": each.path,
+            "row": each.row,
+            "class": each.label,
+            "score": round(each.score, 6),
+            "blurred": _rounded(each.blurred),
+            "random_mean": _rounded(float(np.mean(each.random))) if each.random else None,
+            "random_least": _rounded(min(each.random)) if each.random else None,
+            "random_most": _rounded(max(each.random)) if each.random else None,
+            "beats_random": each.beats,
+            "map": each.standing,
+            "picture": picture or None,
+        }
+        for each, picture in zip(heats, pictures, strict=True)
+    ]
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    write_whole(path, lambda draft: frame.write_csv(draft))
+
+
+def _rounded(value: float) -> float | None:
+    return None if np.isnan(value) else round(float(value), 6)
+
+
+def tell(found: Explained, console: Console) -> None:
+    """How many maps can be believed, what is suspicious, and where everything lies."""
+    for note in found.notes:
+        console.warn(note)
+    console.say(words.told(found.heats.rows))
+    if falls := words.fall_words(found.heats.rows):
+        console.say(falls)
+    if found.proof.drawn:
+        console.say(proof_words(found.proof)[-1])
+    for look in found.class_looks:
+        if look.suspects:
+            console.warn(words.suspicion(look.label, look.suspects))
+    drawn = sum(each.is_drawn for each in found.heats.rows)
+    console.say(f"maps    {found.folder / PICTURES}, {counted(drawn, 'picture')}")
+    console.say(f"table   {found.folder / TABLE}")
+    console.say(f"page    {found.folder / PAGE}")
+
+
+def write_page(found: Explained) -> None:
+    """explain.html, whole or not at all. Raises DiskError."""
+    write_text(found.folder / PAGE, render(found))
+
+
+def render(found: Explained) -> str:
+    """The whole HTML text. The same values give the same text; it is safe to write as UTF-8."""
+    rows = found.heats.rows
+    shown = sum(len(cards) for group in found.groups for cards in group.kinds.values())
+    looks = found.class_looks
+    values: dict[str, Any] = {
+        "title": found.title,
+        "headline": headline(rows),
+        "source": found.source,
+        "groups": found.groups,
+        "left_out": len(rows) - shown,
+        "several": len(found.groups) > 3,
+        "facts": {**found.facts, "Made by": words.made(found.heats)},
+        "falls": words.fall_words(rows),
+        "looks": looks,
+        "suspected": [look for look in looks if look.suspects],
+        "charts": proof_charts(found.proof),
+        "sayings": proof_words(found.proof),
+        "notes": found.notes,
+        "typed": found.command,
+        "about": about_words(about_texts(found.about)),
+        "folder": PICTURES,
+    }
+    return render_page("explain.html", values, sheets=("heat.css",))
+
+
+def headline(heats: Sequence[Heat]) -> str:
+    """The page's first sentence."""
+    judged = [each for each in heats if each.standing != "unchecked"]
+    if not judged:
+        return f"Where it looks on {counted(len(heats), 'picture')}"
+    return words.told(judged).partition(";")[0].capitalize()
