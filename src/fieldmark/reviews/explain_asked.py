@@ -8,6 +8,7 @@ import numpy as np
 
 from fieldmark.attribution.methods import METHODS
 from fieldmark.captioned import Seen
+from fieldmark.data.sources import place_name
 from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
 from fieldmark.heats import Heat, Wanted
 from fieldmark.judge.thresholds import in_order
@@ -57,8 +58,8 @@ class Look:
         return self.truths.get((heat.path, heat.row), "")
 
     def name_of(self, heat: Heat) -> str:
-        """What the image is called."""
-        return heat.path if heat.row is None else f"{heat.path}, row {heat.row}"
+        """What the image is called on the page: its folder and its own name."""
+        return place_name("/".join(Path(heat.path).parts[-2:]), heat.row)
 
 
 def refuse_before_work(asked: Asked) -> tuple[BundleInfo, tuple[str, ...]]:

@@ -173,7 +173,7 @@ def render(found: Explained) -> str:
         "about": about_words(about_texts(found.about)),
         "folder": PICTURES,
     }
-    return render_page("explain.html", values, sheets=("heat.css",))
+    return render_page("explain.html", values, sheets=("calibration.css", "heat.css"))
 
 
 def headline(heats: Sequence[Heat]) -> str:
