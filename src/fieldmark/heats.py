@@ -30,7 +30,8 @@ Standing = Literal["flat", "unchecked", "true", "untrue"]
 class Wanted:
     """An image that is to have a heat map for a class.
 
-    sampled: see `Heat`. shown: a run's page has it among its pictures.
+    sampled: see `Heat`. shown: a run's page has it among its pictures. score: of the class, where
+    it is known; nan where it is not.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Wanted:
     label: str
     sampled: bool = False
     shown: bool = True
+    score: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from fieldmark.heats import Wanted
-from fieldmark.insight.album import Placed
 from fieldmark.insight.galleries import CLASSES, ORDINARY, Shown, chosen, ordinary
-from fieldmark.insight.label_galleries import ordinary_labels, surest
+from fieldmark.insight.label_galleries import Decision, ordinary_labels, surest
 from fieldmark.records import Predictions
 
 SAMPLED = 3 * ORDINARY  # of a class, for its mean map; an odd multiple, so that it holds the others
@@ -36,11 +35,12 @@ def worth_explaining(
     for group, on_page in ((first, True), (shown, True), (then, True), (usual, False)):
         for one in group:
             key = _key(one)
-            found.setdefault(key, Wanted(*key, sampled=key in drawn, shown=on_page))
+            wanted = Wanted(*key, sampled=key in drawn, shown=on_page, score=one[0].score)
+            found.setdefault(key, wanted)
     return list(found.values())
 
 
-Chosen = tuple[Placed, str]
+Chosen = tuple[Shown | Decision, str]
 
 
 def _key(one: Chosen) -> tuple[str, int | None, str]:

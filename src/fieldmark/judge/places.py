@@ -6,7 +6,7 @@ import numpy as np
 
 CORNER, EDGE = 1 / 4, 1 / 8  # of a side: a corner is a square, an edge a strip along all of it
 FEW = 5  # maps; of fewer nothing is said
-CLEARLY = 2.0  # times the share of an even map, that the lower end of the interval is above
+CLEARLY = 3.0  # times the share of an even map, that the lower end of the interval is above
 BOUND = 1.96  # standard errors to either side
 
 
@@ -49,18 +49,20 @@ def parts(cells: np.ndarray) -> list[Part]:
 def suspects(cells: np.ndarray) -> list[Part]:
     """Corners and edges where clearly more of the heat lies than its share; [] of few maps.
 
-    An edge is left out where a corner of its own is one: the corner says it.
+    Where both corners of an edge are suspects the edge alone is named, and where one is, it is.
     """
     if len(cells) < FEW:
         return []
     found = [part for part in parts(cells) if part.is_suspect]
-    corners = [part for part in found if part.name.endswith("corner")]
-    told = " ".join(part.name for part in corners)
-    return corners + [
-        part
+    corners = [part.name for part in found if part.name.endswith("corner")]
+    beside = {
+        part.name: [name for name in corners if part.name.split()[0] in name.split()]
         for part in found
-        if part not in corners and part.name.removesuffix(" edge") not in told
-    ]
+        if part.name.endswith("edge")
+    }
+    told = {name for names in beside.values() if len(names) == 2 for name in names}
+    told |= {edge for edge, names in beside.items() if len(names) == 1}
+    return [part for part in found if part.name not in told]
 
 
 def _even(cells: np.ndarray) -> np.ndarray:

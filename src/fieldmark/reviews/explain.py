@@ -24,7 +24,6 @@ from fieldmark.report.heat_charts import Proof
 from fieldmark.reviews.explain_asked import Asked, Look, refuse_before_work, shown_classes
 from fieldmark.reviews.explain_own import look_at_own, refresh
 from fieldmark.reviews.explained import (
-    MOST,
     PICTURES,
     TABLE,
     Card,
@@ -39,11 +38,12 @@ from fieldmark.reviews.explained import (
 )
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
-from fieldmark.use.explained import explained, scores_of
+from fieldmark.use.explained import Way, explained, scores_of
 from fieldmark.use.inputs import find_images, told_of
 from fieldmark.use.opened import Opened, open_bundle, together
 
 BATCH = 16
+CURVES = 32  # images that the curves are the mean of, or a few more
 PROVED = 16  # images that the network with drawn weights looks at
 
 
@@ -74,7 +74,7 @@ def explain(asked: Asked, console: Console) -> int:
     run = RunDir(Path(asked.run))
     look = given_look(opened, found.images, asked) if found else look_at_own(run, opened, asked)
     folder = out_folder(asked, run)
-    maps = Maps(side_for(look.images))
+    maps = Maps(side_for(look.shown))
     with console.bar("explaining", look.images) as bar:
         for images, wanted in look.batches(maps.failures):
             take(maps, opened, images, wanted, asked, look, folder)
@@ -153,8 +153,8 @@ def take(
     folder: Path,
 ) -> None:  # fmt: skip
     """Make the maps of a batch, and keep their pictures, the table's rows and the page's cards."""
-    heats, trusts = explained(opened, images, wanted, asked.way)
-    maps.trusts += trusts
+    heats, trusts = explained(opened, images, wanted, way_for(wanted, maps, asked.way))
+    maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
     plain = images.images if isinstance(images, Captioned) else images
     for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
         seen = pixels.permute(1, 2, 0).cpu().numpy()
@@ -163,7 +163,7 @@ def take(
         maps.pictures.append(name)
         if each.is_drawn and len(maps.kept) < PROVED:
             maps.kept.append((images[place : place + 1], each))
-        if len(maps.cards) < MOST:
+        if look.is_shown(each, len(maps.heats) - 1):
             told = look.truth_of(each)
             least = (opened.info.thresholds or {}).get(each.label, 0.5)
             several = TASKS[opened.info.task].several
@@ -171,6 +171,13 @@ def take(
                 each, look.name_of(each), seen, maps.side, truth=told, least=least * several
             )
             maps.cards[each.path, each.row, each.label] = replace(card, picture=name)
+
+
+def way_for(wanted: Sequence[Wanted], maps: Maps, way: Way) -> Way:
+    """How a batch's maps are made: what no page shows is not held against random parts."""
+    if not any(each.shown for each in wanted):
+        return replace(way, masks=0)
+    return way if len(maps.trusts) < CURVES else replace(way, steps=1)
 
 
 def write_map(folder: Path, number: int, heat: Heat, pixels: np.ndarray) -> str:
@@ -207,9 +214,12 @@ def proof_of(maps: Maps, opened: Opened, asked: Asked, console: Console) -> Proo
     """The curves over all maps, and how maps change where weights are drawn anew."""
     if not maps.trusts:
         return Proof()
-    known = [each for each in maps.trusts if np.isfinite(each.deletion).all()]
+    known = maps.trusts
     curves = ("deletion", "insertion", "random_deletion", "random_insertion")
-    found = Proof(*(np.array([getattr(each, name) for each in known]) for name in curves))
+    first, second, third, fourth = (
+        np.array([getattr(each, name) for each in known]) for name in curves
+    )
+    found = Proof(first, second, third, fourth)
     if not maps.kept:
         return found
     images = joined([seen for seen, _ in maps.kept])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from fieldmark.use.ensemble import is_ensemble, read_joining
 from fieldmark.use.explained import Way
 from fieldmark.use.opened import info_of
 
+MOST = 200  # images on a page; the folder has all
 NO_LAYER = ("occlusion", "integrated-gradients")  # methods that look at the pixels
 Key = tuple[str, int | None, str]
 Batches = Iterator[tuple[Seen, list[Wanted]]]
@@ -48,14 +50,31 @@ class Look:
     source: str
     images: int
     batches: Callable[[list[str]], Batches]
-    truths: Mapping[tuple[str, int | None], str] = field(default_factory=dict)
+    truths: Mapping[tuple[str, int | None], tuple[str, ...]] = field(default_factory=dict)
     order: Mapping[str, Mapping[str, Sequence[Key]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_whole: bool = False
 
-    def truth_of(self, heat: Heat) -> str:
-        """What the image is, "" where that is not known."""
-        return self.truths.get((heat.path, heat.row), "")
+    @property
+    def shown(self) -> int:
+        """How many pictures the page has, at the most."""
+        ordered = sum(len(keys) for kinds in self.order.values() for keys in kinds.values())
+        return min(MOST, ordered or self.images)
+
+    def is_shown(self, heat: Heat, number: int) -> bool:
+        """Whether the page has this map, the `number`th from 0: where they are many, every so
+        manyth of those that are named."""
+        if self.order:
+            return (heat.path, heat.row, heat.label) in self._ordered
+        return number % -(-self.images // MOST) == 0
+
+    @cached_property
+    def _ordered(self) -> set[Key]:
+        return {key for kinds in self.order.values() for keys in kinds.values() for key in keys}
+
+    def truth_of(self, heat: Heat) -> tuple[str, ...] | None:
+        """The image's labels, None where they are not known."""
+        return self.truths.get((heat.path, heat.row))
 
     def name_of(self, heat: Heat) -> str:
         """What the image is called on the page: its folder and its own name."""

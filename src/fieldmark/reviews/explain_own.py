@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from dataclasses import replace
+
 from fieldmark import rundir
-from fieldmark.errors import RunError, counted
+from fieldmark.errors import RunError
 from fieldmark.heats import Heats, Wanted
 from fieldmark.insight.class_galleries import ClassGallery, class_galleries
 from fieldmark.insight.worth import worth_explaining
@@ -45,11 +47,14 @@ def look_at_own(run: RunDir, opened: Opened, asked: Asked) -> Look:
     wanted = {key: Wanted(*key) for its in order.values() for keys in its.values() for key in keys}
     if not asked.labels:
         own = worth_explaining(shown, **at)  # type: ignore[arg-type]
-        wanted |= {(each.path, each.row, each.label): each for each in own}
+        shown_too = set(wanted)
+        for each in own:
+            key = (each.path, each.row, each.label)
+            wanted[key] = replace(each, shown=each.shown or key in shown_too)
     return Look(
-        source=f"{counted(len(wanted), 'image')} of its own {SPLIT_WORDS[side]}",
+        source=f"{len(wanted)} of its own {SPLIT_WORDS[side]} images",
         images=len(wanted),
-        batches=_batches(samples, list(wanted.values()), opened),
+        batches=_batches(samples, wanted.values(), opened),
         truths=_truths(shown),
         order=order,
         notes=_notes(galleries, info.classes, asked),
@@ -65,11 +70,16 @@ def _keys(gallery: ClassGallery) -> dict[str, list[Key]]:
 
 
 def _batches(
-    samples: Samples, wanted: list[Wanted], opened: Opened
+    samples: Samples, wanted: Iterable[Wanted], opened: Opened
 ) -> Callable[[list[str]], Batches]:
+    """Those that the page shows first, so that a batch has all of one kind or the other."""
+    shown = [each for each in wanted if each.shown]
+    others = [each for each in wanted if not each.shown]
+
     def batches(failures: list[str]) -> Batches:
-        read = told(images_of(samples, wanted, opened), failures)
-        return batches_of(read, wanted, opened.info.spec.words, BATCH)
+        for some in (shown, others):
+            read = told(images_of(samples, some, opened), failures)
+            yield from batches_of(read, some, opened.info.spec.words, BATCH)
 
     def told(read: Iterable[Read], failures: list[str]) -> Iterator[Read]:
         for each in read:
@@ -80,9 +90,9 @@ def _batches(
     return batches
 
 
-def _truths(shown: Predictions) -> dict[tuple[str, int | None], str]:
+def _truths(shown: Predictions) -> dict[tuple[str, int | None], tuple[str, ...]]:
     rows = shown.frame.select("path", "row", "truth").iter_rows()
-    return {(path, row): ", ".join(truth or []) for path, row, truth in rows}
+    return {(path, row): tuple(truth or ()) for path, row, truth in rows}
 
 
 def _notes(

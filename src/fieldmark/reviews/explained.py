@@ -1,7 +1,7 @@
 """What an explanation found: maps as picture files, a table, and a page. No torch, no model."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,33 +19,33 @@ from fieldmark.insight.overlays import overlay
 from fieldmark.metrics_json import About
 from fieldmark.report import heat_words as words
 from fieldmark.report.heat_charts import Proof, proof_charts, proof_words
+from fieldmark.report.named import named_heats
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.rundir import plain
 
 PAGE, TABLE, PICTURES = "explain.html", "heat.csv", "maps"
-MOST = 200  # images on a page; the folder has all
-SIDES = ((40, 224), (90, 160), (MOST, 112))  # up to so many images, pixels a side of each
+SIDES = ((40, 224), (90, 160), (200, 112))  # up to so many images, pixels a side of each
 LETTERS = 40  # of a name in a file's name
 
 
 @dataclass(frozen=True)
 class Card:
     """An image on the page, and the map for a class. seen, map: encoded pictures and their types;
-    map is None where none is drawn. truth: what the image is, "" where that is not known. least:
-    the score from which the label is given, of several."""
+    map is None where none is drawn. truth: its labels; None where they are not known. least: the
+    score from which the label is given, of several labels an image."""
 
     name: str
     heat: Heat
     seen: tuple[bytes, str]
     map: tuple[bytes, str] | None
-    truth: str = ""
+    truth: tuple[str, ...] | None = None
     least: float = 0.0
     picture: str = ""
 
     @property
     def is_right(self) -> bool | None:
         """Whether the image is of the class; None where that is not known."""
-        return None if not self.truth else self.heat.label in self.truth.split(", ")
+        return None if self.truth is None else self.heat.label in self.truth
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,13 @@ def side_for(images: int) -> int:
 
 
 def card_of(
-    heat: Heat, name: str, pixels: np.ndarray, side: int, *, truth: str = "", least: float = 0.0
+    heat: Heat,
+    name: str,
+    pixels: np.ndarray,
+    side: int,
+    *,
+    truth: tuple[str, ...] | None = None,
+    least: float = 0.0,
 ) -> Card:
     """pixels: (S, S, 3) uint8, what the network saw."""
     drawn = heat.is_drawn and heat.cells is not None
@@ -127,8 +133,30 @@ def _rounded(value: float) -> float | None:
     return None if np.isnan(value) else round(float(value), 6)
 
 
+def _named(found: Explained) -> Explained:
+    """The same, of labels that are called by their names; the table has the labels."""
+    names = found.names
+
+    def named(card: Card) -> Card:
+        truth = None if card.truth is None else tuple(map(names.shown, card.truth))
+        heat = replace(card.heat, label=names.shown(card.heat.label))
+        return replace(card, heat=heat, truth=truth)
+
+    groups = [
+        Group(
+            names.shown(group.label),
+            {kind: [named(card) for card in cards] for kind, cards in group.kinds.items()},
+        )
+        for group in found.groups
+    ]
+    classes = tuple(map(names.shown, found.classes))
+    heats = named_heats(found.heats, names)
+    return replace(found, classes=classes, groups=groups, heats=heats, names=ShownNames())
+
+
 def tell(found: Explained, console: Console) -> None:
     """How many maps can be believed, what is suspicious, and where everything lies."""
+    found = _named(found)
     for note in found.notes:
         console.warn(note)
     console.say(words.told(found.heats.rows))
@@ -152,6 +180,7 @@ def write_page(found: Explained) -> None:
 
 def render(found: Explained) -> str:
     """The whole HTML text. The same values give the same text; it is safe to write as UTF-8."""
+    found = _named(found)
     rows = found.heats.rows
     shown = sum(len(cards) for group in found.groups for cards in group.kinds.values())
     looks = found.class_looks
@@ -161,7 +190,6 @@ def render(found: Explained) -> str:
         "source": found.source,
         "groups": found.groups,
         "left_out": len(rows) - shown,
-        "several": len(found.groups) > 3,
         "facts": {**found.facts, "Made by": words.made(found.heats)},
         "falls": words.fall_words(rows),
         "looks": looks,

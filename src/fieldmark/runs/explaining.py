@@ -19,7 +19,7 @@ MASKS = 3  # random parts that each map is held against; `fieldmark explain` tak
 BATCH = 16
 SHARE = 0.2  # of a run's images: so many passes of one image the maps may cost
 FEWEST = 60  # passes that they may cost however few images there are
-PASSES = MASKS + 3  # of an image whose map is held against random parts
+PASSES = MASKS + 4  # of an image whose map is held against random parts; a map alone is about one
 
 
 def explain_run(run: RunDir, settings: Settings, console: Console) -> None:
@@ -62,19 +62,20 @@ def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:
         for some, masks in ((judged, MASKS), (plain, 0)):
             read = images_of(samples, some, opened)
             for images, its in batches_of(read, some, info.spec.words, BATCH):
-                found += explained(opened, images, its, Way(masks=masks))[0]
+                found += explained(opened, images, its, Way(masks=masks, steps=1))[0]
                 bar.advance(len(its))
     return Heats(tuple(found), weights=info.weights_sha256)
 
 
 def affordable(wanted: Sequence[Wanted], images: int) -> tuple[list[Wanted], list[Wanted]]:
-    """Those whose maps are made and held against random parts, and those that are made only.
+    """Those whose maps are held against random parts, too, and those whose maps are made alone.
 
-    A map costs about two passes of its image, and `PASSES` where it is held against random parts.
-    What the page shows has half of what may be spent, in order; the rest goes to mean maps.
+    What the page shows comes first, in its order. A third of what may be spent goes to those that
+    are held against random parts.
     """
     left = max(FEWEST, round(SHARE * images))
-    judged = [each for each in wanted if each.shown][: left // 2 // PASSES]
+    judged = [each for each in wanted if each.shown][: left // 3 // PASSES]
     left -= len(judged) * PASSES
     known = set(judged)
-    return judged, [each for each in wanted if each.sampled and each not in known][: left // 2]
+    others = [each for each in wanted if each.shown and each not in known]
+    return judged, [*others, *(each for each in wanted if not each.shown)][:left]

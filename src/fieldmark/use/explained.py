@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,11 +23,13 @@ from fieldmark.use.opened import Opened, Read, together
 
 @dataclass(frozen=True)
 class Way:
-    """How maps are made. masks: random parts that each is held against; 0: none is."""
+    """How maps are made. masks: random parts that each is held against; 0: none is. steps: of the
+    curves of what becomes of the score as the picture goes or comes; 1: there are none."""
 
     method: str = "grad-cam"
     layer: str | None = None
     masks: int = 20
+    steps: int = 10
 
 
 def scores_of(opened: Opened, images: Seen) -> np.ndarray:
@@ -37,35 +40,43 @@ def scores_of(opened: Opened, images: Seen) -> np.ndarray:
 
 def explained(
     opened: Opened, images: Seen, wanted: Sequence[Wanted], way: Way
-) -> tuple[list[Heat], list[Trust]]:
-    """The map of each image for its class, and, where masks are wanted, whether it is true.
+) -> tuple[list[Heat], list[Trust | None]]:
+    """The map of each image for its class, and whether it is true.
 
-    images: (N, 3, S, S) uint8, or Captioned; wanted: of each, in order; -> N maps, and N or no
-    judgements. Raises UserError where the network has nothing that a map could be made of.
+    images: (N, 3, S, S) uint8, or Captioned; wanted: of each, in order; -> N maps, and N
+    judgements, None where there is no map or no masks were wanted. Raises UserError where the
+    network has nothing that a map could be made of.
     """
     classes = opened.info.classes
     labels = np.array([classes.index(each.label) for each in wanted])
     images = images.to(opened.device)
-    how = {"autocast": opened.autocast}
+    how: dict[str, Any] = {"autocast": opened.autocast}
     maps = heat(opened.network, images, labels, method=way.method, layer=way.layer, **how)
-    scores = scores_of(opened, images)[np.arange(len(labels)), labels]
+    scores = np.array([each.score for each in wanted])
+    if np.isnan(scores).any():
+        scores = scores_of(opened, images)[np.arange(len(labels)), labels]
     found = [
         Heat(each.path, each.row, each.label, float(score), cells_of(its), sampled=each.sampled)
         for each, score, its in zip(wanted, scores, maps, strict=True)
     ]
     if not way.masks:
-        return found, []
-    judged = trusted(opened.network, images, labels, maps, masks=way.masks, **how)
-    return [with_trust(*pair) for pair in zip(found, judged, strict=True)], list(judged)
+        return found, [None] * len(found)
+    scored, temperature = TASKS[opened.info.task].scores, opened.info.temperature
+    how["scores"] = lambda logits: scored(logits, temperature)
+    judged = trusted(opened.network, images, labels, maps, masks=way.masks, steps=way.steps, **how)
+    return [with_trust(*pair) for pair in zip(found, judged, strict=True)], judged
 
 
-def with_trust(found: Heat, trust: Trust) -> Heat:
+def with_trust(found: Heat, trust: Trust | None) -> Heat:
     """The map with what became of the score where its hottest fifth, or any, was blurred."""
+    if trust is None:
+        return found
     return replace(
         found,
-        blurred=found.score - float(trust.fall),
-        random=tuple(found.score - float(each) for each in trust.random_falls),
-        beats=bool(trust.beats),
+        score=trust.score,
+        blurred=trust.score - trust.fall,
+        random=tuple(trust.score - float(each) for each in trust.random_falls),
+        beats=trust.beats,
     )
 
 
