@@ -9,6 +9,7 @@ from fieldmark.errors import counted
 from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, themed_svg
 
 STAYS = 0.5  # a rank correlation above which a map has hardly changed
+TICKS = 7  # layers that are named on the axis
 LETTERS = 14  # of a layer's name on an axis
 
 
@@ -60,11 +61,14 @@ def proof_words(proof: Proof) -> list[str]:
 
 def drawn_words(drawn: Sequence[tuple[str, float, int]]) -> str:
     """Whether maps change where the network's weights are drawn anew, in a sentence."""
-    (first, alone, images), (_, whole, _) = drawn[0], drawn[-1]
+    known = [each for each in drawn if each[2]]
+    if not known:
+        return (
+            "Where the network's weights are drawn anew, its maps are flat, so they depend on them."
+        )
+    (first, alone, images), (last, whole, _) = known[0], known[-1]
     at = f"on {counted(images, 'image')} their rank correlation with the maps here is"
-    by_layer = f"{alone:.2f} with {first} drawn anew and {whole:.2f} with all layers"
-    if np.isnan([alone, whole]).any():
-        return f"Where weights are drawn anew, maps are flat, so they depend on them ({at} open)."
+    by_layer = f"{alone:.2f} with {first} drawn anew and {whole:.2f} with all down to {last}"
     if whole < STAYS:
         return f"The maps change where the network's weights are drawn anew: {at} {by_layer}."
     return (
@@ -105,12 +109,15 @@ def _drawn_chart(drawn: Sequence[tuple[str, float, int]]) -> Curve:
     title = "Maps of a network whose weights are drawn anew"
     places = list(range(len(drawn)))
     values = [value for _, value, _ in drawn]
+    known = [value for value in values if np.isfinite(value)]
     with drawing():
         found, axes = empty_axes(height=230)
         axes.axhline(STAYS, color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)))
         axes.plot(places, values, "o-", color=VAL, linewidth=2.2, markersize=6)
-        axes.set(xlim=(-0.3, len(drawn) - 0.7), ylim=(min(0.0, *values, 0.0) - 0.05, 1))
-        axes.set_xticks(places, [_short(name) for name, _, _ in drawn], rotation=30, ha="right")
+        axes.set(xlim=(-0.3, len(drawn) - 0.7), ylim=(min([0.0, *known]) - 0.05, 1))
+        every = -(-len(drawn) // TICKS)
+        names = [_short(name) for name, _, _ in drawn][::every]
+        axes.set_xticks(places[::every], names, rotation=30, ha="right")
         axes.set_xlabel("")
         hover = [(k - 0.5, k + 0.5, _hover(*each)) for k, each in enumerate(drawn)]
         svg = themed_svg(found, "heat-drawn", hover=hover)

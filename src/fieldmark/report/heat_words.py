@@ -56,10 +56,10 @@ def told(heats: Sequence[Heat]) -> str:
     parts = []
     if judged:
         parts.append(f"{count['true']} of {counted(judged, 'heat map')} beat random parts")
+    elif count["unchecked"]:
+        parts.append(f"{counted(count['unchecked'], 'heat map')}, not held against random parts")
     if count["untrue"]:
         parts.append(f"{count['untrue']} {_do(count['untrue'])} not and {_are(count['untrue'])}")
-    if count["unchecked"]:
-        parts.append(f"{counted(count['unchecked'], 'heat map')} not held against random parts")
     if count["flat"]:
         parts.append(f"{count['flat']} {'is' if count['flat'] == 1 else 'are'} flat, not drawn")
     return "; ".join(parts) or "no heat map was made"
@@ -74,7 +74,7 @@ def _are(n: int) -> str:
 
 
 def suspicion(label: str, found: Sequence[Part]) -> str:
-    """ "'cat' is looked for in the top left corner: 61 % of the heat, where an even map has 6 %" """
+    """What to say of a class whose heat lies in a corner or along an edge."""
     first = found[0]
     more = f" (and the {' and the '.join(each.name for each in found[1:])})" if found[1:] else ""
     return (

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from fieldmark import rundir
-from fieldmark.attribution.trust import Trust, randomised
+from fieldmark.attribution.randomised import randomised
+from fieldmark.attribution.trust import Trust
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.console import Console
 from fieldmark.errors import counted, writing
@@ -230,6 +231,7 @@ def proof_of(maps: Maps, opened: Opened, asked: Asked, console: Console) -> Proo
             images.to(opened.device),
             classes,
             method=asked.way.method,
+            layer=asked.way.layer,
             autocast=opened.autocast,
         )
     return replace(found, drawn=drawn)

@@ -86,8 +86,8 @@ def refuse_before_work(asked: Asked) -> tuple[BundleInfo, tuple[str, ...]]:
     if is_ensemble(asked.run):
         first = Path(asked.run) / read_joining(asked.run).members[0].run
         raise RunError(
-            f"{asked.run}: is several models that answer as one, and a heat map is of one; name one "
-            f"of them: fieldmark explain {first}"
+            f"{asked.run}: is several models that answer as one, and a heat map is of one; "
+            f"name one of them: fieldmark explain {first}"
         )
     info = info_of(asked.run)
     refuse([*_classes(asked, info), *_method(asked), *_out(asked)])
