@@ -36,8 +36,9 @@ class Trust:
     whether the fall is above 0 and above those of 95 % of the random masks or more (19 of 20).
 
     deletion, insertion: (11,), of 10 steps, the score with the hottest 0, 10, ..., 100 % blurred,
-    and with all but these. random_deletion, random_insertion: the same in the order of the map as the first
-    random mask moves it. A true map's deletion lies below the random one, its insertion above.
+    and with all but these. random_deletion, random_insertion: the same in the order of the map as
+    the first random mask moves it. A true map's deletion lies below the random one, its insertion
+    above.
     """
 
     score: float

@@ -9,7 +9,7 @@ from fieldmark.errors import counted
 from fieldmark.heats import Heat, Heats
 from fieldmark.insight.looks import class_looks
 from fieldmark.judge.places import Part
-from fieldmark.report.words import whole_percent
+from fieldmark.report.words import capital, percent, whole_percent
 
 METHODS = {
     "grad-cam": "Grad-CAM",
@@ -29,19 +29,16 @@ def said(heat: Heat) -> str:
         return "No map: it is flat, no place speaks for the class more than another."
     if heat.standing == "unchecked":
         return "Not held against random parts."
-    at = f"score {_two(heat.score)} falls to {_two(heat.blurred)}"
-    if heat.blurred >= heat.score:
-        at = f"score {_two(heat.score)} does not fall ({_two(heat.blurred)})"
+    falls = "falls" if heat.blurred < heat.score else "goes"
     random = np.array(heat.random)
-    ends = f"{_two(random.min())} to {_two(random.max())}"
-    told = f"{at} when the hottest fifth is blurred; random parts: {_two(random.mean())} ({ends})"
+    ends = f"{percent(random.min(), sign='')} to {percent(random.max())}"
+    told = (
+        f"score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
+        f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})"
+    )
     if heat.standing == "untrue":
         return f"No map: it does no better than random parts ({told})."
-    return f"{told[0].upper()}{told[1:]}."
-
-
-def _two(score: float) -> str:
-    return f"{score:.2f}"
+    return f"{capital(told)}."
 
 
 def told(heats: Sequence[Heat]) -> str:

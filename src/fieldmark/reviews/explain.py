@@ -14,10 +14,10 @@ from fieldmark.attribution.randomised import randomised
 from fieldmark.attribution.trust import Trust
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.console import Console
-from fieldmark.errors import counted, writing
+from fieldmark.errors import WorkError, counted, writing
 from fieldmark.files import write_whole
 from fieldmark.heats import Heat, Heats, Wanted
-from fieldmark.insight.label_names import ShownNames, kept_names
+from fieldmark.insight.label_names import kept_names
 from fieldmark.insight.overlays import overlay
 from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About
@@ -59,54 +59,70 @@ class Maps:
     trusts: list[Trust] = field(default_factory=list)
     kept: list[tuple[Seen, Heat]] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    folder: Path = Path()
 
 
 def explain(asked: Asked, console: Console) -> int:
     """Write the maps of images, a table and a page. -> exit code: 1 where an image was not read
 
     Without images those of the run's own page, whose maps are made anew in the run's folder, too.
-    Raises any UserError, before any work where that can be.
+    Raises any UserError, before any work where that can be, and WorkError where no image could be
+    read; then there is no folder.
     """
     begun = time.monotonic()
     info, inputs = refuse_before_work(asked)
     found = find_images(inputs, images=asked.images, column=asked.column) if inputs else None
     said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
-    opened = open_bundle(asked.run, asked.device)
     run = RunDir(Path(asked.run))
+    opened = open_bundle(asked.run, asked.device)
     look = given_look(opened, found.images, asked) if found else look_at_own(run, opened, asked)
-    folder = out_folder(asked, run)
     maps = Maps(side_for(look.shown))
-    with console.bar("explaining", look.images) as bar:
-        for images, wanted in look.batches(maps.failures):
-            take(maps, opened, images, wanted, asked, look, folder)
-            bar.advance(len(wanted))
-    heats = Heats(
-        tuple(maps.heats),
-        method=asked.way.method,
-        layer=asked.way.layer or "",
-        weights=opened.info.weights_sha256,
-    )
-    names = kept_names(run.label_names, info.classes) if run.label_names.is_file() else ShownNames()
-    result = Explained(
-        title=run.name,
-        source=look.source,
-        classes=info.classes,
-        groups=groups_of(maps, look),
-        heats=heats,
-        proof=proof_of(maps, opened, asked, console),
-        folder=folder,
-        about=about(opened, asked, time.monotonic() - begun),
-        command=asked.command,
-        notes=(*said, *look.notes, *maps.failures),
-        facts={"Model": info.model, "Images": look.source},
-        names=names,
-    )
-    write_table(maps.heats, maps.pictures, folder / TABLE)
-    write_page(result)
+    try:
+        make(maps, look, opened, asked, console)
+        result = Explained(
+            title=run.name,
+            source=look.source,
+            classes=info.classes,
+            groups=groups_of(maps, look),
+            heats=heats_of(maps, opened, asked),
+            proof=proof_of(maps, opened, asked, console),
+            folder=maps.folder,
+            about=about(opened, asked, time.monotonic() - begun),
+            command=asked.command,
+            notes=(*said, *look.notes, *maps.failures),
+            facts={"Model": info.model, "Images": look.source},
+            names=kept_names(run.label_names, info.classes),
+        )
+        write_table(maps.heats, maps.pictures, maps.folder / TABLE)
+        write_page(result)
+    except BaseException:
+        if maps.heats:
+            rundir.remove(RunDir(maps.folder))
+        raise
     if look.is_whole:
-        refresh(run, heats)
+        refresh(run, result.heats)
     tell(result, console)
     return 1 if maps.failures else 0
+
+
+def make(maps: Maps, look: Look, opened: Opened, asked: Asked, console: Console) -> None:
+    """Every map, and its picture. Raises WorkError where no image could be read."""
+    with console.bar("explaining", look.images) as bar:
+        for images, wanted in look.batches(maps.failures):
+            heats, trusts = explained(opened, images, wanted, way_for(wanted, maps, asked.way))
+            maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
+            if not maps.heats:  # what stands against the maps has been told by now
+                maps.folder = out_folder(asked)
+            take(maps, opened, images, heats, look)
+            bar.advance(len(wanted))
+    if not maps.heats:
+        raise WorkError(f"no image could be read; {maps.failures[0]}")
+
+
+def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
+    """The maps with how they were made."""
+    way, weights = asked.way, opened.info.weights_sha256
+    return Heats(tuple(maps.heats), way.method, way.layer or "", weights)
 
 
 def given_look(opened: Opened, images: Sequence[object], asked: Asked) -> Look:
@@ -149,17 +165,12 @@ def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
     return images[places]
 
 
-def take(
-    maps: Maps, opened: Opened, images: Seen, wanted: Sequence[Wanted], asked: Asked, look: Look,
-    folder: Path,
-) -> None:  # fmt: skip
-    """Make the maps of a batch, and keep their pictures, the table's rows and the page's cards."""
-    heats, trusts = explained(opened, images, wanted, way_for(wanted, maps, asked.way))
-    maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
+def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], look: Look) -> None:
+    """Keep a batch's pictures, the table's rows and the page's cards."""
     plain = images.images if isinstance(images, Captioned) else images
     for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
         seen = pixels.permute(1, 2, 0).cpu().numpy()
-        name = write_map(folder, len(maps.heats), each, seen)
+        name = write_map(maps.folder, len(maps.heats), each, seen)
         maps.heats.append(each)
         maps.pictures.append(name)
         if each.is_drawn and len(maps.kept) < PROVED:
@@ -246,13 +257,12 @@ def joined(images: Sequence[Seen]) -> Seen:
     return torch.cat([each for each in images if isinstance(each, torch.Tensor)])
 
 
-def out_folder(asked: Asked, run: RunDir) -> Path:
+def out_folder(asked: Asked) -> Path:
     """The folder for maps, table and page, made. Raises DiskError."""
-    if asked.out is None:
+    folder = asked.out
+    if folder is None:
         stem = Path(asked.inputs[0]).resolve().stem if asked.inputs else "own"
-        folder = rundir.create(str(run.explanations), None, stem).path
-    else:
-        folder = asked.out
+        folder = rundir.create(str(RunDir(Path(asked.run)).explanations), None, stem).path
     with writing(folder):
         (folder / PICTURES).mkdir(parents=True, exist_ok=True)
     return folder

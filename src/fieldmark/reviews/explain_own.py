@@ -1,11 +1,10 @@
 """The images that a run's own page shows, and those that say most of each class."""
 
 from collections.abc import Callable, Iterable, Iterator
-
 from dataclasses import replace
 
 from fieldmark import rundir
-from fieldmark.errors import RunError
+from fieldmark.errors import RunError, listed
 from fieldmark.heats import Heats, Wanted
 from fieldmark.insight.class_galleries import ClassGallery, class_galleries
 from fieldmark.insight.worth import worth_explaining
@@ -30,7 +29,8 @@ def look_at_own(run: RunDir, opened: Opened, asked: Asked) -> Look:
     """
     if not run.predictions.is_file() or not run.samples.is_file():
         raise RunError(
-            f"{asked.run}: has no images of its own; name some: fieldmark explain RUN DIR"
+            f"{asked.run}: has no images of its own; "
+            f"name some: fieldmark explain {asked.run} IMAGES"
         )
     rundir.open_run(asked.run)
     predictions, samples = Predictions.read(run.predictions), Samples.read(run.samples)
@@ -51,6 +51,11 @@ def look_at_own(run: RunDir, opened: Opened, asked: Asked) -> Look:
         for each in own:
             key = (each.path, each.row, each.label)
             wanted[key] = replace(each, shown=each.shown or key in shown_too)
+    if not wanted:
+        raise RunError(
+            f"--class: none of the run's own images was taken for {listed(asked.labels)}; name "
+            f"images: fieldmark explain {asked.run} IMAGES"
+        )
     return Look(
         source=f"{len(wanted)} of its own {SPLIT_WORDS[side]} images",
         images=len(wanted),

@@ -104,7 +104,8 @@ def card_of(
 def picture_name(number: int, heat: Heat) -> str:
     """A file's name for a map: "0007-n504-bald_uakari.png"."""
     row = "" if heat.row is None else f"-{heat.row}"
-    return f"{number:04}-{plain(Path(heat.path).stem)[:LETTERS]}{row}-{plain(heat.label)[:LETTERS]}.png"
+    image, label = (plain(text)[:LETTERS] for text in (Path(heat.path).stem, heat.label))
+    return f"{number:04}-{image}{row}-{label}.png"
 
 
 def write_table(heats: Sequence[Heat], pictures: Sequence[str], path: Path) -> None:
