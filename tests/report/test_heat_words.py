@@ -62,7 +62,7 @@ def test_a_suspicion_names_the_place_and_both_shares():
 
 
 def test_a_run_without_maps_says_why_or_nothing():
-    assert heat_part(Heats(), ("cat",), "runs/a") is None
-    assert heat_part(Heats(reason="no layer"), ("cat",), "runs/a") == {"reason": "no layer"}
-    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",), "runs/a")
+    assert heat_part(Heats(), ("cat",)) is None
+    assert heat_part(Heats(reason="no layer"), ("cat",)) == {"reason": "no layer"}
+    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",))
     assert part["told"] == "1 of 1 heat map beat random parts"

@@ -109,7 +109,7 @@ def fall_words(heats: Sequence[Heat]) -> str:
     )
 
 
-def heat_part(heats: Heats, classes: Sequence[str], run: str) -> dict[str, Any] | None:
+def heat_part(heats: Heats, classes: Sequence[str]) -> dict[str, Any] | None:
     """What heat.html says of a run's maps; None where nobody asked for any."""
     if not heats.rows:
         return {"reason": heats.reason} if heats.reason else None
@@ -120,5 +120,4 @@ def heat_part(heats: Heats, classes: Sequence[str], run: str) -> dict[str, Any] 
         "told": told(judged),
         "falls": fall_words(judged),
         "classes": class_looks([each for each in heats.rows if each.sampled], classes),
-        "run": run,
     }

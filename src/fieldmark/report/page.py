@@ -158,7 +158,7 @@ def render(page: RunPage) -> str:
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
         "pictures": page.pictures,
         "labels": page.labels,
-        "heat": heat_part(page.heats, metrics.classes, page.title),
+        "heat": heat_part(page.heats, metrics.classes),
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": (*data.split_notes, *_name_note(page.names)),

@@ -22,8 +22,8 @@ from fieldmark.insight.overlays import overlay
 from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About
 from fieldmark.report.heat_charts import Proof
-from fieldmark.reviews.explain_asked import Asked, Look, refuse_before_work, shown_classes
-from fieldmark.reviews.explain_own import look_at_own, refresh
+from fieldmark.reviews.explain_asked import Asked, Subject, refuse_before_work, shown_classes
+from fieldmark.reviews.explain_own import own_subject, refresh
 from fieldmark.reviews.explained import (
     PICTURES,
     TABLE,
@@ -75,22 +75,24 @@ def explain(asked: Asked, console: Console) -> int:
     said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
     run = RunDir(Path(asked.run))
     opened = open_bundle(asked.run, asked.device)
-    look = given_look(opened, found.images, asked) if found else look_at_own(run, opened, asked)
-    maps = Maps(side_for(look.shown))
+    subject = (
+        given_subject(opened, found.images, asked) if found else own_subject(run, opened, asked)
+    )
+    maps = Maps(side_for(subject.shown))
     try:
-        make(maps, look, opened, asked, console)
+        make(maps, subject, opened, asked, console)
         result = Explained(
             title=run.name,
-            source=look.source,
+            source=subject.source,
             classes=info.classes,
-            groups=groups_of(maps, look),
+            groups=groups_of(maps, subject),
             heats=heats_of(maps, opened, asked),
             proof=proof_of(maps, opened, asked, console),
             folder=maps.folder,
             about=about(opened, asked, time.monotonic() - begun),
             command=asked.command,
-            notes=(*said, *look.notes, *maps.failures),
-            facts={"Model": info.model, "Images": look.source},
+            notes=(*said, *subject.notes, *maps.failures),
+            facts={"Model": info.model, "Images": subject.source},
             names=kept_names(run.label_names, info.classes),
         )
         write_table(maps.heats, maps.pictures, maps.folder / TABLE)
@@ -99,21 +101,21 @@ def explain(asked: Asked, console: Console) -> int:
         if maps.heats:
             rundir.remove(RunDir(maps.folder))
         raise
-    if look.is_whole:
+    if subject.is_whole:
         refresh(run, result.heats)
     tell(result, console)
     return 1 if maps.failures else 0
 
 
-def make(maps: Maps, look: Look, opened: Opened, asked: Asked, console: Console) -> None:
+def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Console) -> None:
     """Every map, and its picture. Raises WorkError where no image could be read."""
-    with console.bar("explaining", look.images) as bar:
-        for images, wanted in look.batches(maps.failures):
+    with console.bar("explaining", subject.images) as bar:
+        for images, wanted in subject.batches(maps.failures):
             heats, trusts = explained(opened, images, wanted, way_for(wanted, maps, asked.way))
             maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
             if not maps.heats:  # what stands against the maps has been told by now
                 maps.folder = out_folder(asked)
-            take(maps, opened, images, heats, look)
+            take(maps, opened, images, heats, subject)
             bar.advance(len(wanted))
     if not maps.heats:
         raise WorkError(f"no image could be read; {maps.failures[0]}")
@@ -125,7 +127,7 @@ def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
     return Heats(tuple(maps.heats), way.method, way.layer or "", weights)
 
 
-def given_look(opened: Opened, images: Sequence[object], asked: Asked) -> Look:
+def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Subject:
     """Images that are named, each for the classes that were asked for, or that it is given."""
 
     def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
@@ -146,7 +148,7 @@ def given_look(opened: Opened, images: Sequence[object], asked: Asked) -> Look:
                         ],
                     )
 
-    return Look(counted(len(images), "image"), len(images), batches)
+    return Subject(counted(len(images), "image"), len(images), batches)
 
 
 def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
@@ -165,7 +167,7 @@ def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
     return images[places]
 
 
-def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], look: Look) -> None:
+def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subject: Subject) -> None:
     """Keep a batch's pictures, the table's rows and the page's cards."""
     plain = images.images if isinstance(images, Captioned) else images
     for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
@@ -175,12 +177,12 @@ def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], look: 
         maps.pictures.append(name)
         if each.is_drawn and len(maps.kept) < PROVED:
             maps.kept.append((images[place : place + 1], each))
-        if look.is_shown(each, len(maps.heats) - 1):
-            told = look.truth_of(each)
+        if subject.is_shown(each, len(maps.heats) - 1):
+            told = subject.truth_of(each)
             least = (opened.info.thresholds or {}).get(each.label, 0.5)
             several = TASKS[opened.info.task].several
             card = card_of(
-                each, look.name_of(each), seen, maps.side, truth=told, least=least * several
+                each, subject.name_of(each), seen, maps.side, truth=told, least=least * several
             )
             maps.cards[each.path, each.row, each.label] = replace(card, picture=name)
 
@@ -204,11 +206,11 @@ def write_map(folder: Path, number: int, heat: Heat, pixels: np.ndarray) -> str:
     return name
 
 
-def groups_of(maps: Maps, look: Look) -> list[Group]:
-    """The page's cards as the look orders them, else by class in order of appearance."""
-    if look.order:
+def groups_of(maps: Maps, subject: Subject) -> list[Group]:
+    """The page's cards as the subject orders them, else by class in order of appearance."""
+    if subject.order:
         found = []
-        for label, kinds in look.order.items():
+        for label, kinds in subject.order.items():
             known = {
                 kind: [maps.cards[key] for key in keys if key in maps.cards]
                 for kind, keys in kinds.items()

@@ -42,7 +42,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Look:
+class Subject:
     """What is looked at. source: it in words. images: how many, at least. batches: of images and
     the class of each; a list takes the reason of each that cannot be read. order: by class and
     kind; {}: as they come. is_whole: all that the run's own page shows."""

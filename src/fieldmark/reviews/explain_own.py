@@ -13,7 +13,7 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.page import report
 from fieldmark.report.words import SPLIT_WORDS
-from fieldmark.reviews.explain_asked import Asked, Batches, Key, Look
+from fieldmark.reviews.explain_asked import Asked, Batches, Key, Subject
 from fieldmark.rundir import RunDir
 from fieldmark.use.explained import batches_of, images_of
 from fieldmark.use.opened import Opened, Read
@@ -21,7 +21,7 @@ from fieldmark.use.opened import Opened, Read
 BATCH = 16
 
 
-def look_at_own(run: RunDir, opened: Opened, asked: Asked) -> Look:
+def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
     """Images of the test, or else of validation: by class, and all that the run's page shows.
 
     With --class those of these classes alone. Raises RunError where a bundle has no images of its
@@ -56,7 +56,7 @@ def look_at_own(run: RunDir, opened: Opened, asked: Asked) -> Look:
             f"--class: none of the run's own images was taken for {listed(asked.labels)}; name "
             f"images: fieldmark explain {asked.run} IMAGES"
         )
-    return Look(
+    return Subject(
         source=f"{len(wanted)} of its own {SPLIT_WORDS[side]} images",
         images=len(wanted),
         batches=_batches(samples, wanted.values(), opened),

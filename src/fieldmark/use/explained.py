@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from fieldmark.attribution.methods import heat
 from fieldmark.attribution.trust import Trust, trusted
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen
 from fieldmark.data.images import centre_crop
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError
@@ -114,11 +114,3 @@ def batches_of(
         there = [pair for pair in batch if isinstance(pair[0].seen, torch.Tensor)]
         for images in together([image for image, _ in there], words):
             yield images, [each for _, each in there]
-
-
-def repeated(images: Seen, times: Sequence[int]) -> Seen:
-    """Each image so many times, in its place, for as many classes."""
-    rows = torch.arange(len(images)).repeat_interleave(torch.tensor(times))
-    if isinstance(images, Captioned):
-        return Captioned(images.images[rows], images.words[rows])
-    return images[rows]
