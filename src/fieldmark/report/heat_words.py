@@ -18,7 +18,7 @@ METHODS = {
     "integrated-gradients": "integrated gradients",
 }
 SEEN = (
-    "A heat map lies on what the network saw: the picture made smaller, its middle square. "
+    "A heat map lies on what the network saw: the middle of the picture, or all of it made square. "
     "Bright is where the score of the class comes from; the line is around the hottest fifth."
 )
 

@@ -98,7 +98,7 @@ def explain(asked: Asked, console: Console) -> int:
         write_table(maps.heats, maps.pictures, maps.folder / TABLE)
         write_page(result)
     except BaseException:
-        if maps.heats:
+        if maps.folder != Path():
             rundir.remove(RunDir(maps.folder))
         raise
     if subject.is_whole:
