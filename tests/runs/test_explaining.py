@@ -66,7 +66,7 @@ def test_maps_of_other_weights_are_not_drawn(explained, tmp_path):
 
 def test_a_head_of_trees_says_what_makes_maps_without_gradients(photos, weights, tmp_path):
     pytest.importorskip("lightgbm")
-    words = ("model.freeze=true", "head.name=boosted", "head.trees=3", *WORDS)
+    words = ("model.width=4", "model.freeze=true", "head.name=boosted", "head.trees=3", *WORDS)
     run = exact(photos, tmp_path, "b", weights, *words)
     reason = (
         "a head of boosted trees has no gradients that Grad-CAM could go by; these need none: "
