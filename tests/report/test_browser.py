@@ -102,7 +102,7 @@ def make_real(folder: Path) -> dict[str, Path]:
     command("inspect", "digits", "--page", pages["inspected"])
     command("evaluate", folder / "a", "digits", "--page", pages["evaluated"])
     command("compare", folder / "a", folder / "b", "--page", pages["compared"])
-    command("explain", folder / "a", "--class", "0", "--class", "6", "--out", folder / "why")
+    command("explain", folder / "b", "--out", folder / "why")
     pages["explained"] = folder / "why" / "explain.html"
     return pages
 
