@@ -175,7 +175,7 @@ def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subjec
         name = write_map(maps.folder, len(maps.heats), each, seen)
         maps.heats.append(each)
         maps.pictures.append(name)
-        if each.is_drawn and len(maps.kept) < PROVED:
+        if each.cells is not None and len(maps.kept) < PROVED:
             maps.kept.append((images[place : place + 1], each))
         if subject.is_shown(each, len(maps.heats) - 1):
             told = subject.truth_of(each)
