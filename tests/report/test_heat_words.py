@@ -5,7 +5,7 @@ import pytest
 
 from fieldmark.heats import Heat, Heats
 from fieldmark.judge.places import Part
-from fieldmark.report.heat_words import fall_words, heat_part, said, suspicion, told
+from fieldmark.report.heat_words import advice, fall_words, heat_part, said, suspicion, told
 
 CELLS = np.full((4, 4), 255, np.uint8)
 
@@ -66,3 +66,13 @@ def test_a_run_without_maps_says_why_or_nothing():
     assert heat_part(Heats(reason="no layer"), ("cat",)) == {"reason": "no layer"}
     part = heat_part(Heats((heat(), heat(beats=None))), ("cat",))
     assert part["told"] == "1 of 1 heat map beat random parts"
+
+
+def test_where_most_maps_say_nothing_another_way_is_named():
+    few = (heat(), heat(beats=False), heat(beats=False), heat(cells=None))
+    assert advice(Heats(few)) == [
+        "1 of 3 heat maps beat random parts, so these say little of where the model looks; "
+        "--method occlusion, or an earlier --layer, may say more"
+    ]
+    assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")
+    assert advice(Heats((heat(), heat(beats=False)))) == advice(Heats((heat(beats=None),))) == []

@@ -70,6 +70,20 @@ def _are(n: int) -> str:
     return "is not drawn" if n == 1 else "are not drawn"
 
 
+def advice(heats: Heats) -> list[str]:
+    """What to try where fewer than half of the maps beat random parts, a sentence; else none."""
+    standings = [each.standing for each in heats.rows]
+    beaten, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
+    if not judged or 2 * beaten >= judged:
+        return []
+    other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
+    layer = ", or an earlier --layer," if heats.method in ("grad-cam", "layer-cam") else ""
+    return [
+        f"{beaten} of {counted(judged, 'heat map')} beat random parts, so these say little of "
+        f"where the model looks; --method {other}{layer} may say more"
+    ]
+
+
 def suspicion(label: str, found: Sequence[Part]) -> str:
     """What to say of a class whose heat lies in a corner or along an edge."""
     first = found[0]

@@ -158,7 +158,7 @@ def _named(found: Explained) -> Explained:
 def tell(found: Explained, console: Console) -> None:
     """How many maps can be believed, what is suspicious, and where everything lies."""
     found = _named(found)
-    for note in found.notes:
+    for note in (*found.notes, *words.advice(found.heats)):
         console.warn(note)
     console.say(words.told(found.heats.rows))
     if falls := words.fall_words(found.heats.rows):
@@ -197,7 +197,7 @@ def render(found: Explained) -> str:
         "suspected": [look for look in looks if look.suspects],
         "charts": proof_charts(found.proof),
         "sayings": proof_words(found.proof),
-        "notes": found.notes,
+        "notes": (*found.notes, *words.advice(found.heats)),
         "typed": found.command,
         "about": about_words(about_texts(found.about)),
         "folder": PICTURES,
