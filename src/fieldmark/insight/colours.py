@@ -34,4 +34,5 @@ def overlaid(photo: np.ndarray, heat: np.ndarray) -> np.ndarray:
         raise ValueError(f"the photo is {photo.shape[:2]}, but its heat {heat.shape}")
     grey = DIMMED * (photo @ np.array(GREY))[..., None]
     share = MOST * np.clip(heat, 0, 1)[..., None]
-    return (share * coloured(heat) + (1 - share) * grey).round().astype(np.uint8)
+    mixed: np.ndarray = share * coloured(heat) + (1 - share) * grey
+    return mixed.round().astype(np.uint8)
