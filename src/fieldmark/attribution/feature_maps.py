@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
@@ -15,35 +14,13 @@ from fieldmark.errors import Mistake, UserError, listed, nearest, refuse
 from fieldmark.insides import FeatureMaps
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
+from fieldmark.models.maps import MOST_BEFORE, Layout
 from fieldmark.models.stages import HEAD, RESIZER, plain, stages
 
 LAYERS = 6  # at most, where none is named
-MOST_BEFORE = 9  # tokens of no place: of class and teacher, and registers
 ROWS = (1, 2)  # of one image, and of it with its mirror image
 NORMS = nn.modules.batchnorm._BatchNorm
 Outputs = dict[str, tuple[nn.Module, tuple[int, ...]]]  # what runs, with the shape of what it gives
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How h x w places lie in a tensor.
-
-    kind: "maps" (N, C, h, w), "channels last" (N, h, w, C), or "tokens" (N, before + h * w, C),
-    of which the first ones stand for no place.
-    """
-
-    kind: str
-    sides: tuple[int, int]
-    before: int = 0
-
-    def maps(self, tensor: Tensor) -> Tensor:
-        """-> (N, C, h, w)"""
-        if self.kind == "channels last":
-            return tensor.permute(0, 3, 1, 2)
-        if self.kind == "tokens":
-            tensor = tensor[:, self.before :].transpose(1, 2)
-            return tensor.reshape(len(tensor), -1, *self.sides)
-        return tensor
 
 
 def feature_maps(
