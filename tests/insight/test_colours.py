@@ -38,8 +38,8 @@ def test_a_cold_place_is_the_photo_in_grey_and_a_hot_one_mostly_colour():
     photo = np.full((1, 2, 3), (200, 100, 50), np.uint8)
     found = overlaid(photo, np.array([[0.0, 1.0]]))
     grey = 0.299 * 200 + 0.587 * 100 + 0.114 * 50
-    assert found[0, 0].tolist() == [round(0.7 * grey)] * 3
-    hot = 0.65 * np.array([252, 255, 164]) + 0.35 * 0.7 * grey
+    assert found[0, 0].tolist() == [round(grey)] * 3
+    hot = 0.72 * np.array([252, 255, 164]) + 0.28 * grey
     assert found[0, 1].tolist() == hot.round().astype(int).tolist()
 
 

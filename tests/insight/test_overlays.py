@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fieldmark.insight.overlays import COLOURS, GRAY, LEAST, alone, coloured, overlay, stretched
+from fieldmark.insight.colours import GREY
+from fieldmark.insight.overlays import LEAST, alone, overlay, stretched
 
 SIDE = 160
 
@@ -21,7 +22,7 @@ def photo(colour=(40, 120, 200), side=SIDE):
 
 def test_what_is_cold_is_the_picture_in_grey():
     found = overlay(photo(), hot_corner())
-    gray = round(float(np.array((40, 120, 200)) @ GRAY))
+    gray = round(float(np.array((40, 120, 200)) @ GREY))
     assert np.abs(found[-40:, -40:].astype(int) - gray).max() <= 1
 
 
@@ -45,12 +46,6 @@ def test_the_line_is_around_about_a_fifth_of_the_picture():
 def test_a_small_picture_is_enlarged_with_hard_edges():
     found = overlay(photo(side=8), np.zeros((8, 8), np.uint8) + 1)
     assert found.shape == (LEAST, LEAST, 3)
-
-
-def test_lightness_rises_with_heat_so_that_no_colour_need_be_told_from_another():
-    lightness = coloured(np.linspace(0, 1, 50)) @ GRAY
-    assert (np.diff(lightness) > 0).all()
-    assert np.allclose(coloured(np.array(1.0)), COLOURS[-1])
 
 
 def test_a_map_lies_on_the_picture_where_its_cells_are():

@@ -8,8 +8,8 @@ TABLE = (  # seventeen points of "inferno", by Smith and van der Walt, 2015 (CC0
 )
 POINTS = np.array([[int(word[k : k + 2], 16) for k in (0, 2, 4)] for word in TABLE.split()])
 GREY = (0.299, 0.587, 0.114)  # how bright red, green and blue are, by ITU-R BT.601
-DIMMED = 0.7  # of its brightness that a photo keeps under colours
-MOST = 0.65  # how much of a pixel is colour where it is hottest
+OPAQUE = 0.72  # how much of a pixel is colour where it is hottest
+COLDEST = 0.18  # the place in the table of the colour of what is cold: black would darken a photo
 
 
 def coloured(values: np.ndarray) -> np.ndarray:
@@ -32,7 +32,8 @@ def overlaid(photo: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """
     if photo.shape[:2] != heat.shape:
         raise ValueError(f"the photo is {photo.shape[:2]}, but its heat {heat.shape}")
-    grey = DIMMED * (photo @ np.array(GREY))[..., None]
-    share = MOST * np.clip(heat, 0, 1)[..., None]
-    mixed: np.ndarray = share * coloured(heat) + (1 - share) * grey
+    grey = (photo @ np.array(GREY))[..., None]
+    heat = np.clip(heat, 0, 1)
+    share = OPAQUE * (heat**0.7)[..., None]
+    mixed: np.ndarray = share * coloured(COLDEST + (1 - COLDEST) * heat) + (1 - share) * grey
     return mixed.round().astype(np.uint8)

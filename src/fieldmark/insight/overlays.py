@@ -3,26 +3,10 @@
 import numpy as np
 from PIL import Image
 
-# matplotlib's inferno at nine even places: its lightness rises evenly from dark to light
-COLOURS = np.array(
-    [
-        (0, 0, 4),
-        (31, 12, 72),
-        (85, 15, 109),
-        (136, 34, 106),
-        (186, 54, 85),
-        (227, 89, 51),
-        (249, 140, 10),
-        (249, 201, 50),
-        (252, 255, 164),
-    ],
-    np.float64,
-)
+from fieldmark.insight.colours import coloured, overlaid
+
 HOTTEST = 0.2  # the share of the picture inside the line
 LEAST = 128  # pixels a side of an overlay
-OPAQUE = 0.72  # of the hottest place
-COLDEST = 0.18  # the place in COLOURS of what is cold
-GRAY = np.array((0.299, 0.587, 0.114))  # of red, green and blue in a picture's lightness
 
 
 def overlay(pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -35,15 +19,13 @@ def overlay(pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
     if side < LEAST:
         pixels = pixels.repeat(-(-LEAST // side), 0).repeat(-(-LEAST // side), 1)
     heat = stretched(cells, len(pixels))
-    gray = (pixels @ GRAY)[..., None]
-    cover = OPAQUE * (heat**0.7)[..., None]
-    mixed = (1 - cover) * gray + cover * coloured(COLDEST + (1 - COLDEST) * heat)
+    mixed = overlaid(pixels, heat)
     return _outlined(mixed, heat >= np.quantile(heat, 1 - HOTTEST)).round().astype(np.uint8)
 
 
 def alone(cells: np.ndarray, side: int = LEAST) -> np.ndarray:
     """A map without a picture, in the same colours. (s, s) uint8 -> (side, side, 3) uint8"""
-    return coloured(stretched(cells, side)).round().astype(np.uint8)
+    return coloured(stretched(cells, side))
 
 
 def stretched(cells: np.ndarray, side: int) -> np.ndarray:
@@ -52,17 +34,11 @@ def stretched(cells: np.ndarray, side: int) -> np.ndarray:
     return np.asarray(grown, np.float64) / 255
 
 
-def coloured(values: np.ndarray) -> np.ndarray:
-    """(...) 0..1 -> (..., 3) 0..255"""
-    places = np.linspace(0, 1, len(COLOURS))
-    return np.stack([np.interp(values, places, each) for each in COLOURS.T], axis=-1)
-
-
 def _outlined(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """The picture with a white line, dark on both sides, around what is inside."""
     wide = max(1, round(len(picture) / 160))
     line = _grown(inside, wide) & ~inside
-    found = picture.copy()
+    found = picture.astype(np.float64)
     found[_grown(line, wide) & ~line] *= 0.45
     found[line] = 255
     return found
