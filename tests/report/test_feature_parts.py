@@ -33,8 +33,8 @@ def test_the_share_of_the_hottest_places_is_told_of_each_image_and_of_all():
     other = Inside("b.jpg", PHOTO, (attention("pool3", [[0.4, 0.3], [0.2, 0.1]]),))
     panels = feature_panels([one, other])
     assert [row.over[0].words for row in panels.attention] == [
-        "70.0 % on the hottest 1 of 4 places",
-        "40.0 % on the hottest 1 of 4 places",
+        "70.0 % on the hottest of 4 places",
+        "40.0 % on the hottest of 4 places",
     ]
     assert panels.attention_words == (
         "On 2 images the hottest tenth of the places has 55.0 % of the attention on pool3 (of an "
@@ -43,7 +43,7 @@ def test_the_share_of_the_hottest_places_is_told_of_each_image_and_of_all():
     found = drawn(panels)
     assert found.count("<img") == 4  # a photo and a map an image
     assert panels.attention_words in text(found)
-    assert 'title="b.jpg, pool3: 40.0 % on the hottest 1 of 4 places"' in found
+    assert 'title="b.jpg, pool3: 40.0 % on the hottest of 4 places"' in found
     assert 'id="features"' not in found
     assert 'id="filters"' not in found
 

@@ -168,7 +168,7 @@ def _named(
         if any(name in layouts for name in fitting):
             continue
         what = f"what '{word}' gives has no places" if fitting else f"there is no layer '{word}'"
-        hint = "" if fitting else nearest(word, known)
+        hint = "" if fitting else nearest(word, parts) or nearest(word, known)
         mistakes.append(Mistake("--features", what + (hint or f"; there are {listed(parts, 30)}")))
     refuse(mistakes)
     return list(dict.fromkeys(found))

@@ -29,6 +29,14 @@ def command(
     trust: Annotated[
         bool, flag("--trust/--no-trust", "Hold each map against blurred random parts.")
     ] = True,
+    attention: Annotated[
+        bool | None,
+        flag("--attention/--no-attention", "Where its own attention looks, if it has one."),
+    ] = None,
+    features: Annotated[
+        str | None, named("LAYERS", "Feature maps of: stages, or names, such as conv1,layer*.")
+    ] = None,
+    filters: Annotated[bool, flag("--filters", "The first layer's filters.")] = False,
     out: Annotated[
         Path | None, named("DIR", "A new folder (default RUN/explanations/NAME-N).")
     ] = None,
@@ -42,6 +50,7 @@ def command(
     from fieldmark.console import Console
     from fieldmark.reviews.explain import explain
     from fieldmark.reviews.explain_asked import Asked
+    from fieldmark.reviews.explain_inside import Wish, layers_of
     from fieldmark.use.explained import Way
 
     column, given = image_column(inputs or [])
@@ -52,6 +61,7 @@ def command(
         column=column,
         labels=tuple(dict.fromkeys(label or ())),
         way=Way(method, layer) if trust else Way(method, layer, masks=0),
+        inside=Wish(layers_of(features), filters, attention),
         out=out,
         device=device,
         command=command_line(),

@@ -44,6 +44,9 @@ class Panels:
     filters: tuple[Labelled, ...]
 
 
+NOTHING = Panels((), "", (), ())
+
+
 def feature_panels(shown: Sequence[Inside], filters: Sequence[Filters] = ()) -> Panels:
     """The panels of some images, and of the network's filters."""
     return Panels(
@@ -64,8 +67,9 @@ def _attention(image: Inside) -> Row:
 
 def _share_words(found: AttentionMap) -> str:
     share, even = found.hottest
-    hottest = f"{count(round(even * found.shares.size))} of {count(found.shares.size)}"
-    return f"{percent(share)} on the hottest {hottest} places"
+    hottest, places = round(even * found.shares.size), count(found.shares.size)
+    those = f"{count(hottest)} of {places}" if hottest > 1 else f"of {places}"
+    return f"{percent(share)} on the hottest {those} places"
 
 
 def _attention_words(shown: Sequence[Inside]) -> str:

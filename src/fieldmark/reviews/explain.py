@@ -21,8 +21,10 @@ from fieldmark.insight.label_names import kept_names
 from fieldmark.insight.overlays import overlay
 from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About
+from fieldmark.report.feature_parts import feature_panels
 from fieldmark.report.heat_charts import Proof
 from fieldmark.reviews.explain_asked import Asked, Subject, refuse_before_work, shown_classes
+from fieldmark.reviews.explain_inside import Insides, begin
 from fieldmark.reviews.explain_own import own_subject, refresh
 from fieldmark.reviews.explained import (
     PICTURES,
@@ -53,6 +55,7 @@ class Maps:
     """What was made so far. kept: of some images what the network saw, for the last proof."""
 
     side: int
+    insides: Insides
     cards: dict[tuple[str, int | None, str], Card] = field(default_factory=dict)
     heats: list[Heat] = field(default_factory=list)
     pictures: list[str] = field(default_factory=list)
@@ -78,7 +81,7 @@ def explain(asked: Asked, console: Console) -> int:
     subject = (
         given_subject(opened, found.images, asked) if found else own_subject(run, opened, asked)
     )
-    maps = Maps(side_for(subject.shown))
+    maps = Maps(side_for(subject.shown), begin(opened, asked.inside, len(subject.order) or 1))
     try:
         make(maps, subject, opened, asked, console)
         result = Explained(
@@ -94,6 +97,7 @@ def explain(asked: Asked, console: Console) -> int:
             notes=(*said, *subject.notes, *maps.failures),
             facts={"Model": info.model, "Images": subject.source},
             names=kept_names(run.label_names, info.classes),
+            inside=feature_panels([*maps.insides.images.values()], maps.insides.filters),
         )
         write_table(maps.heats, maps.pictures, maps.folder / TABLE)
         write_page(result)
@@ -116,6 +120,7 @@ def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Co
             if not maps.heats:  # what stands against the maps has been told by now
                 maps.folder = out_folder(asked)
             take(maps, opened, images, heats, subject)
+            maps.insides.take(opened, images, wanted)
             bar.advance(len(wanted))
     if not maps.heats:
         raise WorkError(f"no image could be read; {maps.failures[0]}")

@@ -14,6 +14,7 @@ from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
 from fieldmark.heats import Heat, Wanted
 from fieldmark.judge.thresholds import in_order
 from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.reviews.explain_inside import Wish
 from fieldmark.task import TASKS
 from fieldmark.use.ensemble import is_ensemble, read_joining
 from fieldmark.use.explained import Way
@@ -28,7 +29,8 @@ Batches = Iterator[tuple[Seen, list[Wanted]]]
 @dataclass(frozen=True)
 class Asked:
     """What the user asked for. inputs: images, folders, tables; none: the run's own pictures.
-    labels: the classes that are explained; none: what the model says. out: a new folder."""
+    labels: the classes that are explained; none: what the model says. inside: what else is shown of
+    the network. out: a new folder."""
 
     run: str
     inputs: tuple[str, ...] = ()
@@ -36,6 +38,7 @@ class Asked:
     column: str | None = None
     labels: tuple[str, ...] = ()
     way: Way = field(default_factory=Way)
+    inside: Wish = field(default_factory=Wish)
     out: Path | None = None
     device: str = "auto"
     command: str = ""

@@ -18,6 +18,7 @@ from fieldmark.insight.looks import ClassLook, class_looks
 from fieldmark.insight.overlays import overlay
 from fieldmark.metrics_json import About
 from fieldmark.report import heat_words as words
+from fieldmark.report.feature_parts import NOTHING, Panels
 from fieldmark.report.heat_charts import Proof, proof_charts, proof_words
 from fieldmark.report.named import named_heats
 from fieldmark.report.skeleton import about_texts, about_words, render_page
@@ -72,6 +73,7 @@ class Explained:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
     names: ShownNames = field(default_factory=ShownNames)
+    inside: Panels = NOTHING
 
     @property
     def class_looks(self) -> list[ClassLook]:
@@ -165,6 +167,8 @@ def tell(found: Explained, console: Console) -> None:
         console.say(falls)
     if found.proof.drawn:
         console.say(proof_words(found.proof)[-1])
+    if found.inside.attention_words:
+        console.say(found.inside.attention_words)
     for look in found.class_looks:
         if look.suspects:
             console.warn(words.suspicion(look.label, look.suspects))
@@ -201,8 +205,10 @@ def render(found: Explained) -> str:
         "typed": found.command,
         "about": about_words(about_texts(found.about)),
         "folder": PICTURES,
+        "inside": found.inside,
     }
-    return render_page("explain.html", values, sheets=("calibration.css", "heat.css"))
+    sheets = ("calibration.css", "heat.css", "features.css")
+    return render_page("explain.html", values, sheets=sheets)
 
 
 def headline(heats: Sequence[Heat]) -> str:
