@@ -68,6 +68,7 @@ class RunDir:
     steps = Inside("steps.csv")  # a row every N steps
     rates = Inside("rates.csv")  # a row a learning rate that was tried
     rates_chart = Inside("rates.png")  # the same as a picture
+    heat = Inside("heat.parquet")  # where the network looked in the pictures of the page
     report = Inside("report.html")  # the page
     checkpoint = Inside("checkpoint")  # a folder: what `--resume` goes on from
     manifest = Inside("manifest.json")  # written last: the run is done
@@ -75,6 +76,7 @@ class RunDir:
     tensorboard = Inside("tensorboard")  # a folder: its event files
     suspects = Inside("suspects.html")  # doubtful labels; a table of the same name beside it
     evaluations = Inside("evaluations")  # a folder: evaluations on other data
+    explanations = Inside("explanations")  # a folder: what `fieldmark explain` made
 
     @property
     def name(self) -> str:

@@ -150,7 +150,7 @@ def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> Run
     sides = {split: figures_of(classes, test=split == "test") for split in ("val", "test")}
     sides, told = given.pop("sides", sides), given.pop("told", {})
     metrics = Metrics("single-label", classes, sides, about=About(**about))
-    shown = ("mistakes", "hits", "pairs")
+    shown = ("mistakes", "hits", "pairs", "ordinary")
     pictures = {"mistakes": (picture_of(),)}
     pictures |= {name: given.pop(name) for name in shown if name in given}
     facts: dict[str, Any] = {

@@ -4,9 +4,11 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from report.conftest import calibrated, figures_of, picture_of, run_page_of
 from report.test_inspect_page import note, page_of, sheet, shot
@@ -14,7 +16,9 @@ from reviews import test_compare_page, test_evaluated
 
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.health import Finding
-from fieldmark.insight.galleries import Confused
+from fieldmark.heats import Heat, Heats
+from fieldmark.insight.galleries import Confused, Picture
+from fieldmark.insight.looks import Look
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.report import inspect_page, page
 
@@ -26,6 +30,19 @@ if CHROMIUM is None and os.environ.get("FIELDMARK_BROWSER") != "required":
     pytest.skip("there is no chromium on this machine", allow_module_level=True)
 
 
+def heat_of(label: str, *, drawn: bool) -> Heat:
+    """A map that was held against random parts, and beats them or not."""
+    cells = np.arange(16, dtype=np.uint8).reshape(4, 4)
+    return Heat("digits", 7, label, 0.9, cells, 0.3, (0.8, 0.85), drawn, sampled=True)
+
+
+def with_look(picture: Picture, *, drawn: bool) -> Picture:
+    """The same with where the network looked."""
+    heat = heat_of(picture.guess, drawn=drawn)
+    look = Look(heat, picture.content, picture.mime) if drawn else Look(heat)
+    return replace(picture, look=look)
+
+
 def run_report() -> str:
     """A run's report with every section there is, and a name that is hard to lay out."""
     shown = tuple(picture_of(WIDE, "2", side) for side in (8, 120, 200))
@@ -35,6 +52,8 @@ def run_report() -> str:
         sides={side: calibrated(figures_of(classes, test=True)) for side in ("val", "test")},
         about={"times": {"waiting": 30.0, "forward": 10.0, "whole": 40.0}},
         mistakes=shown,
+        ordinary={WIDE: tuple(with_look(shown[1], drawn=drawn) for drawn in (True, False))},
+        heats=Heats((heat_of(WIDE, drawn=True),)),
         hits=(picture_of("3", "3"),),
         pairs=(Confused(ConfusedPair(WIDE, "2", 1, 10), shown[:2], (picture_of("2", "2"),)),),
         told={
@@ -62,9 +81,15 @@ PAGES: dict[str, Callable[[], str]] = {
 }
 
 
-REAL = ("trained", "inspected", "evaluated", "compared")
+REAL = ("trained", "inspected", "evaluated", "compared", "explained")
 REAL_TOO = [pytest.param(name, marks=pytest.mark.slow) for name in REAL]
 ALL = (*PAGES, *REAL_TOO)
+VERBS = {
+    "trained": "train",
+    "evaluated": "evaluate",
+    "compared": "compare",
+    "explained": "explain",
+}
 
 
 def make_real(folder: Path) -> dict[str, Path]:
@@ -77,6 +102,8 @@ def make_real(folder: Path) -> dict[str, Path]:
     command("inspect", "digits", "--page", pages["inspected"])
     command("evaluate", folder / "a", "digits", "--page", pages["evaluated"])
     command("compare", folder / "a", folder / "b", "--page", pages["compared"])
+    command("explain", folder / "b", "--out", folder / "why")
+    pages["explained"] = folder / "why" / "explain.html"
     return pages
 
 
@@ -186,7 +213,7 @@ def test_a_real_page_says_what_was_found_and_shows_its_command(visit, name):
     tab = visit(name)
     assert tab.locator("h1").inner_text().strip()
     if name != "inspected":
-        verb = {"trained": "train", "evaluated": "evaluate", "compared": "compare"}[name]
+        verb = VERBS[name]
         assert tab.locator("#command").inner_text().startswith(f"fieldmark {verb} ")
 
 

@@ -35,9 +35,10 @@ class Trust:
     0 where it rises. random_falls: (masks,), the same of random masks of the same shape. beats:
     whether the fall is above 0 and above those of 95 % of the random masks or more (19 of 20).
 
-    deletion, insertion: (11,), the score with the hottest 0, 10, ..., 100 % blurred, and with all
-    but these. random_deletion, random_insertion: the same in the order of the map as the first
-    random mask moves it. A true map's deletion lies below the random one, its insertion above.
+    deletion, insertion: (11,), of 10 steps, the score with the hottest 0, 10, ..., 100 % blurred,
+    and with all but these. random_deletion, random_insertion: the same in the order of the map as
+    the first random mask moves it. A true map's deletion lies below the random one, its insertion
+    above.
     """
 
     score: float
@@ -57,6 +58,7 @@ def trusted(
     heats: np.ndarray,
     *,
     masks: int = MASKS,
+    steps: int = STEPS,
     seed: int = 0,
     scores: Scores = softmax,
     autocast: Autocast = nullcontext,
@@ -69,8 +71,9 @@ def trusted(
     anew. It is made of the seed, the row and its number alone. scores: of logits (n, C) -> (n, C),
     such as a task's at the bundle's temperature.
 
-    An image takes 3 + masks + 4 * (STEPS - 1) passes, 59 with 20 masks; with the blurring it took
-    as long as 83 (as `heat` was measured, 4 photos).
+    steps: of the curves, of which 1 leaves the ends alone. An image takes
+    3 + masks + 4 * (steps - 1) passes, 59 with 20 masks and 10 steps; with the blurring that was
+    the time of 83 (as `heat` was measured, 4 photos).
     """
     found: list[Trust | None] = []
     for row, heat in enumerate(heats):
@@ -82,20 +85,20 @@ def trusted(
         ranks = [own, *moved]
         blurred_parts = [rank < HOTTEST for rank in ranks[: masks + 1]]
         for rank in ranks[:2]:
-            for step in range(1, STEPS):
-                blurred_parts += [rank < step / STEPS, rank >= step / STEPS]
+            for step in range(1, steps):
+                blurred_parts += [rank < step / steps, rank >= step / steps]
         blurred_parts += [np.zeros_like(ranks[0], bool), np.ones_like(ranks[0], bool)]
         seen = images[row : row + 1]
         got = _scores(classifier, seen, int(classes[row]), blurred_parts, scores, autocast)
-        found.append(_told(got, masks))
+        found.append(_told(got, masks, steps))
     return found
 
 
-def _told(got: np.ndarray, masks: int) -> Trust:
+def _told(got: np.ndarray, masks: int, steps: int) -> Trust:
     """From the scores in the order in which `trusted` asks for them."""
     whole, nothing = got[-2], got[-1]
     falls = whole - got[: masks + 1]
-    curves = got[masks + 1 : -2].reshape(2, STEPS - 1, 2)
+    curves = got[masks + 1 : -2].reshape(2, steps - 1, 2)
 
     def deletion(curve: np.ndarray) -> np.ndarray:
         return np.concatenate([[whole], curve[:, 0], [nothing]])

@@ -67,7 +67,7 @@ def command(
     from fieldmark.use.inputs import find_images, told_of
     from fieldmark.use.predictor import Predictor
 
-    column, inputs = _image_column(inputs)
+    column, inputs = image_column(inputs)
     found = find_images(inputs, images=images, column=column)
     how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
     predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, **how)
@@ -80,7 +80,7 @@ def command(
 COLUMN = "data.image_column="
 
 
-def _image_column(inputs: list[str]) -> tuple[str | None, list[str]]:
+def image_column(inputs: list[str]) -> tuple[str | None, list[str]]:
     """The column of a table that names its images, where a word says so, and the other words."""
     said = [word.removeprefix(COLUMN) for word in inputs if word.startswith(COLUMN)]
     return (said[-1] if said else None), [word for word in inputs if not word.startswith(COLUMN)]

@@ -2,10 +2,10 @@
 
 The names: preparing (all that comes before training); decoding (photos into the cache), embedding
 and heads (training on features); waiting (for the loader), forward, backward (with the optimiser's
-step), validation, writing, trackers; predicting and figures, after training; and whole, all seconds
-of the run. Beside these, from the loader: reading and augmenting, a part of waiting where the
-training's own process loads, else workers_reading and workers_augmenting, a sum over workers that
-load beside training.
+step), validation, writing, trackers; predicting, explaining and figures, after training; and whole,
+all seconds of the run. Beside these, from the loader: reading and augmenting, a part of waiting
+where the training's own process loads, else workers_reading and workers_augmenting, a sum over
+workers that load beside training.
 
 On a processor everything is done when a call returns. On a CUDA GPU calls only queue work, so
 steps are marked by events in the GPU's own queue, which cost no waiting and are read when they

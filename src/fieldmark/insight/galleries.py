@@ -1,15 +1,18 @@
 """Images that are worth a look: sure mistakes, unsure hits, and classes that look alike."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from fieldmark.insight.album import Album, Placed
+from fieldmark.insight.looks import Look, Looks
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import ConfusedPair, most_confused
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import NO_GUESS
+
+ORDINARY, CLASSES = 3, 40  # ordinary hits of a class that are shown, of at most so many classes
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Picture(Shown):
 
     content: bytes
     mime: str
+    look: Look | None = None  # where the network looked for its guess
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Galleries:
     mistakes: tuple[Picture, ...] = ()
     hits: tuple[Picture, ...] = ()
     pairs: tuple[Confused, ...] = ()
+    ordinary: dict[str, tuple[Picture, ...]] = field(default_factory=dict)  # by class
     notes: tuple[str, ...] = ()
 
 
@@ -70,14 +75,13 @@ def chosen(
     without a known truth, or with a logit that is nan or infinite, are left out, also from the
     counts: nothing can be said of them.
     """
-    sayable = predictions.known & np.isfinite(predictions.logits).all(axis=1)
-    table = replace(predictions, frame=predictions.frame.filter(sayable))
+    table = sayable(predictions)
     evidence, classes = Evidence.on(table, temperature), table.classes
 
     def first(rows: np.ndarray, most: int, *, surest: bool = True) -> list[Shown]:
         places, sign = np.flatnonzero(rows), -1 if surest else 1
         order = np.argsort(sign * evidence.confidence[places], kind="stable")[:most]
-        return [_shown(table, evidence, place) for place in places[order].tolist()]
+        return [shown_at(table, evidence, place) for place in places[order].tolist()]
 
     confused = []
     for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, pairs):
@@ -89,7 +93,38 @@ def chosen(
     return first(~evidence.right, most), first(evidence.right, most, surest=False), confused
 
 
-def _shown(table: Predictions, evidence: Evidence, place: int) -> Shown:
+def ordinary(
+    predictions: Predictions, *, temperature: float = 1.0, each: int = ORDINARY
+) -> dict[str, list[Shown]]:
+    """Hits of each class, drawn evenly from the least sure to the surest, at most `each`.
+
+    Three of them are the middle ones of three times as many: `each` 9 holds what 3 gives. Classes
+    of which nothing was recognised are left out, and rows as in `chosen`.
+    """
+    table = sayable(predictions)
+    evidence, found = Evidence.on(table, temperature), {}
+    for index, name in enumerate(table.classes):
+        places = np.flatnonzero(evidence.right & evidence.is_of(index))
+        order = places[np.argsort(evidence.confidence[places], kind="stable")]
+        taken = even_places(len(order), each)
+        if len(taken):
+            found[name] = [shown_at(table, evidence, place) for place in order[taken].tolist()]
+    return found
+
+
+def even_places(number: int, most: int) -> np.ndarray:
+    """At most `most` places of 0..number-1, evenly: the middle of each of so many parts."""
+    return np.unique(((np.arange(most) + 0.5) * number / most).astype(np.int64))[:number]
+
+
+def sayable(predictions: Predictions) -> Predictions:
+    """The rows with a known truth and finite logits."""
+    kept = predictions.known & np.isfinite(predictions.logits).all(axis=1)
+    return replace(predictions, frame=predictions.frame.filter(kept))
+
+
+def shown_at(table: Predictions, evidence: Evidence, place: int) -> Shown:
+    """A row of a table as a gallery has it."""
     truth, guess = evidence.targets[place], evidence.guesses[place]
     return Shown(
         path=table.frame["path"][place],
@@ -101,16 +136,26 @@ def _shown(table: Predictions, evidence: Evidence, place: int) -> Shown:
     )
 
 
-def galleries(predictions: Predictions, samples: Samples, *, temperature: float = 1.0) -> Galleries:
+def galleries(
+    predictions: Predictions,
+    samples: Samples,
+    *,
+    temperature: float = 1.0,
+    looks: Looks | None = None,
+) -> Galleries:
     """The pictures of these predictions, of one split; their images lie where `samples` says.
 
     The scores are those at `temperature`. An image that cannot be read is left out and noted.
+    looks: where the network looked, where that is known.
     """
     album = Album(samples)
 
     def pictures(wanted: Iterable[Shown]) -> tuple[Picture, ...]:
-        found = album.pictures(wanted)
-        return tuple(Picture(**vars(shown), content=c, mime=m) for shown, c, m in found)
+        found = []
+        for shown, content, mime in album.pictures(wanted):
+            look = looks.of(shown.path, shown.row, shown.guess) if looks else None
+            found.append(Picture(**vars(shown), content=content, mime=mime, look=look))
+        return tuple(found)
 
     mistakes, hits, confused = chosen(predictions, temperature=temperature)
     pairs = [
@@ -121,5 +166,18 @@ def galleries(predictions: Predictions, samples: Samples, *, temperature: float 
         mistakes=pictures(mistakes),
         hits=pictures(hits),
         pairs=tuple(pair for pair in pairs if pair.taken),
+        ordinary=_ordinary_pictures(predictions, temperature, pictures),
         notes=album.notes(),
     )
+
+
+def _ordinary_pictures(
+    predictions: Predictions,
+    temperature: float,
+    pictures: Callable[[Iterable[Shown]], tuple[Picture, ...]],
+) -> dict[str, tuple[Picture, ...]]:
+    """Ordinary hits by class, {} where there are too many classes to look at."""
+    if len(predictions.classes) > CLASSES:
+        return {}
+    found = ordinary(predictions, temperature=temperature)
+    return {label: its for label, shown in found.items() if (its := pictures(shown))}

@@ -1,10 +1,14 @@
 """Of several labels an image, the decisions worth a look: the surest that were wrong."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from fieldmark.insight.album import Album, Placed
+from fieldmark.insight.galleries import CLASSES, ORDINARY, even_places, sayable
+from fieldmark.insight.looks import Look, Looks
 from fieldmark.judge.evidence import Evidence
 from fieldmark.records import Predictions, Samples
 
@@ -33,6 +37,7 @@ class LabelPicture(Decision):
 
     content: bytes
     mime: str
+    look: Look | None = None  # where the network looked for the label
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class LabelGalleries:
 
     wrong: tuple[LabelPicture, ...] = ()
     missed: tuple[LabelPicture, ...] = ()
+    ordinary: dict[str, tuple[LabelPicture, ...]] = field(default_factory=dict)  # by label
     notes: tuple[str, ...] = ()
 
 
@@ -57,10 +63,9 @@ def surest(
     of logits; at most OF_A_LABEL of one label, for a common one would be all there is. Rows whose
     truth is not known, or with a logit that is nan or infinite, are left out.
     """
-    sayable = predictions.known & np.isfinite(predictions.logits).all(axis=1)
-    table = replace(predictions, frame=predictions.frame.filter(sayable))
+    table = sayable(predictions)
     evidence = Evidence.on(table, temperature, thresholds)
-    least = np.full(len(table.classes), 0.5) if thresholds is None else thresholds
+    least = least_scores(table, thresholds)
     scores = evidence.scores.clip(1e-12, 1 - 1e-12)
     far = np.log(scores / (1 - scores)) - np.log(least / (1 - least))
     truth = evidence.targets == 1
@@ -73,16 +78,45 @@ def surest(
         for row, label in zip(rows[order].tolist(), labels[order].tolist(), strict=True):
             if seen[label] < OF_A_LABEL and len(found) < most:
                 seen[label] += 1
-                found.append(_decision(table, evidence, least, (row, label)))
+                found.append(decision_at(table, evidence, least, (row, label)))
         return found
 
     given = evidence.guesses
     return first(given & ~truth, 1), first(~given & truth, -1)
 
 
-def _decision(
+def least_scores(table: Predictions, thresholds: np.ndarray | None) -> np.ndarray:
+    """The score from which each label is given. -> (C,)"""
+    return np.full(len(table.classes), 0.5) if thresholds is None else thresholds
+
+
+def ordinary_labels(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+    each: int = ORDINARY,
+) -> dict[str, list[Decision]]:
+    """Of each label images that have it and got it, evenly from the least sure to the surest.
+
+    See `galleries.ordinary`.
+    """
+    table = sayable(predictions)
+    evidence, found = Evidence.on(table, temperature, thresholds), {}
+    least, right = least_scores(table, thresholds), evidence.guesses & (evidence.targets == 1)
+    for index, name in enumerate(table.classes):
+        places = np.flatnonzero(right[:, index])
+        order = places[np.argsort(evidence.scores[places, index], kind="stable")]
+        taken = order[even_places(len(order), each)].tolist()
+        if taken:
+            found[name] = [decision_at(table, evidence, least, (row, index)) for row in taken]
+    return found
+
+
+def decision_at(
     table: Predictions, evidence: Evidence, least: np.ndarray, place: tuple[int, int]
 ) -> Decision:
+    """A label (row, label) of a table as a gallery has it. least: of `least_scores`."""
     row, label = place
     names = np.array(table.classes)
     return Decision(
@@ -103,11 +137,28 @@ def label_galleries(
     *,
     temperature: float = 1.0,
     thresholds: np.ndarray | None = None,
+    looks: Looks | None = None,
 ) -> LabelGalleries:
-    """The pictures of these predictions, of one split; their images lie where `samples` says."""
+    """The pictures of these predictions, of one split; their images lie where `samples` says.
+
+    looks: where the network looked, where that is known.
+    """
     album = Album(samples)
-    shown = [
-        tuple(LabelPicture(**vars(each), content=c, mime=m) for each, c, m in album.pictures(some))
-        for some in surest(predictions, temperature=temperature, thresholds=thresholds)
-    ]
-    return LabelGalleries(shown[0], shown[1], album.notes())
+    at: Any = {"temperature": temperature, "thresholds": thresholds}
+
+    def pictures(wanted: Iterable[Decision]) -> tuple[LabelPicture, ...]:
+        found = []
+        for each, content, mime in album.pictures(wanted):
+            look = looks.of(each.path, each.row, each.label) if looks else None
+            found.append(LabelPicture(**vars(each), content=content, mime=mime, look=look))
+        return tuple(found)
+
+    wrong, missed = surest(predictions, **at)
+    few = len(predictions.classes) <= CLASSES
+    usual = ordinary_labels(predictions, **at) if few else {}
+    return LabelGalleries(
+        pictures(wrong),
+        pictures(missed),
+        {label: its for label, shown in usual.items() if (its := pictures(shown))},
+        album.notes(),
+    )

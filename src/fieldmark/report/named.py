@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from fieldmark.heats import Heats
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.records import LOGIT, Predictions
@@ -47,3 +48,12 @@ def named_predictions(predictions: Predictions, names: ShownNames) -> Prediction
     columns = {f"{LOGIT}{name}": f"{LOGIT}{names.shown(name)}" for name in predictions.classes}
     truth = pl.col("truth").list.eval(pl.element().replace(names.names))
     return replace(predictions, frame=predictions.frame.rename(columns).with_columns(truth))
+
+
+def named_heats(heats: Heats, names: ShownNames) -> Heats:
+    """The same maps, for classes that are called by their names."""
+    if not names.names:
+        return heats
+    return replace(
+        heats, rows=tuple(replace(each, label=names.shown(each.label)) for each in heats.rows)
+    )

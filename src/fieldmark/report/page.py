@@ -3,15 +3,18 @@
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from fieldmark.console import duration
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
+from fieldmark.heats import Heats
 from fieldmark.insight.galleries import Galleries, galleries
 from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
 from fieldmark.insight.label_names import ShownNames, kept_names
+from fieldmark.insight.looks import Looks
 from fieldmark.insight.suspects import Panel, panel
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.cautions import without_unlike
@@ -25,9 +28,10 @@ from fieldmark.report.budget_words import budget_rows
 from fieldmark.report.caution_words import caution_part
 from fieldmark.report.curves import Rows, curves, stage_changes
 from fieldmark.report.findings import Note, by_severity, found_words
+from fieldmark.report.heat_words import heat_part
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import measured
-from fieldmark.report.named import named_metrics, named_predictions
+from fieldmark.report.named import named_heats, named_metrics, named_predictions
 from fieldmark.report.reliability import calibration_part
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.timing import Timing, timing_of
@@ -51,6 +55,7 @@ class RunPage:
     pictures: Galleries
     labels: LabelGalleries | None = None  # of several labels an image, in their place
     suspects: Panel | None = None
+    heats: Heats = field(default_factory=Heats)
     names: ShownNames = field(default_factory=ShownNames)  # figures and pictures have them already
 
 
@@ -79,13 +84,17 @@ def read_page(run: RunDir) -> RunPage:
     temperature = metrics.calibration.temperature if metrics.calibration else 1.0
     shown = predictions.of_split("test" if "test" in metrics.sides else "val")
     bundle = read_info(info) if info.is_file() else None
+    heats = named_heats(kept_heats(run.heat, bundle), names)
+    looks = Looks(data.samples, bundle.spec, heats) if bundle and heats.rows else None
     pictures, labels = Galleries(), None
     tested: Curve = ()
     if metrics.of_task.several:
         least = in_order(bundle.thresholds, bundle.classes) if bundle else None
-        labels = label_galleries(shown, data.samples, temperature=temperature, thresholds=least)
+        labels = label_galleries(
+            shown, data.samples, temperature=temperature, thresholds=least, looks=looks
+        )
     else:
-        pictures = galleries(shown, data.samples, temperature=temperature)
+        pictures = galleries(shown, data.samples, temperature=temperature, looks=looks)
         unlike = bundle.unlike if bundle else None
         tested = curve_of(
             without_unlike(predictions.of_split("test"), unlike, temperature), temperature
@@ -102,8 +111,17 @@ def read_page(run: RunDir) -> RunPage:
         pictures=pictures,
         labels=labels,
         suspects=panel(predictions, data.samples, temperature),
+        heats=heats,
         names=names,
     )
+
+
+def kept_heats(path: Path, bundle: BundleInfo | None) -> Heats:
+    """A run's heat maps, none where they are of other weights than the bundle's."""
+    if bundle is None or not path.is_file():
+        return Heats()
+    found = Heats.read(path)
+    return found if found.weights in (None, bundle.weights_sha256) else Heats()
 
 
 def render(page: RunPage) -> str:
@@ -150,6 +168,7 @@ def render(page: RunPage) -> str:
         "pictures": page.pictures,
         "labels": page.labels,
         "suspects": page.suspects,
+        "heat": heat_part(page.heats, metrics.classes),
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": (*data.split_notes, *_name_note(page.names)),
@@ -161,7 +180,7 @@ def render(page: RunPage) -> str:
         "settings_text": page.settings,
         "about": about_words(texts, seconds="Training"),
     }
-    return render_page("page.html", values, sheets=("calibration.css",))
+    return render_page("page.html", values, sheets=("calibration.css", "heat.css"))
 
 
 def _facts(

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from fieldmark.console import duration
 from fieldmark.metrics_json import About
-from fieldmark.report import words
+from fieldmark.report import heat_words, words
 from fieldmark.report.figure_lines import is_below
 from fieldmark.report.thumbs import thumb
 
@@ -47,6 +47,7 @@ FILTERS: dict[str, Any] = {
     "decimal": words.decimal,
     "duration": duration,
     "figure": words.figure,
+    "heat_said": heat_words.said,
     "interval": words.interval,
     "is_share": words.is_share,
     "made_words": words.made_words,
@@ -56,15 +57,20 @@ FILTERS: dict[str, Any] = {
     "percent": words.percent,
     "quoted": words.quoted,
     "rate": "{:g}".format,
+    "suspicion": lambda look: heat_words.suspicion(look.label, look.suspects),
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sections": sections,
     "pictured": lambda shown: thumb(shown[1], shown[2], shown[0].caption),
+    "thumb_of": lambda picture, caption: thumb(picture[0], picture[1], caption),
+    "thumb_of_class": lambda look: thumb(look.content, look.mime, look.label),
+    "thumb_of_look": lambda look: thumb(look.content, look.mime, look.heat.label),
     "thumb": lambda shown: thumb(shown.content, shown.mime, shown.caption),
     "sort_key": lambda value: value if words.defined(value) else "",
     "markup": Markup,
 }
 WORDS = {
     "images": words.images,
+    "heat_seen": heat_words.SEEN,
     "missing": words.MISSING,
     "no_test_sentence": words.no_test_sentence,
     "split_words": words.SPLIT_WORDS,

@@ -26,6 +26,7 @@ PARTS = {
     "steps": "forward, backward and step",
     "validation": "validation",
     "predicting": "predicting",
+    "explaining": "heat maps",
     "figures": "figures",
     "writing": "writing",
     "trackers": "trackers",
@@ -64,6 +65,10 @@ ADVICE = {
         "of the time went into the figures and their intervals, which are made once, however "
         "long the training is"
     ),
+    "heat maps": (
+        "of the time went into heat maps of some images, which are made once, however long the "
+        "training is; without: run.explain=false"
+    ),
     "writing": (
         "of the time went into writing: an --out on a faster disk, or, where epochs are long, "
         "a larger train.checkpoint_minutes"
@@ -74,7 +79,7 @@ ADVICE = {
     ),
 }
 # told only where nothing else took more
-NO_TROUBLE = ("network", "getting ready", "predicting", "figures", "trackers")
+NO_TROUBLE = ("network", "getting ready", "predicting", "figures", "trackers", "heat maps")
 
 
 @dataclass(frozen=True)

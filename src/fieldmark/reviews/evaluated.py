@@ -221,7 +221,9 @@ def render(
         "split_words": names,
         "images": lambda n, split="": words.images(n, names.get(split) or split),
     }
-    return render_page("evaluate.html", values, sheets=("calibration.css", "evaluate.css"))
+    return render_page(
+        "evaluate.html", values, sheets=("calibration.css", "heat.css", "evaluate.css")
+    )
 
 
 def _facts(found: Evaluated, figures: Figures, texts: dict[str, str]) -> dict[str, str]:

@@ -46,6 +46,7 @@ PATHS = {  # or these words
     **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict", "corrections"), ()),
     "test": ("auto", "none"),
 }
+EXPLAINED = 64  # pixels that a network sees, from which its report has heat maps unasked
 LEAST_MISTAKES = 5  # of fewer, chance alone takes off half
 
 
@@ -339,3 +340,4 @@ def fill_machine(filling: Filling, data: Dataset) -> None:
     filling.fill("run.threads", 1 if filling.get("input.size") <= TINY else THREADS)
     in_memory = data.embedded or filling.get("augment.by") == "batch"
     filling.fill("run.workers", 0 if in_memory else loaders())
+    filling.fill("run.explain", filling.get("input.size") >= EXPLAINED)

@@ -17,6 +17,7 @@ from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
 from fieldmark.runs.budgets import nothing_reached
 from fieldmark.runs.concrete import make_concrete
+from fieldmark.runs.explaining import explain_run
 from fieldmark.runs.folder import guarded, label_names, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
 from fieldmark.runs.outcome import predict, tell_end, write_metrics
@@ -97,6 +98,8 @@ def go(
         if reached.state.best_epoch is not None:
             whole = reached.error is None  # else the test is not looked at: it may go on
             predict(run, prepared, reached, sides if whole else ["val"])
+            with clock("explaining"):
+                explain_run(run, settings, console)
             metrics = write_metrics(run, prepared, reached, command)
             report(run)
             files = answer_unlabelled(run, settings, console) if whole else forget_answers(run)

@@ -68,6 +68,11 @@ class RunSettings(Section):
         "auto", description="processor threads that compute; they may change the last bits"
     )
     compile: bool = Field(False, description="compile the network for training (torch.compile)")
+    explain: Auto | bool = Field(
+        "auto",
+        description="heat maps beside the pictures of the report; auto: where the network sees 64 "
+        "px or more and can give them",
+    )
     out: str = Field("runs", description="the folder that run folders are made in")
     name: str | None = Field(None, description="the run folder's name")
     naming: Naming | None = Field(

@@ -19,7 +19,7 @@ from fieldmark.settings.tree import Settings
 
 PLACE = ("out", "name", "naming", "tag")  # settings of a run that say where it is, not what it is
 CARRIED = {  # settings by section that say on what a run is done and who is told, not what it is
-    "run": ("device", "workers", "threads"),
+    "run": ("device", "workers", "threads", "explain"),
     "track": tuple(TrackSettings.model_fields),
 }
 BESIDE_RESULTS = {"run": {*PLACE, *CARRIED["run"]}, "track": {*CARRIED["track"]}}

@@ -1,0 +1,137 @@
+"""What is said of heat maps, on pages and on the screen."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fieldmark.errors import counted
+from fieldmark.heats import Heat, Heats
+from fieldmark.insight.looks import class_looks
+from fieldmark.judge.places import Part
+from fieldmark.report.words import capital, percent, whole_percent
+
+METHODS = {
+    "grad-cam": "Grad-CAM",
+    "layer-cam": "LayerCAM",
+    "occlusion": "occlusion",
+    "integrated-gradients": "integrated gradients",
+}
+SEEN = (
+    "A heat map lies on what the network saw: the middle of the picture, or all of it made square. "
+    "Bright is where the score of the class comes from; the line is around the hottest fifth."
+)
+
+
+def said(heat: Heat) -> str:
+    """One map in a sentence: what its hottest fifth does to the score, or why none is drawn."""
+    if heat.standing == "flat":
+        return "No map: it is flat, no place speaks for the class more than another."
+    if heat.standing == "unchecked":
+        return "Not held against random parts."
+    falls = "falls" if heat.blurred < heat.score else "goes"
+    random = np.array(heat.random)
+    ends = f"{percent(random.min(), sign='')} to {percent(random.max())}"
+    told = (
+        f"score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
+        f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})"
+    )
+    if heat.standing == "untrue":
+        return f"No map: it does no better than random parts ({told})."
+    return f"{capital(told)}."
+
+
+def told(heats: Sequence[Heat]) -> str:
+    """How many maps there are, and how many of them can be believed.
+
+    "21 of 24 heat maps beat random parts; 2 do not and are not drawn, 1 is flat"
+    """
+    count = dict.fromkeys(("true", "untrue", "flat", "unchecked"), 0)
+    for each in heats:
+        count[each.standing] += 1
+    judged = count["true"] + count["untrue"]
+    parts = []
+    if judged:
+        parts.append(f"{count['true']} of {counted(judged, 'heat map')} beat random parts")
+    elif count["unchecked"]:
+        parts.append(f"{counted(count['unchecked'], 'heat map')}, not held against random parts")
+    if count["untrue"]:
+        parts.append(f"{count['untrue']} {_do(count['untrue'])} not and {_are(count['untrue'])}")
+    if count["flat"]:
+        parts.append(f"{count['flat']} {'is' if count['flat'] == 1 else 'are'} flat, not drawn")
+    return "; ".join(parts) or "no heat map was made"
+
+
+def _do(n: int) -> str:
+    return "does" if n == 1 else "do"
+
+
+def _are(n: int) -> str:
+    return "is not drawn" if n == 1 else "are not drawn"
+
+
+def advice(heats: Heats) -> list[str]:
+    """What to try where fewer than half of the maps beat random parts, a sentence; else none."""
+    standings = [each.standing for each in heats.rows]
+    beaten, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
+    if not judged or 2 * beaten >= judged:
+        return []
+    other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
+    layer = ", or an earlier --layer," if heats.method in ("grad-cam", "layer-cam") else ""
+    return [
+        f"{beaten} of {counted(judged, 'heat map')} beat random parts, so these say little of "
+        f"where the model looks; --method {other}{layer} may say more"
+    ]
+
+
+def suspicion(label: str, found: Sequence[Part]) -> str:
+    """What to say of a class whose heat lies in a corner or along an edge."""
+    first = found[0]
+    more = f" (and the {' and the '.join(each.name for each in found[1:])})" if found[1:] else ""
+    return (
+        f"for '{label}' the model looks at the {first.name}{more}: {whole_percent(first.share)} of "
+        f"the heat lies there, where an even map has {whole_percent(first.even)}; a watermark, a "
+        "stamp or a border may give the class away"
+    )
+
+
+def made(heats: Heats) -> str:
+    """How the maps were made, in words."""
+    at = f" at the layer {heats.layer}" if heats.layer else ""
+    return f"{METHODS.get(heats.method, heats.method)}{at}"
+
+
+def fallen(heats: Sequence[Heat]) -> tuple[float, float] | None:
+    """The mean fall of the score by the hottest fifth, and by random parts; None without any."""
+    known = [each for each in heats if each.random]
+    if not known:
+        return None
+    by_heat = np.mean([each.score - each.blurred for each in known])
+    by_chance = np.mean([each.score - np.mean(each.random) for each in known])
+    return float(by_heat), float(by_chance)
+
+
+def fall_words(heats: Sequence[Heat]) -> str:
+    """ "Blurring the hottest fifth takes 31 points off the score, random parts 4 (24 maps)." """
+    found = fallen(heats)
+    if found is None:
+        return ""
+    known = sum(bool(each.random) for each in heats)
+    return (
+        f"Blurring the hottest fifth takes {100 * found[0]:.0f} points off the score on average, "
+        f"blurring random parts of the same shape {100 * found[1]:.0f} ({counted(known, 'map')})."
+    )
+
+
+def heat_part(heats: Heats, classes: Sequence[str]) -> dict[str, Any] | None:
+    """What heat.html says of a run's maps; None where nobody asked for any."""
+    if not heats.rows:
+        return {"reason": heats.reason} if heats.reason else None
+    judged = [each for each in heats.rows if each.standing != "unchecked"]
+    return {
+        "reason": "",
+        "made": made(heats),
+        "told": told(judged),
+        "falls": fall_words(judged),
+        "classes": class_looks([each for each in heats.rows if each.sampled], classes),
+    }

@@ -1,0 +1,286 @@
+"""Where a trained model looks: the story of `fieldmark explain`, from images to maps and a page."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from fieldmark import rundir
+from fieldmark.attribution.randomised import randomised
+from fieldmark.attribution.trust import Trust
+from fieldmark.captioned import Captioned, Seen
+from fieldmark.console import Console
+from fieldmark.errors import WorkError, counted, writing
+from fieldmark.files import write_whole
+from fieldmark.heats import Heat, Heats, Wanted
+from fieldmark.insight.label_names import kept_names
+from fieldmark.insight.overlays import overlay
+from fieldmark.machine import machine, versions
+from fieldmark.metrics_json import About
+from fieldmark.report.feature_parts import feature_panels
+from fieldmark.report.heat_charts import Proof
+from fieldmark.reviews.explain_asked import Asked, Subject, refuse_before_work, shown_classes
+from fieldmark.reviews.explain_inside import Insides, begin
+from fieldmark.reviews.explain_own import own_subject, refresh
+from fieldmark.reviews.explained import (
+    PICTURES,
+    TABLE,
+    Card,
+    Explained,
+    Group,
+    card_of,
+    picture_name,
+    side_for,
+    tell,
+    write_page,
+    write_table,
+)
+from fieldmark.rundir import RunDir
+from fieldmark.task import TASKS
+from fieldmark.use.explained import Way, explained, scores_of
+from fieldmark.use.inputs import find_images, told_of
+from fieldmark.use.opened import Opened, open_bundle, together
+
+BATCH = 16
+CURVES = 32  # images that the curves are the mean of, or a few more
+PROVED = 16  # images that the network with drawn weights looks at
+
+
+@dataclass
+class Maps:
+    """What was made so far. kept: of some images what the network saw, for the last proof."""
+
+    side: int
+    insides: Insides
+    cards: dict[tuple[str, int | None, str], Card] = field(default_factory=dict)
+    heats: list[Heat] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+    trusts: list[Trust] = field(default_factory=list)
+    kept: list[tuple[Seen, Heat]] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    folder: Path = Path()
+
+
+def explain(asked: Asked, console: Console) -> int:
+    """Write the maps of images, a table and a page. -> exit code: 1 where an image was not read
+
+    Without images those of the run's own page, whose maps are made anew in the run's folder, too.
+    Raises any UserError, before any work where that can be, and WorkError where no image could be
+    read; then there is no folder.
+    """
+    begun = time.monotonic()
+    info, inputs = refuse_before_work(asked)
+    found = find_images(inputs, images=asked.images, column=asked.column) if inputs else None
+    said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
+    run = RunDir(Path(asked.run))
+    opened = open_bundle(asked.run, asked.device)
+    subject = (
+        given_subject(opened, found.images, asked) if found else own_subject(run, opened, asked)
+    )
+    maps = Maps(side_for(subject.shown), begin(opened, asked.inside, len(subject.order) or 1))
+    try:
+        make(maps, subject, opened, asked, console)
+        result = Explained(
+            title=run.name,
+            source=subject.source,
+            classes=info.classes,
+            groups=groups_of(maps, subject),
+            heats=heats_of(maps, opened, asked),
+            proof=proof_of(maps, opened, asked, console),
+            folder=maps.folder,
+            about=about(opened, asked, time.monotonic() - begun),
+            command=asked.command,
+            notes=(*said, *subject.notes, *maps.failures),
+            facts={"Model": info.model, "Images": subject.source},
+            names=kept_names(run.label_names, info.classes),
+            inside=feature_panels([*maps.insides.images.values()], maps.insides.filters),
+        )
+        write_table(maps.heats, maps.pictures, maps.folder / TABLE)
+        write_page(result)
+    except BaseException:
+        if maps.folder != Path():
+            rundir.remove(RunDir(maps.folder))
+        raise
+    if subject.is_whole:
+        refresh(run, result.heats)
+    tell(result, console)
+    return 1 if maps.failures else 0
+
+
+def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Console) -> None:
+    """Every map, and its picture. Raises WorkError where no image could be read."""
+    with console.bar("explaining", subject.images) as bar:
+        for images, wanted in subject.batches(maps.failures):
+            heats, trusts = explained(opened, images, wanted, way_for(wanted, maps, asked.way))
+            maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
+            if not maps.heats:  # what stands against the maps has been told by now
+                maps.folder = out_folder(asked)
+            take(maps, opened, images, heats, subject)
+            maps.insides.take(opened, images, wanted)
+            bar.advance(len(wanted))
+    if not maps.heats:
+        raise WorkError(f"no image could be read; {maps.failures[0]}")
+
+
+def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
+    """The maps with how they were made."""
+    way, weights = asked.way, opened.info.weights_sha256
+    return Heats(tuple(maps.heats), way.method, way.layer or "", weights)
+
+
+def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Subject:
+    """Images that are named, each for the classes that were asked for, or that it is given."""
+
+    def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
+        for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
+            failures += [each.seen for each in read if isinstance(each.seen, str)]
+            there = [each for each in read if not isinstance(each.seen, str)]
+            for seen in together(there, opened.info.spec.words):
+                chosen = classes_of(opened, seen, asked)
+                rows = [row for row, its in enumerate(chosen) for _ in its]
+                labels = [label for its in chosen for label in its]
+                for start in range(0, len(rows), BATCH):
+                    part = slice(start, start + BATCH)
+                    yield (
+                        rows_of(seen, rows[part]),
+                        [
+                            Wanted(there[row].name, None, label)
+                            for row, label in zip(rows[part], labels[part], strict=True)
+                        ],
+                    )
+
+    return Subject(counted(len(images), "image"), len(images), batches)
+
+
+def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
+    """The classes that each image is explained for: the top one; of several labels those that
+    reach their thresholds, or where none does the likeliest."""
+    if asked.labels:
+        return [list(asked.labels)] * len(images)
+    return shown_classes(opened.info, scores_of(opened, images))
+
+
+def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
+    """These images, some maybe more than once."""
+    places = torch.tensor(rows)
+    if isinstance(images, Captioned):
+        return Captioned(images.images[places], images.words[places])
+    return images[places]
+
+
+def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subject: Subject) -> None:
+    """Keep a batch's pictures, the table's rows and the page's cards."""
+    plain = images.images if isinstance(images, Captioned) else images
+    for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
+        seen = pixels.permute(1, 2, 0).cpu().numpy()
+        name = write_map(maps.folder, len(maps.heats), each, seen)
+        maps.heats.append(each)
+        maps.pictures.append(name)
+        if each.cells is not None and len(maps.kept) < PROVED:
+            maps.kept.append((images[place : place + 1], each))
+        if subject.is_shown(each, len(maps.heats) - 1):
+            told = subject.truth_of(each)
+            least = (opened.info.thresholds or {}).get(each.label, 0.5)
+            several = TASKS[opened.info.task].several
+            card = card_of(
+                each, subject.name_of(each), seen, maps.side, truth=told, least=least * several
+            )
+            maps.cards[each.path, each.row, each.label] = replace(card, picture=name)
+
+
+def way_for(wanted: Sequence[Wanted], maps: Maps, way: Way) -> Way:
+    """How a batch's maps are made: what no page shows is not held against random parts."""
+    if not any(each.shown for each in wanted):
+        return replace(way, masks=0)
+    return way if len(maps.trusts) < CURVES else replace(way, steps=1)
+
+
+def write_map(folder: Path, number: int, heat: Heat, pixels: np.ndarray) -> str:
+    """The overlay as a picture file. -> its name; "" where no map is drawn"""
+    if not heat.is_drawn or heat.cells is None:
+        return ""
+    from PIL import Image
+
+    name = picture_name(number + 1, heat)
+    drawn = Image.fromarray(overlay(pixels, heat.cells))
+    write_whole(folder / PICTURES / name, lambda draft: drawn.save(draft, "PNG"))
+    return name
+
+
+def groups_of(maps: Maps, subject: Subject) -> list[Group]:
+    """The page's cards as the subject orders them, else by class in order of appearance."""
+    if subject.order:
+        found = []
+        for label, kinds in subject.order.items():
+            known = {
+                kind: [maps.cards[key] for key in keys if key in maps.cards]
+                for kind, keys in kinds.items()
+            }
+            if any(known.values()):
+                found.append(Group(label, known))
+        return found
+    by_label: dict[str, list[Card]] = {}
+    for card in maps.cards.values():
+        by_label.setdefault(card.heat.label, []).append(card)
+    return [Group(label, {"": cards}) for label, cards in by_label.items()]
+
+
+def proof_of(maps: Maps, opened: Opened, asked: Asked, console: Console) -> Proof:
+    """The curves over all maps, and how maps change where weights are drawn anew."""
+    if not maps.trusts:
+        return Proof()
+    known = maps.trusts
+    curves = ("deletion", "insertion", "random_deletion", "random_insertion")
+    first, second, third, fourth = (
+        np.array([getattr(each, name) for each in known]) for name in curves
+    )
+    found = Proof(first, second, third, fourth)
+    if not maps.kept:
+        return found
+    images = joined([seen for seen, _ in maps.kept])
+    classes = np.array([opened.info.classes.index(each.label) for _, each in maps.kept])
+    with console.bar("drawing weights anew", len(classes)):
+        drawn = randomised(
+            opened.network,
+            images.to(opened.device),
+            classes,
+            method=asked.way.method,
+            layer=asked.way.layer,
+            autocast=opened.autocast,
+        )
+    return replace(found, drawn=drawn)
+
+
+def joined(images: Sequence[Seen]) -> Seen:
+    """Batches as one."""
+    if isinstance(images[0], Captioned):
+        both = [each for each in images if isinstance(each, Captioned)]
+        pixels, words = [each.images for each in both], [each.words for each in both]
+        return Captioned(torch.cat(pixels), torch.cat(words))
+    return torch.cat([each for each in images if isinstance(each, torch.Tensor)])
+
+
+def out_folder(asked: Asked) -> Path:
+    """The folder for maps, table and page, made. Raises DiskError."""
+    folder = asked.out
+    if folder is None:
+        stem = Path(asked.inputs[0]).resolve().stem if asked.inputs else "own"
+        folder = rundir.create(str(RunDir(Path(asked.run)).explanations), None, stem).path
+    with writing(folder):
+        (folder / PICTURES).mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def about(opened: Opened, asked: Asked, seconds: float) -> About:
+    """How the maps came about."""
+    return About(
+        finished=datetime.now().astimezone().isoformat(timespec="seconds"),
+        seconds=round(seconds, 1),
+        command=asked.command,
+        versions=versions(),
+        machine=machine(opened.device),
+    )

@@ -1,0 +1,133 @@
+"""What is asked of an explanation, and what stands against it before any work."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from fieldmark.attribution.methods import METHODS
+from fieldmark.captioned import Seen
+from fieldmark.data.sources import place_name
+from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
+from fieldmark.heats import Heat, Wanted
+from fieldmark.judge.thresholds import in_order
+from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.reviews.explain_inside import Wish
+from fieldmark.task import TASKS
+from fieldmark.use.ensemble import is_ensemble, read_joining
+from fieldmark.use.explained import Way
+from fieldmark.use.opened import info_of
+
+MOST = 200  # images on a page; the folder has all
+NO_LAYER = ("occlusion", "integrated-gradients")  # methods that look at the pixels
+Key = tuple[str, int | None, str]
+Batches = Iterator[tuple[Seen, list[Wanted]]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for. inputs: images, folders, tables; none: the run's own pictures.
+    labels: the classes that are explained; none: what the model says. inside: what else is shown of
+    the network. out: a new folder."""
+
+    run: str
+    inputs: tuple[str, ...] = ()
+    images: str | None = None
+    column: str | None = None
+    labels: tuple[str, ...] = ()
+    way: Way = field(default_factory=Way)
+    inside: Wish = field(default_factory=Wish)
+    out: Path | None = None
+    device: str = "auto"
+    command: str = ""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is looked at. source: it in words. images: how many, at least. batches: of images and
+    the class of each; a list takes the reason of each that cannot be read. order: by class and
+    kind; {}: as they come. is_whole: all that the run's own page shows."""
+
+    source: str
+    images: int
+    batches: Callable[[list[str]], Batches]
+    truths: Mapping[tuple[str, int | None], tuple[str, ...]] = field(default_factory=dict)
+    order: Mapping[str, Mapping[str, Sequence[Key]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    is_whole: bool = False
+
+    @property
+    def shown(self) -> int:
+        """How many pictures the page has, at the most."""
+        ordered = sum(len(keys) for kinds in self.order.values() for keys in kinds.values())
+        return min(MOST, ordered or self.images)
+
+    def is_shown(self, heat: Heat, number: int) -> bool:
+        """Whether the page has this map, the `number`th from 0: where they are many, every so
+        manyth of those that are named."""
+        if self.order:
+            return (heat.path, heat.row, heat.label) in self._ordered
+        return number % -(-self.images // MOST) == 0
+
+    @cached_property
+    def _ordered(self) -> set[Key]:
+        return {key for kinds in self.order.values() for keys in kinds.values() for key in keys}
+
+    def truth_of(self, heat: Heat) -> tuple[str, ...] | None:
+        """The image's labels, None where they are not known."""
+        return self.truths.get((heat.path, heat.row))
+
+    def name_of(self, heat: Heat) -> str:
+        """What the image is called on the page: its folder and its own name."""
+        return place_name("/".join(Path(heat.path).parts[-2:]), heat.row)
+
+
+def refuse_before_work(asked: Asked) -> tuple[BundleInfo, tuple[str, ...]]:
+    """What the bundle is for, and what to look at. Raises RunError, SettingsError."""
+    if is_ensemble(asked.run):
+        first = Path(asked.run) / read_joining(asked.run).members[0].run
+        raise RunError(
+            f"{asked.run}: is several models that answer as one, and a heat map is of one; "
+            f"name one of them: fieldmark explain {first}"
+        )
+    info = info_of(asked.run)
+    refuse([*_classes(asked, info), *_method(asked), *_out(asked)])
+    return info, asked.inputs
+
+
+def _classes(asked: Asked, info: BundleInfo) -> Iterator[Mistake]:
+    for name in asked.labels:
+        if name not in info.classes:
+            hint = nearest(name, info.classes) or f"; there are {listed(info.classes)}"
+            yield Mistake("--class", f"the model knows no class '{name}'{hint}")
+
+
+def _method(asked: Asked) -> Iterator[Mistake]:
+    _, mistakes = METHODS.read(asked.way.method, {})
+    yield from (Mistake("--method", each.what) for each in mistakes)
+    if asked.way.layer is not None and asked.way.method in NO_LAYER:
+        yield Mistake("--layer", f"'{asked.way.method}' looks at no layer; leave it out")
+
+
+def _out(asked: Asked) -> Iterator[Mistake]:
+    if asked.out is None:
+        return
+    if asked.out.exists() and not asked.out.is_dir():
+        yield Mistake(f"--out {asked.out}", "is a file; name a folder")
+    elif asked.out.is_dir() and any(asked.out.iterdir()):
+        yield Mistake(f"--out {asked.out}", "holds files already, which stay; name a new folder")
+
+
+def shown_classes(info: BundleInfo, scores: np.ndarray) -> list[list[str]]:
+    """The classes that each row of scores (N, C) is explained for."""
+    task, first = TASKS[info.task], scores.argmax(axis=1)
+    if not task.several:
+        return [[info.classes[index]] for index in first]
+    given = task.decide(scores, in_order(info.thresholds, info.classes))
+    return [
+        [name for name, there in zip(info.classes, row, strict=True) if there]
+        or [info.classes[index]]
+        for row, index in zip(given, first, strict=True)
+    ]

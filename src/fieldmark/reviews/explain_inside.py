@@ -1,0 +1,110 @@
+"""What an explanation shows of the network's inside: attention, feature maps, first filters."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from fieldmark.attribution.attention import NONE, attention_maps, has_attention
+from fieldmark.attribution.feature_maps import feature_maps
+from fieldmark.attribution.filters import first_filters
+from fieldmark.captioned import Captioned, Seen
+from fieldmark.data.sources import place_name
+from fieldmark.errors import Mistake, SettingsError, refuse
+from fieldmark.heats import Wanted
+from fieldmark.insides import Filters, Inside
+from fieldmark.use.opened import Opened
+
+STAGES = "stages"  # the word for the network's own stages
+ATTENDED, FEATURED = 24, 4  # images whose attention and whose feature maps are shown, at most
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is asked for. features: names of layers, or patterns; None: no maps, () those of the
+    network's stages. attention: None is where the network has one."""
+
+    features: tuple[str, ...] | None = None
+    filters: bool = False
+    attention: bool | None = None
+
+
+@dataclass
+class Insides:
+    """What was found so far: of the network, and of images by their place.
+
+    labels: the classes that images come from in turn, of each of which about as many are looked
+    into; 1 is without turns.
+    """
+
+    wish: Wish
+    filters: list[Filters] = field(default_factory=list)
+    labels: int = 1
+    images: dict[tuple[str, int | None], Inside] = field(default_factory=dict)
+    attended: Counter[str] = field(default_factory=Counter)
+    featured: Counter[str] = field(default_factory=Counter)
+
+    def take(self, opened: Opened, images: Seen, wanted: Sequence[Wanted]) -> None:
+        """Look into these images, each once, where more are wanted."""
+        pixels = images.images if isinstance(images, Captioned) else images
+        for each, image in zip(wanted, pixels, strict=True):
+            if (each.path, each.row) not in self.images:
+                self._look(opened, image, each)
+
+    def _look(self, opened: Opened, image: Tensor, wanted: Wanted) -> None:
+        attends = bool(self.wish.attention) and self._has_room(self.attended, ATTENDED, wanted)
+        has_layers = self.wish.features is not None
+        has_layers = has_layers and self._has_room(self.featured, FEATURED, wanted)
+        if not (attends or has_layers):
+            return
+        one, layers = image[None], self.wish.features or None
+        self.images[wanted.path, wanted.row] = Inside(
+            place_name(wanted.path, wanted.row),
+            image.permute(1, 2, 0).cpu().numpy(),
+            tuple(attention_maps(opened.network, one)) if attends else (),
+            tuple(feature_maps(opened.network, one, layers)) if has_layers else (),
+        )
+        self.attended[wanted.label] += attends
+        self.featured[wanted.label] += has_layers
+
+    def _has_room(self, taken: Counter[str], most: int, wanted: Wanted) -> bool:
+        return taken.total() < most and taken[wanted.label] < -(-most // self.labels)
+
+
+def begin(opened: Opened, wish: Wish, labels: int = 1) -> Insides:
+    """What needs no image, and where to take the rest.
+
+    Raises SettingsError for a layer that there is not and for an attention that there is not, and
+    UserError where the network has no filters or no maps to show.
+    """
+    there = has_attention(opened.network)
+    refuse([*_no_attention(wish, there), *_no_layers(opened, wish)])
+    attention = there if wish.attention is None else wish.attention
+    filters = first_filters(opened.network.network) if wish.filters else []
+    return Insides(Wish(wish.features, wish.filters, attention), filters, labels)
+
+
+def _no_attention(wish: Wish, there: bool) -> list[Mistake]:
+    return [Mistake("--attention", NONE)] if wish.attention and not there else []
+
+
+def _no_layers(opened: Opened, wish: Wish) -> Sequence[Mistake]:
+    """What is wrong with the layers, found out with a black image."""
+    if wish.features is None:
+        return []
+    side = opened.info.spec.size
+    black = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    try:
+        feature_maps(opened.network, black, wish.features or None, most=0)
+    except SettingsError as error:
+        return error.mistakes
+    return []
+
+
+def layers_of(text: str | None) -> tuple[str, ...] | None:
+    """What --features was given: None as it is, () for "stages", else what commas part."""
+    if text is None:
+        return None
+    return () if text == STAGES else tuple(word.strip() for word in text.split(","))

@@ -1,0 +1,81 @@
+"""Heat maps of what a run's page shows, made once when the run is done, and kept in its folder."""
+
+from collections.abc import Sequence
+
+from fieldmark.console import Console
+from fieldmark.errors import UserError
+from fieldmark.heats import Heat, Heats, Wanted
+from fieldmark.insight.worth import worth_explaining
+from fieldmark.judge.figures import by_split
+from fieldmark.judge.thresholds import in_order
+from fieldmark.records import Predictions, Samples
+from fieldmark.rundir import RunDir
+from fieldmark.runs.stages import BOOSTED
+from fieldmark.settings.tree import Settings
+from fieldmark.use.explained import Way, batches_of, explained, images_of
+from fieldmark.use.opened import Opened, open_bundle
+
+MASKS = 3  # random parts that each map is held against; `fieldmark explain` takes 20
+BATCH = 16
+SHARE = 0.15  # of a run's images: so many passes of one image the maps may cost
+FEWEST = 60  # passes that they may cost however few images there are
+PASSES = MASKS + 4  # of an image whose map is held against random parts; a map alone is about one
+
+
+def explain_run(run: RunDir, settings: Settings, console: Console) -> None:
+    """Write the run's heat maps, or why there are none; a pure function of what the run kept.
+
+    Raises DiskError; whatever else stands against maps is no reason to end a run, and is kept.
+    """
+    if not settings.run.explain:
+        run.heat.unlink(missing_ok=True)
+        return
+    if settings.head.name == BOOSTED:
+        Heats(reason=NO_GRADIENTS.format(run=run.path)).write(run.heat)
+        return
+    try:
+        found = heats_of_run(run, open_bundle(run.path, settings.run.device), console)
+    except UserError as error:
+        found = Heats(reason=str(error))
+    found.write(run.heat)
+
+
+NO_GRADIENTS = (
+    "a head of boosted trees has no gradients that Grad-CAM could go by; these need none: "
+    "fieldmark explain {run} --method occlusion"
+)
+
+
+def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:
+    """Maps of what the page shows, each held against a few random parts, and, without that, of
+    what is drawn for the mean map of each class. Fewer of them where the run has few images."""
+    tables, info = by_split(Predictions.read(run.predictions)), opened.info
+    samples = Samples.read(run.samples)
+    shown = tables.get("test", tables.get("val"))
+    if shown is None:
+        return Heats(weights=info.weights_sha256, reason="no images were kept to look at")
+    least = in_order(info.thresholds, info.classes)
+    wanted = worth_explaining(shown, temperature=info.temperature, thresholds=least)
+    judged, plain = affordable(wanted, len(samples))
+    found: list[Heat] = []
+    with console.bar("heat maps", len(judged) + len(plain)) as bar:
+        for some, masks in ((judged, MASKS), (plain, 0)):
+            read = images_of(samples, some, opened)
+            for images, its in batches_of(read, some, info.spec.words, BATCH):
+                found += explained(opened, images, its, Way(masks=masks, steps=1))[0]
+                bar.advance(len(its))
+    return Heats(tuple(found), weights=info.weights_sha256)
+
+
+def affordable(wanted: Sequence[Wanted], images: int) -> tuple[list[Wanted], list[Wanted]]:
+    """Those whose maps are held against random parts, too, and those whose maps are made alone.
+
+    What the page shows comes first, in its order. A third of what may be spent goes to those that
+    are held against random parts.
+    """
+    left = max(FEWEST, round(SHARE * images))
+    judged = [each for each in wanted if each.shown][: left // 3 // PASSES]
+    left -= len(judged) * PASSES
+    known = set(judged)
+    others = [each for each in wanted if each.shown and each not in known]
+    return judged, [*others, *(each for each in wanted if not each.shown)][:left]

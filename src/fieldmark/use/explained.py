@@ -1,0 +1,116 @@
+"""Heat maps of images that a network is shown, and whether they can be believed."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from fieldmark.attribution.methods import heat
+from fieldmark.attribution.trust import Trust, trusted
+from fieldmark.captioned import Seen
+from fieldmark.data.images import centre_crop
+from fieldmark.data.sources import place_name, read_pixels
+from fieldmark.errors import DataError
+from fieldmark.heats import SIDE, Heat, Wanted
+from fieldmark.records import Samples
+from fieldmark.task import TASKS
+from fieldmark.use.opened import Opened, Read, together
+
+
+@dataclass(frozen=True)
+class Way:
+    """How maps are made. masks: random parts that each is held against; 0: none is. steps: of the
+    curves of what becomes of the score as the picture goes or comes; 1: there are none."""
+
+    method: str = "grad-cam"
+    layer: str | None = None
+    masks: int = 20
+    steps: int = 10
+
+
+def scores_of(opened: Opened, images: Seen) -> np.ndarray:
+    """-> (N, C) scores at the bundle's temperature"""
+    task = TASKS[opened.info.task]
+    return task.scores(opened.logits([images]), opened.info.temperature)
+
+
+def explained(
+    opened: Opened, images: Seen, wanted: Sequence[Wanted], way: Way
+) -> tuple[list[Heat], list[Trust | None]]:
+    """The map of each image for its class, and whether it is true.
+
+    images: (N, 3, S, S) uint8, or Captioned; wanted: of each, in order; -> N maps, and N
+    judgements, None where there is no map or no masks were wanted. Raises UserError where the
+    network has nothing that a map could be made of.
+    """
+    classes = opened.info.classes
+    labels = np.array([classes.index(each.label) for each in wanted])
+    images = images.to(opened.device)
+    how: dict[str, Any] = {"autocast": opened.autocast}
+    maps = heat(opened.network, images, labels, method=way.method, layer=way.layer, **how)
+    scores = np.array([each.score for each in wanted])
+    if np.isnan(scores).any():
+        scores = scores_of(opened, images)[np.arange(len(labels)), labels]
+    found = [
+        Heat(each.path, each.row, each.label, float(score), cells_of(its), sampled=each.sampled)
+        for each, score, its in zip(wanted, scores, maps, strict=True)
+    ]
+    if not way.masks:
+        return found, [None] * len(found)
+    scored, temperature = TASKS[opened.info.task].scores, opened.info.temperature
+    how["scores"] = lambda logits: scored(logits, temperature)
+    judged = trusted(opened.network, images, labels, maps, masks=way.masks, steps=way.steps, **how)
+    return [with_trust(*pair) for pair in zip(found, judged, strict=True)], judged
+
+
+def with_trust(found: Heat, trust: Trust | None) -> Heat:
+    """The map with what became of the score where its hottest fifth, or any, was blurred."""
+    if trust is None:
+        return found
+    return replace(
+        found,
+        score=trust.score,
+        blurred=trust.score - trust.fall,
+        random=tuple(trust.score - float(each) for each in trust.random_falls),
+        beats=trust.beats,
+    )
+
+
+def cells_of(found: np.ndarray) -> np.ndarray | None:
+    """A map (H, W) 0..1 as bytes of at most SIDE a side; None where it is nan."""
+    if np.isnan(found).any() or not found.any():
+        return None
+    side = min(SIDE, len(found))
+    whole = torch.from_numpy(found)[None, None]
+    small = functional.interpolate(whole, size=(side, side), mode="area")[0, 0]
+    return (255 * small / small.max()).round().to(torch.uint8).numpy()
+
+
+def images_of(samples: Samples, wanted: Sequence[Wanted], opened: Opened) -> Iterator[Read]:
+    """Images of a table as the network sees them, with their captions, as their places are."""
+    frame, spec = samples.frame, opened.info.spec
+    captions = dict(zip(samples.places(), frame["caption"].to_list(), strict=True))
+    for each in wanted:
+        place = (each.path, each.row)
+        name = place_name(*place)
+        try:
+            pixels = read_pixels(samples.root, *place, spec.evaluated_form)
+            seen = torch.from_numpy(centre_crop(pixels, spec.size).copy()).permute(2, 0, 1)
+            yield Read(name, seen, captions.get(place))
+        except DataError as error:
+            yield Read(name, str(error))
+
+
+def batches_of(
+    read: Iterable[Read], wanted: Iterable[Wanted], words: int, size: int
+) -> Iterator[tuple[Seen, list[Wanted]]]:
+    """Those that can be read, `size` at a time."""
+    both = iter(zip(read, wanted, strict=True))
+    while batch := list(islice(both, size)):
+        there = [pair for pair in batch if isinstance(pair[0].seen, torch.Tensor)]
+        for images in together([image for image, _ in there], words):
+            yield images, [each for _, each in there]

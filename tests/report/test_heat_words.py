@@ -1,0 +1,78 @@
+"""What is said of heat maps: whole sentences with the numbers behind them."""
+
+import numpy as np
+import pytest
+
+from fieldmark.heats import Heat, Heats
+from fieldmark.judge.places import Part
+from fieldmark.report.heat_words import advice, fall_words, heat_part, said, suspicion, told
+
+CELLS = np.full((4, 4), 255, np.uint8)
+
+
+def heat(score=0.93, blurred=0.41, random=(0.7, 0.88, 0.92), *, beats=True, cells=CELLS):
+    return Heat("a.jpg", None, "cat", score, cells, blurred, random, beats)
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (
+            heat(),
+            "Score falls from 93.0 % to 41.0 % when the hottest fifth is blurred; random parts: to "
+            "83.3 % (70.0 to 92.0 %).",
+        ),
+        (
+            heat(blurred=0.95, beats=False),
+            "No map: it does no better than random parts (score goes from 93.0 % to 95.0 % when "
+            "the hottest fifth is blurred; random parts: to 83.3 % (70.0 to 92.0 %)).",
+        ),
+        (heat(cells=None), "No map: it is flat, no place speaks for the class more than another."),
+        (heat(beats=None), "Not held against random parts."),
+    ],
+)
+def test_each_map_has_its_sentence(found, sentence):
+    assert said(found) == sentence
+
+
+def test_maps_are_counted_by_whether_they_can_be_believed():
+    some = [*[heat()] * 3, heat(beats=False), heat(cells=None)]
+    assert told(some) == (
+        "3 of 4 heat maps beat random parts; 1 does not and is not drawn; 1 is flat, not drawn"
+    )
+    assert told([heat(beats=None)] * 2) == "2 heat maps, not held against random parts"
+    assert told([]) == "no heat map was made"
+
+
+def test_the_mean_fall_stands_beside_that_of_random_parts():
+    assert fall_words([heat(), heat(score=0.8, blurred=0.8, random=(0.7, 0.7))]) == (
+        "Blurring the hottest fifth takes 26 points off the score on average, blurring random "
+        "parts of the same shape 10 (2 maps)."
+    )
+    assert fall_words([heat(beats=None, random=())]) == ""
+
+
+def test_a_suspicion_names_the_place_and_both_shares():
+    parts = [Part("top left corner", 0.612, 1 / 16, 0.5), Part("right edge", 0.4, 1 / 8, 0.38)]
+    assert suspicion("cat", parts) == (
+        "for 'cat' the model looks at the top left corner (and the right edge): 61 % of the heat "
+        "lies there, where an even map has 6 %; a watermark, a stamp or a border may give the "
+        "class away"
+    )
+
+
+def test_a_run_without_maps_says_why_or_nothing():
+    assert heat_part(Heats(), ("cat",)) is None
+    assert heat_part(Heats(reason="no layer"), ("cat",)) == {"reason": "no layer"}
+    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",))
+    assert part["told"] == "1 of 1 heat map beat random parts"
+
+
+def test_where_most_maps_say_nothing_another_way_is_named():
+    few = (heat(), heat(beats=False), heat(beats=False), heat(cells=None))
+    assert advice(Heats(few)) == [
+        "1 of 3 heat maps beat random parts, so these say little of where the model looks; "
+        "--method occlusion, or an earlier --layer, may say more"
+    ]
+    assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")
+    assert advice(Heats((heat(), heat(beats=False)))) == advice(Heats((heat(beats=None),))) == []

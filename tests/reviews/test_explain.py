@@ -1,0 +1,208 @@
+"""`fieldmark explain` on tiny bundles and runs: maps, table, page, and what it refuses."""
+
+import csv
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from PIL import Image
+from smallruns import draw_photos, train
+from tinybundles import one_label, several_labels
+
+from fieldmark.cli.main import run as fieldmark
+from fieldmark.heats import Heats
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=8)
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return one_label(tmp_path_factory.mktemp("bundles") / "one")
+
+
+@pytest.fixture(scope="module")
+def a_run(photos, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    return train(photos, out, "a", "run.explain=true", epochs="1")
+
+
+def explain(capsys, *words):
+    code = fieldmark(["explain", *map(str, words)])
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def rows_of(folder):
+    with (folder / "heat.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_images_get_maps_as_pictures_a_table_and_a_page(capsys, bundle, photos, tmp_path):
+    out = tmp_path / "why"
+    code, said, _ = explain(capsys, bundle, photos / "red", "--out", out)
+    assert code == 0
+    rows = rows_of(out)
+    assert [row["image"] for row in rows] == sorted(map(str, (photos / "red").iterdir()))
+    pictures = {path.name for path in (out / "maps").iterdir()}
+    assert pictures == {row["picture"] for row in rows if row["map"] == "true"}
+    for row in rows:
+        assert row["map"] in ("true", "untrue", "flat")
+        assert 1 / 3 <= float(row["score"]) <= 1
+        if row["map"] != "flat":
+            low, mean, high = (float(row[f"random_{word}"]) for word in ("least", "mean", "most"))
+            assert low <= mean <= high
+    page = (out / "explain.html").read_text()
+    assert "Are the maps true?" in page
+    assert f"page    {out / 'explain.html'}" in said
+    beaten = sum(row["map"] == "true" for row in rows)
+    judged = sum(row["map"] != "flat" for row in rows)
+    assert f"{beaten} of {judged} heat maps beat random parts" in said
+
+
+def test_classes_that_are_asked_for_have_a_map_each(capsys, bundle, photos, tmp_path):
+    words = ("--class", "c", "--class", "a", "--no-trust", "--out", tmp_path / "why")
+    code, said, _ = explain(capsys, bundle, photos / "red/00.png", *words)
+    assert code == 0
+    rows = rows_of(tmp_path / "why")
+    assert [(row["class"], row["random_mean"]) for row in rows] == [("c", ""), ("a", "")]
+    assert "2 heat maps, not held against random parts" in said
+    with Image.open(tmp_path / "why/maps" / rows[0]["picture"]) as picture:
+        assert picture.size == (128, 128)
+
+
+def test_of_several_labels_each_that_reaches_its_threshold_has_a_map(capsys, photos, tmp_path):
+    bundle = several_labels(tmp_path / "b", photos / "red")
+    info = json.loads((bundle / "model.json").read_text())
+    explain(capsys, bundle, photos / "red", "--no-trust", "--out", tmp_path / "why")
+    rows, least = rows_of(tmp_path / "why"), info["thresholds"]
+    images = {row["image"] for row in rows}
+    assert len(images) == 8
+    above = [row for row in rows if float(row["score"]) >= least[row["class"]] - 1e-6]
+    alone = [image for image in images if sum(row["image"] == image for row in rows) == 1]
+    assert len(rows) > 8
+    assert {row["image"] for row in rows if row not in above} <= set(alone)  # the likeliest
+
+
+@pytest.mark.parametrize("method", ["layer-cam", "occlusion", "integrated-gradients"])
+def test_other_methods_make_maps_too(capsys, bundle, photos, tmp_path, method):
+    words = ("--method", method, "--no-trust", "--out", tmp_path / "why")
+    code, _, _ = explain(capsys, bundle, photos / "red/00.png", *words)
+    assert code == 0
+    assert len(rows_of(tmp_path / "why")) == 1
+
+
+def test_a_broken_file_is_told_and_the_rest_goes_on(capsys, bundle, photos, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    words = (broken, photos / "red/00.png", "--no-trust", "--out", tmp_path / "why")
+    code, said, _ = explain(capsys, bundle, *words)
+    assert code == 1
+    assert len(rows_of(tmp_path / "why")) == 1
+    assert f"note: {broken}: is not a picture that can be read" in said
+    assert "is not a picture that can be read" in (tmp_path / "why/explain.html").read_text()
+
+
+def test_where_no_file_can_be_read_there_is_no_page(capsys, bundle, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    code, _, error = explain(capsys, bundle, broken, "--out", tmp_path / "why")
+    assert code == 1
+    assert "no image could be read" in error
+    assert not (tmp_path / "why").exists()
+
+
+def test_a_run_without_images_explains_its_own_and_draws_its_report_anew(capsys, a_run):
+    before = Heats.read(a_run.heat)
+    assert before.rows
+    code, said, _ = explain(capsys, a_run.path)
+    assert code == 0
+    folder = a_run.path / "explanations" / "own-1"
+    assert f"table   {folder / 'heat.csv'}" in said
+    page = (folder / "explain.html").read_text()
+    assert page.count("Surest hits") >= 1
+    found = Heats.read(a_run.heat)
+    assert all(each.standing != "unchecked" for each in found.rows if not each.sampled)
+    assert found.weights == before.weights
+    assert "Where it looks" in a_run.report.read_text()
+
+
+def test_one_class_of_a_run_leaves_its_report_as_it_was(capsys, a_run):
+    before = a_run.report.read_bytes()
+    label = Heats.read(a_run.heat).rows[0].label
+    code, _, _ = explain(capsys, a_run.path, "--class", label, "--no-trust")
+    assert code == 0
+    assert a_run.report.read_bytes() == before
+
+
+def refused(capsys, *words):
+    code, _, error = explain(capsys, *words)
+    assert code == 2
+    return error.removeprefix("fieldmark: ").strip()
+
+
+def test_an_unknown_class_names_the_nearest(capsys, a_run, photos):
+    words = (a_run.path, photos / "red", "--class", "rde")
+    assert refused(capsys, *words) == (
+        "--class: the model knows no class 'rde'; did you mean 'red'?"
+    )
+    assert refused(capsys, a_run.path, "--class", "violet") == (
+        "--class: the model knows no class 'violet'; there are 'blue', 'green' and 'red'"
+    )
+
+
+def test_all_mistakes_are_told_together(capsys, bundle, photos, tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "mine.txt").write_text("mine")
+    words = (bundle, photos, "--method", "grad-kam", "--out", tmp_path / "full")
+    assert refused(capsys, *words).splitlines() == [
+        "--method: there is no method 'grad-kam'; did you mean 'grad-cam'?",
+        f"fieldmark: --out {tmp_path / 'full'}: holds files already, which stay; name a new folder",
+    ]
+    words = (bundle, photos, "--method", "occlusion", "--layer", "blocks")
+    assert refused(capsys, *words) == "--layer: 'occlusion' looks at no layer; leave it out"
+
+
+def test_a_bundle_without_images_of_its_own_wants_some(capsys, bundle):
+    assert refused(capsys, bundle) == (
+        f"{bundle}: has no images of its own; name some: fieldmark explain {bundle} IMAGES"
+    )
+
+
+def test_a_layer_that_there_is_not_is_refused_and_leaves_no_folder(
+    capsys, bundle, photos, tmp_path
+):
+    words = (bundle, photos / "red", "--layer", "blocks.9", "--out", tmp_path / "why")
+    assert refused(capsys, *words).startswith("--layer: ")
+    assert not (tmp_path / "why").exists()
+
+
+def test_many_models_that_answer_as_one_are_explained_one_by_one(capsys, bundle, photos, tmp_path):
+    whole = {"classes": ["a", "b", "c"], "members": [{"run": "runs/fold-1"}], "format": 1}
+    (tmp_path / "ensemble.json").write_text(json.dumps(whole))
+    assert refused(capsys, tmp_path, photos) == (
+        f"{tmp_path}: is several models that answer as one, and a heat map is of one; name one of "
+        f"them: fieldmark explain {tmp_path / 'runs/fold-1'}"
+    )
+
+
+def test_a_page_of_many_images_shows_some_and_stays_small(capsys, bundle, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (260, 16, 16, 3)).astype(np.uint8)
+    (tmp_path / "many").mkdir()
+    for number, pixels in enumerate(noise):
+        Image.fromarray(pixels).save(tmp_path / "many" / f"{number:03}.png")
+    explain(capsys, bundle, tmp_path / "many", "--no-trust", "--out", tmp_path / "why")
+    assert len(rows_of(tmp_path / "why")) == 260
+    page = (tmp_path / "why" / "explain.html").read_text()
+    assert "130 more lie in the folder maps beside this page" in page
+    assert len(page) < 8_000_000
+
+
+def test_the_maps_of_a_run_go_by_its_predictions(a_run):
+    heats = Heats.read(a_run.heat)
+    table = pl.read_parquet(a_run.predictions)
+    known = set(table.filter(pl.col("split") == "test")["path"])
+    assert {each.path for each in heats.rows} <= known

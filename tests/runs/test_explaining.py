@@ -1,0 +1,88 @@
+"""Heat maps at the end of a run: kept in its folder, made again after a kill, and their cost."""
+
+import shutil
+
+import pytest
+from smallruns import exact, in_process, same_results, train, train_and_die
+from smallruns import resume as go_on
+
+from fieldmark.heats import Heats, Wanted
+from fieldmark.report.page import report
+from fieldmark.rundir import RunDir
+from fieldmark.runs.explaining import MASKS, PASSES, affordable
+
+WORDS = ("run.explain=true",)
+
+
+@pytest.fixture(scope="module")
+def explained(photos, tmp_path_factory):
+    return train(photos, tmp_path_factory.mktemp("explained"), "e", *WORDS)
+
+
+def test_the_page_has_maps_beside_its_pictures_and_the_first_are_held_against_random_parts(
+    explained,
+):
+    heats = Heats.read(explained.heat)
+    assert heats.method == "grad-cam"
+    first = heats.rows[0]
+    assert len(first.random) in (0, MASKS)
+    assert any(each.random for each in heats.rows)
+    page = explained.report.read_text()
+    assert "Where it looks" in page
+    assert "hottest fifth" in page
+
+
+def test_weights_are_the_same_with_and_without_maps(explained, photos, tmp_path):
+    plain = train(photos, tmp_path, "p", "run.explain=false")
+    assert not plain.heat.exists()
+    assert "Where it looks" not in plain.report.read_text()
+    assert same_results(explained, plain)
+
+
+def test_images_of_few_pixels_have_none_unasked(photos, tmp_path):
+    run = train(photos, tmp_path, "p", epochs="1")
+    assert "explain: false" in run.settings.read_text()
+    assert not run.heat.exists()
+
+
+def test_after_a_kill_the_maps_are_those_of_the_run_that_was_never_killed(
+    explained, photos, tmp_path
+):
+    point = "fieldmark.runs.run:report"
+    assert in_process(train_and_die, point, 1, photos, tmp_path, "e", WORDS) == -9
+    run = RunDir(tmp_path / "e")
+    run.heat.unlink()
+    go_on(run)
+    assert run.heat.read_bytes() == explained.heat.read_bytes()
+
+
+def test_maps_of_other_weights_are_not_drawn(explained, tmp_path):
+    copied = RunDir(shutil.copytree(explained.path, tmp_path / "c"))
+    heats = Heats.read(copied.heat)
+    Heats(heats.rows, weights="of others").write(copied.heat)
+    report(copied)
+    assert "Where it looks" not in copied.report.read_text()
+
+
+def test_a_head_of_trees_says_what_makes_maps_without_gradients(photos, weights, tmp_path):
+    pytest.importorskip("lightgbm")
+    words = ("model.width=4", "model.freeze=true", "head.name=boosted", "head.trees=3", *WORDS)
+    run = exact(photos, tmp_path, "b", weights, *words)
+    reason = (
+        "a head of boosted trees has no gradients that Grad-CAM could go by; these need none: "
+        f"fieldmark explain {run.path} --method occlusion"
+    )
+    assert Heats.read(run.heat).reason == reason
+    assert f"No heat maps: {reason}." in run.report.read_text()
+
+
+@pytest.mark.parametrize("images", [30, 800, 100_000])
+def test_maps_cost_a_share_of_the_run_and_what_the_page_shows_comes_first(images):
+    shown = [Wanted(f"{k}", None, "cat") for k in range(40)]
+    others = [Wanted(f"s{k}", None, "cat", sampled=True, shown=False) for k in range(80)]
+    judged, plain = affordable([*shown, *others], images)
+    assert len(judged) * PASSES + len(plain) <= max(60, 0.15 * images)
+    assert [*judged, *plain][: len(shown)] == shown[: len(judged) + len(plain)]
+    assert judged
+    if images == 100_000:
+        assert (judged, plain) == (shown, others)
