@@ -50,7 +50,7 @@ def run(tmp_path_factory):
         patch.setitem(METRICS, "kappa", KAPPA)
         patch.setitem(METRICS, "sureness", SURENESS)
         words = ("train.monitor=kappa", "train.figures=[kappa,sureness]")
-        yield train(table, tmp_path_factory.mktemp("runs"), "one", *words, epochs="2")
+        yield train(table, tmp_path_factory.mktemp("runs"), "one", *words, page=True, epochs="2")
 
 
 def test_it_chooses_the_epoch_and_is_in_the_history_and_on_the_screen(run):
