@@ -57,12 +57,6 @@ def mobilenet():
     return torchvision().MobileNetV2(CLASSES, inverted_residual_setting=blocks, dropout=0.0)
 
 
-def convnext():
-    models = torchvision().convnext
-    blocks = [models.CNBlockConfig(16, 32, 1), models.CNBlockConfig(32, None, 1)]
-    return models.ConvNeXt(blocks, num_classes=CLASSES)
-
-
 def timm_convnext():
     sizes = {"depths": (1, 1, 1, 1), "dims": (16, 32, 32, 32), "kernel_sizes": 3}
     timm = pytest.importorskip("timm")
@@ -83,7 +77,6 @@ FAMILIES = [  # a network, the sides that it is trained and asked at, and how it
     (regnet, 96, 448, {}),
     (shufflenet, 64, 448, {**ANEW, "enough": 0.3}),
     (mobilenet, 64, 256, {}),
-    (convnext, 64, 384, {}),
     (timm_convnext, 64, 256, ANEW),
     (vit, 64, 64, {**ANEW, "enough": 0.285}),
 ]
