@@ -71,6 +71,54 @@ def test_the_mean_over_channels_gives_the_same_map_as_their_sum(small):
     np.testing.assert_allclose(heat(small, images, classes), mean, atol=1e-6)
 
 
+@pytest.mark.parametrize("pool", [None, "mean"])
+def test_hires_cam_is_grad_cam_where_a_mean_follows_the_maps(pool):
+    classifier = classifier_of(Design("small_cnn", {"width": 4}, pool=pool))
+    images, classes = images_of(), np.array([0, 2])
+    found = heat(classifier, images, classes, method="hires-cam")
+    np.testing.assert_allclose(found, heat(classifier, images, classes), atol=1e-5)
+    early = [
+        heat(classifier, images, classes, method=method, layer="stage1")
+        for method in ("hires-cam", "grad-cam")
+    ]
+    assert np.abs(early[0] - early[1]).max() > 0.1
+
+
+class ClassToken(nn.Module):
+    """One attention of a class token: each place's gradient is known."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 8, stride=8)
+        self.norm = nn.LayerNorm(8)
+        self.token = nn.Parameter(torch.randn(1, 1, 8))
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, images):
+        tokens = self.first(images).flatten(2).transpose(1, 2)
+        tokens = self.norm(torch.cat([self.token.expand(len(images), 1, 8), tokens], dim=1))
+        query = 4 * tokens[:, :1]
+        seen = nn.functional.scaled_dot_product_attention(query, tokens, tokens)
+        return self.head(seen[:, 0])
+
+
+def test_of_a_class_token_each_place_has_its_own_gradient_by_default():
+    torch.manual_seed(0)
+    classifier = Classifier(ClassToken(), InputSpec(f"square:{SIDE}", SIDE)).eval()
+    images, classes = images_of(), np.array([0, 2])
+    kept = {}
+    classifier.network.norm.register_forward_hook(lambda *each: kept.update(tokens=each[2]))
+    logits = classifier(images)[torch.arange(2), torch.as_tensor(classes)].sum()
+    (gradients,) = torch.autograd.grad(logits, kept["tokens"])
+    plain = (gradients * kept["tokens"]).sum(dim=2)[:, 1:].reshape(2, 4, 4).detach()
+    usual = heat(classifier, images, classes)
+    expected = functional.interpolate(plain.clamp(min=0)[:, None], SIDE, mode="bilinear")[:, 0]
+    expected = expected / expected.amax(dim=(1, 2), keepdim=True)
+    np.testing.assert_allclose(usual, expected.numpy(), atol=1e-5)
+    np.testing.assert_array_equal(usual, heat(classifier, images, classes, method="hires-cam"))
+    assert np.nanmax(np.abs(usual - heat(classifier, images, classes, method="grad-cam"))) > 0.1
+
+
 def test_another_layer_is_looked_at_where_it_is_named(small):
     images, classes = images_of(), np.array([1, 1])
     found = heat(small, images, classes, layer="stage2")
@@ -190,7 +238,7 @@ def test_a_mirrored_network_looks_at_an_image_and_its_mirror_image_alike():
 )
 def test_whatever_a_network_is_made_of_its_maps_are_found(design):
     classifier = classifier_of(design)
-    for method in ("grad-cam", "layer-cam"):
+    for method in ("auto", "grad-cam", "hires-cam", "layer-cam"):
         found = heat(classifier, images_of(), np.array([0, 2]), method=method)
         assert found.shape == (2, SIDE, SIDE)
         assert np.isfinite(found).any()

@@ -1,67 +1,94 @@
 """Heat lies where the class is decided: in a patch that covers a sixteenth of the image.
 
 Each family's small network is trained here on small images, and asked about large ones, since a
-map's places see far beyond themselves: the patch must be larger than what one of them sees. With
-random weights the same network must fail.
+map's places see beyond themselves: the patch must be larger than what one of them sees. So most
+networks end after a stage or two. With random weights the same network must fail.
 """
 
 import pytest
 from patches import CLASSES, classifier_of, drawn, found, taught
+from torch import nn
 
 from fieldmark.models.catalog import MODELS
 
 pytestmark = pytest.mark.slow
 
 
+def torchvision():
+    return pytest.importorskip("torchvision.models")
+
+
+def without(network, *parts):
+    for part in parts:
+        owner, _, name = part.rpartition(".")
+        setattr(network.get_submodule(owner), name, nn.Identity())
+    return network
+
+
 def attention_cnn():
     return MODELS.build("attention_cnn", {"widths": (8, 16, 24, 32, 32)}, CLASSES)
 
 
-def regnet():
-    models = pytest.importorskip("torchvision.models.regnet")
-    blocks = models.BlockParams.from_init_params(depth=6, w_0=24, w_a=24, w_m=2.5, group_width=8)
-    return models.RegNet(blocks, num_classes=CLASSES)
-
-
 def resnet():
-    models = pytest.importorskip("torchvision.models.resnet")
+    models = torchvision().resnet
     return models.ResNet(models.BasicBlock, [1, 1, 1, 1], num_classes=CLASSES)
 
 
 def resnext():
-    models = pytest.importorskip("torchvision.models.resnet")
+    models = torchvision().resnet
     groups = {"groups": 8, "width_per_group": 4}
     return models.ResNet(models.Bottleneck, [1, 1, 1, 1], num_classes=CLASSES, **groups)
 
 
+def regnet():
+    models = torchvision().regnet
+    blocks = models.BlockParams.from_init_params(depth=6, w_0=24, w_a=24, w_m=2.5, group_width=8)
+    return models.RegNet(blocks, num_classes=CLASSES)
+
+
+def shufflenet():
+    widths = [16, 32, 32, 32, 64]
+    network = torchvision().ShuffleNetV2([2, 1, 1], widths, num_classes=CLASSES)
+    return without(network, "stage3", "stage4")
+
+
 def mobilenet():
-    models = pytest.importorskip("torchvision.models.mobilenetv2")
     blocks = [[1, 16, 1, 1], [4, 16, 1, 2], [4, 24, 1, 2]]
-    return models.MobileNetV2(CLASSES, inverted_residual_setting=blocks, dropout=0.0)
+    return torchvision().MobileNetV2(CLASSES, inverted_residual_setting=blocks, dropout=0.0)
 
 
-def convnext():
-    models = pytest.importorskip("torchvision.models.convnext")
-    blocks = [models.CNBlockConfig(16, 32, 1), models.CNBlockConfig(32, None, 1)]
-    return models.ConvNeXt(blocks, num_classes=CLASSES)
+def timm_convnext():
+    sizes = {"depths": (1, 1, 1, 1), "dims": (16, 32, 32, 32), "kernel_sizes": 3}
+    timm = pytest.importorskip("timm")
+    network = timm.create_model("test_convnext", num_classes=CLASSES, **sizes)
+    return without(network, "stages.2", "stages.3")
 
 
-FAMILIES = {  # the network, the side that it is trained at, and that it is asked at
-    "attention_cnn": (attention_cnn, 96, 256),
-    "regnet": (regnet, 96, 448),
-    "resnet": (resnet, 96, 448),
-    "resnext": (resnext, 64, 448),
-    "mobilenet": (mobilenet, 64, 256),
-    "convnext": (convnext, 64, 384),
-}
+def vit():
+    """One block: what a class token takes in before the last one is in no map of the last one."""
+    return torchvision().VisionTransformer(64, 4, 1, 2, 32, 64, num_classes=CLASSES)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_half_of_the_heat_is_in_the_patch_that_decides(family):
-    build, small, large = FAMILIES[family]
+ANEW = {"epochs": 40, "anew": True}
+FAMILIES = [  # a network, the sides that it is trained and asked at, and how it is trained
+    (attention_cnn, 96, 256, ANEW),
+    (resnet, 96, 448, {}),
+    (resnext, 64, 448, {}),
+    (regnet, 96, 448, {}),
+    (shufflenet, 64, 448, {**ANEW, "enough": 0.3}),
+    (mobilenet, 64, 256, {}),
+    (timm_convnext, 64, 256, ANEW),
+    (vit, 64, 64, {**ANEW, "enough": 0.285}),
+]
+
+
+@pytest.mark.parametrize(
+    ("build", "small", "large", "how"), FAMILIES, ids=[build.__name__ for build, *_ in FAMILIES]
+)
+def test_half_of_the_heat_is_in_the_patch_that_decides(build, small, large, how):
     network = drawn(build)
-    by_chance, _, _ = found(classifier_of(network, large), large)
-    share, right, _ = found(taught(network, small), large)
+    by_chance, _, _ = found(classifier_of(network, large), large, images=20)
+    share, right, _ = found(taught(network, small, **how), large)
     assert right >= 0.9
     assert share >= 0.9
     assert by_chance < 0.9

@@ -79,6 +79,15 @@ def test_the_last_maps_of_every_family_are_found(name):
     assert found(outline(name), side_of(name)) == [MORE[name]]
 
 
+def test_a_cube_is_as_the_networks_other_maps_are():
+    """(1, 96, 96, 96) has places in the middle of it, or before its channels."""
+    (cube,) = found(outline("swin_t"), 384, layer="features.1")
+    assert cube == ("features.1", "channels last", 96, 0)
+    first = nn.Sequential(nn.Conv2d(3, 8, 4, stride=4), nn.Conv2d(8, 4, 2, stride=2))
+    network = nn.Sequential(first, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    assert found(network.to("meta"), 32, layer="0.0") == [("0.0", "maps", 8, 0)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
 def test_every_registered_network_has_maps_of_more_than_one_place(name):
@@ -90,6 +99,18 @@ def test_every_registered_network_has_maps_of_more_than_one_place(name):
 def test_an_attention_network_hands_over_all_that_its_head_is_made_of():
     network = outline("attention_cnn", options={"widths": (4, 4, 4, 4, 4)})
     assert sorted(side for _, _, side, _ in found(network, 64)) == [2, 4, 8]
+
+
+@pytest.mark.parametrize(
+    ("name", "attended"), [("vit_b_32", True), ("swin_t", False), ("small_cnn", False)]
+)
+@pytest.mark.parametrize("layer", [True, False])
+def test_whether_places_count_by_attention_is_known(name, attended, layer):
+    layers = {"vit_b_32": "encoder", "swin_t": "features.1", "small_cnn": "stage2"}
+    side = side_of(name)
+    image = torch.empty(1, 3, side, side, device="meta")
+    (place,) = handovers(outline(name), image, layer=layers[name] if layer else None)
+    assert place.attended is attended
 
 
 def test_networks_side_by_side_have_a_map_each():

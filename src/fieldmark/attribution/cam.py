@@ -1,4 +1,4 @@
-"""Heat from the maps that the body hands over to the head: Grad-CAM and LayerCAM."""
+"""Heat from the maps that the body hands over to the head: Grad-CAM, HiResCAM and LayerCAM."""
 
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -48,6 +48,39 @@ def layer_cam(
     return _cams(by_place, classifier, images, classes, layer, autocast)
 
 
+def hires_cam(
+    classifier: nn.Module,
+    images: Seen,
+    classes: np.ndarray,
+    *,
+    layer: str | None = None,
+    autocast: Autocast = nullcontext,
+) -> Tensor:
+    """Each place weighted by its own gradients, of any sign, and the channels' sum.
+
+    Draelos and Carin, "HiResCAM", arXiv 2011.08891. Where a mean over all places follows the maps
+    it is Grad-CAM exactly; where places count by their attention it keeps that. -> as `grad_cam`
+    """
+    return _cams(at_place, classifier, images, classes, layer, autocast)
+
+
+def usual_cam(
+    classifier: nn.Module,
+    images: Seen,
+    classes: np.ndarray,
+    *,
+    layer: str | None = None,
+    autocast: Autocast = nullcontext,
+) -> Tensor:
+    """`hires_cam` where places count by their attention, else `grad_cam`. -> as `grad_cam`
+
+    A class token's gradient at a place is large where it looks. Averaged over places that is lost,
+    and tokens of the background, which the norm makes as long as all others, are as hot. What the
+    token has taken in before the last block is in neither.
+    """
+    return _cams(None, classifier, images, classes, layer, autocast)
+
+
 def weighted(maps: Tensor, gradients: Tensor) -> Tensor:
     """(N, C, h, w) twice -> (N, h, w)"""
     return (gradients.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1)
@@ -58,8 +91,13 @@ def by_place(maps: Tensor, gradients: Tensor) -> Tensor:
     return (gradients.clamp(min=0) * maps).sum(dim=1)
 
 
+def at_place(maps: Tensor, gradients: Tensor) -> Tensor:
+    """(N, C, h, w) twice -> (N, h, w)"""
+    return (gradients * maps).sum(dim=1)
+
+
 def _cams(
-    cam: Cam,
+    cam: Cam | None,
     classifier: nn.Module,
     images: Seen,
     classes: np.ndarray,
@@ -69,7 +107,10 @@ def _cams(
     places = handovers(classifier, images[:1], layer=layer, autocast=autocast)
     chosen = torch.as_tensor(classes, device=_device(images))
     found = maps_and_gradients(classifier, images, chosen, places, autocast)
-    return together([_of_images(cam(*each), len(images)) for each in found])
+    cams = [cam or (at_place if place.attended else weighted) for place in places]
+    return together(
+        [_of_images(cam(*each), len(images)) for cam, each in zip(cams, found, strict=True)]
+    )
 
 
 def _device(images: Seen) -> torch.device:

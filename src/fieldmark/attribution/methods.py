@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fieldmark.attribution.cam import enlarged, grad_cam, layer_cam
+from fieldmark.attribution.cam import enlarged, grad_cam, hires_cam, layer_cam, usual_cam
 from fieldmark.attribution.integrated import integrated_gradients
 from fieldmark.attribution.occlusion import occlusion
 from fieldmark.captioned import Captioned, Seen
@@ -17,8 +17,13 @@ from fieldmark.models.precision import Autocast
 METHODS = Catalog(
     "method",
     {
+        "auto": (
+            usual_cam,
+            "hires-cam where places count by attention (class tokens), else grad-cam",
+        ),
         "grad-cam": (grad_cam, "the last maps, each channel weighted by its mean gradient"),
-        "layer-cam": (layer_cam, "the last maps, each place weighted by its own gradients"),
+        "hires-cam": (hires_cam, "the last maps, each place weighted by its own gradients"),
+        "layer-cam": (layer_cam, "hires-cam of the gradients above 0, for early layers, too"),
         "occlusion": (occlusion, "what the logit loses with each of 7 x 7 cells; any model"),
         "integrated-gradients": (integrated_gradients, "what each pixel adds to the logit"),
     },
@@ -31,7 +36,7 @@ def heat(
     images: Seen,
     classes: np.ndarray,
     *,
-    method: str = "grad-cam",
+    method: str = "auto",
     layer: str | None = None,
     autocast: Autocast = nullcontext,
 ) -> np.ndarray:

@@ -34,7 +34,7 @@ def randomised(
     images: Seen,
     classes: np.ndarray,
     *,
-    method: str = "grad-cam",
+    method: str = "auto",
     layer: str | None = None,
     seed: int = 0,
     autocast: Autocast = nullcontext,

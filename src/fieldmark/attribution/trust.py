@@ -34,6 +34,8 @@ class Trust:
     score: of the whole image. fall: by how much it falls when the hottest fifth is blurred, below
     0 where it rises. random_falls: (masks,), the same of random masks of the same shape. beats:
     whether the fall is above 0 and above those of 95 % of the random masks or more (19 of 20).
+    Only the order of the scores counts for that, so that the falls of the log odds, which are
+    larger where a score is near 1, would say the same.
 
     deletion, insertion: (11,), of 10 steps, the score with the hottest 0, 10, ..., 100 % blurred,
     and with all but these. random_deletion, random_insertion: the same in the order of the map as

@@ -7,7 +7,7 @@ is followed back to what the last attention looks at: the output of the last blo
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
@@ -49,13 +49,15 @@ class Place:
     """A tensor with places: the `part`th that the `call`th of torch's functions gives in a pass.
 
     layer: the module that gives it, the outermost if several do, or from whose output it is
-    computed. The calls are counted in one pass of the classifier in eval mode.
+    computed. The calls are counted in one pass of the classifier in eval mode. attended: whether a
+    place counts by the attention that it gets from what the head is given, such as a class token.
     """
 
     call: int
     part: int
     layer: str
     layout: Layout
+    attended: bool = False
 
 
 def handovers(
@@ -75,13 +77,15 @@ def handovers(
     network = classifier.network if isinstance(classifier, Classifier) else classifier
     passed = trace(classifier, network, image, autocast)
     layouts = _Layouts(passed)
+    last, found = [*_last_with_places(passed, layouts)], {}
+    attended = any(each for *_, each in last)  # HiResCAM is Grad-CAM for a network at its side
     if layer is not None:
-        return (_of_layer(passed, layouts, layer),)
-    found = {}
-    for tensor, before in _last_with_places(passed, layouts):
+        return (replace(_of_layer(passed, layouts, layer), attended=attended),)
+    for tensor, before, _ in last:
         call = passed.made(tensor, before)
         if call is not None and call >= passed.begun:  # else it is the image itself
-            found[call, id(tensor)] = _place(passed, tensor, call, layouts.of(tensor))
+            place = _place(passed, tensor, call, layouts.of(tensor))
+            found[call, id(tensor)] = replace(place, attended=attended)
     if not found:
         raise UserError(
             f"{type(network).__name__} has no layer whose output still has places, other than the "
@@ -96,6 +100,7 @@ class _Layouts:
     def __init__(self, passed: Trace):
         self._sides = passed.images.shape[-2:]
         self._rows = (len(passed.images), 2 * len(passed.images))  # of both mirror images
+        self._cubes_are_maps = self._mostly_maps(passed)
         given = [tensor for call in passed.calls for tensor in call.given]
         maps = [layout for tensor in given if (layout := self._of_maps(tensor))]
         self._seen = [*dict.fromkeys(layout.sides for layout in reversed(maps))]
@@ -120,10 +125,23 @@ class _Layouts:
     def _of_maps(self, tensor: Tensor) -> Layout | None:
         if tensor.dim() != 4 or len(tensor) not in self._rows:
             return None
+        possible = self._possible(tensor)
+        if len(possible) > 1 and not self._cubes_are_maps:
+            return possible[-1]
+        return possible[0] if possible else None
+
+    def _possible(self, tensor: Tensor) -> list[Layout]:
+        """Of (N, a, b, c); two of a cube, such as (1, 96, 96, 96)."""
         _, first, second, third = tensor.shape
-        if self._is_grid(second, third):
-            return Layout("maps", (second, third))
-        return Layout("channels last", (first, second)) if self._is_grid(first, second) else None
+        both = Layout("maps", (second, third)), Layout("channels last", (first, second))
+        return [layout for layout in both if self._is_grid(*layout.sides)]
+
+    def _mostly_maps(self, passed: Trace) -> bool:
+        """Whether the channels come first in most of what the network's outer modules give."""
+        outer = [output for name, output in passed.outputs.items() if plain(name).count(".") <= 1]
+        given = [tensor for output in outer for tensor in output.tensors if tensor.dim() == 4]
+        clear = [each[0].kind for tensor in given if len(each := self._possible(tensor)) == 1]
+        return 2 * clear.count("maps") >= len(clear)
 
     def _is_grid(self, height: int, width: int) -> bool:
         """Whether these are more places than one, in the image's proportions."""
@@ -140,27 +158,32 @@ def _tokens(count: int, grids: list[tuple[int, int]]) -> Layout | None:
     return None
 
 
-def _last_with_places(passed: Trace, layouts: _Layouts) -> Iterator[tuple[Tensor, int]]:
-    """What the features that enter the head are made of, each with the call that took it."""
+def _last_with_places(passed: Trace, layouts: _Layouts) -> Iterator[tuple[Tensor, int, bool]]:
+    """What the features that enter the head are made of, each with the call that took it.
+
+    And whether only attention, whose outcome has no places, takes it there.
+    """
     end = len(passed.calls)
     if layouts.of(passed.entered):
-        yield passed.entered, end
+        yield passed.entered, end, False
         return
-    seen, waiting = set(), [(passed.entered, end)]
+    seen, waiting = set(), [(passed.entered, end, False)]
     while waiting:
-        tensor, before = waiting.pop()
+        tensor, before, attended = waiting.pop()
         call = passed.made(tensor, before)
         if call is None or (call, id(tensor)) in seen:
             continue
         seen.add((call, id(tensor)))
+        attended = attended or passed.calls[call].name in ATTENTIONS
         for source in passed.sources(call):
             layout = layouts.of(source)
             if layout is None:
-                waiting.append((source, call))
+                waiting.append((source, call, attended))
             elif "maps" not in layout.kind and passed.calls[call].name in TAKEN_OUT:
-                yield from _before_attention(passed, layouts, call)
+                for normed, taken in _before_attention(passed, layouts, call):
+                    yield normed, taken, True
             else:
-                yield source, call
+                yield source, call, attended
 
 
 def _before_attention(passed: Trace, layouts: _Layouts, end: int) -> Iterator[tuple[Tensor, int]]:
