@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 
 from fieldmark.heats import Heat, Heats
+from fieldmark.insight.looks import ClassLook
 from fieldmark.judge.places import Part
-from fieldmark.report.heat_words import advice, fall_words, heat_part, said, suspicion, told
+from fieldmark.report.heat_words import (
+    advice,
+    fall_words,
+    heat_part,
+    said,
+    suspicion,
+    told,
+    unsuspected,
+)
 
 CELLS = np.full((4, 4), 255, np.uint8)
 
@@ -24,8 +33,8 @@ def heat(score=0.93, blurred=0.41, random=(0.7, 0.88, 0.92), *, beats=True, cell
         ),
         (
             heat(blurred=0.95, beats=False),
-            "No map: it does no better than random parts (score goes from 93.0 % to 95.0 % when "
-            "the hottest fifth is blurred; random parts: to 83.3 % (70.0 to 92.0 %)).",
+            "No map: it does no better than random parts. Score goes from 93.0 % to 95.0 % when "
+            "the hottest fifth is blurred; random parts: to 83.3 % (70.0 to 92.0 %).",
         ),
         (heat(cells=None), "No map: it is flat, no place speaks for the class more than another."),
         (heat(beats=None), "Not held against random parts."),
@@ -59,6 +68,16 @@ def test_a_suspicion_names_the_place_and_both_shares():
         "lies there, where an even map has 6 %; a watermark, a stamp or a border may give the "
         "class away"
     )
+
+
+def test_nothing_is_said_of_corners_by_a_class_of_few_maps():
+    few, enough = (ClassLook("cat", images, (), b"", "") for images in (4, 5))
+    assert unsuspected([few]) == (
+        "With fewer than 5 maps of a class nothing is said of its corners and edges."
+    )
+    rest = "has clearly more heat in a corner or along an edge than an even map would."
+    assert unsuspected([enough]) == f"No class {rest}"
+    assert unsuspected([few, enough]) == f"No class with 5 maps or more {rest}"
 
 
 def test_a_run_without_maps_says_why_or_nothing():

@@ -10,6 +10,7 @@ from PIL import Image
 from smallruns import draw_photos, train
 from tinybundles import one_label, several_labels
 
+from fieldmark import stopping
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.heats import Heats
 
@@ -103,7 +104,9 @@ def test_a_broken_file_is_told_and_the_rest_goes_on(capsys, bundle, photos, tmp_
     assert code == 1
     assert len(rows_of(tmp_path / "why")) == 1
     assert f"note: {broken}: is not a picture that can be read" in said
-    assert "is not a picture that can be read" in (tmp_path / "why/explain.html").read_text()
+    page = (tmp_path / "why/explain.html").read_text()
+    assert "is not a picture that can be read" in page
+    assert "looks for its answers on 1 of 2 images." in page
 
 
 def test_where_no_file_can_be_read_there_is_no_page(capsys, bundle, tmp_path):
@@ -197,8 +200,44 @@ def test_a_page_of_many_images_shows_some_and_stays_small(capsys, bundle, tmp_pa
     explain(capsys, bundle, tmp_path / "many", "--no-trust", "--out", tmp_path / "why")
     assert len(rows_of(tmp_path / "why")) == 260
     page = (tmp_path / "why" / "explain.html").read_text()
-    assert "130 more lie in the folder maps beside this page" in page
+    assert "130 more lie beside this page, in its table and, where they are drawn," in page
     assert len(page) < 8_000_000
+
+
+def test_however_many_classes_are_asked_for_a_page_has_so_many_maps_and_counts_images(
+    capsys, bundle, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("fieldmark.reviews.explain.MOST", 10)
+    words = ("--class", "a", "--class", "b", "--class", "c", "--no-trust")
+    explain(capsys, bundle, photos / "red", *words, "--out", tmp_path / "why")
+    assert len(rows_of(tmp_path / "why")) == 24
+    page = (tmp_path / "why" / "explain.html").read_text()
+    assert "18 more lie beside this page" in page  # every fourth is on it
+    assert "on 8 images." in page
+    assert "Where it looks on 8 pictures" in page.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_signal_in_the_midst_of_it_leaves_no_folder(
+    capsys, bundle, photos, tmp_path, monkeypatch
+):
+    def signalled(maps, *_):
+        assert (maps.folder / "maps").is_dir()
+        for undo in stopping._undos:  # what the handler does before the process ends
+            undo()
+        assert not maps.folder.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fieldmark.reviews.explain.proof_of", signalled)
+    code, _, _ = explain(capsys, bundle, photos / "red", "--out", tmp_path / "why")
+    assert code == 130
+    assert not (tmp_path / "why").exists()
+
+
+def test_maps_that_nobody_judged_leave_a_runs_report_as_it_was(capsys, a_run):
+    before = a_run.report.read_bytes(), a_run.heat.read_bytes()
+    code, _, _ = explain(capsys, a_run.path, "--no-trust")
+    assert code == 0
+    assert (a_run.report.read_bytes(), a_run.heat.read_bytes()) == before
 
 
 def test_the_maps_of_a_run_go_by_its_predictions(a_run):

@@ -7,9 +7,9 @@ import numpy as np
 
 from fieldmark.errors import counted
 from fieldmark.heats import Heat, Heats
-from fieldmark.insight.looks import class_looks
-from fieldmark.judge.places import Part
-from fieldmark.report.words import capital, percent, whole_percent
+from fieldmark.insight.looks import ClassLook, class_looks
+from fieldmark.judge.places import FEW, Part
+from fieldmark.report.words import percent, whole_percent
 
 METHODS = {
     "grad-cam": "Grad-CAM",
@@ -33,12 +33,12 @@ def said(heat: Heat) -> str:
     random = np.array(heat.random)
     ends = f"{percent(random.min(), sign='')} to {percent(random.max())}"
     told = (
-        f"score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
-        f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})"
+        f"Score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
+        f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})."
     )
     if heat.standing == "untrue":
-        return f"No map: it does no better than random parts ({told})."
-    return f"{capital(told)}."
+        return f"No map: it does no better than random parts. {told}"
+    return told
 
 
 def told(heats: Sequence[Heat]) -> str:
@@ -82,6 +82,15 @@ def advice(heats: Heats) -> list[str]:
         f"{beaten} of {counted(judged, 'heat map')} beat random parts, so these say little of "
         f"where the model looks; --method {other}{layer} may say more"
     ]
+
+
+def unsuspected(found: Sequence[ClassLook]) -> str:
+    """What to say where no class is suspicious."""
+    judged = sum(look.images >= FEW for look in found)
+    if not judged:
+        return f"With fewer than {FEW} maps of a class nothing is said of its corners and edges."
+    those = "class" if judged == len(found) else f"class with {FEW} maps or more"
+    return f"No {those} has clearly more heat in a corner or along an edge than an even map would."
 
 
 def suspicion(label: str, found: Sequence[Part]) -> str:

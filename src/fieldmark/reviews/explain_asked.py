@@ -10,7 +10,7 @@ import numpy as np
 from fieldmark.attribution.methods import METHODS
 from fieldmark.captioned import Seen
 from fieldmark.data.sources import place_name
-from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
+from fieldmark.errors import Mistake, RunError, counted, listed, nearest, refuse
 from fieldmark.heats import Heat, Wanted
 from fieldmark.judge.thresholds import in_order
 from fieldmark.models.bundle_info import BundleInfo
@@ -46,13 +46,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is looked at. source: it in words. images: how many, at least. batches: of images and
-    the class of each; a list takes the reason of each that cannot be read. order: by class and
-    kind; {}: as they come. is_whole: all that the run's own page shows."""
+    """What is looked at. images: how many. batches: of images and the class of each; a list takes
+    the reason of each that cannot be read. each: maps of an image, as far as that is known. own:
+    what the images are of the run's, in words. order: by class and kind; {}: as they come.
+    is_whole: all that the run's own page shows."""
 
-    source: str
     images: int
     batches: Callable[[list[str]], Batches]
+    each: int = 1
+    own: str = ""
     truths: Mapping[tuple[str, int | None], tuple[str, ...]] = field(default_factory=dict)
     order: Mapping[str, Mapping[str, Sequence[Key]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -62,14 +64,18 @@ class Subject:
     def shown(self) -> int:
         """How many pictures the page has, at the most."""
         ordered = sum(len(keys) for kinds in self.order.values() for keys in kinds.values())
-        return min(MOST, ordered or self.images)
+        return ordered or min(MOST, self.each * self.images)
 
-    def is_shown(self, heat: Heat, number: int) -> bool:
-        """Whether the page has this map, the `number`th from 0: where they are many, every so
-        manyth of those that are named."""
-        if self.order:
-            return (heat.path, heat.row, heat.label) in self._ordered
-        return number % -(-self.images // MOST) == 0
+    def source_of(self, read: int) -> str:
+        """What was looked at, in words, where so many of the images could be read."""
+        if self.own:
+            return f"{read} of its own {self.own} images"
+        every = counted(self.images, "image")
+        return every if read == self.images else f"{read} of {every}"
+
+    def is_ordered(self, heat: Heat) -> bool:
+        """Whether the order has a place for this map."""
+        return (heat.path, heat.row, heat.label) in self._ordered
 
     @cached_property
     def _ordered(self) -> set[Key]:

@@ -215,5 +215,6 @@ def headline(heats: Sequence[Heat]) -> str:
     """The page's first sentence."""
     judged = [each for each in heats if each.standing != "unchecked"]
     if not judged:
-        return f"Where it looks on {counted(len(heats), 'picture')}"
+        pictures = len({(each.path, each.row) for each in heats})
+        return f"Where it looks on {counted(pictures, 'picture')}"
     return words.told(judged).partition(";")[0].capitalize()
