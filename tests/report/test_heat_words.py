@@ -6,16 +6,19 @@ import pytest
 from fieldmark.heats import Heat, Heats
 from fieldmark.insight.looks import ClassLook
 from fieldmark.judge.places import Part
+from fieldmark.records import InputSpec
 from fieldmark.report.heat_words import (
     advice,
     fall_words,
     heat_part,
     said,
+    seen,
     suspicion,
     told,
     unsuspected,
 )
 
+SPEC = InputSpec("shorter:256", 224)
 CELLS = np.full((4, 4), 255, np.uint8)
 
 
@@ -70,6 +73,12 @@ def test_a_suspicion_names_the_place_and_both_shares():
     )
 
 
+def test_it_is_said_what_of_a_picture_the_network_saw():
+    square, middle = (seen(InputSpec(stored, 224)) for stored in ("square:224", "shorter:256"))
+    assert "saw of the picture: all of it, made square." in square
+    assert "saw of the picture: the square in its middle, nothing beside that." in middle
+
+
 def test_nothing_is_said_of_corners_by_a_class_of_few_maps():
     few, enough = (ClassLook("cat", images, (), b"", "") for images in (4, 5))
     assert unsuspected([few]) == (
@@ -81,9 +90,9 @@ def test_nothing_is_said_of_corners_by_a_class_of_few_maps():
 
 
 def test_a_run_without_maps_says_why_or_nothing():
-    assert heat_part(Heats(), ("cat",)) is None
-    assert heat_part(Heats(reason="no layer"), ("cat",)) == {"reason": "no layer"}
-    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",))
+    assert heat_part(Heats(), ("cat",), SPEC) is None
+    assert heat_part(Heats(reason="no layer"), ("cat",), SPEC) == {"reason": "no layer"}
+    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",), SPEC)
     assert part["told"] == "1 of 1 heat map beat random parts"
 
 

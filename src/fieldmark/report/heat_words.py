@@ -9,6 +9,7 @@ from fieldmark.errors import counted
 from fieldmark.heats import Heat, Heats
 from fieldmark.insight.looks import ClassLook, class_looks
 from fieldmark.judge.places import FEW, Part
+from fieldmark.records import InputSpec
 from fieldmark.report.words import percent, whole_percent
 
 METHODS = {
@@ -17,10 +18,16 @@ METHODS = {
     "occlusion": "occlusion",
     "integrated-gradients": "integrated gradients",
 }
-SEEN = (
-    "A heat map lies on what the network saw: the middle of the picture, or all of it made square. "
-    "Bright is where the score of the class comes from; the line is around the hottest fifth."
-)
+
+
+def seen(spec: InputSpec) -> str:
+    """What a heat map lies on, and how it is read."""
+    squared = spec.evaluated_form[0] == "square"
+    part = "all of it, made square" if squared else "the square in its middle, nothing beside that"
+    return (
+        f"A heat map lies on what the network saw of the picture: {part}. Bright is where the "
+        "score of the class comes from; the line is around the hottest fifth."
+    )
 
 
 def said(heat: Heat) -> str:
@@ -132,13 +139,16 @@ def fall_words(heats: Sequence[Heat]) -> str:
     )
 
 
-def heat_part(heats: Heats, classes: Sequence[str]) -> dict[str, Any] | None:
+def heat_part(
+    heats: Heats, classes: Sequence[str], spec: InputSpec | None
+) -> dict[str, Any] | None:
     """What heat.html says of a run's maps; None where nobody asked for any."""
-    if not heats.rows:
+    if not heats.rows or spec is None:
         return {"reason": heats.reason} if heats.reason else None
     judged = [each for each in heats.rows if each.standing != "unchecked"]
     return {
         "reason": "",
+        "seen": seen(spec),
         "made": made(heats),
         "told": told(judged),
         "falls": fall_words(judged),

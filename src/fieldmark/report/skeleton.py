@@ -73,7 +73,6 @@ FILTERS: dict[str, Any] = {
 }
 WORDS = {
     "images": words.images,
-    "heat_seen": heat_words.SEEN,
     "missing": words.MISSING,
     "no_test_sentence": words.no_test_sentence,
     "split_words": words.SPLIT_WORDS,

@@ -101,6 +101,7 @@ def explain(asked: Asked, console: Console) -> int:
             title=run.name,
             source=source,
             classes=info.classes,
+            spec=info.spec,
             groups=groups_of(maps, subject),
             heats=heats_of(maps, opened, asked),
             proof=proof_of(maps, opened, asked, console),
