@@ -133,6 +133,37 @@ def test_a_run_without_images_explains_its_own_and_draws_its_report_anew(capsys,
     assert "Where it looks" in a_run.report.read_text()
 
 
+def test_a_run_whose_photos_are_gone_says_what_to_do_and_its_report_is_drawn_without(
+    capsys, photos, a_run, tmp_path
+):
+    moved = tmp_path / "moved"
+    photos.rename(moved)
+    try:
+        code, _, error = explain(capsys, a_run.path)
+        drawn = fieldmark(["report", str(a_run.path)])
+        page = a_run.report.read_text()
+    finally:
+        moved.rename(photos)
+    assert code == 1
+    assert error.startswith(f"fieldmark: no image could be read; {photos}")
+    assert error.strip().endswith(
+        f"; put them back, or name some: fieldmark explain {a_run.path} IMAGES"
+    )
+    assert drawn == 0
+    assert "Not shown among the pictures" in page
+
+
+def test_of_many_broken_files_the_first_are_told_and_the_rest_counted(
+    capsys, bundle, photos, tmp_path
+):
+    for number in range(13):
+        (tmp_path / f"{number:02}.jpg").write_bytes(b"no picture")
+    words = (tmp_path, photos / "red/00.png", "--no-trust", "--out", tmp_path / "why")
+    _, said, _ = explain(capsys, bundle, *words)
+    assert said.count("is not a picture that can be read") == 10
+    assert "note: 3 more images could not be read" in said
+
+
 def test_one_class_of_a_run_leaves_its_report_as_it_was(capsys, a_run):
     before = a_run.report.read_bytes()
     label = Heats.read(a_run.heat).rows[0].label

@@ -15,7 +15,7 @@ from fieldmark.attribution.randomised import randomised
 from fieldmark.attribution.trust import Trust
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.console import Console
-from fieldmark.errors import WorkError, writing
+from fieldmark.errors import WorkError, counted, writing
 from fieldmark.files import write_whole
 from fieldmark.heats import Heat, Heats, Wanted
 from fieldmark.insight.label_names import kept_names
@@ -28,8 +28,8 @@ from fieldmark.reviews.explain_asked import (
     MOST,
     Asked,
     Subject,
+    given_subject,
     refuse_before_work,
-    shown_classes,
 )
 from fieldmark.reviews.explain_inside import Insides, begin
 from fieldmark.reviews.explain_own import own_subject, refresh
@@ -49,12 +49,12 @@ from fieldmark.reviews.explained import (
 from fieldmark.rundir import RunDir
 from fieldmark.stopping import undoing
 from fieldmark.task import TASKS
-from fieldmark.use.explained import Way, explained, scores_of
+from fieldmark.use.explained import Way, explained
 from fieldmark.use.inputs import find_images, told_of
-from fieldmark.use.opened import Opened, open_bundle, together
+from fieldmark.use.opened import Opened, open_bundle
 
-BATCH = 16
 CURVES = 32  # images that the curves are the mean of, or a few more
+TOLD = 10  # images that could not be read, each with its reason
 PROVED = 16  # images that the network with drawn weights looks at
 
 
@@ -108,7 +108,7 @@ def explain(asked: Asked, console: Console) -> int:
             folder=maps.folder,
             about=about(opened, asked, time.monotonic() - begun),
             command=asked.command,
-            notes=(*said, *subject.notes, *maps.failures),
+            notes=(*said, *subject.notes, *first_of(maps.failures)),
             facts={"Model": info.model, "Images": source},
             names=kept_names(run.label_names, info.classes),
             inside=feature_panels([*maps.insides.images.values()], maps.insides.filters),
@@ -119,6 +119,13 @@ def explain(asked: Asked, console: Console) -> int:
         refresh(run, result.heats)
     tell(result, console)
     return 1 if maps.failures else 0
+
+
+def first_of(failures: Sequence[str]) -> list[str]:
+    """What is said of images that could not be read: the first reasons, and how many more."""
+    more = len(failures) - TOLD
+    rest = [f"{counted(more, 'more image')} could not be read"] if more > 0 else []
+    return [*failures[:TOLD], *rest]
 
 
 @contextmanager
@@ -150,53 +157,14 @@ def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Co
             maps.insides.take(opened, images, wanted)
             bar.advance(len(maps.places) - before)
     if not maps.heats:
-        raise WorkError(f"no image could be read; {maps.failures[0]}")
+        moved = f"; put them back, or name some: fieldmark explain {asked.run} IMAGES"
+        raise WorkError(f"no image could be read; {maps.failures[0]}{moved if subject.own else ''}")
 
 
 def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
     """The maps with how they were made."""
     way, weights = asked.way, opened.info.weights_sha256
     return Heats(tuple(maps.heats), way.method, way.layer or "", weights)
-
-
-def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Subject:
-    """Images that are named, each for the classes that were asked for, or that it is given."""
-
-    def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
-        for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
-            failures += [each.seen for each in read if isinstance(each.seen, str)]
-            there = [each for each in read if not isinstance(each.seen, str)]
-            for seen in together(there, opened.info.spec.words):
-                chosen = classes_of(opened, seen, asked)
-                rows = [row for row, its in enumerate(chosen) for _ in its]
-                labels = [label for its in chosen for label in its]
-                for start in range(0, len(rows), BATCH):
-                    part = slice(start, start + BATCH)
-                    yield (
-                        rows_of(seen, rows[part]),
-                        [
-                            Wanted(there[row].name, None, label)
-                            for row, label in zip(rows[part], labels[part], strict=True)
-                        ],
-                    )
-
-    return Subject(len(images), batches, each=len(asked.labels) or 1)
-
-
-def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
-    """The classes that each image is explained for: the top one; of several labels those that
-    reach their thresholds, or where none does the likeliest."""
-    if asked.labels:
-        return [list(asked.labels)] * len(images)
-    return shown_classes(opened.info, scores_of(opened, images))
-
-
-def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
-    """These images, some maybe more than once."""
-    places = torch.tensor(rows)
-    if isinstance(images, Captioned):
-        return Captioned(images.images[places], images.words[places])
-    return images[places]
 
 
 def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subject: Subject) -> None:

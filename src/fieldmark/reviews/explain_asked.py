@@ -6,9 +6,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from fieldmark.attribution.methods import METHODS
-from fieldmark.captioned import Seen
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.sources import place_name
 from fieldmark.errors import Mistake, RunError, counted, listed, nearest, refuse
 from fieldmark.heats import Heat, Wanted
@@ -17,9 +18,10 @@ from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.reviews.explain_inside import Wish
 from fieldmark.task import TASKS
 from fieldmark.use.ensemble import is_ensemble, read_joining
-from fieldmark.use.explained import Way
-from fieldmark.use.opened import info_of
+from fieldmark.use.explained import Way, scores_of
+from fieldmark.use.opened import Opened, info_of, together
 
+BATCH = 16
 MOST = 200  # images on a page; the folder has all
 NO_LAYER = ("occlusion", "integrated-gradients")  # methods that look at the pixels
 Key = tuple[str, int | None, str]
@@ -137,3 +139,43 @@ def shown_classes(info: BundleInfo, scores: np.ndarray) -> list[list[str]]:
         or [info.classes[index]]
         for row, index in zip(given, first, strict=True)
     ]
+
+
+def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Subject:
+    """Images that are named, each for the classes that were asked for, or that it is given."""
+
+    def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
+        for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
+            failures += [each.seen for each in read if isinstance(each.seen, str)]
+            there = [each for each in read if not isinstance(each.seen, str)]
+            for seen in together(there, opened.info.spec.words):
+                chosen = classes_of(opened, seen, asked)
+                rows = [row for row, its in enumerate(chosen) for _ in its]
+                labels = [label for its in chosen for label in its]
+                for start in range(0, len(rows), BATCH):
+                    part = slice(start, start + BATCH)
+                    yield (
+                        rows_of(seen, rows[part]),
+                        [
+                            Wanted(there[row].name, None, label)
+                            for row, label in zip(rows[part], labels[part], strict=True)
+                        ],
+                    )
+
+    return Subject(len(images), batches, each=len(asked.labels) or 1)
+
+
+def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
+    """The classes that each image is explained for: the top one; of several labels those that
+    reach their thresholds, or where none does the likeliest."""
+    if asked.labels:
+        return [list(asked.labels)] * len(images)
+    return shown_classes(opened.info, scores_of(opened, images))
+
+
+def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
+    """These images, some maybe more than once."""
+    places = torch.tensor(rows)
+    if isinstance(images, Captioned):
+        return Captioned(images.images[places], images.words[places])
+    return images[places]

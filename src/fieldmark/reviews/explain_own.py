@@ -13,12 +13,10 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.page import report
 from fieldmark.report.words import SPLIT_WORDS
-from fieldmark.reviews.explain_asked import Asked, Batches, Key, Subject
+from fieldmark.reviews.explain_asked import BATCH, Asked, Batches, Key, Subject
 from fieldmark.rundir import RunDir
 from fieldmark.use.explained import batches_of, images_of
 from fieldmark.use.opened import Opened, Read
-
-BATCH = 16
 
 
 def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
