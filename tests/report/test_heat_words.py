@@ -93,13 +93,13 @@ def test_a_run_without_maps_says_why_or_nothing():
     assert heat_part(Heats(), ("cat",), SPEC) is None
     assert heat_part(Heats(reason="no layer"), ("cat",), SPEC) == {"reason": "no layer"}
     part = heat_part(Heats((heat(), heat(beats=None))), ("cat",), SPEC)
-    assert part["told"] == "1 of 1 heat map beat random parts"
+    assert part["told"] == "1 of 1 heat map beats random parts"
 
 
 def test_where_most_maps_say_nothing_another_way_is_named():
     few = (heat(), heat(beats=False), heat(beats=False), heat(cells=None))
     assert advice(Heats(few)) == [
-        "1 of 3 heat maps beat random parts, so these say little of where the model looks; "
+        "1 of 3 heat maps beats random parts, so these say little of where the model looks; "
         "--method occlusion, or an earlier --layer, may say more"
     ]
     assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")

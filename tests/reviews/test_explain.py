@@ -13,6 +13,7 @@ from tinybundles import one_label, several_labels
 from fieldmark import stopping
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.heats import Heats
+from fieldmark.report.heat_words import beaten as beaten_words
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_images_get_maps_as_pictures_a_table_and_a_page(capsys, bundle, photos, 
     assert f"page    {out / 'explain.html'}" in said
     beaten = sum(row["map"] == "true" for row in rows)
     judged = sum(row["map"] != "flat" for row in rows)
-    assert f"{beaten} of {judged} heat maps beat random parts" in said
+    assert beaten_words(beaten, judged) in said
 
 
 def test_classes_that_are_asked_for_have_a_map_each(capsys, bundle, photos, tmp_path):

@@ -59,7 +59,7 @@ def told(heats: Sequence[Heat]) -> str:
     judged = count["true"] + count["untrue"]
     parts = []
     if judged:
-        parts.append(f"{count['true']} of {counted(judged, 'heat map')} beat random parts")
+        parts.append(beaten(count["true"], judged))
     elif count["unchecked"]:
         parts.append(f"{counted(count['unchecked'], 'heat map')}, not held against random parts")
     if count["untrue"]:
@@ -67,6 +67,12 @@ def told(heats: Sequence[Heat]) -> str:
     if count["flat"]:
         parts.append(f"{count['flat']} {'is' if count['flat'] == 1 else 'are'} flat, not drawn")
     return "; ".join(parts) or "no heat map was made"
+
+
+def beaten(true: int, judged: int) -> str:
+    """ "21 of 24 heat maps beat random parts" """
+    verb = "beats" if true == 1 else "beat"
+    return f"{true} of {counted(judged, 'heat map')} {verb} random parts"
 
 
 def _do(n: int) -> str:
@@ -80,14 +86,14 @@ def _are(n: int) -> str:
 def advice(heats: Heats) -> list[str]:
     """What to try where fewer than half of the maps beat random parts, a sentence; else none."""
     standings = [each.standing for each in heats.rows]
-    beaten, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
-    if not judged or 2 * beaten >= judged:
+    true, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
+    if not judged or 2 * true >= judged:
         return []
     other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
     layer = ", or an earlier --layer," if heats.method in ("grad-cam", "layer-cam") else ""
     return [
-        f"{beaten} of {counted(judged, 'heat map')} beat random parts, so these say little of "
-        f"where the model looks; --method {other}{layer} may say more"
+        f"{beaten(true, judged)}, so these say little of where the model looks; "
+        f"--method {other}{layer} may say more"
     ]
 
 
@@ -133,8 +139,9 @@ def fall_words(heats: Sequence[Heat]) -> str:
     if found is None:
         return ""
     known = sum(bool(each.random) for each in heats)
+    points = counted(round(100 * found[0]), "point")
     return (
-        f"Blurring the hottest fifth takes {100 * found[0]:.0f} points off the score on average, "
+        f"Blurring the hottest fifth takes {points} off the score on average, "
         f"blurring random parts of the same shape {100 * found[1]:.0f} ({counted(known, 'map')})."
     )
 
