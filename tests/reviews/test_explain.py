@@ -219,6 +219,12 @@ def test_many_models_that_answer_as_one_are_explained_one_by_one(capsys, bundle,
     whole = {"classes": ["a", "b", "c"], "members": [{"run": "runs/fold-1"}], "format": 1}
     (tmp_path / "ensemble.json").write_text(json.dumps(whole))
     assert refused(capsys, tmp_path, photos) == (
+        f"{tmp_path}: is a study that answers by one of its runs; name that: fieldmark explain "
+        f"{tmp_path / 'runs/fold-1'}"
+    )
+    whole["members"].append({"run": "runs/fold-2"})
+    (tmp_path / "ensemble.json").write_text(json.dumps(whole))
+    assert refused(capsys, tmp_path, photos) == (
         f"{tmp_path}: is several models that answer as one, and a heat map is of one; name one of "
         f"them: fieldmark explain {tmp_path / 'runs/fold-1'}"
     )

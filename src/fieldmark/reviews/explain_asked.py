@@ -95,11 +95,11 @@ class Subject:
 def refuse_before_work(asked: Asked) -> tuple[BundleInfo, tuple[str, ...]]:
     """What the bundle is for, and what to look at. Raises RunError, SettingsError."""
     if is_ensemble(asked.run):
-        first = Path(asked.run) / read_joining(asked.run).members[0].run
-        raise RunError(
-            f"{asked.run}: is several models that answer as one, and a heat map is of one; "
-            f"name one of them: fieldmark explain {first}"
-        )
+        members = read_joining(asked.run).members
+        several = "is several models that answer as one, and a heat map is of one; name one of them"
+        what = several if members[1:] else "is a study that answers by one of its runs; name that"
+        first = Path(asked.run) / members[0].run
+        raise RunError(f"{asked.run}: {what}: fieldmark explain {first}")
     info = info_of(asked.run)
     refuse([*_classes(asked, info), *_method(asked), *_out(asked)])
     return info, asked.inputs
