@@ -54,6 +54,13 @@ def test_of_several_labels_what_was_missed_is_a_mistake_too():
     assert paths(dog.kinds["Missed"]) == ["01.png"]
 
 
+def test_a_class_that_is_named_is_shown_however_many_there_are(monkeypatch):
+    monkeypatch.setattr("fieldmark.insight.class_galleries.MOST_CLASSES", 1)
+    table = predictions(ROWS)
+    assert [each.label for each in class_galleries(table)] == ["cat"]
+    assert [each.label for each in class_galleries(table, labels=["dog"])] == ["dog"]
+
+
 def test_ordinary_hits_are_spread_evenly_over_the_scores_and_three_are_among_nine():
     table = predictions([(["cat"], [k / 10, 0.0]) for k in range(1, 31)])
     three, nine = (paths(ordinary(table, each=each)["cat"]) for each in (3, 9))

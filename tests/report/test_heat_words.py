@@ -4,9 +4,21 @@ import numpy as np
 import pytest
 
 from fieldmark.heats import Heat, Heats
+from fieldmark.insight.looks import ClassLook
 from fieldmark.judge.places import Part
-from fieldmark.report.heat_words import advice, fall_words, heat_part, said, suspicion, told
+from fieldmark.records import InputSpec
+from fieldmark.report.heat_words import (
+    advice,
+    fall_words,
+    heat_part,
+    said,
+    seen,
+    suspicion,
+    told,
+    unsuspected,
+)
 
+SPEC = InputSpec("shorter:256", 224)
 CELLS = np.full((4, 4), 255, np.uint8)
 
 
@@ -24,8 +36,8 @@ def heat(score=0.93, blurred=0.41, random=(0.7, 0.88, 0.92), *, beats=True, cell
         ),
         (
             heat(blurred=0.95, beats=False),
-            "No map: it does no better than random parts (score goes from 93.0 % to 95.0 % when "
-            "the hottest fifth is blurred; random parts: to 83.3 % (70.0 to 92.0 %)).",
+            "No map: it does no better than random parts. Score goes from 93.0 % to 95.0 % when "
+            "the hottest fifth is blurred; random parts: to 83.3 % (70.0 to 92.0 %).",
         ),
         (heat(cells=None), "No map: it is flat, no place speaks for the class more than another."),
         (heat(beats=None), "Not held against random parts."),
@@ -61,17 +73,33 @@ def test_a_suspicion_names_the_place_and_both_shares():
     )
 
 
+def test_it_is_said_what_of_a_picture_the_network_saw():
+    square, middle = (seen(InputSpec(stored, 224)) for stored in ("square:224", "shorter:256"))
+    assert "saw of the picture: all of it, made square." in square
+    assert "saw of the picture: the square in its middle, nothing beside that." in middle
+
+
+def test_nothing_is_said_of_corners_by_a_class_of_few_maps():
+    few, enough = (ClassLook("cat", images, (), b"", "") for images in (4, 5))
+    assert unsuspected([few]) == (
+        "With fewer than 5 maps of a class nothing is said of its corners and edges."
+    )
+    rest = "has clearly more heat in a corner or along an edge than an even map would."
+    assert unsuspected([enough]) == f"No class {rest}"
+    assert unsuspected([few, enough]) == f"No class with 5 maps or more {rest}"
+
+
 def test_a_run_without_maps_says_why_or_nothing():
-    assert heat_part(Heats(), ("cat",)) is None
-    assert heat_part(Heats(reason="no layer"), ("cat",)) == {"reason": "no layer"}
-    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",))
-    assert part["told"] == "1 of 1 heat map beat random parts"
+    assert heat_part(Heats(), ("cat",), SPEC) is None
+    assert heat_part(Heats(reason="no layer"), ("cat",), SPEC) == {"reason": "no layer"}
+    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",), SPEC)
+    assert part["told"] == "1 of 1 heat map beats random parts"
 
 
 def test_where_most_maps_say_nothing_another_way_is_named():
     few = (heat(), heat(beats=False), heat(beats=False), heat(cells=None))
     assert advice(Heats(few)) == [
-        "1 of 3 heat maps beat random parts, so these say little of where the model looks; "
+        "1 of 3 heat maps beats random parts, so these say little of where the model looks; "
         "--method occlusion, or an earlier --layer, may say more"
     ]
     assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")

@@ -10,8 +10,10 @@ from PIL import Image
 from smallruns import draw_photos, train
 from tinybundles import one_label, several_labels
 
+from fieldmark import stopping
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.heats import Heats
+from fieldmark.report.heat_words import beaten as beaten_words
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def test_images_get_maps_as_pictures_a_table_and_a_page(capsys, bundle, photos, 
     assert f"page    {out / 'explain.html'}" in said
     beaten = sum(row["map"] == "true" for row in rows)
     judged = sum(row["map"] != "flat" for row in rows)
-    assert f"{beaten} of {judged} heat maps beat random parts" in said
+    assert beaten_words(beaten, judged) in said
 
 
 def test_classes_that_are_asked_for_have_a_map_each(capsys, bundle, photos, tmp_path):
@@ -103,7 +105,9 @@ def test_a_broken_file_is_told_and_the_rest_goes_on(capsys, bundle, photos, tmp_
     assert code == 1
     assert len(rows_of(tmp_path / "why")) == 1
     assert f"note: {broken}: is not a picture that can be read" in said
-    assert "is not a picture that can be read" in (tmp_path / "why/explain.html").read_text()
+    page = (tmp_path / "why/explain.html").read_text()
+    assert "is not a picture that can be read" in page
+    assert "looks for its answers on 1 of 2 images." in page
 
 
 def test_where_no_file_can_be_read_there_is_no_page(capsys, bundle, tmp_path):
@@ -128,6 +132,37 @@ def test_a_run_without_images_explains_its_own_and_draws_its_report_anew(capsys,
     assert all(each.standing != "unchecked" for each in found.rows if not each.sampled)
     assert found.weights == before.weights
     assert "Where it looks" in a_run.report.read_text()
+
+
+def test_a_run_whose_photos_are_gone_says_what_to_do_and_its_report_is_drawn_without(
+    capsys, photos, a_run, tmp_path
+):
+    moved = tmp_path / "moved"
+    photos.rename(moved)
+    try:
+        code, _, error = explain(capsys, a_run.path)
+        drawn = fieldmark(["report", str(a_run.path)])
+        page = a_run.report.read_text()
+    finally:
+        moved.rename(photos)
+    assert code == 1
+    assert error.startswith(f"fieldmark: no image could be read; {photos}")
+    assert error.strip().endswith(
+        f"; put them back, or name some: fieldmark explain {a_run.path} IMAGES"
+    )
+    assert drawn == 0
+    assert "Not shown among the pictures" in page
+
+
+def test_of_many_broken_files_the_first_are_told_and_the_rest_counted(
+    capsys, bundle, photos, tmp_path
+):
+    for number in range(13):
+        (tmp_path / f"{number:02}.jpg").write_bytes(b"no picture")
+    words = (tmp_path, photos / "red/00.png", "--no-trust", "--out", tmp_path / "why")
+    _, said, _ = explain(capsys, bundle, *words)
+    assert said.count("is not a picture that can be read") == 10
+    assert "note: 3 more images could not be read" in said
 
 
 def test_one_class_of_a_run_leaves_its_report_as_it_was(capsys, a_run):
@@ -184,6 +219,12 @@ def test_many_models_that_answer_as_one_are_explained_one_by_one(capsys, bundle,
     whole = {"classes": ["a", "b", "c"], "members": [{"run": "runs/fold-1"}], "format": 1}
     (tmp_path / "ensemble.json").write_text(json.dumps(whole))
     assert refused(capsys, tmp_path, photos) == (
+        f"{tmp_path}: is a study that answers by one of its runs; name that: fieldmark explain "
+        f"{tmp_path / 'runs/fold-1'}"
+    )
+    whole["members"].append({"run": "runs/fold-2"})
+    (tmp_path / "ensemble.json").write_text(json.dumps(whole))
+    assert refused(capsys, tmp_path, photos) == (
         f"{tmp_path}: is several models that answer as one, and a heat map is of one; name one of "
         f"them: fieldmark explain {tmp_path / 'runs/fold-1'}"
     )
@@ -197,8 +238,44 @@ def test_a_page_of_many_images_shows_some_and_stays_small(capsys, bundle, tmp_pa
     explain(capsys, bundle, tmp_path / "many", "--no-trust", "--out", tmp_path / "why")
     assert len(rows_of(tmp_path / "why")) == 260
     page = (tmp_path / "why" / "explain.html").read_text()
-    assert "130 more lie in the folder maps beside this page" in page
+    assert "130 more lie beside this page, in its table and, where they are drawn," in page
     assert len(page) < 8_000_000
+
+
+def test_however_many_classes_are_asked_for_a_page_has_so_many_maps_and_counts_images(
+    capsys, bundle, photos, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("fieldmark.reviews.explain.MOST", 10)
+    words = ("--class", "a", "--class", "b", "--class", "c", "--no-trust")
+    explain(capsys, bundle, photos / "red", *words, "--out", tmp_path / "why")
+    assert len(rows_of(tmp_path / "why")) == 24
+    page = (tmp_path / "why" / "explain.html").read_text()
+    assert "18 more lie beside this page" in page  # every fourth is on it
+    assert "on 8 images." in page
+    assert "Where it looks on 8 pictures" in page.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_a_signal_in_the_midst_of_it_leaves_no_folder(
+    capsys, bundle, photos, tmp_path, monkeypatch
+):
+    def signalled(maps, *_):
+        assert (maps.folder / "maps").is_dir()
+        for undo in stopping._undos:  # what the handler does before the process ends
+            undo()
+        assert not maps.folder.exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fieldmark.reviews.explain.proof_of", signalled)
+    code, _, _ = explain(capsys, bundle, photos / "red", "--out", tmp_path / "why")
+    assert code == 130
+    assert not (tmp_path / "why").exists()
+
+
+def test_maps_that_nobody_judged_leave_a_runs_report_as_it_was(capsys, a_run):
+    before = a_run.report.read_bytes(), a_run.heat.read_bytes()
+    code, _, _ = explain(capsys, a_run.path, "--no-trust")
+    assert code == 0
+    assert (a_run.report.read_bytes(), a_run.heat.read_bytes()) == before
 
 
 def test_the_maps_of_a_run_go_by_its_predictions(a_run):

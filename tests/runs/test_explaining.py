@@ -3,20 +3,22 @@
 import shutil
 
 import pytest
-from smallruns import exact, in_process, same_results, train, train_and_die
+from smallruns import QUIET, SMALL, exact, in_process, pages, same_results, train, train_and_die
 from smallruns import resume as go_on
 
 from fieldmark.heats import Heats, Wanted
 from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
+from fieldmark.runs.concrete import gather
 from fieldmark.runs.explaining import MASKS, PASSES, affordable
+from fieldmark.runs.run import train_run
 
 WORDS = ("run.explain=true",)
 
 
 @pytest.fixture(scope="module")
 def explained(photos, tmp_path_factory):
-    return train(photos, tmp_path_factory.mktemp("explained"), "e", *WORDS)
+    return train(photos, tmp_path_factory.mktemp("explained"), "e", *WORDS, page=True)
 
 
 def test_the_page_has_maps_beside_its_pictures_and_the_first_are_held_against_random_parts(
@@ -35,7 +37,6 @@ def test_the_page_has_maps_beside_its_pictures_and_the_first_are_held_against_ra
 def test_weights_are_the_same_with_and_without_maps(explained, photos, tmp_path):
     plain = train(photos, tmp_path, "p", "run.explain=false")
     assert not plain.heat.exists()
-    assert "Where it looks" not in plain.report.read_text()
     assert same_results(explained, plain)
 
 
@@ -56,6 +57,17 @@ def test_after_a_kill_the_maps_are_those_of_the_run_that_was_never_killed(
     assert run.heat.read_bytes() == explained.heat.read_bytes()
 
 
+def test_a_trial_whose_test_is_not_looked_at_spends_nothing_on_maps(photos, tmp_path):
+    given = {"out": str(tmp_path), "name": "t", "epochs": "1"}
+    with pages(False):
+        run = train_run(gather(str(photos), [*SMALL, *WORDS], given), QUIET, "", sides=("val",))
+    found = Heats.read(run.heat)
+    assert found.rows == ()
+    assert found.reason == (
+        f"they come with the test at a run's end; now by: fieldmark explain {run.path}"
+    )
+
+
 def test_maps_of_other_weights_are_not_drawn(explained, tmp_path):
     copied = RunDir(shutil.copytree(explained.path, tmp_path / "c"))
     heats = Heats.read(copied.heat)
@@ -67,7 +79,7 @@ def test_maps_of_other_weights_are_not_drawn(explained, tmp_path):
 def test_a_head_of_trees_says_what_makes_maps_without_gradients(photos, weights, tmp_path):
     pytest.importorskip("lightgbm")
     words = ("model.width=4", "model.freeze=true", "head.name=boosted", "head.trees=3", *WORDS)
-    run = exact(photos, tmp_path, "b", weights, *words)
+    run = exact(photos, tmp_path, "b", weights, *words, page=True)
     reason = (
         "a head of boosted trees has no gradients that Grad-CAM could go by; these need none: "
         f"fieldmark explain {run.path} --method occlusion"

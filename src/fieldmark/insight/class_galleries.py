@@ -1,6 +1,6 @@
 """Of each class the images that say most of it: surest hits, surest mistakes, least sure hits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,22 +27,26 @@ def class_galleries(
     *,
     temperature: float = 1.0,
     thresholds: np.ndarray | None = None,
+    labels: Collection[str] = (),
     each: int = EACH,
 ) -> list[ClassGallery]:
     """Of every class with an image to show, those with the most mistakes first where many.
 
+    labels: the classes that are wanted; none: all.
+
     Mistakes are images that were taken for the class; of several labels an image also those whose
-    label was missed. Rows as in `galleries.chosen`. At most MOST_CLASSES.
+    label was missed. Rows as in `galleries.chosen`. At most MOST_CLASSES that nobody named.
     """
     table = sayable(predictions)
     evidence = Evidence.on(table, temperature, thresholds)
+    places = [k for k, name in enumerate(table.classes) if not labels or name in labels]
     if table.task.several:
         least = least_scores(table, thresholds)
-        found = [_of_label(table, evidence, least, k, each) for k in range(len(table.classes))]
+        found = [_of_label(table, evidence, least, k, each) for k in places]
     else:
-        found = [_of_class(table, evidence, k, each) for k in range(len(table.classes))]
+        found = [_of_class(table, evidence, k, each) for k in places]
     there = [(gallery, wrong) for gallery, wrong in found if any(gallery.kinds.values())]
-    if len(there) > MOST_CLASSES:
+    if len(there) > MOST_CLASSES and not labels:
         there = sorted(there, key=lambda pair: -pair[1])[:MOST_CLASSES]
     return [gallery for gallery, _ in there]
 

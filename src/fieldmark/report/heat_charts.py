@@ -8,6 +8,7 @@ import numpy as np
 from fieldmark.errors import counted
 from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, themed_svg
 
+FEW = 4  # images with both maps; of fewer it is not said whether maps are to be believed
 STAYS = 0.5  # a rank correlation above which a map has hardly changed
 TICKS = 7  # layers that are named on the axis
 LETTERS = 14  # of a layer's name on an axis
@@ -69,6 +70,11 @@ def drawn_words(drawn: Sequence[tuple[str, float, int]]) -> str:
     (first, alone, images), (last, whole, _) = known[0], known[-1]
     at = f"on {counted(images, 'image')} their rank correlation with the maps here is"
     by_layer = f"{alone:.2f} with {first} drawn anew and {whole:.2f} with all down to {last}"
+    if images < FEW:
+        return (
+            f"Where the network's weights are drawn anew, {at} {by_layer}; of so few images "
+            "nothing follows."
+        )
     if whole < STAYS:
         return f"The maps change where the network's weights are drawn anew: {at} {by_layer}."
     return (

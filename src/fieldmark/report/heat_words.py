@@ -7,9 +7,10 @@ import numpy as np
 
 from fieldmark.errors import counted
 from fieldmark.heats import Heat, Heats
-from fieldmark.insight.looks import class_looks
-from fieldmark.judge.places import Part
-from fieldmark.report.words import capital, percent, whole_percent
+from fieldmark.insight.looks import ClassLook, class_looks
+from fieldmark.judge.places import FEW, Part
+from fieldmark.records import InputSpec
+from fieldmark.report.words import percent, whole_percent
 
 METHODS = {
     "grad-cam": "Grad-CAM",
@@ -17,10 +18,16 @@ METHODS = {
     "occlusion": "occlusion",
     "integrated-gradients": "integrated gradients",
 }
-SEEN = (
-    "A heat map lies on what the network saw: the middle of the picture, or all of it made square. "
-    "Bright is where the score of the class comes from; the line is around the hottest fifth."
-)
+
+
+def seen(spec: InputSpec) -> str:
+    """What a heat map lies on, and how it is read."""
+    squared = spec.evaluated_form[0] == "square"
+    part = "all of it, made square" if squared else "the square in its middle, nothing beside that"
+    return (
+        f"A heat map lies on what the network saw of the picture: {part}. Bright is where the "
+        "score of the class comes from; the line is around the hottest fifth."
+    )
 
 
 def said(heat: Heat) -> str:
@@ -33,12 +40,12 @@ def said(heat: Heat) -> str:
     random = np.array(heat.random)
     ends = f"{percent(random.min(), sign='')} to {percent(random.max())}"
     told = (
-        f"score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
-        f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})"
+        f"Score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
+        f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})."
     )
     if heat.standing == "untrue":
-        return f"No map: it does no better than random parts ({told})."
-    return f"{capital(told)}."
+        return f"No map: it does no better than random parts. {told}"
+    return told
 
 
 def told(heats: Sequence[Heat]) -> str:
@@ -52,7 +59,7 @@ def told(heats: Sequence[Heat]) -> str:
     judged = count["true"] + count["untrue"]
     parts = []
     if judged:
-        parts.append(f"{count['true']} of {counted(judged, 'heat map')} beat random parts")
+        parts.append(beaten(count["true"], judged))
     elif count["unchecked"]:
         parts.append(f"{counted(count['unchecked'], 'heat map')}, not held against random parts")
     if count["untrue"]:
@@ -60,6 +67,12 @@ def told(heats: Sequence[Heat]) -> str:
     if count["flat"]:
         parts.append(f"{count['flat']} {'is' if count['flat'] == 1 else 'are'} flat, not drawn")
     return "; ".join(parts) or "no heat map was made"
+
+
+def beaten(true: int, judged: int) -> str:
+    """ "21 of 24 heat maps beat random parts" """
+    verb = "beats" if true == 1 else "beat"
+    return f"{true} of {counted(judged, 'heat map')} {verb} random parts"
 
 
 def _do(n: int) -> str:
@@ -73,15 +86,24 @@ def _are(n: int) -> str:
 def advice(heats: Heats) -> list[str]:
     """What to try where fewer than half of the maps beat random parts, a sentence; else none."""
     standings = [each.standing for each in heats.rows]
-    beaten, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
-    if not judged or 2 * beaten >= judged:
+    true, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
+    if not judged or 2 * true >= judged:
         return []
     other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
     layer = ", or an earlier --layer," if heats.method in ("grad-cam", "layer-cam") else ""
     return [
-        f"{beaten} of {counted(judged, 'heat map')} beat random parts, so these say little of "
-        f"where the model looks; --method {other}{layer} may say more"
+        f"{beaten(true, judged)}, so these say little of where the model looks; "
+        f"--method {other}{layer} may say more"
     ]
+
+
+def unsuspected(found: Sequence[ClassLook]) -> str:
+    """What to say where no class is suspicious."""
+    judged = sum(look.images >= FEW for look in found)
+    if not judged:
+        return f"With fewer than {FEW} maps of a class nothing is said of its corners and edges."
+    those = "class" if judged == len(found) else f"class with {FEW} maps or more"
+    return f"No {those} has clearly more heat in a corner or along an edge than an even map would."
 
 
 def suspicion(label: str, found: Sequence[Part]) -> str:
@@ -117,19 +139,23 @@ def fall_words(heats: Sequence[Heat]) -> str:
     if found is None:
         return ""
     known = sum(bool(each.random) for each in heats)
+    points = counted(round(100 * found[0]), "point")
     return (
-        f"Blurring the hottest fifth takes {100 * found[0]:.0f} points off the score on average, "
+        f"Blurring the hottest fifth takes {points} off the score on average, "
         f"blurring random parts of the same shape {100 * found[1]:.0f} ({counted(known, 'map')})."
     )
 
 
-def heat_part(heats: Heats, classes: Sequence[str]) -> dict[str, Any] | None:
+def heat_part(
+    heats: Heats, classes: Sequence[str], spec: InputSpec | None
+) -> dict[str, Any] | None:
     """What heat.html says of a run's maps; None where nobody asked for any."""
-    if not heats.rows:
+    if not heats.rows or spec is None:
         return {"reason": heats.reason} if heats.reason else None
     judged = [each for each in heats.rows if each.standing != "unchecked"]
     return {
         "reason": "",
+        "seen": seen(spec),
         "made": made(heats),
         "told": told(judged),
         "falls": fall_words(judged),

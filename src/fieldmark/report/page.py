@@ -168,7 +168,7 @@ def render(page: RunPage) -> str:
         "pictures": page.pictures,
         "labels": page.labels,
         "suspects": page.suspects,
-        "heat": heat_part(page.heats, metrics.classes),
+        "heat": heat_part(page.heats, metrics.classes, page.info.spec if page.info else None),
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": (*data.split_notes, *_name_note(page.names)),

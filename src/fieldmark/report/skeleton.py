@@ -10,6 +10,7 @@ from typing import Any
 from markupsafe import Markup
 
 from fieldmark.console import duration
+from fieldmark.errors import counted
 from fieldmark.metrics_json import About
 from fieldmark.report import heat_words, words
 from fieldmark.report.figure_lines import is_below
@@ -51,6 +52,7 @@ FILTERS: dict[str, Any] = {
     "interval": words.interval,
     "is_share": words.is_share,
     "made_words": words.made_words,
+    "maps": lambda number: counted(number, "map"),
     "metric_name": words.metric_name,
     "metric_words": words.metric_words,
     "millions": lambda count: f"{count / 1e6:,.3g}" if count < 1e9 else f"{count / 1e6:,.0f}",
@@ -63,6 +65,7 @@ FILTERS: dict[str, Any] = {
     "pictured": lambda shown: thumb(shown[1], shown[2], shown[0].caption),
     "thumb_of": lambda picture, caption: thumb(picture[0], picture[1], caption),
     "thumb_of_class": lambda look: thumb(look.content, look.mime, look.label),
+    "unsuspected": heat_words.unsuspected,
     "thumb_of_look": lambda look: thumb(look.content, look.mime, look.heat.label),
     "thumb": lambda shown: thumb(shown.content, shown.mime, shown.caption),
     "sort_key": lambda value: value if words.defined(value) else "",
@@ -70,7 +73,6 @@ FILTERS: dict[str, Any] = {
 }
 WORDS = {
     "images": words.images,
-    "heat_seen": heat_words.SEEN,
     "missing": words.MISSING,
     "no_test_sentence": words.no_test_sentence,
     "split_words": words.SPLIT_WORDS,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,7 +24,13 @@ from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About
 from fieldmark.report.feature_parts import feature_panels
 from fieldmark.report.heat_charts import Proof
-from fieldmark.reviews.explain_asked import Asked, Subject, refuse_before_work, shown_classes
+from fieldmark.reviews.explain_asked import (
+    MOST,
+    Asked,
+    Subject,
+    given_subject,
+    refuse_before_work,
+)
 from fieldmark.reviews.explain_inside import Insides, begin
 from fieldmark.reviews.explain_own import own_subject, refresh
 from fieldmark.reviews.explained import (
@@ -40,19 +47,22 @@ from fieldmark.reviews.explained import (
     write_table,
 )
 from fieldmark.rundir import RunDir
+from fieldmark.stopping import undoing
 from fieldmark.task import TASKS
-from fieldmark.use.explained import Way, explained, scores_of
+from fieldmark.use.explained import Way, explained
 from fieldmark.use.inputs import find_images, told_of
-from fieldmark.use.opened import Opened, open_bundle, together
+from fieldmark.use.opened import Opened, open_bundle
 
-BATCH = 16
 CURVES = 32  # images that the curves are the mean of, or a few more
+TOLD = 10  # images that could not be read, each with its reason
 PROVED = 16  # images that the network with drawn weights looks at
 
 
 @dataclass
 class Maps:
-    """What was made so far. kept: of some images what the network saw, for the last proof."""
+    """What was made so far. kept: of some images what the network saw, for the last proof. places:
+    the images that were looked at. every: of maps in no order each so manyth is on the page.
+    """
 
     side: int
     insides: Insides
@@ -61,6 +71,8 @@ class Maps:
     pictures: list[str] = field(default_factory=list)
     trusts: list[Trust] = field(default_factory=list)
     kept: list[tuple[Seen, Heat]] = field(default_factory=list)
+    places: set[tuple[str, int | None]] = field(default_factory=set)
+    every: int = 1
     failures: list[str] = field(default_factory=list)
     folder: Path = Path()
 
@@ -82,33 +94,54 @@ def explain(asked: Asked, console: Console) -> int:
         given_subject(opened, found.images, asked) if found else own_subject(run, opened, asked)
     )
     maps = Maps(side_for(subject.shown), begin(opened, asked.inside, len(subject.order) or 1))
-    try:
+    with whole_or_none(maps):
         make(maps, subject, opened, asked, console)
+        source = subject.source_of(len(maps.places))
         result = Explained(
             title=run.name,
-            source=subject.source,
+            source=source,
             classes=info.classes,
+            spec=info.spec,
             groups=groups_of(maps, subject),
             heats=heats_of(maps, opened, asked),
             proof=proof_of(maps, opened, asked, console),
             folder=maps.folder,
             about=about(opened, asked, time.monotonic() - begun),
             command=asked.command,
-            notes=(*said, *subject.notes, *maps.failures),
-            facts={"Model": info.model, "Images": subject.source},
+            notes=(*said, *subject.notes, *first_of(maps.failures)),
+            facts={"Model": info.model, "Images": source},
             names=kept_names(run.label_names, info.classes),
             inside=feature_panels([*maps.insides.images.values()], maps.insides.filters),
         )
         write_table(maps.heats, maps.pictures, maps.folder / TABLE)
         write_page(result)
-    except BaseException:
-        if maps.folder != Path():
-            rundir.remove(RunDir(maps.folder))
-        raise
     if subject.is_whole:
         refresh(run, result.heats)
     tell(result, console)
     return 1 if maps.failures else 0
+
+
+def first_of(failures: Sequence[str]) -> list[str]:
+    """What is said of images that could not be read: the first reasons, and how many more."""
+    more = len(failures) - TOLD
+    rest = [f"{counted(more, 'more image')} could not be read"] if more > 0 else []
+    return [*failures[:TOLD], *rest]
+
+
+@contextmanager
+def whole_or_none(maps: Maps) -> Iterator[None]:
+    """Where the work inside fails, or a signal ends it, the folder is taken away."""
+
+    def away() -> None:
+        if maps.folder != Path():
+            rundir.remove(RunDir(maps.folder))
+
+    with undoing(away):
+        try:
+            yield
+        except BaseException:
+            away()
+            raise
 
 
 def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Console) -> None:
@@ -119,11 +152,13 @@ def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Co
             maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
             if not maps.heats:  # what stands against the maps has been told by now
                 maps.folder = out_folder(asked)
+            before = len(maps.places)
             take(maps, opened, images, heats, subject)
             maps.insides.take(opened, images, wanted)
-            bar.advance(len(wanted))
+            bar.advance(len(maps.places) - before)
     if not maps.heats:
-        raise WorkError(f"no image could be read; {maps.failures[0]}")
+        moved = f"; put them back, or name some: fieldmark explain {asked.run} IMAGES"
+        raise WorkError(f"no image could be read; {maps.failures[0]}{moved if subject.own else ''}")
 
 
 def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
@@ -132,57 +167,19 @@ def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
     return Heats(tuple(maps.heats), way.method, way.layer or "", weights)
 
 
-def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Subject:
-    """Images that are named, each for the classes that were asked for, or that it is given."""
-
-    def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
-        for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
-            failures += [each.seen for each in read if isinstance(each.seen, str)]
-            there = [each for each in read if not isinstance(each.seen, str)]
-            for seen in together(there, opened.info.spec.words):
-                chosen = classes_of(opened, seen, asked)
-                rows = [row for row, its in enumerate(chosen) for _ in its]
-                labels = [label for its in chosen for label in its]
-                for start in range(0, len(rows), BATCH):
-                    part = slice(start, start + BATCH)
-                    yield (
-                        rows_of(seen, rows[part]),
-                        [
-                            Wanted(there[row].name, None, label)
-                            for row, label in zip(rows[part], labels[part], strict=True)
-                        ],
-                    )
-
-    return Subject(counted(len(images), "image"), len(images), batches)
-
-
-def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
-    """The classes that each image is explained for: the top one; of several labels those that
-    reach their thresholds, or where none does the likeliest."""
-    if asked.labels:
-        return [list(asked.labels)] * len(images)
-    return shown_classes(opened.info, scores_of(opened, images))
-
-
-def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
-    """These images, some maybe more than once."""
-    places = torch.tensor(rows)
-    if isinstance(images, Captioned):
-        return Captioned(images.images[places], images.words[places])
-    return images[places]
-
-
 def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subject: Subject) -> None:
     """Keep a batch's pictures, the table's rows and the page's cards."""
     plain = images.images if isinstance(images, Captioned) else images
     for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
         seen = pixels.permute(1, 2, 0).cpu().numpy()
         name = write_map(maps.folder, len(maps.heats), each, seen)
+        number = len(maps.heats)
         maps.heats.append(each)
+        maps.places.add((each.path, each.row))
         maps.pictures.append(name)
         if each.cells is not None and len(maps.kept) < PROVED:
             maps.kept.append((images[place : place + 1], each))
-        if subject.is_shown(each, len(maps.heats) - 1):
+        if subject.is_ordered(each) if subject.order else number % maps.every == 0:
             told = subject.truth_of(each)
             least = (opened.info.thresholds or {}).get(each.label, 0.5)
             several = TASKS[opened.info.task].several
@@ -190,6 +187,14 @@ def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subjec
                 each, subject.name_of(each), seen, maps.side, truth=told, least=least * several
             )
             maps.cards[each.path, each.row, each.label] = replace(card, picture=name)
+    if not subject.order and len(maps.cards) > MOST:
+        thin(maps)
+
+
+def thin(maps: Maps) -> None:
+    """Every other card goes, and from here on every other one that would have come."""
+    maps.cards = dict(list(maps.cards.items())[::2])
+    maps.every *= 2
 
 
 def way_for(wanted: Sequence[Wanted], maps: Maps, way: Way) -> Way:

@@ -6,20 +6,22 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from fieldmark.attribution.methods import METHODS
-from fieldmark.captioned import Seen
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.sources import place_name
-from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
+from fieldmark.errors import Mistake, RunError, counted, listed, nearest, refuse
 from fieldmark.heats import Heat, Wanted
 from fieldmark.judge.thresholds import in_order
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.reviews.explain_inside import Wish
 from fieldmark.task import TASKS
 from fieldmark.use.ensemble import is_ensemble, read_joining
-from fieldmark.use.explained import Way
-from fieldmark.use.opened import info_of
+from fieldmark.use.explained import Way, scores_of
+from fieldmark.use.opened import Opened, info_of, together
 
+BATCH = 16
 MOST = 200  # images on a page; the folder has all
 NO_LAYER = ("occlusion", "integrated-gradients")  # methods that look at the pixels
 Key = tuple[str, int | None, str]
@@ -46,13 +48,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is looked at. source: it in words. images: how many, at least. batches: of images and
-    the class of each; a list takes the reason of each that cannot be read. order: by class and
-    kind; {}: as they come. is_whole: all that the run's own page shows."""
+    """What is looked at. images: how many. batches: of images and the class of each; a list takes
+    the reason of each that cannot be read. each: maps of an image, as far as that is known. own:
+    what the images are of the run's, in words. order: by class and kind; {}: as they come.
+    is_whole: all that the run's own page shows."""
 
-    source: str
     images: int
     batches: Callable[[list[str]], Batches]
+    each: int = 1
+    own: str = ""
     truths: Mapping[tuple[str, int | None], tuple[str, ...]] = field(default_factory=dict)
     order: Mapping[str, Mapping[str, Sequence[Key]]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -62,14 +66,18 @@ class Subject:
     def shown(self) -> int:
         """How many pictures the page has, at the most."""
         ordered = sum(len(keys) for kinds in self.order.values() for keys in kinds.values())
-        return min(MOST, ordered or self.images)
+        return ordered or min(MOST, self.each * self.images)
 
-    def is_shown(self, heat: Heat, number: int) -> bool:
-        """Whether the page has this map, the `number`th from 0: where they are many, every so
-        manyth of those that are named."""
-        if self.order:
-            return (heat.path, heat.row, heat.label) in self._ordered
-        return number % -(-self.images // MOST) == 0
+    def source_of(self, read: int) -> str:
+        """What was looked at, in words, where so many of the images could be read."""
+        if self.own:
+            return f"{read} of its own {self.own} images"
+        every = counted(self.images, "image")
+        return every if read == self.images else f"{read} of {every}"
+
+    def is_ordered(self, heat: Heat) -> bool:
+        """Whether the order has a place for this map."""
+        return (heat.path, heat.row, heat.label) in self._ordered
 
     @cached_property
     def _ordered(self) -> set[Key]:
@@ -87,11 +95,11 @@ class Subject:
 def refuse_before_work(asked: Asked) -> tuple[BundleInfo, tuple[str, ...]]:
     """What the bundle is for, and what to look at. Raises RunError, SettingsError."""
     if is_ensemble(asked.run):
-        first = Path(asked.run) / read_joining(asked.run).members[0].run
-        raise RunError(
-            f"{asked.run}: is several models that answer as one, and a heat map is of one; "
-            f"name one of them: fieldmark explain {first}"
-        )
+        members = read_joining(asked.run).members
+        several = "is several models that answer as one, and a heat map is of one; name one of them"
+        what = several if members[1:] else "is a study that answers by one of its runs; name that"
+        first = Path(asked.run) / members[0].run
+        raise RunError(f"{asked.run}: {what}: fieldmark explain {first}")
     info = info_of(asked.run)
     refuse([*_classes(asked, info), *_method(asked), *_out(asked)])
     return info, asked.inputs
@@ -131,3 +139,43 @@ def shown_classes(info: BundleInfo, scores: np.ndarray) -> list[list[str]]:
         or [info.classes[index]]
         for row, index in zip(given, first, strict=True)
     ]
+
+
+def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Subject:
+    """Images that are named, each for the classes that were asked for, or that it is given."""
+
+    def batches(failures: list[str]) -> Iterator[tuple[Seen, list[Wanted]]]:
+        for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
+            failures += [each.seen for each in read if isinstance(each.seen, str)]
+            there = [each for each in read if not isinstance(each.seen, str)]
+            for seen in together(there, opened.info.spec.words):
+                chosen = classes_of(opened, seen, asked)
+                rows = [row for row, its in enumerate(chosen) for _ in its]
+                labels = [label for its in chosen for label in its]
+                for start in range(0, len(rows), BATCH):
+                    part = slice(start, start + BATCH)
+                    yield (
+                        rows_of(seen, rows[part]),
+                        [
+                            Wanted(there[row].name, None, label)
+                            for row, label in zip(rows[part], labels[part], strict=True)
+                        ],
+                    )
+
+    return Subject(len(images), batches, each=len(asked.labels) or 1)
+
+
+def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
+    """The classes that each image is explained for: the top one; of several labels those that
+    reach their thresholds, or where none does the likeliest."""
+    if asked.labels:
+        return [list(asked.labels)] * len(images)
+    return shown_classes(opened.info, scores_of(opened, images))
+
+
+def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
+    """These images, some maybe more than once."""
+    places = torch.tensor(rows)
+    if isinstance(images, Captioned):
+        return Captioned(images.images[places], images.words[places])
+    return images[places]

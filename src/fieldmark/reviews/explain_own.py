@@ -13,12 +13,10 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.records import Predictions, Samples
 from fieldmark.report.page import report
 from fieldmark.report.words import SPLIT_WORDS
-from fieldmark.reviews.explain_asked import Asked, Batches, Key, Subject
+from fieldmark.reviews.explain_asked import BATCH, Asked, Batches, Key, Subject
 from fieldmark.rundir import RunDir
 from fieldmark.use.explained import batches_of, images_of
 from fieldmark.use.opened import Opened, Read
-
-BATCH = 16
 
 
 def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
@@ -40,9 +38,7 @@ def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
         "temperature": info.temperature,
         "thresholds": in_order(info.thresholds, info.classes),
     }
-    galleries = class_galleries(shown, **at)  # type: ignore[arg-type]
-    if asked.labels:
-        galleries = [each for each in galleries if each.label in asked.labels]
+    galleries = class_galleries(shown, labels=asked.labels, **at)  # type: ignore[arg-type]
     order = {each.label: _keys(each) for each in galleries}
     wanted = {key: Wanted(*key) for its in order.values() for keys in its.values() for key in keys}
     if not asked.labels:
@@ -57,13 +53,13 @@ def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
             f"images: fieldmark explain {asked.run} IMAGES"
         )
     return Subject(
-        source=f"{len(wanted)} of its own {SPLIT_WORDS[side]} images",
-        images=len(wanted),
+        images=len({(path, row) for path, row, _ in wanted}),
         batches=_batches(samples, wanted.values(), opened),
+        own=SPLIT_WORDS[side],
         truths=_truths(shown),
         order=order,
         notes=_notes(galleries, info.classes, asked),
-        is_whole=not asked.labels,
+        is_whole=not asked.labels and asked.way.masks > 0,  # a report has no map that nobody judged
     )
 
 

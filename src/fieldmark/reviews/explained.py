@@ -17,6 +17,7 @@ from fieldmark.insight.label_names import ShownNames
 from fieldmark.insight.looks import ClassLook, class_looks
 from fieldmark.insight.overlays import overlay
 from fieldmark.metrics_json import About
+from fieldmark.records import InputSpec
 from fieldmark.report import heat_words as words
 from fieldmark.report.feature_parts import NOTHING, Panels
 from fieldmark.report.heat_charts import Proof, proof_charts, proof_words
@@ -59,11 +60,13 @@ class Group:
 
 @dataclass(frozen=True)
 class Explained:
-    """What was found. about: how it came about; source: what was looked at, in words."""
+    """What was found. about: how it came about; source: what was looked at, in words; spec: how it
+    became what the network saw."""
 
     title: str
     source: str
     classes: tuple[str, ...]
+    spec: InputSpec
     groups: Sequence[Group]
     heats: Heats
     proof: Proof
@@ -193,6 +196,7 @@ def render(found: Explained) -> str:
         "title": found.title,
         "headline": headline(rows),
         "source": found.source,
+        "seen": words.seen(found.spec),
         "groups": found.groups,
         "left_out": len(rows) - shown,
         "facts": {**found.facts, "Made by": words.made(found.heats)},
@@ -215,5 +219,6 @@ def headline(heats: Sequence[Heat]) -> str:
     """The page's first sentence."""
     judged = [each for each in heats if each.standing != "unchecked"]
     if not judged:
-        return f"Where it looks on {counted(len(heats), 'picture')}"
+        pictures = len({(each.path, each.row) for each in heats})
+        return f"Where it looks on {counted(pictures, 'picture')}"
     return words.told(judged).partition(";")[0].capitalize()

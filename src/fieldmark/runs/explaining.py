@@ -22,8 +22,10 @@ FEWEST = 60  # passes that they may cost however few images there are
 PASSES = MASKS + 4  # of an image whose map is held against random parts; a map alone is about one
 
 
-def explain_run(run: RunDir, settings: Settings, console: Console) -> None:
+def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool = True) -> None:
     """Write the run's heat maps, or why there are none; a pure function of what the run kept.
+
+    ends: whether the run has come to its end and is judged; else nothing is spent on maps.
 
     Raises DiskError; whatever else stands against maps is no reason to end a run, and is kept.
     """
@@ -32,6 +34,9 @@ def explain_run(run: RunDir, settings: Settings, console: Console) -> None:
         return
     if settings.head.name == BOOSTED:
         Heats(reason=NO_GRADIENTS.format(run=run.path)).write(run.heat)
+        return
+    if not ends:
+        Heats(reason=NOT_ENDED.format(run=run.path)).write(run.heat)
         return
     try:
         found = heats_of_run(run, open_bundle(run.path, settings.run.device), console)
@@ -44,6 +49,7 @@ NO_GRADIENTS = (
     "a head of boosted trees has no gradients that Grad-CAM could go by; these need none: "
     "fieldmark explain {run} --method occlusion"
 )
+NOT_ENDED = "they come with the test at a run's end; now by: fieldmark explain {run}"
 
 
 def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:

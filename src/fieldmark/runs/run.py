@@ -99,7 +99,7 @@ def go(
             whole = reached.error is None  # else the test is not looked at: it may go on
             predict(run, prepared, reached, sides if whole else ["val"])
             with clock("explaining"):
-                explain_run(run, settings, console)
+                explain_run(run, settings, console, ends=whole and "test" in sides)
             metrics = write_metrics(run, prepared, reached, command)
             report(run)
             files = answer_unlabelled(run, settings, console) if whole else forget_answers(run)
