@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from fieldmark.judge.conformal import bound, most_sure, row_for, set_rows, sets
+from fieldmark.judge.conformal import bound, row_for, set_rows, sets
 
 
 def drawn(rng, images, classes=5, sure=2.0):
@@ -26,7 +26,6 @@ def test_the_bound_is_the_value_of_that_rank(level, images):
 
 def test_no_bound_promises_more_than_the_images_allow():
     values = np.arange(19.0)
-    assert most_sure(19) == 0.95
     assert bound(values, 0.95) == 18
     assert bound(values, 0.951) is None
     assert bound(values, 0.95, np.arange(19) // 2) is None  # ten groups
@@ -94,7 +93,7 @@ def test_rows_rise_to_the_highest_level_and_keep_the_bound_of_each_level():
     scores, targets = drawn(np.random.default_rng(4), 5000)
     rows, missed = set_rows(scores, targets), 1 - scores[np.arange(5000), targets]
     assert len(rows) <= 70
-    assert rows[-1].level == most_sure(5000)
+    assert rows[-1].level == 5000 / 5001
     for level in (0.5, 0.9, 0.95, 0.99):
         row = row_for(rows, level)
         assert level <= row.level < level + 1 / 5000
