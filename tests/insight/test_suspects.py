@@ -52,8 +52,8 @@ def test_of_several_labels_one_is_missing_and_another_is_wrong():
     assert told == {("1.png", "a", "", "wrong"), ("2.png", "", "a", "missing")}
     words = {each.words for each in found.suspects[:2]}
     assert words == {
-        "labelled 'a', and the model says it is not (100%)",
-        "not labelled 'a', and the model says it is (99%)",
+        "labelled 'a', which the model gives 0%",
+        "not labelled 'a', which the model gives 99%",
     }
 
 
