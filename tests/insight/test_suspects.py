@@ -103,7 +103,7 @@ def test_of_how_many_images_the_labels_were_judged_is_said():
         "All 4 images were judged by a model that was trained without them."
     )
     half = replace(predictions, frame=predictions.frame.head(2))
-    assert source_words(suspected(half, samples), "photos") == (
-        "2 of 4 images were judged by a model that was trained without them; `fieldmark "
-        "cross-validate photos` would judge all."
+    assert source_words(suspected(half, samples), "my photos") == (
+        "2 of 4 images were judged by a model that was trained without them; to have all judged: "
+        "fieldmark cross-validate 'my photos'"
     )

@@ -1,5 +1,6 @@
 """Which labels are worth a second look: suspects of `judge/suspects`, with where they are."""
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -169,5 +170,5 @@ def source_words(found: Found, called: str) -> str:
         return f"All {found.all:,} images were judged by a model that was trained without them."
     return (
         f"{found.judged:,} of {found.all:,} images were judged by a model that was trained without "
-        f"them; `fieldmark cross-validate {called}` would judge all."
+        f"them; to have all judged: fieldmark cross-validate {shlex.quote(called)}"
     )
