@@ -75,7 +75,9 @@ def own_images(run: RunDir) -> tuple[str, Predictions]:
         own = table and table.of_split(side)
         if own and len(own) and own.distances is not None and np.isfinite(own.distances).all():
             return side, own
-    raise RunError(f"{run.path}: has no predictions of its own images to compare with; train it anew")
+    raise RunError(
+        f"{run.path}: has no predictions of its own images to compare with; train it anew"
+    )
 
 
 def look(opened: Opened, check: Check, found: Found, console: Console) -> Predictions:
