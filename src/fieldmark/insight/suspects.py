@@ -22,9 +22,9 @@ class Suspect(Placed):
     """A label that is worth a look.
 
     kind: wrong, the image has `label` and the model says `suggested` ("" of several labels, where
-    the model doubts it); missing, of several labels: it has not `suggested` ("" for `label`), and
-    the model doubts that. score: of the answer that was given, 0..1. other: of the one that is suggested. sure:
-    whether confident learning says so too. split: "" where folds judge all images.
+    it doubts the label); missing, of several labels: it has not `suggested` ("" for `label`), and
+    the model doubts that. score: of the answer that was given, 0..1. other: of the one that is
+    suggested. sure: whether confident learning says so too. split: "" where folds judge all images.
     """
 
     label: str

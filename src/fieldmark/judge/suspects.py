@@ -17,9 +17,9 @@ class Suspected:
 
     A question is an image or, of several labels, an image and a label. places: (n,) of the rows of
     the scores. label: (n,) the class that was given, or is in question. suggested: (n,) the class
-    that the model takes it for, or would next; of several labels the same one again. given: (n,) whether the image
-    has the label in question. score: (n,) how sure the given answer is, the least first. flagged:
-    (n,) whether the image is confidently of another class than it is labelled.
+    that the model takes it for, or would next; of several labels the same one again. given: (n,)
+    whether the image has the label in question. score: (n,) how sure the given answer is, the least
+    first. flagged: (n,) whether the image is confidently of another class than it is labelled.
     """
 
     places: np.ndarray

@@ -74,8 +74,8 @@ def judged_run(path: str) -> Judged:
     source = str(data.get("source"))
     if not len(predictions):
         raise RunError(
-            f"{path}: no image was kept from its training, so nothing can judge a label; to have all "
-            f"judged: fieldmark cross-validate {shlex.quote(source)}"
+            f"{path}: no image was kept from its training, so nothing can judge a label; to have "
+            f"all judged: fieldmark cross-validate {shlex.quote(source)}"
         )
     return Judged(
         run.name,
