@@ -179,10 +179,10 @@ def lines_of(path: str) -> Iterator[Correction]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why, then = "it is not UTF-8", "in a spreadsheet save it as 'CSV UTF-8'"
+        what = "(it is not UTF-8); in a spreadsheet save it as 'CSV UTF-8'"
         if isinstance(error, OSError):
-            why, then = error.strerror, "name a file as the page of `fieldmark suspects` saves one"
-        raise DataError(f"{KEY}={path}: cannot be read ({why}); {then}") from error
+            what = f"({error.strerror}); name a file as the page of `fieldmark suspects` saves one"
+        raise DataError(f"{KEY}={path}: cannot be read {what}") from error
     first = text.partition("\n")[0]
     mark = next((each for each in ";\t" if each in first), ",")
     reader = csv.reader(io.StringIO(text), delimiter=mark)
