@@ -51,7 +51,7 @@ def evaluate_unknown(
     info = info_of(run.path)
     check = check_of(info, run.path)
     if isinstance(check, str):
-        raise RunError(check)
+        raise RunError(f"{check}; else name another run")
     side, own = own_images(run)
     found = find_images([folder])
     for note in (*found.notes, *told_of(found.images, info, folder)):
