@@ -177,10 +177,13 @@ def die_at(point: str, count: int) -> None:
 
 
 def same_results(one: RunDir, other: RunDir) -> bool:
-    """Whether weights, history and predictions are the same, bit for bit."""
-    weights = [(run.path / "model.safetensors").read_bytes() for run in (one, other)]
+    """Whether the bundle, history and predictions are the same, bit for bit."""
+    bundles = [
+        [file.read_bytes() for file in (run.path / "model.safetensors", run.known) if file.exists()]
+        for run in (one, other)
+    ]
     return (
-        weights[0] == weights[1]
+        bundles[0] == bundles[1]
         and history(one).equals(history(other))
         and predictions(one).equals(predictions(other))
     )

@@ -1,6 +1,7 @@
 """`fieldmark evaluate`: what it prints, writes and answers."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -210,6 +211,28 @@ def test_pictures_of_no_class_are_counted_beside_the_runs_own(capsys, a_run, tmp
     assert "odd/broken.png: is empty (0 bytes)" in others
     assert "odd, 4 images of no class\n  told unlike the training images: " in others
     assert "\nAUROC of one against the other: distance " in others
+
+
+def test_pictures_of_no_class_need_what_the_run_kept_and_no_network_for_saying_so(
+    capsys, a_run, tmp_path, monkeypatch
+):
+    bare = tmp_path / "bare"
+    shutil.copytree(a_run, bare)
+    (bare / "known.safetensors").unlink()
+    monkeypatch.setattr("fieldmark.reviews.unknown.open_bundle", None)
+    code, _, said = evaluate(capsys, bare, "--unknown", "odd")
+    assert code == 2
+    assert said == (
+        f"fieldmark: {bare}: lacks known.safetensors, by which images unlike the training ones are "
+        "told; copy it from the run beside the other two files; else name another run\n"
+    )
+    shutil.copy(a_run / "known.safetensors", bare)
+    (bare / "predictions.parquet").unlink()
+    code, _, said = evaluate(capsys, bare, "--unknown", "odd")
+    assert code == 2
+    assert said == (
+        f"fieldmark: {bare}: has no predictions of its own images to compare with; train it anew\n"
+    )
 
 
 def test_pictures_of_no_class_go_alone(capsys, a_run, tmp_path):

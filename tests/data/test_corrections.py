@@ -100,6 +100,8 @@ def test_a_file_as_spreadsheets_write_it_is_read(fixed, tmp_path):
     path.write_bytes("\ufeffLabel;Action;Path\r\nb; LABEL ;0.png\r\n".encode())
     done = correct(before, read_corrections(str(path), before))
     assert done.samples.frame["labels"].to_list() == [["b"], ["b"]]
+    path.write_text("path\trow\taction\tlabel\n0.png\t\tlabel\tb\n")
+    assert len(corrected_rows(correct(before, read_corrections(str(path), before)).samples)) == 1
 
 
 def test_what_the_images_do_not_have_is_refused_with_its_line(fixed):
@@ -141,8 +143,21 @@ def test_lines_that_are_none_are_refused(fixed, tmp_path):
         ", line 1: there is no column 'action'; the columns are path, row, action, label"
     )
     bare.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(DataError, match=r"^data\.corrections=.* cannot be read \(it is not UTF-8"):
+    with pytest.raises(DataError) as caught:
         read_corrections(str(bare), one)
+    assert str(caught.value) == (
+        f"data.corrections={bare}: cannot be read (it is not UTF-8); in a spreadsheet save it as "
+        "'CSV UTF-8'"
+    )
+
+
+@pytest.mark.parametrize("second", ["remove,", "label,c"])
+def test_a_class_that_corrections_leave_no_image_is_told(fixed, second):
+    before = samples_of("a", "b", "b", "c")
+    done = correct(before, read_corrections(fixed("1.png,,label,a", f"2.png,,{second}"), before))
+    assert done.notes[1:] == (
+        "no image of 'b' is left by the corrections, which is no class any more",
+    )
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def test_of_several_labels_one_is_missing_and_another_is_wrong():
     assert told == {("1.png", "a", "", "wrong"), ("2.png", "", "a", "missing")}
     words = {each.words for each in found.suspects[:2]}
     assert words == {
-        "labelled 'a', and the model says it is not (100%)",
-        "not labelled 'a', and the model says it is (99%)",
+        "labelled 'a', which the model gives 0%",
+        "not labelled 'a', which the model gives 99%",
     }
 
 
@@ -103,7 +103,7 @@ def test_of_how_many_images_the_labels_were_judged_is_said():
         "All 4 images were judged by a model that was trained without them."
     )
     half = replace(predictions, frame=predictions.frame.head(2))
-    assert source_words(suspected(half, samples), "photos") == (
-        "2 of 4 images were judged by a model that was trained without them; `fieldmark "
-        "cross-validate photos` would judge all."
+    assert source_words(suspected(half, samples), "my photos") == (
+        "2 of 4 images were judged by a model that was trained without them; to have all judged: "
+        "fieldmark cross-validate 'my photos'"
     )

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from fieldmark.judge.conformal import bound, most_sure, row_for, set_rows, sets
+from fieldmark.judge.calibrate import fit_temperature
+from fieldmark.judge.conformal import bound, row_for, set_rows, sets
+from fieldmark.task import ONE_LABEL
 
 
 def drawn(rng, images, classes=5, sure=2.0):
@@ -26,7 +28,6 @@ def test_the_bound_is_the_value_of_that_rank(level, images):
 
 def test_no_bound_promises_more_than_the_images_allow():
     values = np.arange(19.0)
-    assert most_sure(19) == 0.95
     assert bound(values, 0.95) == 18
     assert bound(values, 0.951) is None
     assert bound(values, 0.95, np.arange(19) // 2) is None  # ten groups
@@ -94,7 +95,7 @@ def test_rows_rise_to_the_highest_level_and_keep_the_bound_of_each_level():
     scores, targets = drawn(np.random.default_rng(4), 5000)
     rows, missed = set_rows(scores, targets), 1 - scores[np.arange(5000), targets]
     assert len(rows) <= 70
-    assert rows[-1].level == most_sure(5000)
+    assert rows[-1].level == 5000 / 5001
     for level in (0.5, 0.9, 0.95, 0.99):
         row = row_for(rows, level)
         assert level <= row.level < level + 1 / 5000
@@ -111,3 +112,20 @@ def test_images_whose_truth_is_no_class_or_whose_scores_are_not_finite_count_not
     scores = np.concatenate([scores, [[np.nan] * 5], [[0.2] * 5]])
     assert set_rows(scores, np.append(targets, [0, -1])) == rows
     assert set_rows(scores[:0], targets[:0]) == ()
+
+
+@pytest.mark.slow
+def test_a_temperature_that_the_same_images_chose_takes_next_to_nothing_off_the_promise():
+    held: dict[bool, list[float]] = {False: [], True: []}
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        targets = rng.integers(0, 3, 430)
+        logits = 3 * (rng.normal(size=(430, 3)) + 1.5 * np.eye(3)[targets])
+        for is_fitted in held:
+            warm = fit_temperature(logits[:30], targets[:30]) if is_fitted else 1.0
+            scores = ONE_LABEL.scores(logits, warm)
+            row = row_for(set_rows(scores[:30], targets[:30]), 0.9)
+            inside = sets(scores[30:], row.bound)
+            held[is_fitted].append(inside[np.arange(400), targets[30:]].mean())
+    assert np.mean(held[True]) > 0.9 - 3 * np.std(held[True]) / 200**0.5
+    assert abs(np.mean(held[True]) - np.mean(held[False])) < 0.003

@@ -60,6 +60,13 @@ def test_what_is_flagged_is_off_the_diagonal_of_a_joint_that_a_loop_counts():
     assert off <= set(wrong)
 
 
+def test_a_label_that_the_model_gives_is_never_flagged():
+    scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.55, 0.45], [0.7, 0.3], [0.41, 0.59]])
+    found = suspects(scores, np.array([0, 0, 0, 1, 1]))
+    assert thresholds(scores, np.array([0, 0, 0, 1, 1])) == pytest.approx([2.35 / 3, 0.445])
+    assert not found.flagged.any()  # the third reaches the second threshold alone
+
+
 def test_ties_stay_in_the_order_of_the_images():
     found = suspects(np.full((5, 2), 0.5), np.zeros(5, int))
     assert found.places.tolist() == [0, 1, 2, 3, 4]

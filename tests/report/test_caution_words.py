@@ -2,6 +2,7 @@
 
 from fieldmark.metrics_json import Figures, SetFigures, Share, UnlikeFigures
 from fieldmark.report.caution_words import caution_lines, caution_part
+from fieldmark.report.skeleton import environment
 
 UNLIKE = UnlikeFigures(
     200,
@@ -25,3 +26,16 @@ def test_the_page_has_a_panel_where_there_is_something_to_say():
     assert caution_part({"val": FOUND}) is None
     part = caution_part({"test": FOUND})
     assert part == {"images": "200 test images", "unlike": UNLIKE, "sets": SETS}
+
+
+def test_of_several_labels_one_sign_has_its_own_share_and_nothing_abstains():
+    template = environment().get_template("when_not.html")
+    by_one = UnlikeFigures(200, UNLIKE.flagged, {"distance": UNLIKE.by["distance"]})
+    one, two = (
+        template.render(caution=caution_part({"test": Figures(200, {}, unlike=each)}))
+        for each in (by_one, UNLIKE)
+    )
+    assert "told unlike in at most 2.5&nbsp;% of the cases, by choice; with fewer" in one
+    assert "--abstain" not in one
+    assert "in at most 5&nbsp;% of the cases, by choice: each of the two signs may be wrong" in two
+    assert "and so does <code>--abstain</code>" in two

@@ -101,7 +101,7 @@ def test_a_run_without_answers_cannot_judge(trained, tmp_path, capsys):
     assert fieldmark(["suspects", str(run.path)]) == 2
     assert capsys.readouterr().err == (
         f"fieldmark: {run.path}: no image was kept from its training, so nothing can judge a "
-        f"label; take `fieldmark cross-validate {photos}`\n"
+        f"label; to have all judged: fieldmark cross-validate {photos}\n"
     )
     run.predictions.unlink()
     assert fieldmark(["suspects", str(run.path)]) == 2

@@ -106,7 +106,8 @@ def test_without_validation_nothing_is_told_unlike(photos, tmp_path):
     run = train(photos, tmp_path, "alone", "data.val=none", epochs="1")
     info = json.loads((run.path / "model.json").read_text())
     assert info["unlike"] is info["sets"] is None
-    assert run.known.is_file()
+    assert not run.known.exists()
+    assert Predictions.read(run.predictions).distances is None
 
 
 def test_a_column_says_how_far_and_older_tables_have_none(photos, tmp_path):

@@ -156,6 +156,10 @@ def _notes(
     if other := len(corrections.by_place) - seen:
         words += f" ({counted(other, 'image')} more in it {'is' if other == 1 else 'are'} not used)"
     yield words
+    lost = [name for name in before.classes if name not in kept.classes]
+    if lost:
+        then = "which is no class" if len(lost) == 1 else "which are no classes"
+        yield f"no image of {listed(lost)} is left by the corrections, {then} any more"
     touched = pl.Series([place in corrections.by_place for place in before.places()]) & (
         before.frame["split"] == "test"
     ).fill_null(False)
@@ -175,13 +179,13 @@ def lines_of(path: str) -> Iterator[Correction]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise DataError(
-            f"{KEY}={path}: cannot be read ({why}); name a file as the page of `fieldmark "
-            "suspects` saves one"
-        ) from error
+        what = "(it is not UTF-8); in a spreadsheet save it as 'CSV UTF-8'"
+        if isinstance(error, OSError):
+            what = f"({error.strerror}); name a file as the page of `fieldmark suspects` saves one"
+        raise DataError(f"{KEY}={path}: cannot be read {what}") from error
     first = text.partition("\n")[0]
-    reader = csv.reader(io.StringIO(text), delimiter=";" if ";" in first else ",")
+    mark = next((each for each in ";\t" if each in first), ",")
+    reader = csv.reader(io.StringIO(text), delimiter=mark)
     head = [cell.strip().casefold() for cell in next(reader, [])]
     if lacking := [name for name in ("path", "action", "label") if name not in head]:
         raise DataError(

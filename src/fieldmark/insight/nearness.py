@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldmark import streams
+from fieldmark.judge import unlike
 from fieldmark.machine import is_installed
 from fieldmark.streams import Stream
 
@@ -42,11 +43,9 @@ class Maps:
 
 def unit(features: np.ndarray) -> np.ndarray:
     """Features divided by their length; maps are averaged first. (N, ...) -> (N, D) float32"""
-    flat = features.astype(np.float32)
-    if flat.ndim > 2:
-        flat = flat.reshape(*flat.shape[:2], -1).mean(axis=2)
-    length = np.linalg.norm(flat, axis=1, keepdims=True)
-    return np.asarray(flat / np.maximum(length, 1e-12))
+    if features.ndim > 2:
+        features = features.reshape(*features.shape[:2], -1).mean(axis=2, dtype=np.float32)
+    return unlike.unit(features)
 
 
 def neighbours(units: np.ndarray, k: int = NEAREST) -> Neighbours:

@@ -1,5 +1,6 @@
 """Which labels are worth a second look: suspects of `judge/suspects`, with where they are."""
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,10 +21,10 @@ SIDE = 200  # pixels of the shorter side of their pictures
 class Suspect(Placed):
     """A label that is worth a look.
 
-    kind: wrong, the image has `label` and the model says `suggested` ("" of several labels: that it
-    has it not); missing, of several labels: it has not `suggested` ("" for `label`), and the model
-    says so. score: of the answer that was given, 0..1. other: of the one that is suggested. sure:
-    whether confident learning says so too. split: "" where folds judge all images.
+    kind: wrong, the image has `label` and the model says `suggested` ("" of several labels, where
+    it doubts the label); missing, of several labels: it has not `suggested` ("" for `label`), and
+    the model doubts that. score: of the answer that was given, 0..1. other: of the one that is
+    suggested. sure: whether confident learning says so too. split: "" where folds judge all images.
     """
 
     label: str
@@ -38,9 +39,9 @@ class Suspect(Placed):
     def words(self) -> str:
         """The same in words."""
         if self.kind == "missing":
-            return f"not labelled '{self.suggested}', and the model says it is ({self.other:.0%})"
+            return f"not labelled '{self.suggested}', which the model gives {self.other:.0%}"
         if not self.suggested:
-            return f"labelled '{self.label}', and the model says it is not ({self.other:.0%})"
+            return f"labelled '{self.label}', which the model gives {self.score:.0%}"
         return (
             f"labelled '{self.label}' ({self.score:.0%}), taken for '{self.suggested}' "
             f"({self.other:.0%})"
@@ -133,11 +134,11 @@ def _each_once(predictions: Predictions, temperature: float) -> tuple[Prediction
 def _otherwise(found: Suspected, scores: np.ndarray, *, several: bool) -> np.ndarray:
     """Which questions the model answers otherwise than they stand. -> (n,) bool
 
-    Of several labels those that it confidently does: each label has many images that are hard.
+    Of several labels those that are flagged: each label has many images that are hard.
     """
     if several:
         return found.flagged
-    return np.asarray((scores[found.places, found.suggested] > found.score) | found.flagged)
+    return np.asarray(scores[found.places, found.suggested] > found.score)
 
 
 def _suspect(
@@ -169,5 +170,5 @@ def source_words(found: Found, called: str) -> str:
         return f"All {found.all:,} images were judged by a model that was trained without them."
     return (
         f"{found.judged:,} of {found.all:,} images were judged by a model that was trained without "
-        f"them; `fieldmark cross-validate {called}` would judge all."
+        f"them; to have all judged: fieldmark cross-validate {shlex.quote(called)}"
     )

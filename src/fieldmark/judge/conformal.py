@@ -23,12 +23,6 @@ LEVELS = np.unique(
 )
 
 
-def most_sure(images: int, groups: np.ndarray | None = None) -> float:
-    """The highest level that so many images, or their groups, can promise: n / (n + 1)."""
-    units = images if groups is None else len(np.unique(groups))
-    return units / (units + 1)
-
-
 def shares_below(groups: np.ndarray | None, order: np.ndarray) -> np.ndarray:
     """What a new value is promised to be at most, for values in a rising order. (N,) -> (N,)
 

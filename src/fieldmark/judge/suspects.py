@@ -17,9 +17,9 @@ class Suspected:
 
     A question is an image or, of several labels, an image and a label. places: (n,) of the rows of
     the scores. label: (n,) the class that was given, or is in question. suggested: (n,) the class
-    that the model takes it for; of several labels the same one again. given: (n,) whether the image
-    has the label in question. score: (n,) how sure the given answer is, the least first. flagged:
-    (n,) whether the image is confidently of another class than it is labelled.
+    that the model takes it for, or would next; of several labels the same one again. given: (n,)
+    whether the image has the label in question. score: (n,) how sure the given answer is, the least
+    first. flagged: (n,) whether the image is confidently of another class than it is labelled.
     """
 
     places: np.ndarray
@@ -62,6 +62,7 @@ def suspects(
 
     scores: (n, C), each of a model that was trained without the image. targets: (n,) classes.
     learned_on: (n,) bool, the images that the thresholds are learned from; all, where not given.
+    A label that the model itself gives is never flagged, as cleanlab has it.
     ranking: self_confidence, the score of the label; margin, that less the highest of the others.
     """
     known = np.ones(len(targets), bool) if learned_on is None else learned_on
@@ -70,7 +71,8 @@ def suspects(
     own, others = scores[rows, targets], scores.copy()
     others[rows, targets] = -np.inf
     suggested = others.argmax(axis=1)
-    score = own - others[rows, suggested] if ranking == "margin" else own
+    margin = own - others[rows, suggested]
+    score = margin if ranking == "margin" else own
     found = confident_class(scores, least)
     order = np.argsort(score, kind="stable")
     return Suspected(
@@ -79,7 +81,7 @@ def suspects(
         suggested[order],
         np.ones(len(rows), bool),
         score[order],
-        ((found >= 0) & (found != targets))[order],
+        ((found >= 0) & (found != targets) & (margin < 0))[order],
     )
 
 

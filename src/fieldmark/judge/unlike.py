@@ -37,7 +37,7 @@ def distances(features: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """
     if not len(kept):
         return np.full(len(features), np.nan, np.float32)
-    kept, near = kept.astype(np.float32), min(NEAREST, len(kept)) - 1
+    kept, near = kept.astype(np.float32, copy=False), min(NEAREST, len(kept)) - 1
     found = []
     for start in range(0, len(features), AT_ONCE):
         some = features[start : start + AT_ONCE]

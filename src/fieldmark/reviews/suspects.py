@@ -6,6 +6,7 @@ near what comes from features: of a frozen network the cache has them, else each
 
 import csv
 import io
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,8 +74,8 @@ def judged_run(path: str) -> Judged:
     source = str(data.get("source"))
     if not len(predictions):
         raise RunError(
-            f"{path}: no image was kept from its training, so nothing can judge a label; take "
-            f"`fieldmark cross-validate {source}`"
+            f"{path}: no image was kept from its training, so nothing can judge a label; to have "
+            f"all judged: fieldmark cross-validate {shlex.quote(source)}"
         )
     return Judged(
         run.name,

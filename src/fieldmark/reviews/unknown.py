@@ -18,7 +18,7 @@ from fieldmark.report.words import percent
 from fieldmark.reviews.evaluate import BATCH, trained_run
 from fieldmark.rundir import RunDir
 from fieldmark.use.inputs import Found, find_images, told_of
-from fieldmark.use.opened import Opened, open_bundle, together
+from fieldmark.use.opened import Opened, info_of, open_bundle, together
 from fieldmark.use.unlike import Check, check_of
 
 
@@ -48,33 +48,36 @@ def evaluate_unknown(
     unlike. Raises RunError where the run cannot tell, DataError where no picture can be read.
     """
     run = trained_run(path)
-    opened = open_bundle(run.path, device, engine)
-    check = check_of(opened.info, run.path)
+    info = info_of(run.path)
+    check = check_of(info, run.path)
     if isinstance(check, str):
-        raise RunError(check)
+        raise RunError(f"{check}; else name another run")
     side, own = own_images(run)
     found = find_images([folder])
-    for note in (*found.notes, *told_of(found.images, opened.info, folder)):
+    for note in (*found.notes, *told_of(found.images, info, folder)):
         console.warn(note)
+    opened = open_bundle(run.path, device, engine)
     shown = look(opened, check, found, console)
     if not len(shown):
         raise DataError(f"{folder}: not one picture could be read; name another folder")
-    of_shown, of_own = (unlike_figures(each, opened.info) for each in (shown, own))
+    of_shown, of_own = (unlike_figures(each, info) for each in (shown, own))
     assert of_shown is not None  # for there is a check
     assert of_own is not None
-    told = Told(of_shown, of_own, side, areas(own, shown, opened.info))
+    told = Told(of_shown, of_own, side, areas(own, shown, info))
     console.say("\n".join(lines(told, folder)))
     return told
 
 
 def own_images(run: RunDir) -> tuple[str, Predictions]:
     """The run's test, or where it has none its validation. -> which, and its predictions"""
-    table = Predictions.read(run.predictions)
+    table = Predictions.read(run.predictions) if run.predictions.is_file() else None
     for side in ("test", "val"):
-        own = table.of_split(side)
-        if len(own) and own.distances is not None and np.isfinite(own.distances).all():
+        own = table and table.of_split(side)
+        if own and len(own) and own.distances is not None and np.isfinite(own.distances).all():
             return side, own
-    raise RunError(f"{run.path}: has no images of its own to compare with; train it anew")
+    raise RunError(
+        f"{run.path}: has no predictions of its own images to compare with; train it anew"
+    )
 
 
 def look(opened: Opened, check: Check, found: Found, console: Console) -> Predictions:

@@ -68,9 +68,9 @@ def sets_of(val: Predictions, temperature: float) -> Sets | None:
 
 
 def unlike_of(val: Predictions, info: BundleInfo, known: str | None) -> Unlike | None:
-    """What tells images unlike the training ones; None where no distance was measured."""
-    far = val.distances
-    if known is None or far is None or not np.isfinite(far).any():
+    """What tells images unlike the training ones; None where nothing was measured."""
+    far, answered = val.distances, np.isfinite(val.logits).all(axis=1)
+    if known is None or far is None or not (np.isfinite(far) & answered).any():
         return None
     spread = None if val.task.several else entropy(val.scores(info.temperature))
     most = most_of(far, val.groups), None if spread is None else most_of(spread, val.groups)

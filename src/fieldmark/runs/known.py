@@ -42,11 +42,13 @@ class Known:
 def keep_known(run: RunDir, trainer: Trainer) -> Known | None:
     """Keep features of training images, by the network as it is now, in the run's folder.
 
-    None where the network has no features that enter one head. Raises DiskError.
+    None where the network has no features that enter one head, and without validation, which alone
+    says how far is far. Raises DiskError.
     """
     samples = trainer.prepared.samples
     rows = kept_rows(samples)
-    _, features = trainer.look(rows, unit)
+    is_validated = samples.folds is not None or len(samples.rows("val"))
+    features = trainer.look(rows, unit)[1] if is_validated else None
     if features is None:
         run.known.unlink(missing_ok=True)
         return None

@@ -105,6 +105,8 @@ def joined_info(path: str | Path) -> BundleInfo:
         thresholds=joining.thresholds,
         temperature=1.0,
         answers=(),
+        unlike=None,
+        sets=None,
         weights_sha256=None,
     )
 

@@ -62,4 +62,5 @@ def check_of(info: BundleInfo, path: str | Path) -> Check | str:
             f"{path}: lacks {KNOWN}, by which images unlike the training ones are told; copy it "
             "from the run beside the other two files"
         )
-    return Check(info.unlike, read_known(file, info.unlike.known_sha256))
+    kept = read_known(file, info.unlike.known_sha256).astype(np.float32)  # once, not each batch
+    return Check(info.unlike, kept)
