@@ -12,6 +12,7 @@ from fieldmark.attribution.occlusion import occlusion
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.catalog import Catalog
 from fieldmark.errors import Mistake, SettingsError
+from fieldmark.models.maps import handovers
 from fieldmark.models.precision import Autocast
 
 METHODS = Catalog(
@@ -60,6 +61,21 @@ def heat(
     values = _values(classifier, images.to(device), classes, method, layer, autocast)
     pixels = images.images if isinstance(images, Captioned) else images
     return shares(values.clamp(min=0), pixels.shape[-2:]).cpu().numpy()
+
+
+def usual_method(
+    classifier: nn.Module,
+    image: Seen,
+    *,
+    layer: str | None = None,
+    autocast: Autocast = nullcontext,
+) -> str:
+    """The name of the method that "auto" is for this network. image: any one, as `heat` takes it.
+
+    Raises as `heat`.
+    """
+    places = handovers(classifier, image, layer=layer, autocast=autocast)
+    return "hires-cam" if any(place.attended for place in places) else "grad-cam"
 
 
 def _values(

@@ -21,8 +21,8 @@ def command(
         typer.Option("--class", metavar="NAME", help="Look for this; may stand repeatedly."),
     ] = None,
     method: Annotated[
-        str, named("NAME", "grad-cam, layer-cam, occlusion, integrated-gradients.")
-    ] = "grad-cam",
+        str, named("NAME", "auto, grad-cam, hires-cam, layer-cam, occlusion, integrated-gradients.")
+    ] = "auto",
     layer: Annotated[
         str | None, named("NAME", "A layer that `summary` lists, not the last.")
     ] = None,

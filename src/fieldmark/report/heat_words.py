@@ -14,6 +14,7 @@ from fieldmark.report.words import percent, whole_percent
 
 METHODS = {
     "grad-cam": "Grad-CAM",
+    "hires-cam": "HiResCAM",
     "layer-cam": "LayerCAM",
     "occlusion": "occlusion",
     "integrated-gradients": "integrated gradients",
@@ -90,7 +91,7 @@ def advice(heats: Heats) -> list[str]:
     if not judged or 2 * true >= judged:
         return []
     other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
-    layer = ", or an earlier --layer," if heats.method in ("grad-cam", "layer-cam") else ""
+    layer = ", or an earlier --layer," if heats.method.endswith("-cam") else ""
     return [
         f"{beaten(true, judged)}, so these say little of where the model looks; "
         f"--method {other}{layer} may say more"

@@ -49,7 +49,7 @@ from fieldmark.reviews.explained import (
 from fieldmark.rundir import RunDir
 from fieldmark.stopping import undoing
 from fieldmark.task import TASKS
-from fieldmark.use.explained import Way, explained
+from fieldmark.use.explained import Way, concrete, explained
 from fieldmark.use.inputs import find_images, told_of
 from fieldmark.use.opened import Opened, open_bundle
 
@@ -90,6 +90,7 @@ def explain(asked: Asked, console: Console) -> int:
     said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
     run = RunDir(Path(asked.run))
     opened = open_bundle(asked.run, asked.device)
+    asked = replace(asked, way=concrete(asked.way, opened))
     subject = (
         given_subject(opened, found.images, asked) if found else own_subject(run, opened, asked)
     )

@@ -67,7 +67,7 @@ def gather(
     to be made; else it may be there, as that of a study that goes on. more: typed beside what is
     given, and stronger; options that are given stay, whatever choice these name.
     """
-    layers = []
+    layers = [] if new else [Layer("study", {"run.explain": False})]  # its runs are many
     if recipe is not None:
         values = read_yaml(recipes.text(recipe), f"recipe {recipe}")
         layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))

@@ -1,6 +1,7 @@
 """Heat maps of what a run's page shows, made once when the run is done, and kept in its folder."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fieldmark.console import Console
 from fieldmark.errors import UserError
@@ -12,7 +13,7 @@ from fieldmark.records import Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings
-from fieldmark.use.explained import Way, batches_of, explained, images_of
+from fieldmark.use.explained import Way, batches_of, concrete, explained, images_of
 from fieldmark.use.opened import Opened, open_bundle
 
 MASKS = 3  # random parts that each map is held against; `fieldmark explain` takes 20
@@ -63,14 +64,15 @@ def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:
     least = in_order(info.thresholds, info.classes)
     wanted = worth_explaining(shown, temperature=info.temperature, thresholds=least)
     judged, plain = affordable(wanted, len(samples))
+    way = concrete(Way(masks=MASKS, steps=1), opened)
     found: list[Heat] = []
     with console.bar("heat maps", len(judged) + len(plain)) as bar:
-        for some, masks in ((judged, MASKS), (plain, 0)):
+        for some, its_way in ((judged, way), (plain, replace(way, masks=0))):
             read = images_of(samples, some, opened)
             for images, its in batches_of(read, some, info.spec.words, BATCH):
-                found += explained(opened, images, its, Way(masks=masks, steps=1))[0]
+                found += explained(opened, images, its, its_way)[0]
                 bar.advance(len(its))
-    return Heats(tuple(found), weights=info.weights_sha256)
+    return Heats(tuple(found), way.method, weights=info.weights_sha256)
 
 
 def affordable(wanted: Sequence[Wanted], images: int) -> tuple[list[Wanted], list[Wanted]]:

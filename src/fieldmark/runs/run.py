@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 from fieldmark import rundir
@@ -98,7 +98,7 @@ def go(
         if reached.state.best_epoch is not None:
             whole = reached.error is None  # else the test is not looked at: it may go on
             predict(run, prepared, reached, sides if whole else ["val"])
-            with clock("explaining"):
+            with clock("explaining") if settings.run.explain else nullcontext():
                 explain_run(run, settings, console, ends=whole and "test" in sides)
             metrics = write_metrics(run, prepared, reached, command)
             report(run)

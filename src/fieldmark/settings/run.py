@@ -71,7 +71,7 @@ class RunSettings(Section):
     explain: Auto | bool = Field(
         "auto",
         description="heat maps beside the pictures of the report; auto: where the network sees 64 "
-        "px or more and can give them",
+        "px or more and can give them, but not in studies",
     )
     out: str = Field("runs", description="the folder that run folders are made in")
     name: str | None = Field(None, description="the run folder's name")

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from fieldmark.attribution.methods import heat
+from fieldmark.attribution.methods import heat, usual_method
 from fieldmark.attribution.trust import Trust, trusted
-from fieldmark.captioned import Seen
+from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.images import centre_crop
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError
@@ -26,10 +26,24 @@ class Way:
     """How maps are made. masks: random parts that each is held against; 0: none is. steps: of the
     curves of what becomes of the score as the picture goes or comes; 1: there are none."""
 
-    method: str = "grad-cam"
+    method: str = "auto"
     layer: str | None = None
     masks: int = 20
     steps: int = 10
+
+
+def concrete(way: Way, opened: Opened) -> Way:
+    """The way with its method named, where it is "auto". Raises UserError as `explained`."""
+    if way.method != "auto":
+        return way
+    spec = opened.info.spec
+    pixels = torch.zeros(1, 3, spec.size, spec.size, dtype=torch.uint8)
+    blank: Seen = pixels
+    if spec.words:
+        blank = Captioned(pixels, torch.zeros(1, spec.words, dtype=torch.uint8))
+    image, autocast = blank.to(opened.device), opened.autocast
+    method = usual_method(opened.network, image, layer=way.layer, autocast=autocast)
+    return replace(way, method=method)
 
 
 def scores_of(opened: Opened, images: Seen) -> np.ndarray:
