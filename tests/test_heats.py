@@ -46,6 +46,16 @@ def test_what_is_flat_or_beats_no_random_part_is_not_drawn(cells, beats, standin
     assert (heat.standing, heat.is_drawn) == (standing, drawn)
 
 
+def test_where_no_blurring_moves_the_score_nothing_is_told():
+    def standing(blurred, random, beats):
+        return Heat("a", None, "cat", 0.999, CELLS, blurred, random, beats).standing
+
+    assert standing(0.998, (0.9989, 0.9985), True) == "still"
+    assert standing(0.998, (0.997, 0.9985), False) == "still"
+    assert standing(0.998, (0.90, 0.9985), False) == "untrue"  # another part moves it
+    assert standing(0.98, (0.9989, 0.9985), True) == "true"
+
+
 def test_a_damaged_table_says_how_to_make_it_anew(tmp_path):
     (tmp_path / "heat.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError) as caught:

@@ -23,7 +23,8 @@ COLUMNS: dict[str, Any] = {
     "beats": pl.Boolean,
     "sampled": pl.Boolean,
 }
-Standing = Literal["flat", "unchecked", "true", "untrue"]
+Standing = Literal["flat", "unchecked", "true", "untrue", "still"]
+MOVED = 0.01  # of a score; what blurring moves by less tells no part of a picture from another
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,21 @@ class Heat:
 
     @property
     def standing(self) -> Standing:
-        """Whether the map may be drawn: "true" and "unchecked" may."""
+        """Whether the map may be drawn: "true" and "unchecked" may.
+
+        "still": the score stays within MOVED whatever is blurred, so that nothing can be told.
+        """
         if self.cells is None:
             return "flat"
-        return "unchecked" if self.beats is None else "true" if self.beats else "untrue"
+        if self.beats is None:
+            return "unchecked"
+        if self.score - self.blurred < MOVED and (self.beats or self._is_firm):
+            return "still"
+        return "true" if self.beats else "untrue"
+
+    @property
+    def _is_firm(self) -> bool:
+        return all(abs(self.score - each) < MOVED for each in self.random)
 
     @property
     def is_drawn(self) -> bool:

@@ -93,7 +93,8 @@ def test_a_run_without_maps_says_why_or_nothing():
     assert heat_part(Heats(), ("cat",), SPEC) is None
     assert heat_part(Heats(reason="no layer"), ("cat",), SPEC) == {"reason": "no layer"}
     part = heat_part(Heats((heat(), heat(beats=None))), ("cat",), SPEC)
-    assert part["told"] == "1 of 1 heat map beats random parts"
+    told_of_both = "1 of 1 heat map beats random parts; 1 more, not held against random parts"
+    assert (part["told"], part["unchecked"]) == (told_of_both, 1)
 
 
 def test_where_most_maps_say_nothing_another_way_is_named():
@@ -104,3 +105,14 @@ def test_where_most_maps_say_nothing_another_way_is_named():
     ]
     assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")
     assert advice(Heats((heat(), heat(beats=False)))) == advice(Heats((heat(beats=None),))) == []
+
+
+def test_of_a_score_that_no_blurring_moves_it_is_said_that_it_stays():
+    still = heat(score=0.999, blurred=0.998, random=(0.9985, 0.9989))
+    assert said(still) == (
+        "No map: the score stays at 99.9 % whichever fifth is blurred, so none is told apart."
+    )
+    assert told([still]) == "1 has a score that no blurring moves and is not drawn"
+    assert told([heat(), still, still]) == (
+        "1 of 1 heat map beats random parts; 2 have scores that no blurring moves and are not drawn"
+    )

@@ -1,12 +1,12 @@
 """What is said of heat maps, on pages and on the screen."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from fieldmark.errors import counted
-from fieldmark.heats import Heat, Heats
+from fieldmark.heats import Heat, Heats, Standing
 from fieldmark.insight.looks import ClassLook, class_looks
 from fieldmark.judge.places import FEW, Part
 from fieldmark.records import InputSpec
@@ -44,6 +44,11 @@ def said(heat: Heat) -> str:
         f"Score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
         f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})."
     )
+    if heat.standing == "still":
+        whole = percent(heat.score)
+        return (
+            f"No map: the score stays at {whole} whichever fifth is blurred, so none is told apart."
+        )
     if heat.standing == "untrue":
         return f"No map: it does no better than random parts. {told}"
     return told
@@ -52,21 +57,25 @@ def said(heat: Heat) -> str:
 def told(heats: Sequence[Heat]) -> str:
     """How many maps there are, and how many of them can be believed.
 
-    "21 of 24 heat maps beat random parts; 2 do not and are not drawn, 1 is flat"
+    "21 of 24 heat maps beat random parts; 2 do not and are not drawn; 1 is flat, not drawn"
     """
-    count = dict.fromkeys(("true", "untrue", "flat", "unchecked"), 0)
+    count: dict[Standing, int] = dict.fromkeys(get_args(Standing), 0)
     for each in heats:
         count[each.standing] += 1
     judged = count["true"] + count["untrue"]
     parts = []
     if judged:
         parts.append(beaten(count["true"], judged))
-    elif count["unchecked"]:
-        parts.append(f"{counted(count['unchecked'], 'heat map')}, not held against random parts")
     if count["untrue"]:
         parts.append(f"{count['untrue']} {_do(count['untrue'])} not and {_are(count['untrue'])}")
+    if count["still"]:
+        have = "has a score" if count["still"] == 1 else "have scores"
+        parts.append(f"{count['still']} {have} that no blurring moves and {_are(count['still'])}")
     if count["flat"]:
         parts.append(f"{count['flat']} {'is' if count['flat'] == 1 else 'are'} flat, not drawn")
+    if count["unchecked"]:
+        kind = "more" if parts else counted(count["unchecked"], "heat map").partition(" ")[2]
+        parts.append(f"{count['unchecked']} {kind}, not held against random parts")
     return "; ".join(parts) or "no heat map was made"
 
 
@@ -143,7 +152,8 @@ def fall_words(heats: Sequence[Heat]) -> str:
     points = counted(round(100 * found[0]), "point")
     return (
         f"Blurring the hottest fifth takes {points} off the score on average, "
-        f"blurring random parts of the same shape {100 * found[1]:.0f} ({counted(known, 'map')})."
+        f"blurring random parts of the same shape {round(100 * found[1])} "
+        f"({counted(known, 'map')})."
     )
 
 
@@ -158,7 +168,8 @@ def heat_part(
         "reason": "",
         "seen": seen(spec),
         "made": made(heats),
-        "told": told(judged),
+        "told": told(heats.rows),
+        "unchecked": len(heats.rows) - len(judged),
         "falls": fall_words(judged),
         "classes": class_looks([each for each in heats.rows if each.sampled], classes),
     }
