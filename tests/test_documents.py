@@ -208,3 +208,15 @@ def test_every_file_that_a_document_names_is_there(name):
     for place in re.findall(rf"`(?:src/fieldmark/)?((?:{inside})/\w+)(?:\.py)?`", of_today):
         to_be_added = place == "models/linear"
         assert to_be_added or (SOURCE / f"{place}.py").is_file(), place
+
+
+def test_the_guides_list_of_contents_has_all_its_parts_in_order():
+    text = (HERE / "docs" / "guide.md").read_text(encoding="utf-8")
+    contents, parts = text.partition("\n## ")[0], re.findall(r"^## (.+)$", text, re.MULTILINE)
+    links = [f"[{name}](#{_anchor(name)})" for name in parts]
+    assert re.findall(r"\[[^]]+\]\(#[^)]+\)", contents) == links
+
+
+def _anchor(heading):
+    """What GitHub calls a heading in a link."""
+    return re.sub(r"[^a-z -]", "", heading.lower()).replace(" ", "-")

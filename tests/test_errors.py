@@ -49,6 +49,21 @@ def test_a_misspelt_name_is_told_the_nearest_as_it_is_written():
     assert nearest("POODEL", ["Husky", "poodle"]) == "; did you mean 'poodle'?"
 
 
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("patas", ["patas_monkey", "red_monkey"], "; did you mean 'patas_monkey'?"),
+        ("Howler", ["mantled_howler", "patas_monkey"], "; did you mean 'mantled_howler'?"),
+        ("patas", ["monkey_patas", "patas_monkey"], "; did you mean 'patas_monkey'?"),  # begins it
+        ("monkey", ["patas_monkey_of_africa", "night_monkey_of_peru"], ""),  # which of the two?
+        ("atas", ["patas_monkey_of_africa"], ""),  # no word begins so
+        ("pat", ["patas_monkey_of_africa"], ""),  # too few letters to say anything
+    ],
+)
+def test_the_beginning_of_a_name_or_of_a_word_in_it_is_near(name, known, hint):
+    assert nearest(name, known) == hint
+
+
 def test_a_name_like_no_other_gets_no_hint():
     assert nearest("zebra", ["husky", "poodle"]) == ""
     assert nearest("zebra", []) == ""

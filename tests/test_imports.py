@@ -62,11 +62,61 @@ assert curves([{"epoch": 1, "train_loss": 1.0}], "accuracy", None)
     ),
     ("the command line is imported", "from fieldmark.cli.main import run", "torch timm"),
     (
+        "what needs no network is refused",
+        """
+bundle, photos = made_bundle(), made_photos()
+for words in (
+    ["predict", bundle, photos, "--sets", "90"],
+    ["predict", bundle, photos, "--abstain", "95"],
+    ["predict", bundle, photos, "--unlike"],
+    ["predict", bundle, photos, "--at-least-one"],
+    ["predict", bundle, photos, "--format", "kaggle"],
+    ["predict", bundle, "nothere.jpg"],
+    ["predict", photos, bundle],
+    ["predict", photos, photos],
+    ["explain", bundle, photos, "--class", "patas_monky"],
+    ["explain", bundle, "nothere.jpg"],
+    ["explain", photos, bundle],
+    ["evaluate", photos, bundle],
+    ["evaluate", photos, "--unknown", bundle],
+    ["train", photos, "--corrections", "nofile.csv"],
+    ["cross-validate", photos, "data.corrections=nofile.csv"],
+):
+    assert run(words) == 2, words
+""",
+        "torch torchvision timm",
+    ),
+    (
         "options that are not timm's are listed",
         "run(['options', 'model']); run(['options', 'optimizer'])",
         "timm",
     ),
 )
+
+MADE = """
+def made_bundle():
+    import tempfile
+    from pathlib import Path
+    from fieldmark.files import write_json
+    from fieldmark.models.bundle_info import BundleInfo
+    from fieldmark.records import InputSpec
+
+    folder = Path(tempfile.mkdtemp(), "run")
+    folder.mkdir()
+    info = BundleInfo("small_cnn", ("patas_monkey", "red"), InputSpec("square:8", 8))
+    write_json(folder / "model.json", info.to_json())
+    return str(folder)
+
+
+def made_photos():
+    import tempfile
+    from pathlib import Path
+    from PIL import Image
+
+    folder = Path(tempfile.mkdtemp())
+    Image.new("RGB", (8, 8)).save(folder / "a.png")
+    return str(folder)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +126,7 @@ def found():
         f"{code}\nfound[{name!r}] = sorted({set(absent.split())!r} & set(sys.modules))"
         for name, code, absent in STEPS
     )
-    code = f"import json, sys\nfound = {{}}\n{told}\nprint('\\n' + json.dumps(found))"
+    code = f"import json, sys\n{MADE}\nfound = {{}}\n{told}\nprint('\\n' + json.dumps(found))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -16,11 +16,14 @@ FieldmarkError                 exit code
 """
 
 import errno
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
+
+WORD = 4  # letters that the beginning of a name must have to be taken for it
 
 
 class FieldmarkError(Exception):
@@ -103,10 +106,25 @@ class PrunedError(StoppedError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The ending "; did you mean 'husky'?" for a misspelt name, or "" where nothing is near."""
+    """The ending "; did you mean 'husky'?" for a misspelt name, or "" where nothing is near.
+
+    Near is also the one name that begins so, or in which one word does: 'patas' of 'patas_monkey'.
+    """
     options = {option.casefold(): option for option in known}
-    found = get_close_matches(name.casefold(), options, n=1, cutoff=0.6)
+    name = name.casefold()
+    found = get_close_matches(name, options, n=1, cutoff=0.6) or _with_the_word(name, options)
     return f"; did you mean '{options[found[0]]}'?" if found else ""
+
+
+def _with_the_word(name: str, options: Iterable[str]) -> list[str]:
+    """The one option that begins with the name, or else the one of which a word does; or []."""
+    if len(name) < WORD:
+        return []
+    begun = [option for option in options if option.startswith(name)]
+    inside = [
+        each for each in options if any(w.startswith(name) for w in re.split(r"[\W_]+", each))
+    ]
+    return next((fitting for fitting in (begun, inside) if len(fitting) == 1), [])
 
 
 def listed(names: Iterable[object], most: int = 8) -> str:

@@ -251,8 +251,15 @@ def test_of_several_labels_distance_alone_tells_what_is_unlike(capsys, photos, t
     values = json.loads((bundle / "model.json").read_text())
     about = {"distance": 0.5, "entropy": None, "images": 40, "flagged": 1, "known_sha256": sha}
     (bundle / "model.json").write_text(json.dumps({**values, "unlike": about}))
-    words = ["predict", str(bundle), str(photos / "red"), "--unlike", "--at-least-one"]
-    assert fieldmark(words) == 0
+    usual = ["predict", str(bundle), str(photos / "red"), "--at-least-one"]
+    assert fieldmark(usual) == 0
+    told = capsys.readouterr()
+    assert {bool(row.split(",")[1]) for row in told.out.splitlines()[1:]} == {True}
+    assert said_of(told.err) == [
+        "8 of 8 images are unlike the training ones (so is 1 of 40 validation images); --unlike "
+        "leaves them without a label"
+    ]
+    assert fieldmark([*usual, "--unlike"]) == 0
     told = capsys.readouterr()
     rows = [row.split(",") for row in told.out.splitlines()]
     assert rows[0] == ["image", "labels", "score", "reason"]
@@ -260,4 +267,31 @@ def test_of_several_labels_distance_alone_tells_what_is_unlike(capsys, photos, t
     assert said_of(told.err) == [
         "8 of 8 images are unlike the training images and left without labels; so is 1 of 40 "
         "validation images (of several labels an image this goes by distance alone)"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [
+        (["predict", "PH", "RUN"], "predict RUN PH"),
+        (["explain", "PH", "RUN"], "explain RUN PH"),
+        (["evaluate", "PH", "RUN"], "evaluate RUN PH"),
+        (["evaluate", "PH", "--unknown", "RUN"], "evaluate RUN --unknown PH"),
+    ],
+)
+def test_a_run_that_does_not_stand_first_is_told_how_it_is_typed(
+    capsys, a_run, photos, words, meant
+):
+    place = {"PH": str(photos), "RUN": str(a_run)}
+    assert fieldmark([place.get(word, word) for word in words]) == 2
+    meant = " ".join(place.get(word, word) for word in meant.split())
+    assert said(capsys) == [
+        f"{photos}: holds no trained model (model.json); did you mean `fieldmark {meant}`?"
+    ]
+
+
+def test_a_word_that_is_no_folder_before_a_run_is_told_as_swapped(capsys, a_run):
+    assert fieldmark(["explain", "a.jpg", str(a_run)]) == 2
+    assert said(capsys) == [
+        f"a.jpg: is no run's folder; did you mean `fieldmark explain {a_run} a.jpg`?"
     ]

@@ -140,7 +140,7 @@ def test_a_mistake_is_one_sentence(nested, text):
         ("trian.epochs", "; did you mean 'train.epochs'?"),
         ("train.epoch", "; did you mean 'train.epochs'?"),
         ("patience", "; did you mean 'train.patience'?"),
-        ("epoch", "; did you mean 'epochs'?"),
+        ("epoch", "; did you mean 'train.epochs'?"),
         ("lr", "; did you mean 'optimizer.lr'?"),
         ("epochs", "; did you mean 'train.epochs'?"),
         ("xyzzy", "; `fieldmark train DATA --dry-run` lists them all"),

@@ -56,6 +56,27 @@ def test_a_picture_unlike_the_photos_has_no_label_and_keeps_its_score(run, photo
     assert plain.label is not None
 
 
+def test_an_image_that_keeps_its_label_says_that_it_is_unlike(run, photos, strange):
+    plain = Predictor(run.path)
+    answer = plain.predict(strange)
+    assert (answer.is_unlike, answer.reason) == (True, "")
+    assert np.mean([each.is_unlike for each in plain.predict(photos)]) < 0.1
+
+
+def test_labels_are_given_though_what_tells_the_unlike_is_damaged(
+    run, photos, tmp_path
+):
+    bundle = shutil.copytree(run.path, tmp_path / "bundle")
+    (bundle / "known.safetensors").write_bytes(b"other")
+    plain = fieldmark.load(bundle)
+    (line,) = plain.told
+    assert line.endswith(
+        "; copy the run again, or take the file away; until then nothing says which images are "
+        "unlike"
+    )
+    assert not any(each.is_unlike for each in plain.predict(photos))
+
+
 def test_looking_on_changes_no_score_and_leaves_no_hook(run, photos):
     plain, careful = Predictor(run.path), Predictor(run.path, unlike=True, batch_size=7)
     answers = plain.predict(photos), careful.predict(photos)

@@ -58,6 +58,7 @@ def command(
     console = Console(stream=sys.stderr if as_json else None)
     asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
+    refuse_other_way_round(run, data, unknown)
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
         refuse_beside_unknown({**others, "--images": images, "--data-dir": data_dir}, rest)
@@ -113,6 +114,14 @@ def look_at_unknown(
     if as_json:
         print_json(told.to_json())
     return 0
+
+
+def refuse_other_way_round(run: str, data: str | None, unknown: str | None) -> None:
+    """The run stands first. Raises RunError."""
+    from fieldmark.use.asked import refuse_swapped
+
+    refuse_swapped("evaluate", run, [data] if data is not None else [])
+    refuse_swapped("evaluate", run, [unknown] if unknown is not None else [], "--unknown")
 
 
 def refuse_beside_unknown(options: dict[str, object], words: list[str]) -> None:

@@ -64,17 +64,33 @@ def command(
     if out is not None:
         check_table(out, WRITERS, overwrite=overwrite)
     refuse_format(form, out, {"--scores": scores, "--sets": sets is not None})
-    from fieldmark.use.inputs import find_images, told_of
+    found = to_look_at(run, inputs, images, form)
     from fieldmark.use.predictor import Predictor
 
-    column, inputs = image_column(inputs)
-    found = find_images(inputs, images=images, column=column)
     how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
     predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, **how)
-    found = replace(found, notes=(*found.notes, *told_of(found.images, predictor.info, run)))
     if form is not None:
         return _in_kaggles_form(predictor, found, out)
     return _as_table(predictor, found, out, scores=scores, sets=sets)
+
+
+def to_look_at(run: str, inputs: list[str], images: str | None, form: str | None) -> "Found":
+    """The images. No torch is imported, so what stands against them is told at once.
+
+    Raises RunError, WeightsError, DataError, SettingsError.
+    """
+    from fieldmark.task import TASKS
+    from fieldmark.use.asked import info_of_any, refuse_swapped
+    from fieldmark.use.inputs import find_images, told_of
+    from fieldmark.use.kaggle import kaggle
+
+    column, inputs = image_column(inputs)
+    refuse_swapped("predict", run, inputs)
+    info = info_of_any(run)
+    found = find_images(inputs, images=images, column=column)
+    if form is not None:
+        kaggle(found, info.classes, several=TASKS[info.task].several)
+    return replace(found, notes=(*found.notes, *told_of(found.images, info, run)))
 
 
 COLUMN = "data.image_column="
@@ -104,7 +120,7 @@ def _as_table(
             predictor.classes,
             scores=scores,
             several=predictor.several,
-            reasons=predictor.abstention is not None or predictor.check is not None,
+            reasons=predictor.abstention is not None or predictor.leaves_out,
             sets=sets is not None,
         )
     _say_written(tally, out)
@@ -139,7 +155,10 @@ def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: s
     if predictor.abstention is not None and tally.seen:
         _tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
     elif predictor.check is not None and tally.seen:
-        _tell([predictor.check.words(tally.unlike, tally.seen)])
+        if predictor.leaves_out:
+            _tell([predictor.check.words(tally.unlike, tally.seen)])
+        elif tally.unlike and predictor.check.is_of_enough:
+            _tell([predictor.check.advice(tally.unlike, tally.seen)])
     return 1 if tally.failures else 0
 
 

@@ -43,9 +43,10 @@ def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
 
     more: typed beside those, and stronger.
     """
+    data, rest = data_and_rest(training["words"])
+    train.refuse_corrections(data, rest, _options(training))
     from fieldmark.runs.concrete import gather
 
-    data, rest = data_and_rest(training["words"])
     taken = {"recipe": training["recipe"], "config": training["config"]}
     return gather(data, rest, _options(training), **taken, new=False, more=more)
 

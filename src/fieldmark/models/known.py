@@ -4,23 +4,24 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
-from torch import Tensor, nn
 
 from fieldmark.errors import UserError, WeightsError
 from fieldmark.files import write_whole
-from fieldmark.models.heads import head_of
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 NAME = "features"
 
 
 @contextmanager
 def watched(
-    network: nn.Module, words: int, see: Callable[[np.ndarray], np.ndarray]
+    network: "nn.Module", words: int, see: Callable[[np.ndarray], np.ndarray]
 ) -> Iterator[list[np.ndarray]]:
     """What `see` makes of the features (n, D) of each batch that passes the network inside.
 
@@ -28,9 +29,11 @@ def watched(
     words: that its head is given behind each image's features, which are left off. Nothing is
     seen of a network that has no one head.
     """
+    from fieldmark.models.heads import head_of
+
     found: list[np.ndarray] = []
 
-    def take(_: nn.Module, given: tuple[Any, ...]) -> None:
+    def take(_: "nn.Module", given: tuple[Any, ...]) -> None:
         found.append(see(flat(given[0], words)))
 
     try:
@@ -44,7 +47,7 @@ def watched(
         hook.remove()
 
 
-def flat(features: Tensor, words: int) -> np.ndarray:
+def flat(features: "Tensor", words: int) -> np.ndarray:
     """Features as they enter a head -> (n, D) float32: of maps their means, without words."""
     if features.ndim == 4:
         features = features.mean(dim=(2, 3))

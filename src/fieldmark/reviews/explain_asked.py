@@ -11,15 +11,16 @@ import torch
 from fieldmark.attribution.methods import METHODS
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.sources import place_name
-from fieldmark.errors import Mistake, RunError, counted, listed, nearest, refuse
+from fieldmark.errors import Mistake, counted, refuse
 from fieldmark.heats import Heat, Wanted
 from fieldmark.judge.thresholds import in_order
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.reviews.explain_inside import Wish
 from fieldmark.task import TASKS
-from fieldmark.use.ensemble import is_ensemble, read_joining
+from fieldmark.use.asked import class_mistakes, refuse_several
 from fieldmark.use.explained import Way, scores_of
-from fieldmark.use.opened import Opened, info_of, together
+from fieldmark.use.info import info_of
+from fieldmark.use.opened import Opened, together
 
 BATCH = 16
 MOST = 200  # images on a page; the folder has all
@@ -94,22 +95,10 @@ class Subject:
 
 def refuse_before_work(asked: Asked) -> tuple[BundleInfo, tuple[str, ...]]:
     """What the bundle is for, and what to look at. Raises RunError, SettingsError."""
-    if is_ensemble(asked.run):
-        members = read_joining(asked.run).members
-        several = "is several models that answer as one, and a heat map is of one; name one of them"
-        what = several if members[1:] else "is a study that answers by one of its runs; name that"
-        first = Path(asked.run) / members[0].run
-        raise RunError(f"{asked.run}: {what}: fieldmark explain {first}")
+    refuse_several(asked.run)
     info = info_of(asked.run)
-    refuse([*_classes(asked, info), *_method(asked), *_out(asked)])
+    refuse([*class_mistakes(asked.labels, info), *_method(asked), *_out(asked)])
     return info, asked.inputs
-
-
-def _classes(asked: Asked, info: BundleInfo) -> Iterator[Mistake]:
-    for name in asked.labels:
-        if name not in info.classes:
-            hint = nearest(name, info.classes) or f"; there are {listed(info.classes)}"
-            yield Mistake("--class", f"the model knows no class '{name}'{hint}")
 
 
 def _method(asked: Asked) -> Iterator[Mistake]:

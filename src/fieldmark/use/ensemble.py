@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +23,9 @@ from fieldmark.files import write_json
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.rundir import INFO
 from fieldmark.task import TASKS
-from fieldmark.use.opened import Opened, Read, open_bundle
+
+if TYPE_CHECKING:
+    from fieldmark.use.opened import Opened, Read
 
 FILE = "ensemble.json"  # its presence makes a folder's models one
 FORMAT = 1
@@ -114,7 +116,7 @@ def joined_info(path: str | Path) -> BundleInfo:
 class Ensemble:
     """Models that look at the same images and answer as one, as an `Opened` does."""
 
-    def __init__(self, joining: Joining, info: BundleInfo, opened: Sequence[Opened]):
+    def __init__(self, joining: Joining, info: BundleInfo, opened: Sequence["Opened"]):
         self.info, self._joining, self._opened = info, joining, opened
 
     @property
@@ -127,7 +129,9 @@ class Ensemble:
         """What another engine than torch has computed, in words."""
         return [line for each in self._opened for line in each.told]
 
-    def batches(self, images: Iterable[Path | Content | Named], size: int) -> Iterator[list[Read]]:
+    def batches(
+        self, images: Iterable[Path | Content | Named], size: int
+    ) -> Iterator[list["Read"]]:
         """As `Opened.batches`; each image is read once."""
         return self._opened[0].batches(images, size)
 
@@ -148,6 +152,8 @@ class Ensemble:
 
 def open_ensemble(path: str | Path, device: str = "auto", engine: str = "torch") -> Ensemble:
     """The models in a folder, opened on a device. Raises as `open_bundle`, and RunError."""
+    from fieldmark.use.opened import open_bundle
+
     joining = read_joining(path)
     opened = [open_bundle(Path(path) / each.run, device, engine) for each in joining.members]
     return Ensemble(joining, joined_info(path), opened)

@@ -57,6 +57,7 @@ def find_images(
     given = [Path(each) if isinstance(each, str) else each for each in inputs]
     if not given:
         raise DataError("there is nothing to look at; name pictures, or their folder")
+    refuse_missing(given)
     _refuse_without_table(given, {"--images": images, "data.image_column": column})
     found: list[Path | Content | Named] = []
     notes: list[tuple[Path, str]] = []
@@ -71,8 +72,6 @@ def find_images(
             notes += [(each, note) for note in _passed_over(tree)]
             if not tree.pictures:
                 notes.append((each, f"holds no pictures ({', '.join(SUFFIXES)})"))
-        elif not each.exists():
-            raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
         elif is_table(each):
             rows, said, columns = named_images(each, Columns(image=column), images=images)
             found += rows
@@ -85,6 +84,13 @@ def find_images(
         raise DataError(f"{where}: {seen}; name pictures, or their folder")
     told += [f"{shown(str(folder))}: {note}" for folder, note in notes]
     return Found(tuple(found), tuple(told), columns if len(given) == 1 else None)
+
+
+def refuse_missing(given: Iterable[Given]) -> None:
+    """Raise DataError for a path that does not exist."""
+    for each in given:
+        if isinstance(each, str | Path) and not Path(each).exists():
+            raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
 
 
 def _refuse_without_table(given: Iterable[object], options: dict[str, str | None]) -> None:

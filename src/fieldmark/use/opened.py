@@ -14,15 +14,15 @@ from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.images import Content, read_bytes, seen
 from fieldmark.data.tables import Named
 from fieldmark.data.words import counted
-from fieldmark.errors import DataError, Mistake, RunError, listed, refuse
+from fieldmark.errors import DataError, Mistake, listed, refuse
 from fieldmark.models import bundle, engines, precision
-from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import family
 from fieldmark.models.engines import InEngine
 from fieldmark.models.infer import infer
 from fieldmark.models.known import watched
 from fieldmark.models.memory import available, large_batch
-from fieldmark.rundir import INFO, STUDY
+from fieldmark.use.info import info_of
 
 
 class Read(NamedTuple):
@@ -152,20 +152,3 @@ def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TO
     threads = torch.get_num_threads()
     computing = InEngine(network, engine, precision=measured, threads=threads)
     return Opened(network, info, place, autocast, computing)
-
-
-def info_of(path: str | Path) -> BundleInfo:
-    """What the bundle in a folder is for; its weights are not read. Raises as `open_bundle`."""
-    file = Path(path) / INFO
-    if not file.parent.is_dir():
-        raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
-    if (file.parent / STUDY).is_file():
-        raise RunError(
-            f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
-        )
-    if not file.is_file():
-        raise RunError(
-            f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
-            "with one that was stopped: fieldmark train --resume RUN"
-        )
-    return read_info(file)

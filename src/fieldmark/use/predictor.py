@@ -1,31 +1,35 @@
 """A trained bundle at work: images in, scores out, one batch in memory at a time."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fieldmark.captioned import Seen
 from fieldmark.data.images import Content
 from fieldmark.data.tables import Named
-from fieldmark.errors import DataError, Mistake, RunError, SettingsError, refuse
+from fieldmark.errors import (
+    DataError,
+    Mistake,
+    RunError,
+    SettingsError,
+    WeightsError,
+    refuse,
+)
 from fieldmark.judge.conformal import sets
 from fieldmark.judge.thresholds import in_order
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
-from fieldmark.use.ensemble import (
-    Ensemble,
-    alone,
-    is_ensemble,
-    joined_info,
-    of_several,
-    open_ensemble,
-)
+from fieldmark.use.asked import info_of_any
+from fieldmark.use.ensemble import Ensemble, alone, is_ensemble, of_several, open_ensemble
 from fieldmark.use.inputs import Given, find_images, is_table, told_of
-from fieldmark.use.opened import Read, info_of, open_bundle, together
 from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import Check, check_of
+
+if TYPE_CHECKING:
+    from fieldmark.captioned import Seen
+    from fieldmark.use.opened import Read
 
 UNSURE, UNLIKE = "unsure", "unlike the training images"  # why an image has no label
 NO_SCORES = (
@@ -43,7 +47,8 @@ class Prediction:
     several labels an image each class has a score of its own, `labels` are those that reach their
     thresholds, the likeliest first, and `label` is the first of them. set: the classes that hold
     the truth as often as was asked for, the likeliest first; () where that was not asked, and of
-    an image that is unlike.
+    an image that is left without a label as unlike. is_unlike: whether the image is unlike those
+    of the training, also where it has its label all the same; False where nothing tells.
     """
 
     image: str
@@ -53,6 +58,7 @@ class Prediction:
     labels: tuple[str, ...] = ()
     reason: str = ""
     set: tuple[str, ...] = ()
+    is_unlike: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ class Predictor:
         """
         path = (alone(path) or path) if is_ensemble(path) else path
         joined = is_ensemble(path)
-        self.info = joined_info(path) if joined else info_of(path)
+        self.info = info_of_any(path)
         if at_least_one and not self.several:
             what = "is for several labels an image, and this model answers with one; leave it out"
             raise SettingsError([Mistake("--at-least-one", what)])
@@ -102,17 +108,39 @@ class Predictor:
         self._at_least_one = at_least_one
         self._said: list[str] = []
         self._lacks: list[str] = []
-        checked = check_of(self.info, path) if unlike or abstain is not None else None
+        self._leaves_out = unlike or abstain is not None
+        checked = self._checked(path)
         self.check = checked if isinstance(checked, Check) else None
-        chosen = self.check.chosen if self.check else None
+        chosen = self.check.chosen if self.check and self._leaves_out else None
         self.abstention = None if abstain is None else abstention(self.info, abstain, path, chosen)
         self.set_row = None if sets is None else set_row(self.info, sets, path)
-        if isinstance(checked, str):
+        if isinstance(checked, str) and self._leaves_out:
             if unlike:
                 raise RunError(f"{checked}; leave --unlike out")
             self._lacks = [f"{checked}; so images are left out for their score alone"]
+        from fieldmark.use.opened import open_bundle  # with torch, now that nothing is refused
+
         opened = open_ensemble if joined else open_bundle
         self._opened, self._batch_size = opened(path, device, engine), batch_size
+
+    def _checked(self, path: str | Path) -> Check | str:
+        """What images are held against, or why nothing is.
+
+        Images that keep their labels are held against it too, for what is said at the end; where
+        it is damaged that is told, and raised as WeightsError where labels go by it.
+        """
+        try:
+            return check_of(self.info, path)
+        except WeightsError as error:
+            if self._leaves_out:
+                raise
+            self._lacks = [f"{error}; until then nothing says which images are unlike"]
+            return str(error)
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether images that are unlike those of the training have no label."""
+        return self.check is not None and self._leaves_out
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -156,7 +184,9 @@ class Predictor:
         for batch in self._opened.batches(images, self._batch_size):
             yield from self._answers(batch)
 
-    def _answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
+    def _answers(self, batch: list["Read"]) -> Iterator[Prediction | Failure]:
+        from fieldmark.use.opened import together
+
         images = together(batch, self.info.spec.words)
         logits, far = self._look(images)
         task = TASKS[self.info.task]
@@ -171,7 +201,7 @@ class Predictor:
             else:
                 yield self._prediction(name, *next(answers))
 
-    def _look(self, images: list[Seen]) -> tuple[np.ndarray, np.ndarray]:
+    def _look(self, images: list["Seen"]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, C), and how far images are from the training's (n,), where that is asked."""
         if self.check is None or isinstance(self._opened, Ensemble) or not images:
             return self._opened.logits(images), np.zeros(0, np.float32)
@@ -183,8 +213,8 @@ class Predictor:
         """guess: the class (), or of several labels whether each is there (C,)."""
         if np.isnan(scores).any():
             return Failure(name, f"{name}: {NO_SCORES}")
-        if unlike:
-            return self._made(name, scores, [], UNLIKE)
+        if unlike and self._leaves_out:
+            return replace(self._made(name, scores, [], UNLIKE), is_unlike=True)
         if self.several:
             order = np.argsort(-scores, kind="stable")
             there = [index for index in order.tolist() if guess[index]]
@@ -192,7 +222,8 @@ class Predictor:
                 there = order[:1].tolist()
         else:
             there = [] if guess == NO_GUESS else [int(guess)]
-        return self._made(name, scores, there, "" if there or self.several else UNSURE)
+        reason = "" if there or self.several else UNSURE
+        return replace(self._made(name, scores, there, reason), is_unlike=bool(unlike))
 
     def _made(self, name: str, scores: np.ndarray, there: list[int], reason: str) -> Prediction:
         """The answer of an image that has the classes at the places `there`."""

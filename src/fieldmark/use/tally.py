@@ -3,14 +3,15 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from fieldmark.use.predictor import UNLIKE, Failure, Prediction
+from fieldmark.use.predictor import Failure, Prediction
 
 
 @dataclass
 class Tally:
     """How many images had an answer, how many of these no label, and those without an answer.
 
-    unlike: how many were unlike those of the training; in_sets: classes in all sets together.
+    unlike: how many were unlike those of the training, with a label or without; in_sets: classes in
+    all sets together.
     """
 
     seen: int = 0
@@ -28,7 +29,7 @@ class Tally:
             else:
                 self.seen += 1
                 self.unlabelled += answer.label is None
-                self.unlike += answer.reason == UNLIKE
+                self.unlike += answer.is_unlike
                 self.sets += bool(answer.set)
                 self.in_sets += len(answer.set)
             yield answer

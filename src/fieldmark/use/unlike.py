@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from fieldmark.errors import counted
-from fieldmark.judge.unlike import distances, entropy, is_unlike, unit
+from fieldmark.judge.unlike import SHARE, distances, entropy, is_unlike, unit
 from fieldmark.models.bundle_info import BundleInfo, Unlike
 from fieldmark.models.known import read_known
 from fieldmark.rundir import KNOWN
@@ -39,6 +39,26 @@ class Check:
             f"{flagged} of {counted(seen, 'image')} {are} unlike the training images and left "
             f"without labels; so {'is' if self.chosen.flagged == 1 else 'are'} "
             f"{self.validation()}{by}"
+        )
+
+    @property
+    def is_of_enough(self) -> bool:
+        """Whether validation has enough images, or groups, to say how often a known one is flagged.
+
+        Of fewer the largest value is the most, which many of the others may be above.
+        """
+        return (self.chosen.groups or self.chosen.images) >= 1 / SHARE - 1
+
+    def advice(self, flagged: int, seen: int) -> str:
+        """What is said of `seen` images that keep their labels, though it `flagged` some."""
+        are, so_are = (
+            ("is" if number == 1 else "are") for number in (flagged, self.chosen.flagged)
+        )
+        entropy_counts = self.chosen.entropy is not None  # else --abstain cannot be had either
+        how = "--unlike or --abstain leaves" if entropy_counts else "--unlike leaves"
+        return (
+            f"{flagged} of {counted(seen, 'image')} {are} unlike the training ones (so {so_are} "
+            f"{self.validation()}); {how} them without a label"
         )
 
     def validation(self) -> str:

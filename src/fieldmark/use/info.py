@@ -1,0 +1,27 @@
+"""What the bundle in a folder is for, read without torch."""
+
+from pathlib import Path
+
+from fieldmark.errors import RunError
+from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.rundir import INFO, STUDY
+
+
+def info_of(path: str | Path) -> BundleInfo:
+    """What the bundle in a folder is for; its weights are not read.
+
+    Raises RunError where there is none, WeightsError where it is damaged.
+    """
+    file = Path(path) / INFO
+    if not file.parent.is_dir():
+        raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
+    if (file.parent / STUDY).is_file():
+        raise RunError(
+            f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
+        )
+    if not file.is_file():
+        raise RunError(
+            f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
+            "with one that was stopped: fieldmark train --resume RUN"
+        )
+    return read_info(file)
