@@ -79,6 +79,7 @@ for words in (
     ["explain", photos, bundle],
     ["evaluate", photos, bundle],
     ["evaluate", photos, "--unknown", bundle],
+    ["evaluate", bundle, "nothere"],
     ["train", photos, "--corrections", "nofile.csv"],
     ["cross-validate", photos, "data.corrections=nofile.csv"],
 ):

@@ -188,6 +188,14 @@ def test_a_layer_that_there_is_not_is_told_with_the_nearest():
     assert str(told.value) == "--layer: there is no layer 'stage33'; did you mean 'stage3'?"
 
 
+def test_a_layer_like_no_other_is_told_with_the_stages():
+    with pytest.raises(SettingsError) as told:
+        found(outline("small_cnn"), 32, layer="nonsense")
+    assert str(told.value) == (
+        "--layer: there is no layer 'nonsense'; there are 'stage1', 'stage2' and 'stage3'"
+    )
+
+
 def test_the_network_is_left_as_it_was():
     network = outline("small_cnn").train()
     network.stage1.eval()

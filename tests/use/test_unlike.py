@@ -63,9 +63,7 @@ def test_an_image_that_keeps_its_label_says_that_it_is_unlike(run, photos, stran
     assert np.mean([each.is_unlike for each in plain.predict(photos)]) < 0.1
 
 
-def test_labels_are_given_though_what_tells_the_unlike_is_damaged(
-    run, photos, tmp_path
-):
+def test_labels_are_given_though_what_tells_the_unlike_is_damaged(run, photos, tmp_path):
     bundle = shutil.copytree(run.path, tmp_path / "bundle")
     (bundle / "known.safetensors").write_bytes(b"other")
     plain = fieldmark.load(bundle)

@@ -20,6 +20,7 @@ from fieldmark.errors import Mistake, refuse
 
 if TYPE_CHECKING:
     from fieldmark.console import Console
+    from fieldmark.settings.data import DataSettings
 
 
 def command(
@@ -71,18 +72,28 @@ def command(
 
         found = evaluate_stored(run, asked, console)
     else:
+        how = how_to_read(data, rest, images=images, data_dir=data_dir)
         from fieldmark.reviews.evaluate import evaluate_new
-        from fieldmark.settings.layers import read
-        from fieldmark.settings.texts import read_given
 
-        refuse_other_settings(rest)
-        how = read([read_given(rest, {"images": images, "data_dir": data_dir}, data)]).settings.data
         found = evaluate_new(run, how, asked, console, device=device, engine=engine)
     if as_json:
         shown = found.to_json()
         own = [name for name in ("val", "test", "by") if name in shown]
         print_json(shown if data is not None else {name: shown[name] for name in own})
     return 0
+
+
+def how_to_read(
+    data: str, rest: list[str], *, images: str | None, data_dir: str | None
+) -> "DataSettings":
+    """The settings that say how DATA is read; refused where it cannot be, before torch comes."""
+    from fieldmark.data.sources import refuse_missing
+    from fieldmark.settings.layers import read
+    from fieldmark.settings.texts import read_given
+
+    refuse_other_settings(rest)
+    refuse_missing(data)
+    return read([read_given(rest, {"images": images, "data_dir": data_dir}, data)]).settings.data
 
 
 def print_json(values: dict[str, Any]) -> None:

@@ -116,6 +116,13 @@ def place_name(path: str, row: int | None) -> str:
     return path if row is None else f"{path}, row {row}"
 
 
+def refuse_missing(source: str) -> None:
+    """Raise DataError for a name that is no path and no built-in set."""
+    if not Path(source).exists() and source not in BUILT_IN:
+        hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
+        raise DataError(f"{source}: there is no such folder or table{hint}")
+
+
 def _read(
     source: str,
     given: Columns,
@@ -130,9 +137,7 @@ def _read(
         raise DataError(
             f"--data-dir {data_dir}: is for {listed(BUILT_IN)} by name; name one, or take it away"
         )
-    if not is_there and source not in BUILT_IN:
-        hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
-        raise DataError(f"{source}: there is no such folder or table{hint}")
+    refuse_missing(source)
     tree = walk(path) if path.is_dir() else None
     shards = find_shards(path) if tree and not tree.inside("") else []
     if is_there and not tree and ending == PARQUET and holds_pictures(path):

@@ -15,7 +15,7 @@ from fieldmark.captioned import Seen
 from fieldmark.errors import Mistake, SettingsError, UserError, listed, nearest
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.precision import Autocast
-from fieldmark.models.stages import plain
+from fieldmark.models.stages import HEAD, plain, stages
 from fieldmark.models.traced import Trace, trace
 
 TAKEN_OUT = ("__getitem__", "select", "narrow", "unbind", "split", "chunk", "index_select")
@@ -80,7 +80,7 @@ def handovers(
     last, found = [*_last_with_places(passed, layouts)], {}
     attended = any(each for *_, each in last)  # HiResCAM is Grad-CAM for a network at its side
     if layer is not None:
-        return (replace(_of_layer(passed, layouts, layer), attended=attended),)
+        return (replace(_of_layer(passed, layouts, layer, _parts(network)), attended=attended),)
     for tensor, before, _ in last:
         call = passed.made(tensor, before)
         if call is not None and call >= passed.begun:  # else it is the image itself
@@ -238,8 +238,13 @@ def _layer(passed: Trace, tensor: Tensor, call: int) -> str:
     return ""
 
 
-def _of_layer(passed: Trace, layouts: _Layouts, layer: str) -> Place:
-    """The place of a module's output. Raises SettingsError."""
+def _parts(network: nn.Module) -> list[str]:
+    """The stages of the network, without its head."""
+    return [part.name for part in stages(network) if part.name != HEAD]
+
+
+def _of_layer(passed: Trace, layouts: _Layouts, layer: str, parts: list[str]) -> Place:
+    """The place of a module's output; parts: what a mistake names. Raises SettingsError."""
     found: dict[str, tuple[Tensor, int]] = {}
     for name, output in passed.outputs.items():
         for tensor in output.tensors:
@@ -252,6 +257,7 @@ def _of_layer(passed: Trace, layouts: _Layouts, layer: str) -> Place:
         return _place(passed, tensor, call, layouts.of(tensor))
     ran = {plain(name) for name in passed.outputs}
     alike = [name for name in found if name.count(".") == layer.count(".")]
-    hint = nearest(layer, alike) or nearest(layer, found) or f"; there are {listed([*found][::-1])}"
+    there = [name for name in parts if name in found] or [*found][::-1]
+    hint = nearest(layer, alike) or nearest(layer, found) or f"; there are {listed(there, 30)}"
     what = f"what '{layer}' gives has no places" if layer in ran else f"there is no layer '{layer}'"
     raise SettingsError([Mistake("--layer", what + hint)])

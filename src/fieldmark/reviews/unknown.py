@@ -17,8 +17,9 @@ from fieldmark.report.caution_words import unlike_words
 from fieldmark.report.words import percent
 from fieldmark.reviews.evaluate import BATCH, trained_run
 from fieldmark.rundir import RunDir
+from fieldmark.use.info import info_of
 from fieldmark.use.inputs import Found, find_images, told_of
-from fieldmark.use.opened import Opened, info_of, open_bundle, together
+from fieldmark.use.opened import Opened, open_bundle, together
 from fieldmark.use.unlike import Check, check_of
 
 
