@@ -81,6 +81,7 @@ for words in (
     ["evaluate", photos, "--unknown", bundle],
     ["evaluate", bundle, "nothere"],
     ["train", photos, "--corrections", "nofile.csv"],
+    ["train", "nothere", "--epochs", "x"],
     ["cross-validate", photos, "data.corrections=nofile.csv"],
 ):
     assert run(words) == 2, words

@@ -143,13 +143,23 @@ def test_a_run_whose_photos_are_gone_says_what_to_do_and_its_report_is_drawn_wit
     try:
         code, _, error = explain(capsys, a_run.path)
         drawn = fieldmark(["report", str(a_run.path)])
+        told = capsys.readouterr().out
+        fieldmark(["evaluate", str(a_run.path)])
+        figures = capsys.readouterr().out
         page = a_run.report.read_text()
     finally:
         moved.rename(photos)
-    assert code == 1
-    assert error.startswith(f"fieldmark: no image could be read; {photos}")
-    assert error.strip().endswith(
-        f"; put them back, or name some: fieldmark explain {a_run.path} IMAGES"
+    assert code == 2
+    assert error == (
+        f"fieldmark: {a_run.path}: the photos are no longer in {photos}; put them back, or name "
+        f"images: fieldmark explain {a_run.path} IMAGES\n"
+    )
+    assert told == (
+        f"note: the photos are no longer in {photos}, so the page has no pictures; put them back, "
+        f"and draw it again\nreport  {a_run.report}\n"
+    )
+    assert figures.splitlines()[-1] == (
+        f"note: the photos are no longer in {photos}; the figures are of what the run saw there"
     )
     assert drawn == 0
     assert "Not shown among the pictures" in page

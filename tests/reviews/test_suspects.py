@@ -76,8 +76,8 @@ def test_where_no_image_is_there_any_more_the_labels_are_still_judged(trained, t
     Samples(samples.frame, str(tmp_path / "gone"), samples.task).write(moved / "samples.parquet")
     assert fieldmark(["suspects", str(moved)]) == 0
     assert (
-        f"note: nothing is said of what is alike: {tmp_path}/gone: no image is what it was in the "
-        "training; put them back\n"
+        f"note: nothing is said of what is alike: the photos are no longer in {tmp_path}/gone; put "
+        "them back\n"
     ) in capsys.readouterr().out
 
 

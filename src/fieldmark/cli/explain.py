@@ -49,7 +49,7 @@ def command(
     image is told and not drawn. Exit code 1 where an image could not be read.
     """
     column, given = image_column(inputs or [])
-    others = method != "grad-cam" or layer is not None or out is not None
+    others = method != "auto" or layer is not None or out is not None
     refuse_early(run, given, [] if others else label or [])
     from fieldmark.console import Console
     from fieldmark.reviews.explain import explain
@@ -78,11 +78,11 @@ def refuse_early(run: str, inputs: list[str], labels: list[str]) -> None:
     labels: [] where other options may be wrong too, all of which are then told together, later.
     Raises RunError, SettingsError, DataError.
     """
-    from fieldmark.use.asked import class_mistakes, refuse_several, refuse_swapped
+    from fieldmark.use.asked import class_mistakes, refuse_gone, refuse_several, refuse_swapped
     from fieldmark.use.info import info_of
     from fieldmark.use.inputs import refuse_missing
 
     refuse_swapped("explain", run, inputs)
     refuse_several(run)
     refuse(class_mistakes(labels, info_of(run)))
-    refuse_missing(inputs)
+    refuse_missing(inputs) if inputs else refuse_gone(run)

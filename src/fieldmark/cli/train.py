@@ -98,20 +98,18 @@ def gathered(
     layers: Mapping[str, str | None],
 ) -> "Resolved":
     """The settings of a new run."""
-    refuse_corrections(data, rest, options)
+    refuse_without_files(data, rest, options)
     from fieldmark.runs.concrete import gather
 
     return gather(data, rest, options, recipe=layers["recipe"], config=layers["config"])
 
 
-def refuse_corrections(data: str | None, rest: list[str], options: Mapping[str, str]) -> None:
-    """Raise DataError for a file of corrections that is none, before torch is imported."""
-    from fieldmark.data.corrections import KEY, lines_of
+def refuse_without_files(data: str | None, rest: list[str], options: Mapping[str, str]) -> None:
+    """Raise SettingsError for images or files that are not there, before torch is imported."""
+    from fieldmark.runs import checks_of_files
     from fieldmark.settings.texts import read_given
 
-    path = read_given(rest, options, data).values.get(KEY)
-    if isinstance(path, str) and path != "none":
-        list(lines_of(path))
+    checks_of_files.refuse_without_files(read_given(rest, options, data))
 
 
 def look(resolved: "Resolved", console: "Console", *, find_lr: bool) -> int:

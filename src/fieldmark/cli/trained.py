@@ -44,7 +44,7 @@ def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
     more: typed beside those, and stronger.
     """
     data, rest = data_and_rest(training["words"])
-    train.refuse_corrections(data, rest, _options(training))
+    train.refuse_without_files(data, rest, _options(training))
     from fieldmark.runs.concrete import gather
 
     taken = {"recipe": training["recipe"], "config": training["config"]}

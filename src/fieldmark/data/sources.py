@@ -111,6 +111,15 @@ def open_files(samples: Samples) -> None:
         content_of(samples.root, path, row)
 
 
+def gone(samples: Samples) -> str:
+    """That none of the images lies where it did, in words; "" where one does."""
+    root = Path(samples.root)
+    files = [path for path in samples.frame["path"].unique() if path != DIGITS]
+    if not files or any((root / path).exists() for path in files):
+        return ""
+    return f"the photos are no longer in {root}"
+
+
 def place_name(path: str, row: int | None) -> str:
     """How an image is called in a sentence: "cat/1.jpg", or "train.parquet, row 3"."""
     return path if row is None else f"{path}, row {row}"

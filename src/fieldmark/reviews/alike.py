@@ -8,6 +8,7 @@ import numpy as np
 
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
+from fieldmark.data.sources import gone
 from fieldmark.errors import DataError, counted
 from fieldmark.insight import nearness
 from fieldmark.records import Samples
@@ -37,6 +38,8 @@ def alike(samples: Samples, bundle: Path, console: Console, device: str) -> tupl
     """
     from fieldmark.reviews.embedded import features_of  # only here is a network loaded
 
+    if why := gone(samples):
+        raise DataError(f"{why}; put them back")
     left, notes = unchanged(samples)
     if not len(left):
         raise DataError(f"{samples.root}: no image is what it was in the training; put them back")

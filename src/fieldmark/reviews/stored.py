@@ -3,6 +3,7 @@
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import changed_images
+from fieldmark.data.sources import gone
 from fieldmark.errors import RunError, counted
 from fieldmark.insight.label_names import kept_names
 from fieldmark.judge.by import figures_by, values_by_column
@@ -90,6 +91,8 @@ NO_TEST = "the test images have not been looked at: the run is not done, or has 
 def changed_since(run: rundir.RunDir) -> list[str]:
     """What became of the run's images, where they are not those that it saw."""
     samples = Samples.read(run.samples)
+    if why := gone(samples):
+        return [f"{why}; the figures are of what the run saw there"]
     changed = changed_images(samples)
     if not changed:
         return []

@@ -10,7 +10,6 @@ import torch
 
 from fieldmark.catalog import Catalog
 from fieldmark.data.augment import AUGMENTS, is_pipeline_file, read_pipeline
-from fieldmark.data.sources import BUILT_IN
 from fieldmark.errors import (
     Mistake,
     SettingsError,
@@ -34,12 +33,11 @@ from fieldmark.models.body import body_and_head
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
+from fieldmark.runs.checks_of_files import Sections, check_source
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings, sections
 from fieldmark.task import TASKS
 from fieldmark.track.trackers import check_trackers
-
-Sections = dict[str, dict[str, Any]]
 
 CATALOGS: Mapping[str, Catalog] = {
     "model": MODELS,
@@ -71,7 +69,7 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
         for name, part in sections().items()
     }
     model, run = whole["model"], whole["run"]
-    mistakes = _check_source(raw["data"].get("source"))
+    mistakes = check_source(raw["data"].get("source"))
     mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
@@ -85,22 +83,6 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += _check_training(whole)
     words = (str(run[key]) for key in ("device", "precision", "engine"))
     return mistakes + _check_device(*words)
-
-
-def check_names(raw: Sections) -> list[Mistake]:
-    """Whether files of names and corrections are there; a run that goes on has kept them."""
-    made_by = {
-        "label_names": "as `fieldmark inspect` writes it",
-        "corrections": "as the page of `fieldmark suspects` saves it",
-    }
-    given = {key: raw["data"].get(key) for key in made_by}
-    return [
-        Mistake(f"data.{key}", f"there is no file '{path}'; name one {made_by[key]}")
-        for key, path in given.items()
-        if isinstance(path, str)
-        and path.casefold() not in ("none", "null")
-        and not Path(path).is_file()
-    ]
 
 
 def check_weights(name: str, weights: str) -> list[Mistake]:
@@ -153,14 +135,6 @@ def check_network(settings: Settings, network: torch.nn.Module) -> None:
     refuse(mistakes)
     if any(stage.head_alone for stage in train.stages) or settings.model.captions:
         body_and_head(network, int(settings.input.size))
-
-
-def _check_source(source: Any) -> list[Mistake]:
-    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
-        return []
-    there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
-    hint = nearest(source, BUILT_IN) or there
-    return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
 
 
 def _check_figures(key: str, wanted: Any, known: Collection[str]) -> list[Mistake]:

@@ -23,7 +23,8 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, check_names, settle
+from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
+from fieldmark.runs.checks_of_files import check_names
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_task, fill_whole

@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from fieldmark.data.sources import gone
 from fieldmark.errors import Mistake, RunError, listed, nearest
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.rundir import INFO, STUDY
+from fieldmark.records import Samples
+from fieldmark.rundir import INFO, STUDY, RunDir
 from fieldmark.use.ensemble import alone, is_ensemble, joined_info, read_joining
 from fieldmark.use.info import info_of
 
@@ -43,6 +45,15 @@ def refuse_several(path: str | Path) -> None:
     several = "is several models that answer as one, and a heat map is of one; name one of them"
     what = several if members[1:] else "is a study that answers by one of its runs; name that"
     raise RunError(f"{path}: {what}: fieldmark explain {Path(path) / members[0].run}")
+
+
+def refuse_gone(run: str) -> None:
+    """Raise RunError where a run's own images are to be looked at, and none is where it was."""
+    table = RunDir(Path(run)).samples
+    if table.is_file() and (why := gone(Samples.read(table))):
+        raise RunError(
+            f"{run}: {why}; put them back, or name images: fieldmark explain {run} IMAGES"
+        )
 
 
 def class_mistakes(names: Iterable[str], info: BundleInfo) -> Iterator[Mistake]:

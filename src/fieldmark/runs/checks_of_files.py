@@ -1,0 +1,50 @@
+"""Whether the files that settings name are there; no torch, so that this is told at once."""
+
+from pathlib import Path
+from typing import Any
+
+from fieldmark.data.sources import BUILT_IN
+from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.settings.layers import Layer, read
+
+Sections = dict[str, dict[str, Any]]
+MADE_BY = {
+    "label_names": "as `fieldmark inspect` writes it",
+    "corrections": "as the page of `fieldmark suspects` saves it",
+}
+
+
+def refuse_without_files(typed: Layer) -> None:
+    """Raise SettingsError where a file or folder is missing that the typed settings name.
+
+    With it is told what else is wrong with them and needs no torch to be found.
+    """
+    data = {key.removeprefix("data."): value for key, value in typed.values.items()}
+    if "source" in data and check_files({"data": data}):
+        read([typed], [check_files])
+
+
+def check_files(raw: Sections) -> list[Mistake]:
+    """What stands against the images' source and the files beside it."""
+    return [*check_source(raw["data"].get("source")), *check_names(raw)]
+
+
+def check_source(source: Any) -> list[Mistake]:
+    """Whether the images are there, or are a built-in set."""
+    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
+        return []
+    there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
+    hint = nearest(source, BUILT_IN) or there
+    return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
+
+
+def check_names(raw: Sections) -> list[Mistake]:
+    """Whether files of names and corrections are there; a run that goes on has kept them."""
+    given = {key: raw["data"].get(key) for key in MADE_BY}
+    return [
+        Mistake(f"data.{key}", f"there is no file '{path}'; name one {MADE_BY[key]}")
+        for key, path in given.items()
+        if isinstance(path, str)
+        and path.casefold() not in ("none", "null")
+        and not Path(path).is_file()
+    ]
