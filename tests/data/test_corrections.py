@@ -107,7 +107,8 @@ def test_a_file_as_spreadsheets_write_it_is_read(fixed, tmp_path):
 def test_what_the_images_do_not_have_is_refused_with_its_line(fixed):
     one, several = samples_of(["cat"], ["dog"]), samples_of("ab", "c", several=True)
     assert said(fixed("0.png,,right,", "9.png,,remove,"), one) == (
-        ", line 3: there is no image '9.png' in in; did you mean '1.png'?"
+        ", line 3: there is no image '9.png' in in; paths are those in samples.parquet of a run on "
+        "these images"
     )
     assert said(fixed("0.png,2,remove,"), one).startswith(
         ", line 2: there is no image '0.png, row 2' in in"
@@ -124,6 +125,48 @@ def test_what_the_images_do_not_have_is_refused_with_its_line(fixed):
     )
     assert said(fixed("0.png,,label,a"), several) == (
         ", line 2: 'label' is for one label an image, and these have several; take 'add' or 'drop'"
+    )
+
+
+def test_all_wrong_lines_are_told_together_in_their_order(fixed):
+    file = fixed(
+        "0.png,,label,dgo", "0.png,,delete,", "1.png,,right,", "1.png,,remove,", "8.png,,x"
+    )
+    assert said(file, samples_of(["cat"], ["dog"])).splitlines() == [
+        ", line 2: there is no class 'dgo'; did you mean 'dog'?",
+        f"{file}, line 3: the action 'delete' is none of 'label', 'add', 'drop', 'remove' and "
+        "'right'; take one",
+        f"{file}, line 5: 'remove' for '1.png', and line 4 says 'right'; take one of the two out",
+        f"{file}, line 6: the action 'x' is none of 'label', 'add', 'drop', 'remove' and 'right'; "
+        "take one",
+    ]
+
+
+def test_of_many_wrong_lines_the_first_ten_are_told_and_the_rest_counted(fixed):
+    one = samples_of(["cat"], ["dog"])
+    told = said(fixed(*["0.png,,label,dgo"] * 12), one).splitlines()
+    assert [each.partition(", line ")[2].partition(":")[0] for each in told] == [
+        *map(str, range(2, 12)),
+        "",
+    ]
+    assert told[-1].endswith(": and 2 more mistakes of its lines")
+
+
+@pytest.mark.parametrize(
+    ("path", "hint"),
+    [
+        ("patas/n11.jpg", "did you mean 'train/patas/n11.jpg'?"),
+        ("train/pattas/n11.jpg", "did you mean 'train/patas/n11.jpg'?"),
+        ("train/patas/n11.png", "did you mean 'train/patas/n11.jpg'?"),
+        ("train/patas/n12.jpg", "paths are those in samples.parquet of a run on these images"),
+        ("patas/nothere.jpg", "paths are those in samples.parquet of a run on these images"),
+    ],
+)
+def test_an_image_is_suggested_where_it_has_the_same_number(fixed, path, hint):
+    names = ["train/patas/n11.jpg", "train/red/n1165.jpg"]
+    one = Samples.from_columns({"path": names, "labels": [["a"], ["b"]]}, "in")
+    assert said(fixed(f"{path},,remove,"), one) == (
+        f", line 2: there is no image '{path}' in in; {hint}"
     )
 
 

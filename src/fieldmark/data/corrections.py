@@ -7,10 +7,11 @@ which image, as samples.parquet does. The action is `label` (its one label is th
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import polars as pl
@@ -24,6 +25,8 @@ KEY = "data.corrections"
 COLUMNS = ("path", "row", "action", "label")
 ONE, SEVERAL, BOTH = ("label",), ("add", "drop"), ("remove", "right")
 Place = tuple[str, int | None]
+Wrong = tuple[int, Callable[[], str]]  # a line, and what to say of it where it is told
+MOST = 10  # wrong lines that are told
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ def looked_at(samples: Samples) -> np.ndarray:
 
 
 def read_corrections(path: str | None, samples: Samples) -> Corrections:
-    """What a file says of the images of a source. Raises DataError with the line.
+    """What a file says of the images of a source. Raises DataError with the lines that are wrong.
 
     That is for a file that is no such table, an image or a class that there is not, an action that
     these images do not take, and two lines that contradict each other.
@@ -126,11 +129,11 @@ def read_corrections(path: str | None, samples: Samples) -> Corrections:
             "call it otherwise"
         )
     places = set(samples.places())
-    lines = tuple(lines_of(path))
-    for each in lines:
-        _refuse_unknown(path, each, samples, places)
-    _refuse_conflicts(path, lines, several=samples.task.several)
-    return Corrections(path, lines)
+    lines, wrong = _read(path)
+    wrong += [(each.line, what) for each in lines if (what := _unknown(each, samples, places))]
+    wrong += _conflicts(lines, several=samples.task.several)
+    _refuse(path, wrong)
+    return Corrections(path, tuple(lines))
 
 
 def _changed(labels: list[str], its: Sequence[Correction]) -> list[str]:
@@ -174,8 +177,15 @@ def _notes(
         )
 
 
-def lines_of(path: str) -> Iterator[Correction]:
-    """The lines of the file as they stand. Raises DataError."""
+def lines_of(path: str) -> list[Correction]:
+    """The lines of the file as they stand. Raises DataError with all that are none."""
+    lines, wrong = _read(path)
+    _refuse(path, wrong)
+    return lines
+
+
+def _read(path: str) -> tuple[list[Correction], list[Wrong]]:
+    """The lines of the file, and what is wrong with those that are none. Raises DataError."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -192,41 +202,80 @@ def lines_of(path: str) -> Iterator[Correction]:
             f"{path}, line 1: there is no column {listed(lacking)}; the columns are "
             f"{', '.join(COLUMNS)}"
         )
+    lines: list[Correction] = []
+    wrong: list[Wrong] = []
     for cells in reader:
         if any(cell.strip() for cell in cells):
             its = dict(zip(head, [*cells, *[""] * len(head)], strict=False))
-            yield _correction(path, reader.line_num, its)
+            found = _correction(reader.line_num, its)
+            if isinstance(found, Correction):
+                lines.append(found)
+            else:
+                wrong.append((reader.line_num, found))
+    return lines, wrong
 
 
-def _correction(path: str, line: int, cells: dict[str, str]) -> Correction:
+def _refuse(path: str, wrong: Sequence[Wrong]) -> None:
+    """Raise DataError with the first wrong lines, and how many more there are."""
+    if not wrong:
+        return
+    first = sorted(wrong, key=lambda each: each[0])[:MOST]
+    told = [f"{path}, line {line}: {what()}" for line, what in first]
+    if more := len(wrong) - len(first):
+        told.append(f"{path}: and {counted(more, 'more mistake')} of its lines")
+    raise DataError("\n".join(told))
+
+
+def _correction(line: int, cells: dict[str, str]) -> Correction | Callable[[], str]:
+    """A line as it stands, or what is wrong with it."""
     row, action = cells.get("row", "").strip(), cells["action"].strip().casefold()
     if row and not (row.isascii() and row.isdigit()):
-        raise DataError(f"{path}, line {line}: the row '{row}' is no whole number; leave it empty")
+        return lambda: f"the row '{row}' is no whole number; leave it empty"
     if action not in (*ONE, *SEVERAL, *BOTH):
         known = listed((*ONE, *SEVERAL, *BOTH))
-        raise DataError(f"{path}, line {line}: the action '{action}' is none of {known}; take one")
+        return lambda: f"the action '{action}' is none of {known}; take one"
     label = cells["label"].strip()
     if action in (*ONE, *SEVERAL) and not label:
-        raise DataError(f"{path}, line {line}: '{action}' needs a label; write it behind")
+        return lambda: f"'{action}' needs a label; write it behind"
     return Correction(line, cells["path"].strip(), int(row) if row else None, action, label)
 
 
-def _refuse_unknown(path: str, each: Correction, samples: Samples, places: set[Place]) -> None:
-    """Raise DataError for what these images do not have."""
-    where, task = f"{path}, line {each.line}", samples.task
+def _unknown(each: Correction, samples: Samples, places: set[Place]) -> Callable[[], str] | None:
+    """What these images do not have, of what a line names; None where they have it all."""
     if each.place not in places:
-        name = place_name(*each.place)
-        hint = nearest(each.path, {known for known, _ in places}) or (
-            "; paths are those in samples.parquet of a run on these images"
-        )
-        raise DataError(f"{where}: there is no image '{name}' in {samples.root}{hint}")
-    if each.action in (SEVERAL if not task.several else ONE):
-        raise DataError(f"{where}: {_not_for(each.action, task)}")
+        return partial(_no_image, each, samples, places)
+    if each.action in (SEVERAL if not samples.task.several else ONE):
+        return partial(_not_for, each.action, samples.task)
     if each.action in (*ONE, *SEVERAL) and each.label not in samples.classes:
-        hint = nearest(each.label, samples.classes)
-        hint = hint or f"; there are {listed(samples.classes, most=20)}, and a new class needs "
-        hint += "" if hint.endswith("?") else "images in the source itself"
-        raise DataError(f"{where}: there is no class '{each.label}'{hint}")
+        return partial(_no_class, each.label, samples.classes)
+    return None
+
+
+def _no_image(each: Correction, samples: Samples, places: set[Place]) -> str:
+    hint = _near_image(each.path, {known for known, _ in places}) or (
+        "; paths are those in samples.parquet of a run on these images"
+    )
+    return f"there is no image '{place_name(*each.place)}' in {samples.root}{hint}"
+
+
+def _near_image(path: str, known: set[str]) -> str:
+    """As `nearest`, of the files whose own name is near too and has the same numbers.
+
+    Photos are numbered, and the one with the next number is another photo.
+    """
+    stem = PurePosixPath(path).stem
+    named = {each: PurePosixPath(each).stem for each in known}
+    numbers = re.findall(r"\d+", stem)
+    alike = {its for its in named.values() if re.findall(r"\d+", its) == numbers}
+    alike = {its for its in alike if its == stem or nearest(stem, [its])}
+    return nearest(path, sorted(each for each, its in named.items() if its in alike))
+
+
+def _no_class(label: str, classes: Sequence[str]) -> str:
+    hint = nearest(label, classes)
+    hint = hint or f"; there are {listed(classes, most=20)}, and a new class needs "
+    hint += "" if hint.endswith("?") else "images in the source itself"
+    return f"there is no class '{label}'{hint}"
 
 
 def _not_for(action: str, task: Task) -> str:
@@ -235,8 +284,9 @@ def _not_for(action: str, task: Task) -> str:
     return f"'{action}' is for several labels an image, and these have one; take 'label'"
 
 
-def _refuse_conflicts(path: str, lines: Sequence[Correction], *, several: bool) -> None:
-    """Raise DataError where two lines cannot both be done."""
+def _conflicts(lines: Sequence[Correction], *, several: bool) -> list[Wrong]:
+    """Lines that cannot be done together with one before, each once."""
+    found: dict[int, Callable[[], str]] = {}
     met: dict[tuple[Place, str], Correction] = {}
     removed = {each.place: each for each in lines if each.action == "remove"}
     for each in lines:
@@ -246,11 +296,15 @@ def _refuse_conflicts(path: str, lines: Sequence[Correction], *, several: bool) 
             before = removed[each.place]
         if (before.action, before.label) != (each.action, each.label):
             first, second = sorted((before, each), key=lambda one: one.line)
-            raise DataError(
-                f"{path}, line {second.line}: '{_said(second)}' for "
-                f"'{place_name(*second.place)}', and line {first.line} says '{_said(first)}'; take "
-                "one of the two out"
-            )
+            found.setdefault(second.line, partial(_contradicted, first, second))
+    return list(found.items())
+
+
+def _contradicted(first: Correction, second: Correction) -> str:
+    return (
+        f"'{_said(second)}' for '{place_name(*second.place)}', and line {first.line} says "
+        f"'{_said(first)}'; take one of the two out"
+    )
 
 
 def _said(each: Correction) -> str:
