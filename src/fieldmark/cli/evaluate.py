@@ -59,7 +59,7 @@ def command(
     console = Console(stream=sys.stderr if as_json else None)
     asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
-    refuse_other_way_round(run, data, unknown)
+    refuse_early(run, data, unknown, sets)
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
         refuse_beside_unknown({**others, "--images": images, "--data-dir": data_dir}, rest)
@@ -127,12 +127,19 @@ def look_at_unknown(
     return 0
 
 
-def refuse_other_way_round(run: str, data: str | None, unknown: str | None) -> None:
-    """The run stands first. Raises RunError."""
+def refuse_early(run: str, data: str | None, unknown: str | None, sets: float | None) -> None:
+    """What is told before torch is imported. Raises RunError, DataError, SettingsError."""
+    from fieldmark.rundir import open_run
     from fieldmark.use.asked import refuse_swapped
+    from fieldmark.use.info import info_of
+    from fieldmark.use.sets import set_row
 
     refuse_swapped("evaluate", run, [data] if data is not None else [])
     refuse_swapped("evaluate", run, [unknown] if unknown is not None else [], "--unknown")
+    if data is not None and unknown is None:
+        its = open_run(run)
+        if sets is not None and its.has_bundle:
+            set_row(info_of(its.path), sets, its.path)
 
 
 def refuse_beside_unknown(options: dict[str, object], words: list[str]) -> None:

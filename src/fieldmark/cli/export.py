@@ -22,6 +22,11 @@ def command(
 
     Of a sweep it is the winner's, of a grid the best cell's by validation.
     """
+    from fieldmark.models.bundle_info import read_info
+    from fieldmark.rundir import INFO, STUDY
+
+    if not Path(run, STUDY).is_file():
+        read_info(Path(run) / INFO)  # refused where there is none, before torch is imported
     from fieldmark.study.folder import StudyDir, is_study
     from fieldmark.study.one_model import one_model
     from fieldmark.use.export import export

@@ -129,6 +129,9 @@ def begin(resolved: "Resolved", console: "Console") -> "RunDir":
 
 def go_on(run: str, words: list[str], options: dict[str, str], console: "Console") -> "RunDir":
     """A run that was stopped, or is trained further. -> its folder"""
+    from fieldmark.rundir import open_run
+
+    open_run(run)  # refused where it is none, before torch is imported
     from fieldmark.runs.resume import resume_run
     from fieldmark.settings.texts import read_given
 
