@@ -72,7 +72,7 @@ def vit():
 ANEW = {"epochs": 40, "anew": True}
 FAMILIES = [  # a network, the sides that it is trained and asked at, and how it is trained
     (attention_cnn, 96, 256, ANEW),
-    (resnet, 96, 448, {}),
+    (resnet, 128, 448, {"epochs": 20, "anew": True}),
     (resnext, 64, 448, {}),
     (regnet, 96, 448, {}),
     (shufflenet, 64, 448, {**ANEW, "enough": 0.3}),
