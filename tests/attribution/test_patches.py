@@ -71,14 +71,14 @@ def vit():
 
 ANEW = {"epochs": 40, "anew": True}
 FAMILIES = [  # a network, the sides that it is trained and asked at, and how it is trained
-    (attention_cnn, 96, 256, ANEW),
+    (attention_cnn, 128, 384, ANEW),
     (resnet, 128, 448, {"epochs": 20, "anew": True}),
     (resnext, 64, 448, {}),
     (regnet, 96, 448, {}),
     (shufflenet, 64, 448, {**ANEW, "enough": 0.3}),
     (mobilenet, 64, 256, {}),
     (timm_convnext, 64, 256, ANEW),
-    (vit, 64, 64, {**ANEW, "enough": 0.285}),
+    (vit, 64, 64, {"epochs": 120, "anew": True, "enough": 0.2}),
 ]
 
 
