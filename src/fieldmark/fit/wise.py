@@ -30,9 +30,14 @@ def mean_of(
 def moved(
     start: Mapping[str, Tensor], before: Mapping[str, Tensor], after: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
-    """`start` with what changed from `before` to `after`. Whole numbers are those of `after`."""
+    """`start` with what changed from `before` to `after`, wherever those two are computed.
+
+    Whole numbers are those of `after`.
+    """
     return {
-        name: start[name] + (tensor - before[name]) if tensor.is_floating_point() else tensor
+        name: start[name] + (tensor - before[name]).to(start[name].device)
+        if tensor.is_floating_point()
+        else tensor
         for name, tensor in after.items()
     }
 
