@@ -1,7 +1,7 @@
 """A run's report: one HTML file without network, drawn from what lies in the run's folder."""
 
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from fieldmark.insight.looks import Looks
 from fieldmark.insight.suspects import Panel, panel
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.cautions import without_unlike
+from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import measure
+from fieldmark.judge.score_curves import ScoreCurve, score_curves
 from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import About, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
@@ -33,6 +35,7 @@ from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import measured
 from fieldmark.report.named import named_heats, named_metrics, named_predictions
 from fieldmark.report.reliability import calibration_part
+from fieldmark.report.score_charts import score_charts
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.timing import Timing, timing_of
 from fieldmark.report.ways import ways_curve
@@ -56,6 +59,7 @@ class RunPage:
     labels: LabelGalleries | None = None  # of several labels an image, in their place
     suspects: Panel | None = None
     heats: Heats = field(default_factory=Heats)
+    scores: Sequence[ScoreCurve] = ()
     names: ShownNames = field(default_factory=ShownNames)  # figures and pictures have them already
 
 
@@ -99,8 +103,10 @@ def read_page(run: RunDir) -> RunPage:
         tested = curve_of(
             without_unlike(predictions.of_split("test"), unlike, temperature), temperature
         )
+    scores = score_curves(Evidence.on(shown, temperature), shown.classes)
     return RunPage(
         title=run.name,
+        scores=scores,
         command=run.read_command(),
         settings=run.settings.read_text(encoding="utf-8"),
         metrics=metrics,
@@ -165,6 +171,7 @@ def render(page: RunPage) -> str:
         "scalings": words.SCALINGS,
         "calibrated": calibration_part(metrics.sides, metrics.calibration, answers),
         "caution": caution_part(metrics.sides),
+        "score_charts": score_charts(page.scores),
         "pictures": page.pictures,
         "labels": page.labels,
         "suspects": page.suspects,
