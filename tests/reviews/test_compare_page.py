@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from comparedruns import table_of, write_run
+from PIL import Image
 
 from fieldmark.judge.paired import Difference
+from fieldmark.records import Samples
 from fieldmark.report.compare_charts import Dot, dots_chart, learning_chart
 from fieldmark.reviews.compare import Pairing, compare
 from fieldmark.reviews.compare_page import headline, render
+from fieldmark.reviews.differing import MOST, differing
 
 COMMAND = "fieldmark compare runs/a runs/b"
 
@@ -146,3 +149,29 @@ def test_learning_curves_lie_over_another():
     )
     assert "epoch 2: a 20.0 %, b 20.0 %" in chart.svg
     assert "epoch 4: a 40.0 %<" in chart.svg
+
+
+def test_images_that_one_alone_recognises_are_shown_the_surest_mistakes_first(two, tmp_path):
+    first, other = two.runs
+    folder, names = tmp_path / "photos", first.shown.frame["path"].to_list()
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 8)).save(folder / name, "PNG")
+    about = {"path": names, "labels": first.shown.frame["truth"].to_list()}
+    Samples.from_columns(about, str(folder)).write(first.folder.samples)
+    won, lost = differing(first, other)
+    right = [run.shown.logits.argmax(1) == run.shown.targets for run in (first, other)]
+    assert (won.right, won.wrong) == ("b", "a")
+    assert won.number == (right[1] & ~right[0]).sum() > MOST
+    assert lost.number == (right[0] & ~right[1]).sum()
+    place = {name: row for row, name in enumerate(names)}
+    its = [place[each.path] for each in won.pictures]
+    assert len(its) == MOST
+    assert (right[1] & ~right[0])[its].all()
+    scores = [each.score for each in won.pictures]
+    assert scores == sorted(scores, reverse=True)
+    text = render(two, COMMAND)
+    assert "b is right, a is not" in text
+    assert f"{won.number} images, of which the 12 that a was surest of are shown" in text
+    first.folder.samples.unlink()
+    assert 'id="won"' not in render(two, COMMAND)

@@ -13,8 +13,10 @@ from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.words import count, images
 from fieldmark.reviews.compare import PACKAGES, Comparison, columns
 from fieldmark.reviews.compared_run import ComparedRun
+from fieldmark.reviews.differing import Won, differing
 
 NAN = float("nan")
+MOST = 3  # runs whose pictures are shown
 OWN = ("run.name", "run.out")  # settings that differ by nature
 
 
@@ -37,6 +39,7 @@ def render(found: Comparison, command: str) -> str:
         "wide_names": max(len(run.name) for run in found.runs) > 12,
         "figures": _figures(found),
         "differences": _differences(found),
+        "won": _won(found),
         "learning": _learning(found.runs),
         "settings": unlike(found.runs),
         "commands": [(run.name, run.command) for run in found.runs if run.command],
@@ -44,6 +47,14 @@ def render(found: Comparison, command: str) -> str:
         "about": about_words(about),
     }
     return render_page("compare.html", values, sheets=("compare.css",))
+
+
+def _won(found: Comparison) -> list[Won]:
+    """The images that each of the paired runs wins and loses against the first."""
+    first, *others = found.runs
+    pairs = zip(found.pairings, others, strict=True)
+    paired = [run for pairing, run in pairs if pairing.differences and not pairing.one_model]
+    return [won for run in paired[:MOST] for won in differing(first, run) if won.pictures]
 
 
 def headline(found: Comparison) -> tuple[str, str]:
