@@ -144,6 +144,7 @@ def test_mistakes_hits_and_pairs_carry_their_images_and_words(root):
         ("a.jpg", "cat", "dog")
     ]
     assert [each.caption for each in found.hits] == ["b.jpg", "c.jpg"]
+    assert [each.caption for each in galleries(*tables(root), temperature=0.5).hits] == ["b.jpg"]
     (pair,) = found.pairs
     assert pair.pair == ConfusedPair("cat", "dog", 1, 2)
     assert [each.caption for each in (*pair.taken, *pair.typical)] == ["a.jpg", "c.jpg"]

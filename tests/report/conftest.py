@@ -12,6 +12,7 @@ from fieldmark.insight.galleries import Galleries, Picture
 from fieldmark.metrics_json import About, Answer, Bin, ClassFigures, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Samples
+from fieldmark.report.findings import with_pictures
 from fieldmark.report.page import RunPage
 
 ROW = {"precision": 0.9, "recall": 0.9, "f1": 0.9, "roc_auc": None, "average_precision": 0.925}
@@ -153,13 +154,15 @@ def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> Run
     shown = ("mistakes", "hits", "pairs", "ordinary")
     pictures = {"mistakes": (picture_of(),)}
     pictures |= {name: given.pop(name) for name in shown if name in given}
+    data = Dataset(samples_of(classes, given.pop("counts", COUNTS)), **told)
     facts: dict[str, Any] = {
         "title": "digits-small-1",
         "command": "fieldmark train digits --model small",
         "settings": SETTINGS,
         "metrics": metrics,
         "history": history_of(5),
-        "data": Dataset(samples_of(classes, given.pop("counts", COUNTS)), **told),
+        "data": data,
+        "findings": with_pictures(data.findings, data.samples),
         "info": BundleInfo("small", classes, InputSpec("square:8", 8)),
         "tested": (),
         "pictures": Galleries(**pictures),

@@ -14,6 +14,8 @@ from fieldmark.task import NO_GUESS
 
 ORDINARY, CLASSES = 3, 40  # ordinary hits of a class that are shown, of at most so many classes
 
+SURE = 0.9  # the score from which a hit is no longer among the least sure
+
 
 @dataclass(frozen=True)
 class Shown(Placed):
@@ -158,6 +160,7 @@ def galleries(
         return tuple(found)
 
     mistakes, hits, confused = chosen(predictions, temperature=temperature)
+    hits = [each for each in hits if each.score < SURE]
     pairs = [
         replace(each, taken=pictures(each.taken), typical=pictures(each.typical))
         for each in confused

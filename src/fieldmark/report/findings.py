@@ -6,8 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.data.health import SEVERITIES, Finding
+from fieldmark.data.sources import place_name
+from fieldmark.insight.album import Album, Placed
+from fieldmark.records import Samples
 from fieldmark.report.thumbs import Shot, thumb
 from fieldmark.report.words import count
+
+FINDINGS, A_FINDING = 6, 4  # findings with pictures on a run's page, and pictures of each
+SIDE = 160  # pixels of the shorter side of one
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,22 @@ def by_severity(notes: Sequence[Note]) -> list[dict[str, Any]]:
         thumbs = [thumb(*picture) for picture in note.pictures]
         groups[note.severity].append({"note": note, "thumbs": thumbs, "files": files})
     return [{"severity": each, "found": groups[each]} for each in SEVERITIES if each in groups]
+
+
+def with_pictures(findings: Sequence[Finding], samples: Samples) -> tuple[Note, ...]:
+    """The findings of a run, the first of them with a few of their pictures.
+
+    Files that are no images of the table are looked for below its root; those that cannot be read
+    are named alone.
+    """
+    places = {place_name(path, row): (path, row) for path, row in samples.places()}
+    album, found = Album(samples, SIDE), []
+    for number, finding in enumerate(findings):
+        names = finding.files[:A_FINDING] if number < FINDINGS else ()
+        wanted = [Placed(*places.get(name, (name, None))) for name in names]
+        shots = tuple((content, mime, at.caption) for at, content, mime in album.pictures(wanted))
+        found.append(Note(**vars(finding), pictures=shots))
+    return tuple(found)
 
 
 def found_words(notes: Sequence[Finding]) -> str:

@@ -29,7 +29,7 @@ from fieldmark.report import words
 from fieldmark.report.budget_words import budget_rows
 from fieldmark.report.caution_words import caution_part
 from fieldmark.report.curves import Rows, curves, stage_changes
-from fieldmark.report.findings import Note, by_severity, found_words
+from fieldmark.report.findings import Note, by_severity, found_words, with_pictures
 from fieldmark.report.heat_words import heat_part
 from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import measured
@@ -60,6 +60,7 @@ class RunPage:
     suspects: Panel | None = None
     heats: Heats = field(default_factory=Heats)
     scores: Sequence[ScoreCurve] = ()
+    findings: Sequence[Note] = ()
     names: ShownNames = field(default_factory=ShownNames)  # figures and pictures have them already
 
 
@@ -107,6 +108,7 @@ def read_page(run: RunDir) -> RunPage:
     return RunPage(
         title=run.name,
         scores=scores,
+        findings=with_pictures(data.findings, data.samples),
         command=run.read_command(),
         settings=run.settings.read_text(encoding="utf-8"),
         metrics=metrics,
@@ -179,7 +181,7 @@ def render(page: RunPage) -> str:
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
         "split_notes": (*data.split_notes, *_name_note(page.names)),
-        "findings": by_severity([Note(**vars(each)) for each in data.findings]),
+        "findings": by_severity(page.findings),
         "found_words": found_words(data.findings),
         "timing": timing,
         "spent": _spent(timing),
