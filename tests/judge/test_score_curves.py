@@ -55,3 +55,11 @@ def test_without_scores_or_with_one_class_alone_there_is_no_curve():
     assert score_curves(Evidence.of(np.zeros((0, 3)), np.zeros(0, int)), NAMES) == []
     assert score_curves(Evidence.of(np.full((2, 3), np.nan), np.array([0, 1])), NAMES) == []
     assert score_curves(Evidence.of(np.zeros((4, 3)), np.zeros(4, int)), NAMES) == []
+
+
+def test_of_many_classes_the_worst_by_either_figure_are_kept():
+    all_of_them = score_curves(Evidence.of(*_many()), NAMES)
+    one = score_curves(Evidence.of(*_many()), NAMES, most=1)
+    worst = {min(all_of_them, key=lambda each: each.area).name}
+    worst.add(min(all_of_them, key=lambda each: each.average_precision).name)
+    assert {each.name for each in one} == worst

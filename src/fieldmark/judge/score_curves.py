@@ -27,20 +27,30 @@ class ScoreCurve:
     average_precision: float
 
 
-def score_curves(evidence: Evidence, names: tuple[str, ...]) -> list[ScoreCurve]:
-    """A curve for each class that some of the images have and some have not; [] without scores."""
+def score_curves(
+    evidence: Evidence, names: tuple[str, ...], most: int | None = None
+) -> list[ScoreCurve]:
+    """A curve for each class that some of the images have and some have not; [] without scores.
+
+    most: of those that are worst by either figure, at most so many.
+    """
     scores = evidence.scores
     if not len(scores) or np.isnan(scores).any():
         return []
     areas, precisions = class_areas(scores, evidence.targets)
+    there = np.flatnonzero(np.isfinite(areas))
+    kept = {*_worst(areas, there, most), *_worst(precisions, there, most)}
     found = []
-    for index, name in enumerate(names):
+    for index in sorted(kept):
         is_of = evidence.is_of(index)
-        if 0 < is_of.sum() < len(is_of):
-            points = _points(scores[:, index], is_of)
-            area, average = float(areas[index]), float(precisions[index])
-            found.append(ScoreCurve(name, int(is_of.sum()), *points, area, average))
+        points = _points(scores[:, index], is_of)
+        its = (float(areas[index]), float(precisions[index]))
+        found.append(ScoreCurve(names[index], int(is_of.sum()), *points, *its))
     return found
+
+
+def _worst(values: np.ndarray, there: np.ndarray, most: int | None) -> list[int]:
+    return [int(place) for place in there[np.argsort(values[there], kind="stable")][:most]]
 
 
 def _points(score: np.ndarray, is_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

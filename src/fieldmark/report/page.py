@@ -35,7 +35,7 @@ from fieldmark.report.labels import labels_part
 from fieldmark.report.measures import measured
 from fieldmark.report.named import named_heats, named_metrics, named_predictions
 from fieldmark.report.reliability import calibration_part
-from fieldmark.report.score_charts import score_charts
+from fieldmark.report.score_charts import MOST, score_charts
 from fieldmark.report.skeleton import about_texts, about_words, render_page
 from fieldmark.report.timing import Timing, timing_of
 from fieldmark.report.ways import ways_curve
@@ -104,7 +104,7 @@ def read_page(run: RunDir) -> RunPage:
         tested = curve_of(
             without_unlike(predictions.of_split("test"), unlike, temperature), temperature
         )
-    scores = score_curves(Evidence.on(shown, temperature), shown.classes)
+    scores = score_curves(Evidence.on(shown, temperature), shown.classes, MOST)
     return RunPage(
         title=run.name,
         scores=scores,

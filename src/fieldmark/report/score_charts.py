@@ -10,7 +10,7 @@ from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, themed
 from fieldmark.report.words import percent
 
 MOST = 40  # lines of a chart, of the classes that are worst
-NAMED = 3
+NAMED = 3  # of them that are named
 HEIGHT = 300
 
 
