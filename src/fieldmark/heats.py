@@ -24,6 +24,7 @@ COLUMNS: dict[str, Any] = {
     "sampled": pl.Boolean,
 }
 Standing = Literal["flat", "unchecked", "true", "untrue", "still"]
+HOTTEST = 0.2  # share of an image that is blurred to see what its map is worth, and outlined
 MOVED = 0.01  # of a score; what blurring moves by less tells no part of a picture from another
 
 

@@ -34,8 +34,9 @@ class Stream(IntEnum):
     PAIRED = 15  # judge.paired: images drawn anew, guesses exchanged
     SWEEP = 16  # study.propose: trial, attempt, 0 (drawn) or 1 (proposed); mattered: draw, 0, 2
     TAKEN = 17  # study.against_rest: class
-    HEAT = 18  # attribution.trust: row, mask; randomised: stage, 0, 1
+    HEAT = 18  # attribution.randomised: stage, 0, 1
     MAP = 21  # insight.nearness: a map of the pictures
+    MASK = 22  # attribution.trust: two words of the image's hash, mask
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import ndimage, stats
 from torch import nn
 
 from fieldmark.attribution.methods import heat
@@ -12,8 +12,9 @@ from fieldmark.attribution.trust import blurred, trusted
 from fieldmark.captioned import Captioned
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.catalog import MODELS
+from fieldmark.models.infer import infer
 from fieldmark.records import InputSpec
-from fieldmark.task import sigmoid
+from fieldmark.task import sigmoid, softmax
 
 SIDE = 24
 SPEC = InputSpec(f"square:{SIDE}", SIDE)
@@ -46,11 +47,20 @@ def classifier():
     return Classifier(Spots(), SPEC).eval()
 
 
+def judged(network, images, heats, *, scores=softmax, **how):
+    """The verdicts of maps of class 1."""
+
+    def of(batches):
+        return scores(infer(network, batches, device="cpu"))
+
+    return trusted(of, images, np.ones(len(heats), int), heats, **how)
+
+
 def test_a_map_of_what_decides_beats_random_masks_and_one_of_elsewhere_does_not():
     image, right = spot()
     wrong = np.roll(right, 12, axis=1)
-    (true,) = trusted(classifier(), image, np.array([1]), right)
-    (false,) = trusted(classifier(), image, np.array([1]), wrong)
+    (true,) = judged(classifier(), image, right)
+    (false,) = judged(classifier(), image, wrong)
     assert true.beats
     assert not false.beats
     assert true.fall > true.random_falls.max() - 1e-6
@@ -60,7 +70,7 @@ def test_a_map_of_what_decides_beats_random_masks_and_one_of_elsewhere_does_not(
 
 def test_deletion_falls_at_once_and_insertion_rises_at_once_where_the_map_is_right():
     image, right = spot()
-    (true,) = trusted(classifier(), image, np.array([1]), right)
+    (true,) = judged(classifier(), image, right)
     for curve in (true.deletion, true.insertion, true.random_deletion, true.random_insertion):
         assert curve.shape == (11,)
     for deletion, insertion in (
@@ -76,33 +86,52 @@ def test_deletion_falls_at_once_and_insertion_rises_at_once_where_the_map_is_rig
 def test_the_price_is_what_the_docstring_says():
     image, right = spot()
     network = classifier()
-    trusted(network, image, np.array([1]), right)
+    judged(network, image, right)
     assert network.network.seen == 59
 
 
 def test_a_row_without_a_map_is_not_judged_and_changes_no_other():
     image, right = spot()
     both = np.concatenate([right, np.full_like(right, np.nan)])
-    first, second = trusted(classifier(), image.repeat(2, 1, 1, 1), np.array([1, 1]), both)
-    (alone,) = trusted(classifier(), image, np.array([1]), right)
+    first, second = judged(classifier(), image.repeat(2, 1, 1, 1), both)
+    (alone,) = judged(classifier(), image, right)
     assert second is None
     np.testing.assert_array_equal(first.random_falls, alone.random_falls)
 
 
-def test_another_seed_draws_other_masks_and_the_same_seed_the_same():
+def test_an_image_has_the_same_verdict_alone_and_among_others_and_another_image_other_masks():
     image, right = spot()
+    other = image.clone()
+    other[:, 0, 20, 20] = 1  # nearly black, and another image
+    images, heats = torch.cat([other, image, other]), right.repeat(3, 0)
+    among = judged(classifier(), images, heats)
+    (alone,) = judged(classifier(), image, right)
+    for name in ("random_falls", "deletion", "insertion", "random_deletion", "random_insertion"):
+        np.testing.assert_array_equal(getattr(among[1], name), getattr(alone, name))
+    assert (among[1].score, among[1].fall, among[1].beats) == (alone.score, alone.fall, alone.beats)
+    np.testing.assert_array_equal(among[0].random_falls, among[2].random_falls)
+    assert (among[0].random_falls != alone.random_falls).any()
 
-    def falls(seed):
-        return trusted(classifier(), image, np.array([1]), right, seed=seed)[0].random_falls
 
-    np.testing.assert_array_equal(falls(0), falls(0))
-    assert (falls(0) != falls(1)).any()
+@pytest.mark.parametrize(("side", "most"), [(24, 59), (448, 4), (1200, 1)])
+def test_so_many_pixels_pass_at_once_as_sixteen_small_images_have_or_one_image(side, most):
+    sizes = []
+
+    def scores(batches):
+        sizes.extend(len(batch) for batch in batches)
+        return np.zeros((sum(sizes), 2))
+
+    ramp = np.linspace(0, 1, side * side, dtype=np.float32).reshape(1, side, side)
+    image = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    masks, steps = (20, 10) if side == 24 else (3, 1)
+    trusted(scores, image, np.array([1]), ramp, masks=masks, steps=steps)
+    assert max(sizes) == most
 
 
 def test_scores_are_those_that_are_given():
     image, right = spot()
-    (one,) = trusted(classifier(), image, np.array([1]), right)
-    (several,) = trusted(classifier(), image, np.array([1]), right, scores=sigmoid)
+    (one,) = judged(classifier(), image, right)
+    (several,) = judged(classifier(), image, right, scores=sigmoid)
     with torch.no_grad():
         logits = classifier()(image).numpy()
     assert several.score == pytest.approx(float(sigmoid(logits)[0, 1]))
@@ -118,7 +147,7 @@ def test_captions_are_seen_with_every_blurred_image():
             return super().forward(images)
 
     reads = Classifier(Reading(), InputSpec(f"square:{SIDE}", SIDE, words=4)).eval()
-    (found,) = trusted(reads, Captioned(image, torch.ones(1, 4)), np.array([1]), right)
+    (found,) = judged(reads, Captioned(image, torch.ones(1, 4)), right)
     assert found.beats
 
 
@@ -128,6 +157,9 @@ def test_a_blur_keeps_what_is_even_and_spreads_what_is_not():
     image = spot()[0].float()
     assert blurred(image).amax() < 160
     assert float(blurred(image).mean()) == pytest.approx(float(image.mean()), rel=0.1)
+    drawn = np.random.default_rng(0).integers(0, 256, (40, SIDE))
+    expected = ndimage.gaussian_filter(drawn.astype(float), SIDE / 8, mode="nearest", truncate=3)
+    np.testing.assert_allclose(blurred(torch.tensor(drawn)[None, None])[0, 0], expected, atol=1e-3)
 
 
 @pytest.mark.parametrize("levels", [3, 1000])

@@ -66,6 +66,15 @@ def test_images_get_maps_as_pictures_a_table_and_a_page(capsys, bundle, photos, 
     assert (beaten_words(beaten, judged) if judged else still) in said
 
 
+def test_an_image_is_judged_alone_as_it_is_in_its_folder(capsys, bundle, photos, tmp_path):
+    words = ("--no-attention", "--out")
+    explain(capsys, bundle, photos / "red", *words, tmp_path / "all")
+    explain(capsys, bundle, photos / "red/05.png", *words, tmp_path / "one")
+    [among] = [row for row in rows_of(tmp_path / "all") if row["image"].endswith("05.png")]
+    [alone] = rows_of(tmp_path / "one")
+    assert {**among, "picture": ""} == {**alone, "picture": ""}
+
+
 def test_classes_that_are_asked_for_have_a_map_each(capsys, bundle, photos, tmp_path):
     words = ("--class", "c", "--class", "a", "--no-trust", "--out", tmp_path / "why")
     code, said, _ = explain(capsys, bundle, photos / "red/00.png", *words)

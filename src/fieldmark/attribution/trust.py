@@ -1,30 +1,27 @@
 """Whether a heat map is true: does the score fall where it is hot, more than by chance?"""
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import Tensor
 
 from fieldmark import streams
 from fieldmark.captioned import Captioned, Seen
-from fieldmark.models.infer import infer
-from fieldmark.models.precision import Autocast
+from fieldmark.heats import HOTTEST
 from fieldmark.streams import Stream
-from fieldmark.task import softmax
 
-HOTTEST = 0.2  # share of an image that is blurred
 MASKS = 20
 BEATEN = 0.95  # share of the random masks that a map must beat
 STEPS = 10  # of the curves
 ATTEMPTS = 50  # at a mask that is elsewhere
 BLUR = 8  # the blur's deviation is 1 / BLUR of the image's shorter side
-AT_ONCE = 64  # images a pass
+AT_ONCE = 16 * 224**2  # pixels that pass together, or one image's
 
-Scores = Callable[[np.ndarray], np.ndarray]
+Scores = Callable[[Iterable[Seen]], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -54,50 +51,54 @@ class Trust:
 
 
 def trusted(
-    classifier: nn.Module,
+    scores: Scores,
     images: Seen,
     classes: np.ndarray,
     heats: np.ndarray,
     *,
     masks: int = MASKS,
     steps: int = STEPS,
-    seed: int = 0,
-    scores: Scores = softmax,
-    autocast: Autocast = nullcontext,
 ) -> list[Trust | None]:
     """Each map held against random ones; None where there is no map.
 
-    images, classes, heats: as `heat` takes and gives them. A random mask is the map's own, moved
-    round the image's edges by a random way and turned or mirrored at random, so that it covers as
-    much in pieces of the same shape; one that covers more than half of the map's own is drawn
-    anew. It is made of the seed, the row and its number alone. scores: of logits (n, C) -> (n, C),
-    such as a task's at the bundle's temperature.
+    scores: of batches of images, -> (n, C). images, classes, heats: as `heat` takes and gives them.
+    A random mask is the map's own, moved round the image's edges by a random way and turned or
+    mirrored at random, so that it covers as much in pieces of the same shape; one that covers more
+    than half of the map's own is drawn anew. It is made of the image's content and its number
+    alone, so that an image is judged alone as it is among others.
 
     steps: of the curves, of which 1 leaves the ends alone. An image takes
     3 + masks + 4 * (steps - 1) passes, 59 with 20 masks and 10 steps; with the blurring that was
-    the time of 83 (as `heat` was measured, 4 photos).
+    XXXX.
     """
     found: list[Trust | None] = []
     for row, heat in enumerate(heats):
         if np.isnan(heat).any():
             found.append(None)
             continue
-        own = _ranks(heat)
-        moved = [_moved(own, streams.draw(Stream.HEAT, seed, row, n)) for n in range(max(masks, 1))]
-        ranks = [own, *moved]
-        blurred_parts = [rank < HOTTEST for rank in ranks[: masks + 1]]
-        for rank in ranks[:2]:
-            for step in range(1, steps):
-                blurred_parts += [rank < step / steps, rank >= step / steps]
-        blurred_parts += [np.zeros_like(ranks[0], bool), np.ones_like(ranks[0], bool)]
         seen = images[row : row + 1]
-        got = _scores(classifier, seen, int(classes[row]), blurred_parts, scores, autocast)
+        parts = _parts(_ranks(heat), _words(seen), masks, steps)
+        got = scores(_blurred_in(seen, parts))[:, int(classes[row])]
         found.append(_told(got, masks, steps))
     return found
 
 
+def _parts(own: np.ndarray, image: tuple[int, int], masks: int, steps: int) -> Iterator[np.ndarray]:
+    """What is blurred, by the ranks of a map (H, W), one part after the other. -> (H, W) bool"""
+    first = _moved(own, image, 0)
+    yield own < HOTTEST
+    for number in range(masks):
+        yield (_moved(own, image, number) if number else first) < HOTTEST
+    for rank in (own, first):
+        for step in range(1, steps):
+            yield rank < step / steps
+            yield rank >= step / steps
+    yield np.zeros_like(own, bool)
+    yield np.ones_like(own, bool)
+
+
 def _told(got: np.ndarray, masks: int, steps: int) -> Trust:
-    """From the scores in the order in which `trusted` asks for them."""
+    """From the scores of the parts in the order of `_parts`."""
     whole, nothing = got[-2], got[-1]
     falls = whole - got[: masks + 1]
     curves = got[masks + 1 : -2].reshape(2, steps - 1, 2)
@@ -121,8 +122,16 @@ def _told(got: np.ndarray, masks: int, steps: int) -> Trust:
     )
 
 
-def _moved(ranks: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+def _words(seen: Seen) -> tuple[int, int]:
+    """Two words of the hash of an image's pixels."""
+    pixels = seen.images if isinstance(seen, Captioned) else seen
+    digest = hashlib.sha256(pixels.cpu().numpy().tobytes()).digest()
+    return int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
+
+
+def _moved(ranks: np.ndarray, image: tuple[int, int], number: int) -> np.ndarray:
     """The ranks moved round the edges, turned and mirrored at random. (H, W) -> (H, W)"""
+    draw = streams.draw(Stream.MASK, 0, *image, number)
     height, width = ranks.shape
     own = ranks < HOTTEST
     for _ in range(ATTEMPTS):
@@ -150,38 +159,29 @@ def _ranks(heat: np.ndarray) -> np.ndarray:
 def blurred(images: Tensor) -> Tensor:
     """By a Gaussian of an eighth of the shorter side. (N, C, H, W) -> (N, C, H, W) float32"""
     deviation = max(min(images.shape[-2:]) / BLUR, 1.0)
+    down, across = (_smoothing(side, deviation, images.device) for side in images.shape[-2:])
+    return down @ images.float() @ across.mT
+
+
+def _smoothing(side: int, deviation: float, device: torch.device) -> Tensor:
+    """What each of so many pixels in a row counts for each; beyond an end, as the last does."""
     reach = round(3 * deviation)
-    places = torch.arange(-reach, reach + 1, device=images.device)
+    places = torch.arange(-reach, reach + 1, device=device)
     kernel = torch.exp(-(places**2) / (2 * deviation**2))
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    count, channels, height, width = images.shape
-    flat = images.float().reshape(count * channels, 1, height, width)
-    for weights, sides in ((kernel, (reach, reach, 0, 0)), (kernel.mT, (0, 0, reach, reach))):
-        flat = functional.conv2d(functional.pad(flat, sides, mode="replicate"), weights)
-    return flat.reshape(images.shape)
+    near = (torch.arange(side, device=device)[:, None] + places).clamp(0, side - 1)
+    counts = torch.zeros(side, side, device=device)
+    return counts.scatter_add_(1, near, (kernel / kernel.sum()).expand(side, -1))
 
 
-def _scores(
-    classifier: nn.Module,
-    seen: Seen,
-    label: int,
-    parts: list[np.ndarray],
-    scores: Scores,
-    autocast: Autocast,
-) -> np.ndarray:
-    """The class's score of one image, blurred in each of these parts. -> (parts,)"""
-    device = next((each.device for each in classifier.parameters()), torch.device("cpu"))
+def _blurred_in(seen: Seen, parts: Iterable[np.ndarray]) -> Iterator[Seen]:
+    """One image, blurred in each of these parts, as batches."""
     image = (seen.images if isinstance(seen, Captioned) else seen).float()
     smooth = blurred(image)
-
-    def batches() -> Iterator[Seen]:
-        for start in range(0, len(parts), AT_ONCE):
-            masks = torch.from_numpy(np.stack(parts[start : start + AT_ONCE])).unsqueeze(1)
-            shown = torch.where(masks.to(image.device), smooth, image)
-            if isinstance(seen, Captioned):
-                yield replace(seen, images=shown, words=seen.words.expand(len(shown), -1))
-            else:
-                yield shown
-
-    logits = infer(classifier, batches(), device=device, autocast=autocast)
-    return scores(logits)[:, label]
+    count, parts = max(1, AT_ONCE // image[0, 0].numel()), iter(parts)
+    while some := [*islice(parts, count)]:
+        masks = torch.from_numpy(np.stack(some)).unsqueeze(1)
+        shown = torch.where(masks.to(image.device), smooth, image)
+        if isinstance(seen, Captioned):
+            yield replace(seen, images=shown, words=seen.words.expand(len(shown), -1))
+        else:
+            yield shown

@@ -3,9 +3,9 @@
 import numpy as np
 from PIL import Image
 
+from fieldmark.heats import HOTTEST
 from fieldmark.insight.colours import coloured, overlaid
 
-HOTTEST = 0.2  # the share of the picture inside the line
 LEAST = 128  # pixels a side of an overlay
 
 

@@ -159,7 +159,7 @@ def classes_of(opened: Opened, images: Seen, asked: Asked) -> list[list[str]]:
     reach their thresholds, or where none does the likeliest."""
     if asked.labels:
         return [list(asked.labels)] * len(images)
-    return shown_classes(opened.info, scores_of(opened, images))
+    return shown_classes(opened.info, scores_of(opened, [images]))
 
 
 def rows_of(images: Seen, rows: Sequence[int]) -> Seen:

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
-from typing import Any
 
 import numpy as np
 import torch
@@ -46,10 +46,10 @@ def concrete(way: Way, opened: Opened) -> Way:
     return replace(way, method=method)
 
 
-def scores_of(opened: Opened, images: Seen) -> np.ndarray:
+def scores_of(opened: Opened, batches: Iterable[Seen]) -> np.ndarray:
     """-> (N, C) scores at the bundle's temperature"""
     task = TASKS[opened.info.task]
-    return task.scores(opened.logits([images]), opened.info.temperature)
+    return task.scores(opened.logits(batches), opened.info.temperature)
 
 
 def explained(
@@ -64,20 +64,21 @@ def explained(
     classes = opened.info.classes
     labels = np.array([classes.index(each.label) for each in wanted])
     images = images.to(opened.device)
-    how: dict[str, Any] = {"autocast": opened.autocast}
-    maps = heat(opened.network, images, labels, method=way.method, layer=way.layer, **how)
+    autocast = opened.autocast
+    maps = heat(
+        opened.network, images, labels, method=way.method, layer=way.layer, autocast=autocast
+    )
     scores = np.array([each.score for each in wanted])
     if np.isnan(scores).any():
-        scores = scores_of(opened, images)[np.arange(len(labels)), labels]
+        scores = scores_of(opened, [images])[np.arange(len(labels)), labels]
     found = [
         Heat(each.path, each.row, each.label, float(score), cells_of(its), sampled=each.sampled)
         for each, score, its in zip(wanted, scores, maps, strict=True)
     ]
     if not way.masks:
         return found, [None] * len(found)
-    scored, temperature = TASKS[opened.info.task].scores, opened.info.temperature
-    how["scores"] = lambda logits: scored(logits, temperature)
-    judged = trusted(opened.network, images, labels, maps, masks=way.masks, steps=way.steps, **how)
+    scored = partial(scores_of, opened)
+    judged = trusted(scored, images, labels, maps, masks=way.masks, steps=way.steps)
     return [with_trust(*pair) for pair in zip(found, judged, strict=True)], judged
 
 
