@@ -76,10 +76,14 @@ for words in (
     ["predict", photos, photos],
     ["explain", bundle, photos, "--class", "patas_monky"],
     ["explain", bundle, "nothere.jpg"],
+    ["explain", bundle, photos, "--method", "grad-kam"],
+    ["explain", bundle, photos, "--method", "occlusion", "--layer", "conv1"],
+    ["explain", bundle, photos, "--out", photos],
     ["explain", photos, bundle],
     ["evaluate", photos, bundle],
     ["evaluate", photos, "--unknown", bundle],
     ["evaluate", bundle, "nothere"],
+    ["evaluate", run_of(made_bundle()), "--unknown", "nothere"],
     ["evaluate", "nothere", photos],
     ["evaluate", bundle, photos, "--sets", "90"],
     ["export", "nothere"],
@@ -112,6 +116,13 @@ def made_bundle():
     info = BundleInfo("small_cnn", ("patas_monkey", "red"), InputSpec("square:8", 8))
     write_json(folder / "model.json", info.to_json())
     return str(folder)
+
+
+def run_of(bundle):
+    from pathlib import Path
+
+    (Path(bundle) / "settings.yaml").touch()
+    return bundle
 
 
 def made_photos():

@@ -6,10 +6,13 @@ import numpy as np
 import torch
 
 import fieldmark
+from fieldmark.judge.unlike import unit
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
+from fieldmark.models.known import watched, write_known
 from fieldmark.records import InputSpec
+from fieldmark.use.opened import Read, open_bundle, together
 
 SIDE = 16
 
@@ -27,6 +30,19 @@ def with_thresholds(folder, thresholds):
     """A bundle that has others from now on. -> its folder"""
     info = json.loads((folder / "model.json").read_text())
     (folder / "model.json").write_text(json.dumps({**info, "thresholds": thresholds}))
+    return folder
+
+
+def with_known(folder, photo, *, most, images=40):
+    """A bundle that knows one photo, and calls what is farther from it than `most` unlike."""
+    opened = open_bundle(folder)
+    [images_seen] = together([Read("a", opened.read(photo, "a"))], 0)
+    with watched(opened.network.network, 0, unit) as seen:
+        opened.logits([images_seen])
+    about = {"distance": most, "entropy": None, "images": images, "flagged": 1}
+    about["known_sha256"] = write_known(folder / "known.safetensors", seen[0].astype(np.float16))
+    info = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**info, "unlike": about}))
     return folder
 
 

@@ -29,6 +29,17 @@ MOVED = 0.01  # of a score; what blurring moves by less tells no part of a pictu
 
 
 @dataclass(frozen=True)
+class Way:
+    """How maps are made. masks: random parts that each is held against; 0: none is. steps: of the
+    curves of what becomes of the score as the picture goes or comes; 1: there are none."""
+
+    method: str = "auto"
+    layer: str | None = None
+    masks: int = 20
+    steps: int = 10
+
+
+@dataclass(frozen=True)
 class Wanted:
     """An image that is to have a heat map for a class.
 

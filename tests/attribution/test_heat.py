@@ -8,8 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from fieldmark.attribution.catalog import METHODS
 from fieldmark.attribution.integrated import attributions
-from fieldmark.attribution.methods import METHODS, heat
+from fieldmark.attribution.methods import heat
 from fieldmark.captioned import Captioned
 from fieldmark.errors import SettingsError, UserError
 from fieldmark.models.assemble import Design, assemble

@@ -220,6 +220,7 @@ def test_pictures_of_no_class_need_what_the_run_kept_and_no_network_for_saying_s
     shutil.copytree(a_run, bare)
     (bare / "known.safetensors").unlink()
     monkeypatch.setattr("fieldmark.reviews.unknown.open_bundle", None)
+    (tmp_path / "odd").mkdir()
     code, _, said = evaluate(capsys, bare, "--unknown", "odd")
     assert code == 2
     assert said == (

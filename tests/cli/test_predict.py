@@ -3,16 +3,11 @@
 import json
 import re
 
-import numpy as np
 import pytest
-import torch
 from smallruns import draw_photos
-from tinybundles import several_labels
+from tinybundles import several_labels, with_known
 
 from fieldmark.cli.main import run as fieldmark
-from fieldmark.judge.unlike import unit
-from fieldmark.models.bundle import load
-from fieldmark.models.known import watched, write_known
 
 
 def said(capsys):
@@ -244,13 +239,7 @@ def test_sets_are_no_column_of_kaggles(capsys, a_run, photos):
 
 def test_of_several_labels_distance_alone_tells_what_is_unlike(capsys, photos, tmp_path):
     bundle = several_labels(tmp_path / "bundle", photos / "red")
-    network = load(bundle)[0]
-    with watched(network.network, 0, unit) as seen, torch.no_grad():
-        network(torch.zeros(1, 3, 16, 16))
-    sha = write_known(bundle / "known.safetensors", -seen[0].astype(np.float16))
-    values = json.loads((bundle / "model.json").read_text())
-    about = {"distance": 0.5, "entropy": None, "images": 40, "flagged": 1, "known_sha256": sha}
-    (bundle / "model.json").write_text(json.dumps({**values, "unlike": about}))
+    with_known(bundle, photos / "red/00.png", most=-1)
     usual = ["predict", str(bundle), str(photos / "red"), "--at-least-one"]
     assert fieldmark(usual) == 0
     told = capsys.readouterr()

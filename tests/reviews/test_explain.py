@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from PIL import Image
 from smallruns import draw_photos, train
-from tinybundles import one_label, several_labels
+from tinybundles import one_label, several_labels, with_known
 
 from fieldmark import stopping
 from fieldmark.cli.main import run as fieldmark
@@ -97,6 +97,24 @@ def test_of_several_labels_each_that_reaches_its_threshold_has_a_map(capsys, pho
     alone = [image for image in images if sum(row["image"] == image for row in rows) == 1]
     assert len(rows) > 8
     assert {row["image"] for row in rows if row not in above} <= set(alone)  # the likeliest
+
+
+def test_images_unlike_the_training_ones_are_told_and_marked(capsys, photos, tmp_path):
+    bundle = with_known(one_label(tmp_path / "b"), photos / "red/00.png", most=1e-3)
+    words = (bundle, photos / "red/00.png", photos / "blue/00.png", "--no-trust", "--out")
+    _, said, _ = explain(capsys, *words, tmp_path / "why")
+    assert said.splitlines()[0] == (
+        "note: 1 of 2 images is unlike the training ones (so is 1 of 40 validation images); where "
+        "the model looks in it says little"
+    )
+    assert [row["unlike"] for row in rows_of(tmp_path / "why")] == ["false", "true"]
+    page = (tmp_path / "why" / "explain.html").read_text()
+    assert page.count(">unlike the training images<") == 1
+    assert "1 of 2 images is unlike the training ones" in page
+    with_known(bundle, photos / "red/00.png", most=1e-3, images=30)  # of so few nothing is said
+    _, said, _ = explain(capsys, *words, tmp_path / "again")
+    assert "unlike the training" not in said
+    assert {row["unlike"] for row in rows_of(tmp_path / "again")} == {""}
 
 
 @pytest.mark.parametrize("method", ["layer-cam", "occlusion", "integrated-gradients"])
@@ -278,11 +296,11 @@ def test_however_many_classes_are_asked_for_a_page_has_so_many_maps_and_counts_i
 def test_a_signal_in_the_midst_of_it_leaves_no_folder(
     capsys, bundle, photos, tmp_path, monkeypatch
 ):
-    def signalled(maps, *_):
-        assert (maps.folder / "maps").is_dir()
+    def signalled(*_):
+        assert (tmp_path / "why" / "maps").is_dir()
         for undo in stopping._undos:  # what the handler does before the process ends
             undo()
-        assert not maps.folder.exists()
+        assert not (tmp_path / "why").exists()
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fieldmark.reviews.explain.proof_of", signalled)

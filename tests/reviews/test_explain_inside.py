@@ -15,7 +15,8 @@ from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
 from fieldmark.records import InputSpec
-from fieldmark.reviews.explain_inside import ATTENDED, FEATURED, Wish, begin, layers_of
+from fieldmark.reviews.explain_asked import Wish, layers_of
+from fieldmark.reviews.explain_inside import ATTENDED, FEATURED, begin
 from fieldmark.use.opened import open_bundle
 
 SIDE = 32

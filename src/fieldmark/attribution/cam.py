@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,101 +17,62 @@ from fieldmark.models.precision import Autocast
 Cam = Callable[[Tensor, Tensor], Tensor]
 
 
-def grad_cam(
-    classifier: nn.Module,
-    images: Seen,
-    classes: np.ndarray,
-    *,
-    layer: str | None = None,
-    autocast: Autocast = nullcontext,
-) -> Tensor:
+def weighted(maps: Tensor, gradients: Tensor) -> Tensor:
     """Gradients averaged over places to a weight a channel, and the channels' weighted sum.
 
-    Selvaraju et al., "Grad-CAM", ICCV 2017. -> (N, h, w) of any sign, on the maps' own grid, of
-    each image's logit of its class. Dearer than a pass by the image that finds the maps, and by
-    the way back from the logits to them. Raises as `handovers` and `maps_and_gradients` do.
+    Selvaraju et al., "Grad-CAM", ICCV 2017. (N, C, h, w) twice -> (N, h, w)
     """
-    return _cams(weighted, classifier, images, classes, layer, autocast)
-
-
-def layer_cam(
-    classifier: nn.Module,
-    images: Seen,
-    classes: np.ndarray,
-    *,
-    layer: str | None = None,
-    autocast: Autocast = nullcontext,
-) -> Tensor:
-    """Each place weighted by its own gradients, where they are positive, and the channels' sum.
-
-    Jiang et al., "LayerCAM", TIP 2021: it holds for shallow layers, too. -> as `grad_cam`
-    """
-    return _cams(by_place, classifier, images, classes, layer, autocast)
-
-
-def hires_cam(
-    classifier: nn.Module,
-    images: Seen,
-    classes: np.ndarray,
-    *,
-    layer: str | None = None,
-    autocast: Autocast = nullcontext,
-) -> Tensor:
-    """Each place weighted by its own gradients, of any sign, and the channels' sum.
-
-    Draelos and Carin, "HiResCAM", arXiv 2011.08891. Where a mean over all places follows the maps
-    it is Grad-CAM exactly; where places count by their attention it keeps that. -> as `grad_cam`
-    """
-    return _cams(at_place, classifier, images, classes, layer, autocast)
-
-
-def usual_cam(
-    classifier: nn.Module,
-    images: Seen,
-    classes: np.ndarray,
-    *,
-    layer: str | None = None,
-    autocast: Autocast = nullcontext,
-) -> Tensor:
-    """`hires_cam` where places count by their attention, else `grad_cam`. -> as `grad_cam`
-
-    A class token's gradient at a place is large where it looks. Averaged over places that is lost,
-    and tokens of the background, which the norm makes as long as all others, are as hot. What the
-    token has taken in before the last block is in neither.
-    """
-    return _cams(None, classifier, images, classes, layer, autocast)
-
-
-def weighted(maps: Tensor, gradients: Tensor) -> Tensor:
-    """(N, C, h, w) twice -> (N, h, w)"""
     return (gradients.mean(dim=(2, 3), keepdim=True) * maps).sum(dim=1)
 
 
 def by_place(maps: Tensor, gradients: Tensor) -> Tensor:
-    """(N, C, h, w) twice -> (N, h, w)"""
+    """Each place weighted by its own gradients, where they are positive, and the channels' sum.
+
+    Jiang et al., "LayerCAM", TIP 2021: it holds for shallow layers, too. -> as `weighted`
+    """
     return (gradients.clamp(min=0) * maps).sum(dim=1)
 
 
 def at_place(maps: Tensor, gradients: Tensor) -> Tensor:
-    """(N, C, h, w) twice -> (N, h, w)"""
+    """Each place weighted by its own gradients, of any sign, and the channels' sum.
+
+    Draelos and Carin, "HiResCAM", arXiv 2011.08891. Where a mean over all places follows the maps
+    it is Grad-CAM exactly; where places count by their attention it keeps that. -> as `weighted`
+    """
     return (gradients * maps).sum(dim=1)
 
 
-def _cams(
+def cams(
     cam: Cam | None,
     classifier: nn.Module,
     images: Seen,
     classes: np.ndarray,
-    layer: str | None,
-    autocast: Autocast,
+    *,
+    layer: str | None = None,
+    autocast: Autocast = nullcontext,
 ) -> Tensor:
+    """What `cam` makes of the maps and of the gradients of each image's logit of its class.
+
+    -> (N, h, w) of any sign, on the maps' own grid. Dearer than a pass by the image that finds the
+    maps, and by the way back from the logits to them. cam: None is `at_place` where places count by
+    their attention, else `weighted`. A class token's gradient at a place is large where it looks.
+    Averaged over places that is lost, and tokens of the background, which the norm makes as long as
+    all others, are as hot. What the token has taken in before the last block is in neither.
+
+    Raises as `handovers` and `maps_and_gradients` do.
+    """
     places = handovers(classifier, images[:1], layer=layer, autocast=autocast)
     chosen = torch.as_tensor(classes, device=_device(images))
     found = maps_and_gradients(classifier, images, chosen, places, autocast)
-    cams = [cam or (at_place if place.attended else weighted) for place in places]
+    its = [cam or (at_place if place.attended else weighted) for place in places]
     return together(
-        [_of_images(cam(*each), len(images)) for cam, each in zip(cams, found, strict=True)]
+        [_of_images(cam(*each), len(images)) for cam, each in zip(its, found, strict=True)]
     )
+
+
+grad_cam, layer_cam, hires_cam, usual_cam = (
+    partial(cams, cam) for cam in (weighted, by_place, at_place, None)
+)
 
 
 def _device(images: Seen) -> torch.device:

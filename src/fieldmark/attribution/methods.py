@@ -1,4 +1,4 @@
-"""The ways to say which places of an image speak for a class, as a printable table."""
+"""Where an image speaks for a class, by any of the methods."""
 
 from contextlib import nullcontext
 
@@ -6,29 +6,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fieldmark.attribution.cam import enlarged, grad_cam, hires_cam, layer_cam, usual_cam
-from fieldmark.attribution.integrated import integrated_gradients
-from fieldmark.attribution.occlusion import occlusion
+from fieldmark.attribution.cam import enlarged
+from fieldmark.attribution.catalog import METHODS, method_mistakes
 from fieldmark.captioned import Captioned, Seen
-from fieldmark.catalog import Catalog
-from fieldmark.errors import Mistake, SettingsError
+from fieldmark.errors import refuse
 from fieldmark.models.maps import handovers
 from fieldmark.models.precision import Autocast
 
-METHODS = Catalog(
-    "method",
-    {
-        "auto": (
-            usual_cam,
-            "hires-cam where places count by attention (class tokens), else grad-cam",
-        ),
-        "grad-cam": (grad_cam, "the last maps, each channel weighted by its mean gradient"),
-        "hires-cam": (hires_cam, "the last maps, each place weighted by its own gradients"),
-        "layer-cam": (layer_cam, "hires-cam of the gradients above 0, for early layers, too"),
-        "occlusion": (occlusion, "what the logit loses with each of 7 x 7 cells; any model"),
-        "integrated-gradients": (integrated_gradients, "what each pixel adds to the logit"),
-    },
-)
 FLAT = 1e-6  # of the largest value; what differs by less is flat
 
 
@@ -87,12 +71,8 @@ def _values(
     autocast: Autocast,
 ) -> Tensor:
     """(N, h, w) of any sign, on the method's own grid."""
+    refuse(method_mistakes(method, layer))
     options = {} if layer is None else {"layer": layer}
-    _, mistakes = METHODS.read(method, {})
-    if mistakes:
-        raise SettingsError([Mistake("--method", each.what) for each in mistakes])
-    if layer is not None and "layer" not in METHODS[method].options():
-        raise SettingsError([Mistake("--layer", f"'{method}' looks at no layer; leave it out")])
     found: Tensor = METHODS[method].builder()(
         classifier, images, classes, autocast=autocast, **options
     )

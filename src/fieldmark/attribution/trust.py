@@ -14,9 +14,7 @@ from fieldmark.captioned import Captioned, Seen
 from fieldmark.heats import HOTTEST
 from fieldmark.streams import Stream
 
-MASKS = 20
 BEATEN = 0.95  # share of the random masks that a map must beat
-STEPS = 10  # of the curves
 ATTEMPTS = 50  # at a mask that is elsewhere
 BLUR = 8  # the blur's deviation is 1 / BLUR of the image's shorter side
 AT_ONCE = 16 * 224**2  # pixels that pass together, or one image's
@@ -56,8 +54,8 @@ def trusted(
     classes: np.ndarray,
     heats: np.ndarray,
     *,
-    masks: int = MASKS,
-    steps: int = STEPS,
+    masks: int = 20,
+    steps: int = 10,
 ) -> list[Trust | None]:
     """Each map held against random ones; None where there is no map.
 

@@ -119,6 +119,11 @@ def look_at_unknown(
     run: str, folder: str, console: "Console", as_json: bool, *, device: str, engine: str
 ) -> int:
     """How many pictures of no class the run tells unlike its training images. -> the exit code"""
+    from fieldmark.rundir import open_run
+    from fieldmark.use.inputs import refuse_missing
+
+    open_run(run)
+    refuse_missing([folder])
     from fieldmark.reviews.unknown import evaluate_unknown
 
     told = evaluate_unknown(run, folder, console, device=device, engine=engine)

@@ -7,7 +7,6 @@ import typer
 
 from fieldmark.cli.predict import image_column
 from fieldmark.cli.typed import Device, Images, command_line, flag, named
-from fieldmark.errors import refuse
 
 
 def command(
@@ -48,15 +47,10 @@ def command(
     A page, the maps as pictures, and a table. A map that does no better than random parts of the
     image is told and not drawn. Exit code 1 where an image could not be read.
     """
-    column, given = image_column(inputs or [])
-    others = method != "auto" or layer is not None or out is not None
-    refuse_early(run, given, [] if others else label or [])
-    from fieldmark.console import Console
-    from fieldmark.reviews.explain import explain
-    from fieldmark.reviews.explain_asked import Asked
-    from fieldmark.reviews.explain_inside import Wish, layers_of
-    from fieldmark.use.explained import Way
+    from fieldmark.heats import Way
+    from fieldmark.reviews.explain_asked import Asked, Wish, layers_of, refuse_before_work
 
+    column, given = image_column(inputs or [])
     asked = Asked(
         run=run,
         inputs=tuple(given),
@@ -69,20 +63,8 @@ def command(
         device=device,
         command=command_line(),
     )
+    refuse_before_work(asked)
+    from fieldmark.console import Console
+    from fieldmark.reviews.explain import explain
+
     return explain(asked, Console())
-
-
-def refuse_early(run: str, inputs: list[str], labels: list[str]) -> None:
-    """What needs no network is told before torch is imported, which takes seconds.
-
-    labels: [] where other options may be wrong too, all of which are then told together, later.
-    Raises RunError, SettingsError, DataError.
-    """
-    from fieldmark.use.asked import class_mistakes, refuse_gone, refuse_several, refuse_swapped
-    from fieldmark.use.info import info_of
-    from fieldmark.use.inputs import refuse_missing
-
-    refuse_swapped("explain", run, inputs)
-    refuse_several(run)
-    refuse(class_mistakes(labels, info_of(run)))
-    refuse_missing(inputs) if inputs else refuse_gone(run)

@@ -8,31 +8,23 @@ from datetime import datetime
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fieldmark import rundir
-from fieldmark.attribution.randomised import randomised
 from fieldmark.attribution.trust import Trust
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.console import Console
 from fieldmark.errors import WorkError, counted, writing
 from fieldmark.files import write_whole
-from fieldmark.heats import Heat, Heats, Wanted
+from fieldmark.heats import Heat, Heats, Wanted, Way
 from fieldmark.insight.label_names import kept_names
 from fieldmark.insight.overlays import overlay
 from fieldmark.machine import machine, versions
 from fieldmark.metrics_json import About
 from fieldmark.report.feature_parts import feature_panels
-from fieldmark.report.heat_charts import Proof
-from fieldmark.reviews.explain_asked import (
-    MOST,
-    Asked,
-    Subject,
-    given_subject,
-    refuse_before_work,
-)
-from fieldmark.reviews.explain_inside import Insides, begin
-from fieldmark.reviews.explain_own import own_subject, refresh
+from fieldmark.report.page import report
+from fieldmark.reviews.explain_asked import Asked
+from fieldmark.reviews.explain_images import MOST, Subject, given_subject, own_subject
+from fieldmark.reviews.explain_inside import Insides, begin, proof_of
 from fieldmark.reviews.explained import (
     PICTURES,
     TABLE,
@@ -49,7 +41,8 @@ from fieldmark.reviews.explained import (
 from fieldmark.rundir import RunDir
 from fieldmark.stopping import undoing
 from fieldmark.task import TASKS
-from fieldmark.use.explained import Way, concrete, explained
+from fieldmark.use.explained import concrete, explained
+from fieldmark.use.info import info_of
 from fieldmark.use.inputs import find_images, told_of
 from fieldmark.use.opened import Opened, open_bundle
 
@@ -81,11 +74,11 @@ def explain(asked: Asked, console: Console) -> int:
     """Write the maps of images, a table and a page. -> exit code: 1 where an image was not read
 
     Without images those of the run's own page, whose maps are made anew in the run's folder, too.
-    Raises any UserError, before any work where that can be, and WorkError where no image could be
-    read; then there is no folder.
+    asked: what `refuse_before_work` has nothing against. Raises any UserError, and WorkError where
+    no image could be read; then there is no folder.
     """
     begun = time.monotonic()
-    info, inputs = refuse_before_work(asked)
+    info, inputs = info_of(asked.run), asked.inputs
     found = find_images(inputs, images=asked.images, column=asked.column) if inputs else None
     said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
     run = RunDir(Path(asked.run))
@@ -97,7 +90,8 @@ def explain(asked: Asked, console: Console) -> int:
     maps = Maps(side_for(subject.shown), begin(opened, asked.inside, len(subject.order) or 1))
     with whole_or_none(maps):
         make(maps, subject, opened, asked, console)
-        source = subject.source_of(len(maps.places))
+        read = len(maps.places)
+        source = subject.source_of(read)
         result = Explained(
             title=run.name,
             source=source,
@@ -105,19 +99,21 @@ def explain(asked: Asked, console: Console) -> int:
             spec=info.spec,
             groups=groups_of(maps, subject),
             heats=heats_of(maps, opened, asked),
-            proof=proof_of(maps, opened, asked, console),
+            proof=proof_of(maps.trusts, maps.kept, opened, asked.way, console),
             folder=maps.folder,
             about=about(opened, asked, time.monotonic() - begun),
             command=asked.command,
-            notes=(*said, *subject.notes, *first_of(maps.failures)),
+            notes=(*said, *subject.notes, *subject.unlike_words(read), *first_of(maps.failures)),
             facts={"Model": info.model, "Images": source},
             names=kept_names(run.label_names, info.classes),
             inside=feature_panels([*maps.insides.images.values()], maps.insides.filters),
         )
-        write_table(maps.heats, maps.pictures, maps.folder / TABLE)
+        unlike = None if subject.check is None else subject.unlike
+        write_table(maps.heats, maps.pictures, maps.folder / TABLE, unlike)
         write_page(result)
     if subject.is_whole:
-        refresh(run, result.heats)
+        result.heats.write(run.heat)
+        report(run)
     tell(result, console)
     return 1 if maps.failures else 0
 
@@ -187,7 +183,9 @@ def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subjec
             card = card_of(
                 each, subject.name_of(each), seen, maps.side, truth=told, least=least * several
             )
-            maps.cards[each.path, each.row, each.label] = replace(card, picture=name)
+            is_unlike = each.path in subject.unlike
+            card = replace(card, picture=name, is_unlike=is_unlike)
+            maps.cards[each.path, each.row, each.label] = card
     if not subject.order and len(maps.cards) > MOST:
         thin(maps)
 
@@ -233,41 +231,6 @@ def groups_of(maps: Maps, subject: Subject) -> list[Group]:
     for card in maps.cards.values():
         by_label.setdefault(card.heat.label, []).append(card)
     return [Group(label, {"": cards}) for label, cards in by_label.items()]
-
-
-def proof_of(maps: Maps, opened: Opened, asked: Asked, console: Console) -> Proof:
-    """The curves over all maps, and how maps change where weights are drawn anew."""
-    if not maps.trusts:
-        return Proof()
-    known = maps.trusts
-    curves = ("deletion", "insertion", "random_deletion", "random_insertion")
-    first, second, third, fourth = (
-        np.array([getattr(each, name) for each in known]) for name in curves
-    )
-    found = Proof(first, second, third, fourth)
-    if not maps.kept:
-        return found
-    images = joined([seen for seen, _ in maps.kept])
-    classes = np.array([opened.info.classes.index(each.label) for _, each in maps.kept])
-    with console.bar("drawing weights anew", len(classes)):
-        drawn = randomised(
-            opened.network,
-            images.to(opened.device),
-            classes,
-            method=asked.way.method,
-            layer=asked.way.layer,
-            autocast=opened.autocast,
-        )
-    return replace(found, drawn=drawn)
-
-
-def joined(images: Sequence[Seen]) -> Seen:
-    """Batches as one."""
-    if isinstance(images[0], Captioned):
-        both = [each for each in images if isinstance(each, Captioned)]
-        pixels, words = [each.images for each in both], [each.words for each in both]
-        return Captioned(torch.cat(pixels), torch.cat(words))
-    return torch.cat([each for each in images if isinstance(each, torch.Tensor)])
 
 
 def out_folder(asked: Asked) -> Path:

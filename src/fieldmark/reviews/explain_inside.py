@@ -1,34 +1,30 @@
-"""What an explanation shows of the network's inside: attention, feature maps, first filters."""
+"""What else an explanation shows: the network's inside, and whether the maps are true."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from fieldmark.attribution.attention import NONE, attention_maps, has_attention
 from fieldmark.attribution.feature_maps import feature_maps
 from fieldmark.attribution.filters import first_filters
+from fieldmark.attribution.randomised import randomised
+from fieldmark.attribution.trust import Trust
 from fieldmark.captioned import Captioned, Seen
+from fieldmark.console import Console
 from fieldmark.data.sources import place_name
 from fieldmark.errors import Mistake, SettingsError, refuse
-from fieldmark.heats import Wanted
+from fieldmark.heats import Heat, Wanted, Way
 from fieldmark.insides import Filters, Inside
+from fieldmark.report.heat_charts import Proof
+from fieldmark.reviews.explain_asked import Wish
 from fieldmark.use.opened import Opened
 
-STAGES = "stages"  # the word for the network's own stages
 ATTENDED, FEATURED = 24, 4  # images whose attention and whose feature maps are shown, at most
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What is asked for. features: names of layers, or patterns; None: no maps, () those of the
-    network's stages. attention: None is where the network has one."""
-
-    features: tuple[str, ...] | None = None
-    filters: bool = False
-    attention: bool | None = None
 
 
 @dataclass
@@ -103,8 +99,37 @@ def _no_layers(opened: Opened, wish: Wish) -> Sequence[Mistake]:
     return []
 
 
-def layers_of(text: str | None) -> tuple[str, ...] | None:
-    """What --features was given: None as it is, () for "stages", else what commas part."""
-    if text is None:
-        return None
-    return () if text == STAGES else tuple(word.strip() for word in text.split(","))
+def proof_of(
+    trusts: Sequence[Trust],
+    kept: Sequence[tuple[Seen, Heat]],
+    opened: Opened,
+    way: Way,
+    console: Console,
+) -> Proof:
+    """The curves over all maps, and how maps change where weights are drawn anew.
+
+    kept: images of which there is a map, for the latter.
+    """
+    if not trusts:
+        return Proof()
+    names = ("deletion", "insertion", "random_deletion", "random_insertion")
+    curves: dict[str, Any] = {
+        name: np.array([getattr(each, name) for each in trusts]) for name in names
+    }
+    if not kept:
+        return Proof(**curves)
+    images = joined([seen for seen, _ in kept]).to(opened.device)
+    classes = np.array([opened.info.classes.index(each.label) for _, each in kept])
+    how: dict[str, Any] = {"layer": way.layer, "autocast": opened.autocast}
+    with console.bar("drawing weights anew", len(classes)):
+        drawn = randomised(opened.network, images, classes, method=way.method, **how)
+    return Proof(**curves, drawn=drawn)
+
+
+def joined(images: Sequence[Seen]) -> Seen:
+    """Batches as one."""
+    if isinstance(images[0], Captioned):
+        both = [each for each in images if isinstance(each, Captioned)]
+        pixels, words = [each.images for each in both], [each.words for each in both]
+        return Captioned(torch.cat(pixels), torch.cat(words))
+    return torch.cat([each for each in images if isinstance(each, Tensor)])

@@ -1,6 +1,6 @@
 """What an explanation found: maps as picture files, a table, and a page. No torch, no model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ LETTERS = 40  # of a name in a file's name
 class Card:
     """An image on the page, and the map for a class. seen, map: encoded pictures and their types;
     map is None where none is drawn. truth: its labels; None where they are not known. least: the
-    score from which the label is given, of several labels an image."""
+    score from which the label is given, of several labels an image. is_unlike: whether the image is
+    unlike the training ones."""
 
     name: str
     heat: Heat
@@ -43,6 +44,7 @@ class Card:
     truth: tuple[str, ...] | None = None
     least: float = 0.0
     picture: str = ""
+    is_unlike: bool = False
 
     @property
     def is_right(self) -> bool | None:
@@ -113,8 +115,13 @@ def picture_name(number: int, heat: Heat) -> str:
     return f"{number:04}-{image}{row}-{label}.png"
 
 
-def write_table(heats: Sequence[Heat], pictures: Sequence[str], path: Path) -> None:
-    """heat.csv: a row an image and class, with what stands behind its map."""
+def write_table(
+    heats: Sequence[Heat], pictures: Sequence[str], path: Path, unlike: Collection[str] | None
+) -> None:
+    """heat.csv: a row an image and class, with what stands behind its map.
+
+    unlike: the images that are unlike the training ones; None where nothing tells that.
+    """
     rows = [
         {
             "image": each.path,
@@ -127,6 +134,7 @@ def write_table(heats: Sequence[Heat], pictures: Sequence[str], path: Path) -> N
             "random_most": _rounded(max(each.random)) if each.random else None,
             "beats_random": each.beats,
             "map": each.standing,
+            "unlike": None if unlike is None else each.path in unlike,
             "picture": picture or None,
         }
         for each, picture in zip(heats, pictures, strict=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from fieldmark.console import Console
 from fieldmark.errors import UserError
-from fieldmark.heats import Heat, Heats, Wanted
+from fieldmark.heats import Heat, Heats, Wanted, Way
 from fieldmark.insight.worth import worth_explaining
 from fieldmark.judge.figures import by_split
 from fieldmark.judge.thresholds import in_order
@@ -13,7 +13,7 @@ from fieldmark.records import Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings
-from fieldmark.use.explained import Way, batches_of, concrete, explained, images_of
+from fieldmark.use.explained import batches_of, concrete, explained, images_of
 from fieldmark.use.opened import Opened, open_bundle
 
 MASKS = 3  # random parts that each map is held against; `fieldmark explain` takes 20

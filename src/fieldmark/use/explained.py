@@ -1,7 +1,7 @@
 """Heat maps of images that a network is shown, and whether they can be believed."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 
@@ -15,21 +15,10 @@ from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.images import centre_crop
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError
-from fieldmark.heats import SIDE, Heat, Wanted
+from fieldmark.heats import SIDE, Heat, Wanted, Way
 from fieldmark.records import Samples
 from fieldmark.task import TASKS
 from fieldmark.use.opened import Opened, Read, together
-
-
-@dataclass(frozen=True)
-class Way:
-    """How maps are made. masks: random parts that each is held against; 0: none is. steps: of the
-    curves of what becomes of the score as the picture goes or comes; 1: there are none."""
-
-    method: str = "auto"
-    layer: str | None = None
-    masks: int = 20
-    steps: int = 10
 
 
 def concrete(way: Way, opened: Opened) -> Way:

@@ -51,14 +51,18 @@ class Check:
 
     def advice(self, flagged: int, seen: int) -> str:
         """What is said of `seen` images that keep their labels, though it `flagged` some."""
+        entropy_counts = self.chosen.entropy is not None  # else --abstain cannot be had either
+        how = "--unlike or --abstain leaves" if entropy_counts else "--unlike leaves"
+        return f"{self.flagged_words(flagged, seen)}; {how} them without a label"
+
+    def flagged_words(self, flagged: int, seen: int) -> str:
+        """How many of `seen` images are unlike, beside how many of validation are."""
         are, so_are = (
             ("is" if number == 1 else "are") for number in (flagged, self.chosen.flagged)
         )
-        entropy_counts = self.chosen.entropy is not None  # else --abstain cannot be had either
-        how = "--unlike or --abstain leaves" if entropy_counts else "--unlike leaves"
         return (
             f"{flagged} of {counted(seen, 'image')} {are} unlike the training ones (so {so_are} "
-            f"{self.validation()}); {how} them without a label"
+            f"{self.validation()})"
         )
 
     def validation(self) -> str:
