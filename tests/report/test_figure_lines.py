@@ -66,6 +66,10 @@ def test_what_a_temperature_brought_is_a_line():
     )
     unsure = figure_lines("test", found(), replace(CALIBRATION, temperature=0.7))[-1]
     assert unsure == "  temperature        0.70     without it not sure enough: error 0.0400"
+    worse = {"test": Change({"ece": 0.0161, "log_loss": 0.2}, {"ece": 0.0168, "log_loss": 0.2})}
+    assert figure_lines("test", found(), replace(CALIBRATION, sides=worse))[-1] == (
+        "  temperature        1.31     found where scores were too sure; without it error 0.0161"
+    )
     assert figure_lines("val", found(), CALIBRATION)[-1].startswith("  calibration error")
 
 

@@ -14,6 +14,7 @@ from fieldmark.records import InputSpec
 from fieldmark.report.reliability import (
     answers_chart,
     calibration_part,
+    came_of_it,
     reliability_chart,
     saying,
     targets,
@@ -159,11 +160,33 @@ def test_what_a_temperature_says_of_the_scores(temperature, words):
 def test_the_section_says_what_the_temperature_brought():
     text = drawn({"val": figures(VAL), "test": figures(TEST)}, CALIBRATION)
     assert "On 200 test images." in text
-    assert "The scores were too sure: the logits are divided by the temperature 1.31" in text
-    assert "found on 90 validation images" in text
+    assert (
+        "On 90 validation images the scores were too sure: the logits are divided by the "
+        "temperature 1.31, found there. That changes scores, and no guess."
+    ) in " ".join(text.replace("\N{NO-BREAK SPACE}", " ").split())
     assert "<td>4.0 %</td>" in text
     assert "predict RUN --abstain 0.9<" in text
     assert "not defined for these images" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (
+            0.0161,
+            0.0168,
+            "The calibration error of the test images grows by it from 1.6 % to 1.7 %.",
+        ),
+        (0.0161, 0.0163, "The calibration error of the test images stays at 1.6 %."),
+        (0.0161, None, ""),
+    ],
+)
+def test_what_came_of_a_temperature_is_said_as_it_came(before, after, words):
+    change = Change({"ece": before, "log_loss": 0.2}, {"ece": after, "log_loss": 0.2})
+    assert came_of_it(change, "test") == words
+    assert came_of_it(None, "test") == ""
+    text = drawn({"test": figures(TEST)}, replace(CALIBRATION, sides={"test": change}))
+    assert words in text.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_without_a_temperature_the_section_says_so():

@@ -97,6 +97,11 @@ def test_of_several_labels_each_that_reaches_its_threshold_has_a_map(capsys, pho
     alone = [image for image in images if sum(row["image"] == image for row in rows) == 1]
     assert len(rows) > 8
     assert {row["image"] for row in rows if row not in above} <= set(alone)  # the likeliest
+    page = (tmp_path / "why" / "explain.html").read_text()
+    assert page.count('alt="what the model saw of') == 8  # each photo once, whatever its labels
+    assert page.count('alt="where the model looked for') == sum(
+        row["map"] == "unchecked" for row in rows
+    )
 
 
 def test_images_unlike_the_training_ones_are_told_and_marked(capsys, photos, tmp_path):

@@ -75,11 +75,14 @@ def _uncounted_lines(found: Figures) -> list[str]:
 
 def calibration_lines(side: str, calibration: Calibration | None) -> list[str]:
     """What the temperature did to the scores of a split, in a line; none where it is not known."""
-    change = calibration and calibration.sides.get(side)
-    before = change and change.before["ece"]
+    change = calibration.sides.get(side) if calibration else None
+    before, after = (change.before["ece"], change.after["ece"]) if change else (None, None)
     if calibration is None or before is None:
         return []
-    without = f"without it {sureness(calibration.temperature)}: error {before:.4f}"
+    sure = sureness(calibration.temperature)
+    without = f"without it {sure}: error {before:.4f}"
+    if after is not None and after > before:  # what validation said does not hold here
+        without = f"found where scores were {sure}; without it error {before:.4f}"
     return [f"  {'temperature':<19}{calibration.temperature:<9.2f}{without}"]
 
 

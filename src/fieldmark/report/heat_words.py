@@ -32,26 +32,32 @@ def seen(spec: InputSpec) -> str:
 
 
 def said(heat: Heat) -> str:
-    """One map in a sentence: what its hottest fifth does to the score, or why none is drawn."""
-    if heat.standing == "flat":
-        return "No map: it is flat, no place speaks for the class more than another."
+    """One map in a sentence or two: what its hottest fifth does to the score, or why it is none."""
     if heat.standing == "unchecked":
         return "Not held against random parts."
-    falls = "falls" if heat.blurred < heat.score else "goes"
+    fall = falls(heat) if heat.standing in ("true", "untrue") else ""
+    return " ".join(filter(None, (reason(heat), fall)))
+
+
+def reason(heat: Heat) -> str:
+    """Why a map is not drawn; "" where it is."""
+    reasons = {
+        "flat": "No map: no place speaks for the class more than another.",
+        "still": f"No map: the score stays at {percent(heat.score)} whichever fifth is blurred.",
+        "untrue": "No map: it does no better than random parts.",
+    }
+    return reasons.get(heat.standing, "")
+
+
+def falls(heat: Heat) -> str:
+    """What blurring its hottest fifth does to the score, and what random parts do."""
+    verb = "falls" if heat.blurred < heat.score else "goes"
     random = np.array(heat.random)
     ends = f"{percent(random.min(), sign='')} to {percent(random.max())}"
-    told = (
-        f"Score {falls} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
+    return (
+        f"Score {verb} from {percent(heat.score)} to {percent(heat.blurred)} when the hottest "
         f"fifth is blurred; random parts: to {percent(random.mean())} ({ends})."
     )
-    if heat.standing == "still":
-        whole = percent(heat.score)
-        return (
-            f"No map: the score stays at {whole} whichever fifth is blurred, so none is told apart."
-        )
-    if heat.standing == "untrue":
-        return f"No map: it does no better than random parts. {told}"
-    return told
 
 
 def told(heats: Sequence[Heat]) -> str:

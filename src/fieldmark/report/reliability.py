@@ -5,9 +5,9 @@ from typing import Any
 
 from fieldmark.judge.calibrate import threshold_for
 from fieldmark.judge.intervals import wilson
-from fieldmark.metrics_json import Answer, Bin, Calibration, Figures
+from fieldmark.metrics_json import Answer, Bin, Calibration, Change, Figures
 from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, themed_svg
-from fieldmark.report.words import SPLIT_WORDS, count, images, percent, sureness
+from fieldmark.report.words import SPLIT_WORDS, count, defined, images, percent, sureness
 
 WANTED = (0.9, 0.95, 0.98, 0.99, 0.995)  # shares right that somebody may ask for
 ROWS = 3  # of them, the least that answering all does not reach already
@@ -53,6 +53,7 @@ def calibration_part(
         "fitted_on": images(calibration.n, names["val"])
         if calibration and calibration.n
         else "validation",
+        "came_of_it": came_of_it(fitted.get("test"), names["test"]),
         "changes": [(names[side], fitted[side]) for side in ("val", "test") if side in fitted],
         "answers": answers_chart(answers, names=names) if any(answers.values()) else None,
         "targets": targets(curves, bounds=not grouped),
@@ -61,6 +62,18 @@ def calibration_part(
         "leaves_out": any(figures[side].unlike for side in sides),
         "drawn": [side for side in ("val", "test") if answers.get(side)],
     }
+
+
+def came_of_it(change: Change | None, name: str) -> str:
+    """What the temperature did to the calibration error of images that it was not found on."""
+    before, after = (change.before["ece"], change.after["ece"]) if change else (None, None)
+    if not defined(before) or not defined(after):
+        return ""
+    if percent(before) == percent(after):
+        return f"The calibration error of the {name} images stays at {percent(after)}."
+    verb = "falls" if after < before else "grows"
+    ends = f"from {percent(before)} to {percent(after)}"
+    return f"The calibration error of the {name} images {verb} by it {ends}."
 
 
 def saying(bins: Bins, *, several: bool = False) -> str:

@@ -48,6 +48,8 @@ FILTERS: dict[str, Any] = {
     "decimal": words.decimal,
     "duration": duration,
     "figure": words.figure,
+    "heat_falls": heat_words.falls,
+    "heat_reason": heat_words.reason,
     "heat_said": heat_words.said,
     "interval": words.interval,
     "is_share": words.is_share,

@@ -97,7 +97,7 @@ def explain(asked: Asked, console: Console) -> int:
             source=source,
             classes=info.classes,
             spec=info.spec,
-            groups=groups_of(maps, subject),
+            groups=groups_of(maps, subject, several=TASKS[info.task].several),
             heats=heats_of(maps, opened, asked),
             proof=proof_of(maps.trusts, maps.kept, opened, asked.way, console),
             folder=maps.folder,
@@ -215,8 +215,9 @@ def write_map(folder: Path, number: int, heat: Heat, pixels: np.ndarray) -> str:
     return name
 
 
-def groups_of(maps: Maps, subject: Subject) -> list[Group]:
-    """The page's cards as the subject orders them, else by class in order of appearance."""
+def groups_of(maps: Maps, subject: Subject, *, several: bool) -> list[Group]:
+    """The page's cards as the subject orders them, else by class in order of appearance, or, of
+    several labels an image, by picture."""
     if subject.order:
         found = []
         for label, kinds in subject.order.items():
@@ -227,10 +228,12 @@ def groups_of(maps: Maps, subject: Subject) -> list[Group]:
             if any(known.values()):
                 found.append(Group(label, known))
         return found
-    by_label: dict[str, list[Card]] = {}
-    for card in maps.cards.values():
-        by_label.setdefault(card.heat.label, []).append(card)
-    return [Group(label, {"": cards}) for label, cards in by_label.items()]
+    together: dict[tuple[str, int | None] | str, list[Card]] = {}
+    for (path, row, label), card in maps.cards.items():
+        together.setdefault((path, row) if several else label, []).append(card)
+    return [
+        Group("" if several else cards[0].heat.label, {"": cards}) for cards in together.values()
+    ]
 
 
 def out_folder(asked: Asked) -> Path:

@@ -54,7 +54,8 @@ class Card:
 
 @dataclass(frozen=True)
 class Group:
-    """The cards of a class, by kind; "" where there are no kinds."""
+    """The cards of a class, by kind; "" where there are no kinds. label: "" where the cards are of
+    one picture, each for another class."""
 
     label: str
     kinds: Mapping[str, Sequence[Card]]
