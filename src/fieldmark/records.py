@@ -30,6 +30,7 @@ SAMPLE_COLUMNS: dict[str, Any] = {
 }
 LOGIT, DISTANCE = "logit:", "distance"
 GIVEN_LABELS = "given_labels"  # as the source has them, where a person has looked at an image
+MARKED_LABELS = "marked_labels"  # of several labels, those that a person has decided on there
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from fieldmark.data.corrections import (
     NONE,
     correct,
     corrected_rows,
-    looked_at,
+    decided,
     read_corrections,
 )
 from fieldmark.data.intake import Dataset, listing_hash, look, take_in
@@ -66,7 +66,7 @@ def test_a_label_is_replaced_an_image_removed_and_what_was_given_is_kept(fixed):
     ]
     assert done.stays.tolist() == [True, False, True, True]
     assert corrected_rows(done.samples).tolist() == [0]
-    assert looked_at(done.samples).tolist() == [True, True, False]
+    assert decided(done.samples) == {(name, None): frozenset("ab") for name in ("0.png", "2.png")}
     assert done.notes == (
         f"labels of 1 image corrected, 1 image removed, 1 found right, from {file}",
     )
@@ -80,6 +80,18 @@ def test_of_several_labels_one_is_added_and_another_dropped(fixed):
     assert done.notes == (
         f"labels of 2 images corrected, 0 images removed, 1 found right, from {file}",
     )
+
+
+def test_of_several_labels_those_that_were_named_are_decided_on_and_else_all(fixed):
+    before = samples_of("ab", "b", "c", "a", several=True)
+    file = fixed("0.png,,drop,a", "0.png,,right,b", "1.png,,right,", "2.png,,add,b")
+    done = correct(before, read_corrections(file, before))
+    assert decided(before) == {}
+    assert {path: "".join(sorted(its)) for (path, _), its in decided(done.samples).items()} == {
+        "0.png": "ab",
+        "1.png": "abc",
+        "2.png": "b",
+    }
 
 
 def test_without_a_file_nothing_is_changed():

@@ -6,6 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fieldmark.data.correction_lines import Correction
+from fieldmark.data.corrections import Corrections, correct
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.insight.suspects import source_words, suspected
 from fieldmark.records import Predictions, Samples
@@ -86,6 +88,23 @@ def test_who_was_looked_at_is_no_suspect_any_more():
     looked_at = replace(samples, frame=samples.frame.with_columns(given))
     found = suspected(predictions, looked_at)
     assert (found.suspects, found.seen) == ((), 1)
+
+
+def test_of_several_labels_one_that_was_marked_hides_no_other_of_its_image():
+    truth = ["a", "a", "b", "b", "ab", "", "", "c"]
+    scores = [[0.9 if name in its else 0.1 for name in CLASSES] for its in truth]
+    scores[1] = [0.005, 0.99, 0.1]  # "a" is doubtful, and so is that "b" is missing
+    predictions, samples = judged(truth, scores, several=True)
+
+    def doubted(samples):
+        found = suspected(predictions, samples)
+        return found.seen, {(each.path, each.label or each.suggested) for each in found.suspects}
+
+    assert doubted(samples) == (0, {("1.png", "a"), ("1.png", "b")})
+    line = Correction(2, "1.png", None, "right", "a")
+    assert doubted(correct(samples, Corrections("f", (line,))).samples) == (1, {("1.png", "b")})
+    line = replace(line, label="")
+    assert doubted(correct(samples, Corrections("f", (line,))).samples) == (3, set())
 
 
 def test_what_cannot_be_judged_is_left_out():

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from fieldmark.data.corrections import looked_at
+from fieldmark.data.corrections import decided
 from fieldmark.insight.album import Album, Placed
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.suspects import Suspected, suspects, suspects_of_several
@@ -58,7 +58,8 @@ class Found:
     """What was found. suspects: the likeliest mistake first.
 
     judged: images that a model answered which had not seen them. all: images there are. seen: of
-    the judged, those that a person has looked at already and that are no suspects any more.
+    the judged those that a person has looked at, of several labels the labels that were decided on;
+    they are no suspects any more.
     """
 
     suspects: tuple[Suspect, ...]
@@ -95,12 +96,11 @@ def suspected(predictions: Predictions, samples: Samples, temperature: float = 1
     several = table.task.several
     judge = suspects_of_several if several else suspects
     found = judge(scores, table.targets, learned_on=learned_on)
-    known = {
-        place for place, seen in zip(samples.places(), looked_at(samples), strict=True) if seen
-    }
+    known, classes = decided(samples), table.classes
     places = list(zip(frame["path"].to_list(), frame["row"].to_list(), strict=True))
-    seen = np.array([place in known for place in places], bool)
-    wanted = _otherwise(found, scores, several=several) & ~seen[found.places]
+    pairs = zip(found.places.tolist(), found.label.tolist(), strict=True)
+    seen = np.array([classes[label] in known.get(places[at], ()) for at, label in pairs], bool)
+    wanted = _otherwise(found, scores, several=several) & ~seen
     shown = [
         _suspect(table, scores, found, at, several=several)
         for at in np.flatnonzero(wanted).tolist()

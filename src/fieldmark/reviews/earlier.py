@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from fieldmark.data.corrections import lines_of
+from fieldmark.data.correction_lines import lines_of
 from fieldmark.errors import DataError
 
 SAVED = "corrections.csv"  # what the page saves

@@ -119,7 +119,9 @@ def review(
         except UserError as error:
             notes = [f"nothing is said of what is alike: {error}"]
     if found.seen:
-        notes.append(f"{counted(found.seen, 'image')} that somebody has looked at are left out")
+        are = "is" if found.seen == 1 else "are"
+        seen = counted(found.seen, "label" if found.several else "image")
+        notes.append(f"{seen} that somebody has looked at {are} left out")
     before, lacking = earlier(judged.corrections)
     notes += lacking
     told = page_of(judged, found, near, notes, before=before, command=command, table=table.name)
