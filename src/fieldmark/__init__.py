@@ -105,14 +105,7 @@ def load(
     90 % of the images. at_least_one: of several labels an image, the likeliest where none reaches
     its threshold. Raises RunError, WeightsError, SettingsError.
     """
-    from fieldmark.use.predictor import Predictor
+    from fieldmark.use.predictor import Answering, Predictor
 
-    return Predictor(
-        path,
-        device=device,
-        engine=engine,
-        abstain=abstain,
-        at_least_one=at_least_one,
-        unlike=unlike,
-        sets=sets,
-    )
+    answering = Answering(abstain, unlike, sets, at_least_one)
+    return Predictor(path, answering, device=device, engine=engine)

@@ -202,7 +202,7 @@ def test_names_that_a_person_changed_are_shown_and_stay(capsys, several, tmp_pat
     assert "<bdi>big ball, ball</bdi>" in (tmp_path / "inspect-labels.html").read_text()
     found = json.loads(inspect(capsys, several, "--json", f"data.label_names={names}")[1])
     assert list(found["classes"]) == ["1", "2", "4"]
-    assert found["study"]["names"] == {"1": "big ball", "2": "fire hydrant", "4": "ball"}
+    assert found["label_counts"]["names"] == {"1": "big ball", "2": "fire hydrant", "4": "ball"}
 
 
 def test_a_mistake_in_the_names_is_one_sentence(capsys, several, tmp_path):
@@ -243,9 +243,9 @@ def test_classes_with_names_of_their_own_get_none(capsys, photos, tmp_path):
 def test_images_that_cannot_be_read_are_not_studied(capsys, several):
     (several.parent / "red" / "00.png").write_bytes(b"no picture")
     found = json.loads(inspect(capsys, several, "--json")[1])
-    assert found["study"]["images"] == 35
-    assert found["study"]["labels"] == {"1": 11, "2": 12, "4": 23}
-    assert found["study"]["captions"]["images"] == 35
+    assert found["label_counts"]["images"] == 35
+    assert found["label_counts"]["labels"] == {"1": 11, "2": 12, "4": 23}
+    assert found["label_counts"]["captions"]["images"] == 35
     assert sum(n for _, _, n in found["sizes"]) == 35
 
 

@@ -15,7 +15,7 @@ from fieldmark.records import Predictions, Samples
 from fieldmark.runs import known
 from fieldmark.runs.known import Known, kept_rows
 from fieldmark.use.opened import together
-from fieldmark.use.predictor import Predictor
+from fieldmark.use.predictor import Answering, Predictor
 
 
 def table(count, names=("a", "b"), **columns):
@@ -83,7 +83,7 @@ FROZEN = ("model.freeze=true",)
 def test_a_frozen_bodys_features_are_those_that_prediction_sees(photos, weights, tmp_path):
     run = train(photos, tmp_path, "frozen", *weights[:2], *FROZEN, "data.val=hold")
     samples, test = Samples.read(run.samples), Predictions.read(run.predictions).of_split("test")
-    careful = Predictor(run.path, unlike=True)
+    careful = Predictor(run.path, Answering(unlike=True))
     (batch,) = careful._opened.batches(
         [Path(samples.root, path) for path in test.frame["path"]], 64
     )

@@ -17,7 +17,7 @@ from fieldmark.data.tables import Named, read_rows
 from fieldmark.errors import DataError, SettingsError
 from fieldmark.use.inputs import Found, find_images
 from fieldmark.use.kaggle import Kaggle, kaggle, once
-from fieldmark.use.predictor import Failure, Prediction, Predictor
+from fieldmark.use.predictor import Answering, Failure, Prediction, Predictor
 
 TASK = Asked(task="multi-label")
 
@@ -168,7 +168,7 @@ def test_of_one_label_an_image_it_is_written_as_it_is(photos, table, tmp_path):
 
 def test_one_label_has_no_least_number_of_labels(tmp_path):
     with pytest.raises(SettingsError) as caught:
-        Predictor(one_label(tmp_path / "b"), at_least_one=True)
+        Predictor(one_label(tmp_path / "b"), Answering(at_least_one=True))
     assert str(caught.value) == (
         "--at-least-one: is for several labels an image, and this model answers with one; leave "
         "it out"

@@ -22,7 +22,7 @@ from fieldmark.records import InputSpec, Predictions, Samples
 from fieldmark.use.abstention import Abstention, abstention
 from fieldmark.use.ensemble import Joining, Member
 from fieldmark.use.opened import together
-from fieldmark.use.predictor import UNLIKE, UNSURE, Predictor
+from fieldmark.use.predictor import UNLIKE, UNSURE, Answering, Predictor
 from fieldmark.use.sets import set_row, words
 from fieldmark.use.table import write_table
 
@@ -47,7 +47,10 @@ def strange():
 
 def test_a_picture_unlike_the_photos_has_no_label_and_keeps_its_score(run, photos, strange):
     plain = Predictor(run.path).predict(strange)
-    for careful in (Predictor(run.path, unlike=True), Predictor(run.path, abstain=0.5)):
+    for careful in (
+        Predictor(run.path, Answering(unlike=True)),
+        Predictor(run.path, Answering(abstain=0.5)),
+    ):
         answer = careful.predict(strange)
         assert (answer.label, answer.labels, answer.reason) == (None, (), UNLIKE)
         assert (answer.score, answer.scores) == (plain.score, plain.scores)
@@ -76,7 +79,7 @@ def test_labels_are_given_though_what_tells_the_unlike_is_damaged(run, photos, t
 
 
 def test_looking_on_changes_no_score_and_leaves_no_hook(run, photos):
-    plain, careful = Predictor(run.path), Predictor(run.path, unlike=True, batch_size=7)
+    plain, careful = Predictor(run.path), Predictor(run.path, Answering(unlike=True), batch_size=7)
     answers = plain.predict(photos), careful.predict(photos)
     for one, other in zip(*answers, strict=True):
         assert np.allclose([*one.scores.values()], [*other.scores.values()], atol=1e-6)
@@ -86,7 +89,7 @@ def test_looking_on_changes_no_score_and_leaves_no_hook(run, photos):
 
 
 def test_the_network_runs_once(run, strange):
-    careful, calls = Predictor(run.path, unlike=True), []
+    careful, calls = Predictor(run.path, Answering(unlike=True)), []
     careful._opened.network.register_forward_hook(lambda *_: calls.append(1))
     careful.predict(strange)
     assert calls == [1]
@@ -96,7 +99,7 @@ def test_a_prediction_is_as_far_as_the_table_of_the_run_says(run):
     table, samples = Predictions.read(run.predictions), Samples.read(run.samples)
     test = table.of_split("test")
     paths = [Path(samples.root, path) for path in test.frame["path"]]
-    careful = Predictor(run.path, unlike=True)
+    careful = Predictor(run.path, Answering(unlike=True))
     (batch,) = careful._opened.batches(paths, 64)
     _, far = careful._opened.look(together(batch, 0), careful.check.far)
     assert far == pytest.approx(test.distances, abs=1e-4)
@@ -105,7 +108,10 @@ def test_a_prediction_is_as_far_as_the_table_of_the_run_says(run):
 @pytest.mark.slow
 @pytest.mark.parametrize("engine", ENGINES)
 def test_another_engine_measures_the_same_distance(run, photos, strange, engine):
-    mine, its = Predictor(run.path, unlike=True), Predictor(run.path, unlike=True, engine=engine)
+    mine, its = (
+        Predictor(run.path, Answering(unlike=True)),
+        Predictor(run.path, Answering(unlike=True), engine=engine),
+    )
     assert its.predict(strange).reason == UNLIKE
     reasons = [[each.reason for each in found.predict(photos / "red")] for found in (mine, its)]
     assert reasons[0] == reasons[1]

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -65,10 +65,10 @@ def command(
         check_table(out, WRITERS, overwrite=overwrite)
     refuse_format(form, out, {"--scores": scores, "--sets": sets is not None})
     found = to_look_at(run, inputs, images, form)
-    from fieldmark.use.predictor import Predictor
+    from fieldmark.use.predictor import Answering, Predictor
 
-    how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
-    predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, **how)
+    answering = Answering(abstain, unlike, sets, at_least_one)
+    predictor = Predictor(run, answering, device=device, engine=engine, batch_size=batch_size)
     if form is not None:
         return _in_kaggles_form(predictor, found, out)
     return _as_table(predictor, found, out, scores=scores, sets=sets)

@@ -123,7 +123,7 @@ def as_json(seen: Look) -> dict[str, Any]:
             for each in seen.found
         ],
         "sizes": [list(size) for size in seen.sizes],
-        "study": label_counts_words.as_json(seen.label_counts, seen.label_names.shown),
+        "label_counts": label_counts_words.as_json(seen.label_counts, seen.label_names.shown),
     }
 
 

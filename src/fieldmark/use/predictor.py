@@ -69,6 +69,27 @@ class Failure:
     reason: str
 
 
+@dataclass(frozen=True)
+class Answering:
+    """How images are answered. abstain: 0.95: only where validation says that 95 % of the answers
+    are right. unlike: no label for images that are unlike those of the training, which `abstain`
+    does too. sets: 0.9: beside the label the classes that hold the truth in 90 % of the images.
+    at_least_one: of several labels, the likeliest where none reaches its threshold."""
+
+    abstain: float | None = None
+    unlike: bool = False
+    sets: float | None = None
+    at_least_one: bool = False
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether images that are unlike those of the training are to have no label."""
+        return self.unlike or self.abstain is not None
+
+
+EVERY = Answering()  # image is answered
+
+
 class Predictor:
     """A bundle (a run's folder, or one that holds its two files) that is ready to predict.
 
@@ -78,44 +99,36 @@ class Predictor:
     def __init__(
         self,
         path: str | Path,
+        answering: Answering = Answering(),
         *,
         device: str = "auto",
         engine: str = "torch",
         batch_size: int = 64,
-        abstain: float | None = None,
-        at_least_one: bool = False,
-        unlike: bool = False,
-        sets: float | None = None,
     ):
-        """`abstain` 0.95: answer only where validation says that 95 % of the answers are right.
-
-        at_least_one: of several labels an image, the likeliest where none reaches its threshold.
-        unlike: no label for images that are unlike those of the training, which `abstain` does too.
-        sets: 0.9: beside the label the classes that hold the truth in 90 % of the images.
-
-        Raises RunError where there is no bundle or it cannot say when not to answer, WeightsError
-        where it is damaged, SettingsError for a device, an engine or a share that cannot be had.
+        """Raises RunError where there is no bundle or it cannot say when not to answer,
+        WeightsError where it is damaged, SettingsError for a device, an engine or a share that
+        cannot be had.
         """
         path = (alone(path) or path) if is_ensemble(path) else path
         joined = is_ensemble(path)
-        self.info = info_of_any(path)
-        if at_least_one and not self.several:
+        self.info, self._answering = info_of_any(path), answering
+        if answering.at_least_one and not self.several:
             what = "is for several labels an image, and this model answers with one; leave it out"
             raise SettingsError([Mistake("--at-least-one", what)])
         if joined:
-            of_one = {"--abstain": abstain is not None, "--unlike": unlike, "--sets": bool(sets)}
-            refuse(Mistake(name, of_several(path)) for name, given in of_one.items() if given)
-        self._at_least_one = at_least_one
+            refuse(Mistake(name, of_several(path)) for name in _of_one(answering))
         self._said: list[str] = []
         self._lacks: list[str] = []
-        self._leaves_out = unlike or abstain is not None
         checked = self._checked(path)
         self.check = checked if isinstance(checked, Check) else None
-        chosen = self.check.chosen if self.check and self._leaves_out else None
-        self.abstention = None if abstain is None else abstention(self.info, abstain, path, chosen)
-        self.set_row = None if sets is None else set_row(self.info, sets, path)
-        if isinstance(checked, str) and self._leaves_out:
-            if unlike:
+        self.abstention, self.set_row = None, None
+        if answering.abstain is not None:
+            chosen = self.check.chosen if self.check else None
+            self.abstention = abstention(self.info, answering.abstain, path, chosen)
+        if answering.sets is not None:
+            self.set_row = set_row(self.info, answering.sets, path)
+        if isinstance(checked, str) and answering.leaves_out:
+            if answering.unlike:
                 raise RunError(f"{checked}; leave --unlike out")
             self._lacks = [f"{checked}; so images are left out for their score alone"]
         from fieldmark.use.opened import open_bundle  # with torch, now that nothing is refused
@@ -132,7 +145,7 @@ class Predictor:
         try:
             return check_of(self.info, path)
         except WeightsError as error:
-            if self._leaves_out:
+            if self._answering.leaves_out:
                 raise
             self._lacks = [f"{error}; until then nothing says which images are unlike"]
             return str(error)
@@ -140,7 +153,7 @@ class Predictor:
     @property
     def leaves_out(self) -> bool:
         """Whether images that are unlike those of the training have no label."""
-        return self.check is not None and self._leaves_out
+        return self.check is not None and self._answering.leaves_out
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -213,12 +226,12 @@ class Predictor:
         """guess: the class (), or of several labels whether each is there (C,)."""
         if np.isnan(scores).any():
             return Failure(name, f"{name}: {NO_SCORES}")
-        if unlike and self._leaves_out:
+        if unlike and self._answering.leaves_out:
             return replace(self._made(name, scores, [], UNLIKE), is_unlike=True)
         if self.several:
             order = np.argsort(-scores, kind="stable")
             there = [index for index in order.tolist() if guess[index]]
-            if not there and self._at_least_one:
+            if not there and self._answering.at_least_one:
                 there = order[:1].tolist()
         else:
             there = [] if guess == NO_GUESS else [int(guess)]
@@ -245,3 +258,13 @@ class Predictor:
         (inside,) = sets(scores[None], self.set_row.bound)
         order = np.argsort(-scores, kind="stable").tolist()
         return tuple(self.classes[index] for index in order if inside[index])
+
+
+def _of_one(answering: Answering) -> Iterator[str]:
+    """The options that go by the validation of one model."""
+    if answering.abstain is not None:
+        yield "--abstain"
+    if answering.unlike:
+        yield "--unlike"
+    if answering.sets is not None:
+        yield "--sets"
