@@ -49,5 +49,5 @@ def test_a_small_picture_is_enlarged_with_hard_edges():
 
 
 def test_a_map_lies_on_the_picture_where_its_cells_are():
-    assert stretched(hot_corner(), SIDE)[: SIDE // 5, : SIDE // 5].min() == 1
+    assert stretched(hot_corner() / 255, (SIDE, SIDE))[: SIDE // 5, : SIDE // 5].min() == 1
     assert alone(hot_corner()).shape == (LEAST, LEAST, 3)

@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.insight.colours import coloured, overlaid
-from fieldmark.insight.sheets import GAP, LEAST, TILE, map_sheet, over_photo, picture_sheet
+from fieldmark.insight.overlays import LEAST
+from fieldmark.insight.sheets import GAP, TILE, map_sheet, over_photo, picture_sheet
 
 
 def opened(encoded):

@@ -6,7 +6,7 @@ from PIL import Image
 from fieldmark.heats import HOTTEST
 from fieldmark.insight.colours import coloured, overlaid
 
-LEAST = 128  # pixels a side of an overlay
+LEAST = 128  # pixels of the longer side of an overlay
 
 
 def overlay(pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
@@ -15,23 +15,31 @@ def overlay(pixels: np.ndarray, cells: np.ndarray) -> np.ndarray:
     pixels: (S, S, 3) uint8, what the network saw. cells: (s, s) uint8, 255 the hottest.
     -> (T, T, 3) uint8, T at least LEAST
     """
-    side = len(pixels)
-    if side < LEAST:
-        pixels = pixels.repeat(-(-LEAST // side), 0).repeat(-(-LEAST // side), 1)
-    heat = stretched(cells, len(pixels))
-    mixed = overlaid(pixels, heat)
+    mixed, heat = laid(pixels, cells / 255)
     return _outlined(mixed, heat >= np.quantile(heat, 1 - HOTTEST)).round().astype(np.uint8)
+
+
+def laid(photo: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(H, W, 3) uint8 and (h, w) of 0..1 -> the photo under their colours, and these at its size.
+
+    A small photo is enlarged, with hard edges, by a whole number.
+    """
+    times = -(-LEAST // max(photo.shape[:2]))
+    photo = photo.repeat(times, 0).repeat(times, 1)
+    heat = stretched(values, photo.shape[:2])
+    return overlaid(photo, heat), heat
 
 
 def alone(cells: np.ndarray, side: int = LEAST) -> np.ndarray:
     """A map without a picture, in the same colours. (s, s) uint8 -> (side, side, 3) uint8"""
-    return coloured(stretched(cells, side))
+    return coloured(stretched(cells / 255, (side, side)))
 
 
-def stretched(cells: np.ndarray, side: int) -> np.ndarray:
-    """(s, s) uint8 -> (side, side) 0..1, smooth between the cells."""
-    grown = Image.fromarray(cells).resize((side, side), Image.Resampling.BILINEAR)
-    return np.asarray(grown, np.float64) / 255
+def stretched(values: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:
+    """(h, w) of 0..1 -> (H, W), smooth between the cells."""
+    height, width = sides
+    flat = Image.fromarray(values.astype(np.float32))
+    return np.asarray(flat.resize((width, height), Image.Resampling.BILINEAR)).clip(0, 1)
 
 
 def _outlined(picture: np.ndarray, inside: np.ndarray) -> np.ndarray:

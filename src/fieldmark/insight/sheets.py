@@ -6,11 +6,11 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.insight.album import encoded
-from fieldmark.insight.colours import coloured, overlaid
+from fieldmark.insight.colours import coloured
+from fieldmark.insight.overlays import laid
 
 TILE = 80  # pixels a side of a picture on a sheet, of its longer one
 GAP = 4  # pixels between two of them, which are nothing: the page is seen
-LEAST = 160  # pixels of the longer side that a photo has under its colours, at least
 Encoded = tuple[bytes, str]  # a picture for a page, and its type
 
 
@@ -38,17 +38,8 @@ def picture_sheet(pictures: Sequence[np.ndarray], columns: int, tile: int = TILE
 
 
 def over_photo(photo: np.ndarray, values: np.ndarray) -> Encoded:
-    """(H, W, 3) uint8 and (h, w) of 0..1 -> the photo under the colours of the values.
-
-    These are brought to its size, bilinear.
-    """
-    if max(photo.shape[:2]) < LEAST:
-        photo = _fitted(photo, LEAST)
-    height, width = photo.shape[:2]
-    spread = Image.fromarray(values.astype(np.float32)).resize(
-        (width, height), Image.Resampling.BILINEAR
-    )
-    return encoded(overlaid(photo, np.asarray(spread)))
+    """(H, W, 3) uint8 and (h, w) of 0..1 -> the photo under the colours of the values."""
+    return encoded(laid(photo, values)[0])
 
 
 def _fitted(picture: np.ndarray, side: int) -> np.ndarray:
