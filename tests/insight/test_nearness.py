@@ -23,9 +23,9 @@ def features(n=80, size=12, seed=0):
     return (centres[np.arange(n) % 3] + 0.4 * draw.normal(size=(n, size))).astype(np.float32)
 
 
-@pytest.mark.parametrize("block", [7, 1024])
-def test_neighbours_are_those_of_all_distances(monkeypatch, block):
-    monkeypatch.setattr(nearness, "BLOCK", block)
+@pytest.mark.parametrize("at_once", [7 * 80, 2**24])
+def test_neighbours_are_those_of_all_distances(monkeypatch, at_once):
+    monkeypatch.setattr(nearness, "AT_ONCE", at_once)
     units = unit(features())
     near = neighbours(units, 5)
     far = 1 - units @ units.T
