@@ -287,7 +287,7 @@ def test_a_verb_or_option_that_is_not_there_is_one_line(capsys):
         capsys,
         ["trian"],
         2,
-        "No such command 'trian'; did you mean 'train'? `fieldmark --help` shows how",
+        "there is no verb 'trian'; did you mean `fieldmark train`?",
     )
 
 

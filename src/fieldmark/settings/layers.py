@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldmark.errors import Mistake, SettingsError, nearest
+from fieldmark.settings import meant
 from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.section import Choice, in_words
 from fieldmark.settings.tree import Settings, known_keys, sections
 
 TYPED = "command line"  # the origin of what the user says in words
-LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
+LIST_THEM = "; `fieldmark options train` lists them all"
 LISTS = {
     "input.normalize": "auto, imagenet, half, dataset, or six numbers [mean, mean, mean, std, "
     "std, std], each std above 0",
@@ -136,6 +137,8 @@ def _unknown(key: str) -> str:
     section, _, name = key.partition(".")
     if key in OPTIONS:
         hint = f"; did you mean '{OPTIONS[key]}'?"
+    elif hint := meant.of_setting(key):
+        pass
     elif section in sections():
         beside = {field: f"{section}.{field}" for field in sections()[section].model_fields}
         near = nearest(name, beside)
