@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.sources import BUILT_IN
+from fieldmark.data.sources import BUILT_IN, address
 from fieldmark.errors import Mistake, listed, nearest
 from fieldmark.settings.layers import Layer, read
 
@@ -33,6 +33,8 @@ def check_source(source: Any) -> list[Mistake]:
     """Whether the images are there, or are a built-in set."""
     if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
         return []
+    if what := address(source):
+        return [Mistake("data.source", f"{source} {what}")]
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
     hint = nearest(source, BUILT_IN) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
