@@ -72,7 +72,8 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         ),
         (
             ["train", "digits", "--resume", "."],
-            "DATA: does not go with --resume; leave it out",
+            "DATA: does not go with --resume; leave it out, or, where its photos moved, write "
+            "data.source=NEW",
         ),
         (
             ["train", "digits", "--recipe", "digit"],

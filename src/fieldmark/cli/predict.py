@@ -28,7 +28,7 @@ Answering = Callable[[Sequence[Any]], Iterator[Any]]  # images -> an answer of e
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUTS...", help="Images, folders, tables of images.")
+        list[str], typer.Argument(metavar="INPUTS...", help="Images, folders, tables.")
     ],
     images: Images = None,
     out: Annotated[
@@ -70,16 +70,11 @@ def command(
     from fieldmark.use.kaggle import refuse_format
 
     if is_done(out, goes_on=goes_on, overwrite=overwrite):
-        print(f"{out} is done")
         return 0
-    columns = {"--scores": scores, "--top": bool(top), "--sets": sets is not None}
-    refuse_format(form, out, columns)
+    refuse_format(form, out, {"--scores": scores, "--top": top > 0, "--sets": sets is not None})
     how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
     found, asked = to_look_at(run, inputs, images, form, top=top, how=how)
-    if out is not None and goes_on:
-        from fieldmark.use.unfinished import refuse_other
-
-        refuse_other(out, asked)
+    refuse_other_answers(out, asked, goes_on=goes_on)
     from fieldmark.use.predictor import Predictor
 
     predictor = Predictor(run, device=device, engine=engine, batch_size=batch_size, **how)
@@ -88,6 +83,19 @@ def command(
         code = _in_kaggles_form(predictor, found, out, answers)
     else:
         code = _as_table(predictor, found, out, answers, scores=scores, top=top, sets=sets)
+    return forget_answers(out, code)
+
+
+def refuse_other_answers(out: Path | None, asked: dict[str, Any], *, goes_on: bool) -> None:
+    """Raise SettingsError where a file that is gone on with answers another question."""
+    if out is not None and goes_on:
+        from fieldmark.use.unfinished import refuse_other
+
+        refuse_other(out, asked)
+
+
+def forget_answers(out: Path | None, code: int) -> int:
+    """What was kept on the way to the table goes, now that it is there. -> the exit code"""
     if out is not None:
         from fieldmark.use.unfinished import forget
 
@@ -96,7 +104,7 @@ def command(
 
 
 def is_done(out: Path | None, *, goes_on: bool, overwrite: bool) -> bool:
-    """Whether a command that goes on has nothing left to do. Raises SettingsError."""
+    """Whether a command that goes on has nothing left to do, and says so. Raises SettingsError."""
     from fieldmark.files import check_table
     from fieldmark.use.table import WRITERS
     from fieldmark.use.unfinished import beside, refuse_unfinished
@@ -108,6 +116,7 @@ def is_done(out: Path | None, *, goes_on: bool, overwrite: bool) -> bool:
     if out is None:
         return False
     if goes_on and out.is_file() and not beside(out).exists():
+        print(f"{out} is done")
         return True
     refuse_unfinished(out, goes_on=goes_on, overwrite=overwrite)
     check_table(out, WRITERS, overwrite=overwrite)

@@ -131,11 +131,15 @@ def go_on(run: str, words: list[str], options: dict[str, str], console: "Console
     """A run that was stopped, or is trained further. -> its folder"""
     from fieldmark.rundir import open_run
 
-    open_run(run)  # refused where it is none, before torch is imported
-    from fieldmark.runs.resume import resume_run
+    its = open_run(run)  # refused where it is none, before torch is imported
+    from fieldmark.runs.moved import named_anew
     from fieldmark.settings.texts import read_given
 
-    return resume_run(run, read_given(words, options, None), console)
+    changes = read_given(words, options, None)
+    named_anew(its, changes)
+    from fieldmark.runs.resume import resume_run
+
+    return resume_run(run, changes, console)
 
 
 def conclude(run: "RunDir", console: "Console", *, profile: bool) -> int:
@@ -160,8 +164,10 @@ def refuse_together(flags: Mapping[str, bool | None]) -> None:
 
 def refuse_beside(resume: str | None, others: Mapping[str, object]) -> None:
     """A run that goes on has its images and settings already."""
+    what = "does not go with --resume; leave it out"
+    moved = f"{what}, or, where its photos moved, write data.source=NEW"
     refuse(
-        Mistake(name, "does not go with --resume; leave it out")
+        Mistake(name, moved if name == "DATA" else what)
         for name, value in others.items()
         if resume is not None and value is not None
     )
