@@ -28,6 +28,7 @@ from fieldmark.cli import (
     sweep,
     train,
 )
+from fieldmark.cli.examples import shown
 from fieldmark.cli.typed import WORDS, flag
 from fieldmark.errors import FieldmarkError, SettingsError, nearest
 
@@ -59,7 +60,7 @@ app = typer.Typer(
     add_completion=True,
 )
 for verb, command in COMMANDS.items():
-    app.command(verb)(command)
+    app.command(verb, epilog=shown(verb))(command)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(study.app, name="study")
 

@@ -10,7 +10,7 @@ from fieldmark.cli.typed import data_and_rest
 if TYPE_CHECKING:
     from fieldmark.settings.layers import Layer, Resolved
 
-OF_ONE_RUN = ("resume", "find_lr", "profile", "dry_run")  # options of `train` alone
+OF_ONE_RUN = ("resume", "find_lr", "profile", "dry_run", "summary")  # options of `train` alone
 Command = Callable[..., int]
 
 
