@@ -34,7 +34,7 @@ def command(
     as_json: Annotated[bool, flag("--json", "Print them as JSON.")] = False,
 ) -> int:
     """List a section's settings with their defaults, and the choices by name with theirs."""
-    refuse_unknown(section)
+    refuse_unknown(section, name)
     catalogs = catalogs_of(section)
     if as_json:
         print(json.dumps(as_plain(section, name, catalogs), indent=2, ensure_ascii=False))
@@ -53,8 +53,13 @@ def command(
     return 0
 
 
-def refuse_unknown(section: str) -> None:
-    """Raise SettingsError for a section that there is not; no torch is needed for that."""
+def refuse_unknown(section: str, name: str) -> None:
+    """Raise SettingsError for a section or a choice that there is not, where no torch is needed."""
+    from fieldmark.runs.given import IN_SOURCE, in_source
+
+    if section in IN_SOURCE and name and "/" not in name:
+        known = in_source(section)
+        refuse(Mistake("NAME", each.what) for each in known.read(name, {})[1] if name not in known)
     if section and section not in sections():
         its = SHORT.get(section, section if section in known_keys() else "").partition(".")[0]
         hint = f"; did you mean `fieldmark options {its}`?" if its else nearest(section, sections())

@@ -98,18 +98,12 @@ def gathered(
     layers: Mapping[str, str | None],
 ) -> "Resolved":
     """The settings of a new run."""
-    refuse_without_files(data, rest, options)
+    from fieldmark.runs.given import layers_of, refuse_early
+
+    refuse_early(layers_of(data, rest, options, recipe=layers["recipe"], config=layers["config"]))
     from fieldmark.runs.concrete import gather
 
     return gather(data, rest, options, recipe=layers["recipe"], config=layers["config"])
-
-
-def refuse_without_files(data: str | None, rest: list[str], options: Mapping[str, str]) -> None:
-    """Raise SettingsError for images or files that are not there, before torch is imported."""
-    from fieldmark.runs import checks_of_files
-    from fieldmark.settings.texts import read_given
-
-    checks_of_files.refuse_without_files(read_given(rest, options, data))
 
 
 def look(resolved: "Resolved", console: "Console", *, find_lr: bool, summary: bool) -> int:

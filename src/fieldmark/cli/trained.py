@@ -44,11 +44,15 @@ def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
     more: typed beside those, and stronger.
     """
     data, rest = data_and_rest(training["words"])
-    train.refuse_without_files(data, rest, _options(training))
+    from fieldmark.runs.given import layers_of, refuse_early
+
+    options = _options(training)
+    taken: dict[str, Any] = {"recipe": training["recipe"], "config": training["config"]}
+    taken |= {"new": False, "more": more}
+    refuse_early(layers_of(data, rest, options, **taken), new=False)
     from fieldmark.runs.concrete import gather
 
-    taken = {"recipe": training["recipe"], "config": training["config"]}
-    return gather(data, rest, _options(training), **taken, new=False, more=more)
+    return gather(data, rest, options, **taken)
 
 
 def set_by_user(training: Mapping[str, Any]) -> set[str]:

@@ -5,28 +5,12 @@ from typing import Any
 
 from fieldmark.data.sources import BUILT_IN, address
 from fieldmark.errors import Mistake, listed, nearest
-from fieldmark.settings.layers import Layer, read
 
 Sections = dict[str, dict[str, Any]]
 MADE_BY = {
     "label_names": "as `fieldmark inspect` writes it",
     "corrections": "as the page of `fieldmark suspects` saves it",
 }
-
-
-def refuse_without_files(typed: Layer) -> None:
-    """Raise SettingsError where a file or folder is missing that the typed settings name.
-
-    With it is told what else is wrong with them and needs no torch to be found.
-    """
-    data = {key.removeprefix("data."): value for key, value in typed.values.items()}
-    if "source" in data and check_files({"data": data}):
-        read([typed], [check_files])
-
-
-def check_files(raw: Sections) -> list[Mistake]:
-    """What stands against the images' source and the files beside it."""
-    return [*check_source(raw["data"].get("source")), *check_names(raw)]
 
 
 def check_source(source: Any) -> list[Mistake]:
