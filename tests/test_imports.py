@@ -108,6 +108,7 @@ for words in (
     ["predict", bundle + "/model.json", photos],
     ["cross-validate", photos, "foo=1"],
     ["one-vs-rest", photos, "--epochs", "x"],
+    ["grid", photos, "--over", "foo=1,2", "--epochs", "x"],
     ["suspects", "nothere"],
     ["compare", "nothere", bundle],
     ["report", "nothere"],

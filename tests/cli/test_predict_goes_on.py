@@ -158,3 +158,16 @@ def test_a_killed_command_leaves_what_is_done_and_goes_on(tmp_path):
     subprocess.run([*words, "--continue"], check=True, cwd=tmp_path)
     assert (tmp_path / "t.csv").read_bytes() == whole
     assert not kept.exists()
+
+
+def test_a_file_for_kaggle_goes_on_in_the_order_of_its_table(tmp_path, photos, monkeypatch):
+    run = one_label(tmp_path / "run")
+    names = [f"photos/{path.parent.name}/{path.name}" for path in sorted(photos.rglob("*.png"))]
+    names = [*names[::-1], names[3]]  # an order of its own, and an image that stands twice
+    (tmp_path / "test.csv").write_text("Id\n" + "".join(f"{name}\n" for name in names))
+    words = ["predict", str(run), "test.csv", "--format", "kaggle", "--out", "t.csv"]
+    words.append("data.image_column=Id")
+    whole = whole_and_stopped(words, tmp_path, monkeypatch)
+    assert [row.split(",")[0] for row in whole.decode().splitlines()] == ["Id", *names[:-1]]
+    assert fieldmark([*words, "--continue"]) == 1
+    assert (tmp_path / "t.csv").read_bytes() == whole

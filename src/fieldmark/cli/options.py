@@ -57,9 +57,8 @@ def refuse_unknown(section: str, name: str) -> None:
     """Raise SettingsError for a section or a choice that there is not, where no torch is needed."""
     from fieldmark.runs.given import IN_SOURCE, in_source
 
-    if section in IN_SOURCE and name and "/" not in name:
-        known = in_source(section)
-        refuse(Mistake("NAME", each.what) for each in known.read(name, {})[1] if name not in known)
+    if section in IN_SOURCE and name and "/" not in name and name not in in_source(section):
+        refuse(Mistake("NAME", each.what) for each in in_source(section).read(name, {})[1])
     if section and section not in sections():
         its = SHORT.get(section, section if section in known_keys() else "").partition(".")[0]
         hint = f"; did you mean `fieldmark options {its}`?" if its else nearest(section, sections())

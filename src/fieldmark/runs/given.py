@@ -6,6 +6,7 @@ together: so where something that is given can only be judged with torch, nothin
 
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,7 @@ def _check_choices(raw: Sections) -> Iterator[Mistake]:
             yield from (Mistake(f"{section}.name", each.what) for each in mistakes)
 
 
+@cache
 def in_source(section: str) -> Catalog:
     """A catalog with the names that its source has, and nothing behind them."""
     source = Path(fieldmark.__file__).parent / IN_SOURCE[section]

@@ -68,10 +68,10 @@ def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     they know of. Raises SettingsError with all mistakes, those of the types and the checks'.
     """
     values, where, origins = _merge(layers)
-    mistakes = [Mistake(where[key], _unknown(key)) for key in values if not _is_known(key)]
+    mistakes = [Mistake(where[key], _unknown(key)) for key in values if not is_known(key)]
     nested: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     for key, value in values.items():
-        if _is_known(key):
+        if is_known(key):
             section, _, name = key.partition(".")
             nested[section][name] = value
     settings = None
@@ -128,7 +128,8 @@ def _is_choice(section: str) -> bool:
     return section in sections() and issubclass(sections()[section], Choice)
 
 
-def _is_known(key: str) -> bool:
+def is_known(key: str) -> bool:
+    """Whether a dotted key is a setting, or may be an option of a choice."""
     section, _, name = key.partition(".")
     return key in known_keys() or (_is_choice(section) and bool(name) and "." not in name)
 
