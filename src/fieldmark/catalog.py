@@ -17,6 +17,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.settings.meant import of_choice, of_choice_option
 from fieldmark.settings.section import in_words
 
 
@@ -75,12 +76,14 @@ class Catalog(Mapping[str, Entry]):
         A mistake's `where` is "" for the name itself, else the option's name.
         """
         if name not in self:
-            hint = nearest(name, self) or f"; there are {listed(self, most=12)}"
+            hint = of_choice(self.kind, name, self) or nearest(name, self)
+            hint = hint or f"; there are {listed(self, most=12)}"
             return {}, [Mistake("", f"there is no {self.kind} '{name}'{hint}")]
         known, values, mistakes = self[name].options(), {}, []
         for option, value in options.items():
             if option not in known:
-                hint = nearest(option, known) or f"; it takes {listed(known) or 'no options'}"
+                near = of_choice_option(self.kind, option, known) or nearest(option, known)
+                hint = near or f"; it takes {listed(known) or 'no options'}"
                 mistakes.append(
                     Mistake(option, f"the {self.kind} '{name}' takes no such option{hint}")
                 )

@@ -72,7 +72,8 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         ),
         (
             ["train", "digits", "--resume", "."],
-            "DATA: does not go with --resume; leave it out",
+            "DATA: does not go with --resume; leave it out, or, where its photos moved, write "
+            "data.source=NEW",
         ),
         (
             ["train", "digits", "--recipe", "digit"],
@@ -223,19 +224,31 @@ def test_train_says_what_it_did(capsys, photos, tmp_path):
     assert first == f"# repeat: fieldmark train {photos} {' '.join(FAST)}"
 
 
-def test_dry_run_shows_everything_and_writes_nothing(capsys, photos, tmp_path):
-    words = ["train", str(photos), *FAST, "--recipe", "digits", "--dry-run"]
+@pytest.mark.parametrize("layers", [[], ["--summary"]])
+def test_dry_run_shows_everything_and_writes_nothing(capsys, photos, tmp_path, layers):
+    words = ["train", str(photos), *FAST, "--recipe", "digits", "--dry-run", *layers]
     assert fieldmark(words) == 0
     said = capsys.readouterr().out
+    begun = [line.split()[0] for line in said.splitlines() if line and line[0].isalpha()]
+    parts = [word for word in begun if word in ("images", "time", "model", "settings")]
+    assert parts == ["images", "time", "model", "settings"]
+    assert ("Conv2d: " in said) == bool(layers)
     lines = [line.split() for line in said.splitlines()]
     assert ["train.epochs", "1", "command", "line"] in lines
     assert ["augment.name", "light", "recipe", "digits"] in lines
     assert ["train.patience", "10", "chosen", "for", "this", "data", "and", "machine"] in lines
-    assert ["red", "6", "1", "1"] in lines
-    assert "Total" in said or "total" in said
+    assert ["red", "6", "1", "1", "8"] in lines
+    assert ["all", "18", "3", "3", "24"] in lines
+    assert "  their shorter sides are 16 px; the network sees 16 x 16 px" in said.splitlines()
+    assert " parameters" in said
     assert "s a step" in said
     assert said.splitlines()[-1] == "nothing was trained; leave --dry-run out to train"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_layers_are_shown_by_a_dry_run_alone(capsys):
+    line = "--summary: shows layers and trains nothing; add --dry-run"
+    check(capsys, ["train", "digits", "--summary"], 2, line)
 
 
 @pytest.mark.parametrize(
@@ -287,7 +300,7 @@ def test_a_verb_or_option_that_is_not_there_is_one_line(capsys):
         capsys,
         ["trian"],
         2,
-        "No such command 'trian'; did you mean 'train'? `fieldmark --help` shows how",
+        "there is no verb 'trian'; did you mean `fieldmark train`?",
     )
 
 

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -6,6 +7,8 @@ import pytest
 from fieldmark.cli.main import COMMANDS, run
 from fieldmark.fit import timm_optimizers
 from fieldmark.runs.checks import CATALOGS
+from fieldmark.settings.layers import layer, read
+from fieldmark.settings.tree import known_keys, sections
 
 NATURE = """\
 nature  mirrored, turned any way, cropped, a box of noise
@@ -42,7 +45,7 @@ def printed(capsys, *words):
 def choices(text):
     """What was printed, read back: each choice's name with its options as texts."""
     found = {}
-    for line in text.splitlines():
+    for line in text.partition("each with what it takes:\n")[2].splitlines() or text.splitlines():
         begin, *_ = words = line.split()
         if not line.startswith(" "):
             found[begin] = {}
@@ -55,12 +58,12 @@ def choices(text):
 
 def test_the_sections_are_listed_with_the_names_of_their_choices(capsys):
     text = printed(capsys)
-    sections = {line.split()[0]: line for line in text.splitlines() if line[0] not in " w"}
-    assert list(sections) == list(CATALOGS)
-    assert sections["model"].endswith("networks and those of timm: `fieldmark models` lists them")
-    assert sections["optimizer"].split(None, 1)[1] == (
-        "adamw, adam, sgd, lion, adadelta, rmsprop, timm/NAME"
-    )
+    lines = text.splitlines()
+    begun = {line.split()[0]: at for at, line in enumerate(lines) if line[0] != " "}
+    assert list(begun)[:-1] == list(sections())
+    beneath = {name: lines[begun[name] + 1].strip() for name in CATALOGS}
+    assert beneath["model"].endswith("networks and those of timm: `fieldmark models` lists them")
+    assert beneath["optimizer"] == "adamw, adam, sgd, lion, adadelta, rmsprop, timm/NAME"
     names = set(text.replace(",", " ").split())
     assert {name for s, catalog in CATALOGS.items() if s != "model" for name in catalog} <= names
 
@@ -146,11 +149,15 @@ def test_all_of_timms_optimisers_are_printed_or_counted_with_the_reason(capsys):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["optimiser"], "SECTION: 'optimiser' is no section of choices; did you mean 'optimizer'?"),
         (
-            ["train"],
-            "SECTION: 'train' is no section of choices; there are 'model', 'head', 'augment', "
-            "'optimizer', 'schedule', 'loss' and 'mix'",
+            ["optimiser"],
+            "SECTION: 'optimiser' is no section of settings; did you mean 'optimizer'?",
+        ),
+        (
+            ["zzz"],
+            "SECTION: 'zzz' is no section of settings; there are 'data', 'input', 'augment', "
+            "'model', 'head', 'features', 'optimizer', 'schedule', 'loss', 'mix', 'penalty', "
+            "'train', 'budget', 'track' and 'run'",
         ),
         (
             ["augment", "natur"],
@@ -184,6 +191,55 @@ def test_what_there_is_not_is_one_sentence_and_exit_code_2(words, said, capsys):
 def test_help_and_the_sentences_of_the_command_line_know_the_verb(capsys):
     assert "options" in COMMANDS
     assert run(["--help"]) == 0
-    assert "List what is chosen by name" in capsys.readouterr().out
+    assert "List a section's settings" in capsys.readouterr().out
     assert run(["options", "--all"]) == 2
     assert "`fieldmark options --help` lists them" in capsys.readouterr().err
+
+
+def settings(text):
+    """The settings that were printed, read back: each with its default as a text."""
+    rows = text.partition("\n\n")[0].splitlines()[1:]
+    words = [line.split()[0] for line in rows if line[0] != " "]
+    return dict(word.split("=", 1) for word in words)
+
+
+@pytest.mark.parametrize("section", ["data", "train", "run", "schedule"])
+def test_a_section_has_every_setting_with_its_default_and_what_it_is(section, capsys):
+    text = printed(capsys, section)
+    given = settings(text)
+    fields = sections()[section].model_fields
+    assert list(given) == [f"{section}.{name}" for name in fields]
+    words = " ".join(text.split())
+    assert [name for name, each in fields.items() if each.description not in words] == []
+    assert given.pop("data.source", "") == ""  # it has none
+    read([layer("", {"data.source": "x", **given})])  # each is read as it is printed
+    assert all(len(line) <= 100 for line in text.splitlines())
+
+
+def test_the_settings_as_json_are_those_of_the_tree(capsys):
+    (train,) = json.loads(printed(capsys, "train", "--json"))
+    assert train["section"] == "train"
+    assert {key: value for key, value in train["settings"][3].items() if key != "about"} == {
+        "setting": "train.accumulate",
+        "default": 1,
+    }
+    found = json.loads(printed(capsys, "--json"))
+    keys = [row["setting"] for each in found for row in each["settings"]]
+    assert keys == known_keys()
+    assert {each["section"] for each in found if "choices" in each} == {*CATALOGS} - {"model"}
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["epochs"],
+            "SECTION: 'epochs' is no section of settings; did you mean `fieldmark options train`?",
+        ),
+        (["tran"], "SECTION: 'tran' is no section of settings; did you mean 'train'?"),
+        (["train", "x"], "NAME: train has settings alone, and no choices; leave it out"),
+    ],
+)
+def test_what_is_no_section_is_told_with_what_may_be_meant(words, told, capsys):
+    assert run(["options", *words]) == 2
+    assert capsys.readouterr().err == f"fieldmark: {told}\n"

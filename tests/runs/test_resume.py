@@ -213,8 +213,8 @@ def test_what_decides_a_result_cannot_be_changed_on_the_way(photos, tmp_path):
     with pytest.raises(RunError) as caught:
         resume(run, lr="0.1", epochs="4")
     assert str(caught.value) == (
-        "--lr: cannot be changed in a run that goes on (--epochs, --max-hours, --workers and "
-        "--device can); start a new run with --config"
+        "--lr: cannot be changed in a run that goes on (--epochs, --max-hours, --workers, "
+        "--device and data.source can); start a new run with --config"
     )
 
 

@@ -143,8 +143,8 @@ def test_a_mistake_is_one_sentence(nested, text):
         ("epoch", "; did you mean 'train.epochs'?"),
         ("lr", "; did you mean 'optimizer.lr'?"),
         ("epochs", "; did you mean 'train.epochs'?"),
-        ("xyzzy", "; `fieldmark train DATA --dry-run` lists them all"),
-        ("model.head.dropout", "; `fieldmark train DATA --dry-run` lists them all"),
+        ("xyzzy", "; `fieldmark options train` lists them all"),
+        ("model.head.dropout", "; did you mean 'head.dropout'?"),
     ],
 )
 def test_an_unknown_key_is_told_the_nearest(key, hint):
@@ -180,8 +180,7 @@ def test_all_mistakes_are_told_at_once_each_with_its_place():
     with pytest.raises(SettingsError) as caught:
         read([DATA, config, words], [check])
     assert str(caught.value).splitlines() == [
-        "f.yaml: train.bogus: there is no such setting; "
-        "`fieldmark train DATA --dry-run` lists them all",
+        "f.yaml: train.bogus: there is no such setting; `fieldmark options train` lists them all",
         "f.yaml: train.epochs: must be at least 1, not 0",
         "--seed: must be at least 0, not -1",
         "optimizer.lr: is odd",

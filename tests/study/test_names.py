@@ -75,7 +75,7 @@ def test_a_name_that_is_nothing_is_told_with_the_nearest(tmp_path):
     assert refused(tmp_path, given) == [
         "sweep.yaml: parameters, batch_sise: there is no such setting; did you mean 'batch_size'?",
         "sweep.yaml: parameters, qqq: there is no such setting; write a setting as `fieldmark "
-        "train DATA --dry-run` lists them",
+        "options train` lists them",
         "sweep.yaml: parameters, weight_decay: there is no such setting; did you mean "
         "'optimizer.weight_decay'?",
         "sweep.yaml: parameters, config.epochs: there is no such setting; did you mean "

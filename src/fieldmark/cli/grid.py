@@ -5,7 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fieldmark.cli.cross_validate import Jobs
-from fieldmark.cli.trained import gathered, set_by_user, with_training_options
+from fieldmark.cli.trained import (
+    gathered,
+    refuse_without_torch,
+    set_by_user,
+    with_training_options,
+)
 from fieldmark.cli.typed import command_line
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
     have none; else all have the one of the other settings. Stopped or killed, the same command
     goes on.
     """
+    refuse_unknown(over, training)
     from fieldmark.console import Console
     from fieldmark.settings.layers import TYPED, layer
     from fieldmark.study.axes import axes_of, cells_of
@@ -37,3 +43,15 @@ def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
     cells = cells_of(axes, set_by_user(training), cell)
     console = Console()
     return tell(grid(axes, cells, console, command_line(), jobs=jobs), console)
+
+
+def refuse_unknown(over: list[str], training: dict[str, Any]) -> None:
+    """Raise SettingsError for what --over calls a setting and is none, before torch is imported."""
+    from fieldmark.settings.layers import TYPED, is_known, layer
+    from fieldmark.settings.options import OPTIONS
+
+    keys = [text.partition("=")[0] for text in over if "=" in text]
+    named = layer(TYPED, {OPTIONS.get(key, key): "" for key in keys if key})
+    refuse_without_torch(
+        training, *(layer(TYPED, {k: ""}) for k in named.values if not is_known(k))
+    )

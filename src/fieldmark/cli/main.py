@@ -28,6 +28,7 @@ from fieldmark.cli import (
     sweep,
     train,
 )
+from fieldmark.cli.examples import shown
 from fieldmark.cli.typed import WORDS, flag
 from fieldmark.errors import FieldmarkError, SettingsError, nearest
 
@@ -59,7 +60,7 @@ app = typer.Typer(
     add_completion=True,
 )
 for verb, command in COMMANDS.items():
-    app.command(verb)(command)
+    app.command(verb, epilog=shown(verb))(command)
 app.add_typer(recipes.app, name="recipes")
 app.add_typer(study.app, name="study")
 
@@ -152,23 +153,50 @@ def _call(words: list[str]) -> int:
 
 def _in_words(message: str, words: list[str]) -> str:
     """The command line parser's message as a sentence that says what to do."""
+    from fieldmark.settings import meant
+
     verb = f"{words[0]} " if words and words[0] in (*COMMANDS, "recipes") else ""
     found = re.match(r"No such option: (\S+)(?: \(Possible options: (.+)\))?", message)
+    strange = re.match(r"No such command '([^']+)'", message)
+    if strange is not None and words[0] == strange[1]:
+        hint = meant.of_verb(strange[1], [*COMMANDS, "recipes", "study"])
+        return f"there is no verb '{strange[1]}'{hint or '; `fieldmark --help` lists them'}"
     if found is None:
         what = message.rstrip(".").replace("'. Did you mean", "'; did you mean")
         return f"{what}{' ' if what.endswith('?') else '; '}`fieldmark {verb}--help` shows how"
-    flag, alike = found[1], found[2].split(", ") if found[2] else []
-    if verb.strip() in TRAINING:
+    flag, alike = found[1], _options_of(verb.strip())
+    trains = verb.strip() in TRAINING
+    if trains:
         from fieldmark.settings import aliases
 
         flag = aliases.unknown(words, flag)
+    value = _value_after(words, flag)
+    if hint := meant.of_option(verb.strip(), flag, alike, value, trains):
+        return f"there is no option {flag}{hint}"
+    if trains:
         if hint := aliases.hint(words, flag, alike):
             return f"there is no option {flag}; {hint}"
         recipe = aliases.recipe_with(flag)
         if recipe and flag.replace("_", "-") not in alike:
             return f"there is no option {flag} except with --recipe {recipe}"
-    hint = nearest(flag, alike).replace("'", "") or f"; `fieldmark {verb}--help` lists them"
-    return f"there is no option {flag}{hint}"
+    near = nearest(flag.lstrip("-"), [each.lstrip("-") for each in alike])
+    hint = near.replace("'", "--", 1).replace("'", "")
+    return f"there is no option {flag}{hint or f'; `fieldmark {verb}--help` lists them'}"
+
+
+def _options_of(verb: str) -> list[str]:
+    """The options of a verb, as "--batch-size"."""
+    found = getattr(typer.main.get_command(app), "commands", {}).get(verb)
+    return [name for each in found.params for name in each.opts if name[0] == "-"] if found else []
+
+
+def _value_after(words: list[str], flag: str) -> str | None:
+    """What stands behind an option: "5" of "--patience 5" or of "--patience=5"."""
+    for word, following in zip(words, [*words[1:], "-"], strict=True):
+        name, equals, value = word.partition("=")
+        if name == flag:
+            return value if equals else None if following.startswith("-") else following
+    return None
 
 
 def _tell(text: str, code: int) -> int:

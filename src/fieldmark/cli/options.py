@@ -1,5 +1,6 @@
-"""`fieldmark options`: what is chosen by name, and what each choice takes, with its defaults."""
+"""`fieldmark options`: every setting, and what each choice by name takes, with the defaults."""
 
+import json
 import shutil
 import textwrap
 from collections.abc import Iterable, Mapping
@@ -8,8 +9,14 @@ from typing import Annotated, Any
 import typer
 
 from fieldmark.catalog import Catalog, Entry
+from fieldmark.cli.typed import flag
 from fieldmark.errors import Mistake, SettingsError, counted, listed, nearest, refuse
+from fieldmark.settings.options import OPTIONS as SHORT
+from fieldmark.settings.section import Choice
+from fieldmark.settings.tree import known_keys, sections
 
+SOURCE = "data.source"  # the one setting that has to be given
+WIDEST = 36  # columns of a setting with its default, for what it is to stand beside it
 PLAIN_WIDTH = 100  # columns, where there is no terminal
 TIMM = "timm/"
 ALSO = {  # what a catalog finds beyond its own lines
@@ -20,40 +27,131 @@ ALSO = {  # what a catalog finds beyond its own lines
 
 
 def command(
-    section: Annotated[str, typer.Argument(help="Such as optimizer; without it, all.")] = "",
+    section: Annotated[str, typer.Argument(help="Such as train; without it, all.")] = "",
     name: Annotated[
         str, typer.Argument(help="One choice; optimizer timm/PART for those of timm.")
     ] = "",
+    as_json: Annotated[bool, flag("--json", "Print them as JSON.")] = False,
 ) -> int:
-    """List what is chosen by name, and the options of each choice with their defaults."""
-    from fieldmark.runs.checks import CATALOGS
-
-    if not section:
-        print_sections(CATALOGS)
-        return 0
-    if section not in CATALOGS:
-        hint = nearest(section, CATALOGS) or f"; there are {listed(CATALOGS)}"
-        raise SettingsError([Mistake("SECTION", f"'{section}' is no section of choices{hint}")])
-    if not name:
-        print_choices(section, CATALOGS[section].values())
-        print_wrapped(ALSO.get(section, ""))
+    """List a section's settings with their defaults, and the choices by name with theirs."""
+    refuse_unknown(section, name)
+    catalogs = catalogs_of(section)
+    if as_json:
+        print(json.dumps(as_plain(section, name, catalogs), indent=2, ensure_ascii=False))
+    elif not section:
+        print_sections(catalogs)
+    elif not name:
+        print_settings(section)
+        if section in catalogs:
+            print(f"\n{section}.name is one of these, each with what it takes:")
+            print_choices(section, catalogs[section].values())
+            print_wrapped(ALSO.get(section, ""))
     elif section == "optimizer" and name.startswith(TIMM):
         print_timm_optimizers(name)
     else:
-        refuse(Mistake("NAME", each.what) for each in CATALOGS[section].read(name, {})[1])
-        print_choices(section, [CATALOGS[section][name]])
+        print_choices(section, [choice_of(section, name, catalogs)])
     return 0
 
 
+def refuse_unknown(section: str, name: str) -> None:
+    """Raise SettingsError for a section or a choice that there is not, where no torch is needed."""
+    from fieldmark.runs.given import IN_SOURCE, in_source
+
+    if section in IN_SOURCE and name and "/" not in name and name not in in_source(section):
+        refuse(Mistake("NAME", each.what) for each in in_source(section).read(name, {})[1])
+    if section and section not in sections():
+        its = SHORT.get(section, section if section in known_keys() else "").partition(".")[0]
+        hint = f"; did you mean `fieldmark options {its}`?" if its else nearest(section, sections())
+        hint = hint or f"; there are {listed(sections(), most=20)}"
+        refuse([Mistake("SECTION", f"'{section}' is no section of settings{hint}")])
+
+
+def catalogs_of(section: str) -> Mapping[str, Catalog]:
+    """The catalogs by section; {} for a section that has none, and then no torch is imported."""
+    if section and not issubclass(sections()[section], Choice):
+        return {}
+    from fieldmark.runs.checks import CATALOGS
+
+    return CATALOGS
+
+
+def choice_of(section: str, name: str, catalogs: Mapping[str, Catalog]) -> Entry:
+    """The line of a choice. Raises SettingsError where there is none, or no choices."""
+    if section not in catalogs:
+        refuse([Mistake("NAME", f"{section} has settings alone, and no choices; leave it out")])
+    refuse(Mistake("NAME", each.what) for each in catalogs[section].read(name, {})[1])
+    return catalogs[section][name]
+
+
+def settings_of(section: str) -> dict[str, tuple[Any, str]]:
+    """The settings of a section by dotted name, each with its default and what it is.
+
+    The default of one that has to be given is None.
+    """
+    fields = sections()[section].model_fields
+    return {
+        f"{section}.{key}": (
+            None if field.is_required() else field.default,
+            field.description or "",
+        )
+        for key, field in fields.items()
+    }
+
+
+def as_plain(section: str, name: str, catalogs: Mapping[str, Catalog]) -> list[dict[str, Any]]:
+    """What is printed as plain values: a table a section, with its choices."""
+    if name:
+        return [_as_plain(section, choice_of(section, name, catalogs))]
+    found = []
+    for each in [section] if section else sections():
+        rows = [
+            {"setting": key, "default": default, "about": about}
+            for key, (default, about) in settings_of(each).items()
+        ]
+        table: dict[str, Any] = {"section": each, "about": _about(each), "settings": rows}
+        if each in catalogs and each != "model":  # whose options are read network by network
+            table["choices"] = [_as_plain(each, entry) for entry in catalogs[each].values()]
+        found.append(table)
+    return found
+
+
+def _as_plain(section: str, entry: Entry) -> dict[str, Any]:
+    taken = {f"{section}.{o.name}": o.default for o in entry.options().values()}
+    return {"name": entry.name, "about": entry.about, "options": taken}
+
+
+def _about(section: str) -> str:
+    return (sections()[section].__doc__ or "").partition("\n")[0]
+
+
+def print_settings(section: str) -> None:
+    """A section's settings: as it is typed with its default, and beside it what it is."""
+    print_wrapped(_about(section))
+    rows = {
+        f"{key}={'' if default is None and key == SOURCE else _typed(default)}": about
+        for key, (default, about) in settings_of(section).items()
+    }
+    wide = min(max(map(len, rows)), WIDEST) + 2
+    for typed, about in rows.items():
+        if len(typed) + 2 > wide:
+            print(typed)
+            typed = ""
+        print_wrapped(about, f"{typed:<{wide}}")
+
+
 def print_sections(catalogs: Mapping[str, Catalog]) -> None:
-    """The sections, each with the names to choose from."""
-    wide = max(map(len, catalogs)) + 2
-    for section, catalog in catalogs.items():
-        names = [*catalog, f"{TIMM}NAME"] if section in ALSO else [*catalog]
-        many = f"{len(catalog)} networks and those of timm: `fieldmark models` lists them"
-        print_wrapped(many if section == "model" else ", ".join(names), f"{section:<{wide}}")
+    """The sections, each with what it is for and the names to choose from."""
+    wide = max(map(len, sections())) + 2
+    for section in sections():
+        print_wrapped(_about(section), f"{section:<{wide}}")
+        if section == "model":
+            many = f"{len(catalogs[section])} networks and those of timm"
+            print_wrapped(f"{many}: `fieldmark models` lists them", " " * wide)
+        elif section in catalogs:
+            names = [*catalogs[section], f"{TIMM}NAME"] if section in ALSO else catalogs[section]
+            print_wrapped(", ".join(names), " " * wide)
     print_wrapped(
-        "what they take: `fieldmark options SECTION`; one: `fieldmark options SECTION NAME`"
+        "their settings: `fieldmark options SECTION`; one choice: `fieldmark options SECTION NAME`"
     )
 
 

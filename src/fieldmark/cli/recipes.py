@@ -7,13 +7,14 @@ from typing import Annotated
 import typer
 
 from fieldmark import recipes
+from fieldmark.cli.examples import shown
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
 
 app = typer.Typer(help="Settings with a story: list, print, copy.", no_args_is_help=True)
 
 
-@app.command("ls")
+@app.command("ls", epilog=shown("recipes ls"))
 def ls() -> int:
     """List every recipe with a line on it."""
     for name in recipes.names():
@@ -21,14 +22,14 @@ def ls() -> int:
     return 0
 
 
-@app.command("cat")
+@app.command("cat", epilog=shown("recipes cat"))
 def cat(name: Annotated[str, typer.Argument(help="A name that `ls` lists.")]) -> int:
     """Print a recipe."""
     sys.stdout.write(recipes.text(name))
     return 0
 
 
-@app.command("cp")
+@app.command("cp", epilog=shown("recipes cp"))
 def cp(
     name: Annotated[str, typer.Argument(help="A name that `ls` lists.")],
     to: Annotated[Path, typer.Argument(help="The file to write; --config reads it.")],

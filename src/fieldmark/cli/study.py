@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from fieldmark.cli.examples import shown
+
 app = typer.Typer(help="Work on the runs of a study, on this machine or another.")
 
 
@@ -12,7 +14,7 @@ def _study() -> None:
     """A group of verbs, though it has one today."""
 
 
-@app.command("work")
+@app.command("work", epilog=shown("study work"))
 def work(
     study: Annotated[str, typer.Argument(metavar="STUDY", help="A study's folder.")],
     child: Annotated[bool, typer.Option("--child", hidden=True)] = False,

@@ -14,6 +14,7 @@ from fieldmark.cli.typed import (
     named,
 )
 from fieldmark.errors import Mistake, refuse
+from fieldmark.settings.options import OPTIONS
 
 if TYPE_CHECKING:
     from fieldmark.console import Console
@@ -26,7 +27,8 @@ AUGMENTATIONS = "none, light, standard, strong, ... or a file."
 Freeze = Annotated[bool | None, flag("--freeze/--no-freeze", "Train the head only, in seconds.")]
 Compile = Annotated[bool | None, flag("--compile/--no-compile", "Compile the network first.")]
 FindLr = Annotated[bool, flag("--find-lr", "Try rising learning rates, draw them, train nothing.")]
-DryRun = Annotated[bool, flag("--dry-run", "Check and show everything, train nothing.")]
+DryRun = Annotated[bool, flag("--dry-run", "Show images, time, settings; train nothing.")]
+Summary = Annotated[bool, flag("--summary", "With --dry-run, every layer of the network too.")]
 
 
 def command(
@@ -66,29 +68,27 @@ def command(
     find_lr: FindLr = False,
     profile: Annotated[bool, flag("--profile", "Tell at the end where the time went.")] = False,
     dry_run: DryRun = False,
+    summary: Summary = False,
 ) -> int:
     """Train on DATA: a folder of class folders, a table of labels, or digits.
 
-    KEY=VALUE reaches every setting (--dry-run lists them): train.patience=none.
+    KEY=VALUE reaches every setting (`fieldmark options train` lists them).
     """
     given = locals()
-    from fieldmark.settings.options import OPTIONS
-
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
     data, rest = data_and_rest(words)
     looks = {"--dry-run": dry_run or None, "--find-lr": find_lr or None}
     refuse_beside(resume, {"DATA": data, "--recipe": recipe, "--config": config, **looks})
-    refuse_together({**looks, "--profile": profile})
+    refuse_together({**looks, "--profile": profile}, summary=summary)
     from fieldmark.console import Console
 
     console, layers = Console(), {"recipe": recipe, "config": config}
     if resume is not None:
-        run = go_on(resume, rest, options, console)
-    elif dry_run or find_lr:
-        return look(gathered(data, rest, options, layers), console, find_lr=find_lr)
-    else:
-        run = begin(gathered(data, rest, options, layers), console)
-    return conclude(run, console, profile=profile)
+        return conclude(go_on(resume, rest, options, console), console, profile=profile)
+    resolved = gathered(data, rest, options, layers)
+    if dry_run or find_lr:
+        return look(resolved, console, find_lr=find_lr, summary=summary)
+    return conclude(begin(resolved, console), console, profile=profile)
 
 
 def gathered(
@@ -98,25 +98,19 @@ def gathered(
     layers: Mapping[str, str | None],
 ) -> "Resolved":
     """The settings of a new run."""
-    refuse_without_files(data, rest, options)
+    from fieldmark.runs.given import layers_of, refuse_early
+
+    refuse_early(layers_of(data, rest, options, recipe=layers["recipe"], config=layers["config"]))
     from fieldmark.runs.concrete import gather
 
     return gather(data, rest, options, recipe=layers["recipe"], config=layers["config"])
 
 
-def refuse_without_files(data: str | None, rest: list[str], options: Mapping[str, str]) -> None:
-    """Raise SettingsError for images or files that are not there, before torch is imported."""
-    from fieldmark.runs import checks_of_files
-    from fieldmark.settings.texts import read_given
-
-    checks_of_files.refuse_without_files(read_given(rest, options, data))
-
-
-def look(resolved: "Resolved", console: "Console", *, find_lr: bool) -> int:
-    """What a run would be, or which rates it may have. -> exit code"""
+def look(resolved: "Resolved", console: "Console", *, find_lr: bool, summary: bool) -> int:
+    """What a run would be, maybe with its layers, or which rates it may have. -> exit code"""
     from fieldmark.runs.preview import find_rates, show
 
-    find_rates(resolved, console) if find_lr else show(resolved, console)
+    find_rates(resolved, console) if find_lr else show(resolved, console, layers=summary)
     return 0
 
 
@@ -131,11 +125,15 @@ def go_on(run: str, words: list[str], options: dict[str, str], console: "Console
     """A run that was stopped, or is trained further. -> its folder"""
     from fieldmark.rundir import open_run
 
-    open_run(run)  # refused where it is none, before torch is imported
-    from fieldmark.runs.resume import resume_run
+    its = open_run(run)  # refused where it is none, before torch is imported
+    from fieldmark.runs.moved import named_anew
     from fieldmark.settings.texts import read_given
 
-    return resume_run(run, read_given(words, options, None), console)
+    changes = read_given(words, options, None)
+    named_anew(its, changes)
+    from fieldmark.runs.resume import resume_run
+
+    return resume_run(run, changes, console)
 
 
 def conclude(run: "RunDir", console: "Console", *, profile: bool) -> int:
@@ -152,16 +150,20 @@ def conclude(run: "RunDir", console: "Console", *, profile: bool) -> int:
     return 0
 
 
-def refuse_together(flags: Mapping[str, bool | None]) -> None:
-    """Only one of these flags can be given."""
+def refuse_together(flags: Mapping[str, bool | None], *, summary: bool) -> None:
+    """Only one of these flags can be given; --summary goes with --dry-run alone."""
+    if summary and not flags["--dry-run"]:
+        refuse([Mistake("--summary", "shows layers and trains nothing; add --dry-run")])
     first, *others = [name for name, given in flags.items() if given] or [""]
     refuse(Mistake(name, f"does not go with {first}; leave one out") for name in others[:1])
 
 
 def refuse_beside(resume: str | None, others: Mapping[str, object]) -> None:
     """A run that goes on has its images and settings already."""
+    what = "does not go with --resume; leave it out"
+    moved = f"{what}, or, where its photos moved, write data.source=NEW"
     refuse(
-        Mistake(name, "does not go with --resume; leave it out")
+        Mistake(name, moved if name == "DATA" else what)
         for name, value in others.items()
         if resume is not None and value is not None
     )

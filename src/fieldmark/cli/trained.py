@@ -1,7 +1,7 @@
 """Verbs that train many runs: what they take beside their own options is what `train` takes."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fieldmark.cli import train
@@ -10,7 +10,7 @@ from fieldmark.cli.typed import data_and_rest
 if TYPE_CHECKING:
     from fieldmark.settings.layers import Layer, Resolved
 
-OF_ONE_RUN = ("resume", "find_lr", "profile", "dry_run")  # options of `train` alone
+OF_ONE_RUN = ("resume", "find_lr", "profile", "dry_run", "summary")  # options of `train` alone
 Command = Callable[..., int]
 
 
@@ -43,12 +43,26 @@ def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
 
     more: typed beside those, and stronger.
     """
-    data, rest = data_and_rest(training["words"])
-    train.refuse_without_files(data, rest, _options(training))
+    refuse_without_torch(training, *more)
     from fieldmark.runs.concrete import gather
 
-    taken = {"recipe": training["recipe"], "config": training["config"]}
-    return gather(data, rest, _options(training), **taken, new=False, more=more)
+    data, rest = data_and_rest(training["words"])
+    return gather(data, rest, _options(training), **_taken(training, more))
+
+
+def refuse_without_torch(training: Mapping[str, Any], *more: "Layer") -> None:
+    """Raise SettingsError for what can be told of the same settings before torch is imported."""
+    from fieldmark.runs.given import layers_of, refuse_early
+
+    data, rest = data_and_rest(training["words"])
+    layers = layers_of(data, rest, _options(training), **_taken(training, more))
+    refuse_early(layers, new=False)
+
+
+def _taken(training: Mapping[str, Any], more: Iterable["Layer"]) -> dict[str, Any]:
+    """What `gather` takes by name."""
+    named = {key: training[key] for key in ("recipe", "config")}
+    return {**named, "new": False, "more": tuple(more)}
 
 
 def set_by_user(training: Mapping[str, Any]) -> set[str]:

@@ -35,6 +35,7 @@ from fieldmark.data.changes import (
 )
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.records import InputSpec
+from fieldmark.settings.meant import of_choice
 
 __all__ = ["AUGMENTS", "Augment", "centre_crop", "is_pipeline_file", "read_pipeline"]
 
@@ -175,7 +176,7 @@ class Augments(Catalog):
 
     def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
         """As every catalog's, with all names to choose from where one is not there."""
-        if name in self or nearest(name, self):
+        if name in self or of_choice(self.kind, name, self) or nearest(name, self):
             return super().read(name, options)
         what = (
             f"there is no {self.kind} '{name}'; there are {listed(self, most=len(self))}, and "

@@ -1,5 +1,6 @@
 """Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -125,8 +126,17 @@ def place_name(path: str, row: int | None) -> str:
     return path if row is None else f"{path}, row {row}"
 
 
+def address(source: str) -> str:
+    """What to do about an address in place of a path; "" for a path."""
+    if not re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE):
+        return ""
+    return "is an address, and images are read from this machine; fetch it, and name the file"
+
+
 def refuse_missing(source: str) -> None:
     """Raise DataError for a name that is no path and no built-in set."""
+    if what := address(source):
+        raise DataError(f"{source}: {what}")
     if not Path(source).exists() and source not in BUILT_IN:
         hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
         raise DataError(f"{source}: there is no such folder or table{hint}")

@@ -93,6 +93,12 @@ def text(summary: Summary) -> str:
     return "\n".join([table[0], rule, *table[1:], rule, *parts, *totals])
 
 
+def short(summary: Summary) -> str:
+    """The totals in one line."""
+    weights = f"{summary.parameters:,} parameters ({summary.megabytes:,.1f} MB)"
+    return f"{weights}, {summary.multiply_adds:,} multiply-adds for one image"
+
+
 def _stages(network: nn.Module) -> tuple[tuple[str, int], ...]:
     counts = {name: weight.numel() for name, weight in network.named_parameters()}
     try:

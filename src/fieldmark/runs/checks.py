@@ -2,7 +2,7 @@
 and the machine (`check`), with the network (`check_network`). `checks_of_images` has the rest.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
 from fieldmark.runs.checks_of_files import Sections, check_source
+from fieldmark.runs.given import as_list, check_figures, check_targets
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings, sections
 from fieldmark.task import TASKS
@@ -73,13 +74,13 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
-    mistakes += _check_figures(
+    mistakes += check_figures(
         "train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS)
     )
-    mistakes += _check_figures("train.figures", whole["train"]["figures"], METRICS)
-    mistakes += _check_targets(whole["budget"]["target"])
+    mistakes += check_figures("train.figures", whole["train"]["figures"], METRICS)
+    mistakes += check_targets(whole["budget"]["target"])
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
-    mistakes += check_trackers(_as_list(whole["track"]["to"])) if trackers else []
+    mistakes += check_trackers(as_list(whole["track"]["to"])) if trackers else []
     mistakes += _check_training(whole)
     words = (str(run[key]) for key in ("device", "precision", "engine"))
     return mistakes + _check_device(*words)
@@ -137,27 +138,6 @@ def check_network(settings: Settings, network: torch.nn.Module) -> None:
         body_and_head(network, int(settings.input.size))
 
 
-def _check_figures(key: str, wanted: Any, known: Collection[str]) -> list[Mistake]:
-    """Names that are no figure of an epoch."""
-    return [
-        Mistake(key, f"there is no figure '{name}'{hint}")
-        for name in _as_list(wanted)
-        if name not in known
-        for hint in (nearest(name, known) or f"; there are {listed(known, most=20)}",)
-    ]
-
-
-def _check_targets(target: Any) -> list[Mistake]:
-    """Targets of no metric, and of one metric twice."""
-    names = [
-        name for name, equals, _ in (each.partition("=") for each in _as_list(target)) if equals
-    ]
-    twice = [name for place, name in enumerate(names) if name in names[:place]]
-    return _check_figures("budget.target", list(dict.fromkeys(names)), METRICS) + [
-        Mistake("budget.target", f"{name} stands twice; leave one out") for name in twice
-    ]
-
-
 def _check_init(init: str, weights: str) -> list[Mistake]:
     """A way to draw weights that there is not, or that would draw over others."""
     _, mistakes = INITS.read(init, {})
@@ -166,13 +146,6 @@ def _check_init(init: str, weights: str) -> list[Mistake]:
         what = "draws random weights, and this run begins with others; add --weights none"
         found.append(Mistake("model.init", what))
     return found
-
-
-def _as_list(value: Any) -> list[str]:
-    """Names in a list, or in a text with commas between."""
-    if isinstance(value, str):
-        value = [part.strip() for part in value.strip("[]").split(",")]
-    return [str(each) for each in value if each] if isinstance(value, (list, tuple)) else []
 
 
 def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> list[Mistake]:
@@ -222,7 +195,7 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
     if isinstance(scalings, str) and scalings.strip().casefold() in ("none", "null"):
         what = "must be a list of plain, standard and length; plain takes features as they are"
         yield Mistake("features.scalings", what)
-    heads, own = _as_list(whole["features"]["heads"]), whole["head"]["name"]
+    heads, own = as_list(whole["features"]["heads"]), whole["head"]["name"]
     for head in heads:
         for each in HEADS.read(head, {})[1]:
             yield Mistake("features.heads", each.what)

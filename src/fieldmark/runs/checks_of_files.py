@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.sources import BUILT_IN
+from fieldmark.data.sources import BUILT_IN, address
 from fieldmark.errors import Mistake, listed, nearest
-from fieldmark.settings.layers import Layer, read
 
 Sections = dict[str, dict[str, Any]]
 MADE_BY = {
@@ -14,25 +13,12 @@ MADE_BY = {
 }
 
 
-def refuse_without_files(typed: Layer) -> None:
-    """Raise SettingsError where a file or folder is missing that the typed settings name.
-
-    With it is told what else is wrong with them and needs no torch to be found.
-    """
-    data = {key.removeprefix("data."): value for key, value in typed.values.items()}
-    if "source" in data and check_files({"data": data}):
-        read([typed], [check_files])
-
-
-def check_files(raw: Sections) -> list[Mistake]:
-    """What stands against the images' source and the files beside it."""
-    return [*check_source(raw["data"].get("source")), *check_names(raw)]
-
-
 def check_source(source: Any) -> list[Mistake]:
     """Whether the images are there, or are a built-in set."""
     if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
         return []
+    if what := address(source):
+        return [Mistake("data.source", f"{source} {what}")]
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
     hint = nearest(source, BUILT_IN) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from fieldmark import recipes
 from fieldmark.console import Console
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
@@ -28,11 +27,11 @@ from fieldmark.runs.checks_of_files import check_names
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
+from fieldmark.runs.given import layers_of
 from fieldmark.runs.solver import fill_solver
 from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
-from fieldmark.settings.layers import Layer, Resolved, layer, read
-from fieldmark.settings.texts import read_file, read_given, read_yaml
+from fieldmark.settings.layers import Layer, Resolved, read
 from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
@@ -68,17 +67,7 @@ def gather(
     to be made; else it may be there, as that of a study that goes on. more: typed beside what is
     given, and stronger; options that are given stay, whatever choice these name.
     """
-    layers = [] if new else [Layer("study", {"run.explain": False})]  # its runs are many
-    if recipe is not None:
-        values = read_yaml(recipes.text(recipe), f"recipe {recipe}")
-        layers.append(layer(f"recipe {recipe}", values, prefix=f"recipe {recipe}: "))
-    if config is not None:
-        layers.append(read_file(config))
-    typed = read_given(given, options, data)
-    for each in more:
-        where = {**typed.where, **each.where}
-        typed = Layer(typed.origin, {**typed.values, **each.values}, where)
-    layers.append(typed)
+    layers = layers_of(data, given, options, recipe=recipe, config=config, new=new, more=more)
     resolved = read(layers, [check, check_names, check_predict])
     if new:
         refuse_taken(resolved.settings.run.out, resolved.settings.run.name)

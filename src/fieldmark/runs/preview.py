@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
+
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.errors import Mistake, NotFiniteError, SettingsError
@@ -10,8 +12,8 @@ from fieldmark.files import write_text
 from fieldmark.fit.find_lr import Search, suggest
 from fieldmark.fit.keeper import as_csv
 from fieldmark.machine import generators_kept, threads
-from fieldmark.models.summary import summarise, text
-from fieldmark.records import SPLITS
+from fieldmark.models.summary import short, summarise, text
+from fieldmark.records import SPLITS, Samples
 from fieldmark.report.curves import rates_in_words, write_rates
 from fieldmark.runs.resume import is_exact
 from fieldmark.runs.run import prepare
@@ -23,27 +25,47 @@ from fieldmark.settings.texts import with_origins
 WIDEST = 100  # letters of a value; settings.yaml has it whole
 
 
-def show(resolved: Resolved, console: Console) -> None:
-    """Print what a run would be. Nothing is written and nothing is trained that is kept."""
+def show(resolved: Resolved, console: Console, *, layers: bool = False) -> None:
+    """Print what a run would be: its images and its time, then its network and its settings.
+
+    layers: every layer of the network too. Nothing is written, and nothing trained that is kept.
+    """
     prepared = prepare(resolved, console)
-    rows = with_origins(Resolved(prepared.settings, prepared.origins))
-    console.say("settings")
-    console.say(aligned([(key, shortened(value), origin) for key, value, origin in rows]))
-    counts = prepared.samples.counts()
-    console.say("\nimages")
-    table: list[tuple[str, ...]] = [("class", *SPLITS)]
-    table += [(name, *(str(sides[side]) for side in SPLITS)) for name, sides in counts.items()]
-    totals = [str(sum(sides[side] for sides in counts.values())) for side in SPLITS]
-    console.say(aligned([*table, ("all", *totals)]))
+    console.say("images")
+    console.say(aligned(by_class(prepared.samples)))
+    console.say(f"  {sizes(prepared.samples, prepared.spec.size)}")
     for note in prepared.data.notes:
         console.warn(note)
-    console.say(f"\nmodel {prepared.settings.model.name}")
     with threads(int(prepared.settings.run.threads)), generators_kept(prepared.device):
         trainers = trainers_of(prepared, console, decode=False)
         state = new_state(prepared, trainers, len(trainers) - 1)  # what is trained at last
-        console.say(text(summarise(prepared.model.network, prepared.spec.size)))
-        console.say(f"\n{trainers[-1].estimate(state)}")
+        console.say(f"\ntime\n  {trainers[-1].estimate(state)}")
+        console.say(f"\nmodel {prepared.settings.model.name}")
+        whole = summarise(prepared.model.network, prepared.spec.size)
+        console.say(text(whole) if layers else f"  {short(whole)}; --summary shows its layers")
+    rows = with_origins(Resolved(prepared.settings, prepared.origins))
+    console.say("\nsettings")
+    console.say(aligned([(key, shortened(value), origin) for key, value, origin in rows]))
     console.say("nothing was trained; leave --dry-run out to train")
+
+
+def by_class(samples: Samples) -> list[tuple[str, ...]]:
+    """The images of each class and of all by their side, as rows of a table."""
+    counts = samples.counts()
+    rows: list[tuple[str, ...]] = [("class", *SPLITS, "all")]
+    for name, sides in counts.items():
+        numbers = [sides[side] for side in SPLITS]
+        rows.append((name, *map(str, numbers), str(sum(numbers))))
+    totals = [len(samples.rows(side)) for side in SPLITS]
+    return [*rows, ("all", *map(str, totals), str(len(samples)))]
+
+
+def sizes(samples: Samples, seen: int) -> str:
+    """How large the images are, and what the network sees of them, in a sentence."""
+    shorter = samples.frame.select(pl.min_horizontal("width", "height")).to_series()
+    least, middle, most = (int(shorter.quantile(q, "nearest") or 0) for q in (0.0, 0.5, 1.0))
+    are = f"{least}" if least == most else f"{least} to {most} (half of them below {middle})"
+    return f"their shorter sides are {are} px; the network sees {seen} x {seen} px"
 
 
 def shortened(value: str) -> str:

@@ -14,6 +14,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.budgets import refuse_used_up, was_cut
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
+from fieldmark.runs.moved import MOVABLE, follow, named_anew
 from fieldmark.runs.run import JUDGED, go, prepare
 from fieldmark.runs.stages import BOOSTED, by_epochs, heads_of
 from fieldmark.runs.unlabelled import check_predict
@@ -22,7 +23,7 @@ from fieldmark.settings.texts import read_file
 from fieldmark.settings.tree import Settings
 
 # by a run that goes on
-CHANGEABLE = ("train.epochs", "budget.max_hours", "run.workers", "run.device")
+CHANGEABLE = ("train.epochs", "budget.max_hours", "run.workers", "run.device", *MOVABLE)
 
 
 def resume_run(
@@ -39,9 +40,11 @@ def resume_run(
     FieldmarkError.
     """
     run = rundir.open_run(path)
+    changes = named_anew(run, changes)
     resolved, command = read_run(run, changes)
     with run.locked():
         run.clear_drafts()
+        follow(run, resolved.settings, changes, console)
         epochs, stages = resolved.settings.train.epochs, len(resolved.settings.train.stages)
         reached = epochs_reached(run, stages)
         if run.is_done and epochs <= epochs_planned(run) and not was_cut(run):
@@ -105,7 +108,7 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     if refused:
         raise RunError(
             f"{refused[0]}: cannot be changed in a run that goes on (--epochs, --max-hours, "
-            "--workers and --device can); start a new run with --config"
+            "--workers, --device and data.source can); start a new run with --config"
         )
     layers = [read_file(run.settings), changes]
     if "run.device" in changes.values:  # the table knows what suits the other device
@@ -122,7 +125,7 @@ def command_on(run: RunDir, settings: Settings, changes: Layer, command: str) ->
         "budget.max_hours": f"--max-hours {'none' if hours is None else f'{hours:g}'}",
     }
     words = [words for key, words in known.items() if key in changes.values]
-    if words and not run.is_done:
+    if set(MOVABLE) & changes.values.keys() or (words and not run.is_done):
         return f"fieldmark train --config {run.settings}"
     further = " ".join([f" && fieldmark train --resume {run.path}", *words])
     return command + further if words and not command.endswith(further) else command

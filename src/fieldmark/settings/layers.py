@@ -12,12 +12,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from fieldmark.errors import Mistake, SettingsError, nearest
+from fieldmark.settings import meant
 from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.section import Choice, in_words
 from fieldmark.settings.tree import Settings, known_keys, sections
 
 TYPED = "command line"  # the origin of what the user says in words
-LIST_THEM = "; `fieldmark train DATA --dry-run` lists them all"
+LIST_THEM = "; `fieldmark options train` lists them all"
 LISTS = {
     "input.normalize": "auto, imagenet, half, dataset, or six numbers [mean, mean, mean, std, "
     "std, std], each std above 0",
@@ -67,10 +68,10 @@ def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     they know of. Raises SettingsError with all mistakes, those of the types and the checks'.
     """
     values, where, origins = _merge(layers)
-    mistakes = [Mistake(where[key], _unknown(key)) for key in values if not _is_known(key)]
+    mistakes = [Mistake(where[key], _unknown(key)) for key in values if not is_known(key)]
     nested: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     for key, value in values.items():
-        if _is_known(key):
+        if is_known(key):
             section, _, name = key.partition(".")
             nested[section][name] = value
     settings = None
@@ -127,7 +128,8 @@ def _is_choice(section: str) -> bool:
     return section in sections() and issubclass(sections()[section], Choice)
 
 
-def _is_known(key: str) -> bool:
+def is_known(key: str) -> bool:
+    """Whether a dotted key is a setting, or may be an option of a choice."""
     section, _, name = key.partition(".")
     return key in known_keys() or (_is_choice(section) and bool(name) and "." not in name)
 
@@ -136,6 +138,8 @@ def _unknown(key: str) -> str:
     section, _, name = key.partition(".")
     if key in OPTIONS:
         hint = f"; did you mean '{OPTIONS[key]}'?"
+    elif hint := meant.of_setting(key):
+        pass
     elif section in sections():
         beside = {field: f"{section}.{field}" for field in sections()[section].model_fields}
         near = nearest(name, beside)

@@ -152,7 +152,7 @@ def _near(name: str, aliases: Aliases) -> str:
     return (
         nearest(name, known)
         or nearest(last, known)
-        or ("; write a setting as `fieldmark train DATA --dry-run` lists them")
+        or ("; write a setting as `fieldmark options train` lists them")
     )
 
 

@@ -13,6 +13,10 @@ def info_of(path: str | Path) -> BundleInfo:
     Raises RunError where there is none, WeightsError where it is damaged.
     """
     file = Path(path) / INFO
+    if Path(path).is_file():
+        at = Path(path).parent
+        hint = f"; did you mean {at}?" if (at / INFO).is_file() else "; name the run's folder"
+        raise RunError(f"{path}: is a file, and a trained model is a folder{hint}")
     if not file.parent.is_dir():
         raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
     if (file.parent / STUDY).is_file():

@@ -1,5 +1,6 @@
 """What is to be looked at: files that are named, also by a table, pictures of folders, pixels."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from fieldmark.data.cells import Columns
 from fieldmark.data.folders import TABLES, Tree, walk
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.listing import shown
+from fieldmark.data.sources import address
 from fieldmark.data.tables import Named, named_images
 from fieldmark.data.words import told_of_captions
 from fieldmark.errors import DataError, counted, listed
@@ -90,6 +92,9 @@ def refuse_missing(given: Iterable[Given]) -> None:
     """Raise DataError for a path that does not exist."""
     for each in given:
         if isinstance(each, str | Path) and not Path(each).exists():
+            named = re.sub(r"^(\w+:)/(?=[^/])", r"\1//", str(each))  # Path takes a slash away
+            if what := address(named):
+                raise DataError(f"{named}: {what}")
             raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
 
 

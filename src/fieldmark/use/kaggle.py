@@ -1,10 +1,10 @@
 """A file as Kaggle takes it: a row for each image of a table, in its order, and its labels."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, SettingsError, counted, listed, writing
@@ -115,14 +115,18 @@ def once(found: Found) -> Found:
 
 
 def answer_table(
-    predictor: Predictor, found: Found, out: Path | IO[str]
+    predictor: Predictor,
+    found: Found,
+    out: Path | IO[str],
+    look: Callable[[Sequence[Any]], Iterator[Prediction | Failure]] | None = None,
 ) -> tuple[Tally, tuple[str, ...]]:
     """Each image of a table once, in its order; one without an answer has no label.
 
+    look: what gives the answers of images, in place of the predictor itself.
     -> what went by, and what is to be said of the table and of how labels are written. Raises
     SettingsError as `kaggle` does, DiskError.
     """
     form, found = kaggle(found, predictor.classes, several=predictor.several), once(found)
     tally = Tally()
-    form.write(out, tally.watch(predictor.stream(found.images)))
+    form.write(out, tally.watch((look or predictor.stream)(found.images)))
     return tally, (*found.notes, *form.notes)

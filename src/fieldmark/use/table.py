@@ -24,12 +24,14 @@ def write_table(
     classes: Sequence[str],
     *,
     scores: bool,
+    top: int = 0,
     several: bool = False,
     reasons: bool = False,
     sets: bool = False,
 ) -> None:
     """Columns image, label, score, and with `scores` one `score:CLASS` a class.
 
+    `top` 3: top_1, score_1 ... score_3, the likeliest classes, whether one is the label or not.
     `several`: labels in place of label, with | between them. `reasons`: a column that says why an
     image has no label. `sets`: a column of classes with | between them, the likeliest first.
 
@@ -40,8 +42,9 @@ def write_table(
     label = "labels" if several else "label"
     more = [name for name, wanted in (("reason", reasons), ("set", sets)) if wanted]
     columns = ["image", label, "score", *more]
+    columns += [name for place in range(1, top + 1) for name in (f"top_{place}", f"score_{place}")]
     columns += [f"{SCORE}{name}" for name in classes if scores]
-    rows = (_row(answer, columns, several) for answer in answers)
+    rows = (_row(answer, columns, several, top) for answer in answers)
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
         return
@@ -57,11 +60,14 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
     writer.writerows(rows)
 
 
-def _row(answer: Prediction, columns: Sequence[str], several: bool) -> Row:
+def _row(answer: Prediction, columns: Sequence[str], several: bool, top: int) -> Row:
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
     label = {"labels": BETWEEN.join(answer.labels)} if several else {"label": answer.label}
     row: Row = {"image": name, **label, "score": _rounded(answer.score)}
     row |= {"reason": answer.reason or None, "set": BETWEEN.join(answer.set) or None}
+    best = sorted(answer.scores, key=lambda name: -answer.scores[name])[:top]
+    for place, name in enumerate(best, 1):
+        row |= {f"top_{place}": name, f"score_{place}": _rounded(answer.scores[name])}
     row |= {f"{SCORE}{name}": _rounded(score) for name, score in answer.scores.items()}
     return {name: row[name] for name in columns}
 

@@ -1,0 +1,104 @@
+"""A run whose photos moved goes on where they are the same, to the bits of one never moved."""
+
+import shutil
+
+import pytest
+from smallruns import (
+    QUIET,
+    draw_photos,
+    in_process,
+    pages,
+    same_results,
+    train,
+    train_and_die,
+)
+
+from fieldmark.cli.main import run as fieldmark
+from fieldmark.data.intake import Dataset
+from fieldmark.errors import DataError, RunError
+from fieldmark.rundir import RunDir
+from fieldmark.runs.resume import resume_run
+from fieldmark.settings.texts import read_file, read_given
+
+WORDS = ("train.batch_size=8", "train.checkpoint_minutes=1e-9", "augment=standard")
+
+
+def go_on(run, *words):
+    with pages(False):
+        return resume_run(str(run.path), read_given(words, {}, None), QUIET)
+
+
+@pytest.fixture(scope="module")
+def whole(photos, tmp_path_factory):
+    return train(photos, tmp_path_factory.mktemp("whole"), "whole", *WORDS)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_with_moved_photos_to_the_bits_of_one_never_moved(
+    whole, photos, tmp_path
+):
+    here, there = tmp_path / "here", tmp_path / "there"
+    shutil.copytree(photos, here)
+    in_process(train_and_die, "fieldmark.fit.loop:step", 7, here, tmp_path, "run", WORDS)
+    run = RunDir(tmp_path / "run")
+    here.rename(there)
+    with pytest.raises(RunError) as caught:
+        go_on(run)
+    assert str(caught.value) == (
+        f"{run.path}: its photos are no longer in {here}; put them back, or name where they are: "
+        f"fieldmark train --resume {run.path} data.source=NEW"
+    )
+    settings = run.settings.read_bytes()
+    other = there / "red" / "00.png"
+    kept = other.read_bytes()
+    other.write_bytes((there / "red" / "01.png").read_bytes())
+    with pytest.raises(DataError) as refused:
+        go_on(run, f"data.source={there}")
+    assert str(refused.value) == (
+        f"data.source={there}: 1 of 48 images of the run are not there as they were ('red/00.png' "
+        "is one); name the place that holds them all, or start a new run"
+    )
+    assert run.settings.read_bytes() == settings  # nothing is written
+    other.write_bytes(kept)
+    assert same_results(go_on(run, f"data.source={there}"), whole)
+    assert Dataset.read(run.samples).samples.root == str(there)
+    assert read_file(run.settings).values["data.source"] == str(there)
+    assert run.read_command() == f"fieldmark train --config {run.settings}"
+
+
+def test_a_finished_run_knows_its_photos_where_they_are_now(whole, photos, tmp_path, capsys):
+    run = RunDir(tmp_path / "run")
+    shutil.copytree(whole.path, run.path)
+    there = tmp_path / "there"
+    shutil.copytree(photos, there)
+    weights = (run.path / "model.safetensors").read_bytes()
+    assert fieldmark(["train", "--resume", str(run.path), f"data.source={there}"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == f"48 images found again in {there}, each the same"
+    assert Dataset.read(run.samples).samples.root == str(there)
+    assert (run.path / "model.safetensors").read_bytes() == weights
+    assert run.is_done
+    assert run.read_manifest()["files"]["settings.yaml"] == run.settings.stat().st_size
+
+
+def test_photos_named_as_data_are_told_how_they_are_named(whole, photos, capsys):
+    assert fieldmark(["train", str(photos), "--resume", str(whole.path)]) == 2
+    assert capsys.readouterr().err == (
+        "fieldmark: DATA: does not go with --resume; leave it out, or, where its photos moved, "
+        "write data.source=NEW\n"
+    )
+
+
+@pytest.mark.slow
+def test_a_tables_images_are_found_where_they_lie_to_it_as_before(tmp_path):
+    photos = draw_photos(tmp_path / "old" / "pictures", each=6)
+    names = sorted(path.relative_to(photos) for path in photos.rglob("*.png"))
+    rows = "".join(f"{name},{name.parent}\n" for name in names)
+    (tmp_path / "old" / "labels").mkdir()
+    table = tmp_path / "old" / "labels" / "t.csv"
+    table.write_text(f"image,label\n{rows}")
+    run = train(table, tmp_path, "run", f"data.images={photos}", epochs="1")
+    (tmp_path / "old").rename(tmp_path / "new")
+    moved = tmp_path / "new"
+    go_on(run, f"data.source={moved}/labels/t.csv", f"data.images={moved}/pictures")
+    assert Dataset.read(run.samples).samples.root == str(moved / "pictures")
