@@ -1,0 +1,45 @@
+"""The figures of a run on its own images or on others, as `fieldmark evaluate` finds them."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fieldmark.console import Console
+from fieldmark.errors import Mistake, refuse
+from fieldmark.files import check_page
+from fieldmark.python.sources import source_of
+from fieldmark.settings.layers import read
+from fieldmark.settings.texts import read_given
+
+if TYPE_CHECKING:
+    from fieldmark.python.run import Run
+
+
+def evaluate(
+    run: "Run",
+    data: Any,
+    labels: Any,
+    by: tuple[str, ...],
+    page: str | Path | None,
+    settings: dict[str, Any],
+    *,
+    quiet: bool,
+) -> dict[str, Any]:
+    """See `Run.evaluate`."""
+    from fieldmark.reviews.evaluated import Asked
+
+    console, path = Console(quiet=quiet), None if page is None else Path(page)
+    if path is not None:
+        check_page(path)
+    asked = Asked(by, path, f"fieldmark.Run({str(run.path)!r}).evaluate(...)")
+    if data is None:
+        what = "is for other images; name them, or leave it out"
+        given = {**settings, **({} if labels is None else {"labels": labels})}
+        refuse(Mistake(name, what) for name in given)
+        from fieldmark.reviews.stored import evaluate_stored
+
+        return evaluate_stored(str(run.path), asked, console).to_json()
+    source, known = source_of(data, labels, settings, console, run.path.parent)
+    how = read([read_given(known, {}, source)]).settings.data
+    from fieldmark.reviews.evaluate import evaluate_new
+
+    return evaluate_new(str(run.path), how, asked, console).to_json()
