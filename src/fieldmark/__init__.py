@@ -57,7 +57,17 @@ def train(
     - pairs (image, label): an image is a path, bytes, an array or one of Pillow's.
 
     settings: the command line's options (`epochs=5`, `batch_size=32`), and others by dotted
-    name (`**{"train.patience": None}`). Raises a FieldmarkError, such as SettingsError, or
+    name (`**{"train.patience": None}`). Code of your own is taken in four places:
+    - model: a network, or a function (or class) of the number of classes that builds one:
+      (N, 3, H, W) float32, normalised -> (N, classes) logits, the last layer nn.Linear or
+      nn.Conv2d. What is built keeps its weights, and has a new last layer where its outputs are
+      others;
+    - loss: logits (n, classes), targets (n,) int64 -> () (shares (n, classes) of mixed images; of
+      several labels 0 and 1), such as an `nn.CrossEntropyLoss()`;
+    - augment: an image (3, H, W) uint8 -> (3, h, w), as torchvision's transforms are;
+    - metrics: functions of the truth (N,) int and the scores (N, classes) -> a number.
+    Its name and a hash of its source stand in the settings; what is in them is not kept.
+    Raises a FieldmarkError, such as SettingsError, or
     DataError for data that are none of these; a BudgetError where the run is done and missed a
     budget.
     """
@@ -69,8 +79,9 @@ def train(
 def resume(run: str | PathLike[str], *, quiet: bool = False, **settings: Any) -> Run:
     """Go on with a run that was stopped, to the bits of one that was not; or train one further.
 
-    run: a Run, or its folder. settings: `epochs`, `max_hours`, `workers` and `device` may change.
-    -> the run. Raises RunError for what is no run or cannot go on, and as `train` does.
+    run: a Run, or its folder. settings: `epochs`, `max_hours`, `workers` and `device` may change;
+    `model`, `loss`, `augment` and `metrics` are code of your own that it was begun with. -> the
+    run. Raises RunError for what is no run or cannot go on, and as `train` does.
     """
     from fieldmark.python.trained import resume
 
@@ -86,9 +97,12 @@ def load(
     at_least_one: bool = False,
     unlike: bool = False,
     sets: float | None = None,
+    model: Any = None,
 ) -> Predictor:
     """A trained run, or a bundle's folder, ready to predict.
 
+    model: the network, where the run was trained with code of your own: no file holds it, and
+    nothing that is loaded runs code that you did not give.
     engine: torch, onnxruntime or openvino, what computes all but the last layers.
     abstain: 0.95 answers only where validation says that 95 % of the answers are right, and not
     images that are unlike those of the training; the others have no label (None), and a reason.
@@ -96,19 +110,11 @@ def load(
     90 % of the images. at_least_one: of several labels an image, the likeliest where none reaches
     its threshold. Raises RunError, WeightsError, SettingsError.
     """
-    from pathlib import Path
+    from fieldmark.python.loaded import load
 
-    from fieldmark.use.predictor import Predictor
-
-    return Predictor(
-        Path(path),
-        device=device,
-        engine=engine,
-        abstain=abstain,
-        at_least_one=at_least_one,
-        unlike=unlike,
-        sets=sets,
-    )
+    options = {"device": device, "engine": engine, "abstain": abstain}
+    options |= {"at_least_one": at_least_one, "unlike": unlike, "sets": sets}
+    return load(path, model, options)
 
 
 def compare(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fieldmark.console import Console
 from fieldmark.errors import Mistake, refuse
 from fieldmark.files import check_page
+from fieldmark.python.loaded import with_model
 from fieldmark.python.sources import source_of
 from fieldmark.settings.layers import read
 from fieldmark.settings.texts import read_given
@@ -42,4 +43,5 @@ def evaluate(
     how = read([read_given(known, {}, source)]).settings.data
     from fieldmark.reviews.evaluate import evaluate_new
 
-    return evaluate_new(str(run.path), how, asked, console).to_json()
+    with with_model(run.path, run.model):
+        return evaluate_new(str(run.path), how, asked, console).to_json()

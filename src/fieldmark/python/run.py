@@ -18,10 +18,13 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """A run's folder, and what is in it; read when it is asked for. path: where it is."""
+    """A run's folder, and what is in it; read when it is asked for.
 
-    def __init__(self, path: str | Path):
-        self.path = Path(path)
+    path: where it is. model: its network, where that is code of the caller's own.
+    """
+
+    def __init__(self, path: str | Path, *, model: Any = None):
+        self.path, self.model = Path(path), model
 
     @property
     def _folder(self) -> RunDir:
@@ -130,9 +133,9 @@ class Run:
 
     @cached_property
     def _predictor(self) -> "Predictor":
-        from fieldmark.use.predictor import Predictor
+        from fieldmark.python.loaded import load
 
-        return Predictor(self.path)
+        return load(self.path, self.model, {})
 
     def predict(self, images: Any) -> "Prediction | list[Prediction | Failure]":
         """What the run's weights say of images: see `Predictor.predict`, and `fieldmark.load` for
