@@ -96,7 +96,7 @@ def test_a_run_of_own_code_answers_only_where_the_code_is_given(run, photos, cap
     )
     assert cli(["predict", str(run.path), str(image)]) == 2
     told = capsys.readouterr()
-    assert (told.out, told.err.strip()) == ("", f"Error: {caught.value}")
+    assert (told.out, told.err.strip()) == ("", f"fieldmark: {caught.value}")
 
 
 class Other(Net):

@@ -162,4 +162,5 @@ class Run:
         from fieldmark.python.evaluated import evaluate
 
         columns = (by,) if isinstance(by, str) else tuple(by)
-        return evaluate(self, data, labels, columns, page, settings, quiet=quiet)
+        about = (data, labels, columns, page, settings)
+        return evaluate(self.path, self.model, *about, quiet=quiet)
