@@ -56,6 +56,8 @@ def train(
       `labels` (N,) of texts, numbers, or lists of these;
     - pairs (image, label): an image is a path, bytes, an array or one of Pillow's.
 
+    A test set of its own is `**{"data.test": ...}`, in any of these forms, or (images, labels).
+
     settings: the command line's options (`epochs=5`, `batch_size=32`), and others by dotted
     name (`**{"train.patience": None}`). Code of your own is taken in four places:
     - model: a network, or a function (or class) of the number of classes that builds one:

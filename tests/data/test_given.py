@@ -122,6 +122,8 @@ def test_a_list_of_paths_and_labels_is_a_table_below_their_own_folder(tmp_path, 
         "label": ["cat", "cat", "dog"],
     }
     assert labels_of(listed(kept)) == ["cat", "cat", "dog"]
+    (tmp_path / "photos" / "cat" / "3.png").touch()  # whoever chose rows knows of others
+    assert listed(kept).spare == {}
     monkeypatch.chdir(tmp_path)
     relative = [(Path(path).relative_to(tmp_path), Path(path).parent.name) for path in paths]
     assert keep(relative, None, tmp_path) == kept

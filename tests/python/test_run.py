@@ -133,3 +133,22 @@ def test_a_killed_run_on_arrays_goes_on_to_the_same_bits(pairs, tmp_path):
     assert weights[0] == weights[1]
     further = fieldmark.resume(done, epochs=3, quiet=True)
     assert further.history["epoch"].to_list() == [1, 2, 3]
+
+
+def test_a_test_set_in_memory_is_the_test(pairs, tmp_path):
+    pixels = np.stack([read_file(path) for path, _ in pairs])
+    labels = [name for _, name in pairs]
+    test = {"data.test": (255 - pixels[::3], labels[::3])}
+    run = fieldmark.train(pixels, labels, out=tmp_path, quiet=True, **SMALL, **DOTTED, **test)
+    assert run.metrics["test"]["n"] == len(pixels[::3])
+    assert len(list((tmp_path / "given").iterdir())) == 2
+    elsewhere = tmp_path / "a" / "red"
+    elsewhere.mkdir(parents=True)
+    (elsewhere / "1.png").write_bytes(pairs[0][0].read_bytes())
+    with pytest.raises(SettingsError) as caught:
+        fieldmark.train(pairs, out=tmp_path, **{"data.test": [(elsewhere / "1.png", "red")]})
+    root = pairs[0][0].parent.parent
+    assert str(caught.value) == (
+        f"data.test: its images begin in {elsewhere}, and those of the training in {root}; name "
+        "the folder that holds both: images=DIR"
+    )

@@ -25,6 +25,7 @@ from fieldmark.files import write_whole
 FOLDER = "given"  # of the run folders' folder
 IMAGE, LABEL = "image", "label"  # columns of what comes without names
 WHERE = "data"  # how sentences call what was given
+MARK = {"fieldmark": "given"}  # in the file's metadata
 LAYOUTS = "give (N, height, width) or (N, height, width, 3) of uint8"
 
 
@@ -39,6 +40,14 @@ class Kept:
 def is_given(data: object) -> bool:
     """Whether this is data itself, and not the name of where it lies."""
     return data is not None and not isinstance(data, str | os.PathLike)
+
+
+def was_given(path: Path) -> bool:
+    """Whether a Parquet file is what `keep` made of a table in memory.
+
+    Who chose rows in Python knows that other files lie beside them.
+    """
+    return pl.read_parquet_metadata(path).get("fieldmark") == MARK["fieldmark"]
 
 
 def keep(
@@ -277,4 +286,4 @@ def _write(frame: pl.DataFrame, place: Path) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise disk_error(place.parent, error) from error
-    write_whole(place, frame.write_parquet)
+    write_whole(place, lambda draft: frame.write_parquet(draft, metadata=MARK))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from fieldmark.report.curves import FEW, Rows, drawing, monitored
 from fieldmark.report.words import defined, is_share, metric_name
@@ -46,6 +47,7 @@ def _draw(axes: Any, history: Rows, name: str, best_epoch: int | None) -> None:
     if best_epoch is not None:
         axes.axvline(best_epoch, color="gray", linewidth=1, linestyle=":", label="weights kept")
     axes.set_title(metric_name(name) + (", %" if is_share(name) else ""), loc="left", fontsize=11)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlabel("epoch")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=9)
