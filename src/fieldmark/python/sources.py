@@ -34,7 +34,7 @@ def source_of(
     if is_given(known.get("data.test")):
         test = known["data.test"]
         pair = test if _is_images_and_labels(test) else (test, None)
-        its = keep(*pair, folder, images=images, column=column)
+        its = keep(pair[0], pair[1], folder, images=images, column=column)
         refuse(_on_two_sides(kept, its))
         found["data.test"] = its.source
         console.say(f"test    {its.source}")
