@@ -72,6 +72,7 @@ def test_arrays_with_labels_lose_no_bit_and_are_found_again(tmp_path):
     np.testing.assert_array_equal(np.stack(pixels_of(listing)), PIXELS)
     stamp = Path(kept.source).stat().st_mtime_ns
     assert keep(PIXELS.copy(), [3, 3, 7, 7], tmp_path) == kept
+    assert keep(PIXELS, np.array([[3], [3], [7], [7]]), tmp_path) == kept
     assert Path(kept.source).stat().st_mtime_ns == stamp  # not written again
     assert keep(PIXELS, [3, 3, 7, 8], tmp_path).source != kept.source
     assert keep(PIXELS + 1, [3, 3, 7, 7], tmp_path).source != kept.source
@@ -192,6 +193,12 @@ def test_a_column_of_pictures_in_a_data_frame_is_read_with_its_splits(tmp_path):
             "a",
             "data: is an array of shape (6, 3) and uint8; give (N, height, width) or "
             "(N, height, width, 3) of uint8",
+        ),
+        (
+            PIXELS,
+            np.eye(4),
+            "labels: is an array of shape (4, 4); give one label an image, as of 0 and 1 in "
+            "columns labels.argmax(axis=1), or of several labels a list of them for each image",
         ),
         (PIXELS, "aab", "labels: are 3 for 4 images; give one for each"),
         (

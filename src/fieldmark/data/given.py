@@ -88,6 +88,7 @@ def _columns(data: Any, labels: Any) -> dict[str, Any]:
     given = images_of(data)
     if labels is None:
         given, labels = _unzipped(given)
+    labels = _one_an_image(labels)
     if len(given) != len(labels):
         raise DataError(f"labels: are {len(labels)} for {len(given)} images; give one for each")
     return {IMAGE: [_cell(each) for each in given], LABEL: [_label(each) for each in labels]}
@@ -158,6 +159,19 @@ def _unzipped(pairs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
                 "beside the images: fieldmark.train(images, labels)"
             )
     return [image for image, _ in pairs], [label for _, label in pairs]
+
+
+def _one_an_image(labels: Any) -> Any:
+    """Labels (N,), also of an array (N, 1). Raises DataError for a table of 0 and 1."""
+    sides = tuple(getattr(labels, "shape", ()))
+    if len(sides) == 2 and sides[1] == 1:
+        return np.asarray(labels)[:, 0]
+    if len(sides) > 1:
+        raise DataError(
+            f"labels: is an array of shape {sides}; give one label an image, as of 0 and 1 in "
+            "columns labels.argmax(axis=1), or of several labels a list of them for each image"
+        )
+    return labels
 
 
 def _cell(value: Any) -> Any:
