@@ -15,13 +15,19 @@ from fieldmark.cli.main import run as cli
 from fieldmark.data.augment import AUGMENTS, own_transform
 from fieldmark.errors import SettingsError, WeightsError
 from fieldmark.fit.losses import LOSSES
+from fieldmark.fit.optimizers import OPTIMIZERS
+from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import MODELS
+from fieldmark.models.heads import HEADS
 from fieldmark.python.own import name_of
 from fieldmark.records import InputSpec
 from fieldmark.rundir import RunDir
 
 SMALL = {"epochs": 2, "batch_size": 16, "lr": 0.01, "workers": 0, "quiet": True}
+
+
+CATALOGS_OF = (MODELS, HEADS, LOSSES, AUGMENTS, OPTIMIZERS, SCHEDULES)
 
 
 class Net(nn.Module):
@@ -200,6 +206,16 @@ def test_code_that_cannot_be_used_is_told_before_any_work(photos, tmp_path, sett
     assert not list(tmp_path.iterdir())
 
 
+OFFERED = {
+    "models": "tiny = fieldnets:tiny",
+    "heads": "flat = fieldnets:flat",
+    "losses": "zero = fieldnets:zero",
+    "augments": "bare = fieldnets:bare",
+    "optimizers": "plain = fieldnets:plain",
+    "schedules": "still = fieldnets:still",
+}
+
+
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """An installed package that offers a network and a loss."""
@@ -208,11 +224,14 @@ def package(tmp_path, monkeypatch):
         "def tiny(classes, *, width: int = 2):\n"
         "    maps = nn.Sequential(nn.Conv2d(3, width, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())\n"
         "    return nn.Sequential(maps, nn.Linear(width, classes))\n"
+        "flat = zero = bare = plain = still = tiny\n"
     )
     about = tmp_path / "field_nets-1.2.dist-info"
     about.mkdir()
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: field-nets\nVersion: 1.2\n")
-    (about / "entry_points.txt").write_text("[fieldmark.models]\ntiny = fieldnets:tiny\n")
+    (about / "entry_points.txt").write_text(
+        "".join(f"[fieldmark.{group}]\n{line}\n" for group, line in OFFERED.items())
+    )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "fieldnets", raising=False)
 
@@ -244,3 +263,11 @@ def test_what_a_package_offers_runs_only_where_the_environment_names_it(
     assert fieldmark.load(run).predict(photos / "red" / "00.png") == answer
     assert "there is no model 'field-nets/huge'" in MODELS.unknown("field-nets/huge")
     assert RunDir(run.path).is_done
+
+
+def test_packages_offer_what_every_catalog_has(package, monkeypatch):
+    monkeypatch.setenv(plugins.ALLOWED, "field-nets")
+    for group, catalog in zip(OFFERED, CATALOGS_OF, strict=True):
+        name = OFFERED[group].partition(" ")[0]
+        assert catalog.read(f"field-nets/{name}", {"width": "3"}) == ({"width": 3}, []), group
+        assert f"field-nets/{name}" not in list(catalog)

@@ -9,6 +9,7 @@ the run runs nothing, and is told what is missing.
 import functools
 import hashlib
 import inspect
+import re
 import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,8 +41,12 @@ def name_of(given: Any) -> str:
         return f"{OWN}{_word(named)}@{UNKNOWN}"
     parts = [source]
     if named is not code:  # an object: what it is set to, too
-        kept = {k: v for k, v in vars(code).items() if isinstance(v, PLAIN) and k != "training"}
-        parts += [repr(sorted(kept.items())), *([repr(code)] if _is_module(code) else [])]
+        kept = {
+            k: v
+            for k, v in getattr(code, "__dict__", {}).items()
+            if isinstance(v, PLAIN) and k != "training"
+        }
+        parts += [repr(sorted(kept.items())), re.sub(r" at 0x\w+", "", repr(code))]
     if isinstance(given, functools.partial):
         parts.append(repr((given.args, sorted(given.keywords.items()))))
     return f"{OWN}{_word(named)}@{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:8]}"
