@@ -62,18 +62,19 @@ def keep(
     Raises DataError for what is none of these, DiskError where it cannot be written.
     """
     columns = _columns(data, labels)
+    there = _place(out, "images", columns, images)
+    if there.is_file():  # what takes time is to make PNGs
+        return Kept(str(there), images)
     frame = _frame(columns)
     if not len(frame):
         raise DataError(f"{WHERE}: has no rows; give an image and a label in each")
+    place = there
     if not picture_columns(frame.schema):
         name = _path_column(frame, column)
         if images is None:
             images, paths = _below_one_folder(frame[name])
             columns[name], frame = paths, frame.with_columns(pl.Series(name, paths, pl.String))
-        kind = "table"
-    else:
-        kind = "images"
-    place = out / FOLDER / f"{kind}-{_hash(columns, images)}.parquet"
+        place = _place(out, "table", columns, images)
     _write(frame, place)
     return Kept(str(place), images)
 
@@ -272,13 +273,13 @@ def _below_one_folder(column: pl.Series) -> tuple[str, list[str | None]]:
         root = os.path.commonpath([Path(file).parent for file in files])
     except ValueError as error:  # Windows: two drives
         raise DataError(f"{WHERE}: its images must lie on one drive ({error})") from error
-    inside = set(files)
-    return root, [os.path.relpath(cell, root) if cell in inside else cell for cell in whole]
+    start = f"{root.rstrip(os.sep)}{os.sep}"
+    return root, [cell and cell.removeprefix(start) for cell in whole]
 
 
-def _hash(columns: dict[str, Any], images: str | None) -> str:
-    """Eight letters that say what a table holds, and where its paths begin."""
-    digest = hashlib.blake2b(repr((list(columns), images)).encode(), digest_size=4)
+def _place(out: Path, kind: str, columns: dict[str, Any], images: str | None) -> Path:
+    """The file of a table: its name says what it holds, and where its paths begin."""
+    digest = hashlib.blake2b(repr((list(columns), images)).encode(), digest_size=6)
     for column in columns.values():
         for cell in column if isinstance(column, list) else column.to_list():
             if isinstance(cell, Image.Image):
@@ -289,7 +290,7 @@ def _hash(columns: dict[str, Any], images: str | None) -> str:
             else:
                 digest.update(repr(cell).encode())
             digest.update(b"\n")
-    return digest.hexdigest()
+    return out / FOLDER / f"{kind}-{digest.hexdigest()}.parquet"
 
 
 def _write(frame: pl.DataFrame, place: Path) -> None:
