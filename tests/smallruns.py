@@ -14,7 +14,9 @@ import polars as pl
 import pytest
 from PIL import Image
 
+import fieldmark
 from fieldmark.console import Console
+from fieldmark.data import shards
 from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.rundir import RunDir
@@ -123,6 +125,13 @@ def train_and_die(point: str, count: int, data: Path, out: Path, name: str, word
     """Train, and be killed at the `count`th time that `point` ("module:function") is reached."""
     die_at(point, count)
     train(data, out, name, *words, page=True)
+
+
+def given_and_die(point: str, count: int, pixels, labels, options) -> None:
+    """Train on arrays, and be killed as `train_and_die` is; this process opens Parquet itself."""
+    die_at(point, count)
+    shards._home = os.getpid()
+    fieldmark.train(pixels, labels, quiet=True, **options)
 
 
 def resume_and_die(point: str, count: int, run: RunDir) -> None:

@@ -18,7 +18,7 @@ LAYERS = (
     ("track",),
     ("runs", "reviews"),
     ("study",),
-    ("cli",),
+    ("cli", "python"),
 )
 # root: files beside the package's own, and folders of plain data and settings
 AT_ROOT = ("settings", "recipes")

@@ -1,6 +1,7 @@
 """Python's face: train, metrics, load, predict."""
 
 import random
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from smallruns import draw_photos
 
 import fieldmark
 from fieldmark.errors import SettingsError
+from fieldmark.python.run import Run
 
 
 def test_a_run_in_five_lines(tmp_path):
@@ -72,4 +74,8 @@ def test_mistakes_are_raised_with_every_sentence():
 
 
 def test_the_public_names_are_listed():
-    assert fieldmark.__all__ == ["Run", "load", "train"]
+    assert fieldmark.__all__ == ["Run", "compare", "inspect", "load", "resume", "train"]
+    assert fieldmark.__version__ == version("fieldmark")
+    assert fieldmark.Run is Run
+    with pytest.raises(AttributeError, match=r"^module 'fieldmark' has no attribute 'fit_all'$"):
+        fieldmark.fit_all  # noqa: B018

@@ -5,20 +5,27 @@ add one is one function and one line. What a builder takes after `*`, keyword-on
 options that the settings may give it (`optimizer.momentum`); an option it does not take is a
 mistake. A Catalog holds the builders themselves, or "module:function" names that are imported
 when first asked for.
+
+Beside its lines a Catalog has what a caller lends it in Python, as own/NAME@HASH, and what
+installed packages offer, as PACKAGE/NAME (plugins.py); neither is listed.
 """
 
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from fieldmark import plugins
 from fieldmark.errors import Mistake, listed, nearest
 from fieldmark.settings.meant import of_choice, of_choice_option
 from fieldmark.settings.section import in_words
+
+OWN = "own/"  # begins the names of what a caller lent
 
 
 @dataclass(frozen=True)
@@ -55,14 +62,42 @@ def with_options(
 
 
 class Catalog(Mapping[str, Entry]):
-    """Names to builders; `kind` is the word that error texts use ("model")."""
+    """Names to builders; `kind` is the word that error texts use ("model").
 
-    def __init__(self, kind: str, entries: dict[str, tuple[Callable[..., Any] | str, str]]):
-        self.kind = kind
+    group: of entry points, in which installed packages offer builders; "" for none.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        entries: dict[str, tuple[Callable[..., Any] | str, str]],
+        *,
+        group: str = "",
+    ):
+        self.kind, self._group = kind, group
         self._entries = {n: Entry(n, build, about) for n, (build, about) in entries.items()}
+        self._lent: dict[str, Entry] = {}
 
     def __getitem__(self, name: str) -> Entry:
-        return self._entries[name]
+        found = self._lent.get(name) or self._entries.get(name) or self._offered(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    @contextmanager
+    def lent(self, name: str, build: Callable[..., Any], about: str) -> Iterator[None]:
+        """Inside, the catalog has this builder too, under a name that begins with OWN."""
+        before = dict(self._lent)
+        self._lent[name] = Entry(name, build, about)
+        try:
+            yield
+        finally:
+            self._lent = before
+
+    def _offered(self, name: str) -> Entry | None:
+        """What an installed package offers under PACKAGE/NAME, where it may be run."""
+        point = plugins.offered(self._group, name) if plugins.is_allowed(name) else None
+        return None if point is None else Entry(name, point.value, "of an installed package")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -76,9 +111,7 @@ class Catalog(Mapping[str, Entry]):
         A mistake's `where` is "" for the name itself, else the option's name.
         """
         if name not in self:
-            hint = of_choice(self.kind, name, self) or nearest(name, self)
-            hint = hint or f"; there are {listed(self, most=12)}"
-            return {}, [Mistake("", f"there is no {self.kind} '{name}'{hint}")]
+            return {}, [Mistake("", self.unknown(name))]
         known, values, mistakes = self[name].options(), {}, []
         for option, value in options.items():
             if option not in known:
@@ -94,9 +127,32 @@ class Catalog(Mapping[str, Entry]):
                 mistakes.append(Mistake(option, in_words(error.errors()[0])))
         return values, mistakes
 
+    def unknown(self, name: str) -> str:
+        """What to say of a name that is not there."""
+        if name.startswith(OWN):
+            return lost(name, self.kind)
+        if plugins.offered(self._group, name) is not None:
+            return plugins.not_allowed(name)
+        hint = of_choice(self.kind, name, self) or nearest(name, self)
+        hint = hint or f"; there are {listed(self, most=12)}"
+        return f"there is no {self.kind} '{name}'{hint}"
+
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:
         """Call the builder with `args` and the options, which `read` has found to be right."""
         return self[name].builder()(*args, **options)
+
+
+def lost(name: str, kind: str) -> str:
+    """What to say of own/NAME@HASH where nobody lent it."""
+    stem, _, version = name.removeprefix(OWN).partition("@")
+    word = WORDS.get(kind, kind)
+    return (
+        f"the {kind} '{stem}' is code of whoever trained the run (its source has the hash "
+        f"{version or 'unknown'}), and no file holds it; give it in Python: {word}={stem}"
+    )
+
+
+WORDS = {"augmentation": "augment", "figure": "metrics"}  # how Python's options call a kind
 
 
 def _convert(value: Any, annotation: Any) -> Any:

@@ -9,6 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fieldmark import plugins
+
 if TYPE_CHECKING:
     import torch
 
@@ -17,8 +19,9 @@ PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "pol
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
-    """Python and the packages that decide a result."""
-    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+    """Python and the packages that decide a result, those whose builders may be run too."""
+    own = {name: version(name) for name in packages}
+    return {"python": platform.python_version(), **own, **plugins.versions()}
 
 
 def is_installed(package: str) -> bool:

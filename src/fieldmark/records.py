@@ -13,7 +13,7 @@ import polars as pl
 
 from fieldmark.errors import DataError
 from fieldmark.files import write_whole
-from fieldmark.task import ONE_LABEL, TASKS, Task
+from fieldmark.task import HALF, NO_GUESS, ONE_LABEL, TASKS, Task
 
 SPLITS = ("train", "val", "test")
 SAMPLE_COLUMNS: dict[str, Any] = {
@@ -29,6 +29,7 @@ SAMPLE_COLUMNS: dict[str, Any] = {
     "height": pl.Int64,
 }
 LOGIT, DISTANCE = "logit:", "distance"
+GUESS, SCORE = "guess", "score"  # in files for people, derived anew from the logits when read
 GIVEN_LABELS = "given_labels"  # as the source has them, where a person has looked at an image
 MARKED_LABELS = "marked_labels"  # of several labels, those that a person has decided on there
 
@@ -230,6 +231,30 @@ class Predictions:
         """Probabilities: see `Task.scores`. -> (N, C) float64"""
         return self.task.scores(self.logits, temperature)
 
+    def answers(
+        self, temperature: float = 1.0, thresholds: dict[str, float] | None = None
+    ) -> pl.DataFrame:
+        """The table with what people read before its logits: `guess`, and `score` of it.
+
+        guess: the class, of several labels a list of those that reach their thresholds (0.5 where
+        there are none), the likeliest first; null without finite scores. score: float32, of the
+        likeliest class.
+        """
+        scores, order = self.scores(temperature), np.array(self.classes, object)
+        if self.task.several:
+            own = dict.fromkeys(self.classes, HALF) | (thresholds or {})
+            there = self.task.decide(scores, np.array([own[name] for name in self.classes]))
+            ranked = np.argsort(-scores, axis=1, kind="stable")
+            found = [order[r[has[r]]].tolist() for r, has in zip(ranked, there, strict=True)]
+        else:
+            guesses = self.task.decide(scores, None) if len(self) else np.zeros(0, int)
+            found = [None if each == NO_GUESS else order[each] for each in guesses]
+        kind = pl.List(pl.String) if self.task.several else pl.String
+        best = scores.max(axis=1) if scores.size else np.zeros(len(scores))
+        told = [pl.Series(GUESS, found, kind), pl.Series(SCORE, best, pl.Float32)]
+        logits = [f"{LOGIT}{name}" for name in self.classes]
+        return self.frame.drop(logits).with_columns(told).hstack(self.frame.select(logits))
+
     def of_split(self, split: str) -> "Predictions":
         """The rows of one split."""
         return replace(self, frame=self.frame.filter(pl.col("split") == split))
@@ -241,13 +266,22 @@ class Predictions:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
-        table = _read_table(path, ("path", "split", "truth"))
+        table = _read_table(path, ("path", "split", "truth")).drop(GUESS, SCORE, strict=False)
         return cls(table, TASKS[pl.read_parquet_metadata(path).get("task", ONE_LABEL.name)])
 
-    def write(self, path: Path) -> None:
-        """The table as Parquet, whole or not at all, with the task in its metadata."""
+    def write(
+        self,
+        path: Path,
+        temperature: float | None = None,
+        thresholds: dict[str, float] | None = None,
+    ) -> None:
+        """The table as Parquet, whole or not at all, with the task in its metadata.
+
+        With its `answers` where the temperature is known.
+        """
         kept = _told(self.task) or None
-        write_whole(path, lambda place: self.frame.write_parquet(place, metadata=kept))
+        frame = self.frame if temperature is None else self.answers(temperature, thresholds)
+        write_whole(path, lambda place: frame.write_parquet(place, metadata=kept))
 
 
 @dataclass(frozen=True)

@@ -102,18 +102,24 @@ def test_a_turned_picture_of_pillows_is_seen_upright_and_stays_as_it_is(drawn, t
     ("pixels", "words"),
     [
         (np.zeros((4, 4, 3), np.float32), "shape (4, 4, 3) and float32"),
-        (np.zeros((4, 4, 4), np.uint8), "shape (4, 4, 4) and uint8"),
+        (np.zeros((4, 4, 2), np.uint8), "shape (4, 4, 2) and uint8"),
         (np.zeros((1, 4, 4, 3), np.uint8), "shape (1, 4, 4, 3) and uint8"),
         (np.zeros((0, 4), np.uint8), "shape (0, 4) and uint8"),
         (np.zeros(4, np.uint8), "shape (4,) and uint8"),
     ],
 )
 def test_an_array_that_is_no_image_is_refused_in_a_sentence(tmp_path, pixels, words):
-    with pytest.raises(DataError) as caught:
-        Predictor(bundle(tmp_path), device="cpu").predict([np.zeros((4, 4), np.uint8), pixels])
-    assert str(caught.value) == (
-        f"image 2: is an array of {words}; give (height, width) or (height, width, 3) of uint8"
-    )
+    predictor = Predictor(bundle(tmp_path), device="cpu")
+    sentence = f"is an array of {words}; give (height, width) or (height, width, 3) of uint8"
+    with pytest.warns(UserWarning, match=r"^1 of 2 images got no answer; the first: image 2: "):
+        _, failure = predictor.predict([np.zeros((4, 4), np.uint8), pixels])
+    assert failure.reason == f"image 2: {sentence}"
+
+
+def test_transparent_pixels_lie_over_white(tmp_path):
+    predictor = Predictor(bundle(tmp_path), device="cpu")
+    clear, white = np.zeros((4, 4, 4), np.uint8), np.full((4, 4, 3), 255, np.uint8)
+    assert predictor.predict(clear) == predictor.predict(white)
 
 
 def test_floats_and_too_many_pixels_are_refused_of_pillows_images_too(tmp_path):

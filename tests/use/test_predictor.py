@@ -3,15 +3,18 @@
 import json
 import os
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from enginesthere import ENGINES
 from PIL import Image
 from smallruns import draw_photos, train
 
 import fieldmark
+from fieldmark.data.images import read_file
 from fieldmark.errors import DataError, DiskError, RunError, SettingsError
 from fieldmark.models import engines
 from fieldmark.models.infer import infer
@@ -94,9 +97,11 @@ def test_an_image_whose_scores_are_not_finite_has_no_answer_and_a_reason(
         "processor (--device cpu), or train anew"
     )
     assert answers[1] == Failure(str(paths[1]), sentence)
-    with pytest.raises(DataError) as caught:
-        Predictor(run.path).predict(paths)
-    assert str(caught.value) == sentence
+    with pytest.warns(UserWarning, match="got no answer") as told:
+        assert Predictor(run.path).predict(paths) == answers
+    assert [str(each.message) for each in told] == [
+        f"1 of 3 images got no answer; the first: {sentence}"
+    ]
 
 
 def test_the_three_kinds_of_table_hold_the_same(run, photos, tmp_path):
@@ -212,3 +217,45 @@ def test_an_engine_that_there_is_not_is_told_before_the_weights_are_read(run, mo
     monkeypatch.setattr(engines, "is_installed", lambda package: False)
     with pytest.raises(SettingsError, match=r"^--engine: 'openvino' is not installed; install it"):
         Predictor(run.path, engine="openvino")
+
+
+def test_what_is_in_memory_is_answered_as_its_file_is(run, photos):
+    paths = [photos / "red" / "00.png", photos / "green" / "00.png"]
+    pixels = np.stack([read_file(path) for path in paths])
+    predictor = Predictor(run.path)
+    wanted = [(each.label, each.score) for each in predictor.predict(paths)]
+    for images in (
+        [path.read_bytes() for path in paths],
+        [Image.fromarray(each) for each in pixels],
+        list(pixels),
+        pixels,
+        torch.from_numpy(pixels),
+        [Image.fromarray(pixels[0]), str(paths[1])],
+    ):
+        assert [(each.label, each.score) for each in predictor.predict(images)] == wanted
+    for image in (paths[0], str(paths[0]), paths[0].read_bytes(), pixels[0]):
+        one = predictor.predict(image)
+        assert (one.label, one.score) == wanted[0]
+    gray = pixels[..., 0]
+    assert predictor.predict(gray[0]) == predictor.predict(gray[0][..., None])
+    assert len(predictor.predict(gray)) == len(predictor.predict(gray[..., None])) == 2
+
+
+def test_of_several_images_what_is_broken_or_missing_keeps_its_place(run, photos, tmp_path):
+    good, lost = photos / "red" / "00.png", tmp_path / "lost.png"
+    with pytest.warns(UserWarning, match=r"^3 of 4 images got no answer; the first: "):
+        answers = Predictor(run.path).predict([lost, good, b"no picture", str(lost)])
+    assert [each.label for each in answers] == [None, "red", None, None]
+    assert [each.reason for each in answers] == [
+        f"{lost}: there is no such file or folder; check the path",
+        "",
+        "image 3: is not a picture that can be read (PNG, JPEG, WEBP, BMP, TIFF, GIF); take it out",
+        f"{lost}: there is no such file or folder; check the path",
+    ]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(good.read_bytes())
+    (folder / "b.jpg").write_bytes(b"no picture")
+    with pytest.warns(UserWarning, match=r"^1 of 2 images got no answer"):
+        answers = Predictor(run.path).predict(folder)
+    assert [Path(each.image).name for each in answers] == ["a.png", "b.jpg"]

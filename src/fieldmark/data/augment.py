@@ -8,7 +8,7 @@ of the two depends on the options alone. All it draws comes from that generator,
 some of the presets for many small images at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,9 +31,10 @@ from fieldmark.data.changes import (
     mirror,
     resized_crop,
     rotate,
+    seeded,
     shift_channels,
 )
-from fieldmark.errors import Mistake, SettingsError, listed, nearest
+from fieldmark.errors import DataError, Mistake, SettingsError, listed, nearest
 from fieldmark.records import InputSpec
 from fieldmark.settings.meant import of_choice
 
@@ -153,6 +154,28 @@ def contrast(seen: InputSpec, *, flip: bool = True, limit: Strength = 0.2) -> Au
     return change
 
 
+def own_transform(given: Callable[..., Any]) -> Callable[[InputSpec], Augment]:
+    """A builder of a caller's own change of an image: (3, H, W) uint8 -> (3, h, w).
+
+    It gives uint8, or float32 on the same scale of 0 to 255; the square in the middle is taken of
+    it. What it draws from torch's, NumPy's or Python's global generators is addressed: they are
+    seeded for it, and afterwards are as they were. Raises DataError for anything else.
+    """
+
+    def build(seen: InputSpec) -> Augment:
+        def change(image: torch.Tensor, draw: np.random.Generator) -> torch.Tensor:
+            with seeded(int(draw.integers(2**32))):
+                found = given(image)
+            if not isinstance(found, torch.Tensor) or found.ndim != 3 or len(found) != 3:
+                told = tuple(found.shape) if hasattr(found, "shape") else type(found).__name__
+                raise DataError(f"augment: must give a tensor (3, height, width), not {told}")
+            return centre_crop(found, seen.size)
+
+        return change
+
+    return build
+
+
 class Built:
     """What a preset gives; a process to which it is sent builds it anew from name and options."""
 
@@ -176,7 +199,8 @@ class Augments(Catalog):
 
     def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
         """As every catalog's, with all names to choose from where one is not there."""
-        if name in self or of_choice(self.kind, name, self) or nearest(name, self):
+        known = of_choice(self.kind, name, self) or nearest(name, self)
+        if name in self or known or "/" in name:
             return super().read(name, options)
         what = (
             f"there is no {self.kind} '{name}'; there are {listed(self, most=len(self))}, and "
@@ -216,6 +240,7 @@ AUGMENTS = Augments(
             "a pipeline of your own: augment=FILE.yaml, as Albumentations saved it",
         ),
     },
+    group="fieldmark.augments",
 )
 
 

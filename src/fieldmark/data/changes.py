@@ -3,7 +3,9 @@
 An image is (C, H, W), uint8, or float32 on the same scale of 0 to 255.
 """
 
-from collections.abc import Callable
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import exp, log, sqrt
 from typing import Annotated, Literal
 
@@ -165,3 +167,18 @@ def erase(image: torch.Tensor, spec: InputSpec, draw: np.random.Generator) -> to
             erased[:, top : top + high, left : left + wide] = to_pixels(noise, spec)
             break
     return erased
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Inside, all global generators begin at this seed; afterwards they are as they were."""
+    before = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
+            random.seed(seed)
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])  # noqa: NPY002

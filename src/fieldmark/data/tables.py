@@ -20,6 +20,7 @@ from fieldmark.data.cells import (
     sample_columns,
 )
 from fieldmark.data.folders import join, may_be_file
+from fieldmark.data.given import was_given
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
@@ -176,7 +177,8 @@ def read_table(
         for place, name, (file, _) in zip(table.places, frame["path"], found, strict=True)
         if file is None
     }
-    spare = finder.unnamed([file for file, _ in found])
+    chosen = path.suffix.lower() == PARQUET and was_given(path)
+    spare = {} if chosen else finder.unnamed([file for file, _ in found])
     files = [
         file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
     ]

@@ -235,7 +235,31 @@ LOSSES = Catalog(
         "binary_focal": (binary_focal, "bce that looks past what is right already"),
         "asymmetric": (asymmetric, "bce in which absent labels count little"),
     },
+    group="fieldmark.losses",
 )
+
+
+def own_loss(given: Callable[..., Any]) -> Callable[[np.ndarray], Loss]:
+    """A builder of a caller's own loss: (logits (n, C) float32, targets) -> ().
+
+    Targets are as at the top of this file: (n,) classes, shares (n, C) of mixed images, or of
+    several labels (n, C) of 0 and 1, float32. Raises SettingsError, at the first batch, where it
+    gives no single number.
+    """
+
+    def build(counts: np.ndarray) -> Loss:
+        several = counts.ndim == 2
+
+        def mean(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+            value: torch.Tensor = given(logits.float(), targets.float() if several else targets)
+            if not isinstance(value, torch.Tensor) or value.numel() != 1:
+                what = "must give one number, a tensor with its gradient: the mean over the images"
+                raise SettingsError([Mistake("loss", what)])
+            return value.reshape(())
+
+        return Loss(mean, several=several)
+
+    return build
 
 
 def pos_weights_of(

@@ -156,4 +156,5 @@ OPTIMIZERS = Optimizers(
         "adadelta": (adadelta, "adaptive, without a rate to choose"),
         "rmsprop": (rmsprop, "gradients over their running root mean square"),
     },
+    group="fieldmark.optimizers",
 )

@@ -145,6 +145,7 @@ SCHEDULES = Catalog(
         "plateau": (plateau, "smaller when validation stops getting better"),
         "none": (none, "constant"),
     },
+    group="fieldmark.schedules",
 )
 
 

@@ -15,7 +15,7 @@ from fieldmark.errors import WeightsError
 from fieldmark.files import write_json, write_whole
 from fieldmark.models.assemble import KEPT, Design, assemble, kept_outputs
 from fieldmark.models.bundle_info import BundleInfo, read_info, refuse_damaged
-from fieldmark.models.catalog import MODELS
+from fieldmark.models.catalog import MODELS, is_foreign
 from fieldmark.models.heads import HEADS
 from fieldmark.models.weights import fill, plain_name, read_safetensors
 from fieldmark.records import InputSpec
@@ -120,6 +120,9 @@ def load(folder: Path) -> tuple[Classifier, BundleInfo]:
 
 def _design(info: BundleInfo, path: Path) -> Design:
     """What the network is made of. Raises WeightsError where this version cannot make it."""
+    for name, catalog in ((info.model, MODELS), (info.head, HEADS)):
+        if is_foreign(name) and name not in catalog:
+            raise WeightsError(f"{path}: {catalog.unknown(name)}")
     options, mistakes = MODELS.read(info.model, info.options)
     head_options, more = HEADS.read(info.head, info.head_options)
     for mistake in (*mistakes, *more):

@@ -124,7 +124,9 @@ class Networks(Catalog):
 
 
 MODELS = Networks(
-    "model", {name: (build, NETWORKS[name].about) for name, build in BUILDERS.items()}
+    "model",
+    {name: (build, NETWORKS[name].about) for name, build in BUILDERS.items()},
+    group="fieldmark.models",
 )
 
 
@@ -181,11 +183,18 @@ def family(name: str) -> str:
     if BESIDE in name:
         both = [family(each) for each in name.split(BESIDE)]
         return SMALL.family if SMALL.family in both else both[0]
+    if is_foreign(name):
+        return name.partition("/")[0]
     if name.startswith(PREFIX):
         bare = name.removeprefix(PREFIX)
         known = {network.series.family for network in NETWORKS.values()} - {SMALL.family}
         return next((f for f in sorted(known) if bare.startswith(f)), timm_networks.module(bare))
     return NETWORKS[name].series.family
+
+
+def is_foreign(name: str) -> bool:
+    """Whether a network is lent by a caller, or offered by an installed package but timm."""
+    return "/" in name and not name.startswith(PREFIX)
 
 
 def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None:
@@ -194,6 +203,8 @@ def side_mistake(name: str, options: Mapping[str, Any], side: int) -> str | None
         return _against_both(name, options, side)
     if name.startswith(PREFIX):
         return timm_networks.side_mistake(name, options, side)
+    if is_foreign(name):
+        return _against_foreign(name, options, side)
     network = NETWORKS[name]
     if network.series is NATURE:  # what is too small depends on its options
         what = nature_cnn.side_mistake(options, side)
@@ -240,6 +251,16 @@ def _against_both(name: str, options: Mapping[str, Any], side: int) -> str | Non
             return mistake
     if timm_networks.output_shape(outline(name, 2, options), (side, side)) != (1, 2):
         return f"'{name}' cannot be put side by side: one of them does not end in one head"
+    return None
+
+
+def _against_foreign(name: str, options: Mapping[str, Any], side: int) -> str | None:
+    """Whether a network gives logits for two classes, of an image of `side` pixels."""
+    shape = timm_networks.output_shape(outline(name, 2, options), (side, side))
+    if shape is None:
+        return f"'{name}' does not take images (1, 3, {side}, {side}); try another --image-size"
+    if shape != (1, 2):
+        return f"'{name}' gives {shape} for one image and two classes; it must give (1, 2)"
     return None
 
 

@@ -151,6 +151,7 @@ HEADS = Catalog(
         "after": (after, "one layer after the network's own 1,000-way layer, which is kept"),
         "boosted": (boosted, "gradient-boosted trees on the features, by LightGBM"),
     },
+    group="fieldmark.heads",
 )
 
 

@@ -280,7 +280,7 @@ def keep(run: RunDir, found: Evaluated, metrics: Metrics) -> RunDir:
     try:
         about = {"notes": list(found.notes)}
         write_whole(folder.samples, lambda draft: found.samples.write(draft, about))
-        found.predictions.write(folder.predictions)
+        found.predictions.write(folder.predictions, found.temperature, run.read_thresholds())
         metrics.write(folder.metrics)
         write_page(found, folder.report)
         folder.write_manifest({"evaluation_of": run.name, **metrics.about.to_json()})

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from fieldmark.catalog import Catalog
+from fieldmark.catalog import OWN, Catalog, lost
 from fieldmark.data.augment import AUGMENTS, is_pipeline_file, read_pipeline
 from fieldmark.errors import (
     Mistake,
@@ -77,7 +77,14 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
     mistakes += check_figures(
         "train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS)
     )
-    mistakes += check_figures("train.figures", whole["train"]["figures"], METRICS)
+    own = {each.partition("@")[0]: each for each in as_list(whole["train"]["own_figures"])}
+    known = (*METRICS, *own)  # those of `own` that are lost are told once
+    mistakes += check_figures("train.figures", whole["train"]["figures"], known)
+    mistakes += [
+        Mistake("train.own_figures", lost(f"{OWN}{each}", "figure"))
+        for name, each in own.items()
+        if name not in METRICS
+    ]
     mistakes += check_targets(whole["budget"]["target"])
     mistakes += _check_init(str(model["init"]), str(model["weights"]))
     mistakes += check_trackers(as_list(whole["track"]["to"])) if trackers else []

@@ -20,7 +20,7 @@ from fieldmark.models.catalog import side_mistake
 from fieldmark.models.pooling import MEAN, pool_mistake
 from fieldmark.records import InputSpec
 from fieldmark.runs.budgets import against_targets
-from fieldmark.runs.for_task import against_task, losses_of
+from fieldmark.runs.for_task import against_task, suits
 from fieldmark.runs.stages import by_epochs
 from fieldmark.settings.tree import Settings
 
@@ -57,7 +57,7 @@ def check_images(settings: Settings, data: Dataset) -> None:
             OPTIMIZERS.build(optimizer.name, optimizer.options, parameters)
         except ValueError as error:
             mistakes.append(Mistake(f"optimizer {optimizer.name}", str(error)))
-    if loss.name in losses_of(data.samples.task):
+    if suits(loss.name, data.samples.task):
         try:
             sides = (2,) if data.samples.task.several else ()
             LOSSES.build(loss.name, loss.options, np.ones((*sides, len(data.classes))))

@@ -15,7 +15,14 @@ from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.machine import loaders
 from fieldmark.models import precision, published
-from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, family, outline
+from fieldmark.models.catalog import (
+    BESIDE,
+    FOR_PHOTOS,
+    FOR_SMALL,
+    family,
+    is_foreign,
+    outline,
+)
 from fieldmark.models.joined import BUCKETS
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
@@ -178,7 +185,7 @@ def fill_model(filling: Filling, *, small: bool) -> None:
     weights = published.chosen(name, filling.get("model.weights"))
     if weights is not None:
         filling.put("model.weights", weights.version)
-    if frozen and filling.get("model.weights") == "none":
+    if frozen and filling.get("model.weights") == "none" and not is_foreign(name):
         where = "--freeze" if filling.get("model.freeze") else "--unfreeze"
         raise SettingsError([Mistake(where, NO_WEIGHTS)])
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fieldmark.catalog import OWN
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import Mistake, listed
 from fieldmark.fit.losses import LOSSES
@@ -56,9 +57,8 @@ def against_task(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     """What is of the other task."""
     task = data.samples.task
     loss, monitor = settings.loss.name, settings.train.monitor
-    fitting = losses_of(task)
-    if loss not in fitting:
-        what = f"'{loss}' is not for {task.words}; take {listed(fitting)}"
+    if not suits(loss, task):
+        what = f"'{loss}' is not for {task.words}; take {listed(losses_of(task))}"
         yield Mistake("loss.name", what)
     if monitor.removeprefix("val_") not in monitors(task):
         what = f"{monitor} does not exist for {task.words}; take {task.monitor}"
@@ -70,5 +70,11 @@ def against_task(settings: Settings, data: Dataset) -> Iterator[Mistake]:
 
 def losses_of(task: Task) -> list[str]:
     """The losses that a task may have."""
+    return [name for name in LOSSES if suits(name, task)]
+
+
+def suits(loss: str, task: Task) -> bool:
+    """Whether a loss is for the task; a caller's own is for whichever it is given to."""
     counts = np.ones((2, 1))  # whichever the task, a loss is built, and knows which it is for
-    return [n for n in LOSSES if LOSSES.build(n, {}, counts).several == task.several]
+    own = loss.startswith(OWN)
+    return own or bool(LOSSES.build(loss, {}, counts).several == task.several)

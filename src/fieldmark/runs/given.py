@@ -108,7 +108,8 @@ def _check_words(raw: Sections) -> Iterator[Mistake]:
     yield from check_figures(
         "train.monitor", raw["train"].get("monitor"), ("auto", "loss", *METRICS)
     )
-    yield from check_figures("train.figures", raw["train"].get("figures"), METRICS)
+    own = [each.partition("@")[0] for each in as_list(raw["train"].get("own_figures"))]
+    yield from check_figures("train.figures", raw["train"].get("figures"), (*METRICS, *own))
     yield from check_targets(raw["budget"].get("target"))
 
 

@@ -19,7 +19,7 @@ from fieldmark.machine import versions
 from fieldmark.models import published
 from fieldmark.models.assemble import INITS, KEPT, Design, assemble, with_weights
 from fieldmark.models.bundle import BundleInfo, Classifier
-from fieldmark.models.catalog import BESIDE, outline
+from fieldmark.models.catalog import BESIDE, is_foreign, outline
 from fieldmark.models.heads import bias_of, drawn_from, head_of, is_inside, redrawn
 from fieldmark.models.joined import BUCKETS, Joined
 from fieldmark.models.memory import (
@@ -278,6 +278,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
     """What is kept beside the weights."""
     model, random = settings.model, settings.model.weights == "none"
     weights = published.chosen(model.name, model.weights)
+    drawn = "as its code gives them" if is_foreign(model.name) else "random weights"
     return BundleInfo(
         model=model.name,
         options=model.options,
@@ -289,7 +290,7 @@ def bundle_info(settings: Settings, samples: Samples, spec: InputSpec) -> Bundle
         mirror=model.mirror,
         classes=samples.classes,
         spec=spec,
-        weights="random weights" if random else model.weights,
+        weights=drawn if random else model.weights,
         licence=None if weights is None else weights.licence,
         versions=versions(),
         samples_hash=samples.hash(),

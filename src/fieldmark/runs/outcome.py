@@ -53,13 +53,13 @@ def predict(run: RunDir, prepared: Prepared, reached: Reached, sides: Sequence[s
     write_trees(run, prepared)
     with clock("predicting"):
         tables |= {side: predict_side(run, trainer, side, known) for side in sides if side != "val"}
-        write_tables(tables, run.predictions)
+        write_tables(tables, run, run.predictions)
         if tables["val"].folds or reached.state.tuned is not None:
             # the head that is kept has seen these images, and no other has their mirror images
             tables = {side: table for side, table in tables.items() if side != "val"}
         if prepared.settings.train.test_flip and any(map(len, tables.values())):
             mirrored = partial(trainer.predict, mirrored=True)
-            write_tables(with_mirror_images(tables, mirrored), run.flipped)
+            write_tables(with_mirror_images(tables, mirrored), run, run.flipped)
 
 
 def write_trees(run: RunDir, prepared: Prepared) -> None:
@@ -128,10 +128,12 @@ def with_mirror_images(
     }
 
 
-def write_tables(tables: Mapping[str, Predictions], path: Path) -> None:
-    """All splits in one Parquet, whole or not at all."""
+def write_tables(tables: Mapping[str, Predictions], run: RunDir, path: Path) -> None:
+    """All splits in one Parquet, whole or not at all, with guesses and scores as the run's bundle
+    gives them."""
     frame = pl.concat([table.frame for table in tables.values()], how="diagonal")
-    replace(next(iter(tables.values())), frame=frame).write(path)
+    table = replace(next(iter(tables.values())), frame=frame)
+    table.write(path, run.read_temperature(), run.read_thresholds())
 
 
 def about(prepared: Prepared, reached: Reached, command: str) -> About:

@@ -27,6 +27,7 @@ LISTS = {
     "budget.target": "METRIC=VALUE with a value from 0 to 1 such as micro_f1=0.85, or several with "
     "commas between",
     "train.figures": "a list of figures such as [macro_recall, roc_auc]",
+    "train.own_figures": "a list of NAME@HASH",
     "train.stages": "auto, or a list such as [{train: head, epochs: 10}, {train: all}]",
     "features.rates": "a list of rates above 0 such as [1e-3, 1e-2]",
     "features.seeds": "a list of whole numbers such as [0, 1, 2]",

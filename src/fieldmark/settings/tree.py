@@ -298,6 +298,11 @@ class TrainSettings(Section):
         description="figures printed after each epoch and drawn in the report, beside loss, "
         "accuracy and the monitored one",
     )
+    own_figures: Annotated[tuple[str, ...], Listed] = Field(
+        (),
+        description="figures that are functions given from Python, as NAME@HASH of their source; "
+        "`fieldmark.train(metrics=...)` writes them here",
+    )
     test_flip: bool = Field(
         False,
         description="tell also, apart, the figures of images averaged with their mirror images",

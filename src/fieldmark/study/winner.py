@@ -89,7 +89,7 @@ def measure_test(run: RunDir, console: Console) -> Metrics:
     opened = open_bundle(run.path, device_for(run, console), str(settings["run"]["engine"]))
     test = look(opened, samples, run, console)
     val = Predictions.read(run.predictions).of_split("val")
-    write_tables({"val": val, "test": test}, run.predictions)
+    write_tables({"val": val, "test": test}, run, run.predictions)
     metrics, about = measure(run), kept.about
     if about.budgets:  # they were judged on validation
         budget = BudgetSettings.model_validate(settings["budget"])

@@ -1,13 +1,19 @@
 """What is to be looked at: files that are named, also by a table, pictures of folders, pixels."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import TABLES, Tree, walk
+from fieldmark.data.given import images_of
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.listing import shown
 from fieldmark.data.sources import address
@@ -17,6 +23,7 @@ from fieldmark.errors import DataError, counted, listed
 from fieldmark.models.bundle_info import BundleInfo
 
 Given = str | Path | Content
+COLOURS = (1, 3, 4)  # gray, RGB, RGB with transparency
 
 
 @dataclass(frozen=True)
@@ -88,14 +95,62 @@ def find_images(
     return Found(tuple(found), tuple(told), columns if len(given) == 1 else None)
 
 
+def in_parts(images: Any) -> tuple[list[Given], bool]:
+    """What was given in Python as a list, and whether it is a single image.
+
+    An array of three dimensions is one image where its last is of 1, 3 or 4 colours, else several.
+    Raises DataError for an array that is of no images.
+    """
+    if isinstance(images, str | Path | bytes | Image.Image):
+        is_many = is_table(images) or (isinstance(images, str | Path) and Path(images).is_dir())
+        return [images], not is_many
+    if hasattr(images, "__array__") and hasattr(images, "shape"):
+        sides = tuple(images.shape)
+        if len(sides) == 2 or (len(sides) == 3 and sides[2] in COLOURS):
+            return [_one(np.asarray(images))], True
+    return [_one(each) for each in images_of(images)], False
+
+
+def find_there(given: Sequence[Given]) -> tuple[Path | Content | Named, ...]:
+    """What there is to look at; of several paths one that is not there is named, with the reason.
+
+    Raises DataError as `find_images` does, for a single path that does not exist too.
+    """
+    if len(given) < 2:
+        return find_images(given).images
+    found: list[Path | Content | Named] = []
+    for each in given:
+        if isinstance(each, str | Path) and not Path(each).exists():
+            found.append(Named(str(each), None, _missing(each)))
+        else:
+            found += find_images([each]).images
+    return tuple(found)
+
+
+def _one(image: Any) -> Any:
+    """One image as `images.seen` takes it: gray without its one channel, RGBA as Pillow's."""
+    if isinstance(image, os.PathLike) and not isinstance(image, Path):
+        return os.fspath(image)
+    if not (hasattr(image, "__array__") and hasattr(image, "shape")):
+        return image
+    pixels = np.asarray(image)
+    if pixels.shape[2:] == (4,) and pixels.dtype == np.uint8:
+        return Image.fromarray(pixels)
+    return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
+
+
 def refuse_missing(given: Iterable[Given]) -> None:
     """Raise DataError for a path that does not exist."""
     for each in given:
         if isinstance(each, str | Path) and not Path(each).exists():
-            named = re.sub(r"^(\w+:)/(?=[^/])", r"\1//", str(each))  # Path takes a slash away
-            if what := address(named):
-                raise DataError(f"{named}: {what}")
-            raise DataError(f"{shown(str(each))}: there is no such file or folder; check the path")
+            raise DataError(_missing(each))
+
+
+def _missing(path: str | Path) -> str:
+    named = re.sub(r"^(\w+:)/(?=[^/])", r"\1//", str(path))  # Path takes a slash away
+    if what := address(named):
+        return f"{named}: {what}"
+    return f"{shown(str(path))}: there is no such file or folder; check the path"
 
 
 def _refuse_without_table(given: Iterable[object], options: dict[str, str | None]) -> None:

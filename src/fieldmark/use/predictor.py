@@ -1,9 +1,11 @@
 """A trained bundle at work: images in, scores out, one batch in memory at a time."""
 
+import math
+import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +17,7 @@ from fieldmark.errors import (
     RunError,
     SettingsError,
     WeightsError,
+    counted,
     refuse,
 )
 from fieldmark.judge.conformal import sets
@@ -23,7 +26,7 @@ from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
 from fieldmark.use.asked import info_of_any
 from fieldmark.use.ensemble import Ensemble, alone, is_ensemble, of_several, open_ensemble
-from fieldmark.use.inputs import Given, find_images, is_table, told_of
+from fieldmark.use.inputs import find_there, in_parts, told_of
 from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import Check, check_of
 
@@ -63,10 +66,19 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Failure:
-    """An image without an answer, as it cannot be read or has no scores, and the reason why."""
+    """An image without an answer, as it cannot be read or has no scores, and the reason why.
+
+    The other fields are those of a Prediction that says nothing.
+    """
 
     image: str
     reason: str
+    label: None = None
+    score: float = math.nan
+    scores: dict[str, float] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    set: tuple[str, ...] = ()
+    is_unlike: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,24 +182,30 @@ class Predictor:
         """What another engine than torch has computed so far, and captions that lack, in words."""
         return [*self._said, *self._lacks, *self._opened.told]
 
-    def predict(self, images: Given | Iterable[Given]) -> Prediction | list[Prediction]:
+    def predict(self, images: Any) -> "Prediction | list[Prediction | Failure]":
         """One image's prediction, or a list for a folder, a table or several images.
 
         An image is a path, the bytes of a picture file, one of Pillow's images, or an array
-        (H, W) or (H, W, 3) of uint8; those without a path are called "image 1" and so on.
-        Raises DataError for an image that has no answer; `stream` goes on after those. A model
-        that reads captions wants a table that has them.
+        (H, W) or (H, W, 3) of uint8; several are a list or column of these, or an array (N, H, W)
+        or (N, H, W, 3). Those without a path are called "image 1" and so on. Of several, those
+        that have no answer are a Failure in their place, with a `reason` and without a label, and
+        a warning counts them. Raises DataError for a single image that has no answer, and for
+        paths that do not exist where nothing else is given. A model that reads captions wants a
+        table that has them.
         """
-        given = [images] if isinstance(images, Given) else images
-        found, answers = find_images(given).images, []
+        given, is_one = in_parts(images)
+        found = find_there(given)
         self._said = told_of(found, self.info, "predict")
-        for answer in self.stream(found):
-            if isinstance(answer, Failure):
-                raise DataError(answer.reason)
-            answers.append(answer)
-        is_one = isinstance(images, Given) and not is_table(images)
-        is_folder = isinstance(images, str | Path) and Path(images).is_dir()
-        return answers[0] if is_one and not is_folder else answers
+        answers = list(self.stream(found))
+        failed = [answer for answer in answers if isinstance(answer, Failure)]
+        if is_one:
+            if isinstance(answers[0], Failure):
+                raise DataError(answers[0].reason)
+            return answers[0]
+        if failed:
+            what = f"{len(failed)} of {counted(len(answers), 'image')} got no answer"
+            warnings.warn(f"{what}; the first: {failed[0].reason}", stacklevel=2)
+        return answers
 
     def stream(self, images: Iterable[Path | Content | Named]) -> Iterator[Prediction | Failure]:
         """Answers in the order of `images`; memory does not grow with their number.

@@ -1,0 +1,51 @@
+"""Looks that train nothing, from Python: at images, and at runs side by side."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fieldmark.console import Console
+from fieldmark.files import check_page
+from fieldmark.python.sources import OUT, source_of
+from fieldmark.python.told import Told
+from fieldmark.settings.layers import read
+from fieldmark.settings.texts import read_given
+
+
+def inspect(
+    data: Any, labels: Any, page: str | Path | None, settings: dict[str, Any], *, quiet: bool
+) -> Told:
+    """See `fieldmark.inspect`."""
+    from fieldmark.reviews.inspect import as_json, as_lines, look, write_page
+
+    path = _page(page)
+    console, settings = Console(quiet=quiet), dict(settings)
+    source, known = source_of(data, labels, settings, console, settings.pop("out", OUT))
+    seen = look(read([read_given(known, {}, source)]).settings.data, console)
+    if path is not None:
+        write_page(seen, path, f"fieldmark.inspect({source!r})")
+    return Told(tuple(as_lines(seen)), as_json(seen), path)
+
+
+def compare(
+    runs: Sequence[str | os.PathLike[str]], metric: str | None, page: str | Path | None
+) -> Told:
+    """See `fieldmark.compare`."""
+    from fieldmark.reviews import compare as comparing
+    from fieldmark.reviews.compare_page import write_page
+
+    path, paths = _page(page), [os.fspath(run) for run in runs]
+    found = comparing.compare(paths, metric=metric)
+    command = f"fieldmark.compare({', '.join(map(repr, paths))})"
+    if path is not None:
+        write_page(found, path, command)
+    return Told(tuple(comparing.as_lines(found)), comparing.as_json(found, command), path)
+
+
+def _page(page: str | Path | None) -> Path | None:
+    """Where a page may be written. Raises SettingsError."""
+    if page is None:
+        return None
+    check_page(Path(page))
+    return Path(page)
