@@ -13,13 +13,18 @@ if TYPE_CHECKING:
 
 
 def load(
-    path: str | os.PathLike[str], model: Any, answering: "Answering | None" = None, **how: str
+    path: str | os.PathLike[str],
+    model: Any,
+    answering: "Answering | None" = None,
+    *,
+    device: str = "auto",
+    engine: str = "torch",
 ) -> "Predictor":
-    """See `fieldmark.load`; how: its device and engine."""
+    """See `fieldmark.load`."""
     from fieldmark.use.predictor import Answering, Predictor
 
     with with_model(path, model):
-        return Predictor(Path(path), answering or Answering(), **how)
+        return Predictor(Path(path), answering or Answering(), device=device, engine=engine)
 
 
 @contextmanager
