@@ -48,25 +48,39 @@ def classifier_of(network, side):
 
 
 def taught(
-    network, side, *, lr=2e-3, images=256, batch=16, epochs=8, enough=0.33, anew=False, large=False
+    network,
+    side,
+    *,
+    lr=2e-3,
+    images=256,
+    batch=16,
+    epochs=8,
+    enough=0.33,
+    anew=False,
+    large=False,
+    nothing=False,
 ):
     """The network trained on patched images by Adam, until its loss of an epoch is small.
 
     anew: each epoch has other images, so that it cannot learn them by heart. large: on large
     squares only. Where a gate over channels is made of the whole image (squeeze-and-excitation) a
     small square would otherwise be taught to colour all places, and its class would be everywhere.
+    nothing: the network has one class more, of images without a square. Then what is no square
+    speaks against the others, where it would else be for each of them by chance, a little.
     """
     last = [each for each in head_of(network)[1].modules() if isinstance(each, LAST)][-1]
     if isinstance(last, nn.Linear):  # what all classes have alike would stay in their heat
         nn.init.zeros_(last.weight)
     classifier = classifier_of(network, side).train()
-    shares = np.concatenate([np.eye(CLASSES), np.full((1, CLASSES), 1 / CLASSES)])
+    shares = np.eye(CLASSES + 1)
+    if not nothing:  # without a patch: any class alike
+        shares = np.concatenate([np.eye(CLASSES), np.full((1, CLASSES), 1 / CLASSES)])
     adam = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.05)
     total = epochs * (images // batch)
     rate = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=total)
     for epoch in range(epochs):
         shown, classes, _ = patched(images, side, [1, epoch * anew], taught=True, large=large)
-        targets = torch.from_numpy(shares[classes]).float()  # without a patch: any class alike
+        targets = torch.from_numpy(shares[classes]).float()
         losses = []
         draw = np.random.default_rng(epoch)
         order = np.arange(images) if anew else draw.permutation(images)
@@ -96,7 +110,7 @@ def found(classifier, side, *, method="auto", layer=None, images=50, seed=4):
     )
     shares = (maps * inside).sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
     with torch.no_grad():
-        right = (classifier(shown).argmax(dim=1).numpy() == classes).mean()
+        right = (classifier(shown)[:, :CLASSES].argmax(dim=1).numpy() == classes).mean()
     return float((np.nan_to_num(shares) >= 0.5).mean()), float(right), shares
 
 
