@@ -14,12 +14,13 @@ COLOURS = np.array([[200, 60, 60], [60, 180, 60], [60, 80, 210], [190, 180, 50]]
 CLASSES = len(COLOURS)
 
 
-def patched(count, side, seed, *, taught=False):
+def patched(count, side, seed, *, taught=False, large=False):
     """-> images (n, 3, side, side) uint8, classes (n,), and where the patches are (n, side, side)
 
     Grey clouds and noise, and somewhere a square of a fourth of the side in its class's colour.
     To teach, half of the squares are larger, and some images have none, of class CLASSES: what a
     part of a large image shows has been seen then, and no colour is told by others' absence.
+    large: to teach, all squares have half of the side or more.
     """
     draw = np.random.default_rng(seed)
     classes = draw.integers(0, CLASSES + 1 if taught else CLASSES, count)
@@ -28,8 +29,9 @@ def patched(count, side, seed, *, taught=False):
     images = wide + 20 * draw.standard_normal((count, 3, side, side), dtype=np.float32)
     inside = np.zeros((count, side, side), bool)
     for row in range(count):
-        larger = taught and draw.integers(2)
-        patch = int(draw.integers(side // 4, side + 1)) if larger else side // 4
+        larger = taught and (large or draw.integers(2))
+        least = side // 2 if large else side // 4
+        patch = int(draw.integers(least, side + 1)) if larger else side // 4
         top, left = draw.integers(0, side - patch + 1, 2)
         if classes[row] < CLASSES:
             inside[row, top : top + patch, left : left + patch] = True
@@ -45,22 +47,40 @@ def classifier_of(network, side):
     return Classifier(network, spec).eval()
 
 
-def taught(network, side, *, lr=2e-3, images=256, batch=16, epochs=8, enough=0.33, anew=False):
+def taught(
+    network,
+    side,
+    *,
+    lr=2e-3,
+    images=256,
+    batch=16,
+    epochs=8,
+    enough=0.33,
+    anew=False,
+    large=False,
+    nothing=False,
+):
     """The network trained on patched images by Adam, until its loss of an epoch is small.
 
-    anew: each epoch has other images, so that it cannot learn them by heart.
+    anew: each epoch has other images, so that it cannot learn them by heart. large: on large
+    squares only. Where a gate over channels is made of the whole image (squeeze-and-excitation) a
+    small square would otherwise be taught to colour all places, and its class would be everywhere.
+    nothing: the network has one class more, of images without a square. Then what is no square
+    speaks against the others, where it would else be for each of them by chance, a little.
     """
     last = [each for each in head_of(network)[1].modules() if isinstance(each, LAST)][-1]
     if isinstance(last, nn.Linear):  # what all classes have alike would stay in their heat
         nn.init.zeros_(last.weight)
     classifier = classifier_of(network, side).train()
-    shares = np.concatenate([np.eye(CLASSES), np.full((1, CLASSES), 1 / CLASSES)])
+    shares = np.eye(CLASSES + 1)
+    if not nothing:  # without a patch: any class alike
+        shares = np.concatenate([np.eye(CLASSES), np.full((1, CLASSES), 1 / CLASSES)])
     adam = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.05)
     total = epochs * (images // batch)
     rate = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=total)
     for epoch in range(epochs):
-        shown, classes, _ = patched(images, side, [1, epoch if anew else 0], taught=True)
-        targets = torch.from_numpy(shares[classes]).float()  # without a patch: any class alike
+        shown, classes, _ = patched(images, side, [1, epoch * anew], taught=True, large=large)
+        targets = torch.from_numpy(shares[classes]).float()
         losses = []
         draw = np.random.default_rng(epoch)
         order = np.arange(images) if anew else draw.permutation(images)
@@ -90,7 +110,7 @@ def found(classifier, side, *, method="auto", layer=None, images=50, seed=4):
     )
     shares = (maps * inside).sum(axis=(1, 2)) / maps.sum(axis=(1, 2))
     with torch.no_grad():
-        right = (classifier(shown).argmax(dim=1).numpy() == classes).mean()
+        right = (classifier(shown)[:, :CLASSES].argmax(dim=1).numpy() == classes).mean()
     return float((np.nan_to_num(shares) >= 0.5).mean()), float(right), shares
 
 
