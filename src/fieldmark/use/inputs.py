@@ -1,6 +1,5 @@
 """What is to be looked at: files that are named, also by a table, pictures of folders, pixels."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -8,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import TABLES, Tree, walk
 from fieldmark.data.images import SUFFIXES, Content
+from fieldmark.data.kinds import by_suffix
 from fieldmark.data.listing import shown
 from fieldmark.data.tables import Named, named_images
 from fieldmark.data.words import told_of_captions
@@ -104,9 +104,9 @@ def _refuse_without_table(given: Iterable[object], options: dict[str, str | None
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:
-    if tree.foreign:
-        kinds = Counter(PurePosixPath(name).suffix.lower() for name in tree.foreign)
-        some = ", ".join(shown(kind) for kind, _ in kinds.most_common(5))
-        number = counted(len(tree.foreign), "picture")
-        yield f"{number} passed over, for {some} is not read: save as JPEG or PNG"
+    by_kind: dict[str | None, list[str]] = {}
+    for name in sorted(tree.foreign):
+        by_kind.setdefault(by_suffix(PurePosixPath(name).suffix), []).append(shown(name))
+    for why, names in by_kind.items():
+        yield f"{counted(len(names), 'picture')} passed over: '{names[0]}' {why}"
     yield from tree.notes()
