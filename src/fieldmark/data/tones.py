@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
+from fieldmark.data.coded_colours import box_profile, png_profile
 from fieldmark.data.profiles import Profile, profile_of
 
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
@@ -49,7 +50,8 @@ def numbers_of(image: Image.Image, content: bytes = b"") -> Numbers:
     """Of an image that is loaded and upright, from this file where it is one's."""
     tags = getattr(image, "tag_v2", {})
     bits = tags.get(BITS, (16,))
-    depth = content[DEPTH] if image.format == "PNG" and content else 8
+    is_png = image.format == "PNG" and bool(content)
+    depth = content[DEPTH] if is_png else 8
     clear = image.info.get("transparency")
     if depth < 8 and image.mode == "L" and isinstance(clear, int):  # Pillow scales the grays alone
         image.info["transparency"] = clear * 255 // (2**depth - 1)
@@ -60,8 +62,17 @@ def numbers_of(image: Image.Image, content: bytes = b"") -> Numbers:
         no_alpha=image.format in ALPHA_BY_MISTAKE
         and image.mode in WITHOUT_ALPHA
         and image.getchannel("A" if image.mode.endswith("A") else "a").getextrema() == (0, 0),
-        icc=image.info.get("icc_profile"),
+        icc=_profile_in(image, content),
     )
+
+
+def _profile_in(image: Image.Image, content: bytes) -> bytes | None:
+    whole: bytes | None = image.info.get("icc_profile")
+    if image.format == "PNG" and content:
+        return png_profile(content) or whole
+    if image.format in ("AVIF", "HEIF") and not whole:
+        return box_profile(content)
+    return whole
 
 
 def to_rgb(image: Image.Image, numbers: Numbers) -> Image.Image:
