@@ -16,7 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from fieldmark.data import kinds
-from fieldmark.data.mending import chunks, is_right, mended
+from fieldmark.data.mending import chunks, is_right, is_spoilt, mended
 from fieldmark.data.opening import (
     PictureError,
     opened,
@@ -160,6 +160,9 @@ def _examined(content: bytes, name: str) -> Picture:
         numbers = _loaded(image, content, name)
         width, height = image.size if not shrunk else stored[::-1] if turned else stored
         profile = numbers.profile(image.mode)
+        spoilt = image.format == "PNG" and (
+            is_spoilt(content) or image.info.get("icc_profile", b"") is None
+        )
         rgb = to_rgb(image, numbers)
         gray = rgb.convert("L")
         if min(gray.size) > GRAY_SIDE:
@@ -171,7 +174,7 @@ def _examined(content: bytes, name: str) -> Picture:
             height,
             np.asarray(gray),
             thumb_of(rgb),
-            mended=profile is not None and profile.is_broken,
+            mended=spoilt or (profile is not None and profile.is_broken),
             profile=profile.name if profile is not None and profile.moves else None,
         )
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
-from fieldmark.data import kinds
-from fieldmark.data.mending import JPEG_HEAD, jpeg_frame
+from fieldmark.data import jpegs, kinds
 from fieldmark.data.tones import BITS, UNKNOWN_WHITE
 from fieldmark.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", *["AVIF"] * kinds.READS_AVIF)
 MOST_PIXELS = 200_000_000
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
+# of 16 bits with white as zero Pillow knows only files with the lower byte first
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
 SUBFILE, OLD_SUBFILE, PLANAR = 254, 255, 284  # tags of a page of a TIFF, and of its layout
+SAMPLES, SIGNED = 339, 2  # the tag of how numbers are coded, and with a sign
 NOT_WHOLE = 5  # bits of the first: a picture made smaller (1), a mask (4)
 MOST_PAGES = 16  # of a TIFF, that are made smaller before one is not
 PILLOW = r"PIL\."  # its modules, in the words of a filter of warnings
@@ -101,7 +103,7 @@ def told(content: bytes, name: str) -> Iterator[None]:
 
 def _unidentified(content: bytes) -> str:
     """What to say of a file that Pillow does not open."""
-    if (frame := jpeg_frame(content)) and content.startswith(JPEG_HEAD):
+    if content.startswith(jpegs.HEAD) and (frame := jpegs.frame(content)):
         if frame[1] != 8:
             return f"is a JPEG of {frame[1]} bits, which is not read; save it with 8 bits"
         return "is a JPEG that is damaged or of a rare kind; save it anew as JPEG or PNG"
@@ -138,12 +140,15 @@ def refuse_unfit(image: Image.Image, name: str, wanted: tuple[int, int] | None =
             f"{width} x {height} pixels, more than {millions} million; cut it or take it out",
             "bomb",
         )
-    if image.mode in UNKNOWN_WHITE:
+    tags = getattr(image, "tag_v2", {})
+    unknown = UNKNOWN_WHITE.get(image.mode)
+    if unknown is None and SIGNED in tags.get(SAMPLES, ()):
+        unknown = "signed numbers"
+    if unknown is not None:
         raise PictureError(
-            f"{name}: holds {UNKNOWN_WHITE[image.mode]}, of which nobody knows what is white; "
+            f"{name}: holds {unknown}, of which nobody knows what is white; "
             "save it with 8 or 16 bits"
         )
-    tags = getattr(image, "tag_v2", {})
     if tags.get(PLANAR) == 2 and max(tags.get(BITS, (8,))) > 8:
         raise PictureError(
             f"{name}: is a TIFF with 16 bits and its colours apart, which is not read; save it "
