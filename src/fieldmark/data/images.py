@@ -24,7 +24,7 @@ from fieldmark.data.opening import (
     refuse_unread,
     told,
 )
-from fieldmark.data.tones import Numbers, numbers_of, to_rgb
+from fieldmark.data.tones import Numbers, numbers_of, pixels_of, to_rgb
 from fieldmark.records import InputSpec
 
 SUFFIXES = (
@@ -137,7 +137,7 @@ def decode(content: bytes, name: str, form: Form | None = None) -> np.ndarray:
                 _let_jpeg_shrink(image, form)
             numbers = _loaded(image, content, name)
             rgb = to_rgb(image, numbers)
-            return np.asarray(rgb if form is None else to_form(rgb, form))
+            return pixels_of(rgb if form is None else to_form(rgb, form))
 
     return _read(content, name, pixels)[0]
 
@@ -148,7 +148,7 @@ def examine(content: bytes, name: str) -> Picture:
     It refuses what `decode` refuses. A large JPEG is decoded small, which reads all its bytes.
     """
     picture, is_mended = _read(content, name, lambda whole: _examined(whole, name))
-    return replace(picture, mended=picture.mended or is_mended)
+    return replace(picture, mended=True) if is_mended else picture
 
 
 def _examined(content: bytes, name: str) -> Picture:

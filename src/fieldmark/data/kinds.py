@@ -38,12 +38,14 @@ BY_SUFFIX |= {".avif": "AVIF", ".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".j2k": "
 BY_SUFFIX |= {".svg": "SVG", ".psd": "a Photoshop file", ".ico": "an icon", ".tga": "TGA"}
 BY_SUFFIX |= {".exr": "OpenEXR", ".hdr": "Radiance HDR", ".dds": "DDS", ".eps": "PostScript"}
 BY_SUFFIX |= dict.fromkeys((".ppm", ".pgm", ".pbm"), "a Netpbm file") | {".pcx": "PCX"}
+COMMON = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+JPEG_LS = b"\xf7"  # the fourth byte of a file that begins like a JPEG and is none
 BY_HEAD = {  # Some begin like a TIFF and are none
     b"\x00\x00\x00\x0cjP  \r\n\x87\n": "JPEG 2000",
     b"\xff\x4f\xff\x51": "JPEG 2000",
     b"\x00\x00\x00\x0cJXL \r\n\x87\n": "JPEG XL",
     b"\xff\x0a": "JPEG XL",
-    b"\xff\xd8\xff\xf7": "JPEG-LS",
+    b"\xff\xd8\xff" + JPEG_LS: "JPEG-LS",
     b"II\xbc\x01": "JPEG XR",
     b"IIRO": RAW,
     b"IIRS": RAW,
@@ -82,6 +84,8 @@ def unread(content: bytes, suffix: str) -> str | None:
 
     content: whole, or its first HEAD bytes, which tell less. suffix: such as ".jpg", or "".
     """
+    if content.startswith(COMMON) and content[3:4] != JPEG_LS:
+        return None
     kind = _kind(content, suffix.lower())
     return None if kind is None else said_of(kind)
 
@@ -106,8 +110,7 @@ def begins_as_picture(head: bytes, suffix: str) -> bool:
     """Whether a file is a picture of a kind that is read, by its first HEAD bytes."""
     if unread(head, suffix):
         return False
-    heads = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", *TIFF_HEADS)
-    if head.startswith(heads) or _of_boxes(head) in ("HEIC", "AVIF"):
+    if head.startswith((*COMMON, *TIFF_HEADS)) or _of_boxes(head) in ("HEIC", "AVIF"):
         return True
     if head[:4] == b"RIFF":
         return head[8:12] == b"WEBP"

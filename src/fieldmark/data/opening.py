@@ -3,10 +3,10 @@
 import contextlib
 import importlib
 import io
+import os
 import warnings
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
@@ -38,7 +38,7 @@ class PictureError(DataError):
 
 def refuse_unread(content: bytes, name: str) -> None:
     """Raise PictureError for a file of a kind that is not read, by its content and its name."""
-    what = kinds.unread(content, Path(name).suffix)
+    what = kinds.unread(content, os.path.splitext(name)[1])  # noqa: PTH122  # of every image
     if what is not None:
         raise PictureError(f"{name}: {what}")
 

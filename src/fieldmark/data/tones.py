@@ -15,7 +15,7 @@ DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 UNKNOWN_WHITE = {"F": "32-bit floats", "I": "32-bit or signed numbers"}  # modes that are refused
 WITHOUT_ALPHA = {"RGBA": "RGB", "LA": "L", "La": "L", "RGBa": "RGB"}
 ALPHA_BY_MISTAKE = ("BMP", "TIFF")  # formats whose programs leave alpha 0 where they mean none
-BAND = 8_000_000  # pixels that are changed at once, so that a large picture takes little more
+BAND = 2_000_000  # pixels that are changed at once, so that a large picture takes little more
 BITS, WHITE = 258, 262  # tags of a TIFF: bits a value; 0 where white is 0
 DEPTH = 24  # the byte of a PNG that tells its bits a value
 
@@ -89,6 +89,16 @@ def to_rgb(image: Image.Image, numbers: Numbers) -> Image.Image:
         alpha = numbers.alpha.crop(box) if numbers.alpha else None
         done.paste(_whole(image.crop(box), alpha, numbers), box[:2])
     return done
+
+
+def pixels_of(rgb: Image.Image) -> np.ndarray:
+    """-> (H, W, 3) uint8. Of a large image Pillow alone would make it twice."""
+    if rgb.width * rgb.height <= BAND:
+        return np.asarray(rgb)
+    pixels = np.empty((rgb.height, rgb.width, 3), np.uint8)
+    for box in _bands(rgb.size):
+        pixels[box[1] : box[3]] = np.asarray(rgb.crop(box))
+    return pixels
 
 
 def _bands(size: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
