@@ -59,7 +59,10 @@ def _read(content: bytes, mode: str) -> Profile:
         if space != SPACES[mode]:
             return Profile(name, mode, None, is_broken=True)
         made = ImageCms.buildTransform(
-            given, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.PERCEPTUAL
+            *(given, ImageCms.createProfile("sRGB"), mode, "RGB"),
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            # what lcms makes quicker of dark grays was up to 10 of 255 away
+            ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags.NONE,
         )
         return Profile(name, mode, made if _moves(made, mode) else None)
     except Exception:  # ImageCms raises what it likes on damaged bytes
