@@ -160,9 +160,8 @@ def _examined(content: bytes, name: str) -> Picture:
         numbers = _loaded(image, content, name)
         width, height = image.size if not shrunk else stored[::-1] if turned else stored
         profile = numbers.profile(image.mode)
-        spoilt = image.format == "PNG" and (
-            is_spoilt(content) or image.info.get("icc_profile", b"") is None
-        )
+        spoilt = image.format in ("PNG", *JPEGS) and is_spoilt(content)
+        spoilt |= image.info.get("icc_profile", b"") is None  # one that cannot be unpacked
         rgb = to_rgb(image, numbers)
         gray = rgb.convert("L")
         if min(gray.size) > GRAY_SIDE:

@@ -9,7 +9,7 @@ from math import ceil
 import numpy as np
 from PIL import Image
 
-HEAD, END = b"\xff\xd8\xff", b"\xff\xd9"
+HEAD, SCANS, END = b"\xff\xd8\xff", b"\xff\xda", b"\xff\xd9"
 FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)  # markers of those that Pillow reads
 TABLES, SCAN, RESTARTS, COMMENT = (0xC4, 0xC8, 0xCC), 0xDA, 0xDD, 0xFE
 ALONE = (0x01, 0xD8, *range(0xD0, 0xD8))  # markers without a length behind them

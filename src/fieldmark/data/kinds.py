@@ -18,7 +18,7 @@ HEAD = 32  # bytes of a file that say whether it is a picture
 
 ELSE = "it is not read; save it as JPEG or PNG"
 WAYS_OUT = {  # what a file is: what to do about it. Of all others ELSE is said
-    "HEIC": "install fieldmark[heic], which reads it, or save it as JPEG or PNG",
+    "HEIC": "pip install 'fieldmark[heic]' lets it be read; or save it as JPEG or PNG",
     "AVIF": "the Pillow that is installed does not read it; take a newer one, or save it as JPEG "
     "or PNG",
     "a camera's RAW file": "it is not read; develop it, and save it as JPEG or PNG",

@@ -35,7 +35,9 @@ def mended(content: bytes) -> Iterator[bytes]:
 
 
 def is_spoilt(content: bytes) -> bool:
-    """Whether a PNG has a wrong checksum beside its pixels, or lacks its end."""
+    """Whether a PNG has a wrong checksum beside its pixels, or it or a JPEG lacks its end."""
+    if content.startswith(jpegs.HEAD):
+        return content.rfind(jpegs.END) < content.rfind(jpegs.SCANS)
     kind = b""
     for kind, start, end in chunks(content):
         if kind != b"IDAT" and not is_right(content, start, end):

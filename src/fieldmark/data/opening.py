@@ -107,6 +107,8 @@ def _unidentified(content: bytes) -> str:
         if frame[1] != 8:
             return f"is a JPEG of {frame[1]} bits, which is not read; save it with 8 bits"
         return "is a JPEG that is damaged or of a rare kind; save it anew as JPEG or PNG"
+    if kinds.is_heif(content):
+        return "is damaged (HEIC that cannot be opened); copy it anew or take it out"
     if content.startswith(kinds.TIFF_HEADS):
         return (
             "is a TIFF that is damaged or of a rare kind; save it anew with 8 or 16 bits, as PNG "
