@@ -107,6 +107,16 @@ def test_a_cameras_raw_file_is_refused_by_the_same_sentence_everywhere(tmp_path,
     assert find_images([raw]).images == (raw,)  # and refused where it is read, as above
 
 
+@pytest.mark.parametrize("content", [b"", b"II*\0", b"nobody knows this"])
+def test_what_says_nothing_itself_is_what_its_name_says(content):
+    for name, words in {"x.nef": RAW, "x.jxl": f"JPEG XL: {NOT_READ}"}.items():
+        with pytest.raises(PictureError) as caught:
+            decode(content, name)
+        assert str(caught.value) == f"{name}: is {words}"
+    jpeg = encoded("JPEG")
+    assert np.array_equal(decode(jpeg, "x.nef"), decode(jpeg, "x.jpg"))
+
+
 def test_content_that_is_known_under_another_name_is_refused_by_its_own(tmp_path):
     content = tiff(page(QUARTERS, 2))
     for name in ("cat/1.tif", "dog/1.tif", "cat/2.dng"):

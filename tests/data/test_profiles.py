@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import iccs
 import numpy as np
@@ -120,6 +121,16 @@ def test_inks_are_mixed_as_their_profile_says():
     found = decode(content, "x")[4, 4::8]
     assert furthest(found, np.stack([iccs.shown_of_lab(*lab) for lab in labs[1:]])) <= 4
     assert examine(content, "x").profile == "inks"
+
+
+def test_threads_that_share_a_profile_give_the_same_bits():
+    icc, _ = in_space("Adobe RGB")
+    pictures = [RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8) for _ in range(24)]
+    files = [encoded(Image.fromarray(each), icc_profile=icc) for each in pictures]
+    alone = [decode(each, "x") for each in files]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda each: decode(each, "x"), files))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, together, strict=True))
 
 
 def test_a_profile_that_is_srgb_costs_nothing_and_changes_no_bit():

@@ -183,9 +183,9 @@ def _read(content: bytes, name: str, read: Callable[[bytes], Result]) -> tuple[R
 
     -> and whether something was. Raises PictureError of the file as it is.
     """
+    refuse_unread(content, name)
     if not content:
         raise PictureError(f"{name}: is empty (0 bytes); copy it anew or take it out", "zero-byte")
-    refuse_unread(content, name)
     try:
         return read(content), False
     except PictureError as error:

@@ -108,8 +108,11 @@ def is_heif(content: bytes) -> bool:
 
 def begins_as_picture(head: bytes, suffix: str) -> bool:
     """Whether a file is a picture of a kind that is read, by its first HEAD bytes."""
-    if unread(head, suffix):
-        return False
+    return not unread(head, suffix) and _is_known(head)
+
+
+def _is_known(head: bytes) -> bool:
+    """Whether a file begins like a picture that is read; camera's RAW files begin like a TIFF."""
     if head.startswith((*COMMON, *TIFF_HEADS)) or _of_boxes(head) in ("HEIC", "AVIF"):
         return True
     if head[:4] == b"RIFF":
@@ -125,15 +128,17 @@ def _is_read(kind: str) -> bool:
 def _kind(content: bytes, suffix: str) -> str | None:
     found = next((kind for head, kind in BY_HEAD.items() if content.startswith(head)), None)
     found = found or _of_boxes(content) or _of_text(content)
-    if found is None and content.startswith(TIFF_HEADS):
-        named = BY_SUFFIX.get(suffix)
-        found = RAW if content[8:10] == b"CR" or _holds_raw(content) else named
+    is_tiff = content.startswith(TIFF_HEADS)
+    if found is None and is_tiff and (content[8:10] == b"CR" or _holds_raw(content)):
+        found = RAW
     if found is None and content[:4] == b"RIFF" and content[8:12] == b"AVI ":
         found = "a video"
     if found is None and content[6:14] == b"HEAPCCDR":
         found = RAW
     if found is None and content[128:132] == b"DICM":
         found = "DICOM"
+    if found is None and (is_tiff or not _is_known(content)):
+        found = BY_SUFFIX.get(suffix)
     return None if found is None or _is_read(found) else found
 
 
