@@ -191,9 +191,10 @@ def _read(content: bytes, name: str, read: Callable[[bytes], Result]) -> tuple[R
     except PictureError as error:
         if error.problem == "bomb":
             raise
-        for whole in mended(content):
-            with contextlib.suppress(PictureError):
-                return read(whole), True
+        with contextlib.suppress(PictureError), told(content, name):
+            for whole in mended(content):
+                with contextlib.suppress(PictureError):
+                    return read(whole), True
         raise
 
 

@@ -68,6 +68,8 @@ def has_all_scans(content: bytes) -> bool:
             components = [each for each in data[1 : 1 + 2 * data[0] : 2] if each in sides]
             for each in components:
                 left[each][data[-3] : data[-2] + 1] = data[-1] & 15
+            if not components:
+                return False
             units = _units(size, sides, components)
             if every and _restarts(content, end) != ceil(units / every) - 1:
                 return False
@@ -113,7 +115,7 @@ def _units(
     """Coded units (MCU) of a scan (T.81, A.2): blocks of 8 x 8 where it is of one component."""
     count = 1
     for axis, length in enumerate(size):
-        most = max(side[axis] for side in sides.values())
+        most = max(1, *(side[axis] for side in sides.values()))
         if len(components) == 1:
             count *= ceil(ceil(length * sides[components[0]][axis] / most) / 8)
         else:
