@@ -101,6 +101,27 @@ def test_a_jpeg_that_lacks_its_end_alone_is_read_and_one_that_lacks_pixels_is_no
             assert np.array_equal(found, decode(whole, "x"))
 
 
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}])
+def test_a_flat_jpeg_whose_pixels_are_zeros_lacks_its_end_alone(options):
+    for size in ((60, 44), (160, 160)):
+        whole = encoded("JPEG", Image.new("RGB", size, (90, 120, 30)), subsampling=0, **options)
+        assert np.array_equal(decode(whole[:-2], "x"), decode(whole, "x"))
+
+
+@pytest.mark.parametrize("share", [0.5, 0.9])
+@pytest.mark.parametrize("name", JPEGS)
+def test_zeros_in_the_place_of_pixels_are_no_pixels(name, share):
+    image = SOFT.convert({"gray": "L", "inks": "CMYK"}.get(name, "RGB"))
+    whole = encoded("JPEG", image, quality=95, **JPEGS[name])
+    cut = whole[: int(share * len(whole))]
+    for look in (decode, examine):
+        with pytest.raises(PictureError, match="is damaged"):
+            look(cut + bytes(len(whole) - len(cut)), "x")
+    padded = whole[:-2] + bytes(500)
+    assert np.array_equal(decode(padded, "x"), decode(whole, "x"))
+    assert examine(padded, "x").mended
+
+
 def test_a_progressive_jpeg_that_lacks_its_last_scans_is_damaged():
     whole = encoded("JPEG", progressive=True)
     scans = [at for at in range(len(whole) - 1) if whole[at : at + 2] == b"\xff\xda"]

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from fieldmark.data import kinds
+from fieldmark.data.jpegs import ended
 from fieldmark.data.mending import chunks, is_right, is_spoilt, mended
 from fieldmark.data.opening import (
     PictureError,
@@ -266,6 +267,10 @@ def _loaded(image: Image.Image, content: bytes, name: str) -> Numbers:
     image.load()
     if image.format == "PNG":
         _refuse_changed_bytes(content, name)
+    elif image.format in JPEGS and is_spoilt(content) and ended(content) is None:
+        raise PictureError(  # what stands in the place of its end was read as pixels
+            f"{name}: is damaged (its end is missing); copy it anew or take it out", "truncated"
+        )
     # EXIF is a guest in the file: where it is garbage, the pixels still count
     with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)

@@ -16,6 +16,7 @@ ALONE = (0x01, 0xD8, *range(0xD0, 0xD8))  # markers without a length behind them
 APP0, APP14 = 0xE0, 0xEE
 MARKER = re.compile(rb"\xff[^\x00\xff]")
 UNSEEN = 99  # bits of a coefficient of which there is none yet
+STUFFED = b"\xff\0"  # how a byte of eight ones is coded
 FILL = 4096  # bytes behind a file that has no end
 ROWS = 512  # of a decoded picture, that are looked at together
 
@@ -31,18 +32,28 @@ def frame(content: bytes) -> tuple[int, int] | None:
 def ended(content: bytes) -> bytes | None:
     """A JPEG with the end that it lacks; None where it lacks more.
 
-    It lacks no pixel where all scans are there and the pixels are the same whatever follows.
+    Zeros behind it are what was never written, or else pixels, and then all of them are needed.
     """
-    body = content.rstrip(b"\xff")
+    body = content.rstrip(b"\xff\0")
+    body += STUFFED * content.startswith(STUFFED, len(body))
+    if is_whole(body):
+        return body + END
+    zeros = content.rstrip(b"\xff")
+    return zeros + END if zeros != body and is_whole(zeros) and not is_whole(zeros[:-1]) else None
+
+
+def is_whole(body: bytes) -> bool:
+    """Whether a JPEG without its end lacks no pixel: all scans are there, and the pixels are the
+    same whatever follows.
+    """
     if not has_all_scans(body):
-        return None
+        return False
     any_bytes = np.random.default_rng(0).integers(0, 255, FILL, np.uint8).tobytes()
     fills = (*(bytes([each]) * FILL for each in (0, 0x55, 0xAA, 0xFE)), any_bytes)
     try:
-        seen = {_digest(body + fill + END) for fill in fills}
+        return len({_digest(body + fill + END) for fill in fills}) == 1
     except Exception:  # Pillow's decoders raise what they like on damaged bytes
-        return None
-    return body + END if len(seen) == 1 else None
+        return False
 
 
 def has_all_scans(content: bytes) -> bool:
