@@ -256,7 +256,7 @@ def test_what_is_not_there_is_told_the_nearest_or_what_there_is(tmp_path):
 
 
 def test_a_file_that_is_no_table_is_told_what_is(tmp_path):
-    for name in ("photos.zip", "photos.tar.gz"):
+    for name in ("photos.7z", "photos.tar.gz"):
         (tmp_path / name).write_bytes(b"x")
         assert refusal(tmp_path / name) == (
             f"{tmp_path}/{name}: is an archive; unpack it and name the folder"

@@ -208,7 +208,7 @@ def _counted(number: int, one: str, many: str) -> str:
     return f"1 {one} is" if number == 1 else f"{number} {many} are"
 
 
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".txt")
 
 Found = tuple[str, str | None, str | None]  # path, label, split
 

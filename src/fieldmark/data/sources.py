@@ -9,8 +9,10 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import TABLES, read_folder, walk
-from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
+from fieldmark.data.folders import TABLES, read_folder
+from fieldmark.data.formats.recognised import folder_format
+from fieldmark.data.images import Form, decode, from_array
+from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, join_test, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
@@ -19,7 +21,7 @@ from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
 from fieldmark.task import SEVERAL_LABELS
 
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DIGITS = "digits"
 
 __all__ = ["BUILT_IN", "Listing", "content_of", "read_listing", "read_pixels"]
@@ -81,7 +83,7 @@ def content_of(root: str, path: str, row: int | None) -> bytes:
     Raises DataError. No polars where the Parquet file was opened before, or is in the cache.
     """
     if row is None:
-        return read_bytes(Path(root, path))
+        return content_at(Path(root, path))
     pixels = raw_pixels(path, row)
     if pixels is not None:
         return pixels.tobytes()
@@ -97,9 +99,7 @@ def raw_pixels(path: str, row: int | None) -> np.ndarray | None:
 
 def read_pixels(root: str, path: str, row: int | None, form: Form | None) -> np.ndarray:
     """One image by its place in a Samples table -> (H, W, 3) uint8. Raises DataError."""
-    if row is None:
-        return read_file(Path(root, path), form)
-    if path == DIGITS:
+    if path == DIGITS and row is not None:
         return from_array(digit(row), form)
     return decode(content_of(root, path, row), str(Path(root, place_name(path, row))), form)
 
@@ -115,7 +115,7 @@ def gone(samples: Samples) -> str:
     """That none of the images lies where it did, in words; "" where one does."""
     root = Path(samples.root)
     files = [path for path in samples.frame["path"].unique() if path != DIGITS]
-    if not files or any((root / path).exists() for path in files):
+    if not files or any(is_there(root / path) for path in files):
         return ""
     return f"the photos are no longer in {root}"
 
@@ -147,8 +147,11 @@ def _read(
             f"--data-dir {data_dir}: is for {listed(BUILT_IN)} by name; name one, or take it away"
         )
     refuse_missing(source)
-    tree = walk(path) if path.is_dir() else None
-    shards = find_shards(path) if tree and not tree.inside("") else []
+    zipped = is_there and not path.is_dir() and ending == ZIP
+    tree = tree_of(path) if path.is_dir() or zipped else None
+    if tree and folder_format(tree):
+        return read_table(path, given, images=images, labelled=labelled, asked=asked)
+    shards = find_shards(path) if tree and not zipped and not tree.inside("") else []
     if is_there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
     if shards:

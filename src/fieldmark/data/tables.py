@@ -20,7 +20,10 @@ from fieldmark.data.cells import (
     sample_columns,
 )
 from fieldmark.data.folders import join, may_be_file
+from fieldmark.data.formats.brought import Brought
+from fieldmark.data.formats.recognised import brought_of, brought_of_table
 from fieldmark.data.images import SUFFIXES
+from fieldmark.data.inside import into_zip, names_in
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import reading_parquet
@@ -122,8 +125,11 @@ class Finder:
         if folder not in self._names:
             names: list[str] = []
             try:
-                with os.scandir(self._root / folder) as entries:
-                    names = [entry.name for entry in entries if may_be_file(entry)]
+                if into_zip(self._root):
+                    names = names_in(self._root / folder)
+                else:
+                    with os.scandir(self._root / folder) as entries:
+                        names = [entry.name for entry in entries if may_be_file(entry)]
             except PermissionError as error:
                 raise DataError(
                     f"{self._root / folder}: cannot be read ({error.strerror}); allow it, or take "
@@ -152,7 +158,8 @@ def read_table(
     labelled: bool = True,
     asked: Asked | None = None,
 ) -> Listing:
-    """The images that a table names, with their labels and the user's other columns.
+    """The images that a table names, or a file or folder of a format that stands for a table, with
+    their labels and the user's other columns.
 
     They lie in the folder `images`; without it beside the table, or in images/ beside it. A row
     is left out, with the reason, where its image is missing, or its label where each image has
@@ -160,9 +167,9 @@ def read_table(
     same split: with the same labels the first stays, with others none. Raises DataError where no
     row can be used.
     """
-    root, finder = _looking(path, images)
-    samples, table = read_rows(path, given, labelled=labelled, asked=asked)
-    frame = samples.frame
+    samples, brought = read_rows(path, given, labelled=labelled, asked=asked)
+    table, frame = brought.table, samples.frame
+    root, finder = _looking(brought, images)
     found = [finder.find(name) for name in frame["path"].to_list()]
     reasons = [reason for _, reason in found]
     if labelled and not samples.task.several:
@@ -204,10 +211,10 @@ def read_table(
     )
 
 
-def _looking(path: Path, images: str | None) -> tuple[Path, Finder]:
+def _looking(brought: Brought, images: str | None) -> tuple[Path, Finder]:
     """Where a table's images lie, and what finds them. Raises DataError."""
     if images is None:
-        return path.parent, Finder(path.parent, ("", BESIDE))
+        return brought.root, Finder(brought.root, brought.folders)
     if not Path(images).is_dir():
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
     return Path(images), Finder(Path(images))
@@ -219,16 +226,19 @@ def read_rows(
     *,
     labelled: bool = True,
     asked: Asked | None = None,
-) -> tuple[Samples, Table]:
+) -> tuple[Samples, Brought]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
     And the table, with all that is to be said of it. Labels may be empty. Raises DataError.
     """
-    table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
+    given, asked = given or Columns(), asked or Asked()
+    brought = bring(path, asked.task)
+    table = brought.table
     frame = table.frame
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
-    given, asked = given or Columns(), asked or Asked()
+    given = _merged(given, brought.columns)
+    separator = table.separator if asked.separator == "auto" else asked.separator
     each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
     needed, without = ("image", "label") if labelled else ("image",), ""
     if each_a_label:
@@ -237,7 +247,7 @@ def read_rows(
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, found, str(path), asked.separator, count=len(frame))
+        labels = find_labels(frame, found, str(path), separator, count=len(frame))
     columns, said = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),
         labels=labels,
@@ -254,8 +264,29 @@ def read_rows(
     notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
     unsaid = tuple(name for name in asked.known if name not in each_a_label)
     unsaid = unsaid if each_a_label and task.several else ()
-    table = replace(table, separator=labels.separator, unsaid=unsaid)
-    return samples, replace(table, notes=tuple(notes))
+    table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
+    return samples, replace(brought, table=table)
+
+
+def bring(path: Path, task: str = "auto") -> Brought:
+    """The table that a file is, or that a file or folder of a known format stands for.
+
+    task: data.task. Raises DataError.
+    """
+    if found := brought_of(path, task):
+        return found
+    table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
+    plain = Brought(table, Columns(), path.parent, ("", BESIDE))
+    return brought_of_table(path, table, task) or plain
+
+
+NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
+
+
+def _merged(given: Columns, its: Columns) -> Columns:
+    """The columns of the settings, and where they name none those of the format."""
+    names = {role: name or getattr(its, role) for role, name in vars(given).items()}
+    return Columns(**names | ({"group": None} if given.group == NO_GROUP and its.group else {}))
 
 
 def _with_repeats(
@@ -347,8 +378,9 @@ def named_images(
     The files are looked for as `read_table` does; a row without one stays, and so does a row that
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
-    root, finder = _looking(path, images)
-    samples, table = read_rows(path, given, labelled=False)
+    samples, brought = read_rows(path, given, labelled=False)
+    table = brought.table
+    root, finder = _looking(brought, images)
     if table.left_out:
         raise DataError(next(iter(table.left_out.values())))
     rows = zip(table.places, *samples.frame.select("path", "caption"), strict=True)
@@ -360,6 +392,6 @@ def named_images(
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
         _refuse_all(path, root, len(finder.missing), left_out)
-    names = table.frame.columns
-    columns, _ = find_columns(str(path), names, given or Columns(), needed=("image",))
+    names, given = table.frame.columns, _merged(given or Columns(), brought.columns)
+    columns, _ = find_columns(str(path), names, given, needed=("image",))
     return NamedImages(found, table.notes, columns)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.data.images import SUFFIXES
+from fieldmark.data.inside import content_at
 from fieldmark.errors import DataError, listed
 
 MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -71,11 +72,7 @@ def read_text_table(path: Path) -> Table:
 
 
 def _decoded(path: Path) -> tuple[str, list[str]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    notes = []
+    content, notes = content_at(path), []
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     else:

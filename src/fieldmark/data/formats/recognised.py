@@ -1,0 +1,93 @@
+"""Which format a file or folder is of: its keys, columns and members decide, not only its name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fieldmark.data.folders import Tree
+from fieldmark.data.formats import (
+    camtrap_dp,
+    coco,
+    hugging_face,
+    megadetector,
+    roboflow,
+    wildlife_insights,
+)
+from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
+from fieldmark.data.formats.json_rows import lines_of, rows_of
+from fieldmark.data.formats.path_lists import read_paths
+from fieldmark.data.inside import ZIP, names_in, tree_of
+from fieldmark.data.text_tables import Table
+from fieldmark.errors import DataError, listed
+
+JSON, LINES, LIST = ".json", ".jsonl", ".txt"
+KNOWN = "COCO's, Camtrap DP's, MegaDetector's, or a list of objects with a file name and a label"
+
+
+def folder_format(tree: Tree) -> bool:
+    """Whether a folder is of a format that `brought_of` reads, and no folder of class folders.
+
+    Raises DataError for one that is known and cannot be read.
+    """
+    return (
+        camtrap_dp.is_package(tree.root)
+        or wildlife_insights.is_download(tree.root)
+        or bool(roboflow.tables_in(tree) or roboflow.coco_files_in(tree))
+        or bool(hugging_face.metadata_in(tree))
+    )
+
+
+def brought_of(path: Path, task: str) -> Brought | None:
+    """What a file or folder of a known format says; None for a plain table. Raises DataError."""
+    ending = path.suffix.lower()
+    if path.is_dir() or ending == ZIP:
+        return _of_folder(path, task)
+    if ending == JSON:
+        return _of_json(path, read_json(path), task)
+    if ending == LINES:
+        return rows_of(path, lines_of(path))
+    if ending == LIST:
+        return read_paths(path)
+    return None
+
+
+def brought_of_table(path: Path, table: Table, task: str) -> Brought | None:
+    """What a plain table says whose columns are those of a known format."""
+    names = table.frame.columns
+    if camtrap_dp.is_part(names) and "datapackage.json" in names_in(path.parent):
+        return camtrap_dp.read_package(path.parent, task)
+    if wildlife_insights.is_images(names):
+        return wildlife_insights.read_download(path.parent, [path], task)
+    return None
+
+
+def _of_folder(path: Path, task: str) -> Brought:
+    if camtrap_dp.is_package(path):
+        return camtrap_dp.read_package(path, task)
+    if wildlife_insights.is_download(path):
+        return wildlife_insights.read_download(path, wildlife_insights.tables_in(path), task)
+    tree = tree_of(path)
+    if files := roboflow.tables_in(tree):
+        return roboflow.read_tables(path, files)
+    if files := roboflow.coco_files_in(tree):
+        return coco.read_coco_splits(path, files, task)
+    return hugging_face.read_metadata(tree)
+
+
+def _of_json(path: Path, value: Any, task: str) -> Brought:
+    if coco.is_coco(value):
+        return coco.read_coco(path, value, task)
+    if megadetector.is_results(value):
+        return megadetector.read_files(path, value)
+    if isinstance(value, dict) and "resources" in value:
+        return camtrap_dp.read_package(path.parent, task)
+    if is_list_of_objects(value) and value:
+        return rows_of(path, value)
+    raise DataError(f"{path}: is JSON of no known form ({_keys(value)}); known are {KNOWN}")
+
+
+def _keys(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"its keys are {listed(list(value), most=5)}" if value else "it has no keys"
+    what: Sequence[Any] = value if isinstance(value, list) else ()
+    return f"a list of {len(what)}" if isinstance(value, list) else "neither keys nor a list"
