@@ -34,6 +34,7 @@ class Tree:
     foreign: list[str] = field(default_factory=list)  # pictures of formats that are not read
     hidden: list[str] = field(default_factory=list)
     not_followed: list[str] = field(default_factory=list)  # links to folders read already
+    outside: list[str] = field(default_factory=list)  # of a zip, what its names put out of it
 
     @cached_property
     def with_pictures(self) -> frozenset[str]:
@@ -65,6 +66,10 @@ class Tree:
                 "links to folders that are read already, or that lead back up, are not followed: "
                 f"{listed(map(shown, sorted(self.not_followed)), most=5)}"
             )
+        if self.outside:
+            what = _counted(len(self.outside), "file", "files")
+            names = listed(map(shown, self.outside), most=3)
+            yield f"{what} passed over: their names lead out of the zip ({names})"
         if self.hidden:
             names = {PurePosixPath(shown(each)).name for each in self.hidden}
             what = _counted(len(self.hidden), "hidden file or folder", "hidden files and folders")
@@ -208,7 +213,7 @@ def _counted(number: int, one: str, many: str) -> str:
     return f"1 {one} is" if number == 1 else f"{number} {many} are"
 
 
-TABLES = (".csv", ".tsv", ".parquet", ".json", ".jsonl", ".txt")
+TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".json", ".jsonl", ".txt")
 
 Found = tuple[str, str | None, str | None]  # path, label, split
 

@@ -31,6 +31,7 @@ class Archive:
     file: zipfile.ZipFile
     members: dict[str, zipfile.ZipInfo] = field(default_factory=dict)
     folders: dict[str, set[str]] = field(default_factory=dict)
+    outside: list[str] = field(default_factory=list)  # members whose names lead out of it
 
 
 _open: dict[tuple[int, str], tuple[tuple[int, int], Archive]] = {}
@@ -122,8 +123,9 @@ def walk_zip(path: Path) -> Tree:
 
     Pictures are told by their suffix alone.
     """
-    tree = Tree(path)
-    for name in sorted(open_zip(path).members):
+    archive = open_zip(path)
+    tree = Tree(path, outside=archive.outside)
+    for name in sorted(archive.members):
         folder, file = parent_of(name), name.rpartition("/")[2]
         hidden = next((p for p in name.split("/") if p.startswith(".") or p in NOT_THE_USERS), None)
         if hidden is not None:
@@ -152,7 +154,10 @@ def _listed(path: Path) -> Archive:
     archive = Archive(path, zipfile.ZipFile(path))
     for each in archive.file.infolist():
         name = each.filename.replace("\\", "/").removeprefix("./")
-        if each.is_dir() or name.startswith("/") or ".." in name.split("/"):
+        if each.is_dir():
+            continue
+        if name.startswith("/") or ".." in name.split("/"):
+            archive.outside.append(name)
             continue
         archive.members[name] = each
         while name:

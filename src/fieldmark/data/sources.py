@@ -10,6 +10,7 @@ import polars as pl
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import TABLES, read_folder
+from fieldmark.data.formats.excel import ENDINGS
 from fieldmark.data.formats.recognised import folder_format
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
@@ -62,7 +63,7 @@ def read_listing(
     listing = read(asked)
     if test in ("auto", "none"):
         return listing
-    if not Path(test).exists():
+    if not is_there(Path(test)):
         raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
     own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
     if own.several and asked.task == "auto":
@@ -127,7 +128,7 @@ def place_name(path: str, row: int | None) -> str:
 
 def refuse_missing(source: str) -> None:
     """Raise DataError for a name that is no path and no built-in set."""
-    if not Path(source).exists() and source not in BUILT_IN:
+    if not is_there(Path(source)) and source not in BUILT_IN:
         hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
         raise DataError(f"{source}: there is no such folder or table{hint}")
 
@@ -141,26 +142,26 @@ def _read(
     asked: Asked,
 ) -> Listing:
     path = Path(source)
-    is_there, ending = path.exists(), path.suffix.lower()
-    if data_dir is not None and (is_there or source not in BUILT_IN):
+    there, ending = is_there(path), path.suffix.lower()
+    if data_dir is not None and (there or source not in BUILT_IN):
         raise DataError(
             f"--data-dir {data_dir}: is for {listed(BUILT_IN)} by name; name one, or take it away"
         )
     refuse_missing(source)
-    zipped = is_there and not path.is_dir() and ending == ZIP
+    zipped = there and not path.is_dir() and ending == ZIP
     tree = tree_of(path) if path.is_dir() or zipped else None
-    if tree and folder_format(tree):
+    if tree and (asked.pattern is not None or folder_format(tree)):
         return read_table(path, given, images=images, labelled=labelled, asked=asked)
     shards = find_shards(path) if tree and not zipped and not tree.inside("") else []
-    if is_there and not tree and ending == PARQUET and holds_pictures(path):
+    if there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
     if shards:
         _refuse(source, {"--images": images})
         return read_shards(path, shards, given, labelled=labelled, asked=asked)
-    if is_there and not tree:
+    if there and not tree:
         if ending in ARCHIVES:
             raise DataError(f"{source}: is an archive; unpack it and name the folder")
-        if ending not in TABLES:
+        if ending not in (*TABLES, *ENDINGS):
             raise DataError(
                 f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or "
                 "a table of images and labels"
@@ -168,6 +169,7 @@ def _read(
         return read_table(path, given, images=images, labelled=labelled, asked=asked)
     separator = None if asked.separator == "auto" else asked.separator
     of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
+    of_tables["data.pattern"] = asked.pattern
     _refuse(source, of_tables)
     listing = read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
     task = task_of(asked.task, listing.samples.frame["labels"])

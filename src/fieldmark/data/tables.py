@@ -21,9 +21,10 @@ from fieldmark.data.cells import (
 )
 from fieldmark.data.folders import join, may_be_file
 from fieldmark.data.formats.brought import Brought
+from fieldmark.data.formats.excel import ENDINGS, read_sheet
 from fieldmark.data.formats.recognised import brought_of, brought_of_table
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.inside import into_zip, names_in
+from fieldmark.data.inside import content_at, into_zip, names_in
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import reading_parquet
@@ -232,7 +233,7 @@ def read_rows(
     And the table, with all that is to be said of it. Labels may be empty. Raises DataError.
     """
     given, asked = given or Columns(), asked or Asked()
-    brought = bring(path, asked.task)
+    brought = bring(path, asked)
     table = brought.table
     frame = table.frame
     if not len(frame) and not table.left_out:
@@ -268,16 +269,16 @@ def read_rows(
     return samples, replace(brought, table=table)
 
 
-def bring(path: Path, task: str = "auto") -> Brought:
+def bring(path: Path, asked: Asked) -> Brought:
     """The table that a file is, or that a file or folder of a known format stands for.
 
-    task: data.task. Raises DataError.
+    Raises DataError.
     """
-    if found := brought_of(path, task):
+    if found := brought_of(path, asked):
         return found
-    table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
+    table = _plain(path)
     plain = Brought(table, Columns(), path.parent, ("", BESIDE))
-    return brought_of_table(path, table, task) or plain
+    return brought_of_table(path, table, asked.task) or plain
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
@@ -343,9 +344,16 @@ def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) 
     raise DataError(f"{path}: none of its {len(left_out)} rows can be used; {first}")
 
 
+def _plain(path: Path) -> Table:
+    ending = path.suffix.lower()
+    if ending in ENDINGS:
+        return read_sheet(path)
+    return _read_parquet(path) if ending == PARQUET else read_text_table(path)
+
+
 def _read_parquet(path: Path) -> Table:
     with reading_parquet(path):
-        frame = pl.read_parquet(path)
+        frame = pl.read_parquet(content_at(path) if into_zip(path) else path)
     return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
 
 

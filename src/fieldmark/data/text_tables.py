@@ -105,10 +105,15 @@ def _header(cells: list[str], path: Path) -> list[str]:
             f"{path}, line 1: names no columns but the image '{image}'; put a line above it that "
             "names them, such as image,label"
         )
+    refuse_twice(names, f"{path}, line 1")
+    return names
+
+
+def refuse_twice(names: list[str], where: str) -> None:
+    """Raise DataError where two columns have one name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{path}, line 1: {listed(twice)} is named twice; rename one of the two")
-    return names
+        raise DataError(f"{where}: {listed(twice)} is named twice; rename one of the two")
 
 
 def _without_margin(cells: list[str]) -> list[str | None]:

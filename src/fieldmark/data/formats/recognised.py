@@ -15,8 +15,10 @@ from fieldmark.data.formats import (
 )
 from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
 from fieldmark.data.formats.json_rows import lines_of, rows_of
-from fieldmark.data.formats.path_lists import read_paths
+from fieldmark.data.formats.name_patterns import read_names
+from fieldmark.data.formats.path_lists import paths_in, read_paths
 from fieldmark.data.inside import ZIP, names_in, tree_of
+from fieldmark.data.label_cells import Asked
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, listed
 
@@ -37,10 +39,19 @@ def folder_format(tree: Tree) -> bool:
     )
 
 
-def brought_of(path: Path, task: str) -> Brought | None:
+def brought_of(path: Path, asked: Asked) -> Brought | None:
     """What a file or folder of a known format says; None for a plain table. Raises DataError."""
-    ending = path.suffix.lower()
-    if path.is_dir() or ending == ZIP:
+    ending, task = path.suffix.lower(), asked.task
+    is_folder = path.is_dir() or ending == ZIP
+    if asked.pattern is not None:
+        if is_folder:
+            return read_names(path, tree_of(path).below(""), asked.pattern)
+        if ending == LIST:
+            return read_names(path.parent, paths_in(path), asked.pattern)
+        raise DataError(
+            f"{path}: data.pattern is for folders, zips and lists of paths; take it away"
+        )
+    if is_folder:
         return _of_folder(path, task)
     if ending == JSON:
         return _of_json(path, read_json(path), task)

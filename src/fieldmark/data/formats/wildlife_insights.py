@@ -51,7 +51,7 @@ def read_download(folder: Path, tables: Sequence[Path], task: str) -> Brought:
     """
     whole = joined([("", None, read_text_table(path)) for path in tables], IMAGE)
     rows: dict[str, list[Row]] = {}
-    places = {}
+    places: dict[str, str] = {}
     for place, row in zip(whole.places, whole.frame.iter_rows(named=True), strict=True):
         key = str(row.get("image_id") or row.get("location") or row.get("filename"))
         rows.setdefault(key, []).append(row)
