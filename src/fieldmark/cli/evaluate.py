@@ -62,22 +62,20 @@ def command(
     asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
     refuse_early(run, data, unknown, sets)
+    reading = {"--images": images, "--data-dir": data_dir, "--crops": crops}
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
-        reading = {"--images": images, "--data-dir": data_dir, "--crops": crops}
         refuse_beside_unknown({**others, **reading}, rest)
         return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
-        reading = {"--images": images, "--data-dir": data_dir, "--crops": crops}
         refuse_without_data({**reading, **unused}, rest)
         from fieldmark.reviews.stored import evaluate_stored
 
         found = evaluate_stored(run, asked, console)
     else:
-        options = {"images": images, "data_dir": data_dir, "crops": crops}
-        how = how_to_read(data, rest, options)
+        how = how_to_read(data, rest, {"images": images, "data_dir": data_dir, "crops": crops})
         from fieldmark.reviews.evaluate import evaluate_new
 
         found = evaluate_new(run, how, asked, console, device=device, engine=engine)

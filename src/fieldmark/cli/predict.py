@@ -90,7 +90,7 @@ def to_look_at(
     Raises RunError, WeightsError, DataError, SettingsError.
     """
     from fieldmark.task import TASKS
-    from fieldmark.use.asked import info_of_any, refuse_swapped
+    from fieldmark.use.asked import crops_note, info_of_any, refuse_swapped
     from fieldmark.use.inputs import find_images, told_of
     from fieldmark.use.kaggle import kaggle
 
@@ -102,7 +102,8 @@ def to_look_at(
     found = find_images(inputs, images=images, column=column, crops=finder)
     if form is not None:
         kaggle(found, info.classes, several=TASKS[info.task].several)
-    return replace(found, notes=(*found.notes, *told_of(found.images, info, run)))
+    notes = *found.notes, *told_of(found.images, info, run), *crops_note(run, crops)
+    return replace(found, notes=notes)
 
 
 COLUMN, ABOVE = "data.image_column=", "data.crops_above="

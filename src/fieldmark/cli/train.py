@@ -15,6 +15,7 @@ from fieldmark.cli.typed import (
     named,
 )
 from fieldmark.errors import Mistake, refuse
+from fieldmark.settings.options import OPTIONS
 
 if TYPE_CHECKING:
     from fieldmark.console import Console
@@ -74,8 +75,6 @@ def command(
     KEY=VALUE reaches every setting (--dry-run lists them): train.patience=none.
     """
     given = locals()
-    from fieldmark.settings.options import OPTIONS
-
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
     data, rest = data_and_rest(words)
     looks = {"--dry-run": dry_run or None, "--find-lr": find_lr or None}

@@ -68,8 +68,8 @@ class Tree:
             )
         if self.outside:
             what = _counted(len(self.outside), "file", "files")
-            names = listed(map(shown, self.outside), most=3)
-            yield f"{what} passed over: their names lead out of the zip ({names})"
+            put = listed(map(shown, self.outside), most=3)
+            yield f"{what} passed over, as named to lie outside of the zip: {put}"
         if self.hidden:
             names = {PurePosixPath(shown(each)).name for each in self.hidden}
             what = _counted(len(self.hidden), "hidden file or folder", "hidden files and folders")
@@ -213,7 +213,7 @@ def _counted(number: int, one: str, many: str) -> str:
     return f"1 {one} is" if number == 1 else f"{number} {many} are"
 
 
-TABLES = (".csv", ".tsv", ".parquet", ".xlsx", ".json", ".jsonl", ".txt")
+TABLES = (".csv", ".tsv", ".parquet")
 
 Found = tuple[str, str | None, str | None]  # path, label, split
 

@@ -9,21 +9,21 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import TABLES, read_folder
-from fieldmark.data.formats.excel import ENDINGS
-from fieldmark.data.formats.recognised import folder_format
+from fieldmark.data.folders import read_folder
+from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_format
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, join_test, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
-from fieldmark.data.tables import PARQUET, read_table
+from fieldmark.data.tables import read_table
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
 from fieldmark.task import SEVERAL_LABELS
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DIGITS = "digits"
+STREAM = "-"
 
 __all__ = ["BUILT_IN", "Listing", "content_of", "read_listing", "read_pixels"]
 
@@ -41,8 +41,8 @@ def read_listing(
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
-    source:   a folder of class folders, or of Parquet files with pictures; a table (.csv, .tsv,
-              .parquet); a Parquet file with pictures; a built-in name.
+    source:   a folder of class folders, or of Parquet files with pictures, or a zip; a file or
+              folder of a known format; a table; a Parquet file with pictures; a built-in name.
     test:     auto: a test set that the source has; none: no test set, and `val` is for
               validation; else a source of its own, all of which is the test set.
     columns:  names of a table's columns, where they are not the usual ones.
@@ -128,6 +128,11 @@ def place_name(path: str, row: int | None) -> str:
 
 def refuse_missing(source: str) -> None:
     """Raise DataError for a name that is no path and no built-in set."""
+    if source == STREAM:
+        raise DataError(
+            "-: a list that comes in is for predict; write it into a .txt file, a path a line, and "
+            "name that"
+        )
     if not is_there(Path(source)) and source not in BUILT_IN:
         hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
         raise DataError(f"{source}: there is no such folder or table{hint}")
@@ -161,9 +166,9 @@ def _read(
     if there and not tree:
         if ending in ARCHIVES:
             raise DataError(f"{source}: is an archive; unpack it and name the folder")
-        if ending not in (*TABLES, *ENDINGS):
+        if ending not in FILES:
             raise DataError(
-                f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or "
+                f"{source}: is no table ({', '.join(SHOWN)}); name a folder of class folders, or "
                 "a table of images and labels"
             )
         return read_table(path, given, images=images, labelled=labelled, asked=asked)

@@ -21,15 +21,12 @@ from fieldmark.data.cells import (
 )
 from fieldmark.data.folders import join, may_be_file
 from fieldmark.data.formats.brought import Brought
-from fieldmark.data.formats.excel import ENDINGS, read_sheet
-from fieldmark.data.formats.recognised import brought_of, brought_of_table
+from fieldmark.data.formats.recognised import bring
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.inside import content_at, into_zip, names_in
+from fieldmark.data.inside import into_zip, names_in
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
-from fieldmark.data.shards import reading_parquet
-from fieldmark.data.text_tables import Table, read_text_table
-from fieldmark.errors import DataError, listed
+from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 
 
@@ -145,10 +142,6 @@ class Finder:
 
 def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
-
-
-PARQUET = ".parquet"
-BESIDE = "images"  # the folder beside a table that its images may lie in
 
 
 def read_table(
@@ -269,18 +262,6 @@ def read_rows(
     return samples, replace(brought, table=table)
 
 
-def bring(path: Path, asked: Asked) -> Brought:
-    """The table that a file is, or that a file or folder of a known format stands for.
-
-    Raises DataError.
-    """
-    if found := brought_of(path, asked):
-        return found
-    table = _plain(path)
-    plain = Brought(table, Columns(), path.parent, ("", BESIDE))
-    return brought_of_table(path, table, asked.task) or plain
-
-
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
 
 
@@ -344,19 +325,6 @@ def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) 
     raise DataError(f"{path}: none of its {len(left_out)} rows can be used; {first}")
 
 
-def _plain(path: Path) -> Table:
-    ending = path.suffix.lower()
-    if ending in ENDINGS:
-        return read_sheet(path)
-    return _read_parquet(path) if ending == PARQUET else read_text_table(path)
-
-
-def _read_parquet(path: Path) -> Table:
-    with reading_parquet(path):
-        frame = pl.read_parquet(content_at(path) if into_zip(path) else path)
-    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
-
-
 @dataclass(frozen=True)
 class Named:
     """What one row of a table names: the image as its cell has it, and its file.
@@ -386,11 +354,15 @@ def named_images(
     The files are looked for as `read_table` does; a row without one stays, and so does a row that
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
-    samples, brought = read_rows(path, given, labelled=False)
-    table = brought.table
+    kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
+    samples, brought = read_rows(path, given, labelled=False, asked=kept)
+    table, notes = brought.table, list(brought.table.notes)
     root, finder = _looking(brought, images)
     if table.left_out:
-        raise DataError(next(iter(table.left_out.values())))
+        first = next(iter(table.left_out.values()))
+        if brought.plain:
+            raise DataError(first)
+        notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
     rows = zip(table.places, *samples.frame.select("path", "caption"), strict=True)
     found = []
     for place, name, caption in rows:
@@ -402,4 +374,4 @@ def named_images(
         _refuse_all(path, root, len(finder.missing), left_out)
     names, given = table.frame.columns, _merged(given or Columns(), brought.columns)
     columns, _ = find_columns(str(path), names, given, needed=("image",))
-    return NamedImages(found, table.notes, columns)
+    return NamedImages(found, tuple(notes), columns)

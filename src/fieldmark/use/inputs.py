@@ -8,12 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from fieldmark.data.cells import Columns
 from fieldmark.data.crops import Finder
-from fieldmark.data.folders import TABLES, Tree
-from fieldmark.data.formats.excel import ENDINGS
+from fieldmark.data.folders import Tree
 from fieldmark.data.formats.path_lists import names_of
+from fieldmark.data.formats.recognised import FILES, SHOWN
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.inside import ZIP, is_there, tree_of
 from fieldmark.data.listing import shown
+from fieldmark.data.sources import STREAM
 from fieldmark.data.tables import Named, named_images
 from fieldmark.data.words import told_of_captions
 from fieldmark.errors import DataError, counted, listed
@@ -46,7 +47,7 @@ def told_of(images: Sequence[Path | Content | Named], info: BundleInfo, where: s
 
 def is_table(given: object) -> bool:
     """Whether this is the path of a table, by how it ends."""
-    return isinstance(given, str | Path) and Path(given).suffix.lower() in (*TABLES, *ENDINGS)
+    return isinstance(given, str | Path) and Path(given).suffix.lower() in FILES
 
 
 def find_images(
@@ -99,14 +100,12 @@ def find_images(
     return Found(tuple(found), tuple(told), columns if len(given) == 1 else None)
 
 
-STREAM = "-"
-
-
-def _with_listed(inputs: Iterable[Given]) -> Iterator[Given]:
+def _with_listed(inputs: Iterable[Given]) -> Iterator[Given | Named]:
     """The inputs, and in the place of "-" the paths of a list that comes in, a line each."""
     for each in inputs:
         if isinstance(each, str) and each == STREAM:
-            yield from names_of("standard input", sys.stdin.read())
+            names = names_of("standard input", sys.stdin.read())
+            yield from (Named(name, Path(name)) for name in names)
         else:
             yield each
 
@@ -150,7 +149,7 @@ def _boxes_of(
     return boxed, said
 
 
-def refuse_missing(given: Iterable[Given]) -> None:
+def refuse_missing(given: Iterable[Given | Named]) -> None:
     """Raise DataError for a path that does not exist."""
     for each in given:
         if isinstance(each, str | Path) and str(each) != STREAM and not is_there(Path(each)):
@@ -163,7 +162,7 @@ def _refuse_without_table(given: Iterable[object], options: dict[str, str | None
         value = options[name]
         where = f"{name} {value}" if name.startswith("--") else f"{name}={value}"
         raise DataError(
-            f"{where}: is for a table of images ({', '.join(TABLES)}); name one, or leave it out"
+            f"{where}: is for a table of images ({', '.join(SHOWN)}); name one, or leave it out"
         )
 
 

@@ -22,12 +22,13 @@ LEAST = 3  # groups; fewer cannot be on three sides
 class Brought:
     """table: a row an image. columns: which of its columns hold what, where the settings do not
     say otherwise. root: where the images' paths begin; folders: below it, where they are looked
-    for."""
+    for. plain: it is a table of the user's own, whose every row is wanted."""
 
     table: Table
     columns: Columns
     root: Path
     folders: tuple[str, ...] = ("",)
+    plain: bool = False
 
 
 def read_json(path: Path) -> Any:

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.folders import Tree
+import polars as pl
+
+from fieldmark.data.cells import Columns
+from fieldmark.data.folders import TABLES, Tree
 from fieldmark.data.formats import (
     camtrap_dp,
     coco,
@@ -14,15 +17,21 @@ from fieldmark.data.formats import (
     wildlife_insights,
 )
 from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
+from fieldmark.data.formats.excel import ENDINGS, read_sheet
 from fieldmark.data.formats.json_rows import lines_of, rows_of
 from fieldmark.data.formats.name_patterns import read_names
 from fieldmark.data.formats.path_lists import paths_in, read_paths
-from fieldmark.data.inside import ZIP, names_in, tree_of
+from fieldmark.data.inside import ZIP, content_at, into_zip, names_in, tree_of
 from fieldmark.data.label_cells import Asked
-from fieldmark.data.text_tables import Table
+from fieldmark.data.shards import reading_parquet
+from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, listed
 
+PARQUET = ".parquet"
+BESIDE = "images"  # the folder beside a table that its images may lie in
 JSON, LINES, LIST = ".json", ".jsonl", ".txt"
+FILES = (*TABLES, *ENDINGS, JSON, LINES, LIST)  # that name images
+SHOWN = (*TABLES, ENDINGS[0], JSON, LINES, LIST)
 KNOWN = "COCO's, Camtrap DP's, MegaDetector's, or a list of objects with a file name and a label"
 
 
@@ -39,7 +48,29 @@ def folder_format(tree: Tree) -> bool:
     )
 
 
-def brought_of(path: Path, asked: Asked) -> Brought | None:
+def bring(path: Path, asked: Asked) -> Brought:
+    """The table that a file is, or that a file or folder of a known format stands for.
+
+    Raises DataError.
+    """
+    if found := _of_format(path, asked):
+        return found
+    ending = path.suffix.lower()
+    if ending in ENDINGS:
+        table = read_sheet(path)
+    else:
+        table = _read_parquet(path) if ending == PARQUET else read_text_table(path)
+    plain = Brought(table, Columns(), path.parent, ("", BESIDE), plain=True)
+    return _of_columns(path, table, asked.task) or plain
+
+
+def _read_parquet(path: Path) -> Table:
+    with reading_parquet(path):
+        frame = pl.read_parquet(content_at(path) if into_zip(path) else path)
+    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
+
+
+def _of_format(path: Path, asked: Asked) -> Brought | None:
     """What a file or folder of a known format says; None for a plain table. Raises DataError."""
     ending, task = path.suffix.lower(), asked.task
     is_folder = path.is_dir() or ending == ZIP
@@ -62,7 +93,7 @@ def brought_of(path: Path, asked: Asked) -> Brought | None:
     return None
 
 
-def brought_of_table(path: Path, table: Table, task: str) -> Brought | None:
+def _of_columns(path: Path, table: Table, task: str) -> Brought | None:
     """What a plain table says whose columns are those of a known format."""
     names = table.frame.columns
     if camtrap_dp.is_part(names) and "datapackage.json" in names_in(path.parent):
