@@ -227,6 +227,8 @@ def read_rows(
     """
     given, asked = given or Columns(), asked or Asked()
     brought = bring(path, asked)
+    if labelled and brought.unlabelled:
+        raise DataError(brought.unlabelled)
     table = brought.table
     frame = table.frame
     if not len(frame) and not table.left_out:

@@ -22,13 +22,15 @@ LEAST = 3  # groups; fewer cannot be on three sides
 class Brought:
     """table: a row an image. columns: which of its columns hold what, where the settings do not
     say otherwise. root: where the images' paths begin; folders: below it, where they are looked
-    for. plain: it is a table of the user's own, whose every row is wanted."""
+    for. plain: it is a table of the user's own, whose every row is wanted. unlabelled: that there
+    are no labels in it, and what to do."""
 
     table: Table
     columns: Columns
     root: Path
     folders: tuple[str, ...] = ("",)
     plain: bool = False
+    unlabelled: str = ""
 
 
 def read_json(path: Path) -> Any:

@@ -43,11 +43,11 @@ def read_files(path: Path, value: Any) -> Brought:
     names = list(_boxes(path, value).of)
     frame = pl.DataFrame({IMAGE: names}, {IMAGE: pl.String})
     note = (
-        f"{path}: MegaDetector's results, which say where animals are and not which; for training "
-        f"name the labelled images as DATA, and this file as --crops {path}"
+        f"{path}: is MegaDetector's results, which say where animals are and not which; for "
+        f"training name the labelled images as DATA, and this file as --crops {path}"
     )
     table = Table(frame, [f"{path}, image {number}" for number in range(len(names))], {}, (note,))
-    return Brought(table, Columns(image=IMAGE), path.parent)
+    return Brought(table, Columns(image=IMAGE), path.parent, unlabelled=note)
 
 
 def read_boxes(path: Path) -> Boxes:

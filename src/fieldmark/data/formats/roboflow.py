@@ -41,7 +41,7 @@ def read_tables(root: Path, files: dict[str, str]) -> Brought:
         parts.append((file.rpartition("/")[0], split, table))
     table = joined(parts, image)
     names = table.frame[image].to_list()
-    photos = pl.Series(PHOTO, [(name or "").partition(MADE)[0] for name in names])
+    photos = pl.Series(PHOTO, [_photo(name) for name in names])
     copies = any(MADE in (name or "") for name in names) and photos.n_unique() < len(photos)
     columns = Columns(image=image, split="split", group=PHOTO if copies else None)
     frame = table.frame.with_columns(photos) if copies else table.frame
@@ -52,6 +52,10 @@ def read_tables(root: Path, files: dict[str, str]) -> Brought:
             f"{photos.n_unique():,} photos, which are the groups"
         )
     return Brought(type(table)(frame, table.places, table.left_out, tuple(notes)), columns, root)
+
+
+def _photo(name: str | None) -> str:
+    return (name or "").rpartition("/")[2].partition(MADE)[0]
 
 
 def _of_splits(tree: Tree, name: str) -> dict[str, str]:
