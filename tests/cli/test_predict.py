@@ -195,8 +195,8 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
         ),
         (
             ["--images", "there"],
-            "--images there: is for a table of images (.csv, .tsv, .parquet); name one, or leave "
-            "it out",
+            "--images there: is for a table of images (.csv, .tsv, .parquet, .xlsx, .json, .jsonl, "
+            ".txt); name one, or leave it out",
         ),
         (
             ["--at-least-one"],
