@@ -129,13 +129,23 @@ def test_a_package_that_lacks_something_is_refused(package):
         f"{root}/media.csv: has no column 'filePath', as Camtrap DP's media have; export the "
         "package anew"
     )
-    root = package(resources="none")
+    root = package(resources="none", profile="camtrap-dp-profile.json")
     assert refusal(root) == (
         f"{root}/datapackage.json: has no list of 'resources', as Camtrap DP has; export it anew"
     )
     far = [{"name": "media", "path": "https://x.org/media.csv"}]
-    root = package(resources=far)
+    root = package(resources=far, profile="camtrap-dp-profile.json")
     assert refusal(root) == (
         f"{root}/datapackage.json: the table 'media' must be one file beside it, not "
         "'https://x.org/media.csv'; download it"
     )
+
+
+def test_a_package_of_other_data_is_none(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(b"x")
+    (tmp_path / "datapackage.json").write_text('{"resources": [{"name": "prices"}]}')
+    assert labels_of(read_listing(str(tmp_path))) == [["cat"], ["dog"]]
+    (tmp_path / "datapackage.json").write_text('{"resources": [')
+    assert refusal(tmp_path).startswith(f"{tmp_path}/datapackage.json: cannot be read as JSON (")

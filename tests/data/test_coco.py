@@ -58,6 +58,7 @@ def test_the_location_is_the_group_and_the_sequence_where_there_are_too_few(coco
     source = coco(places, [note(k, 3) for k in (1, 2, 3, 4)])
     listing = read_listing(source)
     assert listing.samples.frame["group"].to_list() == ["1", "2", "0", "1"]
+    assert listing.samples.frame["location"].to_list() == ["1", "2", "0", "1"]
     assert listing.samples.frame["seq_id"].to_list() == ["s1", "s2", "s3", "s4"]
     assert listing.notes[-1] == (
         "COCO Camera Traps: images of one 'location' stay on one side of the split (3 groups); "
@@ -175,6 +176,7 @@ def test_the_splits_of_an_export_with_a_file_in_each_are_kept(tmp_path):
             "an annotation is of category 9, which 'categories' does not have ('empty', 'deer' "
             "and 'fox'); add it",
         ),
+        ({"images": [image(1), image(1)]}, "two images have the id 'i1'; give each its own"),
         ({"images": []}, "'images' is empty; export it anew"),
         (
             {"categories": {"3": "deer"}},

@@ -1,12 +1,14 @@
 """Hugging Face's ImageFolder with metadata, JSON that is a table, and what save_to_disk wrote."""
 
+import io
 import json
 
 import polars as pl
 import pytest
+from PIL import Image
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import read_listing, read_pixels
 
 
 @pytest.fixture
@@ -89,10 +91,62 @@ def test_a_line_that_is_no_json_is_refused_by_its_number(folder):
     assert refusal(path) == f"{path}: is empty; it should have an object a line"
 
 
-def test_what_save_to_disk_wrote_is_refused_with_the_way_out(folder):
-    root = folder("data-00000-of-00001.arrow", "dataset_info.json", "state.json")
-    assert refusal(root) == (
-        f"{root}: is what save_to_disk of Hugging Face's datasets wrote (1 Arrow file); write it "
-        'as Parquet, in Python: load_from_disk(FOLDER)["train"].to_parquet("train.parquet"), and '
-        "name the folder of such files"
+def saved(root, side, rows, first=0):
+    """A data set as `save_to_disk` lays it out."""
+    folder = root / side
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [{"bytes": png(first + row), "path": None} for row in range(rows)]
+    frame = pl.DataFrame({"image": pictures, "label": [row % 2 for row in range(rows)]})
+    frame.write_ipc_stream(folder / "data-00000-of-00001.arrow")
+    (folder / "cache-1.arrow").write_bytes(b"left over")
+    files = [{"filename": "data-00000-of-00001.arrow"}]
+    (folder / "state.json").write_text(json.dumps({"_data_files": files, "_split": side or None}))
+    label = {"names": ["cat", "dog"], "_type": "ClassLabel"}
+    info = {"features": {"image": {"_type": "Image"}, "label": label}}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+
+
+def png(shade):
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4), (shade, 0, 0)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_what_save_to_disk_wrote_is_read_with_its_splits_and_names(tmp_path):
+    saved(tmp_path, "train", 3)
+    saved(tmp_path, "test", 1, first=10)
+    (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    samples = read_listing(str(tmp_path)).samples
+    frame = samples.frame.select("path", "row", "labels", "split")
+    assert frame.rows() == [
+        ("train/data-00000-of-00001.arrow", 0, ["cat"], "train"),
+        ("train/data-00000-of-00001.arrow", 1, ["dog"], "train"),
+        ("train/data-00000-of-00001.arrow", 2, ["cat"], "train"),
+        ("test/data-00000-of-00001.arrow", 0, ["cat"], "test"),
+    ]
+    assert read_pixels(samples.root, *samples.places()[2], None)[0, 0, 0] == 2
+    assert read_pixels(samples.root, *samples.places()[3], None)[0, 0, 0] == 10
+
+
+def test_a_saved_data_set_without_splits_is_one(tmp_path):
+    saved(tmp_path, "", 2)
+    frame = read_listing(str(tmp_path)).samples.frame
+    assert frame["labels"].to_list() == [["cat"], ["dog"]]
+    assert frame["split"].null_count() == 2
+
+
+def test_a_saved_data_set_that_is_damaged_or_chosen_from_is_refused(tmp_path):
+    saved(tmp_path, "", 2)
+    shard = tmp_path / "data-00000-of-00001.arrow"
+    shard.write_bytes(shard.read_bytes()[:100])
+    assert refusal(tmp_path).startswith(f"{shard}: cannot be read as Arrow (")
+    state = tmp_path / "state.json"
+    state.write_text('{"_data_files": [], "_split": null}')
+    assert refusal(tmp_path) == (
+        f"{state}: has no list '_data_files', as a saved data set has; copy it anew"
+    )
+    state.write_text('{"_data_files": [], "_indices_files": [{"filename": "i.arrow"}]}')
+    assert refusal(tmp_path) == (
+        f"{state}: the data set is a choice of rows, kept apart from them; save it anew, in "
+        "Python: dataset.flatten_indices().save_to_disk(FOLDER)"
     )

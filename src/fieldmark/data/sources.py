@@ -11,11 +11,12 @@ from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import read_folder
 from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_format
+from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, join_test, with_roles
-from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
+from fieldmark.data.shards import ARROW, content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import read_table
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
@@ -88,7 +89,7 @@ def content_of(root: str, path: str, row: int | None) -> bytes:
     pixels = raw_pixels(path, row)
     if pixels is not None:
         return pixels.tobytes()
-    if path.lower().endswith(PARQUET):
+    if path.lower().endswith((PARQUET, ARROW)):
         return content_of_row(Path(root, path), row)
     return bitmap(Path(root, path), row)
 
@@ -157,7 +158,9 @@ def _read(
     tree = tree_of(path) if path.is_dir() or zipped else None
     if tree and (asked.pattern is not None or folder_format(tree)):
         return read_table(path, given, images=images, labelled=labelled, asked=asked)
-    shards = find_shards(path) if tree and not zipped and not tree.inside("") else []
+    shards = saved_files(tree) if tree and not zipped else []
+    if tree and not (shards or zipped or tree.inside("")):
+        shards = find_shards(path)
     if there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
     if shards:

@@ -38,8 +38,16 @@ Found = dict[str, list[Row]]  # observations of an image or an event
 
 
 def is_package(folder: Path) -> bool:
-    """Whether a folder, or a zip, has a package at its top."""
-    return PACKAGE in names_in(folder)
+    """Whether a folder, or a zip, has a package at its top. Raises DataError for a damaged one.
+
+    Other data have a datapackage.json too (Frictionless Data), without these tables.
+    """
+    if PACKAGE not in names_in(folder):
+        return False
+    about = read_json(folder / PACKAGE)
+    return isinstance(about, dict) and (
+        "camtrap" in str(about.get("profile")) or {"media", "observations"} <= _names(about)
+    )
 
 
 def is_part(columns: list[str]) -> bool:
@@ -81,6 +89,13 @@ def read_package(folder: Path, task: str) -> Brought:
     table = with_labels(table, labels, task)
     made = Brought(table, Columns(image=IMAGE, label=LABELS), folder, ("", "media"))
     return with_group(made, WHAT, (PLACE, EVENT))
+
+
+def _names(about: dict[str, Any]) -> set[str]:
+    """The names of a package's tables."""
+    resources = about.get("resources")
+    found = resources if isinstance(resources, list) else ()
+    return {str(each.get("name")) for each in found if isinstance(each, dict)}
 
 
 def _table(folder: Path, name: str) -> Table:

@@ -115,8 +115,12 @@ def _refuse_unknown(
     annotations: list[dict[str, Any]],
     names: dict[Any, str],
 ) -> None:
-    """Raise DataError for an annotation of an image or a category that the file does not have."""
+    """Raise DataError for an annotation of an image or a category that the file does not have, and
+    for two images of one id."""
     known = {each["id"] for each in images}
+    if len(known) < len(images):
+        [(twice, _)] = Counter(each["id"] for each in images).most_common(1)
+        raise DataError(f"{path}: two images have the id {twice!r}; give each its own")
     for each in annotations:
         if each["image_id"] not in known:
             raise DataError(

@@ -16,19 +16,16 @@ from fieldmark.data.label_cells import plain
 from fieldmark.data.listing import split_of
 from fieldmark.data.shards import reading_parquet
 from fieldmark.data.text_tables import Table, read_text_table
-from fieldmark.errors import DataError, counted
 
 FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 IMAGE, FOLDER = "file_name", "folder"
-SAVED = ("dataset_dict.json", "state.json")  # of `save_to_disk`
 
 
 def metadata_in(tree: Tree) -> list[str]:
     """The paths of metadata files that name images: at the top, or in folders of splits below.
 
-    Raises DataError for what `save_to_disk` of datasets wrote.
+    Raises DataError for one that cannot be read.
     """
-    _refuse_saved(tree)
     folders = ["", *(name for name in tree.folders.get("", ()) if split_of(name))]
     found = []
     for folder in folders:
@@ -76,18 +73,3 @@ def _read(path: Path) -> Table:
             frame = pl.read_parquet(content_at(path))
         return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
     return read_text_table(path)
-
-
-def _refuse_saved(tree: Tree) -> None:
-    """Raise DataError for a folder that `save_to_disk` wrote: Arrow files and JSON."""
-    names = tree.others.get("", ())
-    if not set(SAVED) & set(names):
-        return
-    shards = sum(name.endswith(".arrow") for each in tree.others.values() for name in each)
-    if shards:
-        raise DataError(
-            f"{tree.root}: is what save_to_disk of Hugging Face's datasets wrote "
-            f"({counted(shards, 'Arrow file')}); write it as Parquet, in Python: "
-            'load_from_disk(FOLDER)["train"].to_parquet("train.parquet"), and name the folder of '
-            "such files"
-        )
