@@ -63,13 +63,13 @@ def test_an_images_label_is_the_species_of_its_observation_or_of_its_event(packa
         f"{root}: a Camtrap DP package; the labels are the observations' scientificName, or their "
         "observationType where there is none",
         f"{root}: 'blank' is a class as the others are (1 image)",
-        f"{root}: 1 observation of type unknown or unclassified are no label",
-        f"{root}: 1 observation of 4 were made by a machine and not by a person; they are used as "
-        "the others are",
-        f"{root}: 1 image are not public (filePublic false), and pages show samples of all; look "
+        f"{root}: no label in 1 observation, of type unknown or unclassified",
+        f"{root}: labels by a machine and not by a person in 1 observation of 4, used as the "
+        "others are",
+        f"{root}: not public (filePublic false): 1 image; pages show samples of all, so look "
         "before you pass one on",
-        f"{root}: 1 image of 4 have the labels of their whole event, so that some may not show "
-        "what they are labelled",
+        f"{root}: labels of their whole event for 1 image of 4, so that some may not show what "
+        "they are labelled",
         "Camtrap DP: images of one 'location' stay on one side of the split (3 groups); "
         "data.group_column=NAME or none says otherwise",
     )

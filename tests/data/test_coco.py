@@ -100,8 +100,8 @@ def test_corrupt_images_are_left_out_and_whole_sequences_told(coco):
         f"{source}, image i2": f"{source}, image i2: the file says that it is corrupt"
     }
     assert listing.notes[1] == (
-        f"{source}: 1 annotation of 3 are of a whole sequence, so that some images may not show "
-        "what they are labelled"
+        f"{source}: labels of a whole sequence in 1 annotation of 3, so that some images may not "
+        "show what they are labelled"
     )
 
 

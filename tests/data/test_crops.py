@@ -2,6 +2,7 @@
 
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from PIL import Image
 from fieldmark.cache import Cache
 from fieldmark.console import Console
 from fieldmark.data.boxes import Box, cut, parted
+from fieldmark.data.crops import finder_of
 from fieldmark.data.images import PictureError, decode
 from fieldmark.data.intake import listed_of, take_in
 from fieldmark.data.scan import scan
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.errors import DataError
+from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.data import DataSettings
 from fieldmark.use.inputs import find_images
 
@@ -253,4 +256,30 @@ def test_a_file_of_boxes_with_a_part_that_is_none_is_refused(photos):
     assert str(caught.value) == (
         f"{path}: begins as MegaDetector's results and has a part that is none (ValueError: not "
         "enough values to unpack (expected 4, got 2)); write it anew"
+    )
+
+
+def test_a_table_of_images_at_the_end_of_a_run_on_boxes_is_refused(photos):
+    path = results(photos, {"a/0.png": TWO})
+    raw = {"data": {"predict": str(path), "crops": str(path)}}
+    assert list(map(str, check_predict(raw))) == [
+        "data.predict: answers whole pictures, and --crops trains on boxes; leave one out, and use "
+        "predict"
+    ]
+
+
+def test_prediction_answers_each_box_and_tells_of_pictures_without_one(photos):
+    path = results(photos, {"a/0.png": TWO, "b/1.png": []})
+    found = find_images([photos / "a/0.png", photos / "b/1.png"], crops=finder_of(str(path), 0.6))
+    assert found.images == (Path(f"{photos}/a/0.png#xywh=percent:0,0,50,50"),)
+    assert found.notes == (
+        f"{path}: boxes of 'animal' are cut out, and not those of person and vehicle",
+        f"no box, and so no answer, for 1 picture of 2 ('{photos}/b/1.png' has no box with a "
+        "confidence of 0.6 or more)",
+    )
+    with pytest.raises(DataError) as caught:
+        find_images([photos / "b/1.png"], crops=finder_of(str(path), None))
+    assert str(caught.value) == (
+        f"--crops {path}: has boxes for none of the 1 pictures ('{photos}/b/1.png' has no box with "
+        "a confidence of 0.2 or more); name the file of these pictures, or a lower data.crops_above"
     )

@@ -50,7 +50,7 @@ def test_the_label_is_the_lowest_rank_and_the_place_the_group(download, named):
         f"{table}: Wildlife Insights' table; the labels are genus and species, or the lowest rank "
         "that there is",
         f"{table}: 'blank' is a class as the others are (1 image)",
-        f"{table}: 'Canidae' are no species and are classes too",
+        f"{table}: higher ranks are classes too: 'Canidae'",
         "Wildlife Insights: images of one 'placename' stay on one side of the split (3 groups); "
         "data.group_column=NAME or none says otherwise",
     )

@@ -90,6 +90,10 @@ def test_a_table_in_a_zip_finds_its_images_there(packed):
     source = packed({"d/t.csv": table, "d/1.png": picture(1), "d/images/sub/2.png": picture(2)})
     listing = read_listing(str(source / "d" / "t.csv"))
     assert rows_of(listing) == [("1.png", ["a"], None), ("images/sub/2.png", ["b"], None)]
+    apart = packed({"all/1.png": picture(1), "all/sub/2.png": picture(2)}, "apart.zip")
+    source.parent.joinpath("t.csv").write_bytes(table)
+    listing = read_listing(str(source.parent / "t.csv"), images=f"{apart}/all")
+    assert rows_of(listing) == [("1.png", ["a"], None), ("sub/2.png", ["b"], None)]
     flat = packed({"t.csv": b"image,label\n1.png,a\n", "1.png": picture(1)}, "flat.zip")
     assert refusal(flat).endswith(f"; or name the table that holds the labels: {flat}/t.csv")
     assert rows_of(read_listing(f"{flat}/t.csv")) == [("1.png", ["a"], None)]

@@ -71,6 +71,12 @@ def is_there(path: Path) -> bool:
     return found[1] in archive.members or found[1] in archive.folders
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder, also a zip or a folder in one."""
+    found = None if path.is_dir() else into_zip(path)
+    return path.is_dir() or (found is not None and found[1] in open_zip(found[0]).folders)
+
+
 def size_and_time(path: str) -> tuple[int, int] | None:
     """Bytes and time of change of the file that a path names; of a member of a zip, its bytes and
     the zip's time. None where there is no such file. Takes no Path: there may be 100,000 of them.

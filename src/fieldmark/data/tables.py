@@ -23,7 +23,7 @@ from fieldmark.data.folders import join, may_be_file
 from fieldmark.data.formats.brought import Brought
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.inside import into_zip, names_in
+from fieldmark.data.inside import into_zip, is_folder, names_in
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.errors import DataError, counted, listed
@@ -209,7 +209,7 @@ def _looking(brought: Brought, images: str | None) -> tuple[Path, Finder]:
     """Where a table's images lie, and what finds them. Raises DataError."""
     if images is None:
         return brought.root, Finder(brought.root, brought.folders)
-    if not Path(images).is_dir():
+    if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
     return Path(images), Finder(Path(images))
 

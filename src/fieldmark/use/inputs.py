@@ -143,7 +143,7 @@ def _boxes_of(
     if without:
         first, why = next(iter(without.items()))
         said.append(
-            f"{counted(len(without), 'picture')} of {len(found):,} have no box and no answer "
+            f"no box, and so no answer, for {counted(len(without), 'picture')} of {len(found):,} "
             f"('{first}' {why})"
         )
     return boxed, said

@@ -154,8 +154,8 @@ def _matched(
     if not from_events:
         return matched, []
     return matched, [
-        f"{folder}: {counted(from_events, 'image')} of {len(media):,} have the labels of their "
-        "whole event, so that some may not show what they are labelled"
+        f"{folder}: labels of their whole event for {counted(from_events, 'image')} of "
+        f"{len(media):,}, so that some may not show what they are labelled"
     ]
 
 
@@ -212,20 +212,20 @@ def _notes(
     silent = sum(each["observationType"] in NO_LABEL for each in observed)
     if silent:
         notes.append(
-            f"{folder}: {counted(silent, 'observation')} of type unknown or unclassified are no "
-            "label"
+            f"{folder}: no label in {counted(silent, 'observation')}, of type unknown or "
+            "unclassified"
         )
     machine = sum(each.get("classificationMethod") == "machine" for each in observed)
     if machine:
         notes.append(
-            f"{folder}: {counted(machine, 'observation')} of {len(observed):,} were made by a "
-            "machine and not by a person; they are used as the others are"
+            f"{folder}: labels by a machine and not by a person in "
+            f"{counted(machine, 'observation')} of {len(observed):,}, used as the others are"
         )
     private = sum(str(row.get("filePublic")).casefold() == "false" for row in media)
     if private:
         notes.append(
-            f"{folder}: {counted(private, 'image')} are not public (filePublic false), and pages "
-            "show samples of all; look before you pass one on"
+            f"{folder}: not public (filePublic false): {counted(private, 'image')}; pages show "
+            "samples of all, so look before you pass one on"
         )
     if not any(where):
         notes.append(f"{folder}: deployments have no locationID, so a location is a deployment")

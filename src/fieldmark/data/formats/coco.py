@@ -162,8 +162,8 @@ def _notes(
     whole = sum(bool(each.get("sequence_level_annotation")) for each in annotations)
     if whole:
         notes.append(
-            f"{path}: {counted(whole, 'annotation')} of {len(annotations):,} are of a whole "
-            "sequence, so that some images may not show what they are labelled"
+            f"{path}: labels of a whole sequence in {counted(whole, 'annotation')} of "
+            f"{len(annotations):,}, so that some images may not show what they are labelled"
         )
     unused = sorted(set(names.values()) - {label for its in labels for label in its})
     if unused:

@@ -143,7 +143,7 @@ def _notes(path: Path, labels: list[list[str]], at: dict[str | None, str | None]
         )
     ranks = sorted(label for label in seen if " " not in label and label != BLANK)
     if ranks and len(ranks) < len(seen):
-        notes.append(f"{path}: {listed(ranks, most=5)} are no species and are classes too")
+        notes.append(f"{path}: higher ranks are classes too: {listed(ranks, most=5)}")
     if not any(at.values()):
         notes.append(f"{path}: deployments.csv tells no placename, so a place is a deployment")
     return notes
