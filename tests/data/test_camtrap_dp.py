@@ -96,6 +96,20 @@ def test_a_zip_of_a_package_is_read_in_place(package, tmp_path):
     assert listing.samples.root == str(target)
 
 
+def test_a_package_in_the_one_folder_of_a_folder_or_a_zip_is_found(package, tmp_path):
+    root, target = package(), tmp_path / "wrapped" / "once.zip"
+    target.parent.mkdir()
+    with zipfile.ZipFile(target, "w") as archive:
+        for path in sorted(root.rglob("*")):
+            archive.write(path, path.relative_to(tmp_path))
+    listing = read_listing(str(target))
+    assert rows_of(listing) == EXPECTED
+    assert listing.samples.root == f"{target}/pack"
+    root.rename(tmp_path / "wrapped" / "pack")
+    target.unlink()
+    assert rows_of(read_listing(str(tmp_path / "wrapped"))) == EXPECTED
+
+
 def test_prediction_looks_at_every_picture_whatever_its_labels(package):
     root = package()
     rows, notes, _ = named_images(root / "datapackage.json")

@@ -1,6 +1,7 @@
 """COCO's JSON, and what camera traps add to it: labels, groups, what is left out or refused."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tablerows import labels_of, refusal, rows_of
@@ -8,6 +9,7 @@ from tablerows import labels_of, refusal, rows_of
 from fieldmark.data.cells import Columns
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.sources import read_listing
+from fieldmark.data.tables import named_images
 
 NAMES = [{"id": 0, "name": "empty"}, {"id": 3, "name": "deer"}, {"id": 4, "name": "fox"}]
 
@@ -188,6 +190,14 @@ def test_what_is_not_as_coco_has_it_is_refused(table, change, sentence):
     value = {"images": [image(1)], "annotations": [note(1, 3)], "categories": NAMES, **change}
     source = table(json.dumps(value), "c.json")
     assert refusal(source) == f"{source}: {sentence}"
+
+
+def test_a_file_without_annotations_names_images_for_prediction_alone(table):
+    source = table(json.dumps({"images": [image(1), image(2)], "categories": NAMES}), "test.json")
+    assert refusal(source) == (
+        f"{source}: has no annotations, so its images have no labels; name the file that has them"
+    )
+    assert [row.name for row in named_images(Path(source)).rows] == ["1.jpg", "2.jpg"]
 
 
 def test_json_that_is_cut_or_of_another_tool_is_refused(table):

@@ -125,13 +125,15 @@ def open_zip(path: Path) -> Archive:
 
 
 def walk_zip(path: Path) -> Tree:
-    """The folders and pictures of a zip, as `walk` gives those of a folder. Raises DataError.
+    """The folders and pictures of a zip, or of a folder in one, as `walk` gives those of a folder.
 
-    Pictures are told by their suffix alone.
+    Pictures are told by their suffix alone. Raises DataError.
     """
-    archive = open_zip(path)
+    whole, inside = into_zip(path) or (path, "")
+    archive, above = open_zip(whole), f"{inside}/" if inside else ""
     tree = Tree(path, outside=archive.outside)
-    for name in sorted(archive.members):
+    below = (name for name in archive.members if name.startswith(above))
+    for name in sorted(name.removeprefix(above) for name in below):
         folder, file = parent_of(name), name.rpartition("/")[2]
         hidden = next((p for p in name.split("/") if p.startswith(".") or p in NOT_THE_USERS), None)
         if hidden is not None:

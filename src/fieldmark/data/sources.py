@@ -10,7 +10,7 @@ import polars as pl
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import read_folder
-from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_format
+from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format
 from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
@@ -156,8 +156,10 @@ def _read(
     refuse_missing(source)
     zipped = there and not path.is_dir() and ending == ZIP
     tree = tree_of(path) if path.is_dir() or zipped else None
-    if tree and (asked.pattern is not None or folder_format(tree)):
-        return read_table(path, given, images=images, labelled=labelled, asked=asked)
+    home = path if tree and asked.pattern is not None else None
+    home = folder_of_format(tree) if tree and home is None else home
+    if home is not None:
+        return read_table(home, given, images=images, labelled=labelled, asked=asked)
     shards = saved_files(tree) if tree and not zipped else []
     if tree and not (shards or zipped or tree.inside("")):
         shards = find_shards(path)

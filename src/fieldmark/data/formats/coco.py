@@ -34,14 +34,18 @@ EMPTY = ("empty", "blank")
 
 
 def is_coco(value: Any) -> bool:
-    """Whether a JSON's keys are those of COCO."""
-    return isinstance(value, dict) and {"images", "annotations", "categories"} <= set(value)
+    """Whether a JSON's keys are those of COCO; a test's may have no annotations."""
+    return isinstance(value, dict) and {"images", "categories"} <= set(value)
 
 
 def read_coco(path: Path, value: Any, task: str) -> Brought:
     """The images of a COCO file; location or sequence is the group. Raises DataError."""
-    table, labels = coco_table(path, value)
-    return brought(with_labels(table, labels, task), path.parent)
+    table, labels = coco_table(path, {"annotations": [], **value})
+    made = brought(with_labels(table, labels, task), path.parent)
+    if value.get("annotations"):
+        return made
+    why = f"{path}: has no annotations, so its images have no labels; name the file that has them"
+    return replace(made, unlabelled=why)
 
 
 def read_coco_splits(root: Path, files: dict[str, str], task: str) -> Brought:

@@ -21,7 +21,7 @@ from fieldmark.data.formats.excel import ENDINGS, read_sheet
 from fieldmark.data.formats.json_rows import lines_of, rows_of
 from fieldmark.data.formats.name_patterns import read_names
 from fieldmark.data.formats.path_lists import paths_in, read_paths
-from fieldmark.data.inside import ZIP, content_at, into_zip, names_in, tree_of
+from fieldmark.data.inside import content_at, into_zip, is_folder, names_in, tree_of
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.shards import reading_parquet
 from fieldmark.data.text_tables import Table, read_text_table
@@ -35,11 +35,20 @@ SHOWN = (*TABLES, ENDINGS[0], JSON, LINES, LIST)
 KNOWN = "COCO's, Camtrap DP's, MegaDetector's, or a list of objects with a file name and a label"
 
 
-def folder_format(tree: Tree) -> bool:
-    """Whether a folder is of a format that `brought_of` reads, and no folder of class folders.
-
-    Raises DataError for one that is known and cannot be read.
+def folder_of_format(tree: Tree) -> Path | None:
+    """The folder of a known format that a folder or a zip is, or that alone is in it; None for
+    class folders and others. Raises DataError for one that is known and cannot be read.
     """
+    inside = tree.folders.get("", ())
+    while not _is_of_format(tree):
+        if len(inside) != 1 or tree.pictures.get("") or tree.others.get(""):
+            return None
+        tree = tree_of(tree.root / inside[0])
+        inside = tree.folders.get("", ())
+    return tree.root
+
+
+def _is_of_format(tree: Tree) -> bool:
     return (
         camtrap_dp.is_package(tree.root)
         or wildlife_insights.is_download(tree.root)
@@ -73,16 +82,16 @@ def _read_parquet(path: Path) -> Table:
 def _of_format(path: Path, asked: Asked) -> Brought | None:
     """What a file or folder of a known format says; None for a plain table. Raises DataError."""
     ending, task = path.suffix.lower(), asked.task
-    is_folder = path.is_dir() or ending == ZIP
+    holds = is_folder(path)
     if asked.pattern is not None:
-        if is_folder:
+        if holds:
             return read_names(path, tree_of(path).below(""), asked.pattern)
         if ending == LIST:
             return read_names(path.parent, paths_in(path), asked.pattern)
         raise DataError(
             f"{path}: data.pattern is for folders, zips and lists of paths; take it away"
         )
-    if is_folder:
+    if holds:
         return _of_folder(path, task)
     if ending == JSON:
         return _of_json(path, read_json(path), task)
