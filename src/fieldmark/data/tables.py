@@ -26,6 +26,7 @@ from fieldmark.data.images import SUFFIXES
 from fieldmark.data.inside import into_zip, is_folder, names_in
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
+from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 
@@ -161,9 +162,10 @@ def read_table(
     same split: with the same labels the first stays, with others none. Raises DataError where no
     row can be used.
     """
-    samples, brought = read_rows(path, given, labelled=labelled, asked=asked)
-    table, frame = brought.table, samples.frame
+    brought = bring(path, asked or Asked())
     root, finder = _looking(brought, images)
+    samples, table = read_rows(path, given, labelled=labelled, asked=asked, brought=brought)
+    frame = samples.frame
     found = [finder.find(name) for name in frame["path"].to_list()]
     reasons = [reason for _, reason in found]
     if labelled and not samples.task.several:
@@ -220,13 +222,15 @@ def read_rows(
     *,
     labelled: bool = True,
     asked: Asked | None = None,
-) -> tuple[Samples, Brought]:
+    brought: Brought | None = None,
+) -> tuple[Samples, Table]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
-    And the table, with all that is to be said of it. Labels may be empty. Raises DataError.
+    And the table, with all that is to be said of it. Labels may be empty. brought: the table, where
+    it is read already. Raises DataError.
     """
     given, asked = given or Columns(), asked or Asked()
-    brought = bring(path, asked)
+    brought = brought or bring(path, asked)
     if labelled and brought.unlabelled:
         raise DataError(brought.unlabelled)
     table = brought.table
@@ -263,7 +267,7 @@ def read_rows(
     unsaid = tuple(name for name in asked.known if name not in each_a_label)
     unsaid = unsaid if each_a_label and task.several else ()
     table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
-    return samples, replace(brought, table=table)
+    return samples, table
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
@@ -359,9 +363,10 @@ def named_images(
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
     kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
-    samples, brought = read_rows(path, given, labelled=False, asked=kept)
-    table, notes = brought.table, list(brought.table.notes)
+    brought = bring(path, kept)
     root, finder = _looking(brought, images)
+    samples, table = read_rows(path, given, labelled=False, asked=kept, brought=brought)
+    notes = list(table.notes)
     if table.left_out:
         first = next(iter(table.left_out.values()))
         if brought.plain:
