@@ -107,6 +107,11 @@ def test_corrupt_images_are_left_out_and_whole_sequences_told(coco):
     )
 
 
+def test_an_id_is_the_same_as_a_number_and_as_a_text(coco):
+    source = coco([image(1)], [{"image_id": "i1", "category_id": "3"}])
+    assert labels_of(read_listing(source)) == [["deer"]]
+
+
 def test_an_image_with_something_in_it_is_not_empty(coco):
     source = coco([image(1), image(2)], [note(1, 0), {**note(1, 3), "id": 9}, note(2, 4)])
     assert labels_of(read_listing(source)) == [["deer"], ["fox"]]
@@ -179,6 +184,10 @@ def test_the_splits_of_an_export_with_a_file_in_each_are_kept(tmp_path):
             "and 'fox'); add it",
         ),
         ({"images": [image(1), image(1)]}, "two images have the id 'i1'; give each its own"),
+        (
+            {"annotations": [{"image_id": ["i1"], "category_id": 3}]},
+            "'annotations', number 0 from 0, has no 'image_id'; add it",
+        ),
         ({"images": []}, "'images' is empty; export it anew"),
         (
             {"categories": {"3": "deer"}},

@@ -77,6 +77,10 @@ def test_a_box_outside_of_the_picture_is_refused():
 def test_the_end_of_a_path_says_the_box():
     box = Box(0.25, 0.5, 0.125, 0.1)
     assert box.fragment() == "#xywh=percent:25,50,12.5,10"
+    assert Box(1234567.25, -3, 1e99, 0.5, pixels=True).fragment() == (
+        "#xywh=1234567.25,0,200000000,0.5"
+    )
+    assert Box(-0.1, 1.2, 1 / 3, 0.5).fragment() == "#xywh=percent:0,100,33.3333,50"
     assert parted(f"a b/1.jpg{box.fragment()}") == ("a b/1.jpg", box)
     assert parted("1.jpg#xywh=1,2,3,4") == ("1.jpg", Box(1, 2, 3, 4, pixels=True))
     assert parted("odd#xywh=name.jpg") == ("odd#xywh=name.jpg", None)

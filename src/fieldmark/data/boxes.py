@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fieldmark.data.images import PictureError, decode
+from fieldmark.data.images import MOST_PIXELS, PictureError, decode
 
 BOX = "#xywh="
 NUMBER = r"\d+(?:\.\d+)?"
@@ -31,9 +31,10 @@ class Box:
 
     def fragment(self) -> str:
         """The box as it stands behind a path."""
-        scale = 1 if self.pixels else 100
+        scale, most = (1, MOST_PIXELS) if self.pixels else (100, 1.0)
         sides = (self.left, self.top, self.width, self.height)
-        numbers = [f"{round(scale * max(0.0, each), PLACES):g}" for each in sides]
+        within = (scale * min(max(0.0, each), most) for each in sides)
+        numbers = [f"{each:.{PLACES}f}".rstrip("0").rstrip(".") for each in within]
         return f"{BOX}{'' if self.pixels else 'percent:'}{','.join(numbers)}"
 
 

@@ -6,7 +6,7 @@ https://camtrap-dp.tdwg.org/data has the fields.
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +180,9 @@ def _time(text: str | None) -> float | None:
     """Seconds of an ISO 8601 time; one without a zone counts as UTC."""
     try:
         at = datetime.fromisoformat(text or "")
-    except ValueError:
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
         return None
-    return at.timestamp() if at.tzinfo else datetime.fromisoformat(f"{text}+00:00").timestamp()
 
 
 def _label(observation: Row) -> str | None:

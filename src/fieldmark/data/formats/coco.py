@@ -73,15 +73,15 @@ def coco_table(path: Path, value: Any) -> tuple[Table, list[list[str]]]:
     images = _objects(path, value, "images", ("id", IMAGE))
     annotations = _objects(path, value, "annotations", ("image_id", "category_id"))
     names = {
-        each["id"]: str(each["name"])
+        str(each["id"]): str(each["name"])
         for each in _objects(path, value, "categories", ("id", "name"))
     }
     _refuse_unknown(path, images, annotations, names)
-    found: dict[Any, list[str]] = defaultdict(list)
+    found: dict[str, list[str]] = defaultdict(list)
     for each in annotations:
-        found[each["image_id"]].append(names[each["category_id"]])
+        found[str(each["image_id"])].append(names[str(each["category_id"])])
     kept = [each for each in images if not each.get("corrupt")]
-    labels = [_without_empty(list(dict.fromkeys(found[each["id"]]))) for each in kept]
+    labels = [_without_empty(list(dict.fromkeys(found[str(each["id"])]))) for each in kept]
     places = [f"{path}, image {each['id']}" for each in kept]
     left_out = {
         f"{path}, image {each['id']}": f"{path}, image {each['id']}: the file says that it is "
@@ -100,14 +100,17 @@ def coco_table(path: Path, value: Any) -> tuple[Table, list[list[str]]]:
 
 
 def _objects(path: Path, value: Any, part: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
-    """One of the three lists, each with the keys that it must have. Raises DataError."""
+    """One of the three lists, each with the keys that it must have: texts or numbers.
+
+    Raises DataError.
+    """
     found = value[part]
     if not is_list_of_objects(found):
         raise DataError(f"{path}: '{part}' is no list of objects, as COCO has it; export it anew")
     for number, each in enumerate(found):
-        lacking = next((key for key in keys if each.get(key) is None), None)
-        if lacking is not None:
-            raise DataError(f"{path}: '{part}', number {number} from 0, has no '{lacking}'; add it")
+        for key in keys:
+            if not isinstance(each.get(key), str | int | float):
+                raise DataError(f"{path}: '{part}', number {number} from 0, has no '{key}'; add it")
     if part != "annotations" and not found:
         raise DataError(f"{path}: '{part}' is empty; export it anew")
     return list(found)
@@ -117,21 +120,21 @@ def _refuse_unknown(
     path: Path,
     images: list[dict[str, Any]],
     annotations: list[dict[str, Any]],
-    names: dict[Any, str],
+    names: dict[str, str],
 ) -> None:
     """Raise DataError for an annotation of an image or a category that the file does not have, and
     for two images of one id."""
-    known = {each["id"] for each in images}
+    known = {str(each["id"]) for each in images}
     if len(known) < len(images):
-        [(twice, _)] = Counter(each["id"] for each in images).most_common(1)
+        [(twice, _)] = Counter(str(each["id"]) for each in images).most_common(1)
         raise DataError(f"{path}: two images have the id {twice!r}; give each its own")
     for each in annotations:
-        if each["image_id"] not in known:
+        if str(each["image_id"]) not in known:
             raise DataError(
                 f"{path}: an annotation is of image {each['image_id']!r}, which 'images' does not "
                 "have; is the file a part of another? Export it anew"
             )
-        if each["category_id"] not in names:
+        if str(each["category_id"]) not in names:
             raise DataError(
                 f"{path}: an annotation is of category {each['category_id']!r}, which 'categories' "
                 f"does not have ({listed(names.values())}); add it"
@@ -148,7 +151,7 @@ def _notes(
     path: Path,
     labels: list[list[str]],
     annotations: list[dict[str, Any]],
-    names: dict[Any, str],
+    names: dict[str, str],
 ) -> list[str]:
     boxes = Counter(each["image_id"] for each in annotations if each.get("bbox"))
     notes = [f"{path}: COCO's JSON; the labels are the categories of each image's annotations"]
