@@ -199,6 +199,19 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
             ".txt); name one, or leave it out",
         ),
         (
+            ["data.crops_above=0.3"],
+            "data.crops_above: goes with --crops, MegaDetector's results; name them, or leave it "
+            "out",
+        ),
+        (
+            ["data.crops_above=much", "--crops", "md.json"],
+            "data.crops_above: must be a confidence from 0 to 1, not much",
+        ),
+        (
+            ["--crops", "nowhere.json"],
+            "--crops nowhere.json: there is no such file; name MegaDetector's results",
+        ),
+        (
             ["--at-least-one"],
             "--at-least-one: is for several labels an image, and this model answers with one; "
             "leave it out",

@@ -17,8 +17,12 @@ from fieldmark.data.intake import listed_of, take_in
 from fieldmark.data.scan import scan
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.errors import DataError
+from fieldmark.rundir import RunDir
 from fieldmark.runs.unlabelled import check_predict
 from fieldmark.settings.data import DataSettings
+from fieldmark.settings.layers import read
+from fieldmark.settings.texts import read_given, to_yaml
+from fieldmark.use.asked import crops_note
 from fieldmark.use.inputs import find_images
 
 
@@ -287,3 +291,29 @@ def test_prediction_answers_each_box_and_tells_of_pictures_without_one(photos):
         f"--crops {path}: has boxes for none of the 1 pictures ('{photos}/b/1.png' has no box with "
         "a confidence of 0.2 or more); name the file of these pictures, or a lower data.crops_above"
     )
+
+
+@pytest.mark.parametrize(
+    ("kept", "shown", "notes"),
+    [
+        ("md.json", "new.json", []),
+        (None, None, []),
+        (
+            "md.json",
+            None,
+            [
+                "{run}: was trained on boxes of pictures (data.crops=md.json), and these are "
+                "whole; --crops FILE, MegaDetector's results of these, cuts their boxes out"
+            ],
+        ),
+        (
+            None,
+            "new.json",
+            ["{run}: was trained on whole pictures, and --crops shows it boxes of them"],
+        ),
+    ],
+)
+def test_a_run_on_boxes_that_is_shown_whole_pictures_is_told(tmp_path, kept, shown, notes):
+    settings = read([read_given({"data.crops": kept} if kept else {}, {}, "digits")]).settings
+    RunDir(tmp_path).settings.write_text(to_yaml(settings))
+    assert crops_note(tmp_path, shown) == [each.format(run=tmp_path) for each in notes]

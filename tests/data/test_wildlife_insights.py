@@ -79,3 +79,15 @@ def test_without_names_of_places_a_place_is_a_deployment(download):
         f"{root}/images.csv: deployments.csv tells no placename, so a place is a deployment"
         in listing.notes
     )
+
+
+def test_images_that_lie_elsewhere_are_found_below_their_folder(download, tmp_path):
+    root = download()
+    (tmp_path / "photos").mkdir()
+    for name in ("dep1", "dep2", "dep3"):
+        (root / name).rename(tmp_path / "photos" / name)
+    (tmp_path / "tables").mkdir()
+    for name in ("images.csv", "deployments.csv"):
+        (root / name).rename(tmp_path / "tables" / name)
+    listing = read_listing(str(tmp_path / "tables"), images=str(tmp_path / "photos"))
+    assert rows_of(listing) == EXPECTED

@@ -162,7 +162,7 @@ def read_table(
     same split: with the same labels the first stays, with others none. Raises DataError where no
     row can be used.
     """
-    brought = bring(path, asked or Asked())
+    brought = bring(path, asked or Asked(), images)
     root, finder = _looking(brought, images)
     samples, table = read_rows(path, given, labelled=labelled, asked=asked, brought=brought)
     frame = samples.frame
@@ -363,7 +363,7 @@ def named_images(
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
     kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
-    brought = bring(path, kept)
+    brought = bring(path, kept, images)
     root, finder = _looking(brought, images)
     samples, table = read_rows(path, given, labelled=False, asked=kept, brought=brought)
     notes = list(table.notes)

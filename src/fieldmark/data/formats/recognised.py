@@ -57,12 +57,13 @@ def _is_of_format(tree: Tree) -> bool:
     )
 
 
-def bring(path: Path, asked: Asked) -> Brought:
+def bring(path: Path, asked: Asked, images: str | None = None) -> Brought:
     """The table that a file is, or that a file or folder of a known format stands for.
 
-    Raises DataError.
+    images: the folder that its images lie in. Raises DataError.
     """
-    if found := _of_format(path, asked):
+    at = None if images is None or not is_folder(Path(images)) else Path(images)
+    if found := _of_format(path, asked, at):
         return found
     ending = path.suffix.lower()
     if ending in ENDINGS:
@@ -70,7 +71,7 @@ def bring(path: Path, asked: Asked) -> Brought:
     else:
         table = _read_parquet(path) if ending == PARQUET else read_text_table(path)
     plain = Brought(table, Columns(), path.parent, ("", BESIDE), plain=True)
-    return _of_columns(path, table, asked.task) or plain
+    return _of_columns(path, table, asked.task, at) or plain
 
 
 def _read_parquet(path: Path) -> Table:
@@ -79,7 +80,7 @@ def _read_parquet(path: Path) -> Table:
     return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
 
 
-def _of_format(path: Path, asked: Asked) -> Brought | None:
+def _of_format(path: Path, asked: Asked, images: Path | None) -> Brought | None:
     """What a file or folder of a known format says; None for a plain table. Raises DataError."""
     ending, task = path.suffix.lower(), asked.task
     holds = is_folder(path)
@@ -92,7 +93,7 @@ def _of_format(path: Path, asked: Asked) -> Brought | None:
             f"{path}: data.pattern is for folders, zips and lists of paths; take it away"
         )
     if holds:
-        return _of_folder(path, task)
+        return _of_folder(path, task, images)
     if ending == JSON:
         return _of_json(path, read_json(path), task)
     if ending == LINES:
@@ -102,21 +103,22 @@ def _of_format(path: Path, asked: Asked) -> Brought | None:
     return None
 
 
-def _of_columns(path: Path, table: Table, task: str) -> Brought | None:
+def _of_columns(path: Path, table: Table, task: str, images: Path | None) -> Brought | None:
     """What a plain table says whose columns are those of a known format."""
     names = table.frame.columns
     if camtrap_dp.is_part(names) and "datapackage.json" in names_in(path.parent):
         return camtrap_dp.read_package(path.parent, task)
     if wildlife_insights.is_images(names):
-        return wildlife_insights.read_download(path.parent, [path], task)
+        return wildlife_insights.read_download(path.parent, [path], task, images)
     return None
 
 
-def _of_folder(path: Path, task: str) -> Brought:
+def _of_folder(path: Path, task: str, images: Path | None) -> Brought:
     if camtrap_dp.is_package(path):
         return camtrap_dp.read_package(path, task)
     if wildlife_insights.is_download(path):
-        return wildlife_insights.read_download(path, wildlife_insights.tables_in(path), task)
+        tables = wildlife_insights.tables_in(path)
+        return wildlife_insights.read_download(path, tables, task, images)
     tree = tree_of(path)
     if files := roboflow.tables_in(tree):
         return roboflow.read_tables(path, files)

@@ -43,11 +43,13 @@ def is_download(folder: Path) -> bool:
     return bool(tables) and is_images(read_text_table(tables[0]).frame.columns)
 
 
-def read_download(folder: Path, tables: Sequence[Path], task: str) -> Brought:
+def read_download(
+    folder: Path, tables: Sequence[Path], task: str, images: Path | None = None
+) -> Brought:
     """The images of a download, with the lowest rank that is known of each. Raises DataError.
 
-    An image may have several rows, one an animal. Files are those below the folder whose path ends
-    as the table's `location` does, else those of its `filename`.
+    An image may have several rows, one an animal. Files are those below the folder, or below
+    `images`, whose path ends as the table's `location` does, else those of its `filename`.
     """
     whole = joined([("", None, read_text_table(path)) for path in tables], IMAGE)
     rows: dict[str, list[Row]] = {}
@@ -60,7 +62,7 @@ def read_download(folder: Path, tables: Sequence[Path], task: str) -> Brought:
     labels = [
         _without_blank([*dict.fromkeys(filter(None, map(_label, its)))]) for its in rows.values()
     ]
-    files = _files(folder, first)
+    files = _files(images or folder, first)
     at = _places(folder)
     columns = [pl.Series(IMAGE, files, pl.String)]
     columns.append(
