@@ -255,7 +255,8 @@ def read_rows(
     )
     columns["path"] = texts_in(frame[str(found.image)], str(path))
     used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
-    if found.group == brought.columns.group:  # a format's own stays a column, for figures by it
+    own_group = found.group == brought.columns.group != "group"
+    if own_group:  # a format's own stays a column, for figures by it
         used = [name for name in used if name != found.group]
     own, renamed = own_columns(frame, [*used, *each_a_label])
     samples = Samples.from_columns(columns, str(path.parent.resolve()))
