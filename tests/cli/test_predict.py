@@ -197,8 +197,21 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
         ),
         (
             ["--images", "there"],
-            "--images there: is for a table of images (.csv, .tsv, .parquet); name one, or leave "
-            "it out",
+            "--images there: is for a table of images (.csv, .tsv, .parquet, .xlsx, .json, .jsonl, "
+            ".txt); name one, or leave it out",
+        ),
+        (
+            ["data.crops_above=0.3"],
+            "data.crops_above: goes with --crops, MegaDetector's results; name them, or leave it "
+            "out",
+        ),
+        (
+            ["data.crops_above=much", "--crops", "md.json"],
+            "data.crops_above: must be a confidence from 0 to 1, not much",
+        ),
+        (
+            ["--crops", "nowhere.json"],
+            "--crops nowhere.json: there is no such file; name MegaDetector's results",
         ),
         (
             ["--at-least-one"],

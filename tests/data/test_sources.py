@@ -255,15 +255,15 @@ def test_what_is_not_there_is_told_the_nearest_or_what_there_is(tmp_path):
 
 
 def test_a_file_that_is_no_table_is_told_what_is(tmp_path):
-    for name in ("photos.zip", "photos.tar.gz"):
+    for name in ("photos.7z", "photos.tar.gz"):
         (tmp_path / name).write_bytes(b"x")
         assert refusal(tmp_path / name) == (
             f"{tmp_path}/{name}: is an archive; unpack it and name the folder"
         )
-    (tmp_path / "labels.xlsx").write_bytes(b"x")
-    assert refusal(tmp_path / "labels.xlsx") == (
-        f"{tmp_path}/labels.xlsx: is no table (.csv, .tsv, .parquet); name a folder of class "
-        "folders, or a table of images and labels"
+    (tmp_path / "labels.doc").write_bytes(b"x")
+    assert refusal(tmp_path / "labels.doc") == (
+        f"{tmp_path}/labels.doc: is no table (.csv, .tsv, .parquet, .xlsx, .json, .jsonl, .txt); "
+        "name a folder of class folders, or a table of images and labels"
     )
 
 

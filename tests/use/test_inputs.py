@@ -36,9 +36,9 @@ def test_a_picture_without_a_suffix_is_found_as_in_training(tmp_path):
 
 
 def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
-    touch(tmp_path, "b.txt", "a.png")
-    found = find_images([tmp_path / "b.txt", str(tmp_path / "a.png")])
-    assert found.images == (tmp_path / "b.txt", tmp_path / "a.png")
+    touch(tmp_path, "b.dat", "a.png")
+    found = find_images([tmp_path / "b.dat", str(tmp_path / "a.png")])
+    assert found.images == (tmp_path / "b.dat", tmp_path / "a.png")
     assert found.notes == ()
 
 

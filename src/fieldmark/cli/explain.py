@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.predict import image_column
+from fieldmark.cli.predict import COLUMN, said_by
 from fieldmark.cli.typed import Device, Images, command_line, flag, named
 from fieldmark.errors import refuse
 
@@ -48,7 +48,7 @@ def command(
     A page, the maps as pictures, and a table. A map that does no better than random parts of the
     image is told and not drawn. Exit code 1 where an image could not be read.
     """
-    column, given = image_column(inputs or [])
+    column, given = said_by(COLUMN, inputs or [])
     others = method != "auto" or layer is not None or out is not None
     refuse_early(run, given, [] if others else label or [])
     from fieldmark.console import Console

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fieldmark.cli.typed import Device, Engine, Images, flag
+from fieldmark.cli.typed import Crops, Device, Engine, Images, flag
 from fieldmark.errors import counted
 
 if TYPE_CHECKING:
+    from fieldmark.data.crops import Finder
     from fieldmark.use.inputs import Found
     from fieldmark.use.predictor import Predictor
     from fieldmark.use.tally import Tally
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUTS...", help="Images, folders, tables of images.")
+        list[str],
+        typer.Argument(metavar="INPUTS...", help="Images, folders, zips, tables; - for a list."),
     ],
     images: Images = None,
+    crops: Crops = None,
     out: Annotated[
         Path | None, typer.Option(help="A .csv, .jsonl or .parquet file; else to the screen.")
     ] = None,
@@ -53,9 +56,10 @@ def command(
 ) -> int:
     """Label images: columns image, label, score. Broken files are listed; the rest goes on.
 
-    Of a table (.csv, .tsv, .parquet) each row's image; data.image_column=NAME says which column
-    names it. A model that reads captions needs such a table, with a column Caption. Exit code 1
-    where an image could not be read.
+    Of a table (.csv, .tsv, .parquet, .xlsx) each row's image; data.image_column=NAME says which
+    column names it. With --crops each box, with a confidence of data.crops_above=NUMBER or more. A
+    model that reads captions needs a table with a column Caption. Exit code 1 where an image could
+    not be read.
     """
     from fieldmark.files import check_table
     from fieldmark.use.kaggle import refuse_format
@@ -64,7 +68,7 @@ def command(
     if out is not None:
         check_table(out, WRITERS, overwrite=overwrite)
     refuse_format(form, out, {"--scores": scores, "--sets": sets is not None})
-    found = to_look_at(run, inputs, images, form)
+    found = to_look_at(run, inputs, images, form, crops)
     from fieldmark.use.predictor import Predictor
 
     how: Any = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
@@ -74,32 +78,58 @@ def command(
     return _as_table(predictor, found, out, scores=scores, sets=sets)
 
 
-def to_look_at(run: str, inputs: list[str], images: str | None, form: str | None) -> "Found":
+def to_look_at(
+    run: str,
+    inputs: list[str],
+    images: str | None,
+    form: str | None,
+    crops: str | None = None,
+) -> "Found":
     """The images. No torch is imported, so what stands against them is told at once.
 
     Raises RunError, WeightsError, DataError, SettingsError.
     """
     from fieldmark.task import TASKS
-    from fieldmark.use.asked import info_of_any, refuse_swapped
+    from fieldmark.use.asked import crops_note, info_of_any, refuse_swapped
     from fieldmark.use.inputs import find_images, told_of
     from fieldmark.use.kaggle import kaggle
 
-    column, inputs = image_column(inputs)
+    column, inputs = said_by(COLUMN, inputs)
+    above, inputs = said_by(ABOVE, inputs)
+    finder = boxes_asked(crops, above)
     refuse_swapped("predict", run, inputs)
     info = info_of_any(run)
-    found = find_images(inputs, images=images, column=column)
+    found = find_images(inputs, images=images, column=column, crops=finder)
     if form is not None:
         kaggle(found, info.classes, several=TASKS[info.task].several)
-    return replace(found, notes=(*found.notes, *told_of(found.images, info, run)))
+    notes = *found.notes, *told_of(found.images, info, run), *crops_note(run, crops)
+    return replace(found, notes=notes)
 
 
-COLUMN = "data.image_column="
+COLUMN, ABOVE = "data.image_column=", "data.crops_above="
 
 
-def image_column(inputs: list[str]) -> tuple[str | None, list[str]]:
-    """The column of a table that names its images, where a word says so, and the other words."""
-    said = [word.removeprefix(COLUMN) for word in inputs if word.startswith(COLUMN)]
-    return (said[-1] if said else None), [word for word in inputs if not word.startswith(COLUMN)]
+def said_by(key: str, inputs: list[str]) -> tuple[str | None, list[str]]:
+    """What a word says that begins with `key`, such as a table's column, and the other words."""
+    said = [word.removeprefix(key) for word in inputs if word.startswith(key)]
+    return (said[-1] if said else None), [word for word in inputs if not word.startswith(key)]
+
+
+def boxes_asked(crops: str | None, above: str | None) -> "Finder | None":
+    """What finds the boxes of --crops. Raises SettingsError, DataError."""
+    from fieldmark.data.crops import finder_of
+    from fieldmark.errors import Mistake, SettingsError
+
+    if crops is None and above is None:
+        return None
+    wrong = "goes with --crops, MegaDetector's results; name them, or leave it out"
+    try:
+        least = None if above in (None, "auto") else float(above or "")
+    except ValueError:
+        wrong, crops = f"must be a confidence from 0 to 1, not {above}", None
+    if crops is None:
+        raise SettingsError([Mistake(ABOVE.removesuffix("="), wrong)])
+    return finder_of(crops, least)
 
 
 def _as_table(

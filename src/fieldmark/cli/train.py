@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from fieldmark.cli.typed import (
+    Crops,
     DataDir,
     Images,
     Text,
@@ -14,6 +15,7 @@ from fieldmark.cli.typed import (
     named,
 )
 from fieldmark.errors import Mistake, refuse
+from fieldmark.settings.options import OPTIONS
 
 if TYPE_CHECKING:
     from fieldmark.console import Console
@@ -33,6 +35,7 @@ def command(
     words: Words = None,
     images: Images = None,
     data_dir: DataDir = None,
+    crops: Crops = None,
     predict: Annotated[Text, named("TABLE", "Images to label at the end, for Kaggle.")] = None,
     corrections: Annotated[Text, named("FILE", "Labels that a person corrected.")] = None,
     model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,
@@ -72,8 +75,6 @@ def command(
     KEY=VALUE reaches every setting (--dry-run lists them): train.patience=none.
     """
     given = locals()
-    from fieldmark.settings.options import OPTIONS
-
     options = {option: given[option] for option in OPTIONS if given[option] is not None}
     data, rest = data_and_rest(words)
     looks = {"--dry-run": dry_run or None, "--find-lr": find_lr or None}

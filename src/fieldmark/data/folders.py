@@ -30,6 +30,7 @@ class Tree:
     foreign: list[str] = field(default_factory=list)  # pictures of formats that are not read
     hidden: list[str] = field(default_factory=list)
     not_followed: list[str] = field(default_factory=list)  # links to folders read already
+    outside: list[str] = field(default_factory=list)  # of a zip, what its names put out of it
 
     @cached_property
     def with_pictures(self) -> frozenset[str]:
@@ -61,6 +62,10 @@ class Tree:
                 "links to folders that are read already, or that lead back up, are not followed: "
                 f"{listed(map(shown, sorted(self.not_followed)), most=5)}"
             )
+        if self.outside:
+            what = _counted(len(self.outside), "file", "files")
+            put = listed(map(shown, self.outside), most=3)
+            yield f"{what} passed over, as named to lie outside of the zip: {put}"
         if self.hidden:
             names = {PurePosixPath(shown(each)).name for each in self.hidden}
             what = _counted(len(self.hidden), "hidden file or folder", "hidden files and folders")

@@ -7,7 +7,6 @@ content being known, not decoded.
 
 import hashlib
 import os
-import stat
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from PIL import Image
 from fieldmark.cache import Cache, address
 from fieldmark.data.copies import LEAST_SIDE, perceptual_hash
 from fieldmark.data.images import Picture, examine, thumb_of
+from fieldmark.data.inside import is_there, size_and_time
 from fieldmark.data.kinds import HEIF_SUFFIXES
 from fieldmark.data.opening import PictureError, refuse_unread
 from fieldmark.data.sources import content_of, place_name, raw_pixels
@@ -188,18 +188,10 @@ def _files(samples: Samples) -> pl.DataFrame:
     """The images, each once, with size and time of their files; null where there is no file."""
     places = samples.frame.select(PLACE).unique(maintain_order=True)
     paths = places["path"].unique().to_list()
-    about = [(path, *_about(os.path.join(samples.root, path))) for path in paths]  # noqa: PTH118
+    found = [(path, size_and_time(os.path.join(samples.root, path))) for path in paths]  # noqa: PTH118
+    about = [(path, *(its or (None, None))) for path, its in found]
     kinds = {name: SCHEMA[name] for name in ("path", *FILE)}
     return places.join(pl.DataFrame(about, kinds, orient="row"), on="path", maintain_order="left")
-
-
-def _about(path: str) -> tuple[int | None, int | None]:
-    """Size and time of change of a file. With 10,000 of them, pathlib would take its time."""
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None, None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (None, None)
 
 
 def _read(
@@ -242,7 +234,7 @@ def _to_keep(root: str, found: pl.DataFrame, remembered: pl.DataFrame, begun: in
     The time of a file that was changed just before is not kept, so that it is read once more.
     """
     others = remembered.join(found, on=PLACE, how="anti", nulls_equal=True)
-    there = [path for path in others["path"].unique() if Path(root, path).exists()]
+    there = [path for path in others["path"].unique() if is_there(Path(root, path))]
     all_known = pl.concat([found, others.filter(pl.col("path").is_in(there))])
     lasting = pl.col("hash").is_not_null() & pl.col("problem").ne_missing("bomb")
     sure = pl.when(pl.col("modified") < begun - YOUNG).then("modified").alias("modified")

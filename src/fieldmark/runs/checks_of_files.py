@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.sources import BUILT_IN
+from fieldmark.data.inside import is_there
+from fieldmark.data.sources import BUILT_IN, STREAM
 from fieldmark.errors import Mistake, listed, nearest
 from fieldmark.settings.layers import Layer, read
 
@@ -31,8 +32,11 @@ def check_files(raw: Sections) -> list[Mistake]:
 
 def check_source(source: Any) -> list[Mistake]:
     """Whether the images are there, or are a built-in set."""
-    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
+    if not isinstance(source, str) or source in BUILT_IN or is_there(Path(source)):
         return []
+    if source == STREAM:
+        what = "'-' is a list that comes in, for predict; write it into a .txt file, a path a line"
+        return [Mistake("data.source", what)]
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
     hint = nearest(source, BUILT_IN) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
