@@ -54,11 +54,11 @@ def test_findings_are_told_and_strict_fails(capsys, photos, tmp_path):
 
 def test_of_many_images_that_are_left_out_the_rest_is_counted(capsys, photos):
     for place in range(23):
-        (photos / "red" / f"{place:02}.heic").touch()
+        (photos / "red" / f"{place:02}.jxl").touch()
     lines = inspect(capsys, photos)[1].splitlines()
     left_out = [line for line in lines if line.startswith("left out: ")]
     assert len(left_out) == 21
-    assert left_out[0].startswith("left out: red/00.heic: ")
+    assert left_out[0].startswith("left out: red/00.jxl: ")
     assert left_out[-1] == "left out: 3 more; --json names all"
 
 

@@ -8,6 +8,10 @@ from smallruns import draw_photos
 from tinybundles import several_labels, with_known
 
 from fieldmark.cli.main import run as fieldmark
+from fieldmark.data.images import SUFFIXES
+from fieldmark.judge.unlike import unit
+from fieldmark.models.bundle import load
+from fieldmark.models.known import watched, write_known
 
 
 def said(capsys):
@@ -21,8 +25,8 @@ def test_an_empty_folder_leaves_no_table_and_says_what_to_do(capsys, a_run, tmp_
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err == (
-        "fieldmark: 'empty': holds no pictures (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, "
-        ".gif); name pictures, or their folder\n"
+        f"fieldmark: 'empty': holds no pictures ({', '.join(SUFFIXES)}); name pictures, or "
+        "their folder\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
@@ -39,12 +43,13 @@ def test_files_that_are_all_broken_leave_no_table(capsys, a_run, tmp_path):
 
 def test_files_that_are_passed_over_are_told_beside_the_table(capsys, a_run, photos, tmp_path):
     mixed = draw_photos(tmp_path / "mixed", each=1)
-    (mixed / "red" / "1.heic").touch()
+    (mixed / "red" / "1.jxl").touch()
     assert fieldmark(["predict", str(a_run), "mixed", "--out", "t.csv"]) == 0
     told = capsys.readouterr()
     assert told.out == "3 images labelled in t.csv\n"
     assert told.err == (
-        "fieldmark: mixed: 1 picture passed over, for .heic is not read: save as JPEG or PNG\n"
+        "fieldmark: mixed: 1 picture passed over: 'red/1.jxl' is JPEG XL: it is not read; "
+        "save it as JPEG or PNG\n"
     )
 
 
@@ -190,8 +195,21 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
         ),
         (
             ["--images", "there"],
-            "--images there: is for a table of images (.csv, .tsv, .parquet); name one, or leave "
-            "it out",
+            "--images there: is for a table of images (.csv, .tsv, .parquet, .xlsx, .json, .jsonl, "
+            ".txt); name one, or leave it out",
+        ),
+        (
+            ["data.crops_above=0.3"],
+            "data.crops_above: goes with --crops, MegaDetector's results; name them, or leave it "
+            "out",
+        ),
+        (
+            ["data.crops_above=much", "--crops", "md.json"],
+            "data.crops_above: must be a confidence from 0 to 1, not much",
+        ),
+        (
+            ["--crops", "nowhere.json"],
+            "--crops nowhere.json: there is no such file; name MegaDetector's results",
         ),
         (
             ["--at-least-one"],

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from fieldmark.data import images
 from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
-SUFFIXES = ".png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .gif"
+SUFFIXES = ", ".join(images.SUFFIXES)
 HEADS = {
     "png": b"\x89PNG\r\n\x1a\n",
     "jpeg": b"\xff\xd8\xff\xe0",
@@ -168,14 +169,15 @@ def test_other_files_without_a_suffix_are_no_pictures(tmp_path, head):
 
 
 def test_pictures_of_formats_that_are_not_read_are_left_out_by_name(tmp_path):
-    put(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/2.HEIC")
+    put(tmp_path, "cat/1.jpg", "dog/1.jpg", "cat/2.JXL")
     (tmp_path / "cat" / "3.nef").write_bytes(b"II*\0".ljust(16, b"\0"))  # begins like a TIFF
-    (tmp_path / "cat" / "4.heic").write_bytes(HEADS["jpeg"].ljust(16, b"\0"))  # is a JPEG
+    (tmp_path / "cat" / "4.jxl").write_bytes(HEADS["jpeg"].ljust(16, b"\0"))  # is a JPEG
     listing = read_listing(str(tmp_path))
-    assert [path for path, _, _ in rows_of(listing)] == ["cat/1.jpg", "cat/4.heic", "dog/1.jpg"]
+    assert [path for path, _, _ in rows_of(listing)] == ["cat/1.jpg", "cat/4.jxl", "dog/1.jpg"]
     assert listing.left_out == {
-        "cat/2.HEIC": f"{tmp_path}/cat/2.HEIC: .heic pictures are not read; save it as JPEG or PNG",
-        "cat/3.nef": f"{tmp_path}/cat/3.nef: .nef pictures are not read; save it as JPEG or PNG",
+        "cat/2.JXL": f"{tmp_path}/cat/2.JXL: is JPEG XL: it is not read; save it as JPEG or PNG",
+        "cat/3.nef": f"{tmp_path}/cat/3.nef: is a camera's RAW file: it is not read; "
+        "develop it, and save it as JPEG or PNG",
     }
 
 
@@ -290,13 +292,13 @@ def test_an_empty_folder_is_told_how_it_should_look(tmp_path):
     folder.mkdir()
     like = "it should look like photos/cat/1.jpg, photos/dog/2.jpg"
     assert refusal(folder) == f"{folder}: holds no class folders with pictures; {like}"
-    put(folder, "cat/1.heic")
+    put(folder, "cat/1.jxl")
     assert refusal(folder) == (
-        f"{folder}: holds no class folders with pictures; {like} (.heic files are not read)"
+        f"{folder}: holds no class folders with pictures; {like} (.jxl files are not read)"
     )
     put(folder, "labels.csv", "1.jpg")
     assert refusal(folder) == (
-        f"{folder}: holds no class folders with pictures; {like} (.heic files are not read); or "
+        f"{folder}: holds no class folders with pictures; {like} (.jxl files are not read); or "
         f"name the table that holds the labels: {folder}/labels.csv"
     )
 

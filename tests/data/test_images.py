@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 from pngs import png_head
 
-from fieldmark.data.images import decode, from_array, read_file, to_form
+from fieldmark.data.images import centre_crop, decode, from_array, read_file, to_form
+from fieldmark.data.opening import FORMATS
 from fieldmark.errors import DataError
 
 TURNS = {
@@ -166,7 +167,7 @@ def test_of_several_frames_the_first_is_taken(kind):
         ((5, 3), ("shorter", 16), (16, 27, 3)),
         ((1, 1), ("shorter", 16), (16, 16, 3)),
         ((1, 1), ("square", 3), (3, 3, 3)),
-        ((1000, 1), ("shorter", 2), (2, 2000, 3)),
+        ((1000, 1), ("shorter", 2), (2, 32, 3)),
     ],
 )
 def test_a_form_decides_the_size(size, form, shape):
@@ -223,17 +224,11 @@ def test_an_empty_file_is_refused():
     assert refusal(b"", "a/x.png") == ("a/x.png: is empty (0 bytes); copy it anew or take it out")
 
 
-@pytest.mark.parametrize(
-    "content", [b"<html>404</html>", b"plain text", b"\0" * 100, b"<svg></svg>"]
-)
+@pytest.mark.parametrize("content", [b"plain text", b"\0" * 100, b"RIFF\x10\0\0\0WAVEfmt "])
 def test_a_file_that_is_no_picture_is_refused(content):
     assert refusal(content) == (
-        "x.png: is not a picture that can be read (PNG, JPEG, WEBP, BMP, TIFF, GIF); take it out"
+        f"x.png: is not a picture that can be read ({', '.join(FORMATS)}); take it out"
     )
-
-
-def test_a_picture_of_another_format_is_refused():
-    assert "is not a picture" in refusal(encoded(Image.fromarray(quarters()), "ICO"))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP"])
@@ -289,13 +284,25 @@ def test_a_picture_of_a_hundred_million_pixels_is_opened_without_a_warning():
     assert "bomb" not in refusal(png_head(10_000, 10_000))
 
 
-def test_a_picture_so_narrow_that_its_form_would_fill_the_memory_is_refused():
+@pytest.mark.parametrize("size", [(6000, 20), (20, 6000), (4001, 2)])
+def test_of_a_strip_the_middle_is_resized_and_no_more(size):
+    strip = photo(*size)
+    found = decode(encoded(strip, "PNG"), "x", ("shorter", 64))
+    shorter = min(size)
+    assert found.shape == ((64, 1024, 3) if size[0] > size[1] else (1024, 64, 3))
+    whole = tuple(round(64 * length / shorter) for length in size)
+    slow = np.asarray(strip.resize(whole, Image.Resampling.BILINEAR))
+    differing = centre_crop(found, 64).astype(int) - centre_crop(slow, 64)
+    assert np.abs(differing).max() <= 2
+    assert decode(encoded(strip, "PNG"), "x").shape == (size[1], size[0], 3)
+
+
+def test_a_picture_whose_form_would_fill_the_memory_is_refused():
     content = encoded(photo(4000, 2), "PNG")
-    assert refusal(content, form=("shorter", 512)) == (
-        "x.png: is so narrow, 4000 x 2, that it would be resized to 1024000 x 512 pixels, "
+    assert refusal(content, form=("shorter", 4000)) == (
+        "x.png: is so narrow, 4000 x 2, that it would be resized to 64000 x 4000 pixels, "
         "more than 200 million; cut it or take it out"
     )
-    assert decode(content, "x").shape == (2, 4000, 3)
 
 
 def test_floats_are_refused_for_nobody_knows_their_white():

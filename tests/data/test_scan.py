@@ -119,7 +119,7 @@ def test_the_hash_is_that_of_the_content_wherever_it_lies(tmp_path, cache):
     ("name", "content", "problem", "words"),
     [
         ("x.png", b"", "zero-byte", "is empty"),
-        ("x.png", b"<html>404</html>", "unreadable", "is not a picture"),
+        ("x.png", b"<html>404</html>", "unreadable", "is a web page"),
         ("x.png", encoded(photo(), "PNG")[:5000], "truncated", "is damaged"),
         ("x.jpg", encoded(photo(), "JPEG")[:-900], "truncated", "is damaged"),
         ("x.webp", encoded(photo(), "WEBP")[:-900], "truncated", "is damaged"),

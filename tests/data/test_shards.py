@@ -287,7 +287,7 @@ def test_what_cannot_be_read_is_told_with_its_row(tmp_path, fresh):
     pl.DataFrame({"image": [*pictures, {"bytes": png(1), "path": None}], "label": list("aba")}).write_parquet(path)  # noqa: E501  # fmt: skip
     source = read_source(str(path))
     assert len(source.samples) == 1
-    assert source.left_out["a.parquet, row 0"].startswith(f"{path}, row 0: is not a picture")
+    assert source.left_out["a.parquet, row 0"].startswith(f"{path}, row 0: is a web page")
     assert source.left_out["a.parquet, row 1"].startswith(f"{path}, row 1: is empty (0 bytes)")
     with pytest.raises(DataError) as caught:
         content_of(str(tmp_path), "a.parquet", 3)

@@ -17,6 +17,7 @@ from PIL import Image
 from scannedsource import read_source
 
 from fieldmark.cache import Cache
+from fieldmark.data import stored as stored_images
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.data.stored import Stored, channels, channels_of, estimated_bytes, store
 from fieldmark.errors import DataError
@@ -141,6 +142,26 @@ def test_one_who_stops_does_not_wait_for_the_images_that_are_left(photos, monkey
     assert perf_counter() - before < 2
     sleep(0.5)
     assert len(begun) < 100
+
+
+def test_few_images_are_in_memory_before_they_are_taken(photos, monkeypatch):
+    samples, begun = read_source(str(photos)).samples, []
+    monkeypatch.setattr(stored_images, "WORKERS", 2)
+    monkeypatch.setattr(stored_images, "read_pixels", lambda *place: begun.append(place))
+    rows, most = np.arange(14).repeat(10), 0
+    for taken, _ in enumerate(stored_images.decoded(samples, rows, FORMS[0])):
+        most = max(most, len(begun) - taken)
+    assert (len(begun), most) == (140, 4)
+
+
+def test_a_strip_takes_no_more_than_its_middle(tmp_path):
+    for name in ("cat/1.png", "dog/1.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("RGB", (6000, 20)).save(tmp_path / name)
+    samples = read_source(str(tmp_path)).samples
+    images = decoded(samples, ("shorter", 32))
+    assert estimated_bytes(samples, ("shorter", 32)) == sum(image.size for image in images)
+    assert images[0].shape == (32, 512, 3)
 
 
 def test_too_many_images_are_not_kept(photos, tmp_path, monkeypatch):

@@ -100,10 +100,10 @@ def test_a_run_that_is_stopped_has_none_also_where_it_had_ended_before(
 
 
 def test_what_is_wrong_with_the_table_is_told_with_the_other_mistakes(photos, table, tmp_path):
-    (tmp_path / "text.txt").write_text("a")
+    (tmp_path / "text.doc").write_text("a")
     (tmp_path / "no.csv").write_text("x,y\n1,2\n")
     cases = {
-        tmp_path / "text.txt": "is no table; name a .csv, .tsv or .parquet file of images",
+        tmp_path / "text.doc": "is no table; name a .csv, .tsv or .parquet file of images",
         tmp_path / "none.csv": "there is no file",
         tmp_path / "no.csv": "no column is of images by its name",
     }

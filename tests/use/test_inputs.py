@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fieldmark.data.images import SUFFIXES
 from fieldmark.errors import DataError
 from fieldmark.use.inputs import find_images
 
@@ -17,12 +18,13 @@ def touch(root, *names):
 
 def test_pictures_are_found_at_any_depth_and_what_is_passed_over_is_told(tmp_path):
     touch(tmp_path, "b/2.jpg", "b/c/3.PNG", "a.png", "b/.hidden.png", "b/notes.txt")
-    touch(tmp_path, "1.heic", "b/2.HEIC")
+    touch(tmp_path, "1.jxl", "b/2.JXL")
     found = find_images([tmp_path])
     names = [path.relative_to(tmp_path).as_posix() for path in found.images]
     assert names == ["a.png", "b/2.jpg", "b/c/3.PNG"]
     assert found.notes == (
-        f"{tmp_path}: 2 pictures passed over, for .heic is not read: save as JPEG or PNG",
+        f"{tmp_path}: 2 pictures passed over: '1.jxl' is JPEG XL: it is not read; "
+        "save it as JPEG or PNG",
         f"{tmp_path}: 1 hidden file or folder is passed over: '.hidden.png'",
         f"{tmp_path}: 1 file is passed over: no pictures (.txt)",
     )
@@ -34,9 +36,9 @@ def test_a_picture_without_a_suffix_is_found_as_in_training(tmp_path):
 
 
 def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
-    touch(tmp_path, "b.txt", "a.png")
-    found = find_images([tmp_path / "b.txt", str(tmp_path / "a.png")])
-    assert found.images == (tmp_path / "b.txt", tmp_path / "a.png")
+    touch(tmp_path, "b.dat", "a.png")
+    found = find_images([tmp_path / "b.dat", str(tmp_path / "a.png")])
+    assert found.images == (tmp_path / "b.dat", tmp_path / "a.png")
     assert found.notes == ()
 
 
@@ -50,17 +52,17 @@ def test_what_does_not_exist_is_refused(tmp_path):
 
 
 def test_a_folder_without_pictures_is_told_and_alone_refused(tmp_path):
-    touch(tmp_path, "full/a.png", "empty/b.heic")
+    touch(tmp_path, "full/a.png", "empty/b.jxl")
     full, empty = tmp_path / "full", tmp_path / "empty"
     found = find_images([full, empty])
     assert found.images == (full / "a.png",)
-    heic = "1 picture passed over, for .heic is not read: save as JPEG or PNG"
-    kinds = ".png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, .gif"
-    assert found.notes == (f"{empty}: {heic}", f"{empty}: holds no pictures ({kinds})")
+    jxl = "1 picture passed over: 'b.jxl' is JPEG XL: it is not read; save it as JPEG or PNG"
+    kinds = ", ".join(SUFFIXES)
+    assert found.notes == (f"{empty}: {jxl}", f"{empty}: holds no pictures ({kinds})")
     with pytest.raises(DataError) as caught:
         find_images([empty])
     assert str(caught.value) == (
-        f"'{empty}': {heic}; holds no pictures ({kinds}); name pictures, or their folder"
+        f"'{empty}': {jxl}; holds no pictures ({kinds}); name pictures, or their folder"
     )
 
 

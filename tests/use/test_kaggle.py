@@ -206,7 +206,8 @@ def test_what_is_for_tables_is_refused_without_one(photos, options):
         find_images([photos], **options)
     where = "--images there" if "images" in options else "data.image_column=file"
     assert str(caught.value) == (
-        f"{where}: is for a table of images (.csv, .tsv, .parquet); name one, or leave it out"
+        f"{where}: is for a table of images (.csv, .tsv, .parquet, .xlsx, .json, .jsonl, .txt); "
+        "name one, or leave it out"
     )
 
 

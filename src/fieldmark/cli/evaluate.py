@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fieldmark.cli.typed import (
+    Crops,
     DataDir,
     Device,
     Engine,
@@ -32,6 +33,7 @@ def command(
     ] = None,
     images: Images = None,
     data_dir: DataDir = None,
+    crops: Crops = None,
     sets: Annotated[
         float | None, typer.Option(help="How often sets at this level hold the truth: 0.9.")
     ] = None,
@@ -60,19 +62,20 @@ def command(
     asked = Asked(tuple(by or ()), page, command_line(), sets)
     data, rest = data_and_rest(words)
     refuse_early(run, data, unknown, sets)
+    reading = {"--images": images, "--data-dir": data_dir, "--crops": crops}
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
-        refuse_beside_unknown({**others, "--images": images, "--data-dir": data_dir}, rest)
+        refuse_beside_unknown({**others, **reading}, rest)
         return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
-        refuse_without_data({"--images": images, "--data-dir": data_dir, **unused}, rest)
+        refuse_without_data({**reading, **unused}, rest)
         from fieldmark.reviews.stored import evaluate_stored
 
         found = evaluate_stored(run, asked, console)
     else:
-        how = how_to_read(data, rest, images=images, data_dir=data_dir)
+        how = how_to_read(data, rest, {"images": images, "data_dir": data_dir, "crops": crops})
         from fieldmark.reviews.evaluate import evaluate_new
 
         found = evaluate_new(run, how, asked, console, device=device, engine=engine)
@@ -83,9 +86,7 @@ def command(
     return 0
 
 
-def how_to_read(
-    data: str, rest: list[str], *, images: str | None, data_dir: str | None
-) -> "DataSettings":
+def how_to_read(data: str, rest: list[str], options: dict[str, str | None]) -> "DataSettings":
     """The settings that say how DATA is read; refused where it cannot be, before torch comes."""
     from fieldmark.data.sources import refuse_missing
     from fieldmark.settings.layers import read
@@ -93,7 +94,7 @@ def how_to_read(
 
     refuse_other_settings(rest)
     refuse_missing(data)
-    return read([read_given(rest, {"images": images, "data_dir": data_dir}, data)]).settings.data
+    return read([read_given(rest, options, data)]).settings.data
 
 
 def print_json(values: dict[str, Any]) -> None:
@@ -111,6 +112,9 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.label_separator",
     "data.group_column",
     "data.split_column",
+    "data.pattern",
+    "data.crops",
+    "data.crops_above",
     "data.on_bad",
 )
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.predict import image_column
+from fieldmark.cli.predict import COLUMN, said_by
 from fieldmark.cli.typed import Device, Images, command_line, flag, named
 
 
@@ -50,7 +50,7 @@ def command(
     from fieldmark.heats import Way
     from fieldmark.reviews.explain_asked import Asked, Wish, layers_of, refuse_before_work
 
-    column, given = image_column(inputs or [])
+    column, given = said_by(COLUMN, inputs or [])
     asked = Asked(
         run=run,
         inputs=tuple(given),

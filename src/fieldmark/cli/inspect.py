@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from fieldmark.cli.typed import (
+    Crops,
     DataDir,
     Images,
     Text,
@@ -19,6 +20,7 @@ def command(
     words: Words = None,
     images: Images = None,
     data_dir: DataDir = None,
+    crops: Crops = None,
     as_json: Annotated[bool, flag("--json", "Print what was found as JSON.")] = False,
     strict: Annotated[bool, flag("--strict", "Exit code 2 where an error was found.")] = False,
     augment: Annotated[Text, named("NAME", "Show images augmented so, on the page.")] = None,
@@ -41,7 +43,7 @@ def command(
     from fieldmark.settings.texts import read_given
 
     data, rest = data_and_rest(words)
-    options = {"images": images, "data_dir": data_dir}
+    options = {"images": images, "data_dir": data_dir, "crops": crops}
     settings = read([read_given(rest, options, data)]).settings.data
     path = page or Path(f"inspect-{Path(settings.source).resolve().stem}.html")
     check_page(path)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from fieldmark.cli.typed import (
+    Crops,
     DataDir,
     Images,
     Text,
@@ -35,6 +36,7 @@ def command(
     words: Words = None,
     images: Images = None,
     data_dir: DataDir = None,
+    crops: Crops = None,
     predict: Annotated[Text, named("TABLE", "Images to label at the end, for Kaggle.")] = None,
     corrections: Annotated[Text, named("FILE", "Labels that a person corrected.")] = None,
     model: Annotated[Text, named("NAME", "Network; `fieldmark models` lists them.")] = None,

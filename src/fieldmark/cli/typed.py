@@ -23,6 +23,7 @@ def flag(names: str, about: str) -> Any:
 Text = str | None  # values stay text: the settings read them, so that all mistakes come together
 Words = Annotated[list[str] | None, typer.Argument(metavar="DATA [KEY=VALUE ...]", hidden=True)]
 Images = Annotated[Text, named("DIR", "Where a table's images lie.")]
+Crops = Annotated[Text, named("FILE", "MegaDetector's results: each box is an image.")]
 DataDir = Annotated[Text, named("DIR", "Where a built-in data set lies.")]
 Device = Annotated[str, named("NAME", "auto, cpu, cuda, mps.")]
 Engine = Annotated[str, named("NAME", "torch, onnxruntime, openvino.")]

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from fieldmark.data import kinds
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.listing import Listing, shown, split_of
 from fieldmark.errors import DataError, listed
@@ -16,11 +17,6 @@ from fieldmark.records import Samples
 
 # What programs leave behind: thumbnails and other halves of files that are no images of the user's
 NOT_THE_USERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
-# Pictures that are not read. Some begin like a TIFF and are none.
-FOREIGN = [".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".ico", ".svg", ".psd", ".tga"]
-FOREIGN += [".ppm", ".pgm", ".pbm", ".exr", ".hdr", ".dds", ".eps", ".dng", ".nef", ".cr2", ".cr3"]
-FOREIGN += [".pcx", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw"]
-HEAD = 16  # bytes of a file that say whether it is a picture
 
 
 @dataclass
@@ -34,6 +30,7 @@ class Tree:
     foreign: list[str] = field(default_factory=list)  # pictures of formats that are not read
     hidden: list[str] = field(default_factory=list)
     not_followed: list[str] = field(default_factory=list)  # links to folders read already
+    outside: list[str] = field(default_factory=list)  # of a zip, what its names put out of it
 
     @cached_property
     def with_pictures(self) -> frozenset[str]:
@@ -65,18 +62,22 @@ class Tree:
                 "links to folders that are read already, or that lead back up, are not followed: "
                 f"{listed(map(shown, sorted(self.not_followed)), most=5)}"
             )
+        if self.outside:
+            what = _counted(len(self.outside), "file", "files")
+            put = listed(map(shown, self.outside), most=3)
+            yield f"{what} passed over, as named to lie outside of the zip: {put}"
         if self.hidden:
             names = {PurePosixPath(shown(each)).name for each in self.hidden}
             what = _counted(len(self.hidden), "hidden file or folder", "hidden files and folders")
             yield f"{what} passed over: {listed(sorted(names), most=3)}"
-        kinds = Counter(
+        suffixes = Counter(
             PurePosixPath(name).suffix.lower() or "no suffix"
             for names in self.others.values()
             for name in names
         )
-        if kinds:
-            most = ", ".join(shown(kind) for kind, _ in kinds.most_common(5))
-            yield f"{_counted(kinds.total(), 'file', 'files')} passed over: no pictures ({most})"
+        if suffixes:
+            most = ", ".join(shown(suffix) for suffix, _ in suffixes.most_common(5))
+            yield f"{_counted(suffixes.total(), 'file', 'files')} passed over: no pictures ({most})"
 
 
 def walk(root: Path) -> Tree:
@@ -158,7 +159,7 @@ def _add_file(tree: Tree, folder: str, entry: os.DirEntry[str]) -> None:
             tree.others[folder].append(entry.name)
     elif suffix in SUFFIXES or _begins_as_picture(entry.path, suffix):
         tree.pictures[folder].append(entry.name)
-    elif suffix in FOREIGN:
+    elif kinds.by_suffix(suffix):
         tree.foreign.append(join(folder, entry.name))
     else:
         tree.others[folder].append(entry.name)
@@ -187,17 +188,9 @@ def _begins_as_picture(path: str, suffix: str) -> bool:
     """Whether a file without a picture's suffix begins as a picture does."""
     try:
         with Path(path).open("rb") as stream:
-            head = stream.read(HEAD)
+            return kinds.begins_as_picture(stream.read(kinds.HEAD), suffix)
     except OSError:
         return False
-    if head[:4] in (b"II*\0", b"MM\0*"):
-        return suffix not in FOREIGN
-    if head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")):
-        return True
-    if head[:4] == b"RIFF":
-        return head[8:12] == b"WEBP"
-    is_bmp = head[:2] == b"BM" and head[6:10] == bytes(4)  # and the size of one of its headers:
-    return is_bmp and len(head) == HEAD and head[14] in (12, 40, 52, 56, 64, 108, 124)
 
 
 def _holds(folder: str, path: str) -> bool:
@@ -237,8 +230,7 @@ def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
         notes = ["there are no class folders: the pictures have no labels"]
     left_out = {}
     for path in tree.foreign:
-        name, suffix = shown(path), PurePosixPath(path).suffix.lower()
-        why = f"{suffix} pictures are not read; save it as JPEG or PNG"
+        name, why = shown(path), kinds.by_suffix(PurePosixPath(path).suffix)
         left_out[name] = f"{tree.root}/{name}: {why}"
     unnamed = [path for path, _, _ in found if shown(path) != path]
     left_out |= {

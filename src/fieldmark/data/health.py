@@ -1,7 +1,5 @@
 """What is wrong with the images, told before training. From the table and the scan, no pixels."""
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import polars as pl
 
 from fieldmark.data.copies import LEAST_SIDE, Copies
 from fieldmark.data.sources import place_name
+from fieldmark.data.spelling import is_misspelt, plain_label
 from fieldmark.errors import counted, listed
 from fieldmark.records import SPLITS, Samples
 
@@ -54,7 +53,7 @@ PROBLEMS = {  # and how a sentence says it, of one file and of several
 KINDS = {
     **dict.fromkeys(PROBLEMS, "error"),
     **dict.fromkeys(("misnamed", "nearly-black", "nearly-white", "blurred", "tiny"), "warning"),
-    "animated": "note",
+    **dict.fromkeys(("animated", "mended", "other-profile"), "note"),
     "leakage": "error",
     "conflicting-labels": "error",
     "exact-copies": "warning",
@@ -77,6 +76,14 @@ LOOKS = {  # how a sentence says it, of one image and of several, then what, and
         "the content counts here, but other programs may go by the suffix: rename them",
     ),
     "animated": ("has", "have", "several frames or pages", "the first one is used"),
+    "mended": (
+        *("is", "are", "damaged beside the pixels (in texts, a colour profile or the end marker)"),
+        "the pixels are whole and are read; other programs may refuse them: save them anew",
+    ),
+    "other-profile": (
+        *("has", "have", "a colour profile other than sRGB"),
+        "their colours are converted to sRGB, as a browser shows them",
+    ),
 }
 DARK, BRIGHT = 40, 215  # gray levels that three standard deviations from the mean stay beyond
 BLURRED = 40.0  # sharpness: of photos blurred by 2 pixels of 256 nine in ten are below, sharp ones
@@ -150,6 +157,8 @@ def _looks(good: pl.DataFrame) -> Iterator[Finding]:
         "tiny": (side < TINY) & (side < side.median() / 2),
         "misnamed": pl.col("misnamed"),
         "animated": pl.col("frames") > 1,
+        "mended": pl.col("mended"),
+        "other-profile": pl.col("profile").is_not_null(),
     }
     for kind, condition in conditions.items():
         names = good.filter(condition)["name"].to_list()
@@ -344,13 +353,13 @@ def _missing(counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[Finding
 def _spelling(sizes: Mapping[str, int]) -> Iterator[Finding]:
     """Labels that differ in case, spaces or accents' coding alone, or are likely misspelt."""
     alike: dict[str, list[str]] = defaultdict(list)
-    plain = {label: _plain(label) for label in sizes}
+    plain = {label: plain_label(label) for label in sizes}
     for label in sizes:
         alike[plain[label]].append(label)
     groups = [tuple(labels) for labels in alike.values() if len(labels) > 1]
     large = [label for label, size in sizes.items() if size >= MANY]
     for label in (label for label, size in sizes.items() if size == 1):
-        near = [other for other in large if _is_misspelt(plain[label], plain[other])]
+        near = [other for other in large if is_misspelt(plain[label], plain[other])]
         groups += [(other, label) for other in near]
     if groups:
         first = " and ".join(f"'{label}' ({sizes[label]:,})" for label in groups[0])
@@ -363,24 +372,6 @@ def _spelling(sizes: Mapping[str, int]) -> Iterator[Finding]:
             tuple(dict.fromkeys(label for group in groups for label in group)),
             tuple(groups),
         )
-
-
-def _plain(label: str) -> str:
-    """A label without what is easily typed in two ways: "Black_bear " -> "black bear"."""
-    folded = unicodedata.normalize("NFKC", label).casefold()
-    return " ".join(re.split(r"[\s_-]+", folded.strip(" \t\r\n_-")))
-
-
-def _is_misspelt(label: str, known: str) -> bool:
-    """Whether one letter was changed, left out, added, or exchanged with the next; not a digit."""
-    without_digits = [re.sub(r"\d", "", name) for name in (label, known)]
-    if min(len(label), len(known)) < 3 or without_digits[0] == without_digits[1]:
-        return False
-    differing = (at for at, (a, b) in enumerate(zip(label, known, strict=False)) if a != b)
-    start = next(differing, min(len(label), len(known)))
-    mine, theirs = label[start:], known[start:]
-    exchanged = mine[:2] == theirs[:2][::-1] and mine[2:] == theirs[2:]
-    return exchanged or mine[1:] in (theirs, theirs[1:]) or mine == theirs[1:]
 
 
 def _imbalance(sizes: Mapping[str, int]) -> Iterator[Finding]:

@@ -6,42 +6,40 @@ scan of a data set goes through `examine`, which decodes in the same way.
 """
 
 import contextlib
-import io
 import stat
-import warnings
-import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps
 
-from fieldmark.errors import DataError
+from fieldmark.data import kinds
+from fieldmark.data.jpegs import ended
+from fieldmark.data.mending import chunks, is_right, is_spoilt, mended
+from fieldmark.data.opening import (
+    PictureError,
+    opened,
+    refuse_unfit,
+    refuse_unread,
+    told,
+)
+from fieldmark.data.tones import Numbers, numbers_of, pixels_of, to_rgb
 from fieldmark.records import InputSpec
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif"),
+    *[".avif"] * kinds.READS_AVIF,
+    *kinds.HEIF_SUFFIXES * kinds.READS_HEIF,
+)
 Content = bytes | np.ndarray | Image.Image  # a file's, or pixels that are decoded already
 Form = tuple[str, int] | tuple[str, int, str]  # word, pixels, and the filter if not bilinear
-MOST_PIXELS = 200_000_000
-Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
-PNG_HEAD = 8  # bytes before a PNG's first chunk
-DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 JPEGS = ("JPEG", "MPO")  # a phone's MPO is a JPEG with a second picture behind it
 GRAY_SIDE = 256  # most pixels on the shorter side of the gray picture that `examine` gives
 THUMB = 16  # pixels a side of its small colour picture
-PILLOW = r"PIL\."  # its modules, in the words of a filter of warnings
-warnings.filterwarnings("ignore", module=PILLOW)
-QUIET = warnings.filters[0]
-
-
-class PictureError(DataError):
-    """A picture that is refused. `problem`: zero-byte, truncated, bomb, missing or unreadable."""
-
-    def __init__(self, sentence: str, problem: str = "unreadable"):
-        super().__init__(sentence)
-        self.problem = problem
+LONGEST = 16  # times the shorter side; of what is longer the middle is resized
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,8 @@ class Picture:
     format: by content, one of FORMATS; None for pixels that were never a file.
     frames: more than 1 where it is animated or has pages. width, height: upright.
     gray: (h, w) uint8, the shorter side at most GRAY_SIDE. thumb: (THUMB, THUMB, 3) uint8.
+    mended: whether something beside the pixels was damaged, and passed over. profile: by which
+    colours were converted to sRGB; None where they are in it.
     """
 
     format: str | None
@@ -59,6 +59,8 @@ class Picture:
     height: int
     gray: np.ndarray
     thumb: np.ndarray
+    mended: bool = False
+    profile: str | None = None
 
 
 def seen(content: Content, spec: InputSpec, name: str) -> np.ndarray:
@@ -80,9 +82,11 @@ def seen(content: Content, spec: InputSpec, name: str) -> np.ndarray:
             )
         pixels = from_array(content, form)
     else:
-        with _told(b"", name):
-            _refuse_unfit(content, name, form)
-            pixels = np.asarray(to_form(_to_rgb(ImageOps.exif_transpose(content)), form))
+        with told(b"", name):
+            refuse_unfit(content, name, _size_in_form(content.size, form))
+            content.load()
+            numbers = numbers_of(content)
+            pixels = np.asarray(to_form(to_rgb(ImageOps.exif_transpose(content), numbers), form))
     return centre_crop(pixels, spec.size).copy()
 
 
@@ -121,15 +125,22 @@ def read_bytes(path: Path) -> bytes:
 def decode(content: bytes, name: str, form: Form | None = None) -> np.ndarray:
     """A picture file's bytes -> (H, W, 3) uint8, upright RGB, resized where `form` is given.
 
-    Transparent parts lie over white, 16 bits are scaled to 8, the first frame is taken, and
-    EXIF says which side is up. Raises PictureError with `name` and the reason.
+    Transparent parts lie over white, 16 bits are scaled to 8, colours are in sRGB, the first
+    frame is taken, or the first page that is no smaller copy, and EXIF says which side is up.
+    What is damaged beside the pixels is passed over. Raises PictureError with `name` and the
+    reason.
     """
-    with _opened(content, name) as image:
-        _refuse_unfit(image, name, form)
-        if form is not None:
-            _let_jpeg_shrink(image, form)
-        rgb = _to_rgb(_loaded(image, content, name))
-        return np.asarray(rgb if form is None else to_form(rgb, form))
+
+    def pixels(content: bytes) -> np.ndarray:
+        with opened(content, name) as image:
+            refuse_unfit(image, name, _size_in_form(image.size, form))
+            if form is not None:
+                _let_jpeg_shrink(image, form)
+            numbers = _loaded(image, content, name)
+            rgb = to_rgb(image, numbers)
+            return pixels_of(rgb if form is None else to_form(rgb, form))
+
+    return _read(content, name, pixels)[0]
 
 
 def examine(content: bytes, name: str) -> Picture:
@@ -137,19 +148,55 @@ def examine(content: bytes, name: str) -> Picture:
 
     It refuses what `decode` refuses. A large JPEG is decoded small, which reads all its bytes.
     """
-    with _opened(content, name) as image:
-        _refuse_unfit(image, name, None)
+    picture, is_mended = _read(content, name, lambda whole: _examined(whole, name))
+    return replace(picture, mended=True) if is_mended else picture
+
+
+def _examined(content: bytes, name: str) -> Picture:
+    with opened(content, name) as image:
+        refuse_unfit(image, name)
         stored = image.size
         _let_jpeg_shrink(image, ("shorter", GRAY_SIDE))
         shrunk, turned = image.size != stored, _is_turned(image)
-        upright = _loaded(image, content, name)
-        width, height = upright.size if not shrunk else stored[::-1] if turned else stored
-        rgb = _to_rgb(upright)
+        numbers = _loaded(image, content, name)
+        width, height = image.size if not shrunk else stored[::-1] if turned else stored
+        profile = numbers.profile(image.mode)
+        spoilt = image.format in ("PNG", *JPEGS) and is_spoilt(content)
+        spoilt |= image.info.get("icc_profile", b"") is None  # one that cannot be unpacked
+        rgb = to_rgb(image, numbers)
         gray = rgb.convert("L")
         if min(gray.size) > GRAY_SIDE:
             gray = to_form(gray, ("shorter", GRAY_SIDE))
-        kind = "JPEG" if image.format in JPEGS else str(image.format)
-        return Picture(kind, _frames(image), width, height, np.asarray(gray), thumb_of(rgb))
+        return Picture(
+            "JPEG" if image.format in JPEGS else str(image.format),
+            _frames(image),
+            width,
+            height,
+            np.asarray(gray),
+            thumb_of(rgb),
+            mended=spoilt or (profile is not None and profile.is_broken),
+            profile=profile.name if profile is not None and profile.moves else None,
+        )
+
+
+def _read(content: bytes, name: str, read: Callable[[bytes], Result]) -> tuple[Result, bool]:
+    """What `read` makes of a file, or of it without what is damaged beside the pixels.
+
+    -> and whether something was. Raises PictureError of the file as it is.
+    """
+    refuse_unread(content, name)
+    if not content:
+        raise PictureError(f"{name}: is empty (0 bytes); copy it anew or take it out", "zero-byte")
+    try:
+        return read(content), False
+    except PictureError as error:
+        if error.problem == "bomb":
+            raise
+        with contextlib.suppress(PictureError), told(content, name):
+            for whole in mended(content):
+                with contextlib.suppress(PictureError):
+                    return read(whole), True
+        raise
 
 
 def thumb_of(rgb: Image.Image) -> np.ndarray:
@@ -160,23 +207,34 @@ def thumb_of(rgb: Image.Image) -> np.ndarray:
 def to_form(image: Image.Image, form: Form) -> Image.Image:
     """An image in its stored form: ("shorter", N), ("square", N) or ("original", ...).
 
-    A third part names the filter: ("shorter", N, "bicubic"); without it, it is bilinear.
+    A third part names the filter: ("shorter", N, "bicubic"); without it, it is bilinear. Of an
+    image more than LONGEST times as long as wide, ("shorter", N) has the middle.
     """
     wanted = _size_in_form(image.size, form)
     if wanted == image.size:
         return image
     smooth = Image.Resampling.BICUBIC if "bicubic" in form else Image.Resampling.BILINEAR
-    return image.resize(wanted, smooth)  # Pillow's filters are antialiased
+    box = _middle(image.size) if form[0] == "shorter" else None
+    return image.resize(wanted, smooth, box)  # Pillow's filters are antialiased
 
 
-def _size_in_form(size: tuple[int, int], form: Form) -> tuple[int, int]:
-    word, side = form[:2]
-    if word == "original":
+def _middle(size: tuple[int, int]) -> tuple[float, float, float, float] | None:
+    """Of a picture more than LONGEST times as long as wide, the part that is resized."""
+    width, height = (min(length, LONGEST * min(size)) for length in size)
+    if (width, height) == size:
+        return None
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
+    return left, top, left + width, top + height
+
+
+def _size_in_form(size: tuple[int, int], form: Form | None) -> tuple[int, int]:
+    if form is None or form[0] == "original":
         return size
+    word, side = form[:2]
     if word == "square":
         return side, side
     width, height = (max(side, round(length * side / min(size))) for length in size)
-    return width, height
+    return min(width, LONGEST * side), min(height, LONGEST * side)
 
 
 def from_array(pixels: np.ndarray, form: Form | None) -> np.ndarray:
@@ -185,95 +243,15 @@ def from_array(pixels: np.ndarray, form: Form | None) -> np.ndarray:
     return rgb if form is None else np.asarray(to_form(Image.fromarray(rgb), form))
 
 
-@contextlib.contextmanager
-def _opened(content: bytes, name: str) -> Iterator[Image.Image]:
-    """The picture with its header read; whatever goes wrong with it becomes a PictureError."""
-    if not content:
-        raise PictureError(f"{name}: is empty (0 bytes); copy it anew or take it out", "zero-byte")
-    with _told(content, name), Image.open(io.BytesIO(content), formats=FORMATS) as image:
-        yield image
-
-
-@contextlib.contextmanager
-def _told(content: bytes, name: str) -> Iterator[None]:
-    """Whatever goes wrong inside with a picture of this content becomes a PictureError."""
-    if QUIET not in warnings.filters:  # what Pillow warns of is answered here; threads share this
-        warnings.filterwarnings("ignore", module=PILLOW)
-    try:
-        yield
-    except UnidentifiedImageError as error:
-        raise PictureError(
-            f"{name}: is not a picture that can be read ({', '.join(FORMATS)}); take it out"
-        ) from error
-    except DataError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise PictureError(
-            f"{name}: claims too many pixels to be opened safely; make it smaller or take it out",
-            "bomb",
-        ) from error
-    except MemoryError as error:
-        raise PictureError(
-            f"{name}: needs more memory than there is; make it smaller", "bomb"
-        ) from error
-    except Exception as error:  # Pillow's decoders raise what they like on damaged bytes
-        reason = str(error).strip().rstrip(".") or type(error).__name__
-        raise PictureError(
-            f"{name}: is damaged ({reason}); copy it anew or take it out",
-            "truncated" if _is_cut(content, reason) else "unreadable",
-        ) from error
-
-
-def _is_cut(content: bytes, reason: str) -> bool:
-    """Whether the end of a damaged file is missing. Of WebP, Pillow says only that it is damaged,
-    but its head (RIFF, then the length of the rest, 4 bytes) tells."""
-    if content[:4] == b"RIFF":
-        return len(content) < 8 + int.from_bytes(content[4:8], "little")
-    return "truncated" in reason.lower()
-
-
-def _refuse_unfit(image: Image.Image, name: str, form: Form | None) -> None:
-    """What the header alone tells: too many pixels, there or in the form, or no scale of grays."""
-    millions = MOST_PIXELS // 1_000_000
-    if image.width * image.height > MOST_PIXELS:
-        raise PictureError(
-            f"{name}: has {image.width} x {image.height} pixels, more than the {millions} million "
-            "that are opened; make it smaller",
-            "bomb",
-        )
-    width, height = image.size if form is None else _size_in_form(image.size, form)
-    if width * height > MOST_PIXELS:
-        raise PictureError(
-            f"{name}: is so narrow, {image.width} x {image.height}, that it would be resized to "
-            f"{width} x {height} pixels, more than {millions} million; cut it or take it out",
-            "bomb",
-        )
-    if image.mode == "F":
-        raise PictureError(
-            f"{name}: holds 32-bit floats, of which nobody knows what is white; "
-            "save it with 8 or 16 bits"
-        )
-
-
 def _refuse_changed_bytes(content: bytes, name: str) -> None:
-    """Check what Pillow does not: the checksums of a PNG's pixels (its IDAT chunks).
-
-    A chunk is its length (4 bytes), its kind (4), the data, and the CRC of kind and data (4).
-    """
-    view, start = memoryview(content), PNG_HEAD
-    while start + 12 <= len(content):
-        kind = content[start + 4 : start + 8]
-        end = start + 8 + int.from_bytes(view[start : start + 4], "big")
-        if kind == b"IEND":
-            return
-        if kind == b"IDAT" and zlib.crc32(view[start + 4 : end]) != int.from_bytes(
-            view[end : end + 4], "big"
-        ):
-            raise PictureError(
-                f"{name}: is damaged (a checksum of its pixels is wrong); "
-                "copy it anew or take it out"
-            )
-        start = end + 4
+    """Check what Pillow does not: the checksums of a PNG's pixels (its IDAT chunks)."""
+    if any(
+        kind == b"IDAT" and not is_right(content, start, end)
+        for kind, start, end in chunks(content)
+    ):
+        raise PictureError(
+            f"{name}: is damaged (a checksum of its pixels is wrong); copy it anew or take it out"
+        )
 
 
 def _let_jpeg_shrink(image: Image.Image, form: Form) -> None:
@@ -284,15 +262,19 @@ def _let_jpeg_shrink(image: Image.Image, form: Form) -> None:
         image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
 
 
-def _loaded(image: Image.Image, content: bytes, name: str) -> Image.Image:
-    """The same image, decoded and turned upright in its place."""
+def _loaded(image: Image.Image, content: bytes, name: str) -> Numbers:
+    """Decode an image and turn it upright, in its place. -> what its numbers mean"""
     image.load()
     if image.format == "PNG":
         _refuse_changed_bytes(content, name)
+    elif image.format in JPEGS and is_spoilt(content) and ended(content) is None:
+        raise PictureError(  # what stands in the place of its end was read as pixels
+            f"{name}: is damaged (its end is missing); copy it anew or take it out", "truncated"
+        )
     # EXIF is a guest in the file: where it is garbage, the pixels still count
     with contextlib.suppress(Exception):
         ImageOps.exif_transpose(image, in_place=True)
-    return image
+    return numbers_of(image, content)
 
 
 def _is_turned(image: Image.Image) -> bool:
@@ -311,15 +293,3 @@ def _frames(image: Image.Image) -> int:
         return int(getattr(image, "n_frames", 1))
     except Exception:  # damage behind the first frame does no harm
         return 1
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode in DEEP_MODES:  # 16 bits a pixel -> 8; Pillow's own `convert` would clip at 255
-        values = np.asarray(image).astype(np.float64)
-        eight = np.clip(np.rint(values / 257), 0, 255).astype(np.uint8)
-        return Image.fromarray(eight).convert("RGB")
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")

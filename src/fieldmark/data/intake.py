@@ -12,6 +12,7 @@ from fieldmark.console import Console
 from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
 from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
+from fieldmark.data.crops import cropped, finder_of
 from fieldmark.data.health import Finding, findings
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.listing import Listing
@@ -113,7 +114,9 @@ class Dataset:
 def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
     """What the source holds; no image is opened. Raises DataError."""
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
-    return read_listing(
+    above = None if data.crops_above == "auto" else data.crops_above
+    finder = None if data.crops is None else finder_of(data.crops, above)
+    listing = read_listing(
         data.source,
         test=data.test,
         columns=columns,
@@ -121,8 +124,9 @@ def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ..
         data_dir=data.data_dir,
         labelled=labelled,
         validated=data.val != "none",
-        asked=Asked(data.label_separator, data.task, known),
+        asked=Asked(data.label_separator, data.task, known, data.pattern),
     )
+    return listing if finder is None else cropped(listing, finder)
 
 
 def listing_hash(data: DataSettings) -> str:

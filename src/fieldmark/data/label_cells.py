@@ -25,7 +25,7 @@ YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 @dataclass(frozen=True)
 class Asked:
-    """What the settings say of labels: data.label_separator and data.task.
+    """What the settings say of labels: data.label_separator, data.task and data.pattern.
 
     known: the labels that there are, for images that are judged by a model or by other images.
     """
@@ -33,6 +33,7 @@ class Asked:
     separator: str = "auto"
     task: str = "auto"
     known: tuple[str, ...] = ()
+    pattern: str | None = None
 
 
 class LabelCells(NamedTuple):

@@ -7,7 +7,6 @@ content being known, not decoded.
 
 import hashlib
 import os
-import stat
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +21,15 @@ from PIL import Image
 
 from fieldmark.cache import Cache, address
 from fieldmark.data.copies import LEAST_SIDE, perceptual_hash
-from fieldmark.data.images import Picture, PictureError, examine, thumb_of
+from fieldmark.data.images import Picture, examine, thumb_of
+from fieldmark.data.inside import is_there, size_and_time
+from fieldmark.data.kinds import HEIF_SUFFIXES
+from fieldmark.data.opening import PictureError, refuse_unread
 from fieldmark.data.sources import content_of, place_name, raw_pixels
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 
-VERSION = 2  # of what is measured and how: another number makes void what is remembered
+VERSION = 3  # of what is measured and how: another number makes void what is remembered
 SCHEMA: dict[str, Any] = {
     "path": pl.String,
     "row": pl.Int64,
@@ -41,6 +43,8 @@ SCHEMA: dict[str, Any] = {
     "reason": pl.String,  # the sentence that says so
     "misnamed": pl.Boolean,  # the suffix says another format than the content
     "frames": pl.Int64,
+    "mended": pl.Boolean,  # something beside the pixels was damaged, and passed over
+    "profile": pl.String,  # by which colours were converted to sRGB; null where they are in it
     "phash": pl.UInt64,  # null where the shorter side is below LEAST_SIDE
     "thumb": pl.Binary,  # THUMB x THUMB x 3: red, green, blue
     "mean": pl.Float64,  # of gray, 0 to 255
@@ -49,9 +53,10 @@ SCHEMA: dict[str, Any] = {
 }
 TILE = 32
 MEASURED = ["width", "height", "format", "frames", "phash", "thumb", "mean", "contrast"]
-MEASURED += ["sharpness"]
+MEASURED += ["sharpness", "mended", "profile"]
 FORMAT_OF = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP"}
-FORMAT_OF |= {".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF"}
+FORMAT_OF |= {".tif": "TIFF", ".tiff": "TIFF", ".gif": "GIF", ".avif": "AVIF"}
+FORMAT_OF |= dict.fromkeys(HEIF_SUFFIXES, "HEIF")
 Facts: TypeAlias = dict[str, Any]
 
 
@@ -67,6 +72,8 @@ def facts_of(root: str, place: Facts, known: Callable[[str], Facts | None]) -> F
         where = place["path"], place["row"]
         pixels = raw_pixels(*where)
         content = content_of(root, *where) if pixels is None else pixels.tobytes()
+        if pixels is None:  # of content that is known, too: another name may say what it is
+            refuse_unread(content, name)
         facts["hash"] = hashlib.blake2b(content, digest_size=16).hexdigest()
         seen = known(facts["hash"])
         if seen is None:
@@ -89,6 +96,8 @@ def measured(picture: Picture) -> Facts:
         "height": picture.height,
         "format": picture.format,
         "frames": picture.frames,
+        "mended": picture.mended,
+        "profile": picture.profile,
         "phash": perceptual_hash(np.asarray(small)) if is_large else None,
         "thumb": picture.thumb.tobytes(),
         "mean": float(picture.gray.mean()),
@@ -179,18 +188,10 @@ def _files(samples: Samples) -> pl.DataFrame:
     """The images, each once, with size and time of their files; null where there is no file."""
     places = samples.frame.select(PLACE).unique(maintain_order=True)
     paths = places["path"].unique().to_list()
-    about = [(path, *_about(os.path.join(samples.root, path))) for path in paths]  # noqa: PTH118
+    found = [(path, size_and_time(os.path.join(samples.root, path))) for path in paths]  # noqa: PTH118
+    about = [(path, *(its or (None, None))) for path, its in found]
     kinds = {name: SCHEMA[name] for name in ("path", *FILE)}
     return places.join(pl.DataFrame(about, kinds, orient="row"), on="path", maintain_order="left")
-
-
-def _about(path: str) -> tuple[int | None, int | None]:
-    """Size and time of change of a file. With 10,000 of them, pathlib would take its time."""
-    try:
-        found = os.stat(path)  # noqa: PTH116
-    except OSError:
-        return None, None
-    return (found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else (None, None)
 
 
 def _read(
@@ -233,7 +234,7 @@ def _to_keep(root: str, found: pl.DataFrame, remembered: pl.DataFrame, begun: in
     The time of a file that was changed just before is not kept, so that it is read once more.
     """
     others = remembered.join(found, on=PLACE, how="anti", nulls_equal=True)
-    there = [path for path in others["path"].unique() if Path(root, path).exists()]
+    there = [path for path in others["path"].unique() if is_there(Path(root, path))]
     all_known = pl.concat([found, others.filter(pl.col("path").is_in(there))])
     lasting = pl.col("hash").is_not_null() & pl.col("problem").ne_missing("bomb")
     sure = pl.when(pl.col("modified") < begun - YOUNG).then("modified").alias("modified")

@@ -1,4 +1,4 @@
-"""Parquet files that carry the pictures themselves, in the layout of Hugging Face's datasets.
+"""Parquet and Arrow files that carry the pictures themselves, as Hugging Face's datasets has them.
 
 A file's pictures are copied once into one flat file of the cache, which is then mapped into
 memory, so that all processes share it; without a cache they are held in memory, which forked
@@ -30,6 +30,7 @@ from fieldmark.records import Samples
 
 NUMBER = np.dtype("<i8")
 AT_ONCE = 64_000_000  # bytes of a Parquet file that are in memory while it is copied
+ARROW = ".arrow"  # a stream of Arrow, as `save_to_disk` writes it
 USUAL = ("image", "img", "picture", "photo")  # where several columns hold pictures
 
 
@@ -98,8 +99,10 @@ def picture_column(path: Path) -> str:
 
 
 def read_schema(path: Path) -> pl.Schema:
-    """The columns of a Parquet file. Raises DataError."""
+    """The columns of a Parquet or an Arrow file. Raises DataError."""
     with reading_parquet(path):
+        if path.suffix == ARROW:
+            return pl.read_ipc_stream(path, n_rows=0).schema
         return pl.Schema(pl.read_parquet_schema(path))
 
 
@@ -109,9 +112,9 @@ def reading_parquet(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        reason = str(error).partition("\n")[0]
+        reason, kind = str(error).partition("\n")[0], "Arrow" if path.suffix == ARROW else "Parquet"
         raise DataError(
-            f"{path}: cannot be read as Parquet ({reason}); copy it anew or take it out"
+            f"{path}: cannot be read as {kind} ({reason}); copy it anew or take it out"
         ) from error
 
 
@@ -180,7 +183,7 @@ def _pictures(path: Path) -> Iterator[bytes]:
     if read_schema(path)[name] != pl.Binary:
         column = column.struct.field("bytes")
     with reading_parquet(path):
-        table = pl.scan_parquet(path)
+        table = _table(path, [name])
         count = int(table.select(pl.len()).collect().item())
         step = max(1, count * AT_ONCE // max(path.stat().st_size, 1))
         for start in range(0, count, step):
@@ -188,15 +191,25 @@ def _pictures(path: Path) -> Iterator[bytes]:
             yield from (picture or b"" for picture in part)
 
 
-LABELS = "labels.json"
+def _table(path: Path, columns: list[str]) -> pl.LazyFrame:
+    """Some columns of a file. A stream of Arrow has no index: they are then in memory at once."""
+    if path.suffix == ARROW:
+        return pl.read_ipc_stream(path, columns=columns).lazy()
+    return pl.scan_parquet(path).select(columns)
+
+
+LABELS, SAVED = "labels.json", "dataset_info.json"  # the second beside Arrow files
 
 
 def names_in_schema(path: Path) -> dict[str, list[str]]:
     """The names of classes in order, for each column that has some (Hugging Face's ClassLabel)."""
     try:
-        about = json.loads(pl.read_parquet_metadata(path).get("huggingface", "{}"))
-        features = dict(about["info"]["features"])
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError):
+        if path.suffix == ARROW:
+            info = json.loads((path.parent / SAVED).read_text(encoding="utf-8"))
+        else:
+            info = json.loads(pl.read_parquet_metadata(path).get("huggingface", "{}"))["info"]
+        features = dict(info["features"])
+    except (OSError, json.JSONDecodeError, KeyError, TypeError, ValueError):
         return {}
     found = {column: _names(feature) for column, feature in features.items()}
     return {column: names for column, names in found.items() if names}
@@ -249,7 +262,7 @@ def _in_order(found: Any) -> list[str]:
     return [by_number[number] for number in range(len(by_number))]
 
 
-NUMBERED = re.compile(r"(.*?)-(\d+)-of-(\d+)\.parquet")
+NUMBERED = re.compile(r"(.*?)-(\d+)-of-(\d+)\.(?:parquet|arrow)")
 
 
 def holds_pictures(path: Path) -> bool:
@@ -327,8 +340,8 @@ def _read(
     given = replace(given, image=None)
     found, notes = find_columns(str(path), rest, given, needed=needed, without="image")
     with reading_parquet(path):
-        frame = pl.read_parquet(path, columns=rest)
-        count = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+        frame = _table(path, rest).collect()
+        count = int(_table(path, rest or [pictures]).select(pl.len()).collect().item())
     labels = find_labels(frame, found, str(path), asked.separator, count=count)
     columns, said = sample_columns(
         *(frame, found, str(path), lambda row: f"{path}, row {row}"),

@@ -10,18 +10,22 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import TABLES, read_folder, walk
-from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
+from fieldmark.data.folders import read_folder
+from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format
+from fieldmark.data.formats.saved_datasets import saved_files
+from fieldmark.data.images import Form, decode, from_array
+from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, join_test, with_roles
-from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
-from fieldmark.data.tables import PARQUET, read_table
+from fieldmark.data.shards import ARROW, content_of_row, find_shards, holds_pictures, read_shards
+from fieldmark.data.tables import read_table
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples
 from fieldmark.task import SEVERAL_LABELS
 
-ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
+ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DIGITS = "digits"
+STREAM = "-"
 
 __all__ = ["BUILT_IN", "Listing", "content_of", "read_listing", "read_pixels"]
 
@@ -39,8 +43,8 @@ def read_listing(
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
-    source:   a folder of class folders, or of Parquet files with pictures; a table (.csv, .tsv,
-              .parquet); a Parquet file with pictures; a built-in name.
+    source:   a folder of class folders, or of Parquet files with pictures, or a zip; a file or
+              folder of a known format; a table; a Parquet file with pictures; a built-in name.
     test:     auto: a test set that the source has; none: no test set, and `val` is for
               validation; else a source of its own, all of which is the test set.
     columns:  names of a table's columns, where they are not the usual ones.
@@ -61,7 +65,7 @@ def read_listing(
     listing = read(asked)
     if test in ("auto", "none"):
         return listing
-    if not Path(test).exists():
+    if not is_there(Path(test)):
         raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
     own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
     if own.several and asked.task == "auto":
@@ -82,11 +86,11 @@ def content_of(root: str, path: str, row: int | None) -> bytes:
     Raises DataError. No polars where the Parquet file was opened before, or is in the cache.
     """
     if row is None:
-        return read_bytes(Path(root, path))
+        return content_at(Path(root, path))
     pixels = raw_pixels(path, row)
     if pixels is not None:
         return pixels.tobytes()
-    if path.lower().endswith(PARQUET):
+    if path.lower().endswith((PARQUET, ARROW)):
         return content_of_row(Path(root, path), row)
     return bitmap(Path(root, path), row)
 
@@ -98,9 +102,7 @@ def raw_pixels(path: str, row: int | None) -> np.ndarray | None:
 
 def read_pixels(root: str, path: str, row: int | None, form: Form | None) -> np.ndarray:
     """One image by its place in a Samples table -> (H, W, 3) uint8. Raises DataError."""
-    if row is None:
-        return read_file(Path(root, path), form)
-    if path == DIGITS:
+    if path == DIGITS and row is not None:
         return from_array(digit(row), form)
     return decode(content_of(root, path, row), str(Path(root, place_name(path, row))), form)
 
@@ -116,7 +118,7 @@ def gone(samples: Samples) -> str:
     """That none of the images lies where it did, in words; "" where one does."""
     root = Path(samples.root)
     files = [path for path in samples.frame["path"].unique() if path != DIGITS]
-    if not files or any((root / path).exists() for path in files):
+    if not files or any(is_there(root / path) for path in files):
         return ""
     return f"the photos are no longer in {root}"
 
@@ -137,7 +139,12 @@ def refuse_missing(source: str) -> None:
     """Raise DataError for a name that is no path and no built-in set."""
     if what := address(source):
         raise DataError(f"{source}: {what}")
-    if not Path(source).exists() and source not in BUILT_IN:
+    if source == STREAM:
+        raise DataError(
+            "-: a list that comes in is for predict; write it into a .txt file, a path a line, and "
+            "name that"
+        )
+    if not is_there(Path(source)) and source not in BUILT_IN:
         hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
         raise DataError(f"{source}: there is no such folder or table{hint}")
 
@@ -151,30 +158,38 @@ def _read(
     asked: Asked,
 ) -> Listing:
     path = Path(source)
-    is_there, ending = path.exists(), path.suffix.lower()
-    if data_dir is not None and (is_there or source not in BUILT_IN):
+    there, ending = is_there(path), path.suffix.lower()
+    if data_dir is not None and (there or source not in BUILT_IN):
         raise DataError(
             f"--data-dir {data_dir}: is for {listed(BUILT_IN)} by name; name one, or take it away"
         )
     refuse_missing(source)
-    tree = walk(path) if path.is_dir() else None
-    shards = find_shards(path) if tree and not tree.inside("") else []
-    if is_there and not tree and ending == PARQUET and holds_pictures(path):
+    zipped = there and not path.is_dir() and ending == ZIP
+    tree = tree_of(path) if path.is_dir() or zipped else None
+    home = path if tree and asked.pattern is not None else None
+    home = folder_of_format(tree) if tree and home is None else home
+    if home is not None:
+        return read_table(home, given, images=images, labelled=labelled, asked=asked)
+    shards = saved_files(tree) if tree and not zipped else []
+    if tree and not (shards or zipped or tree.inside("")):
+        shards = find_shards(path)
+    if there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
     if shards:
         _refuse(source, {"--images": images})
         return read_shards(path, shards, given, labelled=labelled, asked=asked)
-    if is_there and not tree:
+    if there and not tree:
         if ending in ARCHIVES:
             raise DataError(f"{source}: is an archive; unpack it and name the folder")
-        if ending not in TABLES:
+        if ending not in FILES:
             raise DataError(
-                f"{source}: is no table ({', '.join(TABLES)}); name a folder of class folders, or "
+                f"{source}: is no table ({', '.join(SHOWN)}); name a folder of class folders, or "
                 "a table of images and labels"
             )
         return read_table(path, given, images=images, labelled=labelled, asked=asked)
     separator = None if asked.separator == "auto" else asked.separator
     of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
+    of_tables["data.pattern"] = asked.pattern
     _refuse(source, of_tables)
     listing = read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
     task = task_of(asked.task, listing.samples.frame["labels"])

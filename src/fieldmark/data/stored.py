@@ -6,8 +6,10 @@ content hashes of all images, so that a changed image makes another file. What t
 the same with and without it.
 """
 
+import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from math import sqrt
 from pathlib import Path
 from typing import BinaryIO
@@ -16,16 +18,16 @@ import numpy as np
 import PIL
 
 from fieldmark.cache import Cache, address
-from fieldmark.data.images import Form
+from fieldmark.data.images import LONGEST, Form
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import DataError
 from fieldmark.records import InputSpec, Samples
 
-VERSION = 1  # of the decoding and of the file: a change makes every old file unused
+VERSION = 2  # of the decoding and of the file: a change makes every old file unused
 IN_MEMORY = 2_000_000_000  # bytes of images that are held in memory where there is no cache
 ROW = 3 * 8  # bytes of one line of the table: offset, height, width
 
-AT_ONCE = 256  # images that are decoded ahead
+WORKERS = min(32, (os.cpu_count() or 1) + 4)  # twice as many images are decoded ahead
 
 Advance = Callable[[int], None]
 Three = tuple[float, float, float]
@@ -87,15 +89,22 @@ def decoded(
     an image that cannot be read.
     """
     places = samples.places()
-    threads = ThreadPoolExecutor()
+    threads = ThreadPoolExecutor(WORKERS)
+    waiting: deque[Future[np.ndarray]] = deque()
+
+    def first() -> np.ndarray:
+        image = waiting.popleft().result()
+        advance(1)
+        return image
+
     try:
-        for start in range(0, len(rows), AT_ONCE):
-            part = [places[row] for row in rows[start : start + AT_ONCE].tolist()]
-            for image in threads.map(
-                lambda at: read_pixels(samples.root, at[0], at[1], form), part
-            ):
-                advance(1)
-                yield image
+        for row in rows.tolist():
+            path, at = places[row]
+            waiting.append(threads.submit(read_pixels, samples.root, path, at, form))
+            if len(waiting) == 2 * WORKERS:
+                yield first()
+        while waiting:
+            yield first()
     finally:
         threads.shutdown(wait=False, cancel_futures=True)
 
@@ -107,8 +116,8 @@ def estimated_bytes(samples: Samples, form: Form) -> int:
         return len(samples) * 3 * side * side
     width = samples.frame["width"].to_numpy().astype(np.float64)
     height = samples.frame["height"].to_numpy().astype(np.float64)
-    scale = side / np.minimum(width, height)
-    return int((3 * width * height * scale**2).sum())
+    longer = np.maximum(width, height) / np.minimum(width, height)
+    return int((3 * side**2 * np.minimum(longer, LONGEST)).sum())
 
 
 def channels(images: Iterable[np.ndarray]) -> tuple[Three, Three]:

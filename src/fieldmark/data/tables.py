@@ -20,13 +20,15 @@ from fieldmark.data.cells import (
     sample_columns,
 )
 from fieldmark.data.folders import join, may_be_file
+from fieldmark.data.formats.brought import Brought
+from fieldmark.data.formats.recognised import bring
 from fieldmark.data.given import was_given
 from fieldmark.data.images import SUFFIXES
+from fieldmark.data.inside import into_zip, is_folder, names_in
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
-from fieldmark.data.shards import reading_parquet
-from fieldmark.data.text_tables import Table, read_text_table
-from fieldmark.errors import DataError, listed
+from fieldmark.data.text_tables import Table
+from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 
 
@@ -123,8 +125,11 @@ class Finder:
         if folder not in self._names:
             names: list[str] = []
             try:
-                with os.scandir(self._root / folder) as entries:
-                    names = [entry.name for entry in entries if may_be_file(entry)]
+                if into_zip(self._root):
+                    names = names_in(self._root / folder)
+                else:
+                    with os.scandir(self._root / folder) as entries:
+                        names = [entry.name for entry in entries if may_be_file(entry)]
             except PermissionError as error:
                 raise DataError(
                     f"{self._root / folder}: cannot be read ({error.strerror}); allow it, or take "
@@ -141,10 +146,6 @@ def _composed(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-PARQUET = ".parquet"
-BESIDE = "images"  # the folder beside a table that its images may lie in
-
-
 def read_table(
     path: Path,
     given: Columns | None = None,
@@ -153,7 +154,8 @@ def read_table(
     labelled: bool = True,
     asked: Asked | None = None,
 ) -> Listing:
-    """The images that a table names, with their labels and the user's other columns.
+    """The images that a table names, or a file or folder of a format that stands for a table, with
+    their labels and the user's other columns.
 
     They lie in the folder `images`; without it beside the table, or in images/ beside it. A row
     is left out, with the reason, where its image is missing, or its label where each image has
@@ -161,8 +163,9 @@ def read_table(
     same split: with the same labels the first stays, with others none. Raises DataError where no
     row can be used.
     """
-    root, finder = _looking(path, images)
-    samples, table = read_rows(path, given, labelled=labelled, asked=asked)
+    brought = bring(path, asked or Asked(), images)
+    root, finder = _looking(brought, images)
+    samples, table = read_rows(path, given, labelled=labelled, asked=asked, brought=brought)
     frame = samples.frame
     found = [finder.find(name) for name in frame["path"].to_list()]
     reasons = [reason for _, reason in found]
@@ -177,7 +180,7 @@ def read_table(
         for place, name, (file, _) in zip(table.places, frame["path"], found, strict=True)
         if file is None
     }
-    chosen = path.suffix.lower() == PARQUET and was_given(path)
+    chosen = was_given(path)
     spare = {} if chosen else finder.unnamed([file for file, _ in found])
     files = [
         file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
@@ -206,11 +209,11 @@ def read_table(
     )
 
 
-def _looking(path: Path, images: str | None) -> tuple[Path, Finder]:
+def _looking(brought: Brought, images: str | None) -> tuple[Path, Finder]:
     """Where a table's images lie, and what finds them. Raises DataError."""
     if images is None:
-        return path.parent, Finder(path.parent, ("", BESIDE))
-    if not Path(images).is_dir():
+        return brought.root, Finder(brought.root, brought.folders)
+    if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
     return Path(images), Finder(Path(images))
 
@@ -221,16 +224,23 @@ def read_rows(
     *,
     labelled: bool = True,
     asked: Asked | None = None,
+    brought: Brought | None = None,
 ) -> tuple[Samples, Table]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
-    And the table, with all that is to be said of it. Labels may be empty. Raises DataError.
+    And the table, with all that is to be said of it. Labels may be empty. brought: the table, where
+    it is read already. Raises DataError.
     """
-    table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
+    given, asked = given or Columns(), asked or Asked()
+    brought = brought or bring(path, asked)
+    if labelled and brought.unlabelled:
+        raise DataError(brought.unlabelled)
+    table = brought.table
     frame = table.frame
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
-    given, asked = given or Columns(), asked or Asked()
+    given = _merged(given, brought.columns)
+    separator = table.separator if asked.separator == "auto" else asked.separator
     each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
     needed, without = ("image", "label") if labelled else ("image",), ""
     if each_a_label:
@@ -239,7 +249,7 @@ def read_rows(
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, found, str(path), asked.separator, count=len(frame))
+        labels = find_labels(frame, found, str(path), separator, count=len(frame))
     columns, said = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),
         labels=labels,
@@ -247,6 +257,9 @@ def read_rows(
     )
     columns["path"] = texts_in(frame[str(found.image)], str(path))
     used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
+    own_group = found.group == brought.columns.group != "group"
+    if own_group:  # a format's own stays a column, for figures by it
+        used = [name for name in used if name != found.group]
     own, renamed = own_columns(frame, [*used, *each_a_label])
     samples = Samples.from_columns(columns, str(path.parent.resolve()))
     task = task_of(asked.task, labels.labels, several=labels.several)
@@ -256,8 +269,17 @@ def read_rows(
     notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
     unsaid = tuple(name for name in asked.known if name not in each_a_label)
     unsaid = unsaid if each_a_label and task.several else ()
-    table = replace(table, separator=labels.separator, unsaid=unsaid)
-    return samples, replace(table, notes=tuple(notes))
+    table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
+    return samples, table
+
+
+NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
+
+
+def _merged(given: Columns, its: Columns) -> Columns:
+    """The columns of the settings, and where they name none those of the format."""
+    names = {role: name or getattr(its, role) for role, name in vars(given).items()}
+    return Columns(**names | ({"group": None} if given.group == NO_GROUP and its.group else {}))
 
 
 def _with_repeats(
@@ -314,12 +336,6 @@ def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) 
     raise DataError(f"{path}: none of its {len(left_out)} rows can be used; {first}")
 
 
-def _read_parquet(path: Path) -> Table:
-    with reading_parquet(path):
-        frame = pl.read_parquet(path)
-    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
-
-
 @dataclass(frozen=True)
 class Named:
     """What one row of a table names: the image as its cell has it, and its file.
@@ -349,10 +365,16 @@ def named_images(
     The files are looked for as `read_table` does; a row without one stays, and so does a row that
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
-    root, finder = _looking(path, images)
-    samples, table = read_rows(path, given, labelled=False)
+    kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
+    brought = bring(path, kept, images)
+    root, finder = _looking(brought, images)
+    samples, table = read_rows(path, given, labelled=False, asked=kept, brought=brought)
+    notes = list(table.notes)
     if table.left_out:
-        raise DataError(next(iter(table.left_out.values())))
+        first = next(iter(table.left_out.values()))
+        if brought.plain:
+            raise DataError(first)
+        notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
     rows = zip(table.places, *samples.frame.select("path", "caption"), strict=True)
     found = []
     for place, name, caption in rows:
@@ -362,6 +384,6 @@ def named_images(
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
         _refuse_all(path, root, len(finder.missing), left_out)
-    names = table.frame.columns
-    columns, _ = find_columns(str(path), names, given or Columns(), needed=("image",))
-    return NamedImages(found, table.notes, columns)
+    names, given = table.frame.columns, _merged(given or Columns(), brought.columns)
+    columns, _ = find_columns(str(path), names, given, needed=("image",))
+    return NamedImages(found, tuple(notes), columns)

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.data.images import SUFFIXES
+from fieldmark.data.inside import content_at
 from fieldmark.errors import DataError, listed
 
 MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -71,11 +72,7 @@ def read_text_table(path: Path) -> Table:
 
 
 def _decoded(path: Path) -> tuple[str, list[str]]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    notes = []
+    content, notes = content_at(path), []
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     else:
@@ -108,10 +105,15 @@ def _header(cells: list[str], path: Path) -> list[str]:
             f"{path}, line 1: names no columns but the image '{image}'; put a line above it that "
             "names them, such as image,label"
         )
+    refuse_twice(names, f"{path}, line 1")
+    return names
+
+
+def refuse_twice(names: list[str], where: str) -> None:
+    """Raise DataError where two columns have one name."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise DataError(f"{path}, line 1: {listed(twice)} is named twice; rename one of the two")
-    return names
+        raise DataError(f"{where}: {listed(twice)} is named twice; rename one of the two")
 
 
 def _without_margin(cells: list[str]) -> list[str | None]:

@@ -92,9 +92,13 @@ def spare_notes(spare: dict[str, frozenset[str]]) -> list[str]:
 
 
 def health_notes(found: Sequence[Finding]) -> list[str]:
-    """The findings that may spoil a score, but those that are told in words of their own."""
+    """The findings that may spoil a score, but those that are told in words of their own.
+
+    And how pixels were read that are not as the files have them.
+    """
     own = {*PROBLEMS, "leakage", "near-leakage", "class-missing-in-split"}
-    spoils = [each for each in found if each.severity == "error" or each.kind == "label-spelling"]
+    told = ("label-spelling", "mended", "other-profile")
+    spoils = [each for each in found if each.severity == "error" or each.kind in told]
     return [each.sentence for each in spoils if each.kind not in own]
 
 

@@ -39,6 +39,7 @@ from fieldmark.reviews.evaluated import (
 from fieldmark.rundir import INFO, RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
+from fieldmark.use.asked import crops_note
 from fieldmark.use.opened import Opened, open_bundle
 from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import check_of
@@ -71,7 +72,7 @@ def evaluate_new(
     opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run, console).without(unsaid)
     unknown = unknown_classes(samples, predictions)
-    notes += (*group_sentence(run, data, samples),)
+    notes += (*group_sentence(run, data, samples), *crops_note(run.path, data.crops))
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature, named = info.temperature, info.thresholds

@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.sources import BUILT_IN, address
+from fieldmark.data.inside import is_there
+from fieldmark.data.sources import BUILT_IN, STREAM, address
 from fieldmark.errors import Mistake, listed, nearest
 
 Sections = dict[str, dict[str, Any]]
@@ -15,10 +16,13 @@ MADE_BY = {
 
 def check_source(source: Any) -> list[Mistake]:
     """Whether the images are there, or are a built-in set."""
-    if not isinstance(source, str) or source in BUILT_IN or Path(source).exists():
+    if not isinstance(source, str) or source in BUILT_IN or is_there(Path(source)):
         return []
     if what := address(source):
         return [Mistake("data.source", f"{source} {what}")]
+    if source == STREAM:
+        what = "'-' is a list that comes in, for predict; write it into a .txt file, a path a line"
+        return [Mistake("data.source", what)]
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
     hint = nearest(source, BUILT_IN) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]

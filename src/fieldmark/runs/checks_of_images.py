@@ -7,10 +7,10 @@ import torch
 
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
-from fieldmark.data.images import MOST_PIXELS
 from fieldmark.data.in_memory import fits_in_memory
 from fieldmark.data.intake import Dataset
 from fieldmark.data.loader import step_sizes
+from fieldmark.data.opening import MOST_PIXELS
 from fieldmark.errors import Mistake, SettingsError, counted, listed, refuse
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS

@@ -25,6 +25,10 @@ def check_predict(raw: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
     path = data.get("predict")
     if not isinstance(path, str) or path.casefold() in ("none", "null"):
         return []
+    crops = data.get("crops")
+    if isinstance(crops, str) and crops.casefold() not in ("none", "null"):
+        what = "answers whole pictures, and --crops trains on boxes; leave one out, and use predict"
+        return [Mistake(KEY, what)]
     if not Path(path).exists():
         return [Mistake(KEY, f"there is no file '{path}'; name a table of images")]
     if not is_table(path) or Path(path).is_dir():

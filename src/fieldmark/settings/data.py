@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from fieldmark.settings.section import Section
-from fieldmark.settings.values import Share
+from fieldmark.settings.values import Pattern, Share
 
 
 class DataSettings(Section):
@@ -49,6 +49,21 @@ class DataSettings(Section):
         None, description="a column (site, animal, patient) that no split may part"
     )
     split_column: str | None = Field(None, description="a table's column of splits")
+    pattern: Pattern | None = Field(
+        None,
+        description="where labels stand in the names of files: '{label}_{}.jpg', or in their "
+        "folders, '{group}/{label}/{}'; {split} and names of your own too",
+    )
+    crops: str | None = Field(
+        None,
+        description="a JSON file of MegaDetector's results: each of its boxes is an image, and no "
+        "two sides have boxes of one picture",
+    )
+    crops_above: Share | Literal["auto"] = Field(
+        "auto",
+        description="the least confidence of a box of data.crops; auto: what the file says is "
+        "typical of the detector, or 0.2",
+    )
     on_bad: Literal["leave_out", "error"] = Field(
         "leave_out", description="what to do with files that cannot be read"
     )

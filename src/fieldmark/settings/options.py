@@ -3,6 +3,7 @@
 OPTIONS = {
     "images": "data.images",
     "data_dir": "data.data_dir",
+    "crops": "data.crops",
     "predict": "data.predict",
     "corrections": "data.corrections",
     "model": "model.name",

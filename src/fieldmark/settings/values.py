@@ -39,6 +39,18 @@ def _named_by(value: str) -> str:
     return value
 
 
+def _pattern(value: str) -> str:
+    """A text with {label}, {}, and other words in braces, each once."""
+    names = re.findall(r"\{(\w*)\}", value)
+    named = [name for name in names if name]
+    if set("{}") & set(re.sub(r"\{(\w*)\}", "", value)) or any(name[0].isdigit() for name in named):
+        raise ValueError(f"must have words or nothing between its braces, not {value}")
+    if "label" not in named or len(set(named)) < len(named):
+        raise ValueError(f"must have {{label}}, and each word in braces once, not {value}")
+    return value
+
+
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Naming = Annotated[str, AfterValidator(_named_by)]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Listed = BeforeValidator(as_names)  # a,b,c is a list, too

@@ -8,6 +8,7 @@ from fieldmark.errors import Mistake, RunError, listed, nearest
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import Samples
 from fieldmark.rundir import INFO, STUDY, RunDir
+from fieldmark.settings.texts import read_file
 from fieldmark.use.ensemble import alone, is_ensemble, joined_info, read_joining
 from fieldmark.use.info import info_of
 
@@ -54,6 +55,22 @@ def refuse_gone(run: str) -> None:
         raise RunError(
             f"{run}: {why}; put them back, or name images: fieldmark explain {run} IMAGES"
         )
+
+
+def crops_note(run: str | Path, crops: str | None) -> list[str]:
+    """What to say where a run was trained on boxes and is shown whole pictures, or the reverse."""
+    settings = RunDir(Path(run)).settings
+    if not settings.is_file():
+        return []
+    own = read_file(settings).values.get("data.crops")
+    if own is not None and crops is None:
+        return [
+            f"{run}: was trained on boxes of pictures (data.crops={own}), and these are whole; "
+            "--crops FILE, MegaDetector's results of these, cuts their boxes out"
+        ]
+    if own is None and crops is not None:
+        return [f"{run}: was trained on whole pictures, and --crops shows it boxes of them"]
+    return []
 
 
 def class_mistakes(names: Iterable[str], info: BundleInfo) -> Iterator[Mistake]:

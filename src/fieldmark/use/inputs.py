@@ -2,9 +2,9 @@
 
 import os
 import re
-from collections import Counter
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,11 +12,16 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import TABLES, Tree, walk
+from fieldmark.data.crops import Finder
+from fieldmark.data.folders import Tree
+from fieldmark.data.formats.path_lists import names_of
+from fieldmark.data.formats.recognised import FILES, SHOWN
 from fieldmark.data.given import images_of
 from fieldmark.data.images import SUFFIXES, Content
+from fieldmark.data.inside import ZIP, is_there, tree_of
+from fieldmark.data.kinds import by_suffix
 from fieldmark.data.listing import shown
-from fieldmark.data.sources import address
+from fieldmark.data.sources import STREAM, address
 from fieldmark.data.tables import Named, named_images
 from fieldmark.data.words import told_of_captions
 from fieldmark.errors import DataError, counted, listed
@@ -50,20 +55,25 @@ def told_of(images: Sequence[Path | Content | Named], info: BundleInfo, where: s
 
 def is_table(given: object) -> bool:
     """Whether this is the path of a table, by how it ends."""
-    return isinstance(given, str | Path) and Path(given).suffix.lower() in TABLES
+    return isinstance(given, str | Path) and Path(given).suffix.lower() in FILES
 
 
 def find_images(
-    inputs: Iterable[Given], *, images: str | None = None, column: str | None = None
+    inputs: Iterable[Given],
+    *,
+    images: str | None = None,
+    column: str | None = None,
+    crops: Finder | None = None,
 ) -> Found:
-    """Files as they are named, each row's image of tables, the pictures of folders: their own
-    first.
+    """Files as they are named, each row's image of tables, the pictures of folders and zips: their
+    own first. "-" is a list of paths that comes in.
 
     images: the folder that the images of tables lie in; column: the one that names them. Pictures
     are told as in training: by their suffix, or by how they begin. What is no path is taken as it
-    is. Raises DataError for a path that does not exist, and where there is no picture at all.
+    is. crops: puts each picture's boxes in its place. Raises DataError for a path that does not
+    exist, and where there is no picture at all.
     """
-    given = [Path(each) if isinstance(each, str) else each for each in inputs]
+    given = [Path(each) if isinstance(each, str) else each for each in _with_listed(inputs)]
     if not given:
         raise DataError("there is nothing to look at; name pictures, or their folder")
     refuse_missing(given)
@@ -75,8 +85,8 @@ def find_images(
     for each in given:
         if not isinstance(each, Path):
             found.append(each)
-        elif each.is_dir():
-            tree = walk(each)
+        elif each.is_dir() or each.suffix.lower() == ZIP:
+            tree = tree_of(each)
             found += [each / name for name in tree.below("")]
             notes += [(each, note) for note in _passed_over(tree)]
             if not tree.pictures:
@@ -92,6 +102,9 @@ def find_images(
         seen = "; ".join(note for _, note in notes)
         raise DataError(f"{where}: {seen}; name pictures, or their folder")
     told += [f"{shown(str(folder))}: {note}" for folder, note in notes]
+    if crops is not None:
+        found, without = _boxes_of(found, crops)
+        told += without
     return Found(tuple(found), tuple(told), columns if len(given) == 1 else None)
 
 
@@ -120,7 +133,7 @@ def find_there(given: Sequence[Given]) -> tuple[Path | Content | Named, ...]:
         return find_images(given).images
     found: list[Path | Content | Named] = []
     for each in given:
-        if isinstance(each, str | Path) and not Path(each).exists():
+        if isinstance(each, str | Path) and not is_there(Path(each)):
             found.append(Named(str(each), None, _missing(each)))
         else:
             found += find_images([each]).images
@@ -139,10 +152,59 @@ def _one(image: Any) -> Any:
     return pixels[..., 0] if pixels.shape[2:] == (1,) else pixels
 
 
-def refuse_missing(given: Iterable[Given]) -> None:
+def _with_listed(inputs: Iterable[Given]) -> Iterator[Given | Named]:
+    """The inputs, and in the place of "-" the paths of a list that comes in, a line each."""
+    for each in inputs:
+        if isinstance(each, str) and each == STREAM:
+            names = names_of("standard input", sys.stdin.read())
+            yield from (Named(name, Path(name)) for name in names)
+        else:
+            yield each
+
+
+def _boxes_of(
+    found: Sequence[Path | Content | Named], crops: Finder
+) -> tuple[list[Path | Content | Named], list[str]]:
+    """Each box of the pictures in their place, and what is to be said of those without one.
+
+    Raises DataError where no picture has one.
+    """
+    boxed: list[Path | Content | Named] = []
+    without: dict[str, str] = {}
+    for each in found:
+        path = each.path if isinstance(each, Named) else each
+        if not isinstance(path, Path):
+            boxed.append(each)
+            continue
+        boxes, why = crops.find(path, path.as_posix())
+        if why:
+            without[str(path)] = why
+        for box in boxes:
+            place = Path(f"{path}{box.fragment()}")
+            if isinstance(each, Named):
+                boxed.append(replace(each, name=each.name + box.fragment(), path=place))
+            else:
+                boxed.append(place)
+    if not boxed:
+        first, why = next(iter(without.items()))
+        raise DataError(
+            f"--crops {crops.boxes.path}: has boxes for none of the {len(found)} pictures "
+            f"('{first}' {why}); name the file of these pictures, or a lower data.crops_above"
+        )
+    said = list(crops.boxes.notes)
+    if without:
+        first, why = next(iter(without.items()))
+        said.append(
+            f"no box, and so no answer, for {counted(len(without), 'picture')} of {len(found):,} "
+            f"('{first}' {why})"
+        )
+    return boxed, said
+
+
+def refuse_missing(given: Iterable[Given | Named]) -> None:
     """Raise DataError for a path that does not exist."""
     for each in given:
-        if isinstance(each, str | Path) and not Path(each).exists():
+        if isinstance(each, str | Path) and str(each) != STREAM and not is_there(Path(each)):
             raise DataError(_missing(each))
 
 
@@ -159,14 +221,14 @@ def _refuse_without_table(given: Iterable[object], options: dict[str, str | None
         value = options[name]
         where = f"{name} {value}" if name.startswith("--") else f"{name}={value}"
         raise DataError(
-            f"{where}: is for a table of images ({', '.join(TABLES)}); name one, or leave it out"
+            f"{where}: is for a table of images ({', '.join(SHOWN)}); name one, or leave it out"
         )
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:
-    if tree.foreign:
-        kinds = Counter(PurePosixPath(name).suffix.lower() for name in tree.foreign)
-        some = ", ".join(shown(kind) for kind, _ in kinds.most_common(5))
-        number = counted(len(tree.foreign), "picture")
-        yield f"{number} passed over, for {some} is not read: save as JPEG or PNG"
+    by_kind: dict[str | None, list[str]] = {}
+    for name in sorted(tree.foreign):
+        by_kind.setdefault(by_suffix(PurePosixPath(name).suffix), []).append(shown(name))
+    for why, names in by_kind.items():
+        yield f"{counted(len(names), 'picture')} passed over: '{names[0]}' {why}"
     yield from tree.notes()

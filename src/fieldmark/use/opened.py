@@ -11,7 +11,8 @@ import numpy as np
 import torch
 
 from fieldmark.captioned import Captioned, Seen
-from fieldmark.data.images import Content, read_bytes, seen
+from fieldmark.data.images import Content, seen
+from fieldmark.data.inside import content_at
 from fieldmark.data.tables import Named
 from fieldmark.data.words import counted
 from fieldmark.errors import DataError, Mistake, listed, refuse
@@ -59,7 +60,7 @@ class Opened:
 
     def read(self, image: Path | Content, name: str) -> torch.Tensor:
         """A picture file, its bytes or pixels -> (3, size, size) uint8. Raises DataError."""
-        content = read_bytes(image) if isinstance(image, Path) else image
+        content = content_at(image) if isinstance(image, Path) else image
         return torch.from_numpy(seen(content, self.info.spec, name)).permute(2, 0, 1)
 
     def batches(self, images: Iterable[Path | Content | Named], size: int) -> Iterator[list[Read]]:

@@ -1,0 +1,217 @@
+"""What `fieldmark predict` makes of answers: a table, a file of another form, a page, sentences."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fieldmark.errors import Mistake, counted, refuse
+
+if TYPE_CHECKING:
+    from fieldmark.cli.predict import Looked
+    from fieldmark.report.answers_page import Groups
+    from fieldmark.use.inputs import Found
+    from fieldmark.use.predictor import Predictor
+    from fieldmark.use.tally import Tally
+
+Look = Callable[[Sequence[Any]], Iterator[Any]]  # images -> an answer of each, in order
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What answers become: a file of a form, or a table with these columns, and a page."""
+
+    out: Path | None
+    page: Path | None
+    form: str | None
+    scores: bool
+    top: int
+    sets: float | None
+
+
+def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
+    """Whether a command that goes on has nothing left to do, and says so. Raises SettingsError."""
+    from fieldmark.files import check_page, check_table
+    from fieldmark.use.forms import ENDINGS, refuse_form
+    from fieldmark.use.sheet_file import refuse_lacking
+    from fieldmark.use.table import WRITERS
+    from fieldmark.use.unfinished import beside, refuse_unfinished
+
+    out = shown.out
+    columns = {"--scores": shown.scores, "--top": shown.top > 0, "--sets": shown.sets is not None}
+    refuse_form(shown.form, out, columns)
+    if shown.page is not None:
+        check_page(shown.page)
+    if goes_on and (out is None or overwrite):
+        what = "does not go with --overwrite" if overwrite else "goes on with the file of --out"
+        do = "leave one out" if overwrite else "name that too"
+        refuse([Mistake("--continue", f"{what}; {do}")])
+    if out is None:
+        return False
+    if goes_on and out.is_file() and not beside(out).exists():
+        print(f"{out} is done")
+        return True
+    refuse_unfinished(out, goes_on=goes_on, overwrite=overwrite)
+    check_table(out, WRITERS if shown.form is None else (ENDINGS[shown.form],), overwrite=overwrite)
+    refuse_lacking(out)
+    return False
+
+
+def answer(predictor: "Predictor", looked: "Looked", shown: Shown, *, goes_on: bool) -> int:
+    """Look at the images, write what is wanted, and say what there is to say. -> the exit code"""
+    from fieldmark.use.unfinished import forget
+
+    look = looking(predictor, shown.out, looked.asked, goes_on=goes_on)
+    groups = None
+    if looked.way is not None:
+        look = _refining(look, looked)
+    if shown.page is not None:
+        look, groups = _gathering(look)
+    if looked.form is not None:
+        code = _in_a_form(predictor, looked, shown, look)
+    else:
+        code = _as_table(predictor, looked, shown, look)
+    if looked.way is not None:
+        _tell(looked.way.words())
+    if groups is not None and shown.page is not None:
+        _write_page(groups, predictor, looked.found, shown.page)
+    if shown.out is not None:
+        forget(shown.out)
+    return code
+
+
+def looking(
+    predictor: "Predictor", out: Path | None, asked: dict[str, Any], *, goes_on: bool
+) -> Look:
+    """What gives the answers of images: with a bar, and kept beside --out until that is there."""
+    from fieldmark.console import Console
+    from fieldmark.use.unfinished import kept_answers
+
+    console = Console(stream=sys.stderr, quiet=out is None and sys.stdout.isatty())
+
+    def look(images: Sequence[Any]) -> Iterator[Any]:
+        with console.bar("predicting", len(images)) as bar:
+            begun = time.monotonic()
+            for number, answer in enumerate(predictor.stream(images), 1):
+                rate = number / max(time.monotonic() - begun, 1e-9)
+                bar.advance(1, f"{rate:.{0 if rate >= 10 else 1}f} images/s")
+                yield answer
+
+    if out is None:
+        return look
+    return lambda images: kept_answers(out, asked, images, look, goes_on=goes_on)
+
+
+def _refining(look: Look, looked: "Looked") -> Look:
+    """The same, with answers made by what is known of the images."""
+    from fieldmark.use.refined import refine
+
+    way = looked.way
+    assert way is not None
+
+    def refined(images: Sequence[Any]) -> Iterator[Any]:
+        return refine(look(images), [getattr(each, "event", None) for each in images], way)
+
+    return refined
+
+
+def _gathering(look: Look) -> tuple[Look, "Groups"]:
+    """The same, and what gathers the answers for a page as they go by."""
+    from fieldmark.report.answers_page import Groups
+
+    groups = Groups()
+
+    def gathered(images: Sequence[Any]) -> Iterator[Any]:
+        pictures = [getattr(each, "path", each) for each in images]
+        return groups.watch(look(images), pictures)
+
+    return gathered, groups
+
+
+def _as_table(predictor: "Predictor", looked: "Looked", shown: Shown, look: Look) -> int:
+    """Columns image, label, score of the images that have an answer."""
+    from fieldmark.use.sets import words
+    from fieldmark.use.table import write_table
+    from fieldmark.use.tally import Tally
+
+    tally, way, sets = Tally(), looked.way, shown.sets
+    answers = tally.answered(look(looked.found.images))
+    first = next(answers, None)
+    goes_up = way is not None and way.bars is not None
+    if first is not None:  # else there is nothing to make a table of
+        write_table(
+            shown.out or sys.stdout,
+            chain([first], answers),
+            predictor.classes,
+            scores=shown.scores,
+            top=shown.top,
+            several=predictor.several,
+            reasons=predictor.abstention is not None or predictor.leaves_out or goes_up,
+            sets=sets is not None,
+            ranks=goes_up and way is not None and len(way.bars or ()) > 1,
+        )
+    _say_written(tally, shown.out)
+    without = "" if tally.seen else "; there is no table"
+    code = _close(predictor, looked.found.notes, tally, without)
+    row, of_validation = predictor.set_row, predictor.info.sets
+    if sets is not None and row is not None and of_validation is not None and tally.sets:
+        _tell([words(of_validation, row, sets, tally.in_sets / tally.sets)])
+    return code
+
+
+def _in_a_form(predictor: "Predictor", looked: "Looked", shown: Shown, look: Look) -> int:
+    """A file as other programs read it; of a table for Kaggle each image once, in its order."""
+    from fieldmark.use.forms import answer_form
+    from fieldmark.use.kaggle import Kaggle, once
+
+    form, found = looked.form, looked.found
+    assert form is not None
+    if isinstance(form, Kaggle):
+        found = once(found)
+        found = replace(found, notes=(*found.notes, *form.notes))
+    tally = answer_form(form, predictor, found, shown.out or sys.stdout, look)
+    _say_written(tally, shown.out)
+    has = "has" if len(tally.failures) == 1 else "have"
+    return _close(predictor, found.notes, tally, f" and {has} no label")
+
+
+def _write_page(groups: "Groups", predictor: "Predictor", found: "Found", page: Path) -> None:
+    from fieldmark.files import write_text
+    from fieldmark.report.answers_page import render
+
+    info = predictor.info
+    about = {"Model": info.model, "Classes": str(len(info.classes)), "Licence": info.licence or ""}
+    about |= {"Weights": (info.weights_sha256 or "")[:12], "Engine": info.engine}
+    page.parent.mkdir(parents=True, exist_ok=True)
+    shown = {name: text for name, text in about.items() if text}
+    write_text(page, render(groups, "Predictions", found.notes, shown))
+    print(f"page     {page}", file=sys.stderr)
+
+
+def _say_written(tally: "Tally", out: Path | None) -> None:
+    if out is not None and tally.seen:
+        print(f"{counted(tally.seen - tally.unlabelled, 'image')} labelled in {out}")
+
+
+def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: str) -> int:
+    """Say what there is to be said beside the table. -> the exit code"""
+    _tell([*notes, *predictor.told])
+    _tell(failure.reason for failure in tally.failures)
+    if tally.failures:
+        _tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
+    if predictor.abstention is not None and tally.seen:
+        _tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
+    elif predictor.check is not None and tally.seen:
+        if predictor.leaves_out:
+            _tell([predictor.check.words(tally.unlike, tally.seen)])
+        elif tally.unlike and predictor.check.is_of_enough:
+            _tell([predictor.check.advice(tally.unlike, tally.seen)])
+    return 1 if tally.failures else 0
+
+
+def _tell(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(f"fieldmark: {line}", file=sys.stderr)

@@ -1,0 +1,146 @@
+"""Which format a file or folder is of: its keys, columns and members decide, not only its name."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fieldmark.data.cells import Columns
+from fieldmark.data.folders import TABLES, Tree
+from fieldmark.data.formats import (
+    camtrap_dp,
+    coco,
+    hugging_face,
+    megadetector,
+    roboflow,
+    wildlife_insights,
+)
+from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
+from fieldmark.data.formats.excel import ENDINGS, read_sheet
+from fieldmark.data.formats.json_rows import lines_of, rows_of
+from fieldmark.data.formats.name_patterns import read_names
+from fieldmark.data.formats.path_lists import paths_in, read_paths
+from fieldmark.data.inside import content_at, into_zip, is_folder, names_in, tree_of
+from fieldmark.data.label_cells import Asked
+from fieldmark.data.shards import reading_parquet
+from fieldmark.data.text_tables import Table, read_text_table
+from fieldmark.errors import DataError, listed
+
+PARQUET = ".parquet"
+BESIDE = "images"  # the folder beside a table that its images may lie in
+JSON, LINES, LIST = ".json", ".jsonl", ".txt"
+FILES = (*TABLES, *ENDINGS, JSON, LINES, LIST)  # that name images
+SHOWN = (*TABLES, ENDINGS[0], JSON, LINES, LIST)
+KNOWN = "COCO's, Camtrap DP's, MegaDetector's, or a list of objects with a file name and a label"
+
+
+def folder_of_format(tree: Tree) -> Path | None:
+    """The folder of a known format that a folder or a zip is, or that alone is in it; None for
+    class folders and others. Raises DataError for one that is known and cannot be read.
+    """
+    inside = tree.folders.get("", ())
+    while not _is_of_format(tree):
+        if len(inside) != 1 or tree.pictures.get("") or tree.others.get(""):
+            return None
+        tree = tree_of(tree.root / inside[0])
+        inside = tree.folders.get("", ())
+    return tree.root
+
+
+def _is_of_format(tree: Tree) -> bool:
+    return (
+        camtrap_dp.is_package(tree.root)
+        or wildlife_insights.is_download(tree.root)
+        or bool(roboflow.tables_in(tree) or roboflow.coco_files_in(tree))
+        or bool(hugging_face.metadata_in(tree))
+    )
+
+
+def bring(path: Path, asked: Asked, images: str | None = None) -> Brought:
+    """The table that a file is, or that a file or folder of a known format stands for.
+
+    images: the folder that its images lie in. Raises DataError.
+    """
+    at = None if images is None or not is_folder(Path(images)) else Path(images)
+    if found := _of_format(path, asked, at):
+        return found
+    ending = path.suffix.lower()
+    if ending in ENDINGS:
+        table = read_sheet(path)
+    else:
+        table = _read_parquet(path) if ending == PARQUET else read_text_table(path)
+    plain = Brought(table, Columns(), path.parent, ("", BESIDE), plain=True)
+    return _of_columns(path, table, asked.task, at) or plain
+
+
+def _read_parquet(path: Path) -> Table:
+    with reading_parquet(path):
+        frame = pl.read_parquet(content_at(path) if into_zip(path) else path)
+    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
+
+
+def _of_format(path: Path, asked: Asked, images: Path | None) -> Brought | None:
+    """What a file or folder of a known format says; None for a plain table. Raises DataError."""
+    ending, task = path.suffix.lower(), asked.task
+    holds = is_folder(path)
+    if asked.pattern is not None:
+        if holds:
+            return read_names(path, tree_of(path).below(""), asked.pattern)
+        if ending == LIST:
+            return read_names(path.parent, paths_in(path), asked.pattern)
+        raise DataError(
+            f"{path}: data.pattern is for folders, zips and lists of paths; take it away"
+        )
+    if holds:
+        return _of_folder(path, task, images)
+    if ending == JSON:
+        return _of_json(path, read_json(path), task)
+    if ending == LINES:
+        return rows_of(path, lines_of(path))
+    if ending == LIST:
+        return read_paths(path)
+    return None
+
+
+def _of_columns(path: Path, table: Table, task: str, images: Path | None) -> Brought | None:
+    """What a plain table says whose columns are those of a known format."""
+    names = table.frame.columns
+    if camtrap_dp.is_part(names) and "datapackage.json" in names_in(path.parent):
+        return camtrap_dp.read_package(path.parent, task)
+    if wildlife_insights.is_images(names):
+        return wildlife_insights.read_download(path.parent, [path], task, images)
+    return None
+
+
+def _of_folder(path: Path, task: str, images: Path | None) -> Brought:
+    if camtrap_dp.is_package(path):
+        return camtrap_dp.read_package(path, task)
+    if wildlife_insights.is_download(path):
+        tables = wildlife_insights.tables_in(path)
+        return wildlife_insights.read_download(path, tables, task, images)
+    tree = tree_of(path)
+    if files := roboflow.tables_in(tree):
+        return roboflow.read_tables(path, files)
+    if files := roboflow.coco_files_in(tree):
+        return coco.read_coco_splits(path, files, task)
+    return hugging_face.read_metadata(tree)
+
+
+def _of_json(path: Path, value: Any, task: str) -> Brought:
+    if coco.is_coco(value):
+        return coco.read_coco(path, value, task)
+    if megadetector.is_results(value):
+        return megadetector.read_files(path, value)
+    if isinstance(value, dict) and "resources" in value:
+        return camtrap_dp.read_package(path.parent, task)
+    if is_list_of_objects(value) and value:
+        return rows_of(path, value)
+    raise DataError(f"{path}: is JSON of no known form ({_keys(value)}); known are {KNOWN}")
+
+
+def _keys(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"its keys are {listed(list(value), most=5)}" if value else "it has no keys"
+    what: Sequence[Any] = value if isinstance(value, list) else ()
+    return f"a list of {len(what)}" if isinstance(value, list) else "neither keys nor a list"

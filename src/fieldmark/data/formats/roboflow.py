@@ -1,0 +1,67 @@
+"""Roboflow's exports of several labels an image: _classes.csv in train, valid and test.
+
+Its exports of one label an image are class folders, and those of boxes in COCO's form have
+_annotations.coco.json in each.
+"""
+
+from pathlib import Path
+
+import polars as pl
+
+from fieldmark.data.cells import Columns
+from fieldmark.data.folders import Tree
+from fieldmark.data.formats.brought import Brought, joined
+from fieldmark.data.listing import split_of
+from fieldmark.data.text_tables import read_text_table
+
+TABLE, COCO = "_classes.csv", "_annotations.coco.json"
+PHOTO, MADE = "photo", ".rf."  # what stands between a photo's name and its augmented copy's
+
+
+def tables_in(tree: Tree) -> dict[str, str]:
+    """The tables of splits, {split: path}; {} where there is no train."""
+    return _of_splits(tree, TABLE)
+
+
+def coco_files_in(tree: Tree) -> dict[str, str]:
+    """The COCO files of splits, {split: path}; {} where there is no train."""
+    return _of_splits(tree, COCO)
+
+
+def read_tables(root: Path, files: dict[str, str]) -> Brought:
+    """The images of the tables, each with the labels whose column is 1. Raises DataError.
+
+    Copies that Roboflow augmented bear the name of their photo, which is their group.
+    """
+    parts = []
+    image = "filename"
+    for split, file in files.items():
+        table = read_text_table(root / file)
+        image = table.frame.columns[0]
+        parts.append((file.rpartition("/")[0], split, table))
+    table = joined(parts, image)
+    names = table.frame[image].to_list()
+    photos = pl.Series(PHOTO, [_photo(name) for name in names])
+    copies = any(MADE in (name or "") for name in names) and photos.n_unique() < len(photos)
+    columns = Columns(image=image, split="split", group=PHOTO if copies else None)
+    frame = table.frame.with_columns(photos) if copies else table.frame
+    notes = [*table.notes, f"{root}: Roboflow's export of several labels an image"]
+    if copies:
+        notes.append(
+            f"{root}: {len(photos):,} images are copies, augmented by Roboflow, of "
+            f"{photos.n_unique():,} photos, which are the groups"
+        )
+    return Brought(type(table)(frame, table.places, table.left_out, tuple(notes)), columns, root)
+
+
+def _photo(name: str | None) -> str:
+    return (name or "").rpartition("/")[2].partition(MADE)[0]
+
+
+def _of_splits(tree: Tree, name: str) -> dict[str, str]:
+    found = {
+        str(split_of(folder)): f"{folder}/{name}"
+        for folder in tree.folders.get("", ())
+        if split_of(folder) and name in tree.others.get(folder, ())
+    }
+    return found if "train" in found else {}
