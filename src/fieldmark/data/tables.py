@@ -180,7 +180,7 @@ def read_table(
         for place, name, (file, _) in zip(table.places, frame["path"], found, strict=True)
         if file is None
     }
-    chosen = was_given(path)
+    chosen = path.suffix.lower() == ".parquet" and was_given(path)
     spare = {} if chosen else finder.unnamed([file for file, _ in found])
     files = [
         file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
