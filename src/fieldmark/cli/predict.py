@@ -151,9 +151,7 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> Looked:
     _refuse_top(top, info)
     way = way_of(run, info, known, wanted.how["abstain"]) if known else None
     named = [str(package_in(inputs))] if form == "camtrap-dp" else inputs
-    found = find_images(
-        named, images=wanted.images, column=column, crops=finder, event=known.by
-    )
+    found = find_images(named, images=wanted.images, column=column, crops=finder, event=known.by)
     its = None if form is None else form_of(form, found, info, inputs, finder)
     notes = *found.notes, *told_of(found.images, info, run), *crops_note(run, wanted.crops)
     options = wanted.how | {name: value and str(value) for name, value in vars(known).items()}

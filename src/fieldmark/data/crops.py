@@ -28,9 +28,7 @@ class Finder:
 
     def find(self, path: Path, known: str) -> tuple[list[Box], str]:
         """-> the boxes, the surest first, and "", or none and why there is none."""
-        whole = path.absolute().as_posix()
-        name = next((tail for tail in _tails(whole) if tail in self.boxes.of), None)
-        name = name or (whole if whole in self.boxes.of else self._by_tail.get(known))
+        name = self._name(path, known)
         if name is None:
             return [], f"is not in {self.boxes.path}; run the detector on it too"
         found = self.boxes.of[name]
@@ -40,6 +38,17 @@ class Finder:
         if not sure:
             return [], f"has no box with a confidence of {self.above:g} or more"
         return [box for _, box in sure], ""
+
+    def confidence(self, known: str, box: Box) -> float:
+        """How sure the detector was of a box that was found in a picture."""
+        name, place = self._name(Path(known), known), box.fragment()
+        its = self.boxes.of.get(name or "") or []
+        return max((sure for sure, each in its if each.fragment() == place), default=1.0)
+
+    def _name(self, path: Path, known: str) -> str | None:
+        whole = path.absolute().as_posix()
+        name = next((tail for tail in _tails(whole) if tail in self.boxes.of), None)
+        return name or (whole if whole in self.boxes.of else self._by_tail.get(known))
 
 
 def finder_of(crops: str, above: float | None) -> Finder:

@@ -1,7 +1,7 @@
 """A file as Kaggle takes it: a row for each image of a table, in its order, and its labels."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +13,6 @@ from fieldmark.use.inputs import Found
 from fieldmark.use.predictor import Failure, Prediction, Predictor
 from fieldmark.use.tally import Tally
 
-FORMATS = ("kaggle",)
 MARKS = {" ": "spaces", "|": "vertical bars", ";": "semicolons", ",": "commas"}  # between labels
 
 
@@ -59,25 +58,6 @@ class Kaggle:
                 continue
             labels = () if isinstance(answer, Failure) else answer.labels
             writer.writerow([answer.image, self.mark.join(sorted(labels, key=place.__getitem__))])
-
-
-def refuse_format(form: str | None, out: Path | None, options: Mapping[str, bool]) -> None:
-    """Raise SettingsError for a format that there is not, or that cannot be had with the rest.
-
-    options: that make a column, by name, and whether each was given.
-    """
-    if form is None:
-        return
-    mistakes, more = [], next((name for name, given in options.items() if given), None)
-    if form not in FORMATS:
-        mistakes = [Mistake("--format", f"there is no format '{form}'; there is {listed(FORMATS)}")]
-    elif more is not None:
-        what = "has a column of labels alone; leave one of the two out"
-        mistakes = [Mistake(f"{more} with --format kaggle", what)]
-    elif out is not None and out.suffix.lower() != ".csv":
-        mistakes = [Mistake(f"--out {out}", "must end in .csv for --format kaggle")]
-    if mistakes:
-        raise SettingsError(mistakes)
 
 
 def kaggle(found: Found, classes: Sequence[str], *, several: bool) -> Kaggle:

@@ -98,6 +98,12 @@ def _names(about: dict[str, Any]) -> set[str]:
     return {str(each.get("name")) for each in found if isinstance(each, dict)}
 
 
+def media_of(folder: Path) -> dict[str, Row]:
+    """The rows of a package's media by their filePath. Raises DataError."""
+    rows = _table(folder, "media").frame.iter_rows(named=True)
+    return {str(row[IMAGE]): row for row in rows}
+
+
 def _table(folder: Path, name: str) -> Table:
     """One of the package's tables. Raises DataError where it is not there or lacks a column."""
     package = folder / PACKAGE
