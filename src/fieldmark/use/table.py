@@ -1,4 +1,4 @@
-"""Predictions as a file: CSV, JSON lines or Parquet, written as they come, whole or not at all."""
+"""Predictions as CSV, JSON lines, Parquet or a sheet, written as they come, whole or not at all."""
 
 import csv
 import json
@@ -11,6 +11,7 @@ import polars as pl
 from fieldmark.errors import writing
 from fieldmark.files import check_table, write_whole
 from fieldmark.use.predictor import Prediction
+from fieldmark.use.sheet_file import ENDING, write_sheet
 
 Row = dict[str, Any]
 SCORE = "score:"
@@ -101,4 +102,5 @@ WRITERS: dict[str, Callable[[Path, Iterator[Row], Sequence[str]], None]] = {
     ".csv": _write_csv,
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
+    ENDING: write_sheet,
 }
