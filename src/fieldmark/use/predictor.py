@@ -51,7 +51,8 @@ class Prediction:
     thresholds, the likeliest first, and `label` is the first of them. set: the classes that hold
     the truth as often as was asked for, the likeliest first; () where that was not asked, and of
     an image that is left without a label as unlike. is_unlike: whether the image is unlike those
-    of the training, also where it has its label all the same; False where nothing tells.
+    of the training, also where it has its label all the same; False where nothing tells. rank: of
+    the taxonomy, that the label is of, where one was given.
     """
 
     image: str
@@ -62,6 +63,7 @@ class Prediction:
     reason: str = ""
     set: tuple[str, ...] = ()
     is_unlike: bool = False
+    rank: str = ""
 
 
 @dataclass(frozen=True)
