@@ -3,15 +3,13 @@
 import json
 import re
 
+import polars as pl
 import pytest
 from smallruns import draw_photos
 from tinybundles import several_labels, with_known
 
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.images import SUFFIXES
-from fieldmark.judge.unlike import unit
-from fieldmark.models.bundle import load
-from fieldmark.models.known import watched, write_known
 
 
 def said(capsys):
@@ -179,10 +177,14 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--format", "excel"], "--format: there is no format 'excel'; there is 'kaggle'"),
+        (
+            ["--format", "excel"],
+            "--format: there is no format 'excel'; there is 'kaggle', 'megadetector' and "
+            "'camtrap-dp'",
+        ),
         (
             ["--format", "kaggle", "--scores"],
-            "--scores with --format kaggle: has a column of labels alone; leave one of the two out",
+            "--scores with --format kaggle: has columns of its own; leave one of the two out",
         ),
         (
             ["--format", "kaggle", "--out", "t.parquet"],
@@ -251,7 +253,7 @@ def test_sets_are_no_column_of_kaggles(capsys, a_run, photos):
     words = ["predict", str(a_run), str(photos), "--format", "kaggle", "--sets", "0.9"]
     assert fieldmark(words) == 2
     assert said(capsys) == [
-        "--sets with --format kaggle: has a column of labels alone; leave one of the two out"
+        "--sets with --format kaggle: has columns of its own; leave one of the two out"
     ]
 
 
@@ -302,3 +304,53 @@ def test_a_word_that_is_no_folder_before_a_run_is_told_as_swapped(capsys, a_run)
     assert said(capsys) == [
         f"a.jpg: is no run's folder; did you mean `fieldmark explain {a_run} a.jpg`?"
     ]
+
+
+def test_predictions_become_a_file_of_another_form_and_a_page(capsys, a_run, photos, tmp_path):
+    words = ["predict", str(a_run), str(photos), "--page", "p.html"]
+    assert fieldmark([*words, "--format", "megadetector", "--out", "t.json"]) == 0
+    told = capsys.readouterr()
+    assert "images labelled in t.json" in told.out
+    assert "page     p.html" in told.err
+    found = json.loads((tmp_path / "t.json").read_text())["images"]
+    assert found[0]["file"].split("/")[0] in {"red", "green", "blue"}
+    assert "data:image/png;base64," in (tmp_path / "p.html").read_text()
+    assert fieldmark([*words[:3], "--format", "megadetector", "--out", "t.csv"]) == 2
+    assert said(capsys) == ["--out t.csv: must end in .json for --format megadetector"]
+
+
+def test_what_is_known_beside_the_pixels_decides_too(capsys, a_run, photos, tmp_path):
+    names = sorted(path.relative_to(photos).as_posix() for path in photos.rglob("*.png"))[:6]
+    rows = [f"{name},{'burst' if row < 3 else ''}" for row, name in enumerate(names)]
+    (tmp_path / "t.csv").write_text("\n".join(["image,sequence", *rows]))
+    (tmp_path / "only.txt").write_text("red\nblue\n")
+    words = ["predict", str(a_run), "t.csv", "--images", str(photos), "--scores"]
+    assert fieldmark([*words, "--by", "sequence", "--only", "only.txt", "--out", "a.csv"]) == 0
+    assert any(line.startswith("images of one event have one answer") for line in said(capsys))
+    table = pl.read_csv(tmp_path / "a.csv")
+    assert set(table["label"]) <= {"red", "blue"}
+    assert table["score:green"].to_list() == [0.0] * 6
+    assert table["score:red"][:3].n_unique() == 1
+    assert table["score:red"].n_unique() > 1
+    assert fieldmark([*words, "--by", "sequenze"]) == 2
+    assert said(capsys) == [
+        "t.csv: there is no column 'sequenze', there are 'image' and 'sequence'; did you mean "
+        "'sequence'?"
+    ]
+    assert fieldmark(["predict", str(a_run), str(photos), "--by", "sequence"]) == 2
+    assert said(capsys)[0].startswith("--by sequence: is for a table of images (.csv, ")
+
+
+def test_answers_go_up_a_taxonomy(capsys, a_run, photos, tmp_path):
+    (tmp_path / "t.csv").write_text("label,kind\nred,warm\ngreen,cold\nblue,cold\n")
+    words = ["predict", str(a_run), str(photos), "--taxonomy", "t.csv"]
+    assert fieldmark(words) == 2
+    assert said(capsys) == [
+        "--taxonomy: goes up where a class is not sure enough; say how sure: --abstain 0.95"
+    ]
+    code = fieldmark([*words, "--abstain", "0.5", "--out", "a.csv"])
+    told = said(capsys)
+    assert (code, told[-1].split(" by ")[0].split()[0]) == (0, "labelled")
+    assert pl.read_csv(tmp_path / "a.csv").columns[:5] == [
+        "image", "label", "score", "rank", "reason"
+    ]  # fmt: skip

@@ -48,7 +48,8 @@ def test_what_is_no_taxonomy_of_these_classes_is_told(tmp_path):
     assert told(tmp_path, "label,note\nwolf,a\nfox,b\nlynx,c\ndeer,d\n") == (
         "no column puts classes together beside 'label'; add one, such as family"
     )
-    across = "label,genus,family\nwolf,Canis,Canidae\nfox,Canis,Felidae\nlynx,L,Felidae\ndeer,D,Canidae\n"
+    rows = ("wolf,Canis,Canidae", "fox,Canis,Felidae", "lynx,L,Felidae", "deer,D,Canidae")
+    across = "\n".join(["label,genus,family", *rows])
     assert told(tmp_path, across) == (
         "the genus 'Canis' is in the family 'Canidae' and 'Felidae'; correct the rows"
     )

@@ -140,9 +140,10 @@ def test_a_table_that_cannot_be_finished_leaves_the_old_one(run, tmp_path):
     write_table(tmp_path / "new" / "folder" / "t.csv", iter(()), ("a",), scores=False)
     assert (tmp_path / "new" / "folder" / "t.csv").read_text() == "image,label,score\n"
     with pytest.raises(SettingsError) as caught:
-        write_table(tmp_path / "t.xlsx", iter(()), ("a",), scores=False)
+        write_table(tmp_path / "t.txt", iter(()), ("a",), scores=False)
     assert str(caught.value) == (
-        f"--out {tmp_path / 't.xlsx'}: must end in .csv or .jsonl or .parquet, which names its kind"
+        f"--out {tmp_path / 't.txt'}: must end in .csv or .jsonl or .parquet or .xlsx, which "
+        "names its kind"
     )
 
 
@@ -249,7 +250,8 @@ def test_of_several_images_what_is_broken_or_missing_keeps_its_place(run, photos
     assert [each.reason for each in answers] == [
         f"{lost}: there is no such file or folder; check the path",
         "",
-        "image 3: is not a picture that can be read (PNG, JPEG, WEBP, BMP, TIFF, GIF); take it out",
+        "image 3: is not a picture that can be read (PNG, JPEG, WEBP, BMP, TIFF, GIF, AVIF); take "
+        "it out",
         f"{lost}: there is no such file or folder; check the path",
     ]
     folder = tmp_path / "folder"

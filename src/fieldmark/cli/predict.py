@@ -1,6 +1,5 @@
 """`fieldmark predict`: a trained run looks at new images."""
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,11 +10,10 @@ from fieldmark.cli.typed import Crops, Device, Engine, Images, flag
 from fieldmark.errors import Mistake, counted, refuse
 
 if TYPE_CHECKING:
+    from fieldmark.cli.predicted import Looked
     from fieldmark.data.crops import Finder
     from fieldmark.models.bundle_info import BundleInfo
-    from fieldmark.use.forms import Form
-    from fieldmark.use.inputs import Found
-    from fieldmark.use.refined import Known, Way
+    from fieldmark.use.refined import Known
 
 GoesOn = Annotated[bool, flag("--continue", "Go on with a file of --out that was stopped.")]
 Top = Annotated[
@@ -31,6 +29,20 @@ Page = Annotated[
 Format = Annotated[
     str | None,
     typer.Option("--format", metavar="NAME", help="kaggle, megadetector or camtrap-dp."),
+]
+AtLeastOne = Annotated[
+    bool, flag("--at-least-one", "Of several labels the likeliest, where there is none.")
+]
+Abstain = Annotated[
+    float | None,
+    typer.Option(help="Label only where this share was right in validation, such as 0.95."),
+]
+UnlikeToo = Annotated[
+    bool, flag("--unlike", "No label for images unlike the training ones (so does --abstain).")
+]
+Sets = Annotated[
+    float | None,
+    typer.Option(help="A column of the classes that hold the truth in this share: 0.9."),
 ]
 Only = Annotated[
     Path | None, typer.Option(metavar="FILE", help="The classes that there can be, one a line.")
@@ -60,20 +72,10 @@ def command(
     scores: Annotated[bool, flag("--scores", "A column a class too.")] = False,
     top: Top = 0,
     form: Format = None,
-    at_least_one: Annotated[
-        bool, flag("--at-least-one", "Of several labels the likeliest, where there is none.")
-    ] = False,
-    abstain: Annotated[
-        float | None,
-        typer.Option(help="Label only where this share was right in validation, such as 0.95."),
-    ] = None,
-    unlike: Annotated[
-        bool, flag("--unlike", "No label for images unlike the training ones (so does --abstain).")
-    ] = False,
-    sets: Annotated[
-        float | None,
-        typer.Option(help="A column of the classes that hold the truth in this share: 0.9."),
-    ] = None,
+    at_least_one: AtLeastOne = False,
+    abstain: Abstain = None,
+    unlike: UnlikeToo = False,
+    sets: Sets = None,
     only: Only = None,
     taxonomy: Taxonomy = None,
     by: By = None,
@@ -95,7 +97,12 @@ def command(
     shown = Shown(out, page, form, scores=scores, top=top, sets=sets)
     if is_done(shown, goes_on=goes_on, overwrite=overwrite):
         return 0
-    how = {"abstain": abstain, "at_least_one": at_least_one, "unlike": unlike, "sets": sets}
+    how: dict[str, Any] = {
+        "abstain": abstain,
+        "at_least_one": at_least_one,
+        "unlike": unlike,
+        "sets": sets,
+    }
     wanted = Wanted(run, inputs, images, crops, how, Known(only, taxonomy, by))
     looked = to_look_at(wanted, form, top)
     refuse_other_answers(out, looked.asked, goes_on=goes_on)
@@ -120,22 +127,12 @@ class Wanted:
     known: "Known"
 
 
-@dataclass(frozen=True)
-class Looked:
-    """The images, and what is asked of them, as `question` has it. form: of the file, and way: of
-    the answers, where they are not those of the model alone."""
-
-    found: "Found"
-    asked: dict[str, Any]
-    form: "Form | None"
-    way: "Way | None"
-
-
-def to_look_at(wanted: Wanted, form: str | None, top: int) -> Looked:
+def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     """No torch is imported, so what stands against the images is told at once.
 
     Raises RunError, WeightsError, DataError, SettingsError.
     """
+    from fieldmark.cli.predicted import Looked
     from fieldmark.use.asked import crops_note, info_of_any, refuse_swapped
     from fieldmark.use.forms import form_of, package_in
     from fieldmark.use.inputs import find_images, told_of

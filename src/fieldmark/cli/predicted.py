@@ -11,13 +11,25 @@ from typing import TYPE_CHECKING, Any
 from fieldmark.errors import Mistake, counted, refuse
 
 if TYPE_CHECKING:
-    from fieldmark.cli.predict import Looked
     from fieldmark.report.answers_page import Groups
+    from fieldmark.use.forms import Form
     from fieldmark.use.inputs import Found
     from fieldmark.use.predictor import Predictor
+    from fieldmark.use.refined import Way
     from fieldmark.use.tally import Tally
 
 Look = Callable[[Sequence[Any]], Iterator[Any]]  # images -> an answer of each, in order
+
+
+@dataclass(frozen=True)
+class Looked:
+    """The images, and what is asked of them, as `question` has it. form: of the file, and way: of
+    the answers, where they are not those of the model alone."""
+
+    found: "Found"
+    asked: dict[str, Any]
+    form: "Form | None"
+    way: "Way | None"
 
 
 @dataclass(frozen=True)
@@ -60,7 +72,7 @@ def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
     return False
 
 
-def answer(predictor: "Predictor", looked: "Looked", shown: Shown, *, goes_on: bool) -> int:
+def answer(predictor: "Predictor", looked: Looked, shown: Shown, *, goes_on: bool) -> int:
     """Look at the images, write what is wanted, and say what there is to say. -> the exit code"""
     from fieldmark.use.unfinished import forget
 
@@ -105,7 +117,7 @@ def looking(
     return lambda images: kept_answers(out, asked, images, look, goes_on=goes_on)
 
 
-def _refining(look: Look, looked: "Looked") -> Look:
+def _refining(look: Look, looked: Looked) -> Look:
     """The same, with answers made by what is known of the images."""
     from fieldmark.use.refined import refine
 
@@ -131,7 +143,7 @@ def _gathering(look: Look) -> tuple[Look, "Groups"]:
     return gathered, groups
 
 
-def _as_table(predictor: "Predictor", looked: "Looked", shown: Shown, look: Look) -> int:
+def _as_table(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) -> int:
     """Columns image, label, score of the images that have an answer."""
     from fieldmark.use.sets import words
     from fieldmark.use.table import write_table
@@ -162,7 +174,7 @@ def _as_table(predictor: "Predictor", looked: "Looked", shown: Shown, look: Look
     return code
 
 
-def _in_a_form(predictor: "Predictor", looked: "Looked", shown: Shown, look: Look) -> int:
+def _in_a_form(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) -> int:
     """A file as other programs read it; of a table for Kaggle each image once, in its order."""
     from fieldmark.use.forms import answer_form
     from fieldmark.use.kaggle import Kaggle, once

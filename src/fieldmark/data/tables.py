@@ -340,13 +340,15 @@ def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) 
 class Named:
     """What one row of a table names: the image as its cell has it, and its file.
 
-    path: None where there is none, and then `reason` says why. caption: the text of the row.
+    path: None where there is none, and then `reason` says why. caption: the text of the row; event:
+    what it has in the column of groups, where that was asked for.
     """
 
     name: str
     path: Path | None
     reason: str | None = None
     caption: str | None = None
+    event: str | None = None
 
 
 class NamedImages(NamedTuple):
@@ -375,12 +377,13 @@ def named_images(
         if brought.plain:
             raise DataError(first)
         notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
-    rows = zip(table.places, *samples.frame.select("path", "caption"), strict=True)
-    found = []
-    for place, name, caption in rows:
+    rows = zip(table.places, *samples.frame.select("path", "caption", "group"), strict=True)
+    found, by_event = [], given is not None and given.group is not None
+    for place, name, caption, group in rows:
         file, reason = finder.find(name)
         at = None if file is None else root / file
-        found.append(Named(name or "", at, reason and f"{place}: {reason}", caption))
+        event = group if by_event else None
+        found.append(Named(name or "", at, reason and f"{place}: {reason}", caption, event))
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
         _refuse_all(path, root, len(finder.missing), left_out)

@@ -119,5 +119,5 @@ class CamtrapDP:
         return {
             "observationType": kind,
             "scientificName": label if kind == "animal" else "",
-            "classificationProbability": f"{answer.scores[label]:.4g}",
+            "classificationProbability": f"{answer.scores.get(label, answer.score):.4g}",
         }

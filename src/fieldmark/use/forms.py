@@ -1,10 +1,10 @@
 """Files of the trade that predictions can be written as, by the names of `predict --format`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fieldmark.data.crops import Finder
 from fieldmark.data.formats import camtrap_dp
@@ -16,7 +16,7 @@ from fieldmark.use.camtrap_file import CamtrapDP
 from fieldmark.use.inputs import Found
 from fieldmark.use.kaggle import Kaggle, kaggle
 from fieldmark.use.megadetector_file import MegaDetector
-from fieldmark.use.predictor import Predictor
+from fieldmark.use.predictor import Failure, Prediction, Predictor
 from fieldmark.use.tally import Tally
 
 ENDINGS = {"kaggle": ".csv", "megadetector": ".json", "camtrap-dp": ".csv"}
@@ -92,10 +92,19 @@ def _name_of(info: BundleInfo) -> str:
     return f"Fieldmark {version('fieldmark')} {info.model}{of}"
 
 
-def answer_form(form: Form, predictor: Predictor, found: Found, out: Path | IO[str]) -> Tally:
-    """Write the answers to all images. -> what went by. Raises DiskError."""
+def answer_form(
+    form: Form,
+    predictor: Predictor,
+    found: Found,
+    out: Path | IO[str],
+    look: Callable[[Sequence[Any]], Iterator[Prediction | Failure]] | None = None,
+) -> Tally:
+    """Write the answers to all images. -> what went by. Raises DiskError.
+
+    look: what gives the answers of images, in place of the predictor itself.
+    """
     if isinstance(form, MegaDetector) and predictor.abstention is not None:
         form = replace(form, above=predictor.abstention.score)
     tally = Tally()
-    form.write(out, tally.watch(predictor.stream(found.images)))
+    form.write(out, tally.watch((look or predictor.stream)(found.images)))
     return tally

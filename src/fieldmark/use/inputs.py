@@ -64,20 +64,22 @@ def find_images(
     images: str | None = None,
     column: str | None = None,
     crops: Finder | None = None,
+    event: str | None = None,
 ) -> Found:
     """Files as they are named, each row's image of tables, the pictures of folders and zips: their
     own first. "-" is a list of paths that comes in.
 
     images: the folder that the images of tables lie in; column: the one that names them. Pictures
     are told as in training: by their suffix, or by how they begin. What is no path is taken as it
-    is. crops: puts each picture's boxes in its place. Raises DataError for a path that does not
+    is. crops: puts each picture's boxes in its place. event: the column that says which images of a
+    table are of one event. Raises DataError for a path that does not
     exist, and where there is no picture at all.
     """
     given = [Path(each) if isinstance(each, str) else each for each in _with_listed(inputs)]
     if not given:
         raise DataError("there is nothing to look at; name pictures, or their folder")
     refuse_missing(given)
-    _refuse_without_table(given, {"--images": images, "data.image_column": column})
+    _refuse_without_table(given, {"--images": images, "data.image_column": column, "--by": event})
     found: list[Path | Content | Named] = []
     notes: list[tuple[Path, str]] = []
     told: list[str] = []
@@ -92,7 +94,9 @@ def find_images(
             if not tree.pictures:
                 notes.append((each, f"holds no pictures ({', '.join(SUFFIXES)})"))
         elif is_table(each):
-            rows, said, columns = named_images(each, Columns(image=column), images=images)
+            rows, said, columns = named_images(
+                each, Columns(image=column, group=event), images=images
+            )
             found += rows
             told += said
         else:

@@ -166,7 +166,8 @@ def refine(
         return
     held = list(answers)
     scores = np.vstack([np.zeros((0, len(way.kept))), *(_scores(each, way)[None] for each in held)])
-    for answer, own in zip(held, by_event(scores, events), strict=True):
+    together = _masked(by_event(scores, events), way.kept)
+    for answer, own in zip(held, together, strict=True):
         yield _refined(answer, own, way)
 
 

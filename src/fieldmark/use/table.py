@@ -29,19 +29,23 @@ def write_table(
     several: bool = False,
     reasons: bool = False,
     sets: bool = False,
+    ranks: bool = False,
 ) -> None:
     """Columns image, label, score, and with `scores` one `score:CLASS` a class.
 
     `top` 3: top_1, score_1 ... score_3, the likeliest classes, whether one is the label or not.
     `several`: labels in place of label, with | between them. `reasons`: a column that says why an
     image has no label. `sets`: a column of classes with | between them, the likeliest first.
+    `ranks`: a column of the taxonomy's rank that the label is of.
 
     Scores have six significant digits. An image without a label has an empty one in CSV, else
     null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
     label = "labels" if several else "label"
-    more = [name for name, wanted in (("reason", reasons), ("set", sets)) if wanted]
+    more = [
+        name for name, wanted in (("rank", ranks), ("reason", reasons), ("set", sets)) if wanted
+    ]
     columns = ["image", label, "score", *more]
     columns += [name for place in range(1, top + 1) for name in (f"top_{place}", f"score_{place}")]
     columns += [f"{SCORE}{name}" for name in classes if scores]
@@ -65,7 +69,11 @@ def _row(answer: Prediction, columns: Sequence[str], several: bool, top: int) ->
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
     label = {"labels": BETWEEN.join(answer.labels)} if several else {"label": answer.label}
     row: Row = {"image": name, **label, "score": _rounded(answer.score)}
-    row |= {"reason": answer.reason or None, "set": BETWEEN.join(answer.set) or None}
+    row |= {
+        "rank": answer.rank or None,
+        "reason": answer.reason or None,
+        "set": BETWEEN.join(answer.set) or None,
+    }
     best = sorted(answer.scores, key=lambda name: -answer.scores[name])[:top]
     for place, name in enumerate(best, 1):
         row |= {f"top_{place}": name, f"score_{place}": _rounded(answer.scores[name])}
