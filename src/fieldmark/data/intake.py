@@ -122,6 +122,7 @@ def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ..
         labelled=labelled,
         validated=data.val != "none",
         asked=Asked(data.label_separator, data.task, known),
+        levels=data.levels,
     )
 
 

@@ -9,10 +9,6 @@ import polars as pl
 from fieldmark.errors import DataError, listed
 from fieldmark.records import SPLITS, Samples
 
-SPLIT_NAMES = dict.fromkeys(("train", "training"), "train")
-SPLIT_NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val")
-SPLIT_NAMES |= dict.fromkeys(("test", "testing", "holdout", "hold-out", "hold_out"), "test")
-
 
 @dataclass(frozen=True)
 class Listing:
@@ -40,11 +36,6 @@ class Listing:
     embedded: bool = False
     separator: str = "auto"
     unsaid: tuple[str, ...] = ()
-
-
-def split_of(name: str | None) -> str | None:
-    """The split that a name stands for ("Validation" -> "val"), or None."""
-    return SPLIT_NAMES.get(name.strip().casefold()) if name else None
 
 
 def with_roles(listing: Listing, test: str, *, validated: bool = True) -> Listing:

@@ -24,7 +24,8 @@ import polars as pl
 from fieldmark.cache import address, open_cache
 from fieldmark.data.cells import Columns, find_columns, find_labels, own_columns, sample_columns
 from fieldmark.data.label_cells import Asked, task_of
-from fieldmark.data.listing import Listing, split_of
+from fieldmark.data.listing import Listing
+from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, listed
 from fieldmark.records import Samples
 
@@ -325,15 +326,15 @@ def _read(
     rest = [name for name in schema if name not in picture_columns(schema)]
     needed = ("label",) if labelled else ()
     given = replace(given, image=None)
-    found, notes = find_columns(str(path), rest, given, needed=needed, without="image")
+    is_named = given.label is not None and given.label not in in_schema
     with reading_parquet(path):
         frame = pl.read_parquet(path, columns=rest)
         count = int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    labels = find_labels(frame, found, str(path), asked.separator, count=count)
-    columns, said = sample_columns(
+    found, notes = find_columns(str(path), frame, given, needed=needed, without=["image"])
+    labels = find_labels(frame, found, str(path), asked, is_named=is_named, count=count)
+    columns, said, of_splits = sample_columns(
         *(frame, found, str(path), lambda row: f"{path}, row {row}"),
         labels=labels,
-        named_split=given.split is not None,
     )
     notes += said
     if found.label and _is_number(frame[found.label].dtype):
@@ -343,7 +344,8 @@ def _read(
         lists = [named(each, names) for each in columns["labels"].to_list()]
         columns["labels"] = pl.Series(lists, dtype=pl.List(pl.String))
     columns |= {"path": [file] * count, "row": range(count)}
-    own, said = own_columns(frame, list(vars(found).values()))
+    used = [name for role, name in vars(found).items() if role != "split"]
+    own, said = own_columns(frame, [*used, *of_splits])
     table = Samples.from_columns(columns).frame
     return (table.hstack(own) if own.columns else table), [*notes, *said], labels.several
 

@@ -9,7 +9,8 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import TABLES, read_folder, walk
+from fieldmark.data.class_folders import TABLES, read_folder
+from fieldmark.data.folders import walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing, join_test, with_roles
@@ -35,6 +36,7 @@ def read_listing(
     labelled: bool = True,
     validated: bool = True,
     asked: Asked | None = None,
+    levels: str | None = None,
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
@@ -49,12 +51,13 @@ def read_listing(
     validated: False where there will be no validation, so that no note speaks of it.
     asked:    what is asked of the images, what divides several labels in a cell, and which labels
               are known.
+    levels:   what the levels of folders are, as data.levels has it.
     """
     given, asked = columns or Columns(), asked or Asked()
 
     def read(asked: Asked) -> Listing:
         return with_roles(
-            _read(source, given, images, data_dir, labelled, asked), test, validated=validated
+            _read(source, given, images, data_dir, labelled, asked, levels), test, validated=validated
         )
 
     listing = read(asked)
@@ -68,10 +71,10 @@ def read_listing(
     if asked.separator == "auto":
         asked = replace(asked, separator=listing.separator)
     asked = replace(asked, known=asked.known or listing.samples.classes)
-    its = _read(test, given, images, None, labelled, asked)
+    its = _read(test, given, images, None, labelled, asked, levels)
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)
-        listing, its = read(several), _read(test, given, images, None, labelled, several)
+        listing, its = read(several), _read(test, given, images, None, labelled, several, levels)
     return join_test(listing, its)
 
 
@@ -139,6 +142,7 @@ def _read(
     data_dir: str | None,
     labelled: bool,
     asked: Asked,
+    levels: str | None,
 ) -> Listing:
     path = Path(source)
     is_there, ending = path.exists(), path.suffix.lower()
@@ -166,7 +170,7 @@ def _read(
     separator = None if asked.separator == "auto" else asked.separator
     of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
     _refuse(source, of_tables)
-    listing = read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
+    listing = read_folder(tree, labelled=labelled, levels=levels) if tree else _built_in(source, data_dir)
     task = task_of(asked.task, listing.samples.frame["labels"])
     return replace(listing, samples=replace(listing.samples, task=task))
 

@@ -1,8 +1,5 @@
 """Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
 
-import os
-import posixpath
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,125 +16,14 @@ from fieldmark.data.cells import (
     own_columns,
     sample_columns,
 )
-from fieldmark.data.folders import join, may_be_file
-from fieldmark.data.images import SUFFIXES
 from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import reading_parquet
+from fieldmark.data.split_words import split_of
+from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, listed
 from fieldmark.records import Samples
-
-
-class Finder:
-    """Finds files below `root`, in the first of `folders` that has them; each is listed once.
-
-    missing: those that were looked for and are not there.
-    """
-
-    def __init__(self, root: Path, folders: Sequence[str] = ("",)):
-        self._root, self._folders = root, folders
-        self._starts = tuple(
-            each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
-        )
-        self._names: dict[str, dict[str, str]] = {}
-        self.missing: list[str] = []
-
-    def find(self, name: str | None) -> tuple[str | None, str | None]:
-        """-> the path below the root and None, or None and why there is none.
-
-        A name without a suffix may stand for the picture of that name ("56" for "56.jpg").
-        """
-        if name is None:
-            return None, "names no image; name one, or take the row out"
-        if "://" in name:
-            return None, f"'{name}' lies in the web; download it, and name the file"
-        below = self._below(name.strip().replace("\\", "/"))
-        if below is None:
-            return None, (
-                f"'{name}' lies outside of {self._root}; name the folder that holds all images: "
-                "--images DIR"
-            )
-        folder, _, file = below.rpartition("/")
-        for place in self._folders:
-            here = join(place, folder) if folder else place
-            real = self._exact(here, file)
-            if real is not None:
-                return join(here, real), None
-        self.missing.append(name)
-        return None, f"there is no file '{name}' in {self._root}{self._hint(folder, file)}"
-
-    def unnamed(self, files: Sequence[str | None]) -> dict[str, frozenset[str]]:
-        """The pictures in the folders of `files`, by folder, that are not among these."""
-        named = {file for file in files if file is not None}
-        result = {}
-        for folder in sorted({posixpath.dirname(file) for file in named}):
-            names = set(self._listed(folder).values())
-            pictures = {name for name in names if name.lower().endswith(SUFFIXES)}
-            rest = frozenset(name for name in pictures if join(folder, name) not in named)
-            result[str(self._root.resolve() / folder)] = rest
-        return result
-
-    def _below(self, name: str) -> str | None:
-        """The path from the root, without "." and ".."; None where it leads out."""
-        if name.startswith("/") or name[1:2] == ":":  # from the top, of Windows too
-            start = next((start for start in self._starts if name.startswith(start)), None)
-            if start is None:
-                return None
-            name = name.removeprefix(start)
-        path = posixpath.normpath(name)
-        return None if path.split("/")[0] == ".." else path
-
-    def _exact(self, folder: str, name: str) -> str | None:
-        """The name of a file in a folder, maybe with the suffix that `name` lacks."""
-        here = self._listed(folder)
-        whole = name.lower().endswith(SUFFIXES)
-        for ending in ("",) if whole else ("", *SUFFIXES, *map(str.upper, SUFFIXES)):
-            real = here.get(name + ending) or here.get(_composed(name + ending))
-            if real is not None:
-                return real
-        return None
-
-    def _hint(self, folder: str, name: str) -> str:
-        """What to do about a missing file: its name in other letters, or nothing better."""
-        for place in self._folders:
-            here = join(place, folder) if folder else place
-            other = self._folded(here).get(name.casefold())
-            if other is not None:
-                return f"; did you mean '{join(here, other)}'?"
-        return "; add it, or take the row out"
-
-    def _folded(self, folder: str) -> dict[str, str]:
-        """A folder's names by their small letters."""
-        key = f"{folder}/ folded"
-        if key not in self._names:
-            self._names[key] = {name.casefold(): name for name in self._listed(folder)}
-        return self._names[key]
-
-    def _listed(self, folder: str) -> dict[str, str]:
-        """The files in a folder by name, and by name with its accents composed, as texts have it.
-
-        None where there is no such folder. Raises DataError for one that may not be read.
-        """
-        if folder not in self._names:
-            names: list[str] = []
-            try:
-                with os.scandir(self._root / folder) as entries:
-                    names = [entry.name for entry in entries if may_be_file(entry)]
-            except PermissionError as error:
-                raise DataError(
-                    f"{self._root / folder}: cannot be read ({error.strerror}); allow it, or take "
-                    "the folder out"
-                ) from error
-            except (OSError, ValueError):  # no such folder, or a text that can be no path
-                pass
-            self._names[folder] = {_composed(name): name for name in names}
-            self._names[folder].update({name: name for name in names})
-        return self._names[folder]
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 PARQUET = ".parquet"
@@ -161,9 +47,9 @@ def read_table(
     row can be used.
     """
     root, finder = _looking(path, images)
-    samples, table = read_rows(path, given, labelled=labelled, asked=asked)
+    samples, table = read_rows(path, given, labelled=labelled, asked=asked, finder=finder)
     frame = samples.frame
-    found = [finder.find(name) for name in frame["path"].to_list()]
+    found = finder.find_all(frame["path"].to_list())
     reasons = [reason for _, reason in found]
     if labelled and not samples.task.several:
         counts = frame["labels"].list.len().to_list()
@@ -195,7 +81,7 @@ def read_table(
     samples = replace(samples, frame=frame, root=str(root.resolve()))
     return Listing(
         samples,
-        table.notes,
+        (*table.notes, *(f"{path}: {note}" for note in finder.notes)),
         left_out,
         missing=missing,
         spare=spare,
@@ -206,23 +92,26 @@ def read_table(
 
 def _looking(path: Path, images: str | None) -> tuple[Path, Finder]:
     """Where a table's images lie, and what finds them. Raises DataError."""
+    side = split_of(path.stem)
     if images is None:
-        return path.parent, Finder(path.parent, ("", BESIDE))
+        return path.parent, Finder(path.parent, ("", BESIDE), side=side)
     if not Path(images).is_dir():
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    return Path(images), Finder(Path(images))
+    return Path(images), Finder(Path(images), side=side)
 
 
 def read_rows(
     path: Path,
     given: Columns | None = None,
     *,
-    labelled: bool = True,
+    labelled: bool | None = True,
     asked: Asked | None = None,
+    finder: Finder | None = None,
 ) -> tuple[Samples, Table]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
-    And the table, with all that is to be said of it. Labels may be empty. Raises DataError.
+    And the table, with all that is to be said of it. Labels may be empty; labelled None: they are
+    not asked for. finder: of the files, by which a column of images is known. Raises DataError.
     """
     table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
     frame = table.frame
@@ -230,22 +119,30 @@ def read_rows(
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
     given, asked = given or Columns(), asked or Asked()
     each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
-    needed, without = ("image", "label") if labelled else ("image",), ""
+    needed, without = ("image", "label") if labelled else ("image",), list[str]()
+    if each_a_label or labelled is None:
+        needed, without = ("image",), ["label"]
     if each_a_label:
-        given, needed, without = replace(given, label=None), ("image",), "label"
-    found, notes = find_columns(str(path), frame.columns, given, needed=needed, without=without)
+        given = replace(given, label=None)
+    found, notes = find_columns(
+        *(str(path), frame.drop(each_a_label), given),
+        needed=needed,
+        without=without,
+        share=None if finder is None else finder.share,
+    )
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, found, str(path), asked.separator, count=len(frame))
-    columns, said = sample_columns(
+        is_named = given.label is not None
+        labels = find_labels(frame, found, str(path), asked, is_named=is_named)
+    columns, said, of_splits = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),
         labels=labels,
-        named_split=given.split is not None,
+        each_a_label=each_a_label,
     )
     columns["path"] = texts_in(frame[str(found.image)], str(path))
-    used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
-    own, renamed = own_columns(frame, [*used, *each_a_label])
+    used = [name for role, name in vars(found).items() if role != "split"]
+    own, renamed = own_columns(frame, [*used, *of_splits, *each_a_label])
     samples = Samples.from_columns(columns, str(path.parent.resolve()))
     task = task_of(asked.task, labels.labels, several=labels.several)
     samples = replace(samples, task=task)
@@ -348,18 +245,23 @@ def named_images(
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
     root, finder = _looking(path, images)
-    samples, table = read_rows(path, given, labelled=False)
+    samples, table = read_rows(path, given, labelled=None, finder=finder)
     if table.left_out:
         raise DataError(next(iter(table.left_out.values())))
     rows = zip(table.places, *samples.frame.select("path", "caption"), strict=True)
     found = []
-    for place, name, caption in rows:
-        file, reason = finder.find(name)
+    files = finder.find_all(samples.frame["path"].to_list())
+    notes = tuple(finder.notes)
+    for (place, name, caption), (file, reason) in zip(rows, files, strict=True):
         at = None if file is None else root / file
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption))
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
         _refuse_all(path, root, len(finder.missing), left_out)
-    names = table.frame.columns
-    columns, _ = find_columns(str(path), names, given or Columns(), needed=("image",))
-    return NamedImages(found, table.notes, columns)
+    columns, _ = find_columns(
+        *(str(path), table.frame, given or Columns()),
+        needed=("image",),
+        without=["label"],
+        share=finder.share,
+    )
+    return NamedImages(found, (*table.notes, *(f"{path}: {each}" for each in notes)), columns)
