@@ -89,11 +89,13 @@ def test_a_column_of_yes_and_no_gives_the_splits(table, tmp_path, name, yes, no)
     assert f"line 3: 'maybe' in '{name}' is no split; write true or false" in refusal(wrong)
 
 
-def test_two_columns_of_yes_and_no_are_refused(table):
-    source = table("image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n")
-    assert refusal(source).endswith(
-        "'is_valid' and 'is_test' both give splits; make one column 'split' of them, of train, "
-        "val and test"
+def test_columns_of_yes_and_no_give_the_splits_together_and_claim_no_row_twice(table):
+    head = "image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n3.jpg,b,0,0\n"
+    listing = read_listing(table(head))
+    assert [side for _, _, side in rows_of(listing)] == ["test", "val", "train"]
+    source = table(f"{head}4.jpg,a,1,1\n")
+    assert refusal(source) == (
+        f"{source}, line 5: 'is_valid' and 'is_test' both claim the image; say yes in one of them"
     )
 
 

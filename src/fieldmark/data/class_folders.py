@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from fieldmark.data.folders import Tree, join, parent_of
+from fieldmark.data.folders import TABLES, Tree, join, parent_of
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.layouts import (
     Layout,
@@ -21,7 +21,6 @@ from fieldmark.errors import DataError, listed
 from fieldmark.names import one_text, written
 from fieldmark.records import Samples
 
-TABLES = (".csv", ".tsv", ".parquet")
 ANSWERS = ("submission", "example", "template")  # tables of no labels that anybody gave
 
 

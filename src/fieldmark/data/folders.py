@@ -17,6 +17,7 @@ NOT_THE_USERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Informatio
 FOREIGN = [".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".ico", ".svg", ".psd", ".tga"]
 FOREIGN += [".ppm", ".pgm", ".pbm", ".exr", ".hdr", ".dds", ".eps", ".dng", ".nef", ".cr2", ".cr3"]
 FOREIGN += [".pcx", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw"]
+TABLES = (".csv", ".tsv", ".parquet")
 HEAD = 16  # bytes of a file that say whether it is a picture
 
 
@@ -46,6 +47,11 @@ class Tree:
         """Names of the folders in a folder that hold pictures, themselves or below."""
         names = self.folders.get(folder, ())
         return [name for name in names if join(folder, name) in self.with_pictures]
+
+    def below(self, folder: str) -> Iterator[str]:
+        """Every picture in a folder and below it: its own first, then folder by folder."""
+        for here in self.folders_below(folder):
+            yield from (join(here, name) for name in self.pictures[here])
 
     def folders_below(self, folder: str) -> Iterator[str]:
         """A folder and every folder below it that holds pictures itself, in order."""

@@ -1,7 +1,6 @@
 """What is wrong with the images, told before training. From the table and the scan, no pixels."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import polars as pl
 from fieldmark.data.copies import LEAST_SIDE, Copies
 from fieldmark.data.sources import place_name
 from fieldmark.errors import counted, listed
+from fieldmark.names import folded
 from fieldmark.records import SPLITS, Samples
 
 Group: TypeAlias = pl.DataFrame  # rows that are the same image: at, name, hash, labels, split
@@ -344,7 +344,7 @@ def _missing(counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[Finding
 def _spelling(sizes: Mapping[str, int]) -> Iterator[Finding]:
     """Labels that differ in case, spaces or accents' coding alone, or are likely misspelt."""
     alike: dict[str, list[str]] = defaultdict(list)
-    plain = {label: _plain(label) for label in sizes}
+    plain = {label: folded(label) for label in sizes}
     for label in sizes:
         alike[plain[label]].append(label)
     groups = [tuple(labels) for labels in alike.values() if len(labels) > 1]
@@ -363,12 +363,6 @@ def _spelling(sizes: Mapping[str, int]) -> Iterator[Finding]:
             tuple(dict.fromkeys(label for group in groups for label in group)),
             tuple(groups),
         )
-
-
-def _plain(label: str) -> str:
-    """A label without what is easily typed in two ways: "Black_bear " -> "black bear"."""
-    folded = unicodedata.normalize("NFKC", label).casefold()
-    return " ".join(re.split(r"[\s_-]+", folded.strip(" \t\r\n_-")))
 
 
 def _is_misspelt(label: str, known: str) -> bool:

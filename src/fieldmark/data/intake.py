@@ -179,8 +179,16 @@ def readable(
         raise DataError(
             f"{data.source}: {counted(several, 'image')} {have} several labels, and one is "
             f"asked for; keep {samples.task.words}, or ask for several: data.task=multi-label"
+            f"{_one_each(listing.separator)}"
         )
     return samples, left_out
+
+
+def _one_each(separator: str) -> str:
+    """The way out where a cell was divided by a mark that may be part of a label."""
+    if separator == "auto":
+        return ""
+    return "; or, where a cell is one label with its marks, say so: data.label_separator=none"
 
 
 @dataclass(frozen=True)

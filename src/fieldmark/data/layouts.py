@@ -128,9 +128,9 @@ def split_folders(tree: Tree, top: str) -> dict[str, str]:
 
 
 def refuse_parts_as_classes(tree: Tree, layout: Layout, labels: Sequence[str]) -> None:
-    """Raise DataError where classes have the names of a split's parts, or of folds."""
+    """Raise DataError where most classes have the names of a split's parts, or of folds."""
     parts = split_like(labels)
-    if parts:
+    if 2 * len(parts) > len(labels):
         where = _prefix(layout)
         raise DataError(
             f"{tree.root / layout.top}: {listed(parts)} are named like parts of a split and not "

@@ -52,7 +52,7 @@ def likely_labels(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
     Those whose names say that they hold a site, a date or a person are none.
     """
     kinds = {name: kind_of(frame[name]) for name in names if not _is_of_others(name)}
-    if len(names) == 1 and _is_of_others(names[0]):  # "Id" beside images can be nothing else
+    if len(names) == 1 and plain(names[0]).split("_")[-1] == "id":  # it can be nothing else
         kinds = {names[0]: kind_of(frame[names[0]])}
     texts = [name for name, kind in kinds.items() if kind == TEXT]
     texts.sort(key=lambda name: frame[name].n_unique())

@@ -1,12 +1,14 @@
 """What images a source has, before any is opened, and what its splits are for."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from fieldmark.errors import DataError, listed
+from fieldmark.names import as_known
 from fieldmark.records import SPLITS, Samples
 
 
@@ -94,6 +96,15 @@ def join_test(listing: Listing, test: Listing) -> Listing:
         missing={**listing.missing, **test.missing},
         spare=_in_neither(listing.spare, test.spare),
     )
+
+
+def with_known_labels(samples: Samples, known: Iterable[str]) -> Samples:
+    """The same images, labels that are known in another coding under their known names."""
+    new = as_known(samples.classes, known)
+    if not new:
+        return samples
+    labels = samples.frame["labels"].list.eval(pl.element().replace(new))
+    return replace(samples, frame=samples.frame.with_columns(labels))
 
 
 def shown(path: str) -> str:

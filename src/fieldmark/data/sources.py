@@ -9,11 +9,11 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.class_folders import TABLES, read_folder
-from fieldmark.data.folders import walk
+from fieldmark.data.class_folders import read_folder
+from fieldmark.data.folders import TABLES, walk
 from fieldmark.data.images import Form, decode, from_array, read_bytes, read_file
 from fieldmark.data.label_cells import Asked, task_of
-from fieldmark.data.listing import Listing, join_test, with_roles
+from fieldmark.data.listing import Listing, join_test, with_known_labels, with_roles
 from fieldmark.data.shards import content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import PARQUET, read_table
 from fieldmark.errors import DataError, listed, nearest
@@ -75,6 +75,7 @@ def read_listing(
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)
         listing, its = read(several), _read(test, given, images, None, labelled, several, levels)
+    its = replace(its, samples=with_known_labels(its.samples, listing.samples.classes))
     return join_test(listing, its)
 
 

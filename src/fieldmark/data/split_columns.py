@@ -67,6 +67,9 @@ def sides_of_rows(
             notes.append(fold)
     if claims:
         found[claims[0]] = _claimed(frame, claims, where, place)
+        bare = [name for name in claims if not _asked(name)]
+        if bare:
+            notes.append(f"{where}: the split is read from {listed(bare)}, of yes and no")
     first, *more = found or [""]
     for name in more:
         _refuse_two(found, first, name, where, place)
@@ -128,14 +131,13 @@ def _refuse_two(
 
 
 def _is_yes_or_no(column: pl.Series) -> bool:
-    cells = _words(column)
-    return bool(cells) and cells <= {*YES, *NO} and len(cells) > 1
+    cells = {cell.casefold() for cell in _words(column)}
+    return cells <= {*YES, *NO} and len(cells) > 1
 
 
 def speaks_of_sides(column: pl.Series) -> bool:
     """Whether training and another side are among a column's words, and most are sides."""
-    cells = _words(column)
-    sides = [split_of(cell) for cell in cells]
+    sides = [split_of(cell) for cell in _words(column)]
     known = {side for side in sides if side}
     return len(known) > 1 and "train" in known and 2 * (len(sides) - sides.count(None)) >= len(sides)
 
@@ -147,13 +149,13 @@ def _words(column: pl.Series) -> set[str]:
     cells = column.drop_nulls().unique()
     if not 1 <= len(cells) <= MOST_WORDS:
         return set()
-    return {cell.strip().casefold() for cell in cells.cast(pl.String).to_list()} - {""}
+    return {cell.strip() for cell in cells.cast(pl.String).to_list()} - {""}
 
 
 def _folds(column: pl.Series, where: str) -> str:
     """What to say of a column that numbers the folds of a cross-validation; "" for others."""
     name = plain(column.name)
-    if not any(part in FOLD for part in name.split("_")) and name not in SPLIT_NAMES:
+    if not any(part in FOLD for part in name.split("_")):
         return ""
     cells = {cell.strip() for cell in texts_in(column.unique(), where) if cell}
     if not 1 < len(cells) <= MOST_FOLDS or not all(c.isdigit() or is_fold(c) for c in cells):

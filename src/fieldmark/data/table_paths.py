@@ -54,7 +54,7 @@ class Finder:
         known = dict.fromkeys(names)
         found = {name: self._at_its_place(name) for name in known}
         filled = {_folder(name) for name, its in found.items() if its.path is not None}
-        lost = [n for n, its in found.items() if its.path is None and n and "://" not in n]
+        lost = [n for n, its in found.items() if its.path is None and n and not _is_of_web(n)]
         moved = {}
         for name in lost:
             if _folder(name) not in filled or _is_outside(found[name]):
@@ -65,7 +65,8 @@ class Finder:
         for name, its in found.items():  # a file that a row names itself is no other row's
             if name and its.path in said and not _is_as_said(name, its.path):
                 before = at_place[name]
-                found[name] = Found(None, self._no_file(name)) if before.path else before
+                gone = f"there is no file '{name}' in {self._root}; did you mean '{its.path}'?"
+                found[name] = Found(None, gone) if before.path else before
                 moved.pop(name, None)
         self._tell(found, moved)
         gone = {n for n, its in found.items() if its.reason and its.reason.startswith("there is no")}
@@ -97,7 +98,7 @@ class Finder:
         """The file in the folder that the name gives."""
         if name is None:
             return Found(None, "names no image; name one, or take the row out")
-        if "://" in name and not name.startswith("file://"):
+        if _is_of_web(name):
             return Found(None, f"'{name}' lies in the web; download it, and name the file")
         below = self._below(_plain_path(name))
         if below is None:
@@ -109,10 +110,7 @@ class Finder:
                 real = None if here is None else look(here, file)
                 if here is not None and real is not None:
                     return Found(join(here, real))
-        return Found(None, self._no_file(name))
-
-    def _no_file(self, name: str) -> str:
-        return f"there is no file '{name}' in {self._root}; add it, or take the row out"
+        return Found(None, f"there is no file '{name}' in {self._root}; add it, or take the row out")
 
     def _below(self, name: str) -> str | None:
         """The path from the root, without "." and ".."; None where it leads out."""
@@ -223,6 +221,10 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _plain_path(name: str) -> str:
     return name.strip().removeprefix("file://").replace("\\", "/")
+
+
+def _is_of_web(name: str) -> bool:
+    return "://" in name and not name.startswith("file://")
 
 
 def _outside(name: str, root: Path) -> str:

@@ -16,7 +16,7 @@ from fieldmark.data.cells import (
     own_columns,
     sample_columns,
 )
-from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
+from fieldmark.data.label_cells import Asked, labels_of_columns, plain, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import reading_parquet
 from fieldmark.data.split_words import split_of
@@ -140,7 +140,9 @@ def read_rows(
         labels=labels,
         each_a_label=each_a_label,
     )
-    columns["path"] = texts_in(frame[str(found.image)], str(path))
+    names = texts_in(frame[str(found.image)], str(path))
+    columns["path"], joined = _in_folders(frame, found, names, finder)
+    said += [f"{path}: {each}" for each in joined]
     used = [name for role, name in vars(found).items() if role != "split"]
     own, renamed = own_columns(frame, [*used, *of_splits, *each_a_label])
     samples = Samples.from_columns(columns, str(path.parent.resolve()))
@@ -153,6 +155,29 @@ def read_rows(
     unsaid = unsaid if each_a_label and task.several else ()
     table = replace(table, separator=labels.separator, unsaid=unsaid)
     return samples, replace(table, notes=tuple(notes))
+
+
+FOLDERS = ("folder", "directory", "dir", "subfolder", "folder_name", "relative_path", "path")
+FOLDERS += ("relativepath", "image_folder", "image_dir")
+
+
+def _in_folders(
+    frame: pl.DataFrame, found: Columns, names: list[str | None], finder: Finder | None
+) -> tuple[list[str | None], list[str]]:
+    """Names of files, with the folder that another column gives before them where the files are
+    there only so; and what is to be said of that."""
+    others = [name for name in frame.columns if name not in vars(found).values()]
+    column = next((name for name in others if plain(name) in FOLDERS), None)
+    if column is None or finder is None:
+        return names, []
+    places = texts_in(frame[column], column)
+    joined = [
+        name if place is None or name is None else f"{place.strip().rstrip('/')}/{name}"
+        for place, name in zip(places, names, strict=True)
+    ]
+    if finder.share(joined) <= 0 or finder.share(joined) < finder.share(names):
+        return names, []
+    return joined, [f"each image lies in the folder that '{column}' gives"]
 
 
 def _with_repeats(
