@@ -69,15 +69,15 @@ def tables_in(tree: Tree, folder: str = "") -> list[str]:
     """
     tables = [name for name in tree.others.get(folder, ()) if Path(name).suffix.lower() in TABLES]
 
-    def rank(name: str) -> tuple[int, str]:
+    def rank(name: str) -> tuple[int, int, str]:
         stem = Path(name).stem
         words = stem.casefold()
         if any(word in words for word in ANSWERS):
-            return 3, name
+            return 3, len(name), name
         side = split_of(stem) or next(iter(set(sides_of(["train", stem]).values()) - {"train"}), "")
         if not side:
             side = next((each for each in ("train", "test", "val") if each in words), "")
-        return {"train": 0, "": 1}.get(side, 2), name
+        return {"train": 0, "": 1}.get(side, 2), len(name), name
 
     return sorted(tables, key=rank)
 

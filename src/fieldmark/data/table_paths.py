@@ -3,8 +3,8 @@
 import os
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from fieldmark.data.folders import NOT_THE_USERS, join, may_be_file, parent_of
@@ -14,14 +14,20 @@ from fieldmark.errors import DataError, counted, listed
 from fieldmark.names import written
 
 MOST_FILES, MOST_DEEP = 500_000, 8  # of files below a folder that are looked for by their names
+ENDINGS = ("", *SUFFIXES, *map(str.upper, SUFFIXES))
+GONE = "there is no file"
 TRIED = 60  # cells of a column that are looked for, to see whether it names files
 
 
 class Found(NamedTuple):
-    """A file's path below the root, or None and why there is none."""
+    """A file's path below the root, or None and why there is none.
+
+    as_said: whether it lies where the name says, but for an ending that the name lacks.
+    """
 
     path: str | None
     reason: str | None = None
+    as_said: bool = False
 
 
 class Finder:
@@ -39,6 +45,7 @@ class Finder:
             each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
         )
         self._names: dict[str, dict[str, str]] = {}
+        self._places: dict[str, list[str]] = {}
         self._alike: dict[str, dict[str, list[str]]] = {}
         self._below_root: dict[str, list[str]] | None = None
         self.missing: list[str] = []
@@ -51,26 +58,23 @@ class Finder:
         nothing is in the folder that a name gives, the file is looked for below the root by the
         end of its path; with another ending, in other letters or without zeros in the same place.
         """
-        known = dict.fromkeys(names)
-        found = {name: self._at_its_place(name) for name in known}
-        filled = {_folder(name) for name, its in found.items() if its.path is not None}
-        lost = [n for n, its in found.items() if its.path is None and n and not _is_of_web(n)]
-        moved = {}
+        found = {name: self._at_its_place(name) for name in dict.fromkeys(names)}
+        lost = [n for n, its in found.items() if n and its.path is None and not _is_of_web(n)]
+        filled = {_folder(n) for n, its in found.items() if its.path is not None} if lost else ()
+        at_place = {name: found[name] for name in lost}
         for name in lost:
             if _folder(name) not in filled or _is_outside(found[name]):
-                moved[name] = self._by_its_end(name)
-        at_place = dict(found)
-        found |= {name: its for name, its in moved.items() if its is not None}
-        said = {its.path for name, its in found.items() if name and _is_as_said(name, its.path)}
-        for name, its in found.items():  # a file that a row names itself is no other row's
-            if name and its.path in said and not _is_as_said(name, its.path):
-                before = at_place[name]
-                gone = f"there is no file '{name}' in {self._root}; did you mean '{its.path}'?"
-                found[name] = Found(None, gone) if before.path else before
-                moved.pop(name, None)
-        self._tell(found, moved)
-        gone = {n for n, its in found.items() if its.reason and its.reason.startswith("there is no")}
-        self.missing = [name for name in names if name is not None and name in gone]
+                found[name] = self._by_its_end(name) or found[name]
+        others = [name for name, its in found.items() if its.path and not its.as_said]
+        said = {its.path for its in found.values() if its.as_said} if others else ()
+        for name in others:  # a file that a row names itself is no other row's
+            path = found[name].path
+            if path in said:
+                gone = f"{GONE} '{name}' in {self._root}; did you mean '{path}'?"
+                found[name] = at_place.get(name, Found(None, gone))
+        self._tell(found, [name for name in others if found[name].path], set(lost))
+        missing = {n for n in (*lost, *others) if (found[n].reason or "").startswith(GONE)}
+        self.missing = [name for name in names if name in missing] if missing else []
         return [found[name] for name in names]
 
     def share(self, names: Sequence[str | None]) -> float:
@@ -104,13 +108,19 @@ class Finder:
         if below is None:
             return Found(None, _outside(name, self._root))
         folder, _, file = below.rpartition("/")
-        places = [self._real(join(place, folder) if folder else place) for place in self._folders]
-        for look in (self._exact, self._variant):
-            for here in places:
-                real = None if here is None else look(here, file)
-                if here is not None and real is not None:
-                    return Found(join(here, real))
-        return Found(None, f"there is no file '{name}' in {self._root}; add it, or take the row out")
+        if folder not in self._places:
+            places = [join(place, folder) if folder else place for place in self._folders]
+            real_ones = [self._real(place) for place in places]
+            self._places[folder] = [real for real in real_ones if real is not None]
+        for here in self._places[folder]:
+            real = self._exact(here, file)
+            if real is not None:
+                return Found(join(here, real), as_said=True)
+        for here in self._places[folder]:
+            real = self._variant(here, file)
+            if real is not None:
+                return Found(join(here, real))
+        return Found(None, f"{GONE} '{name}' in {self._root}; add it, or take the row out")
 
     def _below(self, name: str) -> str | None:
         """The path from the root, without "." and ".."; None where it leads out."""
@@ -141,9 +151,11 @@ class Finder:
     def _exact(self, folder: str, name: str) -> str | None:
         """The name of a file in a folder, maybe with the suffix that `name` lacks."""
         here = self._listed(folder)
-        whole = name.lower().endswith(SUFFIXES)
-        for ending in ("",) if whole else ("", *SUFFIXES, *map(str.upper, SUFFIXES)):
-            real = here.get(name + ending) or here.get(written(name + ending))
+        if not here or name in here:
+            return here.get(name)
+        whole, text = name.lower().endswith(SUFFIXES), written(name)
+        for ending in ("",) if whole else ENDINGS:
+            real = here.get(name + ending) or here.get(text + ending)
             if real is not None:
                 return real
         return None
@@ -161,10 +173,13 @@ class Finder:
         if self._below_root is None:
             self._below_root = _by_keys(_files_below(self._root))
         path = _plain_path(name).removeprefix("./")
-        for key in _keys(path.rpartition("/")[2]):
+        keys = _keys(path.rpartition("/")[2]) if self._below_root else []
+        for key in keys if keys and keys[-1] in self._below_root else ():
             paths = self._below_root.get(key, ())
             if not paths:
                 continue
+            if len(paths) == 1:
+                return Found(paths[0])
             ends = {each: _shared_end(each, path) for each in paths}
             best = [each for each in paths if ends[each] == max(ends.values())]
             if len(best) > 1 and self._side:
@@ -177,18 +192,18 @@ class Finder:
             return Found(None, f"{reason}--images {self._root / parent_of(best[0])}")
         return None
 
-    def _tell(self, found: dict[str | None, Found], moved: dict[str, Found | None]) -> None:
+    def _tell(
+        self, found: dict[str | None, Found], others: Sequence[str], moved: Collection[str]
+    ) -> None:
         """Keep what is to be said of files that do not lie as the table says."""
         self.notes = []
-        ended = [name for name, its in moved.items() if its is not None and its.path]
-        other = [n for n, its in found.items() if n and its.path and n not in moved]
-        other = [name for name in other if not _is_as_said(name, found[name].path)]
-        for names, how in (
-            (ended, "found by the end of its path|found by the ends of their paths"),
-            (other, "called otherwise than the table says|called otherwise than the table says"),
+        ended = [name for name in others if name in moved]
+        called = [name for name in others if name not in moved]
+        for names, one, more in (
+            (ended, "found by the end of its path", "found by the ends of their paths"),
+            (called, "called otherwise than the table says", "called otherwise than the table says"),
         ):
             if names:
-                one, more = how.split("|")
                 is_are = f"is {one}" if len(names) == 1 else f"are {more}"
                 first = f"'{names[0]}' is '{found[names[0]].path}'"
                 self.notes.append(f"{counted(len(names), 'image')} {is_are}: {first}")
@@ -241,15 +256,6 @@ def _folder(name: str | None) -> str:
     return parent_of(posixpath.normpath(_plain_path(name))) if name else ""
 
 
-def _is_as_said(name: str, path: str | None) -> bool:
-    """Whether a file's path ends as a name does, but for an ending that it lacks."""
-    if path is None:
-        return False
-    mine, its = (PurePosixPath(written(each)) for each in (_plain_path(name), path))
-    whole = mine.name.lower().endswith(SUFFIXES)
-    return mine.name == its.name or (not whole and mine.name == its.stem)
-
-
 def _files_below(root: Path) -> list[str]:
     """The pictures below a folder, by their paths, as far as they are not hidden."""
     found: list[str] = []
@@ -268,13 +274,13 @@ def _files_below(root: Path) -> list[str]:
 
 def _keys(name: str) -> list[str]:
     """What a file's name is compared by, the closest first: itself, its letters, its stem, its
-    number."""
+    number. Names that share any share the last."""
     text = written(name)
     small = text.casefold()
-    ending = next((each for each in SUFFIXES if small.endswith(each)), "")
-    stem = small.removesuffix(ending)
+    stem, dot, ending = small.rpartition(".")
+    stem = stem if dot + ending in SUFFIXES else small
     keys = [f"name {text}", f"small {small}", f"stem {stem}"]
-    return [*keys, f"number {int(stem)}"] if stem.isascii() and stem.isdigit() else keys
+    return [*keys, f"number {int(stem)}"] if stem.isdecimal() else keys
 
 
 def _by_keys(paths: Iterable[str]) -> dict[str, list[str]]:
@@ -289,10 +295,11 @@ def _by_keys(paths: Iterable[str]) -> dict[str, list[str]]:
 
 def _only(alike: dict[str, list[str]], name: str) -> str | None:
     """The one picture under the closest key of a name; None where there are several or none."""
-    for key in _keys(name):
-        if key in alike:
-            return alike[key][0] if len(alike[key]) == 1 else None
-    return None
+    keys = _keys(name) if alike else []
+    if not keys or keys[-1] not in alike:
+        return None
+    closest = next(key for key in keys if key in alike)
+    return alike[closest][0] if len(alike[closest]) == 1 else None
 
 
 def _shared_end(path: str, other: str) -> int:

@@ -50,7 +50,7 @@ def read_table(
     samples, table = read_rows(path, given, labelled=labelled, asked=asked, finder=finder)
     frame = samples.frame
     found = finder.find_all(frame["path"].to_list())
-    reasons = [reason for _, reason in found]
+    reasons = [its.reason for its in found]
     if labelled and not samples.task.several:
         counts = frame["labels"].list.len().to_list()
         reasons = [
@@ -59,12 +59,12 @@ def read_table(
         ]
     missing = {
         place: name or place
-        for place, name, (file, _) in zip(table.places, frame["path"], found, strict=True)
-        if file is None
+        for place, name, its in zip(table.places, frame["path"], found, strict=True)
+        if its.path is None
     }
-    spare = finder.unnamed([file for file, _ in found])
+    spare = finder.unnamed([its.path for its in found])
     files = [
-        file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
+        its.path if reason is None else None for its, reason in zip(found, reasons, strict=True)
     ]
     used = [file for file in files if file is not None]
     if len(set(used)) < len(used):
@@ -277,7 +277,7 @@ def named_images(
     found = []
     files = finder.find_all(samples.frame["path"].to_list())
     notes = tuple(finder.notes)
-    for (place, name, caption), (file, reason) in zip(rows, files, strict=True):
+    for (place, name, caption), (file, reason, _) in zip(rows, files, strict=True):
         at = None if file is None else root / file
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption))
     if not any(each.path for each in found):
