@@ -92,7 +92,9 @@ def test_no_column_is_lost_to_a_name_that_is_taken(table):
     assert frame["own_own_width"].to_list() == ["1", "3"]
 
 
-@pytest.mark.parametrize("label", ["0012", "1.0", "true", "nan", "a, b", "two dogs", "Été 海", "1e3"])
+@pytest.mark.parametrize(
+    "label", ["0012", "1.0", "true", "nan", "a, b", "two dogs", "Été 海", "1e3"]
+)
 def test_a_label_is_the_text_that_stands_there(table, label):
     assert labels_of(read_listing(table(f'image,label\n1.jpg,"{label}"\n2.jpg,x\n'))) == [
         [label],

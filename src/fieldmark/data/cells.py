@@ -179,7 +179,7 @@ def _with_ranks(usual: Sequence[str], names: Sequence[str]) -> list[str]:
 def _chosen(where: str, role: str, matches: Sequence[str], *, says: bool) -> list[str]:
     """What to say of a column that was taken by its name: of others that might be meant, or, with
     `says`, that it was taken at all."""
-    if len(matches) < 2 and not says or role == "caption":
+    if (len(matches) < 2 and not says) or role == "caption":
         return []
     others = f", not from {listed(matches[1:])}" if matches[1:] else ""
     return [

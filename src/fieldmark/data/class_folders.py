@@ -139,9 +139,7 @@ def _refuse_unlabelled(tree: Tree, layout: Layout, found: list[Placed], *, said:
     refuse_parts_as_classes(tree, layout, labels)
 
 
-def _layout_notes(
-    tree: Tree, layout: Layout, loose: list[str], unused: list[str]
-) -> Iterator[str]:
+def _layout_notes(tree: Tree, layout: Layout, loose: list[str], unused: list[str]) -> Iterator[str]:
     top, sides, parents = layout.top, layout.sides, class_parents(tree, layout)
     usual = {join(top, name) for name in sides or [""]}
     if layout.levels[0] != "class" and (top or set(parents) != usual):
@@ -160,7 +158,9 @@ def _layout_notes(
         without = listed(map(shown, sorted(named - used)))
         yield f"no class is made of {without}: no pictures ({', '.join(SUFFIXES)}) there"
     above = [*_up_from(parent_of(top)), *loose] if top else loose
-    outside = sorted(join(folder, name) for folder in above for name in tree.pictures.get(folder, ()))
+    outside = sorted(
+        join(folder, name) for folder in above for name in tree.pictures.get(folder, ())
+    )
     if outside:
         names = listed([shown(PurePosixPath(path).name) for path in outside], most=5)
         yield f"pictures outside of class folders are not used: {names}"

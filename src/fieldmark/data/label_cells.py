@@ -74,8 +74,8 @@ def labels_in(
     filled = {cell for cell in cells if cell}
     if column.dtype not in (pl.String, pl.Categorical) or separator == "none" or not filled:
         return LabelCells(_one_each(cells), notes)
-    found = _in_cells(cells, filled, name, where, separator, one_each=one_each)
-    return found._replace(notes=[*notes, *found.notes])
+    its = _in_cells(cells, filled, name, where, separator, one_each=one_each)
+    return its._replace(notes=[*notes, *its.notes])
 
 
 def _in_cells(
@@ -112,7 +112,9 @@ def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
 def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
     """Each row's labels: the names of the columns that have a 1. An empty cell is 0."""
     has = [_ones(frame[name]) for name in names]
-    parts = [pl.when(ones).then(pl.lit(written(name))) for ones, name in zip(has, names, strict=True)]
+    parts = [
+        pl.when(ones).then(pl.lit(written(name))) for ones, name in zip(has, names, strict=True)
+    ]
     labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
     several = f"each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"
     alone = f"the column {listed(names)} of 0 and 1 is a label"

@@ -32,7 +32,7 @@ class Layout:
     """What folders mean.
 
     top: the folder, by its path from the root, that levels are counted from. levels: what each
-    level below it is, of class, split, group and -, no further than the class, the split and the group. sides: the
+    level below it is (class, split, group or -), no further than the last of these. sides: the
     folders of the level of splits, by name. notes: what is to be said of the choice.
     """
 
@@ -98,7 +98,9 @@ def class_parents(tree: Tree, layout: Layout) -> list[str]:
     for level in layout.levels[: layout.levels.index("class")]:
         inside = [(folder, name) for folder in parents for name in tree.inside(folder)]
         parents = [
-            join(folder, name) for folder, name in inside if level != "split" or name in layout.sides
+            join(folder, name)
+            for folder, name in inside
+            if level != "split" or name in layout.sides
         ]
     return parents
 
@@ -123,7 +125,7 @@ def split_folders(tree: Tree, top: str) -> dict[str, str]:
         return sides
     inner = {name: tree.inside(join(top, name)) for name in sides}
     flat = [name for name, its in inner.items() if len(its) == 1 and its[0] not in known]
-    flat = [name for name in flat if tree.pictures.get(join(top, name, inner[name][0]))]
+    flat = [name for name in flat if tree.pictures.get(join(join(top, name), inner[name][0]))]
     return {name: side for name, side in sides.items() if name not in flat}
 
 
@@ -195,11 +197,15 @@ def _splits_below(tree: Tree, top: str) -> tuple[dict[str, str], tuple[str, ...]
     labels = tree.inside(top)
     inner = {name: tree.inside(join(top, name)) for name in labels}
     sides = sides_of(dict.fromkeys(name for its in inner.values() for name in its))
-    parted = [name for name in labels if len({sides.get(each) for each in inner[name]} - {None}) > 1]
+    parted = [
+        name for name in labels if len({sides.get(each) for each in inner[name]} - {None}) > 1
+    ]
     if not parted or 2 * len(parted) < len(labels):
         return None
     root, where = tree.root / top, "-/" * len(Path(top).parts)
-    below = {tuple(tree.inside(join(join(top, name), each))) for name in parted for each in inner[name]}
+    below = {
+        tuple(tree.inside(join(join(top, name), each))) for name in parted for each in inner[name]
+    }
     if any(len(names) > 1 for names in below):
         first = parted[0]
         raise DataError(
@@ -309,7 +315,9 @@ def _as_said(tree: Tree, levels: tuple[str, ...]) -> Layout:
         if level == "split":
             sides = sides_of(names)
             if not sides:
-                words = f"{listed(map(shown, names), most=5)} name no split" if names else "no folder"
+                words = (
+                    f"{listed(map(shown, names), most=5)} name no split" if names else "no folder"
+                )
                 raise DataError(
                     f"{tree.root}: data.levels has a split at level {levels.index('split') + 1}, "
                     f"and there {words}; call them train, val and test, or write '-' there"

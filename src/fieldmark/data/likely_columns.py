@@ -10,11 +10,15 @@ from fieldmark.data.label_cells import plain
 from fieldmark.names import written
 
 # Words in the names of columns that hold something else than labels
-NOT_LABELS = "site location loc camera cam station plot transect deployment seq sequence burst event"
+NOT_LABELS = (
+    "site location loc camera cam station plot transect deployment seq sequence burst event"
+)
 NOT_LABELS += " date time datetime day month year hour timestamp observer photographer user author"
 NOT_LABELS += " owner license licence url link source width height size lat latitude lon longitude"
 NOT_LABELS += " x_min y_min x_max y_max xmin ymin xmax ymax bbox score confidence comment comments"
-NOT_LABELS += " note notes remark remarks sex gender age weight md5 hash sha1 id uuid patient subject"
+NOT_LABELS += (
+    " note notes remark remarks sex gender age weight md5 hash sha1 id uuid patient subject"
+)
 NOT_LABELS += " individual animal_id fold split country region city habitat weather temperature"
 NOT_LABELS += " folder directory dir path file filename format suffix extension index row number"
 OTHER = frozenset(NOT_LABELS.split())

@@ -57,7 +57,9 @@ def read_listing(
 
     def read(asked: Asked) -> Listing:
         return with_roles(
-            _read(source, given, images, data_dir, labelled, asked, levels), test, validated=validated
+            _read(source, given, images, data_dir, labelled, asked, levels),
+            test,
+            validated=validated,
         )
 
     listing = read(asked)
@@ -171,7 +173,9 @@ def _read(
     separator = None if asked.separator == "auto" else asked.separator
     of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
     _refuse(source, of_tables)
-    listing = read_folder(tree, labelled=labelled, levels=levels) if tree else _built_in(source, data_dir)
+    listing = (
+        read_folder(tree, labelled=labelled, levels=levels) if tree else _built_in(source, data_dir)
+    )
     task = task_of(asked.task, listing.samples.frame["labels"])
     return replace(listing, samples=replace(listing.samples, task=task))
 

@@ -139,7 +139,9 @@ def speaks_of_sides(column: pl.Series) -> bool:
     """Whether training and another side are among a column's words, and most are sides."""
     sides = [split_of(cell) for cell in _words(column)]
     known = {side for side in sides if side}
-    return len(known) > 1 and "train" in known and 2 * (len(sides) - sides.count(None)) >= len(sides)
+    return (
+        len(known) > 1 and "train" in known and 2 * (len(sides) - sides.count(None)) >= len(sides)
+    )
 
 
 def _words(column: pl.Series) -> set[str]:
@@ -176,10 +178,10 @@ def _splits_in(
     means another thing: then there are no splits, and it is said why.
     """
     cells = texts_in(column, where)
-    if is_named and (asked := _asked(column.name) or BARE.get(plain(column.name))):
-        if _is_yes_or_no(column) or not any(map(split_of, cells)):
-            yes, other = _yes(column, place), "test" if asked == "train" else "train"
-            return [cell if cell is None else asked if cell else other for cell in yes], []
+    asked = _asked(column.name) or BARE.get(plain(column.name))
+    if is_named and asked and (_is_yes_or_no(column) or not any(map(split_of, cells))):
+        yes, other = _yes(column, place), "test" if asked == "train" else "train"
+        return [cell if cell is None else asked if cell else other for cell in yes], []
     known = {cell: split_of(cell) for cell in dict.fromkeys(cells) if cell}
     splits = [known[cell] if cell else None for cell in cells]
     wrong = next((row for row, cell in enumerate(cells) if cell and not known[cell]), None)

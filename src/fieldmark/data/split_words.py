@@ -8,11 +8,24 @@ from collections.abc import Iterable
 TRAIN = ("train", "training", "trainval", "trn")
 VAL = ("val", "valid", "validation", "validate", "dev", "eval", "evaluation")
 TEST = ("test", "testing", "tst", "holdout")
-SIDES = {word: side for side, its in (("train", TRAIN), ("val", VAL), ("test", TEST)) for word in its}
+SIDES = {
+    word: side for side, its in (("train", TRAIN), ("val", VAL), ("test", TEST)) for word in its
+}
 # letters that stand for a side only where all names beside them do
 SHORT = {"tr": "train", "va": "val", "vl": "val", "te": "test", "ts": "test"}
 # words that say nothing more of a side: "Train_Images", "test_set"
-FILLING = ("set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "photo")
+FILLING: tuple[str, ...] = (
+    "set",
+    "sets",
+    "data",
+    "dataset",
+    "datasets",
+    "image",
+    "images",
+    "img",
+    "imgs",
+    "photo",
+)
 FILLING += ("photos", "picture", "pictures", "pic", "pics", "folder", "dir", "split", "subset")
 FILLING += ("public", "private", "files", "jpg", "jpeg", "png", "partition", "only", "samples")
 LABELLED = ("labeled", "labelled", "annotated", "sorted")  # for training, beside what is not
@@ -103,6 +116,6 @@ def _parts(name: str, known: dict[str, str]) -> tuple[set[str], tuple[str, ...]]
 
 
 def _words(name: str) -> list[str]:
-    """"TrainImages_2" -> ["train", "images", "2"]."""
+    """ "TrainImages_2" -> ["train", "images", "2"]."""
     text = JOINT.sub(" ", unicodedata.normalize("NFC", name)).casefold()
     return [word for word in re.split(r"[\W_]+", HELD_OUT.sub("holdout", text)) if word]

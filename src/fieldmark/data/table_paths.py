@@ -4,6 +4,7 @@ import os
 import posixpath
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,13 +60,15 @@ class Finder:
         end of its path; with another ending, in other letters or without zeros in the same place.
         """
         found = {name: self._at_its_place(name) for name in dict.fromkeys(names)}
-        lost = [n for n, its in found.items() if n and its.path is None and not _is_of_web(n)]
+        lost: list[str] = [
+            n for n, its in found.items() if n and its.path is None and not _is_of_web(n)
+        ]
         filled = {_folder(n) for n, its in found.items() if its.path is not None} if lost else ()
         at_place = {name: found[name] for name in lost}
         for name in lost:
             if _folder(name) not in filled or _is_outside(found[name]):
                 found[name] = self._by_its_end(name) or found[name]
-        others = [name for name, its in found.items() if its.path and not its.as_said]
+        others = [name for name, its in found.items() if name and its.path and not its.as_said]
         said = {its.path for its in found.values() if its.as_said} if others else ()
         for name in others:  # a file that a row names itself is no other row's
             path = found[name].path
@@ -116,8 +119,9 @@ class Finder:
             real = self._exact(here, file)
             if real is not None:
                 return Found(join(here, real), as_said=True)
+        keys = _keys(file)
         for here in self._places[folder]:
-            real = self._variant(here, file)
+            real = self._variant(here, keys)
             if real is not None:
                 return Found(join(here, real))
         return Found(None, f"{GONE} '{name}' in {self._root}; add it, or take the row out")
@@ -160,13 +164,13 @@ class Finder:
                 return real
         return None
 
-    def _variant(self, folder: str, name: str) -> str | None:
-        """The one picture in a folder that has this name in other letters, or but for its ending,
+    def _variant(self, folder: str, keys: Sequence[str]) -> str | None:
+        """The one picture in a folder that has a name in other letters, or but for its ending,
         or for zeros before its number."""
         if folder not in self._alike:
             names = set(self._listed(folder).values())
             self._alike[folder] = _by_keys(names)
-        return _only(self._alike[folder], name)
+        return _only(self._alike[folder], keys)
 
     def _by_its_end(self, name: str) -> Found | None:
         """The file below the root whose path ends as this one does; None where there is none."""
@@ -201,7 +205,11 @@ class Finder:
         called = [name for name in others if name not in moved]
         for names, one, more in (
             (ended, "found by the end of its path", "found by the ends of their paths"),
-            (called, "called otherwise than the table says", "called otherwise than the table says"),
+            (
+                called,
+                "called otherwise than the table says",
+                "called otherwise than the table says",
+            ),
         ):
             if names:
                 is_are = f"is {one}" if len(names) == 1 else f"are {more}"
@@ -243,9 +251,7 @@ def _is_of_web(name: str) -> bool:
 
 
 def _outside(name: str, root: Path) -> str:
-    return (
-        f"'{name}' lies outside of {root}; name the folder that holds all images: --images DIR"
-    )
+    return f"'{name}' lies outside of {root}; name the folder that holds all images: --images DIR"
 
 
 def _is_outside(found: Found) -> bool:
@@ -253,7 +259,12 @@ def _is_outside(found: Found) -> bool:
 
 
 def _folder(name: str | None) -> str:
-    return parent_of(posixpath.normpath(_plain_path(name))) if name else ""
+    return _normal(parent_of(_plain_path(name))) if name else ""
+
+
+@cache
+def _normal(folder: str) -> str:
+    return posixpath.normpath(folder)
 
 
 def _files_below(root: Path) -> list[str]:
@@ -293,10 +304,9 @@ def _by_keys(paths: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _only(alike: dict[str, list[str]], name: str) -> str | None:
+def _only(alike: dict[str, list[str]], keys: Sequence[str]) -> str | None:
     """The one picture under the closest key of a name; None where there are several or none."""
-    keys = _keys(name) if alike else []
-    if not keys or keys[-1] not in alike:
+    if keys[-1] not in alike:
         return None
     closest = next(key for key in keys if key in alike)
     return alike[closest][0] if len(alike[closest]) == 1 else None

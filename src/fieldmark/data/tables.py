@@ -25,7 +25,6 @@ from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, listed
 from fieldmark.records import Samples
 
-
 PARQUET = ".parquet"
 BESIDE = "images"  # the folder beside a table that its images may lie in
 
@@ -157,7 +156,15 @@ def read_rows(
     return samples, replace(table, notes=tuple(notes))
 
 
-FOLDERS = ("folder", "directory", "dir", "subfolder", "folder_name", "relative_path", "path")
+FOLDERS: tuple[str, ...] = (
+    "folder",
+    "directory",
+    "dir",
+    "subfolder",
+    "folder_name",
+    "relative_path",
+    "path",
+)
 FOLDERS += ("relativepath", "image_folder", "image_dir")
 
 
