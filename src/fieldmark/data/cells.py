@@ -264,9 +264,8 @@ def find_labels(
     if found.label is None:
         rows = len(frame) if count is None else count
         return LabelCells(pl.Series([[]] * rows, dtype=LABELS), [])
-    separator = asked.separator
-    one_each = is_named and asked.task != SEVERAL_LABELS.name and separator == "auto"
-    return labels_in(frame[found.label], where, separator, one_each=one_each)
+    whole = False if asked.task == SEVERAL_LABELS.name else True if is_named else None
+    return labels_in(frame[found.label], where, asked.separator, whole=whole)
 
 
 def label_columns(

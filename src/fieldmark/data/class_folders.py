@@ -35,7 +35,7 @@ def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None)
     layout = layout_of(tree, levels)
     found, loose, unused = placed(tree, layout)
     if labelled or found:
-        _refuse_unlabelled(tree, layout, found, said=levels is not None)
+        _refuse_unlabelled(tree, layout, found, said=levels)
         notes = [*layout.notes, *_layout_notes(tree, layout, loose, unused)]
     else:
         found = [Placed(folder, "", None, None) for folder in tree.folders_below("")]
@@ -111,11 +111,18 @@ def repr_of(name: str) -> str:
     return name if name == written(name) else ascii(name)[1:-1]
 
 
-def _refuse_unlabelled(tree: Tree, layout: Layout, found: list[Placed], *, said: bool) -> None:
+def _refuse_unlabelled(
+    tree: Tree, layout: Layout, found: list[Placed], *, said: str | None
+) -> None:
     """Raise DataError where the folders cannot be classes: none, or train and test themselves."""
     root, tables = tree.root, tables_in(tree)
     name_table = f"; or name the table that holds the labels: {root / tables[0]}" if tables else ""
     labels = sorted({shown(at.label) for at in found})
+    if not found and said:
+        raise DataError(
+            f"{root}: no pictures lie so deep as data.levels={said} says; count the levels from "
+            "the folder that is named"
+        )
     if not found:
         name = shown(root.resolve().name)
         foreign = sorted({PurePosixPath(path).suffix.lower() for path in tree.foreign})

@@ -54,7 +54,7 @@ def task_of(asked: str, labels: pl.Series, *, several: bool = False) -> Task:
 
 
 def labels_in(
-    column: pl.Series, where: str, separator: str = "auto", *, one_each: bool = False
+    column: pl.Series, where: str, separator: str = "auto", *, whole: bool | None = None
 ) -> LabelCells:
     """Each cell's labels, each the one text that it is kept as. Raises DataError.
 
@@ -63,7 +63,8 @@ def labels_in(
     column's name is a plural ("labels"), by |, ; or commas, whichever is there, else by spaces;
     and in any column where that gives nothing but numbers. By spaces only where it is plain that
     they divide: "bald uakari" and "traffic light" are one label each. No cell is divided whose
-    whole text is plainly a label (`_are_wholes`), nor with `one_each` any that is no list.
+    whole text is plainly a label (`_are_wholes`). whole: whether it is said that a cell is one
+    label, unless it is a list, or that it may be several.
     """
     name = column.name
     if isinstance(column.dtype, pl.List | pl.Array):
@@ -74,7 +75,7 @@ def labels_in(
     filled = {cell for cell in cells if cell}
     if column.dtype not in (pl.String, pl.Categorical) or separator == "none" or not filled:
         return LabelCells(_one_each(cells), notes)
-    its = _in_cells(cells, filled, name, where, separator, one_each=one_each)
+    its = _in_cells(cells, filled, name, where, separator, whole=whole)
     return its._replace(notes=[*notes, *its.notes])
 
 
@@ -85,7 +86,7 @@ def _in_cells(
     where: str,
     separator: str,
     *,
-    one_each: bool,
+    whole: bool | None,
 ) -> LabelCells:
     """The labels of cells of text; filled: the different ones."""
     if separator == "auto" and all(map(_is_list, filled)):
@@ -93,8 +94,9 @@ def _in_cells(
         lists = _lists(_literal(cell) if cell else [] for cell in cells)
         return _tidy(lists, [note], name, where, several=True)
     mark = MARKS.get(separator) if separator != "auto" else _mark(filled, name)
-    if separator == "auto" and mark and (one_each or _are_wholes(cells, filled, mark)):
-        mark = None
+    if separator == "auto" and mark:
+        one = _are_wholes(cells, filled, mark) if whole is None else whole
+        mark = None if one else mark
     if mark is None or not any(mark in cell.strip() for cell in filled):
         notes = _hints(filled, name, where) if separator == "auto" else []
         return _tidy(_one_each(cells), notes, name, where, one_each=True)
@@ -235,6 +237,8 @@ def _tidied(
     letters; what to say where labels that were two are one by that."""
     new = {cell: written(cell) for cell in dict.fromkeys(cells) if cell}
     new |= one_text(new) if _are_true_or_false(new.values()) else {}
+    if all(cell == text for cell, text in new.items()):
+        return list(cells), []
     texts = [new[cell] or None if cell else None for cell in cells]
     if len(set(new.values())) == len(new):
         return texts, []

@@ -133,7 +133,7 @@ def refuse_parts_as_classes(tree: Tree, layout: Layout, labels: Sequence[str]) -
     """Raise DataError where most classes have the names of a split's parts, or of folds."""
     parts = split_like(labels)
     if 2 * len(parts) > len(labels):
-        where = _prefix(layout)
+        where = _words(layout.top, layout.levels[: layout.levels.index("class")])
         raise DataError(
             f"{tree.root / layout.top}: {listed(parts)} are named like parts of a split and not "
             "like classes; put the pictures of each class in a folder of its own, as train/cat and "
@@ -181,7 +181,7 @@ def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
         if name not in sides and mine & set(tree.inside(join(top, name)))
     ]
     if like:
-        where = "-/" * len(Path(top).parts)
+        where = _words(top, ())
         raise DataError(
             f"{tree.root / top}: {listed(like)} {_hold(like)} the same folders as {listed(sides)}, "
             f"and it is not clear whether {listed(sides)} is a class or a split; write "
@@ -202,7 +202,7 @@ def _splits_below(tree: Tree, top: str) -> tuple[dict[str, str], tuple[str, ...]
     ]
     if not parted or 2 * len(parted) < len(labels):
         return None
-    root, where = tree.root / top, "-/" * len(Path(top).parts)
+    root, where = tree.root / top, _words(top, ())
     below = {
         tuple(tree.inside(join(join(top, name), each))) for name in parted for each in inner[name]
     }
@@ -229,28 +229,33 @@ def _splits_below(tree: Tree, top: str) -> tuple[dict[str, str], tuple[str, ...]
 def _found(tree: Tree, top: str, above: tuple[str, ...], sides: dict[str, str]) -> Layout:
     """The layout where the class is at the first level below `above`, or a level of groups is."""
     parents = class_parents(tree, Layout(top, (*above, "class"), sides))
-    levels, notes = above, list[str]()
+    levels, groups = above, list[str]()  # the names of the first level of groups
     while True:
         folders = [join(folder, name) for folder in parents for name in tree.inside(folder)]
         names = _last(folders)
         inner = _last(each for folder in folders for each in tree.inside(folder))
-        where = "-/" * len(Path(top).parts) + "/".join([*levels, ""] if levels else [])
+        where = _words(top, levels)
         upper, lower = _grouplike(names), _grouplike(inner)
         own = sum(1 for folder in folders if tree.pictures.get(folder))
         alike = _repeat(tree, folders)
-        here = Layout(top, (*levels, "class"), sides)
+        notes = _group_notes(groups, names, _words(top, above), len(levels) - len(above))
+        here = Layout(top, (*levels, "class"), sides, notes)
         if not alike and not (upper == NUMBERS and inner and not lower and not own):
-            return replace(here, notes=tuple(notes))
+            return here
         if 2 * own >= len(folders) or (lower and not upper):
             words = f"the classes hold the same folders, {listed(inner, most=3)}"
             end = f"data.levels={where}class/group keeps the pictures of each on one side"
-            return replace(here, notes=(*notes, f"{words}; {end}"))
+            return here if groups else replace(here, notes=(f"{words}; {end}",))
         deeper = any(tree.inside(join(folder, each)) for folder in folders for each in inner)
         if not alike or not (upper == NUMBERS and (not lower or deeper)):
             raise DataError(_unclear(tree.root / top, names, inner, where, alike=alike))
-        if not notes:
-            notes.append(_group_words(names, inner, where))
+        groups = groups or names
         levels, parents = (*levels, "-"), folders
+
+
+def _words(top: str, levels: Sequence[str]) -> str:
+    """What data.levels has before the level that is spoken of."""
+    return "".join(f"{each}/" for each in (*["-"] * len(Path(top).parts), *levels))
 
 
 def _last(paths: Iterable[str]) -> list[str]:
@@ -281,16 +286,21 @@ def _grouplike(names: Sequence[str]) -> int:
     return CODED if 5 * len(coded) >= 4 * len(names) else PLAIN
 
 
-def _group_words(names: Sequence[str], inner: Sequence[str], where: str) -> str:
-    """What to say of folders that were taken for groups, and of folds."""
-    classes = f"the classes are the folders in them ({listed(inner, most=3)})"
-    end = f"data.levels={where}group/class keeps each whole on one side of the split"
-    if all(map(is_fold, names)):
+def _group_notes(
+    groups: Sequence[str], names: Sequence[str], where: str, depth: int
+) -> tuple[str, ...]:
+    """What to say of folders that were taken for groups, and of folds; names: the classes."""
+    if not groups:
+        return ()
+    classes = f"the classes are the folders below them ({listed(names, most=3)})"
+    levels = f"{where}group/{'-/' * (depth - 1)}class"
+    end = f"data.levels={levels} keeps each whole on one side of the split"
+    if all(map(is_fold, groups)):
         return (
-            f"{listed(names, most=5)} are folds, so {classes}; {end}, and `fieldmark "
-            f"cross-validate --folds {len(names)}` with it goes by them"
+            f"{listed(groups, most=5)} are folds, so {classes}; {end}, and `fieldmark "
+            f"cross-validate --folds {len(groups)}` with it goes by them",
         )
-    return f"{listed(names, most=3)} hold the same folders, so {classes}; {end}"
+    return (f"{listed(groups, most=3)} hold the same folders, so {classes}; {end}",)
 
 
 def _unclear(
@@ -325,12 +335,6 @@ def _as_said(tree: Tree, levels: tuple[str, ...]) -> Layout:
             return Layout("", levels, sides)
         parents = [join(folder, name) for folder in parents for name in tree.inside(folder)]
     return Layout("", levels, {})
-
-
-def _prefix(layout: Layout) -> str:
-    """What data.levels has before the class."""
-    before = layout.levels[: layout.levels.index("class")]
-    return "".join(f"{each}/" for each in (*["-"] * len(Path(layout.top).parts), *before))
 
 
 def _hold(names: Iterable[str]) -> str:

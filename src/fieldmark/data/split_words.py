@@ -14,20 +14,11 @@ SIDES = {
 # letters that stand for a side only where all names beside them do
 SHORT = {"tr": "train", "va": "val", "vl": "val", "te": "test", "ts": "test"}
 # words that say nothing more of a side: "Train_Images", "test_set"
-FILLING: tuple[str, ...] = (
-    "set",
-    "sets",
-    "data",
-    "dataset",
-    "datasets",
-    "image",
-    "images",
-    "img",
-    "imgs",
-    "photo",
+FILLING = (
+    *("set", "sets", "data", "dataset", "datasets", "image", "images", "img", "imgs", "photo"),
+    *("photos", "picture", "pictures", "pic", "pics", "folder", "dir", "split", "subset"),
+    *("public", "private", "files", "jpg", "jpeg", "png", "partition", "only", "samples"),
 )
-FILLING += ("photos", "picture", "pictures", "pic", "pics", "folder", "dir", "split", "subset")
-FILLING += ("public", "private", "files", "jpg", "jpeg", "png", "partition", "only", "samples")
 LABELLED = ("labeled", "labelled", "annotated", "sorted")  # for training, beside what is not
 UNLABELLED = ("unlabeled", "unlabelled", "unannotated", "unsorted")
 FOLD = ("fold", "folds", "kfold", "cvfold", "cv")

@@ -1,4 +1,4 @@
-"""The files that the cells of a table mean: below its folder, also under another ending or place."""
+"""The files that the cells of a table mean, also under another ending or in another place."""
 
 import os
 import posixpath

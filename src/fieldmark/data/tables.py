@@ -156,16 +156,10 @@ def read_rows(
     return samples, replace(table, notes=tuple(notes))
 
 
-FOLDERS: tuple[str, ...] = (
-    "folder",
-    "directory",
-    "dir",
-    "subfolder",
-    "folder_name",
-    "relative_path",
-    "path",
+FOLDERS = (
+    *("folder", "directory", "dir", "subfolder", "folder_name", "relative_path", "path"),
+    *("relativepath", "image_folder", "image_dir"),
 )
-FOLDERS += ("relativepath", "image_folder", "image_dir")
 
 
 def _in_folders(
