@@ -145,6 +145,51 @@ def test_what_was_joined_is_divided_again_each_label_once(rows, how):
     assert read(cells, "label", separator)[0] == [list(dict.fromkeys(row)) for row in rows]
 
 
+WHOLES = [
+    ["Fox, red", "Fox, arctic", "Deer, roe"],
+    ["tench, Tinca tinca", "goldfish, Carassius auratus", "shark, white shark, man-eater"],
+    ["Paris, France", "Lyon, France", "Rome, Italy", "Milan, Italy"],
+    ["Cat; domestic", "Dog; domestic", "Fox; wild"],
+    ["10 000", "20 000"],
+]
+
+
+@pytest.mark.parametrize("name", ["labels", "tags"])
+@pytest.mark.parametrize("cells", WHOLES)
+def test_few_whole_texts_that_come_again_are_one_label_each_and_the_way_out_is_told(cells, name):
+    found, notes = read(cells * 4, name)
+    assert found == [[cell] for cell in cells] * 4
+    assert len(notes) == 1
+    assert (
+        f"in '{name}' is one label; where it is several, say so: data.label_separator="
+        in (notes[0])
+    )
+    mark = "semicolon" if ";" in cells[0] else "comma" if "," in cells[0] else "space"
+    assert max(map(len, read(cells * 4, name, mark)[0])) > 1
+
+
+@pytest.mark.parametrize(
+    "cells", [["cat, dog", "cat", "dog"], ["a, b", "c, d"], ["a|b, c", "d|b"], ["1 2", "1", "2"]]
+)
+def test_parts_that_stand_alone_or_a_bar_divide_and_so_do_texts_that_do_not_come_again(cells):
+    again = 1 if cells == ["a, b", "c, d"] else 4
+    assert max(map(len, read(cells * again)[0])) > 1
+
+
+@pytest.mark.parametrize(
+    ("task", "several"), [("auto", False), ("single-label", False), ("multi-label", True)]
+)
+def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(table, task, several):
+    source = table('image,labels\n1.jpg,"a, b"\n2.jpg,a\n3.jpg,b\n4.jpg,"a, b"\n')
+    listing = read_listing(source, columns=Columns(label="labels"), asked=Asked(task=task))
+    assert labels_of(listing)[0] == (["a", "b"] if several else ["a, b"])
+    if not several:
+        assert listing.notes == (
+            f"{source}: 'a, b' in 'labels' is one label; where it is several, say so: "
+            "data.label_separator=comma",
+        )
+
+
 # ------------------------------------------------------------------ lists
 
 

@@ -111,6 +111,7 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.label_separator",
     "data.group_column",
     "data.split_column",
+    "data.levels",
     "data.on_bad",
 )
 

@@ -101,7 +101,7 @@ def _labels(found: list[Placed]) -> tuple[dict[str, str], list[str]]:
         names.setdefault(text, []).append(shown(name))
     joined = {text: its for text, its in names.items() if len(its) > 1}
     return texts, [
-        f"the folders {listed(map(repr_of, its))} are one class, '{text}'"
+        f"the folders {listed(map(repr_of, sorted(its)))} are one class, '{text}'"
         for text, its in joined.items()
     ]
 

@@ -73,10 +73,12 @@ def read_listing(
     if asked.separator == "auto":
         asked = replace(asked, separator=listing.separator)
     asked = replace(asked, known=asked.known or listing.samples.classes)
-    its = _read(test, given, images, None, labelled, asked, levels)
+    its_levels = levels if Path(test).is_dir() else None
+    its = _read(test, given, images, None, labelled, asked, its_levels)
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)
-        listing, its = read(several), _read(test, given, images, None, labelled, several, levels)
+        listing = read(several)
+        its = _read(test, given, images, None, labelled, several, its_levels)
     its = replace(its, samples=with_known_labels(its.samples, listing.samples.classes))
     return join_test(listing, its)
 
@@ -158,6 +160,10 @@ def _read(
     shards = find_shards(path) if tree and not tree.inside("") else []
     if is_there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
+    if levels is not None and (shards or not tree):
+        raise DataError(
+            f"{source}: data.levels is for folders of pictures; take it away, or name a folder"
+        )
     if shards:
         _refuse(source, {"--images": images})
         return read_shards(path, shards, given, labelled=labelled, asked=asked)

@@ -16,10 +16,11 @@ from fieldmark.data.cells import (
     own_columns,
     sample_columns,
 )
+from fieldmark.data.folders import parent_of
 from fieldmark.data.label_cells import Asked, labels_of_columns, plain, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import reading_parquet
-from fieldmark.data.split_words import split_of
+from fieldmark.data.split_words import sides_of, split_of
 from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, listed
@@ -78,15 +79,30 @@ def read_table(
         _refuse_all(path, root, len(finder.missing), left_out)
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
     samples = replace(samples, frame=frame, root=str(root.resolve()))
+    said = [*finder.notes, *_split_in_paths(frame["path"], frame["split"])]
     return Listing(
         samples,
-        (*table.notes, *(f"{path}: {note}" for note in finder.notes)),
+        (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
         missing=missing,
         spare=spare,
         separator=table.separator,
         unsaid=table.unsaid,
     )
+
+
+def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
+    """What to say where images lie in folders of splits, and no column says of which they are."""
+    if splits.null_count() < len(splits):
+        return []
+    folders = [parent_of(file).split("/") for file in files.unique()]
+    for names in map(set, zip(*folders, strict=False)):
+        if len(sides_of(names)) == len(names) > 1:
+            return [
+                f"the images lie in {listed(sorted(names))}, which is not used as a split; a "
+                "column 'split' with these words says that they are one"
+            ]
+    return []
 
 
 def _looking(path: Path, images: str | None) -> tuple[Path, Finder]:

@@ -83,7 +83,7 @@ class DataSettings(Section):
     @classmethod
     def _levels_are_known(cls, levels: str | None) -> str | None:
         """Each level is one of four words, and each but "-" stands once."""
-        words = (levels or "class").split("/")
+        words = ["class"] if levels is None else levels.split("/")
         once = [word for word in words if word != "-"]
         if not set(words) <= set(LEVELS) or "class" not in once or len(set(once)) < len(once):
             raise ValueError(
