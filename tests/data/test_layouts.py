@@ -124,6 +124,7 @@ def test_sites_inside_of_a_split_are_no_classes_and_may_differ_by_side(tmp_path)
         (["north", "south", "west"], ["deer", "fox"]),
         (["color", "grayscale", "segmented"], ["rust", "scab"]),
         (["8863", "8864", "8865"], ["0", "1"]),
+        (["person_1", "person_2", "person_3"], ["frontal", "profile"]),
     ],
 )
 def test_levels_that_may_be_either_are_refused_with_the_setting(tmp_path, upper, lower):
@@ -165,8 +166,8 @@ def test_a_side_that_holds_its_pictures_in_no_class_folders_makes_no_class(tmp_p
 def test_train_beside_folders_that_hold_the_same_may_be_a_class(tmp_path):
     put(tmp_path, ["bus", "car", "train"], ["blue", "red"])
     assert refusal(tmp_path) == (
-        "DATA: 'bus' and 'car' hold the same folders as 'train', and it is not clear whether "
-        "'train' is a class or a split; write data.levels=class where it is a class, or call the "
+        "DATA: 'bus' and 'car' hold folders as 'train' does, and it is not clear whether 'train' "
+        "is a class or a split; write data.levels=class where it is a class, or call the "
         "others val and test"
     )
 

@@ -11,19 +11,22 @@ from fieldmark.data.listing import shown
 from fieldmark.data.split_words import is_fold, sides_of, split_like
 from fieldmark.errors import DataError, listed
 
-# the first word of names that number places, times, animals or parts, and name no class
+# the first word of names that number places, times and parts, and name no class
 PLACES = "site|camera|cam|station|stn|location|loc|plot|transect|trap|deployment|area|zone|region"
 TIMES = "session|sequence|seq|burst|visit|survey|day|week|month|year|season|date|event|night"
 ONES = "patient|subject|participant|person|animal|individual|specimen|user|video|clip|scene|slide"
 PARTS = "batch|part|chunk|run|roll|lot|machine|line|disk|disc|card|sd|fold|kfold|group|grp|round"
 NUMBERED = re.compile(
-    rf"(({PLACES}|{TIMES}|{ONES}|{PARTS})s?[\W_]*)+([a-z]?\d+[a-z]?|[a-z])"
+    rf"(({PLACES}|{TIMES}|{PARTS})s?[\W_]*)+([a-z]?\d+[a-z]?|[a-z])"
     r"|(site|station|location|plot|transect|deployment)[\W_]+\w.*"
     r"|\d{3}[A-Z0-9_]{5}",  # as cameras call them: 100MEDIA
     re.IGNORECASE,
 )
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}|\d\d[-_.]\d\d[-_.](19|20)\d\d")
-CODE = re.compile(r"[a-z]{0,3}[-_ ]?\d{1,6}[a-z]?", re.IGNORECASE)
+# codes, and numbered animals and persons, who may be the classes
+CODE = re.compile(
+    rf"[a-z]{{0,3}}[-_ ]?\d{{1,6}}[a-z]?|({ONES})s?[-_ ]?(\d{{1,6}}[a-z]?|[a-z])", re.IGNORECASE
+)
 PLAIN, CODED, NUMBERS = 0, 1, 2  # how surely names are those of groups
 
 
@@ -171,19 +174,15 @@ def _wrapped_sides(tree: Tree, top: str, sides: dict[str, str]) -> bool:
 
 
 def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
-    """Raise DataError where `train` alone is a split by its name, and others hold what it holds."""
+    """Raise DataError where `train` alone is a split by its name, and others hold folders too."""
     if len(set(sides.values())) > 1:
         return
-    mine = {label for name in sides for label in tree.inside(join(top, name))}
-    like = [
-        name
-        for name in tree.inside(top)
-        if name not in sides and mine & set(tree.inside(join(top, name)))
-    ]
+    others = [name for name in tree.inside(top) if name not in sides]
+    like = [name for name in others if len(tree.inside(join(top, name))) > 1]
     if like:
         where = _words(top, ())
         raise DataError(
-            f"{tree.root / top}: {listed(like)} {_hold(like)} the same folders as {listed(sides)}, "
+            f"{tree.root / top}: {listed(like)} {_hold(like)} folders as {listed(sides)} does, "
             f"and it is not clear whether {listed(sides)} is a class or a split; write "
             f"data.levels={where}class where it is a class, or call the others val and test"
         )

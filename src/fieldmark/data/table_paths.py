@@ -270,7 +270,13 @@ def _normal(folder: str) -> str:
 def _files_below(root: Path) -> list[str]:
     """The pictures below a folder, by their paths, as far as they are not hidden."""
     found: list[str] = []
-    for place, folders, names in os.walk(root):
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         here = Path(place).relative_to(root).as_posix()
         here = "" if here == "." else here
         deep = here.count("/") + 1 >= MOST_DEEP
