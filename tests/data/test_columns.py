@@ -154,3 +154,19 @@ def test_groups_that_differ_by_blanks_alone_are_one(tabled):
     source = tabled(image=file, label=label, site=lambda k: "north" + " " * (k % 2))
     listing = read_listing(source, columns=Columns(group="site"))
     assert set(listing.samples.frame["group"]) == {"north"}
+
+
+@pytest.mark.parametrize("name", ["Finding Labels", "primary_label", "plantSpecies"])
+def test_one_column_with_a_word_for_labels_in_its_name_is_it(tabled, name):
+    source = tabled(**{"image": file, "view": lambda k: "ab"[k % 2], name: label})
+    listing = read_listing(source)
+    assert listing.samples.classes == ("elk", "fox", "hare")
+    assert listing.notes == (
+        f"{source}: the labels are read from '{name}'; data.label_column=NAME says otherwise",
+    )
+
+
+def test_a_column_is_named_whatever_the_coding_of_its_accents(tabled):
+    source = tabled(**{"image": file, "e\u0301tat": label, "site": label})
+    listing = read_listing(source, columns=Columns(label="\u00e9tat"))
+    assert listing.samples.classes == ("elk", "fox", "hare")

@@ -15,7 +15,7 @@ from fieldmark.data.label_cells import (
     texts_in,
     zero_one_columns,
 )
-from fieldmark.data.likely_columns import TEXT, kind_of, likely_images, likely_labels
+from fieldmark.data.likely_columns import TEXT, kind_of, likely_images, likely_labels, words_of
 from fieldmark.data.split_columns import (
     SPLIT_NAMES,
     YES_OR_NO,
@@ -42,6 +42,8 @@ ALSO += ["target", "targets", "target_label", "dx", "diagnosis", "ground_truth",
 ALSO += ["truth", "true_label", "gt", "cls", "y", "tag", "genus", "label_id"]
 ALSO += ["class_id", "classid", "category_id", "species_id", "target_id", "klasse", "kategorie"]
 ALSO += ["classe", "clase", "especie", "espèce", "etikett", "étiquette", "etiqueta", "etichetta"]
+LABEL_WORDS = {"label", "labels", "class", "classes", "category", "categories", "species", "taxon"}
+LABEL_WORDS |= {"breed", "tags", "diagnosis", "target"}
 RANKS = ("kingdom", "phylum", "order", "family", "genus", "species")
 USUAL = {
     "image": IMAGES,
@@ -96,12 +98,19 @@ def find_columns(
             notes += _take_images(where, frame, found, matches, share)
             if found[role] is None and role in needed:
                 raise DataError(_nothing_for(where, frame, role, _free(names, found)))
-        elif matches:
+        elif matches or (role == "label" and (matches := _named_like_labels(frame, found))):
             found[role] = matches[0]
-            notes += _chosen(where, role, matches, says=plain(matches[0]) in ALSO)
+            notes += _chosen(where, role, matches, says=plain(matches[0]) not in CLASSES)
     if found["label"] is None and "label" not in without:
         notes += _take_labels(where, frame, found, needed="label" in needed)
     return Columns(**found), notes
+
+
+def _named_like_labels(frame: pl.DataFrame, found: dict[str, str | None]) -> list[str]:
+    """The one column with a word such as "label" in its name that may hold labels, or none."""
+    names = [name for name in _free(frame.columns, found) if set(words_of(name)) & LABEL_WORDS]
+    likely = likely_labels(frame, names)
+    return likely if len(likely) == 1 and not zero_one_columns(frame, likely) else []
 
 
 def _take_images(
@@ -202,7 +211,7 @@ def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.Dat
 
 
 def _named(where: str, names: Sequence[str], role: str, name: str) -> str:
-    for same in (name, *(each for each in names if each.casefold() == name.casefold())):
+    for same in (name, *(each for each in names if plain(each) == plain(name))):
         if same in names:
             return same
     hint = nearest(name, names) or f"; there are {listed(names, most=12)}"
@@ -211,7 +220,8 @@ def _named(where: str, names: Sequence[str], role: str, name: str) -> str:
 
 def _nothing_for(where: str, frame: pl.DataFrame, role: str, likely: Sequence[str]) -> str:
     names = frame.columns
-    near = [name for name in names if nearest(plain(name), USUAL[role]) and name in likely]
+    near = [name for name in likely if role == "label" and set(words_of(name)) & LABEL_WORDS]
+    near += [name for name in names if nearest(plain(name), USUAL[role]) and name in likely]
     guess = next(iter([*near, *likely]), "NAME")
     usual = ", ".join(USUAL[role][:5])
     return (

@@ -53,12 +53,11 @@ def kind_of(column: pl.Series) -> str | None:
 def likely_labels(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
     """The columns among `names` that may hold labels, the likeliest first.
 
-    Those whose names say that they hold a site, a date or a person are none.
+    Those whose names say that they hold a site, a date or a person are none; of no others, `Id`.
     """
     kinds = {name: kind_of(frame[name]) for name in names if not _is_of_others(name)}
-    if len(names) == 1 and plain(names[0]).split("_")[-1] == "id":  # it can be nothing else
-        kinds = {names[0]: kind_of(frame[names[0]])}
     texts = [name for name, kind in kinds.items() if kind == TEXT]
+    texts = texts or [n for n in names if plain(n) == "id" and kind_of(frame[n]) == TEXT]
     texts.sort(key=lambda name: frame[name].n_unique())
     return texts or [name for name, kind in kinds.items() if kind == WHOLE]
 
@@ -101,6 +100,11 @@ def _is_file(cell: str) -> bool:
     return cell.strip().lower().endswith(SUFFIXES)
 
 
+def words_of(name: str) -> list[str]:
+    """The words of a column's name: "scientificName" -> ["scientific", "name"]."""
+    return plain(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", written(name))).split("_")
+
+
 def _is_of_others(name: str) -> bool:
-    words = plain(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", written(name)))
-    return words in OTHER or bool(set(words.split("_")) & OTHER)
+    words = words_of(name)
+    return "_".join(words) in OTHER or bool(set(words) & OTHER)

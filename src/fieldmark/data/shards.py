@@ -27,6 +27,7 @@ from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing
 from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, listed
+from fieldmark.names import written
 from fieldmark.records import Samples
 
 NUMBER = np.dtype("<i8")
@@ -235,18 +236,18 @@ def _names(feature: Any) -> list[str]:
     if not isinstance(feature, dict):
         return []
     names = feature.get("names")
-    return (
-        [str(name) for name in names] if isinstance(names, list) else _names(feature.get("feature"))
-    )
+    if isinstance(names, list):
+        return [written(str(name)) for name in names]
+    return _names(feature.get("feature"))
 
 
 def _in_order(found: Any) -> list[str]:
     if isinstance(found, list):
-        return [str(name) for name in found]
+        return [written(str(name)) for name in found]
     if all(str(key).isdigit() for key in found):
-        by_number = {int(key): str(name) for key, name in found.items()}
+        by_number = {int(key): written(str(name)) for key, name in found.items()}
     else:
-        by_number = {int(number): str(name) for name, number in found.items()}
+        by_number = {int(number): written(str(name)) for name, number in found.items()}
     return [by_number[number] for number in range(len(by_number))]
 
 
