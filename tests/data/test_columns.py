@@ -167,6 +167,7 @@ def test_one_column_with_a_word_for_labels_in_its_name_is_it(tabled, name):
 
 
 def test_a_column_is_named_whatever_the_coding_of_its_accents(tabled):
-    source = tabled(**{"image": file, "e\u0301tat": label, "site": label})
+    apart = {"e\u0301tat": label}
+    source = tabled(image=file, site=label, **apart)
     listing = read_listing(source, columns=Columns(label="\u00e9tat"))
     assert listing.samples.classes == ("elk", "fox", "hare")

@@ -190,6 +190,13 @@ def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(tabl
         )
 
 
+def test_texts_that_are_labels_of_a_model_are_not_divided(table):
+    source = table('image,labels\n1.jpg,"Fox, red"\n2.jpg,"Deer, roe"\n')
+    known = Asked(task="single-label", known=("Deer, roe", "Elk", "Fox, red"))
+    assert labels_of(read_listing(source, asked=known)) == [["Fox, red"], ["Deer, roe"]]
+    assert labels_of(read_listing(source))[0] == ["Fox", "red"]
+
+
 # ------------------------------------------------------------------ lists
 
 

@@ -274,8 +274,20 @@ def find_labels(
     if found.label is None:
         rows = len(frame) if count is None else count
         return LabelCells(pl.Series([[]] * rows, dtype=LABELS), [])
-    whole = False if asked.task == SEVERAL_LABELS.name else True if is_named else None
-    return labels_in(frame[found.label], where, asked.separator, whole=whole)
+    column = frame[found.label]
+    if asked.task == SEVERAL_LABELS.name:
+        whole: bool | None = False
+    else:
+        whole = is_named or _are_known(column, asked.known) or None
+    return labels_in(column, where, asked.separator, whole=whole)
+
+
+def _are_known(column: pl.Series, known: Sequence[str]) -> bool:
+    """Whether each cell as a whole is a label that is known."""
+    if not known or column.dtype != pl.String:
+        return False
+    cells = {written(cell) for cell in column.drop_nulls().unique()} - {""}
+    return cells <= set(map(written, known))
 
 
 def label_columns(

@@ -14,7 +14,8 @@ from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.names import written
 
-MOST_FILES, MOST_DEEP = 500_000, 8  # of files below a folder that are looked for by their names
+# files and folders below a table, and levels, among which one is looked for by its name
+MOST_FILES, MOST_FOLDERS, MOST_DEEP = 500_000, 50_000, 8
 ENDINGS = ("", *SUFFIXES, *map(str.upper, SUFFIXES))
 GONE = "there is no file"
 TRIED = 60  # cells of a column that are looked for, to see whether it names files
@@ -284,7 +285,7 @@ def _files_below(root: Path) -> list[str]:
         folders[:] = [] if deep else sorted(visible)
         pictures = [n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
         found += [join(here, name) for name in sorted(pictures)]
-        if len(found) > MOST_FILES:
+        if len(found) > MOST_FILES or len(seen) > MOST_FOLDERS:
             return []
     return found
 
