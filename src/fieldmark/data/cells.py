@@ -76,11 +76,13 @@ def find_columns(
     needed: Sequence[str] = ("image", "label"),
     without: Sequence[str] = (),
     share: Share | None = None,
+    guess: bool = True,
 ) -> tuple[Columns, list[str]]:
     """The columns that a table has for each role, and what is to be said of the choice.
 
     By their usual names, else by what is in them: the images by whether the files are there
-    (share: the part of some cells that have one), the labels where one column alone may hold them.
+    (share: the part of some cells that have one), the labels, with `guess`, where one column alone
+    may hold them.
     A group or a split is only what the settings name; the roles `without` have none. Raises
     DataError for a needed one that is not there, and for labels that one of several columns holds.
     """
@@ -98,10 +100,12 @@ def find_columns(
             notes += _take_images(where, frame, found, matches, share)
             if found[role] is None and role in needed:
                 raise DataError(_nothing_for(where, frame, role, _free(names, found)))
-        elif matches or (role == "label" and (matches := _named_like_labels(frame, found))):
+        elif matches or (
+            guess and role == "label" and (matches := _named_like_labels(frame, found))
+        ):
             found[role] = matches[0]
             notes += _chosen(where, role, matches, says=plain(matches[0]) not in CLASSES)
-    if found["label"] is None and "label" not in without:
+    if guess and found["label"] is None and "label" not in without:
         notes += _take_labels(where, frame, found, needed="label" in needed)
     return Columns(**found), notes
 

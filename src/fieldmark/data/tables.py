@@ -126,7 +126,7 @@ def read_rows(
     """What a table says, whether or not its images are there: paths as the cells have them.
 
     And the table, with all that is to be said of it. Labels may be empty; labelled None: they are
-    not asked for. finder: of the files, by which a column of images is known. Raises DataError.
+    not asked for, and only a column of a usual name is theirs. finder: of the files, by which a column of images is known. Raises DataError.
     """
     table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
     frame = table.frame
@@ -135,15 +135,14 @@ def read_rows(
     given, asked = given or Columns(), asked or Asked()
     each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
     needed, without = ("image", "label") if labelled else ("image",), list[str]()
-    if each_a_label or labelled is None:
-        needed, without = ("image",), ["label"]
     if each_a_label:
-        given = replace(given, label=None)
+        given, needed, without = replace(given, label=None), ("image",), ["label"]
     found, notes = find_columns(
         *(str(path), frame.drop(each_a_label), given),
         needed=needed,
         without=without,
         share=None if finder is None else finder.share,
+        guess=labelled is not None,
     )
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
@@ -303,7 +302,7 @@ def named_images(
     columns, _ = find_columns(
         *(str(path), table.frame, given or Columns()),
         needed=("image",),
-        without=["label"],
         share=finder.share,
+        guess=False,
     )
     return NamedImages(found, (*table.notes, *(f"{path}: {each}" for each in notes)), columns)
