@@ -126,7 +126,8 @@ def read_rows(
     """What a table says, whether or not its images are there: paths as the cells have them.
 
     And the table, with all that is to be said of it. Labels may be empty; labelled None: they are
-    not asked for, and only a column of a usual name is theirs. finder: of the files, by which a column of images is known. Raises DataError.
+    not asked for, and only a column of a usual name is theirs. finder: of the files, by which a
+    column of images is known. Raises DataError.
     """
     table = _read_parquet(path) if path.suffix.lower() == PARQUET else read_text_table(path)
     frame = table.frame
