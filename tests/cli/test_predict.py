@@ -164,13 +164,14 @@ def test_a_table_becomes_a_kaggle_file_with_a_row_an_image(capsys, photos, tmp_p
 
 
 def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
-    (photos / "t.csv").write_text("what\nred/03.png\n")
+    (photos / "t.csv").write_text("what\nno file\n")
     words = ["predict", str(a_run), str(photos / "t.csv")]
     assert fieldmark(words) == 2
     assert said(capsys) == [
         f"{photos / 't.csv'}: no column is of images by its name (image, path, filename, "
-        "file_name, file, ...) among 'what'; say which it is: data.image_column=NAME"
+        "file_name, file, ...) among 'what'; say which it is: data.image_column=what"
     ]
+    (photos / "t.csv").write_text("what\nred/03.png\n")
     assert fieldmark([*words, "data.image_column=what"]) == 0
     (photos / "t.csv").unlink()
     assert capsys.readouterr().out.splitlines()[1].startswith("red/03.png,")
