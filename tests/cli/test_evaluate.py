@@ -133,7 +133,7 @@ def test_a_page_never_takes_another_files_place_and_nothing_is_looked_at(
             "train.epochs: means nothing to images that are only looked at; there are "
             "data.images, data.data_dir, data.image_column, data.label_column, "
             "data.label_separator, data.group_column, data.split_column, data.pattern, data.crops, "
-            "data.crops_above, data.on_bad",
+            "data.crops_above, data.levels, data.on_bad",
         ),
         (
             ["digits"],

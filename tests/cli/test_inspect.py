@@ -72,7 +72,7 @@ def test_the_page_of_the_same_images_is_the_same(capsys, tmp_path):
             picture.unlink()
     texts = set()
     for _ in range(3):
-        inspect(capsys, photos, "--page", "p.html")
+        inspect(capsys, photos, "data.levels=class", "--page", "p.html")
         texts.add(re.sub(r"<dd>[^<]*</dd>", "", (tmp_path / "p.html").read_text()))
     assert len(texts) == 1
 

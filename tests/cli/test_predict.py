@@ -162,16 +162,24 @@ def test_a_table_becomes_a_kaggle_file_with_a_row_an_image(capsys, photos, tmp_p
 
 
 def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
-    (photos / "t.csv").write_text("what\nred/03.png\n")
+    (photos / "t.csv").write_text("what\nred 03\n")
     words = ["predict", str(a_run), str(photos / "t.csv")]
     assert fieldmark(words) == 2
     assert said(capsys) == [
         f"{photos / 't.csv'}: no column is of images by its name (image, path, filename, "
-        "file_name, file, ...) among 'what'; say which it is: data.image_column=NAME"
+        "file_name, file, ...) among 'what'; say which it is: data.image_column=what"
     ]
+    (photos / "t.csv").write_text("what\nred/03.png\n")
     assert fieldmark([*words, "data.image_column=what"]) == 0
-    (photos / "t.csv").unlink()
     assert capsys.readouterr().out.splitlines()[1].startswith("red/03.png,")
+    assert fieldmark(words) == 0
+    (photos / "t.csv").unlink()
+    out, told = capsys.readouterr()
+    assert out.splitlines()[1].startswith("red/03.png,")
+    assert (
+        f"{photos / 't.csv'}: the images are read from 'what', by what is in it; "
+        "data.image_column=NAME says otherwise"
+    ) in told
 
 
 @pytest.mark.parametrize(
@@ -334,8 +342,7 @@ def test_what_is_known_beside_the_pixels_decides_too(capsys, a_run, photos, tmp_
     assert table["score:red"].n_unique() > 1
     assert fieldmark([*words, "--by", "sequenze"]) == 2
     assert said(capsys) == [
-        "t.csv: there is no column 'sequenze', there are 'image' and 'sequence'; did you mean "
-        "'sequence'?"
+        "t.csv: there is no column 'sequenze' (data.group_column); did you mean 'sequence'?"
     ]
     assert fieldmark(["predict", str(a_run), str(photos), "--by", "sequence"]) == 2
     assert said(capsys)[0].startswith("--by sequence: is for a table of images (.csv, ")

@@ -321,7 +321,7 @@ def test_pictures_without_class_folders_are_listed_where_labels_are_not_needed(t
 
 
 def test_labels_and_names_are_of_any_letters(tmp_path):
-    labels = ["a cat", "Été à la mer", "one, two", "it's", 'the "dog"', "海", "0012", "dog "]
+    labels = ["a cat", "Été à la mer", "one, two", "it's", 'the "dog"', "海", "0012", "dog"]
     put(tmp_path, *(f"{label}/a b, c.png" for label in labels))
     assert read_listing(str(tmp_path)).samples.classes == tuple(sorted(labels))
 

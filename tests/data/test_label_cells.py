@@ -15,6 +15,7 @@ from fieldmark.data.cells import Columns
 from fieldmark.data.intake import take_in
 from fieldmark.data.label_cells import Asked, labels_in
 from fieldmark.data.sources import read_listing
+from fieldmark.names import written
 from fieldmark.settings.data import DataSettings
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS
 
@@ -88,7 +89,7 @@ def test_words_are_labels_where_each_stands_alone_too():
         [["cat", "dog"], ["dog"], ["cat"], ["dog", "cat"]],
         divided_by("spaces"),
     )
-    assert read(cells, "label")[0] == [[cell] for cell in cells]
+    assert read(cells, "label")[0] == [["cat dog"], ["dog"], ["cat"], ["dog cat"]]
 
 
 def test_words_are_labels_where_few_make_many_cells_of_many_lengths():
@@ -131,7 +132,7 @@ def test_a_cell_that_looks_like_several_and_is_taken_for_one_is_told(name, cells
     )
 
 
-LABEL = st.text("ab xyz", min_size=1, max_size=5).map(str.strip).filter(bool)
+LABEL = st.text("ab xyz", min_size=1, max_size=5).map(written).filter(bool)
 
 
 @given(
@@ -142,6 +143,58 @@ def test_what_was_joined_is_divided_again_each_label_once(rows, how):
     separator, mark = how
     cells = [mark.join(row) for row in rows]
     assert read(cells, "label", separator)[0] == [list(dict.fromkeys(row)) for row in rows]
+
+
+WHOLES = [
+    ["Fox, red", "Fox, arctic", "Deer, roe"],
+    ["tench, Tinca tinca", "goldfish, Carassius auratus", "shark, white shark, man-eater"],
+    ["Paris, France", "Lyon, France", "Rome, Italy", "Milan, Italy"],
+    ["Cat; domestic", "Dog; domestic", "Fox; wild"],
+    ["10 000", "20 000"],
+]
+
+
+@pytest.mark.parametrize("name", ["labels", "tags"])
+@pytest.mark.parametrize("cells", WHOLES)
+def test_few_whole_texts_that_come_again_are_one_label_each_and_the_way_out_is_told(cells, name):
+    found, notes = read(cells * 4, name)
+    assert found == [[cell] for cell in cells] * 4
+    assert len(notes) == 1
+    assert (
+        f"in '{name}' is one label; where it is several, say so: data.label_separator="
+        in (notes[0])
+    )
+    mark = "semicolon" if ";" in cells[0] else "comma" if "," in cells[0] else "space"
+    assert max(map(len, read(cells * 4, name, mark)[0])) > 1
+
+
+@pytest.mark.parametrize(
+    "cells", [["cat, dog", "cat", "dog"], ["a, b", "c, d"], ["a|b, c", "d|b"], ["1 2", "1", "2"]]
+)
+def test_parts_that_stand_alone_or_a_bar_divide_and_so_do_texts_that_do_not_come_again(cells):
+    again = 1 if cells == ["a, b", "c, d"] else 4
+    assert max(map(len, read(cells * again)[0])) > 1
+
+
+@pytest.mark.parametrize(
+    ("task", "several"), [("auto", False), ("single-label", False), ("multi-label", True)]
+)
+def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(table, task, several):
+    source = table('image,labels\n1.jpg,"a, b"\n2.jpg,a\n3.jpg,b\n4.jpg,"a, b"\n')
+    listing = read_listing(source, columns=Columns(label="labels"), asked=Asked(task=task))
+    assert labels_of(listing)[0] == (["a", "b"] if several else ["a, b"])
+    if not several:
+        assert listing.notes == (
+            f"{source}: 'a, b' in 'labels' is one label; where it is several, say so: "
+            "data.label_separator=comma",
+        )
+
+
+def test_texts_that_are_labels_of_a_model_are_not_divided(table):
+    source = table('image,labels\n1.jpg,"Fox, red"\n2.jpg,"Deer, roe"\n')
+    known = Asked(task="single-label", known=("Deer, roe", "Elk", "Fox, red"))
+    assert labels_of(read_listing(source, asked=known)) == [["Fox, red"], ["Deer, roe"]]
+    assert labels_of(read_listing(source))[0] == ["Fox", "red"]
 
 
 # ------------------------------------------------------------------ lists

@@ -5,6 +5,7 @@ import io
 import pytest
 from tablerows import refusal, rows_of
 
+from fieldmark.data.images import SUFFIXES
 from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError
 from fieldmark.use.inputs import find_images
@@ -45,8 +46,8 @@ def test_a_list_that_names_no_image_is_refused(photos):
     assert refusal(path) == f"{path}: is empty; it should name an image a line"
     path.write_text("the readme\nof a folder\n")
     assert refusal(path) == (
-        f"{path}: no line ends as a picture does (.png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff, "
-        ".gif); it should name an image a line"
+        f"{path}: no line ends as a picture does ({', '.join(SUFFIXES)}); it should name an image "
+        "a line"
     )
 
 

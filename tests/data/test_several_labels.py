@@ -79,7 +79,8 @@ def test_declared_one_refuses_two_with_a_sentence(labelled):
         took(source, task="single-label")
     assert str(caught.value) == (
         f"{source}: 6 images have several labels, and one is asked for; keep one label an image, "
-        "or ask for several: data.task=multi-label"
+        "or ask for several: data.task=multi-label; or, where a cell is one label with its marks, "
+        "say so: data.label_separator=none"
     )
 
 

@@ -8,8 +8,16 @@ from scannedsource import read_source
 from sklearn.datasets import load_digits
 
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.sources import content_of, place_name, raw_pixels, read_pixels
+from fieldmark.data.listing import with_known_labels
+from fieldmark.data.sources import (
+    content_of,
+    place_name,
+    raw_pixels,
+    read_listing,
+    read_pixels,
+)
 from fieldmark.errors import DataError
+from fieldmark.records import Samples
 
 
 def draw(path, seed=None, size=(6, 4)):
@@ -325,3 +333,28 @@ def test_the_same_folder_gives_the_same_table(root):
     first, second = (read_source(str(root)).samples for _ in range(2))
     assert first.frame.equals(second.frame)
     assert first.hash() == second.hash()
+
+
+def test_a_test_set_has_the_labels_of_the_training_under_one_text(tmp_path):
+    for place in ("train/cafe\u0301/1.jpg", "train/True/1.jpg", "test/9.jpg", "test/8.jpg"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_bytes(b"x")
+    table = tmp_path / "test" / "t.csv"
+    table.write_text("image,label\n9.jpg,caf\u00e9 \n8.jpg,true\n", encoding="utf-8")
+    samples = read_listing(str(tmp_path / "train"), test=str(table)).samples
+    assert samples.classes == ("True", "caf\u00e9")
+
+
+def test_labels_are_known_to_a_model_under_another_coding():
+    columns = {"path": ["1", "2", "3"], "labels": [["caf\u00e9"], ["1.0"], ["x"]]}
+    samples = with_known_labels(Samples.from_columns(columns), ("cafe\u0301", "1"))
+    assert samples.classes == ("1", "cafe\u0301", "x")
+
+
+def test_levels_are_for_folders(tmp_path):
+    (tmp_path / "t.csv").write_text("image,label\n1.jpg,a\n")
+    with pytest.raises(DataError) as caught:
+        read_listing(str(tmp_path / "t.csv"), levels="class")
+    assert str(caught.value) == (
+        f"{tmp_path}/t.csv: data.levels is for folders of pictures; take it away, or name a folder"
+    )

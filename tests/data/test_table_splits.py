@@ -6,6 +6,7 @@ from tablerows import refusal, rows_of
 
 from fieldmark.data.cells import Columns
 from fieldmark.data.sources import read_listing
+from fieldmark.data.splits import folds
 
 
 def test_a_split_column_gives_the_splits(table):
@@ -89,11 +90,13 @@ def test_a_column_of_yes_and_no_gives_the_splits(table, tmp_path, name, yes, no)
     assert f"line 3: 'maybe' in '{name}' is no split; write true or false" in refusal(wrong)
 
 
-def test_two_columns_of_yes_and_no_are_refused(table):
-    source = table("image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n")
-    assert refusal(source).endswith(
-        "'is_valid' and 'is_test' both give splits; make one column 'split' of them, of train, "
-        "val and test"
+def test_columns_of_yes_and_no_give_the_splits_together_and_claim_no_row_twice(table):
+    head = "image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n3.jpg,b,0,0\n"
+    listing = read_listing(table(head))
+    assert [side for _, _, side in rows_of(listing)] == ["test", "val", "train"]
+    source = table(f"{head}4.jpg,a,1,1\n")
+    assert refusal(source) == (
+        f"{source}, line 5: 'is_valid' and 'is_test' both claim the image; say yes in one of them"
     )
 
 
@@ -149,3 +152,84 @@ def test_digits_and_a_test_table_do_not_join(table):
     assert refusal("digits", test=table("image,label\n1.jpg,a\n")) == (
         "data.test: a built-in data set and a test set of files do not join"
     )
+
+
+# ------------------------------------------------------------------ other names and numbers
+
+
+@pytest.mark.parametrize("name", ["usage", "phase", "data_split", "what for"])
+def test_a_column_whose_words_are_splits_is_one_whatever_its_name(table, name):
+    source = table(f"image,label,{name}\n1.jpg,a,Training\n2.jpg,b,PublicTest\n3.jpg,b,Training\n")
+    listing = read_listing(source)
+    assert [side for _, _, side in rows_of(listing)] == ["train", "test", "train"]
+    assert listing.notes[1] == (
+        f"{source}: the split is read from '{name}', whose words are splits; rename them where "
+        "they mean another thing"
+    )
+
+
+def test_a_slip_in_a_column_of_splits_of_another_name_is_refused_with_its_line(table):
+    source = table("image,label,usage\n1.jpg,a,train\n2.jpg,b,test\n3.jpg,b,tset\n")
+    assert refusal(source) == (
+        f"{source}, line 4: 'tset' in 'usage' is no split; write train, val or test, or rename "
+        "the column where it means another thing"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "yes", "no"), [("valid", "val", "train"), ("is_train", "train", "test")]
+)
+def test_other_columns_of_yes_and_no_are_splits_beside_labels(table, name, yes, no):
+    source = table(f"image,label,{name}\n1.jpg,a,0\n2.jpg,b,1\n3.jpg,b,0\n")
+    sides = [side for _, _, side in rows_of(read_listing(source, test="none"))]
+    expected = [no, yes, no]
+    assert sides == ([yes] if no == "test" else expected)  # data.test=none leaves the test out
+
+
+def test_a_column_of_0_and_1_a_side_gives_the_split(table):
+    source = table(
+        "image,label,train,val,test\n1.jpg,a,1,0,0\n2.jpg,b,0,1,0\n3.jpg,b,0,0,1\n4.jpg,a,1,0,0\n"
+    )
+    listing = read_listing(source)
+    assert [side for _, _, side in rows_of(listing)] == ["train", "val", "test", "train"]
+    assert f"{source}: the split is read from 'train', 'val' and 'test', of yes and no" in (
+        listing.notes
+    )
+
+
+def test_a_class_that_is_called_train_is_a_label_among_columns_of_0_and_1(table):
+    listing = read_listing(table("image,train,bus\n1.jpg,1,0\n2.jpg,0,1\n3.jpg,1,1\n"))
+    assert listing.samples.classes == ("bus", "train")
+    assert listing.samples.frame["split"].null_count() == 3
+
+
+@pytest.mark.parametrize("other", ["set", "split_2", "is_test"])
+def test_two_columns_of_splits_must_agree_and_the_refusal_names_the_line(table, other):
+    cells = ["0", "1", "1"] if other == "is_test" else ["train", "test", "test"]
+    rows = zip("123", ["train", "test", "train"], cells, strict=True)
+    lines = [f"{k}.jpg,a,{one},{two}" for k, one, two in rows]
+    source = table("\n".join([f"image,label,split,{other}", *lines]))
+    assert refusal(source) == (
+        f"{source}: 'split' and '{other}' both give splits, and differ in {source}, line 4 "
+        "('train' and 'test' for one); say which is meant: data.split_column=split"
+    )
+    named = read_listing(source, columns=Columns(split="split"))
+    assert [side for _, _, side in rows_of(named)] == ["train", "test", "train"]
+    agreed = table("\n".join([f"image,label,split,{other}", *lines[:2]]))
+    assert [side for _, _, side in rows_of(read_listing(agreed))] == ["train", "test"]
+
+
+@pytest.mark.parametrize("name", ["fold", "kfold", "cv_fold"])
+@pytest.mark.parametrize("cell", ["{}", "fold{}"])
+def test_numbers_of_folds_are_told_and_are_the_folds_as_groups(table, name, cell):
+    rows = [f"{k}.jpg,{'ab'[k % 2]},{cell.format(k % 2)}" for k in range(1, 5)]
+    source = table("\n".join([f"image,label,{name}", *rows]))
+    told = (
+        f"{source}: '{name}' numbers 2 folds and is no split; data.group_column={name} keeps each "
+        "on one side, and `fieldmark cross-validate --folds 2` with it goes by them"
+    )
+    assert read_listing(source).notes == (told,)
+    assert refusal(source, columns=Columns(split=name)) == told
+    samples = read_listing(source, columns=Columns(group=name)).samples
+    dealt = folds(samples, k=2, seed=0).tolist()
+    assert len(set(zip(samples.frame["group"], dealt, strict=True))) == 2

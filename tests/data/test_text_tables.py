@@ -237,3 +237,15 @@ def test_captions_with_marks_that_are_not_doubled_all_come_out():
     row = table.frame["ImageID"].to_list().index("1338.jpg")
     assert captions[row] == 'A man surfing with titling that reads "spray."'
     assert table.places[-1] == f"{CAPTIONS}/train.csv, line 30018"
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"', "SEP=;"])
+def test_the_line_by_which_excel_names_the_mark_is_no_row(read, tmp_path, line):
+    table, rows = read(f"{line}\nimage;label, kind\n1.jpg;a\n")
+    assert table.frame.columns == ["image", "label, kind"]
+    assert rows == [["1.jpg", "a"]]
+    assert table.places == [f"{tmp_path}/t.csv, line 3"]
+    assert table.notes == (f"{tmp_path}/t.csv: the columns are divided by semicolons",)
+    assert refusal(read, line) == (
+        f"{tmp_path}/t.csv: is empty; the first line should name columns: image,label"
+    )

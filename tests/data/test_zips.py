@@ -60,6 +60,23 @@ def test_a_zip_is_read_as_the_folder_that_it_holds(packed, tmp_path):
     )
 
 
+def test_the_levels_of_a_zip_are_said_as_those_of_a_folder(packed):
+    places = ("north/cat/1.png", "north/dog/1.png", "south/cat/1.png", "south/dog/1.png")
+    source = packed({place: picture(shade) for shade, place in enumerate(places)})
+    samples = read_listing(str(source), levels="group/class").samples
+    assert samples.classes == ("cat", "dog")
+    assert samples.frame["group"].unique().sort().to_list() == ["north", "south"]
+
+
+def test_a_tables_images_are_found_by_the_ends_of_their_paths_in_a_zip(packed):
+    rows = [f"C:\\me\\{path.removeprefix('all/')},{path.split('/')[1]}" for path in PHOTOS]
+    source = packed({**PHOTOS, "labels.csv": "\n".join(["image,label", *rows]).encode()})
+    listing = read_listing(f"{source}/labels.csv")
+    assert [path for path, _, _ in rows_of(listing)] == list(PHOTOS)
+    [note] = listing.notes
+    assert note.startswith(f"{source}/labels.csv: 3 images are found by the ends of their paths: ")
+
+
 def test_pixels_and_facts_come_out_of_the_zip_without_unpacking(packed, tmp_path):
     source = packed(PHOTOS)
     samples = read_listing(str(source)).samples

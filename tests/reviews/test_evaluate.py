@@ -263,7 +263,8 @@ def test_several_labels_an_image_are_refused(run, others, tmp_path):
     table.write_text("\n".join(["image,labels", *rows]) + "\n")
     sentence = (
         f"{table}: 12 images have several labels, and one is asked for; keep one label an image, "
-        "or ask for several: data.task=multi-label"
+        "or ask for several: data.task=multi-label; or, where a cell is one label with its marks, "
+        "say so: data.label_separator=none"
     )
     with pytest.raises(DataError, match=f"^{re.escape(sentence)}$"):
         look(run, table, images=str(others))

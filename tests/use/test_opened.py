@@ -128,6 +128,8 @@ def test_floats_are_refused_of_pillows_images_too_and_a_strip_is_seen_by_its_mid
         opened.read(Image.new("F", (4, 4)), "it")
     strip = Image.new("L", (20_000_000, 1), 255)
     assert opened.read(strip, "it").unique().tolist() == [255]
+    with pytest.raises(DataError, match="it: has 20000000 x 11 pixels, more than the 200 million"):
+        opened.read(Image.new("L", (20_000_000, 11), None), "it")
 
 
 def test_paths_bytes_and_pixels_get_the_same_answer(drawn, tmp_path):

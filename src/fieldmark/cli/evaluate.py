@@ -115,6 +115,7 @@ READ_BY = (  # the settings that say how images are read; the others are for tra
     "data.pattern",
     "data.crops",
     "data.crops_above",
+    "data.levels",
     "data.on_bad",
 )
 

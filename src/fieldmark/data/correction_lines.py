@@ -15,6 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from fieldmark.data.sources import place_name
 from fieldmark.errors import DataError, counted, listed, nearest
+from fieldmark.names import written
 from fieldmark.records import Samples
 from fieldmark.task import Task
 
@@ -113,7 +114,7 @@ def _correction(line: int, cells: dict[str, str]) -> Correction | Callable[[], s
     if action not in (*ONE, *SEVERAL, *BOTH):
         known = listed((*ONE, *SEVERAL, *BOTH))
         return lambda: f"the action '{action}' is none of {known}; take one"
-    label = cells["label"].strip()
+    label = written(cells["label"])
     if action in (*ONE, *SEVERAL) and not label:
         return lambda: f"'{action}' needs a label; write it behind"
     return Correction(line, cells["path"].strip(), int(row) if row else None, action, label)

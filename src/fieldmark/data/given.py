@@ -251,7 +251,7 @@ def _refuse_mixed(column: list[Any], name: str) -> None:
 
 def _path_column(frame: pl.DataFrame, column: str | None) -> str:
     """The column of a table that names its images. Raises DataError."""
-    found, _ = find_columns(WHERE, frame.columns, Columns(image=column), needed=("image",))
+    found, _ = find_columns(WHERE, frame, Columns(image=column), needed=("image",))
     return str(found.image)
 
 

@@ -11,8 +11,8 @@ import polars as pl
 
 from fieldmark.data.copies import LEAST_SIDE, Copies
 from fieldmark.data.sources import place_name
-from fieldmark.data.spelling import is_misspelt, plain_label
 from fieldmark.errors import counted, listed
+from fieldmark.names import folded, is_misspelt
 from fieldmark.records import SPLITS, Samples
 
 Group: TypeAlias = pl.DataFrame  # rows that are the same image: at, name, hash, labels, split
@@ -353,7 +353,7 @@ def _missing(counts: Mapping[str, Mapping[str | None, int]]) -> Iterator[Finding
 def _spelling(sizes: Mapping[str, int]) -> Iterator[Finding]:
     """Labels that differ in case, spaces or accents' coding alone, or are likely misspelt."""
     alike: dict[str, list[str]] = defaultdict(list)
-    plain = {label: plain_label(label) for label in sizes}
+    plain = {label: folded(label) for label in sizes}
     for label in sizes:
         alike[plain[label]].append(label)
     groups = [tuple(labels) for labels in alike.values() if len(labels) > 1]

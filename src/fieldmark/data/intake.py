@@ -125,6 +125,7 @@ def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ..
         labelled=labelled,
         validated=data.val != "none",
         asked=Asked(data.label_separator, data.task, known, data.pattern),
+        levels=data.levels,
     )
     return listing if finder is None else cropped(listing, finder)
 
@@ -182,8 +183,16 @@ def readable(
         raise DataError(
             f"{data.source}: {counted(several, 'image')} {have} several labels, and one is "
             f"asked for; keep {samples.task.words}, or ask for several: data.task=multi-label"
+            f"{_one_each(listing.separator)}"
         )
     return samples, left_out
+
+
+def _one_each(separator: str) -> str:
+    """The way out where a cell was divided by a mark that may be part of a label."""
+    if separator == "auto":
+        return ""
+    return "; or, where a cell is one label with its marks, say so: data.label_separator=none"
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ from typing import NamedTuple
 import polars as pl
 
 from fieldmark.errors import DataError, listed
+from fieldmark.names import FLOAT, NUMBER, TRUTH, one_text, written
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, TASKS, Task
 
 LABELS = pl.List(pl.String)
 PLURAL = ("labels", "classes", "categories", "tags")
 MARKS = {"bar": "|", "semicolon": ";", "comma": ",", "space": " "}
 JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "spaces"}
-NUMBER, FLOAT = re.compile(r"[+-]?\d+"), re.compile(r"[+-]?\d+\.0+")
 EMPTY = ("nan", "none", "null", "na", "n/a", "<na>")  # as programs write a missing number
 QUOTED = re.compile(r"""'[^']*'|"[^"]*"|[^,'"]+""")
 SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # NumPy's lists have no commas
@@ -54,29 +54,50 @@ def task_of(asked: str, labels: pl.Series, *, several: bool = False) -> Task:
     return SEVERAL_LABELS if found else ONE_LABEL
 
 
-def labels_in(column: pl.Series, where: str, separator: str = "auto") -> LabelCells:
-    """Each cell's labels. Raises DataError.
+def labels_in(
+    column: pl.Series, where: str, separator: str = "auto", *, whole: bool | None = None
+) -> LabelCells:
+    """Each cell's labels, each the one text that it is kept as. Raises DataError.
 
     A cell of a list column is several labels, and so is a list that a program wrote as text,
     where all cells are such. separator: of the settings. With auto, cells are divided where the
     column's name is a plural ("labels"), by |, ; or commas, whichever is there, else by spaces;
     and in any column where that gives nothing but numbers. By spaces only where it is plain that
-    they divide: "bald uakari" and "traffic light" are one label each.
+    they divide: "bald uakari" and "traffic light" are one label each. No cell is divided whose
+    whole text is plainly a label (`_are_wholes`). whole: whether it is said that a cell is one
+    label, unless it is a list, or that it may be several.
     """
     name = column.name
     if isinstance(column.dtype, pl.List | pl.Array):
         refuse_nested(name, column.dtype.inner, where)
         found = _lists(_unique(each or ()) for each in column.cast(LABELS).to_list())
         return _tidy(found, [], name, where, several=True)
-    cells = texts_in(column, where)
+    cells, notes = _tidied(texts_in(column, where), name, where)
     filled = {cell for cell in cells if cell}
-    if column.dtype != pl.String or separator == "none" or not filled:
-        return LabelCells(_one_each(cells), [])
+    if column.dtype not in (pl.String, pl.Categorical) or separator == "none" or not filled:
+        return LabelCells(_one_each(cells), notes)
+    its = _in_cells(cells, filled, name, where, separator, whole=whole)
+    return its._replace(notes=[*notes, *its.notes])
+
+
+def _in_cells(
+    cells: Sequence[str | None],
+    filled: set[str],
+    name: str,
+    where: str,
+    separator: str,
+    *,
+    whole: bool | None,
+) -> LabelCells:
+    """The labels of cells of text; filled: the different ones."""
     if separator == "auto" and all(map(_is_list, filled)):
         note = f"{where}: each cell of '{name}' is a list of labels"
         lists = _lists(_literal(cell) if cell else [] for cell in cells)
         return _tidy(lists, [note], name, where, several=True)
-    mark = _mark(filled, name) if separator == "auto" else MARKS[separator]
+    mark = MARKS.get(separator) if separator != "auto" else _mark(filled, name)
+    if separator == "auto" and mark:
+        one = _are_wholes(cells, filled, mark) if whole is None else whole
+        mark = None if one else mark
     if mark is None or not any(mark in cell.strip() for cell in filled):
         notes = _hints(filled, name, where) if separator == "auto" else []
         return _tidy(_one_each(cells), notes, name, where, one_each=True)
@@ -94,7 +115,9 @@ def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
 def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
     """Each row's labels: the names of the columns that have a 1. An empty cell is 0."""
     has = [_ones(frame[name]) for name in names]
-    parts = [pl.when(ones).then(pl.lit(name)) for ones, name in zip(has, names, strict=True)]
+    parts = [
+        pl.when(ones).then(pl.lit(written(name))) for ones, name in zip(has, names, strict=True)
+    ]
     labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
     several = f"each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"
     alone = f"the column {listed(names)} of 0 and 1 is a label"
@@ -111,12 +134,14 @@ def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> 
 
 def plain(name: str) -> str:
     """A column's name as it is compared."""
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+    return re.sub(r"[\s.-]+", "_", written(name).casefold())
 
 
 def texts_in(column: pl.Series, where: str) -> list[str | None]:
     """Each cell as text; whole numbers without a point. Empty ones are None. Raises DataError."""
     refuse_nested(column.name, column.dtype, where)
+    if column.dtype.is_decimal():
+        column = column.cast(pl.Float64)
     if column.dtype.is_float() and (column.drop_nulls().drop_nans() % 1 == 0).all():
         column = column.fill_nan(None).cast(pl.Int64)
     return [cell if cell and cell.strip() else None for cell in column.cast(pl.String).to_list()]
@@ -157,6 +182,17 @@ def _mark(filled: set[str], name: str) -> str | None:
     return " " if several and _spaces_divide(filled) else None
 
 
+def _are_wholes(cells: Sequence[str | None], filled: set[str], mark: str) -> bool:
+    """Whether cells are one label each though they hold a mark: few whole texts that come again and
+    again ("Fox, red"), whose parts are more, and none of which stands alone."""
+    if mark == "|":  # nobody writes it into a name
+        return False
+    parts = {part.strip() for cell in filled for part in cell.split(mark)} - {""}
+    joined = {part.strip() for cell in filled if mark in cell for part in cell.split(mark)}
+    again = 2 * len(filled) <= sum(cell is not None for cell in cells)
+    return again and len(parts) > len(filled) and not joined & filled
+
+
 def _is_plural(name: str) -> bool:
     return plain(name).split("_")[-1] in PLURAL
 
@@ -173,9 +209,13 @@ def _spaces_divide(filled: set[str]) -> bool:
 
 
 def _hints(filled: set[str], name: str, where: str) -> list[str]:
-    """What to say of cells that look like several labels and are taken for one."""
+    """What to say of cells that look like several labels and are taken for one: with a bar or a
+    semicolon in them, or a comma or a space where a part of them stands alone, too."""
     few = _is_plural(name) and len({word for cell in filled for word in cell.split()}) < len(filled)
-    for word in ("bar", "semicolon", *(["space"] if few else [])):
+    comma = _is_plural(name) or _parts_alone(filled, ",")
+    numbers = all(map(_is_number, {part for cell in filled for part in cell.split()}))
+    looked = {"bar": True, "semicolon": True, "comma": comma, "space": few or numbers}
+    for word in (word for word, looks in looked.items() if looks):
         joined = min((cell for cell in filled if MARKS[word] in cell.strip()), default=None)
         if joined is not None:
             return [
@@ -183,6 +223,42 @@ def _hints(filled: set[str], name: str, where: str) -> list[str]:
                 f"data.label_separator={word}"
             ]
     return []
+
+
+def _parts_alone(filled: set[str], mark: str) -> bool:
+    """Whether each part of the cells that a mark divides is a cell by itself, too."""
+    joined = {part.strip() for cell in filled if mark in cell for part in cell.split(mark)}
+    return bool(joined) and joined <= filled
+
+
+def _tidied(
+    cells: Sequence[str | None], name: str, where: str
+) -> tuple[list[str | None], list[str]]:
+    """Cells without blanks at their ends and with composed accents, and true and false in small
+    letters; what to say where labels that were two are one by that."""
+    new = {cell: written(cell) for cell in dict.fromkeys(cells) if cell}
+    new |= one_text(new) if _are_true_or_false(new.values()) else {}
+    if all(cell == text for cell, text in new.items()):
+        return list(cells), []
+    texts = [new[cell] or None if cell else None for cell in cells]
+    if len(set(new.values())) == len(new):
+        return texts, []
+    firsts: dict[str, str] = {}
+    for cell, text in new.items():
+        if firsts.setdefault(text, cell) != cell:
+            two = sorted((firsts[text], cell))
+            said = " and ".join(f"'{_seen(each)}'" for each in two)
+            return texts, [f"{where}: {said} in '{name}' are one label, '{text}'"]
+    return texts, []
+
+
+def _are_true_or_false(texts: Iterable[str]) -> bool:
+    return {text.casefold() for text in texts} <= set(TRUTH)
+
+
+def _seen(text: str) -> str:
+    """A text with its blanks and the parts of its accents to be seen."""
+    return text if text.isascii() else ascii(text)[1:-1]
 
 
 def _tidy(
@@ -251,7 +327,7 @@ def _divided(cell: str, mark: str) -> list[str]:
 
 
 def _unique(labels: Iterable[str | None]) -> list[str]:
-    return list(dict.fromkeys(label for label in labels if label))
+    return list(dict.fromkeys(text for label in labels if label and (text := written(label))))
 
 
 def _is_zero_one(column: pl.Series) -> bool:

@@ -1,17 +1,15 @@
 """What images a source has, before any is opened, and what its splits are for."""
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
 
 from fieldmark.errors import DataError, listed
+from fieldmark.names import as_known
 from fieldmark.records import SPLITS, Samples
-
-SPLIT_NAMES = dict.fromkeys(("train", "training"), "train")
-SPLIT_NAMES |= dict.fromkeys(("val", "valid", "validation", "dev", "eval", "evaluation"), "val")
-SPLIT_NAMES |= dict.fromkeys(("test", "testing", "holdout", "hold-out", "hold_out"), "test")
 
 
 @dataclass(frozen=True)
@@ -40,11 +38,6 @@ class Listing:
     embedded: bool = False
     separator: str = "auto"
     unsaid: tuple[str, ...] = ()
-
-
-def split_of(name: str | None) -> str | None:
-    """The split that a name stands for ("Validation" -> "val"), or None."""
-    return SPLIT_NAMES.get(name.strip().casefold()) if name else None
 
 
 def with_roles(listing: Listing, test: str, *, validated: bool = True) -> Listing:
@@ -103,6 +96,15 @@ def join_test(listing: Listing, test: Listing) -> Listing:
         missing={**listing.missing, **test.missing},
         spare=_in_neither(listing.spare, test.spare),
     )
+
+
+def with_known_labels(samples: Samples, known: Iterable[str]) -> Samples:
+    """The same images, labels that are known in another coding under their known names."""
+    new = as_known(samples.classes, known)
+    if not new:
+        return samples
+    labels = samples.frame["labels"].list.eval(pl.element().replace(new))
+    return replace(samples, frame=samples.frame.with_columns(labels))
 
 
 def shown(path: str) -> str:

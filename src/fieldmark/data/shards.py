@@ -24,8 +24,10 @@ import polars as pl
 from fieldmark.cache import address, open_cache
 from fieldmark.data.cells import Columns, find_columns, find_labels, own_columns, sample_columns
 from fieldmark.data.label_cells import Asked, task_of
-from fieldmark.data.listing import Listing, split_of
+from fieldmark.data.listing import Listing
+from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, listed
+from fieldmark.names import written
 from fieldmark.records import Samples
 
 NUMBER = np.dtype("<i8")
@@ -247,18 +249,18 @@ def _names(feature: Any) -> list[str]:
     if not isinstance(feature, dict):
         return []
     names = feature.get("names")
-    return (
-        [str(name) for name in names] if isinstance(names, list) else _names(feature.get("feature"))
-    )
+    if isinstance(names, list):
+        return [written(str(name)) for name in names]
+    return _names(feature.get("feature"))
 
 
 def _in_order(found: Any) -> list[str]:
     if isinstance(found, list):
-        return [str(name) for name in found]
+        return [written(str(name)) for name in found]
     if all(str(key).isdigit() for key in found):
-        by_number = {int(key): str(name) for key, name in found.items()}
+        by_number = {int(key): written(str(name)) for key, name in found.items()}
     else:
-        by_number = {int(number): str(name) for name, number in found.items()}
+        by_number = {int(number): written(str(name)) for name, number in found.items()}
     return [by_number[number] for number in range(len(by_number))]
 
 
@@ -338,15 +340,15 @@ def _read(
     rest = [name for name in schema if name not in picture_columns(schema)]
     needed = ("label",) if labelled else ()
     given = replace(given, image=None)
-    found, notes = find_columns(str(path), rest, given, needed=needed, without="image")
+    is_named = given.label is not None and given.label not in in_schema
     with reading_parquet(path):
         frame = _table(path, rest).collect()
         count = int(_table(path, rest or [pictures]).select(pl.len()).collect().item())
-    labels = find_labels(frame, found, str(path), asked.separator, count=count)
-    columns, said = sample_columns(
+    found, notes = find_columns(str(path), frame, given, needed=needed, without=["image"])
+    labels = find_labels(frame, found, str(path), asked, is_named=is_named, count=count)
+    columns, said, of_splits = sample_columns(
         *(frame, found, str(path), lambda row: f"{path}, row {row}"),
         labels=labels,
-        named_split=given.split is not None,
     )
     notes += said
     if found.label and _is_number(frame[found.label].dtype):
@@ -356,7 +358,8 @@ def _read(
         lists = [named(each, names) for each in columns["labels"].to_list()]
         columns["labels"] = pl.Series(lists, dtype=pl.List(pl.String))
     columns |= {"path": [file] * count, "row": range(count)}
-    own, said = own_columns(frame, list(vars(found).values()))
+    used = [name for role, name in vars(found).items() if role != "split"]
+    own, said = own_columns(frame, [*used, *of_splits])
     table = Samples.from_columns(columns).frame
     return (table.hstack(own) if own.columns else table), [*notes, *said], labels.several
 

@@ -10,13 +10,13 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
-from fieldmark.data.folders import read_folder
+from fieldmark.data.class_folders import read_folder
 from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format
 from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
-from fieldmark.data.inside import ZIP, content_at, is_there, tree_of
+from fieldmark.data.inside import ZIP, content_at, is_folder, is_there, tree_of
 from fieldmark.data.label_cells import Asked, task_of
-from fieldmark.data.listing import Listing, join_test, with_roles
+from fieldmark.data.listing import Listing, join_test, with_known_labels, with_roles
 from fieldmark.data.shards import ARROW, content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import read_table
 from fieldmark.errors import DataError, listed, nearest
@@ -40,6 +40,7 @@ def read_listing(
     labelled: bool = True,
     validated: bool = True,
     asked: Asked | None = None,
+    levels: str | None = None,
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
@@ -54,12 +55,15 @@ def read_listing(
     validated: False where there will be no validation, so that no note speaks of it.
     asked:    what is asked of the images, what divides several labels in a cell, and which labels
               are known.
+    levels:   what the levels of folders are, as data.levels has it.
     """
     given, asked = columns or Columns(), asked or Asked()
 
     def read(asked: Asked) -> Listing:
         return with_roles(
-            _read(source, given, images, data_dir, labelled, asked), test, validated=validated
+            _read(source, given, images, data_dir, labelled, asked, levels),
+            test,
+            validated=validated,
         )
 
     listing = read(asked)
@@ -73,10 +77,13 @@ def read_listing(
     if asked.separator == "auto":
         asked = replace(asked, separator=listing.separator)
     asked = replace(asked, known=asked.known or listing.samples.classes)
-    its = _read(test, given, images, None, labelled, asked)
+    its_levels = levels if is_folder(Path(test)) else None
+    its = _read(test, given, images, None, labelled, asked, its_levels)
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)
-        listing, its = read(several), _read(test, given, images, None, labelled, several)
+        listing = read(several)
+        its = _read(test, given, images, None, labelled, several, its_levels)
+    its = replace(its, samples=with_known_labels(its.samples, listing.samples.classes))
     return join_test(listing, its)
 
 
@@ -156,6 +163,7 @@ def _read(
     data_dir: str | None,
     labelled: bool,
     asked: Asked,
+    levels: str | None,
 ) -> Listing:
     path = Path(source)
     there, ending = is_there(path), path.suffix.lower()
@@ -166,8 +174,13 @@ def _read(
     refuse_missing(source)
     zipped = there and not path.is_dir() and ending == ZIP
     tree = tree_of(path) if path.is_dir() or zipped else None
+    if levels is not None and asked.pattern is not None:
+        raise DataError(
+            f"{source}: data.levels and data.pattern both say what folders are; keep one"
+        )
     home = path if tree and asked.pattern is not None else None
-    home = folder_of_format(tree) if tree and home is None else home
+    if tree and home is None and levels is None:
+        home = folder_of_format(tree)
     if home is not None:
         return read_table(home, given, images=images, labelled=labelled, asked=asked)
     shards = saved_files(tree) if tree and not zipped else []
@@ -175,6 +188,10 @@ def _read(
         shards = find_shards(path)
     if there and not tree and ending == PARQUET and holds_pictures(path):
         path, shards = path.parent, [path.name]
+    if levels is not None and (shards or not tree):
+        raise DataError(
+            f"{source}: data.levels is for folders of pictures; take it away, or name a folder"
+        )
     if shards:
         _refuse(source, {"--images": images})
         return read_shards(path, shards, given, labelled=labelled, asked=asked)
@@ -191,7 +208,9 @@ def _read(
     of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
     of_tables["data.pattern"] = asked.pattern
     _refuse(source, of_tables)
-    listing = read_folder(tree, labelled=labelled) if tree else _built_in(source, data_dir)
+    listing = (
+        read_folder(tree, labelled=labelled, levels=levels) if tree else _built_in(source, data_dir)
+    )
     task = task_of(asked.task, listing.samples.frame["labels"])
     return replace(listing, samples=replace(listing.samples, task=task))
 

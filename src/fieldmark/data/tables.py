@@ -1,8 +1,5 @@
 """Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
 
-import os
-import posixpath
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,131 +16,18 @@ from fieldmark.data.cells import (
     own_columns,
     sample_columns,
 )
-from fieldmark.data.folders import join, may_be_file
+from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.given import was_given
-from fieldmark.data.images import SUFFIXES
-from fieldmark.data.inside import into_zip, is_folder, names_in
-from fieldmark.data.label_cells import Asked, labels_of_columns, task_of, texts_in
+from fieldmark.data.inside import is_folder
+from fieldmark.data.label_cells import Asked, labels_of_columns, plain, task_of, texts_in
 from fieldmark.data.listing import Listing
+from fieldmark.data.split_words import sides_of, split_of
+from fieldmark.data.table_paths import Finder, Found
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
-
-
-class Finder:
-    """Finds files below `root`, in the first of `folders` that has them; each is listed once.
-
-    missing: those that were looked for and are not there.
-    """
-
-    def __init__(self, root: Path, folders: Sequence[str] = ("",)):
-        self._root, self._folders = root, folders
-        self._starts = tuple(
-            each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
-        )
-        self._names: dict[str, dict[str, str]] = {}
-        self.missing: list[str] = []
-
-    def find(self, name: str | None) -> tuple[str | None, str | None]:
-        """-> the path below the root and None, or None and why there is none.
-
-        A name without a suffix may stand for the picture of that name ("56" for "56.jpg").
-        """
-        if name is None:
-            return None, "names no image; name one, or take the row out"
-        if "://" in name:
-            return None, f"'{name}' lies in the web; download it, and name the file"
-        below = self._below(name.strip().replace("\\", "/"))
-        if below is None:
-            return None, (
-                f"'{name}' lies outside of {self._root}; name the folder that holds all images: "
-                "--images DIR"
-            )
-        folder, _, file = below.rpartition("/")
-        for place in self._folders:
-            here = join(place, folder) if folder else place
-            real = self._exact(here, file)
-            if real is not None:
-                return join(here, real), None
-        self.missing.append(name)
-        return None, f"there is no file '{name}' in {self._root}{self._hint(folder, file)}"
-
-    def unnamed(self, files: Sequence[str | None]) -> dict[str, frozenset[str]]:
-        """The pictures in the folders of `files`, by folder, that are not among these."""
-        named = {file for file in files if file is not None}
-        result = {}
-        for folder in sorted({posixpath.dirname(file) for file in named}):
-            names = set(self._listed(folder).values())
-            pictures = {name for name in names if name.lower().endswith(SUFFIXES)}
-            rest = frozenset(name for name in pictures if join(folder, name) not in named)
-            result[str(self._root.resolve() / folder)] = rest
-        return result
-
-    def _below(self, name: str) -> str | None:
-        """The path from the root, without "." and ".."; None where it leads out."""
-        if name.startswith("/") or name[1:2] == ":":  # from the top, of Windows too
-            start = next((start for start in self._starts if name.startswith(start)), None)
-            if start is None:
-                return None
-            name = name.removeprefix(start)
-        path = posixpath.normpath(name)
-        return None if path.split("/")[0] == ".." else path
-
-    def _exact(self, folder: str, name: str) -> str | None:
-        """The name of a file in a folder, maybe with the suffix that `name` lacks."""
-        here = self._listed(folder)
-        whole = name.lower().endswith(SUFFIXES)
-        for ending in ("",) if whole else ("", *SUFFIXES, *map(str.upper, SUFFIXES)):
-            real = here.get(name + ending) or here.get(_composed(name + ending))
-            if real is not None:
-                return real
-        return None
-
-    def _hint(self, folder: str, name: str) -> str:
-        """What to do about a missing file: its name in other letters, or nothing better."""
-        for place in self._folders:
-            here = join(place, folder) if folder else place
-            other = self._folded(here).get(name.casefold())
-            if other is not None:
-                return f"; did you mean '{join(here, other)}'?"
-        return "; add it, or take the row out"
-
-    def _folded(self, folder: str) -> dict[str, str]:
-        """A folder's names by their small letters."""
-        key = f"{folder}/ folded"
-        if key not in self._names:
-            self._names[key] = {name.casefold(): name for name in self._listed(folder)}
-        return self._names[key]
-
-    def _listed(self, folder: str) -> dict[str, str]:
-        """The files in a folder by name, and by name with its accents composed, as texts have it.
-
-        None where there is no such folder. Raises DataError for one that may not be read.
-        """
-        if folder not in self._names:
-            names: list[str] = []
-            try:
-                if into_zip(self._root):
-                    names = names_in(self._root / folder)
-                else:
-                    with os.scandir(self._root / folder) as entries:
-                        names = [entry.name for entry in entries if may_be_file(entry)]
-            except PermissionError as error:
-                raise DataError(
-                    f"{self._root / folder}: cannot be read ({error.strerror}); allow it, or take "
-                    "the folder out"
-                ) from error
-            except (OSError, ValueError):  # no such folder, or a text that can be no path
-                pass
-            self._names[folder] = {_composed(name): name for name in names}
-            self._names[folder].update({name: name for name in names})
-        return self._names[folder]
-
-
-def _composed(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
 
 
 def read_table(
@@ -164,26 +48,22 @@ def read_table(
     row can be used.
     """
     brought = bring(path, asked or Asked(), images)
-    root, finder = _looking(brought, images)
-    samples, table = read_rows(path, given, labelled=labelled, asked=asked, brought=brought)
+    root, finder = _looking(path, brought, images)
+    samples, table = read_rows(
+        path, given, labelled=labelled, asked=asked, brought=brought, finder=finder
+    )
     frame = samples.frame
-    found = [finder.find(name) for name in frame["path"].to_list()]
-    reasons = [reason for _, reason in found]
-    if labelled and not samples.task.several:
-        counts = frame["labels"].list.len().to_list()
-        reasons = [
-            reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
-            for reason, its, name in zip(reasons, counts, frame["path"].to_list(), strict=True)
-        ]
+    found = finder.find_all(frame["path"].to_list())
+    reasons = _reasons(frame, found, each_labelled=labelled and not samples.task.several)
     missing = {
         place: name or place
-        for place, name, (file, _) in zip(table.places, frame["path"], found, strict=True)
-        if file is None
+        for place, name, its in zip(table.places, frame["path"], found, strict=True)
+        if its.path is None
     }
     chosen = path.suffix.lower() == ".parquet" and was_given(path)
-    spare = {} if chosen else finder.unnamed([file for file, _ in found])
+    spare = {} if chosen else finder.unnamed([its.path for its in found])
     files = [
-        file if reason is None else None for (file, _), reason in zip(found, reasons, strict=True)
+        its.path if reason is None else None for its, reason in zip(found, reasons, strict=True)
     ]
     used = [file for file in files if file is not None]
     if len(set(used)) < len(used):
@@ -198,9 +78,10 @@ def read_table(
         _refuse_all(path, root, len(finder.missing), left_out)
     frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
     samples = replace(samples, frame=frame, root=str(root.resolve()))
+    said = [*finder.notes, *_split_in_paths(frame["path"], frame["split"])]
     return Listing(
         samples,
-        table.notes,
+        (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
         missing=missing,
         spare=spare,
@@ -209,27 +90,58 @@ def read_table(
     )
 
 
-def _looking(brought: Brought, images: str | None) -> tuple[Path, Finder]:
+def _reasons(
+    frame: pl.DataFrame, found: Sequence[Found], *, each_labelled: bool
+) -> list[str | None]:
+    """Why each row by itself cannot be used; None where it can."""
+    reasons = [its.reason for its in found]
+    if not each_labelled:
+        return reasons
+    counts = frame["labels"].list.len().to_list()
+    return [
+        reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
+        for reason, its, name in zip(reasons, counts, frame["path"].to_list(), strict=True)
+    ]
+
+
+def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
+    """What to say where images lie in folders of splits, and no column says of which they are."""
+    if splits.null_count() < len(splits):
+        return []
+    folders = [parent_of(file).split("/") for file in files.unique()]
+    for names in map(set, zip(*folders, strict=False)):
+        if len(sides_of(names)) == len(names) > 1:
+            return [
+                f"the images lie in {listed(sorted(names))}, which is not used as a split; a "
+                "column 'split' with these words says that they are one"
+            ]
+    return []
+
+
+def _looking(path: Path, brought: Brought, images: str | None) -> tuple[Path, Finder]:
     """Where a table's images lie, and what finds them. Raises DataError."""
+    side = split_of(path.stem)
     if images is None:
-        return brought.root, Finder(brought.root, brought.folders)
+        return brought.root, Finder(brought.root, brought.folders, side=side)
     if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    return Path(images), Finder(Path(images))
+    return Path(images), Finder(Path(images), side=side)
 
 
 def read_rows(
     path: Path,
     given: Columns | None = None,
     *,
-    labelled: bool = True,
+    labelled: bool | None = True,
     asked: Asked | None = None,
     brought: Brought | None = None,
+    finder: Finder | None = None,
 ) -> tuple[Samples, Table]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
-    And the table, with all that is to be said of it. Labels may be empty. brought: the table, where
-    it is read already. Raises DataError.
+    And the table, with all that is to be said of it. Labels may be empty; labelled None: they are
+    not asked for, and only a column of a usual name is theirs. brought: the table, where it is
+    read already. finder: of the files, by which a column of images is known. Raises DataError.
     """
     given, asked = given or Columns(), asked or Asked()
     brought = brought or bring(path, asked)
@@ -239,33 +151,36 @@ def read_rows(
     frame = table.frame
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
-    given = _merged(given, brought.columns)
-    separator = table.separator if asked.separator == "auto" else asked.separator
+    is_named, given = given.label is not None, _merged(given, brought.columns)
+    asked = replace(asked, separator=table.separator) if asked.separator == "auto" else asked
     each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
-    needed, without = ("image", "label") if labelled else ("image",), ""
-    if each_a_label:
-        given, needed, without = replace(given, label=None), ("image",), "label"
-    found, notes = find_columns(str(path), frame.columns, given, needed=needed, without=without)
+    found, notes = find_columns(
+        *(str(path), frame.drop(each_a_label)),
+        replace(given, label=None) if each_a_label else given,
+        needed=("image", "label") if labelled and not each_a_label else ("image",),
+        without=["label"] if each_a_label else [],
+        share=None if finder is None else finder.share,
+        guess=labelled is not None and not brought.unlabelled,
+    )
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, found, str(path), separator, count=len(frame))
-    columns, said = sample_columns(
+        labels = find_labels(frame, found, str(path), asked, is_named=is_named)
+    columns, said, of_splits = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),
         labels=labels,
-        named_split=given.split is not None,
+        each_a_label=each_a_label,
     )
-    columns["path"] = texts_in(frame[str(found.image)], str(path))
-    used = [name for role, name in vars(found).items() if role != "split" or "split" in columns]
-    own_group = found.group == brought.columns.group != "group"
-    if own_group:  # a format's own stays a column, for figures by it
-        used = [name for name in used if name != found.group]
-    own, renamed = own_columns(frame, [*used, *each_a_label])
+    names = texts_in(frame[str(found.image)], str(path))
+    its_own = None if brought.columns.image else finder  # a format says where its images lie
+    columns["path"], joined = _in_folders(frame, found, names, its_own)
+    said += [f"{path}: {each}" for each in joined]
+    used = [*_used(found, brought.columns), *of_splits, *each_a_label]
+    own, renamed = own_columns(frame, used)
     samples = Samples.from_columns(columns, str(path.parent.resolve()))
     task = task_of(asked.task, labels.labels, several=labels.several)
-    samples = replace(samples, task=task)
-    if own.columns:
-        samples = replace(samples, frame=samples.frame.hstack(own))
+    frame = samples.frame.hstack(own) if own.columns else samples.frame
+    samples = replace(samples, task=task, frame=frame)
     notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
     unsaid = tuple(name for name in asked.known if name not in each_a_label)
     unsaid = unsaid if each_a_label and task.several else ()
@@ -280,6 +195,39 @@ def _merged(given: Columns, its: Columns) -> Columns:
     """The columns of the settings, and where they name none those of the format."""
     names = {role: name or getattr(its, role) for role, name in vars(given).items()}
     return Columns(**names | ({"group": None} if given.group == NO_GROUP and its.group else {}))
+
+
+def _used(found: Columns, its: Columns) -> list[str | None]:
+    """The columns that are kept under the names of their roles, but for those of splits. The group
+    that a format itself gives stays a column, too, for figures by it."""
+    stays = found.group if found.group == its.group != "group" else None
+    roles = (name for role, name in vars(found).items() if role != "split")
+    return [name for name in roles if name != stays or stays is None]
+
+
+FOLDERS = (
+    *("folder", "directory", "dir", "subfolder", "folder_name", "relative_path", "path"),
+    *("relativepath", "image_folder", "image_dir"),
+)
+
+
+def _in_folders(
+    frame: pl.DataFrame, found: Columns, names: list[str | None], finder: Finder | None
+) -> tuple[list[str | None], list[str]]:
+    """Names of files, with the folder that another column gives before them where the files are
+    there only so; and what is to be said of that."""
+    others = [name for name in frame.columns if name not in vars(found).values()]
+    column = next((name for name in others if plain(name) in FOLDERS), None)
+    if column is None or finder is None:
+        return names, []
+    places = texts_in(frame[column], column)
+    joined = [
+        name if place is None or name is None else f"{place.strip().rstrip('/')}/{name}"
+        for place, name in zip(places, names, strict=True)
+    ]
+    if finder.share(joined) <= 0 or finder.share(joined) < finder.share(names):
+        return names, []
+    return joined, [f"each image lies in the folder that '{column}' gives"]
 
 
 def _with_repeats(
@@ -369,8 +317,10 @@ def named_images(
     """
     kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
     brought = bring(path, kept, images)
-    root, finder = _looking(brought, images)
-    samples, table = read_rows(path, given, labelled=False, asked=kept, brought=brought)
+    root, finder = _looking(path, brought, images)
+    samples, table = read_rows(
+        path, given, labelled=None, asked=kept, brought=brought, finder=finder
+    )
     notes = list(table.notes)
     if table.left_out:
         first = next(iter(table.left_out.values()))
@@ -379,14 +329,19 @@ def named_images(
         notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
     rows = zip(table.places, *samples.frame.select("path", "caption", "group"), strict=True)
     found, by_event = [], given is not None and given.group is not None
-    for place, name, caption, group in rows:
-        file, reason = finder.find(name)
+    files = finder.find_all(samples.frame["path"].to_list())
+    notes += [f"{path}: {each}" for each in finder.notes]
+    for (place, name, caption, group), (file, reason, _) in zip(rows, files, strict=True):
         at = None if file is None else root / file
         event = group if by_event else None
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption, event))
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
         _refuse_all(path, root, len(finder.missing), left_out)
-    names, given = table.frame.columns, _merged(given or Columns(), brought.columns)
-    columns, _ = find_columns(str(path), names, given, needed=("image",))
+    columns, _ = find_columns(
+        *(str(path), table.frame, _merged(given or Columns(), brought.columns)),
+        needed=("image",),
+        share=finder.share,
+        guess=False,
+    )
     return NamedImages(found, tuple(notes), columns)

@@ -17,6 +17,7 @@ SHOWN = 25  # letters before and after a quotation mark, in a sentence
 MOST_LINES = 1000  # of one quoted text; more than that is a quotation mark that was forgotten
 CELL = '(?: *"(?:[^"]|"")*+" *|(?! *")[^{mark}]*)'  # as it should be written
 STRICT = f"{CELL}(?:{{mark}}{CELL})*"
+SEPARATED = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 SPACES, TO_THE_END = re.compile(" *"), re.compile(r" *\Z")
 
 
@@ -44,7 +45,14 @@ def read_text_table(path: Path) -> Table:
         lines = text.split("\r")  # as old spreadsheets end lines
     if not text.strip():
         raise DataError(f"{path}: is empty; the first line should name columns: image,label")
-    mark = _mark(next(line for line in lines if line.strip()), path)
+    at = next(number for number, line in enumerate(lines) if line.strip())
+    said = SEPARATED.fullmatch(lines[at].strip())
+    if said:  # Excel's own line, which says what divides the columns
+        lines[at] = ""
+    rest = next((line for line in lines if line.strip()), "")
+    if not rest:
+        raise DataError(f"{path}: is empty; the first line should name columns: image,label")
+    mark = said[1] if said and said[1] in MARKS else _mark(rest, path)
     if mark != ("\t" if path.suffix.lower() == ".tsv" else ","):
         notes.append(f"{path}: the columns are divided by {MARKS[mark]}")
     records = _records(lines, mark, path)

@@ -9,6 +9,7 @@ from pathlib import Path
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.files import write_text
 from fieldmark.insight.caption_words import particular, phrase, words_of
+from fieldmark.names import written
 
 OTHERS = 5  # further words of a proposal
 MOST_LABELS = 1000  # more are not named: nobody reads so many, and the regression takes minutes
@@ -187,5 +188,5 @@ def rows_of(path: Path) -> list[tuple[int, str, str]]:
     for cells in reader:
         padded = [*(cell.strip() for cell in cells), *[""] * len(head)]
         if padded[label]:
-            rows.append((reader.line_num, padded[label], " ".join(padded[name].split())))
+            rows.append((reader.line_num, written(padded[label]), " ".join(padded[name].split())))
     return rows

@@ -11,6 +11,7 @@ import polars as pl
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.data.intake import list_and_scan, readable
+from fieldmark.data.listing import with_known_labels
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
 from fieldmark.data.told import left_out_notes
@@ -190,6 +191,7 @@ def take_in(
     """
     data = data.model_copy(update={"task": info.task})
     listing, facts = list_and_scan(data, console, known=info.classes)
+    listing = replace(listing, samples=with_known_labels(listing.samples, info.classes))
     samples, left_out = readable(data, listing, facts)
     unlabelled = samples.task.several and not samples.classes  # none of the labels is an answer
     if not unlabelled and not set(samples.classes) & set(info.classes):

@@ -2,10 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fieldmark.settings.section import Section
 from fieldmark.settings.values import Pattern, Share
+
+LEVELS = ("class", "split", "group", "-")
 
 
 class DataSettings(Section):
@@ -64,6 +66,12 @@ class DataSettings(Section):
         description="the least confidence of a box of data.crops; auto: what the file says is "
         "typical of the detector, or 0.2",
     )
+    levels: str | None = Field(
+        None,
+        description="what the folders below the named one are, level by level, with / between: "
+        "class, split, group (a site, an animal), or - for one that means nothing: group/class; "
+        "by itself it is found, or asked where it is not clear",
+    )
     on_bad: Literal["leave_out", "error"] = Field(
         "leave_out", description="what to do with files that cannot be read"
     )
@@ -85,6 +93,19 @@ class DataSettings(Section):
         "saves one: columns path, row, action (label, add, drop, remove, right) and label",
     )
     label_names: str | None = Field(None, description="a file of label names, for reports alone")
+
+    @field_validator("levels")
+    @classmethod
+    def _levels_are_known(cls, levels: str | None) -> str | None:
+        """Each level is one of four words, and each but "-" stands once."""
+        words = ["class"] if levels is None else levels.split("/")
+        once = [word for word in words if word != "-"]
+        if not set(words) <= set(LEVELS) or "class" not in once or len(set(once)) < len(once):
+            raise ValueError(
+                "must have 'class' once, and before or behind it, with / between, 'split', 'group' "
+                f"or '-' for a level that means nothing, as in group/class, not '{levels}'"
+            )
+        return levels
 
     @model_validator(mode="after")
     def _leave_some(self) -> "DataSettings":

@@ -13,8 +13,8 @@ from fieldmark.data.formats.brought import Brought, joined
 from fieldmark.data.formats.json_rows import lines_of, table_of
 from fieldmark.data.inside import content_at
 from fieldmark.data.label_cells import plain
-from fieldmark.data.listing import split_of
 from fieldmark.data.shards import reading_parquet
+from fieldmark.data.split_words import split_of
 from fieldmark.data.text_tables import Table, read_text_table
 
 FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")

@@ -11,7 +11,7 @@ import polars as pl
 from fieldmark.data.cells import Columns
 from fieldmark.data.folders import Tree
 from fieldmark.data.formats.brought import Brought, joined
-from fieldmark.data.listing import split_of
+from fieldmark.data.split_words import split_of
 from fieldmark.data.text_tables import read_text_table
 
 TABLE, COCO = "_classes.csv", "_annotations.coco.json"

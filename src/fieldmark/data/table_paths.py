@@ -1,0 +1,342 @@
+"""The files that the cells of a table mean, also under another ending or in another place."""
+
+import os
+import posixpath
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from fieldmark.data.folders import NOT_THE_USERS, join, may_be_file, parent_of
+from fieldmark.data.images import SUFFIXES
+from fieldmark.data.inside import into_zip, is_folder, names_in, tree_of
+from fieldmark.data.split_words import split_of
+from fieldmark.errors import DataError, counted, listed
+from fieldmark.names import written
+
+# files and folders below a table, and levels, among which one is looked for by its name
+MOST_FILES, MOST_FOLDERS, MOST_DEEP = 500_000, 50_000, 8
+ENDINGS = ("", *SUFFIXES, *map(str.upper, SUFFIXES))
+GONE = "there is no file"
+TRIED = 60  # cells of a column that are looked for, to see whether it names files
+
+
+class Found(NamedTuple):
+    """A file's path below the root, or None and why there is none.
+
+    as_said: whether it lies where the name says, but for an ending that the name lacks.
+    """
+
+    path: str | None
+    reason: str | None = None
+    as_said: bool = False
+
+
+class Finder:
+    """Finds files below `root`, in the first of `folders` that has them; each is listed once.
+
+    missing: those that were looked for and are not there. notes: how those were found whose path
+    is not what the table says.
+    """
+
+    def __init__(self, root: Path, folders: Sequence[str] = ("",), *, side: str | None = None):
+        """side: the split that the table is of, by its name; of equal files those below a folder
+        of that name are meant."""
+        self._root, self._folders, self._side = root, folders, side
+        self._starts = tuple(
+            each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
+        )
+        self._names: dict[str, dict[str, str]] = {}
+        self._places: dict[str, list[str]] = {}
+        self._alike: dict[str, dict[str, list[str]]] = {}
+        self._below_root: dict[str, list[str]] | None = None
+        self.missing: list[str] = []
+        self.notes: list[str] = []
+
+    def find_all(self, names: Sequence[str | None]) -> list[Found]:
+        """The file of each name, in order; `missing` and `notes` are of these.
+
+        A name without a suffix may stand for the picture of that name ("56" for "56.jpg"). Where
+        nothing is in the folder that a name gives, the file is looked for below the root by the
+        end of its path; with another ending, in other letters or without zeros in the same place.
+        """
+        found = {name: self._at_its_place(name) for name in dict.fromkeys(names)}
+        lost: list[str] = [
+            n for n, its in found.items() if n and its.path is None and not _is_of_web(n)
+        ]
+        filled = {_folder(n) for n, its in found.items() if its.path is not None} if lost else ()
+        at_place = {name: found[name] for name in lost}
+        for name in lost:
+            if _folder(name) not in filled or _is_outside(found[name]):
+                found[name] = self._by_its_end(name) or found[name]
+        others = [name for name, its in found.items() if name and its.path and not its.as_said]
+        said = {its.path for its in found.values() if its.as_said} if others else ()
+        for name in others:  # a file that a row names itself is no other row's
+            path = found[name].path
+            if path in said:
+                gone = f"{GONE} '{name}' in {self._root}; did you mean '{path}'?"
+                found[name] = at_place.get(name, Found(None, gone))
+        self._tell(found, [name for name in others if found[name].path], set(lost))
+        missing = {n for n in (*lost, *others) if (found[n].reason or "").startswith(GONE)}
+        self.missing = [name for name in names if name in missing] if missing else []
+        return [found[name] for name in names]
+
+    def share(self, names: Sequence[str | None]) -> float:
+        """The share of some of these names that have a file."""
+        filled = list(dict.fromkeys(name for name in names if name))
+        step = max(1, len(filled) // TRIED)
+        tried = filled[::step][:TRIED]
+        before = self.missing, self.notes
+        found = self.find_all(tried)
+        self.missing, self.notes = before
+        return sum(each.path is not None for each in found) / len(tried) if tried else 0.0
+
+    def unnamed(self, files: Sequence[str | None]) -> dict[str, frozenset[str]]:
+        """The pictures in the folders of `files`, by folder, that are not among these."""
+        named = {file for file in files if file is not None}
+        result = {}
+        for folder in sorted({posixpath.dirname(file) for file in named}):
+            names = set(self._listed(folder).values())
+            pictures = {name for name in names if name.lower().endswith(SUFFIXES)}
+            rest = frozenset(name for name in pictures if join(folder, name) not in named)
+            result[str(self._root.resolve() / folder)] = rest
+        return result
+
+    def _at_its_place(self, name: str | None) -> Found:
+        """The file in the folder that the name gives."""
+        if name is None:
+            return Found(None, "names no image; name one, or take the row out")
+        if _is_of_web(name):
+            return Found(None, f"'{name}' lies in the web; download it, and name the file")
+        below = self._below(_plain_path(name))
+        if below is None:
+            return Found(None, _outside(name, self._root))
+        folder, _, file = below.rpartition("/")
+        if folder not in self._places:
+            places = [join(place, folder) if folder else place for place in self._folders]
+            real_ones = [self._real(place) for place in places]
+            self._places[folder] = [real for real in real_ones if real is not None]
+        for here in self._places[folder]:
+            real = self._exact(here, file)
+            if real is not None:
+                return Found(join(here, real), as_said=True)
+        keys = _keys(file)
+        for here in self._places[folder]:
+            real = self._variant(here, keys)
+            if real is not None:
+                return Found(join(here, real))
+        return Found(None, f"{GONE} '{name}' in {self._root}; add it, or take the row out")
+
+    def _below(self, name: str) -> str | None:
+        """The path from the root, without "." and ".."; None where it leads out."""
+        if name.startswith("/") or name[1:2] == ":":  # from the top, of Windows too
+            start = next((start for start in self._starts if name.startswith(start)), None)
+            if start is None:
+                return None
+            name = name.removeprefix(start)
+        path = posixpath.normpath(name)
+        return None if path.split("/")[0] == ".." else path
+
+    def _real(self, folder: str) -> str | None:
+        """A folder as it is called on the disk, where its accents are coded in another way."""
+        if folder.isascii() or is_folder(self._root / folder):
+            return folder
+        here = ""
+        for part in folder.split("/"):
+            try:
+                names = _folders_in(self._root / here)
+            except OSError:
+                return None
+            real = next((name for name in names if written(name) == written(part)), None)
+            if real is None:
+                return None
+            here = join(here, real)
+        return here
+
+    def _exact(self, folder: str, name: str) -> str | None:
+        """The name of a file in a folder, maybe with the suffix that `name` lacks."""
+        here = self._listed(folder)
+        if not here or name in here:
+            return here.get(name)
+        whole, text = name.lower().endswith(SUFFIXES), written(name)
+        for ending in ("",) if whole else ENDINGS:
+            real = here.get(name + ending) or here.get(text + ending)
+            if real is not None:
+                return real
+        return None
+
+    def _variant(self, folder: str, keys: Sequence[str]) -> str | None:
+        """The one picture in a folder that has a name in other letters, or but for its ending,
+        or for zeros before its number."""
+        if folder not in self._alike:
+            names = set(self._listed(folder).values())
+            self._alike[folder] = _by_keys(names)
+        return _only(self._alike[folder], keys)
+
+    def _by_its_end(self, name: str) -> Found | None:
+        """The file below the root whose path ends as this one does; None where there is none."""
+        if self._below_root is None:
+            self._below_root = _by_keys(_files_below(self._root))
+        path = _plain_path(name).removeprefix("./")
+        keys = _keys(path.rpartition("/")[2]) if self._below_root else []
+        for key in keys if keys and keys[-1] in self._below_root else ():
+            paths = self._below_root.get(key, ())
+            if not paths:
+                continue
+            if len(paths) == 1:
+                return Found(paths[0])
+            ends = {each: _shared_end(each, path) for each in paths}
+            best = [each for each in paths if ends[each] == max(ends.values())]
+            if len(best) > 1 and self._side:
+                own = [each for each in best if self._side in map(split_of, each.split("/")[:-1])]
+                best = own or best
+            if len(best) == 1:
+                return Found(best[0])
+            folders = listed([parent_of(each) or "." for each in best], most=3)
+            reason = f"'{name}' lies in several folders, {folders}; write which, or name one: "
+            return Found(None, f"{reason}--images {self._root / parent_of(best[0])}")
+        return None
+
+    def _tell(
+        self, found: dict[str | None, Found], others: Sequence[str], moved: Collection[str]
+    ) -> None:
+        """Keep what is to be said of files that do not lie as the table says."""
+        self.notes = []
+        ended = [name for name in others if name in moved]
+        called = [name for name in others if name not in moved]
+        for names, one, more in (
+            (ended, "found by the end of its path", "found by the ends of their paths"),
+            (
+                called,
+                "called otherwise than the table says",
+                "called otherwise than the table says",
+            ),
+        ):
+            if names:
+                is_are = f"is {one}" if len(names) == 1 else f"are {more}"
+                first = f"'{names[0]}' is '{found[names[0]].path}'"
+                self.notes.append(f"{counted(len(names), 'image')} {is_are}: {first}")
+
+    def _listed(self, folder: str) -> dict[str, str]:
+        """The files in a folder by name, and by name with its accents composed, as texts have it.
+
+        None where there is no such folder. Raises DataError for one that may not be read.
+        """
+        if folder not in self._names:
+            names: list[str] = []
+            try:
+                names = _files_in(self._root / folder)
+            except PermissionError as error:
+                raise DataError(
+                    f"{self._root / folder}: cannot be read ({error.strerror}); allow it, or take "
+                    "the folder out"
+                ) from error
+            except (OSError, ValueError):  # no such folder, or a text that can be no path
+                pass
+            self._names[folder] = {written(name): name for name in names}
+            self._names[folder].update({name: name for name in names})
+        return self._names[folder]
+
+
+def _files_in(folder: Path) -> list[str]:
+    if into_zip(folder):
+        return names_in(folder)
+    with os.scandir(folder) as entries:
+        return [each.name for each in entries if may_be_file(each)]
+
+
+def _folders_in(folder: Path) -> list[str]:
+    if into_zip(folder):
+        return [name for name in names_in(folder) if is_folder(folder / name)]
+    with os.scandir(folder) as entries:
+        return [each.name for each in entries if each.is_dir()]
+
+
+def _plain_path(name: str) -> str:
+    return name.strip().removeprefix("file://").replace("\\", "/")
+
+
+def _is_of_web(name: str) -> bool:
+    return "://" in name and not name.startswith("file://")
+
+
+def _outside(name: str, root: Path) -> str:
+    return f"'{name}' lies outside of {root}; name the folder that holds all images: --images DIR"
+
+
+def _is_outside(found: Found) -> bool:
+    return bool(found.reason) and "lies outside of" in str(found.reason)
+
+
+def _folder(name: str | None) -> str:
+    return _normal(parent_of(_plain_path(name))) if name else ""
+
+
+@cache
+def _normal(folder: str) -> str:
+    return posixpath.normpath(folder)
+
+
+def _files_below(root: Path) -> list[str]:
+    """The pictures below a folder or in a zip, by their paths, as far as they are not hidden."""
+    if into_zip(root):
+        return list(tree_of(root).below(""))
+    found: list[str] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        here = Path(place).relative_to(root).as_posix()
+        here = "" if here == "." else here
+        deep = here.count("/") + 1 >= MOST_DEEP
+        visible = [n for n in folders if not n.startswith(".") and n not in NOT_THE_USERS]
+        folders[:] = [] if deep else sorted(visible)
+        pictures = [n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
+        found += [join(here, name) for name in sorted(pictures)]
+        if len(found) > MOST_FILES or len(seen) > MOST_FOLDERS:
+            return []
+    return found
+
+
+def _keys(name: str) -> list[str]:
+    """What a file's name is compared by, the closest first: itself, its letters, its stem, its
+    number. Names that share any share the last."""
+    text = written(name)
+    small = text.casefold()
+    stem, dot, ending = small.rpartition(".")
+    stem = stem if dot + ending in SUFFIXES else small
+    keys = [f"name {text}", f"small {small}", f"stem {stem}"]
+    return [*keys, f"number {int(stem)}"] if stem.isdecimal() else keys
+
+
+def _by_keys(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Pictures by what their names are compared by."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        if path.lower().endswith(SUFFIXES):
+            for key in _keys(path.rpartition("/")[2]):
+                found[key].append(path)
+    return found
+
+
+def _only(alike: dict[str, list[str]], keys: Sequence[str]) -> str | None:
+    """The one picture under the closest key of a name; None where there are several or none."""
+    if keys[-1] not in alike:
+        return None
+    closest = next(key for key in keys if key in alike)
+    return alike[closest][0] if len(alike[closest]) == 1 else None
+
+
+def _shared_end(path: str, other: str) -> int:
+    """How many folders before the names of two paths are the same, counted from the end."""
+    mine, its = (
+        [written(part).casefold() for part in each.split("/")[-2::-1]] for each in (path, other)
+    )
+    return next(
+        (at for at, (a, b) in enumerate(zip(mine, its, strict=False)) if a != b),
+        min(len(mine), len(its)),
+    )
