@@ -230,6 +230,7 @@ def look(data: DataSettings, console: Console) -> Looked:
         facts,
         listing.samples.frame["labels"],
         open_cache(),
+        root=listing.samples.root,
         several=listing.samples.task.several,
     )
     found = tuple(found_in(listing.samples, facts, all_copies, corrections))
@@ -260,7 +261,9 @@ def found_in(
         return findings(samples, facts, copies)
     done = correct(samples, corrections)
     left, labels = facts.filter(done.stays), done.samples.frame["labels"]
-    copies = find_copies(left, labels, open_cache(), several=samples.task.several)
+    copies = find_copies(
+        left, labels, open_cache(), root=samples.root, several=samples.task.several
+    )
     return findings(done.samples, left, copies)
 
 

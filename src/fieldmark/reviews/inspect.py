@@ -95,6 +95,7 @@ def look(data: DataSettings, console: Console) -> Look:
         facts,
         listing.samples.frame["labels"],
         open_cache(),
+        root=listing.samples.root,
         several=listing.samples.task.several,
     )
     names = ShownNames()
