@@ -111,9 +111,7 @@ def alike_pairs(facts: pl.DataFrame, cache: Cache) -> np.ndarray:
     return _remembered(cache, key, lambda: _search(facts)).reshape(-1, 2)
 
 
-def _looked_closer(
-    pairs: np.ndarray, facts: pl.DataFrame, root: str, cache: Cache
-) -> np.ndarray:
+def _looked_closer(pairs: np.ndarray, facts: pl.DataFrame, root: str, cache: Cache) -> np.ndarray:
     """Which of the pairs (n, 2) a closer look takes for one photo saved again. -> (n,) bool"""
     if not len(pairs):
         return np.zeros(0, bool)

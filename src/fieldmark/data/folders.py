@@ -19,7 +19,11 @@ NOT_THE_USERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Informatio
 # Pictures that are not read. Some begin like a TIFF and are none.
 FOREIGN = [".heic", ".heif", ".avif", ".jp2", ".j2k", ".jxl", ".ico", ".svg", ".psd", ".tga"]
 FOREIGN += [".ppm", ".pgm", ".pbm", ".exr", ".hdr", ".dds", ".eps", ".dng", ".nef", ".cr2", ".cr3"]
-FOREIGN += [".pcx", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw"]
+FOREIGN += [".pcx", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw", ".hif", ".heics"]
+FOREIGN += [".nrw", ".3fr", ".iiq", ".rwl", ".erf", ".kdc", ".mrw", ".sr2", ".x3f", ".crw", ".jxr"]
+FOREIGN += [".dcm", ".dicom", ".nii", ".qoi", ".xcf", ".pdf"]
+VIDEOS = [".mp4", ".mov", ".avi", ".mkv", ".m4v", ".wmv", ".webm", ".mts", ".m2ts", ".3gp", ".mpg"]
+VIDEOS += [".mpeg", ".flv", ".insv", ".asf"]
 HEAD = 16  # bytes of a file that say whether it is a picture
 
 
@@ -31,7 +35,7 @@ class Tree:
     folders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     pictures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     others: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    foreign: list[str] = field(default_factory=list)  # pictures of formats that are not read
+    foreign: list[str] = field(default_factory=list)  # of formats that are not read, and videos
     hidden: list[str] = field(default_factory=list)
     not_followed: list[str] = field(default_factory=list)  # links to folders read already
 
@@ -158,10 +162,18 @@ def _add_file(tree: Tree, folder: str, entry: os.DirEntry[str]) -> None:
             tree.others[folder].append(entry.name)
     elif suffix in SUFFIXES or _begins_as_picture(entry.path, suffix):
         tree.pictures[folder].append(entry.name)
-    elif suffix in FOREIGN:
+    elif suffix in (*FOREIGN, *VIDEOS):
         tree.foreign.append(join(folder, entry.name))
     else:
         tree.others[folder].append(entry.name)
+
+
+def why_not_read(path: str) -> str:
+    """What to say of a file of a format in FOREIGN or VIDEOS."""
+    suffix = PurePosixPath(path).suffix.lower()
+    if suffix in VIDEOS:
+        return f"{suffix} videos are not read; save frames of it as JPEG or PNG"
+    return f"{suffix} pictures are not read; save it as JPEG or PNG"
 
 
 def may_be_file(entry: os.DirEntry[str]) -> bool:
@@ -231,15 +243,16 @@ def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
     ]
     if labelled or found:
         _refuse_unlabelled(tree, top, sides, found)
-        notes = [*_layout_notes(tree, top, sides, parents)]
+        unused = _unused(tree, top, sides, parents)
+        notes = [*_layout_notes(tree, top, sides, parents), *unused]
     else:
+        unused = {}
         found = [(path, None, None) for path in tree.below("")]
         notes = ["there are no class folders: the pictures have no labels"]
     left_out = {}
     for path in tree.foreign:
-        name, suffix = shown(path), PurePosixPath(path).suffix.lower()
-        why = f"{suffix} pictures are not read; save it as JPEG or PNG"
-        left_out[name] = f"{tree.root}/{name}: {why}"
+        name = shown(path)
+        left_out[name] = f"{tree.root}/{name}: {why_not_read(path)}"
     unnamed = [path for path, _, _ in found if shown(path) != path]
     left_out |= {
         shown(path): f"{tree.root}/{shown(path)}: has a name that is not UTF-8; rename it"
@@ -256,7 +269,7 @@ def read_folder(tree: Tree, *, labelled: bool = True) -> Listing:
         str(tree.root.resolve()),
     )
     called = {side: f"the folder '{name}'" for name, side in sides.items()}
-    return Listing(samples, (*notes, *tree.notes()), left_out, called)
+    return Listing(samples, (*notes, *tree.notes()), left_out, called, unused=unused)
 
 
 def _unwrapped(tree: Tree) -> str:
@@ -339,18 +352,36 @@ def _layout_notes(
     if top or set(parents) != {join(top, name) for name in sides or [""]}:
         yield f"class folders are those in {listed(map(shown, parents))}"
     beside = [name for name in tree.folders.get(top, ()) if sides and name not in sides]
-    if beside:
-        place = tree.root / top
-        yield f"beside the split folders, {listed(map(shown, beside))} in {place} is not used"
+    bare = [name for name in beside if name not in tree.inside(top)]
+    if bare:
+        yield f"beside the split folders, {listed(map(shown, bare))} holds no pictures"
     named = {name for parent in parents for name in tree.folders.get(parent, ())}
     used = {name for parent in parents for name in tree.inside(parent)}
     if named - used:
         without = listed(map(shown, sorted(named - used)))
         yield f"no class is made of {without}: no pictures ({', '.join(SUFFIXES)}) there"
-    above = {folder for parent in parents for folder in _up_from(parent)}
-    loose = sorted(shown(name) for folder in above for name in tree.pictures.get(folder, ()))
+
+
+def _unused(
+    tree: Tree, top: str, sides: dict[str, str], parents: dict[str, str | None]
+) -> dict[str, tuple[str, ...]]:
+    """Pictures that are in no class, by the sentence that tells of them: Listing.unused."""
+    found = {}
+    beside = [name for name in tree.inside(top) if sides and name not in sides]
+    if beside:
+        place, names = tree.root / top, listed(map(shown, beside))
+        files = [shown(path) for name in beside for path in tree.below(join(top, name))]
+        found[f"beside the split folders, {names} in {place} is not used"] = tuple(files)
+    loose = [
+        (shown(join(folder, name)), shown(name))
+        for folder in {folder for parent in parents for folder in _up_from(parent)}
+        for name in tree.pictures.get(folder, ())
+    ]
     if loose:
-        yield f"pictures outside of class folders are not used: {listed(loose, most=5)}"
+        names = listed(sorted(name for _, name in loose), most=5)
+        sentence = f"pictures outside of class folders are not used: {names}"
+        found[sentence] = tuple(sorted(path for path, _ in loose))
+    return found
 
 
 def _up_from(folder: str) -> Iterator[str]:

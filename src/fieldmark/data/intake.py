@@ -12,8 +12,10 @@ from fieldmark.console import Console
 from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
 from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
-from fieldmark.data.health import Finding, findings
+from fieldmark.data.finding import Finding, by_severity
+from fieldmark.data.health import findings
 from fieldmark.data.label_cells import Asked
+from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
@@ -233,7 +235,8 @@ def look(data: DataSettings, console: Console) -> Looked:
         root=listing.samples.root,
         several=listing.samples.task.several,
     )
-    found = tuple(found_in(listing.samples, facts, all_copies, corrections))
+    found = found_in(listing.samples, facts, all_copies, corrections)
+    found = sorted([*left_out_findings(listing), *found], key=by_severity)
     notes = [*listing.notes, *task_notes(data, samples)]
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
     notes += health_notes(found)
@@ -245,7 +248,7 @@ def look(data: DataSettings, console: Console) -> Looked:
         given,
         copies,
         (*notes, *taken_out),
-        found,
+        tuple(found),
         mirrored=listing.mirrored,
         embedded=listing.embedded,
         separator=listing.separator,

@@ -184,10 +184,11 @@ def read_table(
     if len(set(used)) < len(used):
         labels, splits = frame["labels"].to_list(), frame["split"].to_list()
         reasons = _with_repeats(files, labels, splits, table.places, reasons)
-    left_out = dict(table.left_out)
-    for place, reason in zip(table.places, reasons, strict=True):
+    left_out, kinds = dict(table.left_out), dict.fromkeys(table.left_out, "broken-row")
+    kinds_of = _kinds(files, frame["labels"].to_list(), [file for file, _ in found])
+    for place, reason, kind in zip(table.places, reasons, kinds_of, strict=True):
         if reason is not None:
-            left_out[place] = f"{place}: {reason}"
+            left_out[place], kinds[place] = f"{place}: {reason}", kind
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
         _refuse_all(path, root, len(finder.missing), left_out)
@@ -197,6 +198,7 @@ def read_table(
         samples,
         table.notes,
         left_out,
+        kinds=kinds,
         missing=missing,
         spare=spare,
         separator=table.separator,
@@ -291,6 +293,29 @@ def _with_repeats(
                 result[row] = f"'{file}' stands in {before} already; take one of the two out"
             seen.setdefault(splits[row], row)
     return result
+
+
+def _kinds(
+    files: Sequence[str | None], labels: Sequence[Sequence[str]], found: Sequence[str | None]
+) -> list[str]:
+    """Why each row would be left out, of health.KINDS.
+
+    files: of the rows that could be used but for others of the same image; found: of all rows.
+    """
+    several: dict[str, set[frozenset[str]]] = defaultdict(set)
+    for file, its in zip(files, labels, strict=True):
+        if file is not None:
+            several[file].add(frozenset(its))
+    return [
+        "no-file"
+        if there is None
+        else "no-label"
+        if file is None
+        else "conflicting-rows"
+        if len(several[file]) > 1
+        else "repeated-row"
+        for file, there in zip(files, found, strict=True)
+    ]
 
 
 def _named(labels: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fieldmark.data.health import PROBLEMS, Finding
+from fieldmark.data.finding import LEFT_OUT, PROBLEMS, Finding
 from fieldmark.data.splits import classes_in_few_folds
 from fieldmark.errors import counted, listed
 from fieldmark.records import SPLITS, Samples
@@ -93,7 +93,7 @@ def spare_notes(spare: dict[str, frozenset[str]]) -> list[str]:
 
 def health_notes(found: Sequence[Finding]) -> list[str]:
     """The findings that may spoil a score, but those that are told in words of their own."""
-    own = {*PROBLEMS, "leakage", "near-leakage", "class-missing-in-split"}
+    own = {*PROBLEMS, *LEFT_OUT, "leakage", "near-leakage", "class-missing-in-split"}
     spoils = [each for each in found if each.severity == "error" or each.kind == "label-spelling"]
     return [each.sentence for each in spoils if each.kind not in own]
 

@@ -16,8 +16,10 @@ from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.copies import find_copies
 from fieldmark.data.corrections import correct, read_corrections
-from fieldmark.data.health import SEVERITIES, Finding, findings
+from fieldmark.data.finding import SEVERITIES, Finding, by_severity
+from fieldmark.data.health import findings
 from fieldmark.data.intake import listed_of, scanned
+from fieldmark.data.left_out import NO_LABEL, left_out_findings, unlabelled, without_place
 from fieldmark.data.listing import Listing
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.data.told import label_notes, spare_notes
@@ -54,6 +56,11 @@ class Look:
     def good(self) -> pl.DataFrame:
         """The images that can be read."""
         return self.listing.samples.frame.filter(self.facts["problem"].is_null().to_numpy())
+
+    @cached_property
+    def unlabelled(self) -> list[str]:
+        """Those of them that training leaves out, having no label."""
+        return unlabelled(replace(self.listing.samples, frame=self.good))
 
     @cached_property
     def label_counts(self) -> LabelCounts:
@@ -101,18 +108,22 @@ def look(data: DataSettings, console: Console) -> Look:
     names = ShownNames()
     if data.label_names is not None:
         names = read_names(Path(data.label_names), listing.samples.classes)
+    found = [*left_out_findings(listing), *findings(listing.samples, facts, copies)]
+    found.sort(key=by_severity)
+    own = [note for note in listing.notes if note not in listing.unused]  # findings tell the others
     told = [*label_notes(data, listing.samples), *spare_notes(listing.spare)]
-    noted = replace(listing, notes=(*listing.notes, *told))
-    return Look(noted, facts, findings(listing.samples, facts, copies), names)
+    noted = replace(listing, notes=(*own, *told))
+    return Look(noted, facts, found, names)
 
 
 def as_json(seen: Look) -> dict[str, Any]:
     """What was seen as plain values: counts, notes, and each finding with all its files."""
     return {
         "images": len(seen.listing.samples),
+        "verdict": verdict(seen),
         "classes": counts(seen),
         "notes": list(seen.listing.notes),
-        "left_out": seen.listing.left_out,
+        "left_out": seen.listing.left_out | dict.fromkeys(seen.unlabelled, NO_LABEL),
         "findings": [
             {
                 "kind": each.kind,
@@ -148,8 +159,8 @@ def as_lines(seen: Look) -> list[str]:
         lines.append(f"{'sizes':<{label_counts_words.INDENT}}{words}")
     lines += [f"note: {note}" for note in seen.listing.notes]
     left_out = [
-        f"left out: {reason if reason.startswith(name) else f'{name}: {reason}'}"
-        for name, reason in seen.listing.left_out.items()
+        f"left out: {name}: {without_place(name, sentence)}"
+        for name, sentence in seen.listing.left_out.items()
     ]
     lines += left_out[:LEFT_OUT]
     if len(left_out) > LEFT_OUT:
@@ -159,9 +170,11 @@ def as_lines(seen: Look) -> list[str]:
 
 
 def verdict(seen: Look) -> str:
-    """One sentence: how many images, and how much is to be mended."""
-    number = len(seen.listing.samples)
+    """One sentence: how many images can be used, how many cannot, and how much is to be mended."""
+    number = seen.good.height - len(seen.unlabelled)
+    left_out = len(seen.listing.samples) - number + len(seen.listing.left_out)
     head = f"{counted(number, 'image')} in {counted(len(seen.listing.samples.classes), 'class')}"
+    head += f" and {left_out:,} left out" if left_out else ""
     by_severity = Counter(each.severity for each in seen.found)
     words = [
         counted(by_severity[severity], severity) for severity in SEVERITIES if by_severity[severity]
