@@ -68,6 +68,7 @@ KINDS = {
     **dict.fromkeys(("misnamed", "nearly-black", "nearly-white", "blurred", "tiny"), "warning"),
     "animated": "note",
     "leakage": "error",
+    "group-leakage": "error or warning",
     "conflicting-labels": "error",
     "exact-copies": "warning",
     "near-copies": "warning",

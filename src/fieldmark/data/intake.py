@@ -12,7 +12,9 @@ from fieldmark.console import Console
 from fieldmark.data.cells import Columns
 from fieldmark.data.copies import Copies, find_copies
 from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
+from fieldmark.data.exif_groups import with_exif_groups
 from fieldmark.data.finding import Finding, by_severity
+from fieldmark.data.group_columns import group_findings, proposal
 from fieldmark.data.health import findings
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.left_out import left_out_findings
@@ -113,9 +115,9 @@ class Dataset:
 
 
 def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
-    """What the source holds; no image is opened. Raises DataError."""
+    """What the source holds; no image is decoded. Raises DataError."""
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
-    return read_listing(
+    listing = read_listing(
         data.source,
         test=data.test,
         columns=columns,
@@ -125,6 +127,7 @@ def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ..
         validated=data.val != "none",
         asked=Asked(data.label_separator, data.task, known),
     )
+    return with_exif_groups(listing) if data.group == "exif" else listing
 
 
 def listing_hash(data: DataSettings) -> str:
@@ -236,10 +239,11 @@ def look(data: DataSettings, console: Console) -> Looked:
         several=listing.samples.task.several,
     )
     found = found_in(listing.samples, facts, all_copies, corrections)
-    found = sorted([*left_out_findings(listing), *found], key=by_severity)
+    found += [*left_out_findings(listing), *group_findings(listing.samples)]
+    found.sort(key=by_severity)
     notes = [*listing.notes, *task_notes(data, samples)]
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
-    notes += health_notes(found)
+    notes += [*proposal(listing.samples), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
     given = frozenset(listing.samples.frame["split"].drop_nulls())

@@ -94,8 +94,13 @@ def spare_notes(spare: dict[str, frozenset[str]]) -> list[str]:
 def health_notes(found: Sequence[Finding]) -> list[str]:
     """The findings that may spoil a score, but those that are told in words of their own."""
     own = {*PROBLEMS, *LEFT_OUT, "leakage", "near-leakage", "class-missing-in-split"}
-    spoils = [each for each in found if each.severity == "error" or each.kind == "label-spelling"]
-    return [each.sentence for each in spoils if each.kind not in own]
+    own |= {"group-leakage"}  # of groups that are given: `group_note`
+    also = {("warning", "label-spelling"), ("warning", "group-leakage")}
+    return [
+        each.sentence
+        for each in found
+        if (each.severity, each.kind) in also or (each.severity == "error" and each.kind not in own)
+    ]
 
 
 def lacking_notes(samples: Samples) -> list[str]:

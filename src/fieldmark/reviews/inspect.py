@@ -17,6 +17,7 @@ from fieldmark.console import Console
 from fieldmark.data.copies import find_copies
 from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.finding import SEVERITIES, Finding, by_severity
+from fieldmark.data.group_columns import group_findings, proposal
 from fieldmark.data.health import findings
 from fieldmark.data.intake import listed_of, scanned
 from fieldmark.data.left_out import NO_LABEL, left_out_findings, unlabelled, without_place
@@ -108,10 +109,12 @@ def look(data: DataSettings, console: Console) -> Look:
     names = ShownNames()
     if data.label_names is not None:
         names = read_names(Path(data.label_names), listing.samples.classes)
-    found = [*left_out_findings(listing), *findings(listing.samples, facts, copies)]
+    found = findings(listing.samples, facts, copies)
+    found += [*left_out_findings(listing), *group_findings(listing.samples)]
     found.sort(key=by_severity)
     own = [note for note in listing.notes if note not in listing.unused]  # findings tell the others
     told = [*label_notes(data, listing.samples), *spare_notes(listing.spare)]
+    told += proposal(listing.samples)
     noted = replace(listing, notes=(*own, *told))
     return Look(noted, facts, found, names)
 

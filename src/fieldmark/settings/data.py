@@ -48,6 +48,11 @@ class DataSettings(Section):
     group_column: str | None = Field(
         None, description="a column (site, animal, patient) that no split may part"
     )
+    group: Literal["auto", "exif"] = Field(
+        "auto",
+        description="auto: of the column, or as the format has it; exif: pictures of one camera, "
+        "each at most 30 minutes after the one before, by what the camera wrote into them",
+    )
     split_column: str | None = Field(None, description="a table's column of splits")
     on_bad: Literal["leave_out", "error"] = Field(
         "leave_out", description="what to do with files that cannot be read"
@@ -78,4 +83,6 @@ class DataSettings(Section):
                 "val_fraction and test_fraction leave nothing to train on; "
                 "their sum must be less than 1"
             )
+        if self.group == "exif" and self.group_column is not None:
+            raise ValueError("group=exif and group_column both say what belongs together; take one")
         return self
