@@ -79,4 +79,5 @@ KINDS = {
     "class-missing-in-split": "error or warning",
     "label-spelling": "warning",
     "imbalance": "note",
+    "mirrored-classes": "warning",
 }

@@ -19,6 +19,7 @@ from fieldmark.data.health import findings
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.listing import Listing
+from fieldmark.data.mirror_pairs import MirrorPair, mirror_findings, mirror_pairs
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
 from fieldmark.data.splits import (
@@ -58,9 +59,10 @@ class Dataset:
 
     notes: sentences that the reader must know. findings: of the health check. split_notes: how
     the images came to their sides. mirrored: whether an image and its mirror image mean the
-    same (not so for digits). embedded: the pixels come with an installed package. in_folds: the
-    same images with folds in place of a validation side, where the source gives none and folds
-    cost little (`COSTLY`). separator: of a Listing.
+    same (not so for digits). exchanged: whether a mirror seems to make one class another.
+    embedded: the pixels come with an installed package. in_folds: the same images with folds in
+    place of a validation side, where the source gives none and folds cost little (`COSTLY`).
+    separator: of a Listing.
     """
 
     samples: Samples
@@ -68,6 +70,7 @@ class Dataset:
     findings: tuple[Finding, ...] = ()
     split_notes: tuple[str, ...] = ()
     mirrored: bool = True
+    exchanged: bool = False
     embedded: bool = False
     separator: str = "auto"
     in_folds: "Dataset | None" = None
@@ -90,6 +93,7 @@ class Dataset:
             "findings": [asdict(each) for each in short],
             "split": list(self.split_notes),
             "mirrored": self.mirrored,
+            "exchanged": self.exchanged,
             "embedded": self.embedded,
             "separator": self.separator,
         }
@@ -109,6 +113,7 @@ class Dataset:
             tuple(findings),
             tuple(about.get("split", ())),
             mirrored=about.get("mirrored", True),
+            exchanged=about.get("exchanged", False),
             embedded=about.get("embedded", False),
             separator=about.get("separator", "auto"),
         )
@@ -194,7 +199,8 @@ class Looked:
     samples: those that can be used, with the sides that were given. given: which sides the source
     names. copies (N,): the same number is the same image. corrections: of labels, which are laid
     over them when they have their sides: sides are drawn by the labels that the source gives, so
-    that a correction moves no other image. The rest as Dataset has it.
+    that a correction moves no other image. thumbs: hash and small picture of each, of `scan`; None
+    where nobody needs them. The rest as Dataset has it.
     """
 
     samples: Samples
@@ -206,11 +212,13 @@ class Looked:
     embedded: bool
     separator: str
     corrections: Corrections = NONE
+    thumbs: pl.DataFrame | None = None
 
     def of_rows(self, rows: np.ndarray) -> "Looked":
         """Some of the images alone, (n,) of their places."""
         few = replace(self.samples, frame=self.samples.frame[rows])
-        return replace(self, samples=few, copies=self.copies[rows])
+        thumbs = None if self.thumbs is None else self.thumbs[rows]
+        return replace(self, samples=few, copies=self.copies[rows], thumbs=thumbs)
 
     def corrected(self) -> tuple["Looked", np.ndarray]:
         """The images with their labels as corrected, and which of all those are. (N,) bool"""
@@ -245,7 +253,11 @@ def look(data: DataSettings, console: Console) -> Looked:
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
     notes += [*proposal(listing.samples), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
+    small = facts.filter(good).select("path", "row", "hash", "thumb").unique(["path", "row"])
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
+    thumbs = samples.frame.select("path", "row").join(
+        small, on=["path", "row"], how="left", nulls_equal=True, maintain_order="left"
+    )
     given = frozenset(listing.samples.frame["split"].drop_nulls())
     return Looked(
         samples,
@@ -257,6 +269,7 @@ def look(data: DataSettings, console: Console) -> Looked:
         embedded=listing.embedded,
         separator=listing.separator,
         corrections=corrections,
+        thumbs=thumbs,
     )
 
 
@@ -284,6 +297,8 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
     drawn = data.val == "auto" and data.val_fraction > 0 and "val" not in looked.given
     parted, spared = on_sides(data, samples, copies, or_none=drawn or data.val == "cross")
     open_files(parted)
+    pairs = exchanged_of(looked, parted)
+    mirrors = mirror_findings(pairs)
 
     def told(val: str) -> Dataset:
         done = parted if val in ("auto", "hold") else merge_val_into_train(parted)
@@ -297,10 +312,11 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
             own.insert(0, joined_note(parted))
         return Dataset(
             done,
-            tuple(dict.fromkeys([*parted_again.notes, *own])),
-            looked.findings,
+            tuple(dict.fromkeys([*parted_again.notes, *(each.sentence for each in mirrors), *own])),
+            tuple(sorted([*looked.findings, *mirrors], key=by_severity)),
             tuple(split_notes(data, looked.given, done, copies[stays])),
             mirrored=looked.mirrored,
+            exchanged=bool(pairs),
             embedded=looked.embedded,
             separator=looked.separator,
         )
@@ -309,6 +325,15 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
         return told("cross")
     cheap = len(parted) * len(parted.classes) <= COSTLY
     return replace(told(data.val), in_folds=told("cross") if drawn and cheap else None)
+
+
+def exchanged_of(looked: Looked, parted: Samples) -> tuple[MirrorPair, ...]:
+    """The classes that a mirror exchanges, told without the images that are for the test."""
+    if looked.thumbs is None or not looked.mirrored or parted.task.several:
+        return ()
+    known = np.flatnonzero((parted.frame["split"] != "test").to_numpy())
+    labels = parted.frame["labels"].gather(known)
+    return mirror_pairs(looked.thumbs[known], labels, open_cache())
 
 
 def on_sides(
