@@ -28,7 +28,9 @@ def scanned(folder, images):
 def near(facts, labels=None, root=None):
     """The numbers of images, the same where they are taken for one; of one class, if not told."""
     given = [["one"]] * facts.height if labels is None else [each and [each] for each in labels]
-    return find_copies(facts, pl.Series(given, dtype=pl.List(pl.String)), NONE, root=root).near.tolist()
+    return find_copies(
+        facts, pl.Series(given, dtype=pl.List(pl.String)), NONE, root=root
+    ).near.tolist()
 
 
 def pairs(facts):
@@ -168,7 +170,9 @@ def test_of_several_labels_a_photo_saved_again_is_one_whatever_its_labels():
     facts = invented([one, other, one, other, one, *strangers])
     rare = [["a"], ["a", "b"], ["b", "c"], ["c"], []]
     labels = pl.Series([*rare, *[["a", "b", "c"]] * 9, *[[]] * 3], dtype=pl.List(pl.String))
-    single, several = (find_copies(facts, labels, NONE, root=None, several=each).near for each in (0, 1))
+    single, several = (
+        find_copies(facts, labels, NONE, root=None, several=each).near for each in (0, 1)
+    )
     assert single.tolist() == list(range(17))
     assert several.tolist() == [
         0,

@@ -8,20 +8,21 @@ all of this holds:
 - their detail, what is left when a blur is taken off, correlates by LEAST_DETAIL. The grain of a
   second exposure does not, nor does an X-ray of somebody else;
 - the movement of the whole (shift, turn, zoom) that explains their difference best is at most
-  MOST_MOVED pixels: a copy may be cut by half a per cent, a burst by hand moves more;
+  LEAST_MOVED pixels, or MOST_MOVED where the detail correlates by MOVED_DETAIL even so: a copy may
+  be cut by half a per cent, a burst by hand moves more;
 - no place differs by more than MOST_ERROR times what a JPEG and a resize do there, which is more
   at edges. So the small animal in a burst is seen, and what was written into a form.
 
-Where most is of one shade, as paper is, letters of one font move less than a copy may, so it is at
-most LEAST_MOVED there. Where the detail is weaker than what a JPEG adds (LEAST_CLEAR levels) it
+Where most is of one shade, as paper is, letters of one font move less than a copy may, so it is
+LEAST_MOVED there, too. Where the detail is weaker than what a JPEG adds (LEAST_CLEAR levels) it
 says nothing: then both limits are the lower ones.
 
 Measured on 173 photos of 112 to 300 pixels, saved again in eleven ways, on ten that were found on
-the web among photos of monkeys, and on drawn look-alikes. Detail: saved again 0.73 and more (but
-for JPEGs of quality 30 0.8), X-rays 0.78 and less, nights 0.65 and less. Movement: saved again 0.09
-and less, from the web 0.55 and less; letters 0.2 and more. Error: saved again 2.2 and less (99 of
-100 1.8), smooth drawings 1.2 (one 1.4); bursts and forms 2.9 and more, unless the animal is of the
-colour of what is behind it.
+the web among photos of monkeys, and on drawn look-alikes. Detail: saved again 0.73 and more (0.8
+but for JPEGs of quality 30), X-rays 0.78 and less, nights 0.65 and less. Movement: saved again
+0.09 and less, from the web 0.55 and less (with a detail of 0.89 and more), letters and X-rays 0.2
+and more. Error: saved again 2.2 and less (99 of 100 1.8), smooth drawings 1.2 (one 1.4), bursts and
+forms 2.9 and more, unless the animal is of the colour of what is behind it.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +37,7 @@ from fieldmark.errors import DataError
 VERSION = 1  # of what is told here: another number makes void what is remembered
 SIDE = 128  # pixels; less where one of the two is smaller
 LEAST_SPREAD = 8.0  # levels
-LEAST_DETAIL = 0.75
+LEAST_DETAIL, MOVED_DETAIL = 0.75, 0.85
 LEAST_CLEAR = 2.0  # levels
 MOST_MOVED, LEAST_MOVED = 0.8, 0.15  # pixels
 ONE_SHADE = 0.5  # of the pixels, within 4 levels of the commonest shade
@@ -75,12 +76,13 @@ def is_saved_again(one: np.ndarray, other: np.ndarray) -> bool:
     low, high = sorted((one @ SHADES, other @ SHADES), key=lambda gray: float(gray.std()))
     fine = [(gray - _blurred(gray, BLUR))[counts] for gray in (low, high)]
     is_clear = min(each.std() for each in fine) >= LEAST_CLEAR
-    if low.std() < LEAST_SPREAD or (is_clear and _alike(*fine) < LEAST_DETAIL):
+    detail = _alike(*fine)
+    if low.std() < LEAST_SPREAD or (is_clear and detail < LEAST_DETAIL):
         return False
     error = _error(low, high, counts)
     down, across = np.gradient(high)
-    free = is_clear and not _is_of_one_shade(high)
-    if _moved(error[counts], down, across, counts) > (MOST_MOVED if free else LEAST_MOVED):
+    may_move = is_clear and detail >= MOVED_DETAIL and not _is_of_one_shade(high)
+    if _moved(error[counts], down, across, counts) > (MOST_MOVED if may_move else LEAST_MOVED):
         return False
     place = np.abs(_blurred(error, PLACE))
     usual = 2 + 2 * np.median(place) + 0.35 * _blurred(np.hypot(down, across), PLACE)
