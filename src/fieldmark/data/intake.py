@@ -23,11 +23,11 @@ from fieldmark.data.mirror_pairs import MirrorPair, mirror_findings, mirror_pair
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import open_files, read_listing
 from fieldmark.data.splits import (
-    copies_of_test,
     folds,
     merge_val_into_train,
     refuse_one_class,
     split,
+    without_copies,
 )
 from fieldmark.data.stratify import units_of
 from fieldmark.data.told import (
@@ -43,7 +43,7 @@ from fieldmark.data.told import (
     split_notes,
     task_notes,
 )
-from fieldmark.errors import DataError, counted, listed
+from fieldmark.errors import DataError, counted
 from fieldmark.files import write_whole
 from fieldmark.records import Samples
 from fieldmark.settings.data import DataSettings
@@ -385,29 +385,3 @@ def changed_images(samples: Samples) -> list[str]:
     """The paths of the images whose content is not what it was, or that are not there."""
     now, before = scan(samples, open_cache())["hash"], samples.frame["hash"]
     return samples.frame.filter(now.ne_missing(before))["path"].to_list()
-
-
-def without_copies(
-    samples: Samples, copies: Copies, good: np.ndarray, what: str
-) -> tuple[Samples, np.ndarray, list[str]]:
-    """Take copies of judged images out of training as `what` (data.copies) says, and tell.
-
-    good: which of the images that `copies` numbers the samples are.
-    -> the samples that stay, the number of each, the same for copies that share a side
-    """
-    numbers = (copies.near if what == "near" else copies.equal)[good]
-    stays, taken = copies_of_test(samples, numbers)
-    if not taken:
-        return samples, numbers, []
-    pairs = listed([f"{each.path} = {each.original}" for each in taken], most=3)
-    if what == "show":
-        note = (
-            f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
-            f"(data.copies=show), so the figures flatter: {pairs}"
-        )
-        return samples, numbers, [note]
-    note = (
-        f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
-        f"images that are judged: {pairs}"
-    )
-    return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]
