@@ -25,9 +25,11 @@ from math import sqrt
 import numpy as np
 import polars as pl
 
+from fieldmark import streams
 from fieldmark.cache import Cache, address
 from fieldmark.data.finding import Finding
 from fieldmark.data.images import THUMB
+from fieldmark.streams import Stream
 
 VERSION = 1  # of `mirror_pairs`: another number makes void what is remembered
 KIND = "mirror"
@@ -175,7 +177,7 @@ def _means(patches: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     Spherical k-means of some patches, drawn by a fixed seed.
     """
-    draw = np.random.default_rng(0)
+    draw = streams.draw(Stream.MIRROR, 0, 0)
     some = patches[draw.choice(len(patches), min(PATCHES, len(patches)), replace=False)]
     middle = some.mean(axis=0)
     spread = np.cov(some.T).astype(np.float64)
@@ -201,7 +203,7 @@ def _answers(
     plain: np.ndarray, mirrored: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores of images and mirror images by a regression fitted to others. -> (n, C), (n, C)"""
-    folds = np.random.default_rng(1).permutation(len(targets)) % FOLDS
+    folds = streams.draw(Stream.MIRROR, 0, 1).permutation(len(targets)) % FOLDS
     wanted = 2.0 * np.eye(int(targets.max()) + 1)[targets] - 1
     of_plain, of_mirrored = np.zeros_like(wanted), np.zeros_like(wanted)
     for fold in range(FOLDS):
