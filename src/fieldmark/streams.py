@@ -36,6 +36,7 @@ class Stream(IntEnum):
     TAKEN = 17  # study.against_rest: class
     HEAT = 18  # attribution.trust: row, mask; randomised: stage, 0, 1
     MAP = 21  # insight.nearness: a map of the pictures
+    MIRROR = 22  # data.mirror_pairs: 0 (patches), 1 (folds)
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:
