@@ -37,6 +37,7 @@ class Stream(IntEnum):
     HEAT = 18  # attribution.randomised: stage, 0, 1
     MAP = 21  # insight.nearness: a map of the pictures
     MASK = 22  # attribution.trust: two words of the image's hash, mask
+    MIRROR = 23  # data.mirror_pairs: 0 (patches), 1 (folds)
 
 
 def key(stream: Stream, seed: int, *place: int) -> np.random.SeedSequence:

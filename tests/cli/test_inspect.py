@@ -62,6 +62,57 @@ def test_of_many_images_that_are_left_out_the_rest_is_counted(capsys, photos):
     assert left_out[-1] == "left out: 3 more; --json names all"
 
 
+@pytest.mark.parametrize("kind", ["row", "label", "heic"])
+def test_what_is_left_out_stands_in_the_verdict_the_page_and_json_and_strict_fails(
+    capsys, photos, tmp_path, kind
+):
+    source, said = photos, "36 images in 3 classes and 1 left out: 1 error"
+    rows = [f"{name}/{k:02}.png,{name}" for name in ("red", "blue") for k in range(12)]
+    if kind == "heic":
+        (photos / "red" / "x.heic").touch()
+    else:
+        source = photos / "t.csv"
+        rows += ["red/77.png,red"] if kind == "row" else []
+        table = "\n".join(["image,label", *rows])
+        source.write_text(table if kind == "row" else table.replace("00.png,red", "00.png,"))
+        said = f"{24 - (kind == 'label')} images in 2 classes and 1 left out: 1 error"
+    code, lines = inspect(capsys, source, "--strict")
+    assert code == 2
+    assert lines.splitlines()[-2] == said
+    assert lines.count("\nleft out: ") == (kind != "label")
+    assert said in next(tmp_path.glob("inspect-*.html")).read_text()
+    code, told = inspect(capsys, source, "--strict", "--json")
+    assert code == 2
+    assert json.loads(told)["verdict"] == said
+    assert len(json.loads(told)["left_out"]) == 1
+
+
+def test_a_place_is_printed_once(capsys, photos):
+    (photos / "red" / "x.heic").touch()
+    (photos / "t.csv").write_text("image,label\nred/00.png,red\nblue/00.png,blue\nred/99.png,red\n")
+    for source, place in ((photos, "red/x.heic"), (photos / "t.csv", f"{photos}/t.csv, line 4")):
+        [line] = [
+            each for each in inspect(capsys, source)[1].splitlines() if each.startswith("left out")
+        ]
+        assert line.startswith(f"left out: {place}: ")
+        assert line.count(place) == 1
+
+
+def test_the_part_that_is_seen_is_told_of_large_images_alone(capsys, photos, tmp_path):
+    assert "seen      the square in the middle is 77 % of the median picture (80 x 80 pixels)" in (
+        inspect(capsys, photos)[1].splitlines()
+    )
+    assert "77 % of the median picture" in (tmp_path / "inspect-photos.html").read_text()
+    small = draw_photos(tmp_path / "small", each=12, side=16)
+    assert "seen  " not in inspect(capsys, small)[1]
+    for picture in photos.rglob("*.png"):
+        Image.open(picture).resize((240, 70)).save(picture)
+    assert (
+        "seen      all, squeezed to a square: the square in the middle is 22 % of the median "
+        "picture (240 x 70 pixels)"
+    ) in inspect(capsys, photos)[1].splitlines()
+
+
 def test_the_page_of_the_same_images_is_the_same(capsys, tmp_path):
     photos = tmp_path / "photos"
     for side in range(20, 60):

@@ -8,6 +8,7 @@ from tablerows import labels_of, refusal, rows_of
 
 from fieldmark.data.cells import Columns
 from fieldmark.data.label_cells import Asked
+from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.sources import read_listing
 from fieldmark.data.tables import named_images
 
@@ -136,6 +137,7 @@ def test_few_images_of_two_species_are_left_out_and_many_make_it_several_labels(
         f"{source}, image 0: has 2 labels, 'deer' and 'fox', and each image is asked for one; "
         "data.task=multi-label keeps it"
     )
+    assert [each.kind for each in left_out_findings(listing)] == ["left-out"]
     kept = read_listing(source, labelled=False, asked=Asked(task="multi-label"))
     assert kept.samples.task.name == "multi-label"
     assert f"{source}, image 0" not in kept.left_out

@@ -25,10 +25,12 @@ def scanned(folder, images):
     return scan(Samples.from_columns({"path": list(images)}, str(folder)), NONE)
 
 
-def near(facts, labels=None):
+def near(facts, labels=None, root=None):
     """The numbers of images, the same where they are taken for one; of one class, if not told."""
     given = [["one"]] * facts.height if labels is None else [each and [each] for each in labels]
-    return find_copies(facts, pl.Series(given, dtype=pl.List(pl.String)), NONE).near.tolist()
+    return find_copies(
+        facts, pl.Series(given, dtype=pl.List(pl.String)), NONE, root=root
+    ).near.tolist()
 
 
 def pairs(facts):
@@ -168,7 +170,9 @@ def test_of_several_labels_a_photo_saved_again_is_one_whatever_its_labels():
     facts = invented([one, other, one, other, one, *strangers])
     rare = [["a"], ["a", "b"], ["b", "c"], ["c"], []]
     labels = pl.Series([*rare, *[["a", "b", "c"]] * 9, *[[]] * 3], dtype=pl.List(pl.String))
-    single, several = (find_copies(facts, labels, NONE, several=each).near for each in (0, 1))
+    single, several = (
+        find_copies(facts, labels, NONE, root=None, several=each).near for each in (0, 1)
+    )
     assert single.tolist() == list(range(17))
     assert several.tolist() == [
         0,
@@ -342,7 +346,7 @@ def test_all_copies_of_the_monkeys_are_found_and_nothing_else(tmp_path):
     told = {frozenset(pair) for pair in re.findall(r"^- (\S+\.jpg) = (\S+\.jpg)$", words, re.M)}
     samples = read_listing(str(SHARED / "monkeys10")).samples
     facts = scan(samples, Cache(tmp_path))
-    groups = find_copies(facts, samples.frame["labels"], NONE).near
+    groups = find_copies(facts, samples.frame["labels"], NONE, root=samples.root).near
     paths = samples.frame["path"]
     found = {
         frozenset(paths.filter(pl.Series(groups == group)).to_list())
@@ -395,5 +399,5 @@ def test_photos_without_copies_have_none(name, tmp_path):
 def test_the_digits_have_no_copies(tmp_path):
     samples = read_listing("digits").samples
     facts = scan(samples, Cache(tmp_path))
-    found = find_copies(facts, samples.frame["labels"], NONE)
+    found = find_copies(facts, samples.frame["labels"], NONE, root=samples.root)
     assert found.near.tolist() == found.equal.tolist() == list(range(1797))

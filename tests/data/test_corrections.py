@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from smallruns import QUIET, draw_photos
 
+from fieldmark.data.asked_images import listing_hash
 from fieldmark.data.corrections import (
     NONE,
     correct,
@@ -15,7 +16,7 @@ from fieldmark.data.corrections import (
     decided,
     read_corrections,
 )
-from fieldmark.data.intake import Dataset, listing_hash, look, take_in
+from fieldmark.data.intake import Dataset, look, take_in
 from fieldmark.errors import DataError, SettingsError
 from fieldmark.records import Samples
 from fieldmark.runs.concrete import gather

@@ -10,10 +10,12 @@ from PIL import Image
 
 from fieldmark.cache import Cache
 from fieldmark.console import Console
+from fieldmark.data.asked_images import listed_of
 from fieldmark.data.boxes import Box, cut, parted
 from fieldmark.data.crops import finder_of
 from fieldmark.data.images import PictureError, decode
-from fieldmark.data.intake import listed_of, take_in
+from fieldmark.data.intake import take_in
+from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.scan import scan
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.errors import DataError
@@ -153,6 +155,17 @@ def test_each_sure_box_of_an_animal_is_an_image_and_its_picture_the_group(photos
         f"{path}: boxes of 'animal' are cut out, and not those of person and vehicle",
         f"images are the 8 boxes of 4 pictures that {path} has with a confidence of 0.2 or more "
         "(data.crops_above); boxes of one picture stay on one side of the split",
+    )
+
+
+def test_pictures_without_a_box_are_a_warning_of_their_own(photos):
+    files = {f"{'ab'[k % 2]}/{k}.png": TWO for k in range(4)} | {"a/4.png": None, "b/5.png": []}
+    listing = listed_of(data(photos, crops=str(results(photos, files))))
+    [found] = left_out_findings(listing)
+    assert (found.kind, found.severity) == ("no-box", "warning")
+    assert found.sentence == (
+        "2 pictures have no box and are left out ('a/4.png' and 'b/5.png'); 'a/4.png' could not be "
+        "read by the detector"
     )
 
 

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from fieldmark.data.intake import listed_of
+from fieldmark.data.asked_images import listed_of
 from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError
 from fieldmark.settings.data import DataSettings

@@ -32,7 +32,7 @@ def told(*rows, near=None, alike=()):
 
 def looked_at(samples, facts, cache=NONE):
     """The findings about images that were scanned."""
-    return findings(samples, facts, find_copies(facts, samples.frame["labels"], cache))
+    return findings(samples, facts, find_copies(facts, samples.frame["labels"], cache, root=None))
 
 
 def invented(*rows):

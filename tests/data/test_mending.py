@@ -157,7 +157,8 @@ def test_findings_and_notes_tell_what_was_passed_over_and_converted(tmp_path):
     samples = Samples.from_columns(columns, str(tmp_path))
     cache = open_cache()
     facts = scan(samples, cache)
-    found = findings(samples, facts, find_copies(facts, samples.frame["labels"], cache))
+    copies = find_copies(facts, samples.frame["labels"], cache, root=samples.root)
+    found = findings(samples, facts, copies)
     told = {each.kind: each for each in found if each.kind in ("mended", "other-profile")}
     assert {kind: each.files for kind, each in told.items()} == {
         "mended": ("a.png", "b.jpg"),

@@ -1,6 +1,6 @@
 """Folders of pictures as a source: classes by their folders, in splits, or below sites."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import polars as pl
@@ -34,10 +34,12 @@ def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None)
     data.levels says. Raises DataError where there are none, or it is not clear which they are.
     """
     layout = layout_of(tree, levels)
-    found, loose, unused = placed(tree, layout)
+    found, loose, beside = placed(tree, layout)
+    unused = dict[str, tuple[str, ...]]()
     if labelled or found:
         _refuse_unlabelled(tree, layout, found, said=levels)
-        notes = [*layout.notes, *_layout_notes(tree, layout, loose, unused)]
+        unused = _unused(tree, layout, loose, beside)
+        notes = [*layout.notes, *_layout_notes(tree, layout, beside), *unused]
     else:
         found = [Placed(folder, "", None, None) for folder in tree.folders_below("")]
         notes = ["there are no class folders: the pictures have no labels"]
@@ -59,7 +61,8 @@ def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None)
     given = {**columns, "labels": pl.Series(labels, dtype=pl.List(pl.String))}
     samples = Samples.from_columns(given, str(tree.root.resolve()))
     called = {side: f"the folder '{name}'" for name, side in layout.sides.items()}
-    return Listing(samples, (*notes, *said, *tree.notes()), left_out, called)
+    notes += [*said, *tree.notes()]
+    return Listing(samples, tuple(notes), left_out, called, unused=unused)
 
 
 def tables_in(tree: Tree, folder: str = "") -> list[str]:
@@ -146,7 +149,7 @@ def _refuse_unlabelled(
     refuse_parts_as_classes(tree, layout, labels)
 
 
-def _layout_notes(tree: Tree, layout: Layout, loose: list[str], unused: list[str]) -> Iterator[str]:
+def _layout_notes(tree: Tree, layout: Layout, beside: dict[str, list[str]]) -> Iterator[str]:
     top, sides, parents = layout.top, layout.sides, class_parents(tree, layout)
     usual = {join(top, name) for name in sides or [""]}
     if layout.levels[0] != "class" and (top or set(parents) != usual):
@@ -154,23 +157,44 @@ def _layout_notes(tree: Tree, layout: Layout, loose: list[str], unused: list[str
     elif layout.levels[0] == "class" and top:
         yield f"class folders are those in {listed([shown(top)])}"
     if layout.levels[0] == "split":
-        unused = [name for name in tree.folders.get(top, ()) if name not in sides]
-    if unused:
-        place = tree.root / top
-        yield f"beside the split folders, {listed(map(shown, unused))} in {place} is not used"
+        bare = [name for name in tree.folders.get(top, ()) if name not in {**sides, **beside}]
+        if bare:
+            holds = "holds" if len(bare) == 1 else "hold"
+            yield f"beside the split folders, {listed(map(shown, bare))} {holds} no pictures"
     yield from _sides_of_many(sides)
     named = {name for parent in parents for name in tree.folders.get(parent, ())}
     used = {name for parent in parents for name in tree.inside(parent)}
     if named - used:
         without = listed(map(shown, sorted(named - used)))
         yield f"no class is made of {without}: no pictures ({', '.join(SUFFIXES)}) there"
+
+
+def _unused(
+    tree: Tree, layout: Layout, loose: list[str], beside: dict[str, list[str]]
+) -> dict[str, tuple[str, ...]]:
+    """Pictures that are in no class, by the sentence that tells of them: Listing.unused."""
+    top, found = layout.top, dict[str, tuple[str, ...]]()
+    if beside:
+        is_are = "is" if len(beside) == 1 else "are"
+        names, place = listed(map(shown, beside)), tree.root / top
+        sentence = f"beside the split folders, {names} in {place} {is_are} not used"
+        folders = [folder for its in beside.values() for folder in its]
+        found[sentence] = _pictures_in(tree, folders)
     above = [*_up_from(parent_of(top)), *loose] if top else loose
-    outside = sorted(
-        join(folder, name) for folder in above for name in tree.pictures.get(folder, ())
+    if outside := _pictures_in(tree, above):
+        names = listed([PurePosixPath(path).name for path in outside], most=5)
+        found[f"pictures outside of class folders are not used: {names}"] = outside
+    return found
+
+
+def _pictures_in(tree: Tree, folders: Sequence[str]) -> tuple[str, ...]:
+    return tuple(
+        sorted(
+            shown(join(folder, name))
+            for folder in folders
+            for name in tree.pictures.get(folder, ())
+        )
     )
-    if outside:
-        names = listed([shown(PurePosixPath(path).name) for path in outside], most=5)
-        yield f"pictures outside of class folders are not used: {names}"
 
 
 def _sides_of_many(sides: dict[str, str]) -> Iterator[str]:

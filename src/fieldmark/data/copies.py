@@ -6,13 +6,15 @@ MOST_DIFFERENCE (MOST_OF_SPREAD) after the one was made as bright and rich in co
 other. So a photo is found after it was saved again, resized, made gray or a little brighter; not
 after it was mirrored or cropped by more than a per cent, nor another one of a fixed camera.
 
-What looks alike need not be one photo: parts on a line differ in a scratch. So alike images are
-taken for one photo saved again only where nothing speaks against it (`find_copies`).
+What looks alike need not be one photo: parts on a line differ in a scratch, frames of a burst in
+where the animal is, forms in what was written. So alike images are taken for one photo saved again
+only where nothing speaks against it (`find_copies`), and a closer look at both finds the same
+detail in the same places (`saved_again`).
 """
 
 import io
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -20,6 +22,7 @@ import numpy as np
 import polars as pl
 
 from fieldmark.cache import Cache, address
+from fieldmark.data import saved_again
 from fieldmark.data.images import THUMB
 
 VERSION = 1  # of `alike_pairs`: another number makes void what is remembered
@@ -53,9 +56,16 @@ class Copies:
 
 
 def find_copies(
-    facts: pl.DataFrame, labels: pl.Series, cache: Cache, *, several: bool = False
+    facts: pl.DataFrame,
+    labels: pl.Series,
+    cache: Cache,
+    *,
+    root: str | None,
+    several: bool = False,
 ) -> Copies:
     """The copies among images. facts: of `scan`, a row an image; labels: a list of texts each.
+
+    root: the folder that the images lie in; None where nobody can look closer.
 
     Images that look alike are one photo saved again, unless one of them also looks like an image
     with another label, or like more than CROWD others, or like more than one in CLASS_SHARE of
@@ -69,7 +79,10 @@ def find_copies(
     equal = exact_groups(facts)
     alike = alike_pairs(facts, cache)
     first = np.arange(facts.height)
-    for members in _cliques(alike[_is_sure(alike, labels, several=several)].tolist()):
+    sure = alike[_is_sure(alike, labels, several=several)]
+    if root is not None:
+        sure = sure[_looked_closer(sure, facts, root, cache)]
+    for members in _cliques(sure.tolist()):
         first[members] = members[0]
     return Copies(equal, first[equal], alike)
 
@@ -95,13 +108,27 @@ def alike_pairs(facts: pl.DataFrame, cache: Cache) -> np.ndarray:
     many bits in common: then its pairs are those nearest by their hash.
     """
     key = address(VERSION, facts.select("hash", "phash").hash_rows().to_numpy().tobytes())
+    return _remembered(cache, key, lambda: _search(facts)).reshape(-1, 2)
+
+
+def _looked_closer(pairs: np.ndarray, facts: pl.DataFrame, root: str, cache: Cache) -> np.ndarray:
+    """Which of the pairs (n, 2) a closer look takes for one photo saved again. -> (n,) bool"""
+    if not len(pairs):
+        return np.zeros(0, bool)
+    hashes = facts["hash"].gather(pairs.ravel()).to_list()
+    key = address("closer", saved_again.VERSION, hashes)
+    return _remembered(cache, key, lambda: saved_again.saved_again(pairs, facts, root))
+
+
+def _remembered(cache: Cache, key: str, find: Callable[[], np.ndarray]) -> np.ndarray:
+    """An array from the cache, or found and put there."""
     kept = cache.get(KIND, key)
     if kept is not None:
         try:
-            return np.load(kept).reshape(-1, 2)  # type: ignore[no-any-return]
+            return np.load(kept)  # type: ignore[no-any-return]
         except (OSError, ValueError):  # deleted this moment, or damaged
             pass
-    found = _search(facts)
+    found = find()
     stream = io.BytesIO()
     np.save(stream, found)
     cache.put(KIND, key, lambda draft: draft.write_bytes(stream.getvalue()))

@@ -91,6 +91,7 @@ def cropped(listing: Listing, finder: Finder) -> Listing:
         samples=replace(samples, frame=frame),
         notes=(*listing.notes, *_notes(listing, finder, len(rows), left_out)),
         left_out={**listing.left_out, **left_out},
+        kinds={**listing.kinds, **dict.fromkeys(left_out, "no-box")},
     )
 
 

@@ -25,7 +25,7 @@ class Tree:
     folders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     pictures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     others: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    foreign: list[str] = field(default_factory=list)  # pictures of formats that are not read
+    foreign: list[str] = field(default_factory=list)  # of formats that are not read, and videos
     hidden: list[str] = field(default_factory=list)
     not_followed: list[str] = field(default_factory=list)  # links to folders read already
     outside: list[str] = field(default_factory=list)  # of a zip, what its names put out of it

@@ -9,21 +9,22 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.cells import Columns
+from fieldmark.data.asked_images import listed_of, readable, scanned
 from fieldmark.data.copies import Copies, find_copies
 from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
-from fieldmark.data.crops import cropped, finder_of
-from fieldmark.data.health import Finding, findings
-from fieldmark.data.label_cells import Asked
-from fieldmark.data.listing import Listing
-from fieldmark.data.scan import scan, with_facts
-from fieldmark.data.sources import open_files, read_listing
+from fieldmark.data.finding import Finding, by_severity
+from fieldmark.data.group_columns import group_findings, proposal
+from fieldmark.data.health import findings
+from fieldmark.data.left_out import left_out_findings
+from fieldmark.data.mirror_pairs import MirrorPair, mirror_findings, mirror_pairs
+from fieldmark.data.scan import scan
+from fieldmark.data.sources import open_files
 from fieldmark.data.splits import (
-    copies_of_test,
     folds,
     merge_val_into_train,
     refuse_one_class,
     split,
+    without_copies,
 )
 from fieldmark.data.stratify import units_of
 from fieldmark.data.told import (
@@ -34,12 +35,11 @@ from fieldmark.data.told import (
     joined_note,
     lacking_notes,
     left_out_notes,
-    several_labels,
     spare_notes,
     split_notes,
     task_notes,
 )
-from fieldmark.errors import DataError, counted, listed
+from fieldmark.errors import DataError
 from fieldmark.files import write_whole
 from fieldmark.records import Samples
 from fieldmark.settings.data import DataSettings
@@ -55,9 +55,10 @@ class Dataset:
 
     notes: sentences that the reader must know. findings: of the health check. split_notes: how
     the images came to their sides. mirrored: whether an image and its mirror image mean the
-    same (not so for digits). embedded: the pixels come with an installed package. in_folds: the
-    same images with folds in place of a validation side, where the source gives none and folds
-    cost little (`COSTLY`). separator: of a Listing.
+    same (not so for digits). exchanged: whether a mirror seems to make one class another.
+    embedded: the pixels come with an installed package. in_folds: the same images with folds in
+    place of a validation side, where the source gives none and folds cost little (`COSTLY`).
+    separator: of a Listing.
     """
 
     samples: Samples
@@ -65,6 +66,7 @@ class Dataset:
     findings: tuple[Finding, ...] = ()
     split_notes: tuple[str, ...] = ()
     mirrored: bool = True
+    exchanged: bool = False
     embedded: bool = False
     separator: str = "auto"
     in_folds: "Dataset | None" = None
@@ -87,6 +89,7 @@ class Dataset:
             "findings": [asdict(each) for each in short],
             "split": list(self.split_notes),
             "mirrored": self.mirrored,
+            "exchanged": self.exchanged,
             "embedded": self.embedded,
             "separator": self.separator,
         }
@@ -106,93 +109,10 @@ class Dataset:
             tuple(findings),
             tuple(about.get("split", ())),
             mirrored=about.get("mirrored", True),
+            exchanged=about.get("exchanged", False),
             embedded=about.get("embedded", False),
             separator=about.get("separator", "auto"),
         )
-
-
-def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
-    """What the source holds; no image is opened. Raises DataError."""
-    columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
-    above = None if data.crops_above == "auto" else data.crops_above
-    finder = None if data.crops is None else finder_of(data.crops, above)
-    listing = read_listing(
-        data.source,
-        test=data.test,
-        columns=columns,
-        images=data.images,
-        data_dir=data.data_dir,
-        labelled=labelled,
-        validated=data.val != "none",
-        asked=Asked(data.label_separator, data.task, known, data.pattern),
-        levels=data.levels,
-    )
-    return listing if finder is None else cropped(listing, finder)
-
-
-def listing_hash(data: DataSettings) -> str:
-    """A hash of the places, labels and sides that the source names."""
-    samples = listed_of(data).samples
-    return correct(samples, read_corrections(data.corrections, samples)).samples.hash()
-
-
-def list_and_scan(
-    data: DataSettings, console: Console, *, labelled: bool = True, known: tuple[str, ...] = ()
-) -> tuple[Listing, pl.DataFrame]:
-    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError.
-
-    known: the labels that there are, where a model is asked.
-    """
-    listing = listed_of(data, labelled=labelled, known=known)
-    return listing, scanned(listing.samples, console)
-
-
-def scanned(samples: Samples, console: Console) -> pl.DataFrame:
-    """The facts of a scan, a row an image."""
-    with console.bar("reading images", 1) as bar:
-        seen = 0
-
-        def advance(done: int, total: int) -> None:
-            nonlocal seen
-            bar.resize(total)
-            bar.advance(done - seen)
-            seen = done
-
-        return scan(samples, open_cache(), advance)
-
-
-def readable(
-    data: DataSettings, listing: Listing, facts: pl.DataFrame
-) -> tuple[Samples, dict[str, str]]:
-    """The images that can be used, and of the others {name: reason}.
-
-    Raises DataError where there are others and may be none, or an image has several labels where
-    one is asked for.
-    """
-    samples, unread = with_facts(listing.samples, facts)
-    left_out = {**listing.left_out, **unread}
-    if left_out and data.on_bad == "error":
-        name, reason = next(iter(left_out.items()))
-        raise DataError(
-            f"{data.source}: {counted(len(left_out), 'image')} cannot be used and "
-            f"data.on_bad=error; '{name}' is one: {reason}"
-        )
-    several = several_labels(samples)
-    if several and not samples.task.several:
-        have = "has" if several == 1 else "have"
-        raise DataError(
-            f"{data.source}: {counted(several, 'image')} {have} several labels, and one is "
-            f"asked for; keep {samples.task.words}, or ask for several: data.task=multi-label"
-            f"{_one_each(listing.separator)}"
-        )
-    return samples, left_out
-
-
-def _one_each(separator: str) -> str:
-    """The way out where a cell was divided by a mark that may be part of a label."""
-    if separator == "auto":
-        return ""
-    return "; or, where a cell is one label with its marks, say so: data.label_separator=none"
 
 
 @dataclass(frozen=True)
@@ -202,7 +122,8 @@ class Looked:
     samples: those that can be used, with the sides that were given. given: which sides the source
     names. copies (N,): the same number is the same image. corrections: of labels, which are laid
     over them when they have their sides: sides are drawn by the labels that the source gives, so
-    that a correction moves no other image. The rest as Dataset has it.
+    that a correction moves no other image. thumbs: hash and small picture of each, of `scan`; None
+    where nobody needs them. The rest as Dataset has it.
     """
 
     samples: Samples
@@ -214,11 +135,13 @@ class Looked:
     embedded: bool
     separator: str
     corrections: Corrections = NONE
+    thumbs: pl.DataFrame | None = None
 
     def of_rows(self, rows: np.ndarray) -> "Looked":
         """Some of the images alone, (n,) of their places."""
         few = replace(self.samples, frame=self.samples.frame[rows])
-        return replace(self, samples=few, copies=self.copies[rows])
+        thumbs = None if self.thumbs is None else self.thumbs[rows]
+        return replace(self, samples=few, copies=self.copies[rows], thumbs=thumbs)
 
     def corrected(self) -> tuple["Looked", np.ndarray]:
         """The images with their labels as corrected, and which of all those are. (N,) bool"""
@@ -243,25 +166,33 @@ def look(data: DataSettings, console: Console) -> Looked:
         facts,
         listing.samples.frame["labels"],
         open_cache(),
+        root=listing.samples.root,
         several=listing.samples.task.several,
     )
-    found = tuple(found_in(listing.samples, facts, all_copies, corrections))
+    found = found_in(listing.samples, facts, all_copies, corrections)
+    found += [*left_out_findings(listing), *group_findings(listing.samples)]
+    found.sort(key=by_severity)
     notes = [*listing.notes, *task_notes(data, samples)]
     notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
-    notes += health_notes(found)
+    notes += [*proposal(listing.samples), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
+    small = facts.filter(good).select("path", "row", "hash", "thumb").unique(["path", "row"])
     samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
+    thumbs = samples.frame.select("path", "row").join(
+        small, on=["path", "row"], how="left", nulls_equal=True, maintain_order="left"
+    )
     given = frozenset(listing.samples.frame["split"].drop_nulls())
     return Looked(
         samples,
         given,
         copies,
         (*notes, *taken_out),
-        found,
+        tuple(found),
         mirrored=listing.mirrored,
         embedded=listing.embedded,
         separator=listing.separator,
         corrections=corrections,
+        thumbs=thumbs,
     )
 
 
@@ -273,7 +204,9 @@ def found_in(
         return findings(samples, facts, copies)
     done = correct(samples, corrections)
     left, labels = facts.filter(done.stays), done.samples.frame["labels"]
-    copies = find_copies(left, labels, open_cache(), several=samples.task.several)
+    copies = find_copies(
+        left, labels, open_cache(), root=samples.root, several=samples.task.several
+    )
     return findings(done.samples, left, copies)
 
 
@@ -287,6 +220,8 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
     drawn = data.val == "auto" and data.val_fraction > 0 and "val" not in looked.given
     parted, spared = on_sides(data, samples, copies, or_none=drawn or data.val == "cross")
     open_files(parted)
+    pairs = exchanged_of(looked, parted)
+    mirrors = mirror_findings(pairs)
 
     def told(val: str) -> Dataset:
         done = parted if val in ("auto", "hold") else merge_val_into_train(parted)
@@ -300,10 +235,11 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
             own.insert(0, joined_note(parted))
         return Dataset(
             done,
-            tuple(dict.fromkeys([*parted_again.notes, *own])),
-            looked.findings,
+            tuple(dict.fromkeys([*parted_again.notes, *(each.sentence for each in mirrors), *own])),
+            tuple(sorted([*looked.findings, *mirrors], key=by_severity)),
             tuple(split_notes(data, looked.given, done, copies[stays])),
             mirrored=looked.mirrored,
+            exchanged=bool(pairs),
             embedded=looked.embedded,
             separator=looked.separator,
         )
@@ -312,6 +248,15 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
         return told("cross")
     cheap = len(parted) * len(parted.classes) <= COSTLY
     return replace(told(data.val), in_folds=told("cross") if drawn and cheap else None)
+
+
+def exchanged_of(looked: Looked, parted: Samples) -> tuple[MirrorPair, ...]:
+    """The classes that a mirror exchanges, told without the images that are for the test."""
+    if looked.thumbs is None or not looked.mirrored or parted.task.several:
+        return ()
+    known = np.flatnonzero((parted.frame["split"] != "test").to_numpy())
+    labels = parted.frame["labels"].gather(known)
+    return mirror_pairs(looked.thumbs[known], labels, open_cache())
 
 
 def on_sides(
@@ -363,29 +308,3 @@ def changed_images(samples: Samples) -> list[str]:
     """The paths of the images whose content is not what it was, or that are not there."""
     now, before = scan(samples, open_cache())["hash"], samples.frame["hash"]
     return samples.frame.filter(now.ne_missing(before))["path"].to_list()
-
-
-def without_copies(
-    samples: Samples, copies: Copies, good: np.ndarray, what: str
-) -> tuple[Samples, np.ndarray, list[str]]:
-    """Take copies of judged images out of training as `what` (data.copies) says, and tell.
-
-    good: which of the images that `copies` numbers the samples are.
-    -> the samples that stay, the number of each, the same for copies that share a side
-    """
-    numbers = (copies.near if what == "near" else copies.equal)[good]
-    stays, taken = copies_of_test(samples, numbers)
-    if not taken:
-        return samples, numbers, []
-    pairs = listed([f"{each.path} = {each.original}" for each in taken], most=3)
-    if what == "show":
-        note = (
-            f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
-            f"(data.copies=show), so the figures flatter: {pairs}"
-        )
-        return samples, numbers, [note]
-    note = (
-        f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
-        f"images that are judged: {pairs}"
-    )
-    return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]

@@ -11,7 +11,7 @@ from PIL import features
 
 HEIF_READERS = ("pi_heif", "pillow_heif")  # whichever is installed; the first is the extra `heic`
 HEIF = ("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs", "mif1", "msf1")
-HEIF_SUFFIXES = (".heic", ".heif", ".hif")
+HEIF_SUFFIXES = (".heic", ".heics", ".heif", ".hif")
 READS_HEIF = any(find_spec(name) for name in HEIF_READERS)
 READS_AVIF = bool(features.check("avif"))
 HEAD = 32  # bytes of a file that say whether it is a picture
@@ -38,6 +38,13 @@ BY_SUFFIX |= {".avif": "AVIF", ".jxl": "JPEG XL", ".jp2": "JPEG 2000", ".j2k": "
 BY_SUFFIX |= {".svg": "SVG", ".psd": "a Photoshop file", ".ico": "an icon", ".tga": "TGA"}
 BY_SUFFIX |= {".exr": "OpenEXR", ".hdr": "Radiance HDR", ".dds": "DDS", ".eps": "PostScript"}
 BY_SUFFIX |= dict.fromkeys((".ppm", ".pgm", ".pbm"), "a Netpbm file") | {".pcx": "PCX"}
+BY_SUFFIX |= {".jxr": "JPEG XR", ".qoi": "QOI", ".xcf": "a GIMP file", ".pdf": "a PDF"}
+BY_SUFFIX |= {".dcm": "DICOM", ".dicom": "DICOM", ".nii": "NIfTI"}
+VIDEO_SUFFIXES = (
+    *(".3gp", ".asf", ".avi", ".flv", ".insv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".webm", ".wmv"),
+)
+BY_SUFFIX |= dict.fromkeys(VIDEO_SUFFIXES, "a video")
 COMMON = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 JPEG_LS = b"\xf7"  # the fourth byte of a file that begins like a JPEG and is none
 BY_HEAD = {  # Some begin like a TIFF and are none

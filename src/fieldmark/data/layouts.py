@@ -74,25 +74,25 @@ def layout_of(tree: Tree, levels: str | None = None) -> Layout:
     return _found(tree, top, ("split", "-") if wrapped else ("split",), sides)
 
 
-def placed(tree: Tree, layout: Layout) -> tuple[list[Placed], list[str], list[str]]:
-    """The folders of pictures that have a class, in order, those that have none, and the names of
-    those that are at the level of splits and are none."""
+def placed(tree: Tree, layout: Layout) -> tuple[list[Placed], list[str], dict[str, list[str]]]:
+    """The folders of pictures that have a class, in order, those that have none, and those that
+    are in no split, by their names at the level of splits."""
     levels = layout.levels
     needed = 1 + max(levels.index("class"), levels.index("split") if "split" in levels else 0)
-    of_class, loose, unused = list[Placed](), list[str](), dict[str, None]()
+    of_class, loose, unused = list[Placed](), list[str](), dict[str, list[str]]()
     for folder in tree.folders_below(layout.top):
         parts = folder.removeprefix(layout.top).strip("/").split("/") if folder else []
         parts = [part for part in parts if part]
         at = dict(zip(levels, parts, strict=False))
         side = layout.sides.get(at.get("split", ""))
         if "split" in at and side is None:
-            unused[at["split"]] = None
+            unused.setdefault(at["split"], []).append(folder)
             continue
         if len(parts) < needed:
             loose.append(folder)
         else:
             of_class.append(Placed(folder, at["class"], side, at.get("group")))
-    return of_class, loose, list(unused)
+    return of_class, loose, unused
 
 
 def class_parents(tree: Tree, layout: Layout) -> list[str]:

@@ -18,6 +18,8 @@ class Listing:
 
     notes:    sentences on how the layout was understood.
     left_out: what is refused already now: its name, and the sentence that says why.
+    kinds:    of what is in `left_out`, which finding of health.KINDS tells of it.
+    unused:   sentences of `notes` that tell of pictures that are not used, and these pictures.
     missing:  of rows in `left_out` that have no file, what they name as theirs.
     spare:    of a table, the pictures beside its images that no row names, by their folder.
     sides:    what the source calls the splits it has: {"val": "the folder 'valid'"}.
@@ -32,6 +34,8 @@ class Listing:
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     sides: dict[str, str] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    unused: dict[str, tuple[str, ...]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     spare: dict[str, frozenset[str]] = field(default_factory=dict)
     mirrored: bool = True
@@ -93,6 +97,11 @@ def join_test(listing: Listing, test: Listing) -> Listing:
         ),
         notes=(*listing.notes, *(f"of the test set: {note}" for note in test.notes)),
         left_out={**listing.left_out, **test.left_out},
+        kinds={**listing.kinds, **test.kinds},
+        unused={
+            **listing.unused,
+            **{f"of the test set: {note}": files for note, files in test.unused.items()},
+        },
         missing={**listing.missing, **test.missing},
         spare=_in_neither(listing.spare, test.spare),
     )

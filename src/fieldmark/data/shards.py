@@ -320,7 +320,8 @@ def read_shards(
                 "holds them: data.label_column=NAME"
             )
     called = {str(split_of(word)): f"the split '{word}'" for word in words.values()}
-    return Listing(Samples(frame, str(root.resolve()), task), tuple(notes), left_out, called)
+    samples, kinds = Samples(frame, str(root.resolve()), task), dict.fromkeys(left_out, "no-label")
+    return Listing(samples, tuple(notes), left_out, called, kinds=kinds)
 
 
 def _read(

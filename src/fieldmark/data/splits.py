@@ -2,13 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from fieldmark import streams
+from fieldmark.data.copies import Copies
 from fieldmark.data.stratify import Unit, stratified, units_of
-from fieldmark.errors import DataError, listed
+from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import SPLITS, Samples
 from fieldmark.streams import Stream
 
@@ -91,6 +93,32 @@ def copies_of_test(samples: Samples, copies: np.ndarray) -> tuple[np.ndarray, li
         for row in np.flatnonzero(~stays).tolist()
     ]
     return stays, taken
+
+
+def without_copies(
+    samples: Samples, copies: Copies, good: np.ndarray, what: str
+) -> tuple[Samples, np.ndarray, list[str]]:
+    """Take copies of judged images out of training as `what` (data.copies) says, and tell.
+
+    good: which of the images that `copies` numbers the samples are.
+    -> the samples that stay, the number of each, the same for copies that share a side
+    """
+    numbers = (copies.near if what == "near" else copies.equal)[good]
+    stays, taken = copies_of_test(samples, numbers)
+    if not taken:
+        return samples, numbers, []
+    pairs = listed([f"{each.path} = {each.original}" for each in taken], most=3)
+    if what == "show":
+        note = (
+            f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
+            f"(data.copies=show), so the figures flatter: {pairs}"
+        )
+        return samples, numbers, [note]
+    note = (
+        f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
+        f"images that are judged: {pairs}"
+    )
+    return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]
 
 
 def refuse_one_class(samples: Samples) -> None:

@@ -1,7 +1,5 @@
 """Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
 
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,8 +21,9 @@ from fieldmark.data.given import was_given
 from fieldmark.data.inside import is_folder
 from fieldmark.data.label_cells import Asked, labels_of_columns, plain, task_of, texts_in
 from fieldmark.data.listing import Listing
+from fieldmark.data.row_reasons import kinds_of, reasons_of, with_repeats
 from fieldmark.data.split_words import sides_of, split_of
-from fieldmark.data.table_paths import Finder, Found
+from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
@@ -54,7 +53,7 @@ def read_table(
     )
     frame = samples.frame
     found = finder.find_all(frame["path"].to_list())
-    reasons = _reasons(frame, found, each_labelled=labelled and not samples.task.several)
+    reasons = reasons_of(frame, found, each_labelled=labelled and not samples.task.several)
     missing = {
         place: name or place
         for place, name, its in zip(table.places, frame["path"], found, strict=True)
@@ -68,11 +67,13 @@ def read_table(
     used = [file for file in files if file is not None]
     if len(set(used)) < len(used):
         labels, splits = frame["labels"].to_list(), frame["split"].to_list()
-        reasons = _with_repeats(files, labels, splits, table.places, reasons)
+        reasons = with_repeats(files, labels, splits, table.places, reasons)
     left_out = dict(table.left_out)
-    for place, reason in zip(table.places, reasons, strict=True):
+    kinds = dict.fromkeys(left_out, "broken-row" if brought.plain else "left-out")
+    whys = kinds_of(files, frame["labels"].to_list(), found)
+    for place, reason, kind in zip(table.places, reasons, whys, strict=True):
         if reason is not None:
-            left_out[place] = f"{place}: {reason}"
+            left_out[place], kinds[place] = f"{place}: {reason}", kind
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
         _refuse_all(path, root, len(finder.missing), left_out)
@@ -83,25 +84,12 @@ def read_table(
         samples,
         (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
+        kinds=kinds,
         missing=missing,
         spare=spare,
         separator=table.separator,
         unsaid=table.unsaid,
     )
-
-
-def _reasons(
-    frame: pl.DataFrame, found: Sequence[Found], *, each_labelled: bool
-) -> list[str | None]:
-    """Why each row by itself cannot be used; None where it can."""
-    reasons = [its.reason for its in found]
-    if not each_labelled:
-        return reasons
-    counts = frame["labels"].list.len().to_list()
-    return [
-        reason or (None if its else f"'{name}' has no label; give it one, or take the row out")
-        for reason, its, name in zip(reasons, counts, frame["path"].to_list(), strict=True)
-    ]
 
 
 def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
@@ -228,50 +216,6 @@ def _in_folders(
     if finder.share(joined) <= 0 or finder.share(joined) < finder.share(names):
         return names, []
     return joined, [f"each image lies in the folder that '{column}' gives"]
-
-
-def _with_repeats(
-    files: Sequence[str | None],
-    labels: Sequence[Sequence[str]],
-    splits: Sequence[str | None],
-    places: Sequence[str],
-    reasons: Sequence[str | None],
-) -> list[str | None]:
-    """The reasons, with those of rows whose image stands in another row too.
-
-    The same image with the same labels in two splits stays: which of them it leaves is decided
-    with the copies of other images.
-    """
-    rows_of = defaultdict(list)
-    for row, file in enumerate(files):
-        if file is not None:
-            rows_of[file].append(row)
-    result = list(reasons)
-    for file, rows in rows_of.items():
-        first = rows[0]
-        others = [row for row in rows if set(labels[row]) != set(labels[first])]
-        for row in rows if others else ():
-            against = first if row in others else others[0]
-            result[row] = (
-                f"'{file}' is {_named(labels[row])} here and {_named(labels[against])} in "
-                f"{_place(places[against])}; keep one of the two"
-            )
-        seen: dict[str | None, int] = {}
-        for row in rows if not others else ():
-            if splits[row] in seen:
-                before = _place(places[seen[splits[row]]])
-                result[row] = f"'{file}' stands in {before} already; take one of the two out"
-            seen.setdefault(splits[row], row)
-    return result
-
-
-def _named(labels: Sequence[str]) -> str:
-    return listed(labels) if labels else "without a label"
-
-
-def _place(place: str) -> str:
-    """The line of "labels.csv, line 41", for a sentence that has named the file."""
-    return place.rpartition(", ")[2]
 
 
 def _refuse_all(path: Path, root: Path, missing: int, left_out: dict[str, str]) -> None:

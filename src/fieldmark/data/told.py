@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 
-from fieldmark.data.health import PROBLEMS, Finding
+from fieldmark.data.finding import LEFT_OUT, PROBLEMS, Finding
 from fieldmark.data.splits import classes_in_few_folds
 from fieldmark.errors import counted, listed
 from fieldmark.records import SPLITS, Samples
@@ -96,10 +96,15 @@ def health_notes(found: Sequence[Finding]) -> list[str]:
 
     And how pixels were read that are not as the files have them.
     """
-    own = {*PROBLEMS, "leakage", "near-leakage", "class-missing-in-split"}
-    told = ("label-spelling", "mended", "other-profile")
-    spoils = [each for each in found if each.severity == "error" or each.kind in told]
-    return [each.sentence for each in spoils if each.kind not in own]
+    own = {*PROBLEMS, *LEFT_OUT, "leakage", "near-leakage", "class-missing-in-split"}
+    own |= {"group-leakage"}  # of groups that are given: `group_note`
+    also = {("warning", "label-spelling"), ("warning", "group-leakage")}
+    also |= {("note", "mended"), ("note", "other-profile")}
+    return [
+        each.sentence
+        for each in found
+        if (each.severity, each.kind) in also or (each.severity == "error" and each.kind not in own)
+    ]
 
 
 def lacking_notes(samples: Samples) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.data.health import SEVERITIES, Finding
+from fieldmark.data.finding import SEVERITIES, Finding
 from fieldmark.data.sources import place_name
 from fieldmark.insight.album import Album, Placed
 from fieldmark.records import Samples

@@ -50,6 +50,7 @@ class InspectPage:
     command: str
     label_counts: LabelCounts | None = None
     shown: Naming = str  # from a label to what it is called
+    part: str = ""  # how much of the pictures a network sees
 
 
 def render(page: InspectPage) -> str:
@@ -139,6 +140,7 @@ def _facts(page: InspectPage) -> dict[str, str]:
     facts = {
         "Formats": ", ".join(f"{count(n)} {name}" for name, n in formats),
         "On disk": _weight(page.megabytes) if page.megabytes else "",
+        "Seen by a network": page.part,
     }
     if len(page.sizes) > 1:
         sizes = landmarks(page.sizes)

@@ -13,6 +13,7 @@ from fieldmark.data.augment import AUGMENTS, Augment, is_pipeline_file, read_pip
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.images import centre_crop
 from fieldmark.data.listing import Listing
+from fieldmark.data.seen_part import squeezed
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import Mistake, SettingsError, refuse
 from fieldmark.insight.album import encoded
@@ -31,9 +32,9 @@ def augmented_sheets(listing: Listing, facts: pl.DataFrame, name: str) -> tuple[
     name: of an augmentation with its defaults, or a file that Albumentations saved.
     """
     good = facts.with_row_index("at").filter(pl.col("problem").is_null())
-    largest = int(good.select("width", "height").max().to_numpy().max())
+    sizes = good.select("width", "height").to_numpy()
     try:
-        seen = _seen(largest, name)
+        seen = squeezed(sizes, _seen(int(sizes.max()), name))
         change = _change(name, seen, mirrored=listing.mirrored)
     except SettingsError as error:
         raise SettingsError([Mistake("--augment", error.mistakes[0].what)]) from error

@@ -10,7 +10,7 @@ import polars as pl
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.intake import list_and_scan, readable
+from fieldmark.data.asked_images import list_and_scan, readable
 from fieldmark.data.listing import with_known_labels
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files

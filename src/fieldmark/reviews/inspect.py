@@ -14,11 +14,16 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
+from fieldmark.data.asked_images import listed_of, scanned
 from fieldmark.data.copies import find_copies
 from fieldmark.data.corrections import correct, read_corrections
-from fieldmark.data.health import SEVERITIES, Finding, findings
-from fieldmark.data.intake import listed_of, scanned
+from fieldmark.data.finding import SEVERITIES, Finding, by_severity
+from fieldmark.data.group_columns import group_findings, proposal
+from fieldmark.data.health import findings
+from fieldmark.data.left_out import NO_LABEL, left_out_findings, unlabelled, without_place
 from fieldmark.data.listing import Listing
+from fieldmark.data.mirror_pairs import mirror_findings, mirror_pairs
+from fieldmark.data.seen_part import WHOLE_BELOW, listed_sides, seen_words, shares_seen
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.data.told import label_notes, spare_notes
 from fieldmark.errors import DataError, counted
@@ -26,7 +31,7 @@ from fieldmark.files import write_text
 from fieldmark.insight.album import encoded
 from fieldmark.insight.label_counts import LabelCounts, count_labels
 from fieldmark.insight.label_names import ShownNames, in_order, read_names, rows_of, write_names
-from fieldmark.records import SPLITS
+from fieldmark.records import SPLITS, InputSpec
 from fieldmark.report import label_counts_words
 from fieldmark.report.findings import Note
 from fieldmark.report.inspect_page import InspectPage, Sheet, render, size_words
@@ -38,6 +43,8 @@ A_CLASS = 6  # pictures shown of a class
 A_FINDING = 6  # pictures shown of a finding
 LEFT_OUT = 20  # images that are named on the screen
 CLASSES = 60  # classes that are shown as pictures
+SMALL = 64  # pixels: images up to here are seen whole
+MIDDLE = InputSpec("shorter:256", 224)  # what most networks see
 SIDE_OF = pl.col("split").fill_null("all")
 
 
@@ -56,6 +63,11 @@ class Look:
         return self.listing.samples.frame.filter(self.facts["problem"].is_null().to_numpy())
 
     @cached_property
+    def unlabelled(self) -> list[str]:
+        """Those of them that training leaves out, having no label."""
+        return unlabelled(replace(self.listing.samples, frame=self.good))
+
+    @cached_property
     def label_counts(self) -> LabelCounts:
         """What the labels and captions of these say."""
         labels = [labels or () for labels in self.good["labels"].to_list()]
@@ -66,6 +78,20 @@ class Look:
         """Width, height and how many images, the commonest first."""
         known = self.facts.filter(pl.col("problem").is_null()).group_by("width", "height").len()
         return list(known.sort("len", "width", "height", descending=True).iter_rows())
+
+    @cached_property
+    def part(self) -> str:
+        """How much of the pictures a network sees that takes the square in the middle.
+
+        "" where it does not: of small images, and of several labels, all is seen.
+        """
+        sides = listed_sides(self.sizes)
+        if not len(sides) or sides.max() <= SMALL or self.listing.samples.task.several:
+            return ""
+        words = f"the square in the middle is {seen_words(sides, MIDDLE)}"
+        if np.median(shares_seen(sides, MIDDLE)) < WHOLE_BELOW:
+            return f"all, squeezed to a square: {words}"
+        return words
 
     @cached_property
     def names(self) -> list[str]:
@@ -95,23 +121,33 @@ def look(data: DataSettings, console: Console) -> Look:
         facts,
         listing.samples.frame["labels"],
         open_cache(),
+        root=listing.samples.root,
         several=listing.samples.task.several,
     )
     names = ShownNames()
     if data.label_names is not None:
         names = read_names(Path(data.label_names), listing.samples.classes)
+    found = findings(listing.samples, facts, copies)
+    found += [*left_out_findings(listing), *group_findings(listing.samples)]
+    if listing.mirrored and not listing.samples.task.several:
+        pairs = mirror_pairs(facts, listing.samples.frame["labels"], open_cache())
+        found += mirror_findings(pairs)
+    found.sort(key=by_severity)
+    own = [note for note in listing.notes if note not in listing.unused]  # findings tell the others
     told = [*label_notes(data, listing.samples), *spare_notes(listing.spare)]
-    noted = replace(listing, notes=(*listing.notes, *told))
-    return Look(noted, facts, findings(listing.samples, facts, copies), names)
+    told += proposal(listing.samples)
+    noted = replace(listing, notes=(*own, *told))
+    return Look(noted, facts, found, names)
 
 
 def as_json(seen: Look) -> dict[str, Any]:
     """What was seen as plain values: counts, notes, and each finding with all its files."""
     return {
         "images": len(seen.listing.samples),
+        "verdict": verdict(seen),
         "classes": counts(seen),
         "notes": list(seen.listing.notes),
-        "left_out": seen.listing.left_out,
+        "left_out": seen.listing.left_out | dict.fromkeys(seen.unlabelled, NO_LABEL),
         "findings": [
             {
                 "kind": each.kind,
@@ -145,10 +181,12 @@ def as_lines(seen: Look) -> list[str]:
     lines += ["", *label_counts_words.lines(seen.label_counts, seen.label_names.shown)]
     if words := size_words(seen.sizes):
         lines.append(f"{'sizes':<{label_counts_words.INDENT}}{words}")
+    if seen.part:
+        lines.append(f"{'seen':<{label_counts_words.INDENT}}{seen.part}")
     lines += [f"note: {note}" for note in seen.listing.notes]
     left_out = [
-        f"left out: {reason if reason.startswith(name) else f'{name}: {reason}'}"
-        for name, reason in seen.listing.left_out.items()
+        f"left out: {name}: {without_place(name, sentence)}"
+        for name, sentence in seen.listing.left_out.items()
     ]
     lines += left_out[:LEFT_OUT]
     if len(left_out) > LEFT_OUT:
@@ -158,9 +196,11 @@ def as_lines(seen: Look) -> list[str]:
 
 
 def verdict(seen: Look) -> str:
-    """One sentence: how many images, and how much is to be mended."""
-    number = len(seen.listing.samples)
+    """One sentence: how many images can be used, how many cannot, and how much is to be mended."""
+    number = seen.good.height - len(seen.unlabelled)
+    left_out = len(seen.listing.samples) - number + len(seen.listing.left_out)
     head = f"{counted(number, 'image')} in {counted(len(seen.listing.samples.classes), 'class')}"
+    head += f" and {left_out:,} left out" if left_out else ""
     by_severity = Counter(each.severity for each in seen.found)
     words = [
         counted(by_severity[severity], severity) for severity in SEVERITIES if by_severity[severity]
@@ -190,6 +230,7 @@ def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...
         verdict=verdict(seen),
         counts={seen.label_names.shown(name): row for name, row in counts(seen).items()},
         sizes=seen.sizes,
+        part=seen.part,
         formats=dict(formats.iter_rows()),
         megabytes=float(seen.facts["bytes"].sum() or 0) / 1e6,
         notes=tuple(note(seen, each) for each in seen.found),

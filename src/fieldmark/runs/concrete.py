@@ -2,15 +2,18 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from fieldmark.console import Console
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.intake import Dataset
+from fieldmark.data.seen_part import learned_sizes, seen_notes, squeezed
 from fieldmark.data.stored import channels_of
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.machine import loaders
@@ -32,7 +35,7 @@ from fieldmark.rundir import refuse_taken
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.checks_of_files import check_names
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
-from fieldmark.runs.filling import Filling
+from fieldmark.runs.filling import CHOSEN, Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
 from fieldmark.runs.given import layers_of
 from fieldmark.runs.solver import fill_solver
@@ -100,12 +103,13 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     fill_pipeline(filling)
     fill_task(filling, data.samples.task)
     fill_whole(filling, data.samples.task, longest)
-    fill_input(filling, longest)
+    fill_input(filling, longest, learned_sizes(data.samples))
     fill_second(filling)
     fill_own_size(filling)
     fill_training(filling, given)
     data = data.validated(fill_validation(filling, data))
-    if not data.mirrored and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
+    no_mirror = data.exchanged or not data.mirrored
+    if no_mirror and "flip" in CATALOGS["augment"][filling.get("augment.name")].options():
         filling.fill("augment.flip", False)
     settings = settle(filling.values)
     if settings.augment.by == "auto":
@@ -199,8 +203,11 @@ def recognised(file: str) -> str:
         raise WeightsError(f"{file}: {error}") from error
 
 
-def fill_input(filling: Filling, longest: int) -> None:
-    """Size, stored form and normalisation: the weights' own, where there are weights."""
+def fill_input(filling: Filling, longest: int, sizes: np.ndarray) -> None:
+    """Size, stored form and normalisation: the weights' own, where there are weights.
+
+    sizes: of the training images. Where too little of them would be seen, they are made square.
+    """
     name, weights = filling.get("model.name"), filling.get("model.weights")
     rule = None if weights == "none" else published.rule_of(name, weights)
     large = filling.get("model.resizer") is not None
@@ -209,22 +216,35 @@ def fill_input(filling: Filling, longest: int) -> None:
     size = filling.values["input"]["size"] = int(filling.get("input.size"))
     if filling.get("input.stored") == "square":
         filling.values["input"]["stored"] = f"square:{size}"
-    if large:
-        filling.fill("input.stored", f"shorter:{size}")
-    elif rule:
-        word, side, *smooth = rule.stored.split(":")
-        filling.fill(
-            "input.stored", ":".join([word, str(round(int(side) * size / rule.size)), *smooth])
-        )
-    else:
-        small = max(size, longest) <= SMALL
-        filling.fill(
-            "input.stored",
-            f"square:{size}" if small else f"shorter:{InputSpec('original', size).around}",
-        )
+    stored = f"shorter:{size}" if large else usual_form(size, rule, max(size, longest) <= SMALL)
+    filling.fill("input.stored", squeezed(sizes, InputSpec(stored, size)).stored)
     channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
     known = [name for name, each in NORMALIZE.items() if each == channels]
     filling.fill("input.normalize", known[0] if known else (*channels[0], *channels[1]))
+
+
+def usual_form(size: int, rule: published.Rule | None, small: bool) -> str:
+    """The stored form for a size, before the images' own shapes are looked at."""
+    if rule:
+        word, side, *smooth = rule.stored.split(":")
+        return ":".join([word, str(round(int(side) * size / rule.size)), *smooth])
+    return f"square:{size}" if small else f"shorter:{InputSpec('original', size).around}"
+
+
+def notes_of_sight(settings: Settings, origins: Mapping[str, str], data: Dataset) -> list[str]:
+    """How much of the training images is seen, where that is worth a word."""
+    spec, sizes = input_spec(settings), learned_sizes(data.samples)
+    if data.samples.task.several or not len(sizes):
+        return []
+    given = origins.get("input.stored", CHOSEN) != CHOSEN
+    weights, size = settings.model.weights, spec.size
+    rule = None if weights == "none" else published.rule_of(settings.model.name, weights)
+    large = settings.model.resizer is not None
+    small = max(size, int(data.samples.frame.select("width", "height").max().to_numpy().max()))
+    usual = f"shorter:{size}" if large else usual_form(size, rule, small <= SMALL)
+    cut = replace(spec, stored=usual)
+    turned = spec.stored.startswith("square") and not usual.startswith("square")
+    return seen_notes(sizes, spec, cut if turned and not given else None)
 
 
 def fill_second(filling: Filling) -> None:

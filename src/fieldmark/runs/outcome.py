@@ -31,6 +31,7 @@ from fieldmark.report.words import epoch_words, head_alone
 from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.runs.budgets import judged
 from fieldmark.runs.calibrate import calibrate, with_logits
+from fieldmark.runs.hints import hints
 from fieldmark.runs.known import Known, keep_known
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.on_features import OnFeatures
@@ -190,6 +191,8 @@ def tell_end(
         console.say("\n".join(figure_lines(side, found.sides[side], found.calibration)))
         if found.test_flip and side in found.test_flip.sides:
             console.say(flip_line(found.test_flip.sides[side]))
+        for hint in hints(prepared, found.sides[side]):
+            console.warn(hint)
     elif about.whole:
         console.say("no images were kept for a test")
     console.say()

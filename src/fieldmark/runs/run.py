@@ -16,7 +16,7 @@ from fieldmark.metrics_json import WHOLE
 from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
 from fieldmark.runs.budgets import nothing_reached
-from fieldmark.runs.concrete import make_concrete
+from fieldmark.runs.concrete import make_concrete, notes_of_sight
 from fieldmark.runs.explaining import explain_run
 from fieldmark.runs.folder import guarded, label_names, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
@@ -75,7 +75,10 @@ def prepare(
         data = take_in(resolved.settings.data, console)
     check_classes(resolved.settings.data, data.classes, several=data.samples.task.several)
     concrete = make_concrete(resolved, data, console)
-    built = build(concrete, data.validated(concrete.settings.data.val), load=load)
+    data = data.validated(concrete.settings.data.val)
+    more = notes_of_sight(concrete.settings, concrete.origins, data)
+    data = replace(data, notes=tuple(dict.fromkeys([*data.notes, *more])))
+    built = build(concrete, data, load=load)
     return replace(built, seconds=time.perf_counter() - begun)
 
 

@@ -50,6 +50,11 @@ class DataSettings(Section):
     group_column: str | None = Field(
         None, description="a column (site, animal, patient) that no split may part"
     )
+    group: Literal["auto", "exif"] = Field(
+        "auto",
+        description="auto: of the column, or as the format has it; exif: pictures of one camera, "
+        "each at most 30 minutes after the one before, by what the camera wrote into them",
+    )
     split_column: str | None = Field(None, description="a table's column of splits")
     pattern: Pattern | None = Field(
         None,
@@ -114,4 +119,10 @@ class DataSettings(Section):
                 "val_fraction and test_fraction leave nothing to train on; "
                 "their sum must be less than 1"
             )
+        others = {"group_column": self.group_column is not None}
+        others["levels"] = "group" in (self.levels or "").split("/")
+        others["pattern"] = "{group}" in (self.pattern or "")
+        other = next((name for name, says in others.items() if says), None)
+        if self.group == "exif" and other is not None:
+            raise ValueError(f"group=exif and {other} both say what belongs together; take one")
         return self

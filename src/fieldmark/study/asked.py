@@ -8,7 +8,8 @@ from typing import Any
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.intake import changed_images, listing_hash
+from fieldmark.data.asked_images import listing_hash
+from fieldmark.data.intake import changed_images
 from fieldmark.errors import DataError, Mistake, RunError, counted, listed, refuse
 from fieldmark.runs.concrete import make_paths_absolute
 from fieldmark.runs.filling import Filling

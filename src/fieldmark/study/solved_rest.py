@@ -91,7 +91,7 @@ def kept(study: StudyDir, resolved: Resolved) -> tuple[Looked, np.ndarray]:
     assert data.samples.folds is not None
     fold = data.samples.folds[0]
     samples = data.samples.with_splits([None] * len(fold)).with_folds(np.full((1, len(fold)), -1))
-    copies = find_copies(scan(samples, cache), samples.frame["labels"], cache)
+    copies = find_copies(scan(samples, cache), samples.frame["labels"], cache, root=samples.root)
     numbers = copies.near if resolved.settings.data.copies == "near" else copies.equal
     looked = Looked(
         samples,
