@@ -14,7 +14,7 @@ from fieldmark.data.boxes import Box
 from fieldmark.data.cells import Columns
 from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
 from fieldmark.data.text_tables import Table
-from fieldmark.errors import DataError, counted
+from fieldmark.errors import DataError
 
 IMAGE, ANIMAL = "file", "animal"
 THRESHOLD = 0.2  # MegaDetector 5's own, where the file tells none
@@ -135,9 +135,3 @@ def _is_microsofts(value: Any) -> bool:
 
 def _plain(name: str) -> str:
     return name.replace("\\", "/").removeprefix("./")
-
-
-def words(boxes: Boxes) -> str:
-    """How many pictures and boxes there are."""
-    total = sum(len(its or ()) for its in boxes.of.values())
-    return f"{counted(total, 'box')} in {counted(len(boxes.of), 'picture')}"
