@@ -70,6 +70,7 @@ def test_nothing_else_in_the_package_makes_a_generator():
         for line in path.read_text(encoding="utf-8").splitlines()
         if made.search(line) and path.name != "streams.py"
     ]
-    assert found == [
+    assert sorted(found) == [
+        "data/changes.py: torch.manual_seed(seed)",  # drawn at the image's own address
         "fit/stacked.py: torch.cuda.manual_seed(generator.initial_seed())",  # the same address
     ]

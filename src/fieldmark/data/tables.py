@@ -54,13 +54,7 @@ def read_table(
     frame = samples.frame
     found = finder.find_all(frame["path"].to_list())
     reasons = reasons_of(frame, found, each_labelled=labelled and not samples.task.several)
-    missing = {
-        place: name or place
-        for place, name, its in zip(table.places, frame["path"], found, strict=True)
-        if its.path is None
-    }
     chosen = path.suffix.lower() == ".parquet" and was_given(path)
-    spare = {} if chosen else finder.unnamed([its.path for its in found])
     files = [
         its.path if reason is None else None for its, reason in zip(found, reasons, strict=True)
     ]
@@ -77,19 +71,25 @@ def read_table(
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
         _refuse_all(path, root, len(finder.missing), left_out)
-    frame = frame.with_columns(pl.Series("path", files, pl.String))[kept]
-    samples = replace(samples, frame=frame, root=str(root.resolve()))
-    said = [*finder.notes, *_split_in_paths(frame["path"], frame["split"])]
+    used_rows = frame.with_columns(pl.Series("path", files, pl.String))[kept]
+    samples = replace(samples, frame=used_rows, root=str(root.resolve()))
+    said = [*finder.notes, *_split_in_paths(used_rows["path"], used_rows["split"])]
     return Listing(
         samples,
         (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
         kinds=kinds,
-        missing=missing,
-        spare=spare,
+        missing=_without_file(table, frame, found),
+        spare={} if chosen else finder.unnamed([its.path for its in found]),
         separator=table.separator,
         unsaid=table.unsaid,
     )
+
+
+def _without_file(table: Table, frame: pl.DataFrame, found: Sequence[Found]) -> dict[str, str]:
+    """The names of images that have no file, by the places of their rows."""
+    rows = zip(table.places, frame["path"], found, strict=True)
+    return {place: name or place for place, name, its in rows if its.path is None}
 
 
 def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
