@@ -1,5 +1,6 @@
 """Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -23,7 +24,7 @@ from fieldmark.data.label_cells import Asked, labels_of_columns, plain, task_of,
 from fieldmark.data.listing import Listing
 from fieldmark.data.row_reasons import kinds_of, reasons_of, with_repeats
 from fieldmark.data.split_words import sides_of, split_of
-from fieldmark.data.table_paths import Finder
+from fieldmark.data.table_paths import Finder, Found
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
