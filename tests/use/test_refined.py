@@ -8,7 +8,7 @@ import pytest
 from tinybundles import one_label
 
 from fieldmark.errors import DataError, SettingsError
-from fieldmark.records import LOGIT, Predictions
+from fieldmark.records import LOGIT, Predictions, Samples
 from fieldmark.use.info import info_of
 from fieldmark.use.predictor import UNLIKE, UNSURE, Failure, Prediction
 from fieldmark.use.refined import Known, Way, refine, way_of
@@ -26,19 +26,26 @@ def run(bundle):
     """Puts answers of validation beside the bundle. -> its path"""
 
     def write(scores, truth, groups=None):
-        logits = np.log(np.array(scores, np.float32))
+        logits, names = (
+            np.log(np.array(scores, np.float32)),
+            [f"{n}.jpg" for n in range(len(truth))],
+        )
         about = {
-            "path": [f"{row}.jpg" for row in range(len(truth))],
+            "path": names,
+            "row": pl.Series([None] * len(truth), dtype=pl.Int64),
             "split": ["val"] * len(truth),
-            "group": pl.Series(groups or [None] * len(truth), dtype=pl.String),
             "truth": [[name] for name in truth],
         }
         columns = {f"{LOGIT}{name}": logits[:, k] for k, name in enumerate(CLASSES)}
         Predictions(pl.DataFrame(about | columns)).write(bundle / "predictions.parquet")
+        samples = {"path": names, "labels": [[name] for name in truth]}
+        samples |= {"sequence": groups} if groups else {}
+        Samples.from_columns(samples).write(bundle / "samples.parquet")
         return str(bundle)
 
     yield write
-    (bundle / "predictions.parquet").unlink(missing_ok=True)
+    for name in ("predictions.parquet", "samples.parquet"):
+        (bundle / name).unlink(missing_ok=True)
 
 
 @pytest.fixture
@@ -141,8 +148,8 @@ def test_what_cannot_be_known_is_told(run, taxonomy, tmp_path, bundle):
         "--abstain 0.95: validation never reaches that, on no rank of 2; ask for less"
     )
     assert refused(SettingsError, path, its, Known(by="seq"), 0.5) == (
-        "--abstain with --by: rests on single images of validation, which has no events; leave one "
-        "of the two out"
+        "--abstain with --by: rests on single images, for the run's table has no such column; leave "
+        "one out"
     )
     (bundle / "predictions.parquet").unlink()
     assert refused(SettingsError, path, its, up, 0.5) == (

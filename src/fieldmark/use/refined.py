@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 
 from fieldmark.data.taxonomy import Rank, read_taxonomy
 from fieldmark.errors import DataError, Mistake, SettingsError, counted, nearest
 from fieldmark.judge.roll_up import Bar, choose_bars, roll_up
 from fieldmark.judge.smoothing import LEAST, Gain, by_event, gain_of
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.records import Predictions
+from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.abstention import right_words
@@ -66,7 +67,8 @@ class Way:
 
 def _gained(gain: Gain | None) -> str:
     if gain is None:
-        return "images of one event have one answer; validation has no events that tell its gain"
+        unknown = "the run's table has no such column to tell the gain by"
+        return f"images of one event have one answer; {unknown}"
     images = counted(gain.images, "validation image")
     return (
         f"images of one event have one answer; of {images} in "
@@ -95,7 +97,7 @@ def way_of(run: str, info: BundleInfo, known: Known, abstain: float | None) -> W
     way = Way(kept, by_event=known.by is not None)
     if abstain is None and not way.by_event:
         return way
-    return _as_validation_says(run, info, way, ranks, abstain)
+    return _as_validation_says(run, info, way, ranks, abstain, known.by)
 
 
 def _only(path: Path, info: BundleInfo) -> np.ndarray:
@@ -115,7 +117,12 @@ def _only(path: Path, info: BundleInfo) -> np.ndarray:
 
 
 def _as_validation_says(
-    run: str, info: BundleInfo, way: Way, ranks: tuple[Rank, ...], abstain: float | None
+    run: str,
+    info: BundleInfo,
+    way: Way,
+    ranks: tuple[Rank, ...],
+    abstain: float | None,
+    by: str | None,
 ) -> Way:
     """The way with the bars that validation asks for, and the gain that it saw."""
     file = RunDir(Path(run)).predictions
@@ -127,7 +134,7 @@ def _as_validation_says(
         raise SettingsError([Mistake("--abstain", what)])
     scores, targets = table.scores(info.temperature), table.targets.copy()
     targets[~way.kept[targets]] = -1  # no image of such a class is to come
-    events = table.frame["group"].to_list() if "group" in table.frame.columns else []
+    events = _events(RunDir(Path(run)), table, by) if way.by_event else []
     has_events = any(event is not None for event in events)
     scores = _masked(scores, way.kept)
     if way.by_event and has_events:
@@ -136,13 +143,27 @@ def _as_validation_says(
     if abstain is None:
         return way
     if way.by_event and not has_events:
-        what = "rests on single images of validation, which has no events; leave one of the two out"
+        what = "rests on single images, for the run's table has no such column; leave one out"
         raise SettingsError([Mistake("--abstain with --by", what)])
     bars = choose_bars(scores, targets, ranks, abstain)
     if all(bar.score is None for bar in bars):
         what = f"validation never reaches that, on no rank of {len(ranks)}; ask for less"
         raise SettingsError([Mistake(f"--abstain {abstain:g}", what)])
     return replace(way, bars=bars, images=int((targets >= 0).sum()))
+
+
+def _events(run: RunDir, table: Predictions, by: str | None) -> list[str | None]:
+    """The events of validation images by the same column; [] where the run's table lacks it."""
+    if by is None or not run.samples.is_file():
+        return []
+    frame = Samples.read(run.samples).frame
+    if by not in frame.columns or by in SAMPLE_COLUMNS:
+        return []
+    places = zip(frame["path"], frame["row"], frame[by].cast(pl.String), strict=True)
+    event_of = {(path, row): event for path, row, event in places}
+    return [
+        event_of.get(place) for place in zip(table.frame["path"], table.frame["row"], strict=True)
+    ]
 
 
 def _masked(scores: np.ndarray, kept: np.ndarray) -> np.ndarray:
