@@ -370,3 +370,17 @@ def test_real_photos_in_train_and_val(name, train, test):
         "(data.test=none: it is for validation)",
     )
     assert len(read_listing(str(SHARED / name), test="none").samples.rows("val")) == test
+
+
+def test_labels_that_begin_the_names_of_files_are_offered_as_a_pattern(tmp_path):
+    names = [
+        f"photos/{name}_{number:03}.jpg" for name in ("fox", "red_deer") for number in range(4)
+    ]
+    put(tmp_path, *names)
+    assert refusal(str(tmp_path / "photos")) == (
+        f"{tmp_path}/photos: holds no class folders with pictures; it should look like "
+        "photos/cat/1.jpg, photos/dog/2.jpg; where names of files are labels ('fox' and "
+        "'red_deer'), add data.pattern='{label}_{}.jpg'"
+    )
+    put(tmp_path, "photos/img.jpg")
+    assert refusal(str(tmp_path / "photos")).endswith("photos/cat/1.jpg, photos/dog/2.jpg")

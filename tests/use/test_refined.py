@@ -148,8 +148,8 @@ def test_what_cannot_be_known_is_told(run, taxonomy, tmp_path, bundle):
         "--abstain 0.95: validation never reaches that, on no rank of 2; ask for less"
     )
     assert refused(SettingsError, path, its, Known(by="seq"), 0.5) == (
-        "--abstain with --by: rests on single images, for the run's table has no such column; leave "
-        "one out"
+        "--abstain with --by: rests on single images, for the run's table has no such column; "
+        "leave one out"
     )
     (bundle / "predictions.parquet").unlink()
     assert refused(SettingsError, path, its, up, 0.5) == (

@@ -1,5 +1,6 @@
 """Folders of pictures as a source: classes by their folders, in splits, or below sites."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
@@ -22,6 +23,7 @@ from fieldmark.errors import DataError, listed
 from fieldmark.names import one_text, written
 from fieldmark.records import Samples
 
+NUMBERED = re.compile(r"(\D+?)([ _.-]+)\d+")  # a file's stem: a label, a mark, a number
 ANSWERS = ("submission", "example", "template")  # tables of no labels that anybody gave
 
 
@@ -114,6 +116,18 @@ def repr_of(name: str) -> str:
     return name if name == written(name) else ascii(name)[1:-1]
 
 
+def _named_by_files(tree: Tree) -> str:
+    """How to read labels from the names of files, where these look as if they began with one."""
+    names = [PurePosixPath(name) for its in tree.pictures.values() for name in its]
+    begun = [NUMBERED.fullmatch(name.stem) for name in names]
+    labels = {each[1] for each in begun if each}
+    if not all(begun) or not 2 <= len(labels) <= len(names) / 3:
+        return ""
+    mark = next(each[2] for each in begun if each)
+    pattern, some = f"{{label}}{mark}{{}}{names[0].suffix}", listed(sorted(labels), most=3)
+    return f"; where names of files are labels ({some}), add data.pattern='{pattern}'"
+
+
 def _refuse_unlabelled(
     tree: Tree, layout: Layout, found: list[Placed], *, said: str | None
 ) -> None:
@@ -132,7 +146,7 @@ def _refuse_unlabelled(
         not_read = f" ({', '.join(foreign)} files are not read)" if foreign else ""
         raise DataError(
             f"{root}: holds no class folders with pictures; it should look like "
-            f"{name}/cat/1.jpg, {name}/dog/2.jpg{not_read}{name_table}"
+            f"{name}/cat/1.jpg, {name}/dog/2.jpg{not_read}{name_table}{_named_by_files(tree)}"
         )
     if said:
         return
