@@ -62,14 +62,14 @@ def test_of_many_images_that_are_left_out_the_rest_is_counted(capsys, photos):
     assert left_out[-1] == "left out: 3 more; --json names all"
 
 
-@pytest.mark.parametrize("kind", ["row", "label", "heic"])
+@pytest.mark.parametrize("kind", ["row", "label", "jxl"])
 def test_what_is_left_out_stands_in_the_verdict_the_page_and_json_and_strict_fails(
     capsys, photos, tmp_path, kind
 ):
     source, said = photos, "36 images in 3 classes and 1 left out: 1 error"
     rows = [f"{name}/{k:02}.png,{name}" for name in ("red", "blue") for k in range(12)]
-    if kind == "heic":
-        (photos / "red" / "x.heic").touch()
+    if kind == "jxl":
+        (photos / "red" / "x.jxl").touch()
     else:
         source = photos / "t.csv"
         rows += ["red/77.png,red"] if kind == "row" else []
@@ -88,9 +88,9 @@ def test_what_is_left_out_stands_in_the_verdict_the_page_and_json_and_strict_fai
 
 
 def test_a_place_is_printed_once(capsys, photos):
-    (photos / "red" / "x.heic").touch()
+    (photos / "red" / "x.jxl").touch()
     (photos / "t.csv").write_text("image,label\nred/00.png,red\nblue/00.png,blue\nred/99.png,red\n")
-    for source, place in ((photos, "red/x.heic"), (photos / "t.csv", f"{photos}/t.csv, line 4")):
+    for source, place in ((photos, "red/x.jxl"), (photos / "t.csv", f"{photos}/t.csv, line 4")):
         [line] = [
             each for each in inspect(capsys, source)[1].splitlines() if each.startswith("left out")
         ]
