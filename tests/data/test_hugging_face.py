@@ -150,3 +150,15 @@ def test_a_saved_data_set_that_is_damaged_or_chosen_from_is_refused(tmp_path):
         f"{state}: the data set is a choice of rows, kept apart from them; save it anew, in "
         "Python: dataset.flatten_indices().save_to_disk(FOLDER)"
     )
+
+
+@pytest.mark.parametrize("name", ["../outside.arrow", "/etc/a.arrow", "C:/a.arrow", 5, None])
+def test_a_saved_data_set_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    saved(tmp_path, "", 2)
+    end = f"names {name!r}, which is no file or folder beside it; copy the data set anew"
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    assert refusal(tmp_path) == f"{tmp_path}/state.json: {end}"
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [name]}))
+    assert refusal(tmp_path).startswith(f"{tmp_path}/state.json: names None, which")
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
+    assert refusal(tmp_path) == f"{tmp_path}/dataset_dict.json: {end}"
