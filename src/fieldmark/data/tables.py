@@ -114,7 +114,7 @@ def _looking(path: Path, brought: Brought, images: str | None) -> tuple[Path, Fi
         return brought.root, Finder(brought.root, brought.folders, side=side)
     if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    return Path(images), Finder(Path(images), side=side)
+    return Path(images), Finder(Path(images), side=side, chosen=True)
 
 
 def read_rows(
