@@ -164,6 +164,19 @@ def test_a_side_that_holds_its_pictures_in_no_class_folders_makes_no_class(tmp_p
     assert "beside the split folders, 'test' and 'val' in" in listing.notes[0]
 
 
+@pytest.mark.parametrize("below", [[], ["images"]])
+def test_train_beside_folders_of_pictures_may_be_a_class(tmp_path, below):
+    put(tmp_path / "train", below or ["diesel", "steam"])
+    put(tmp_path, ["bus", "car"], *([below] if below else []))
+    assert refusal(tmp_path) == (
+        "DATA: 'bus' and 'car' hold pictures beside 'train', and it is not clear whether 'train' "
+        "is a class or a split; write data.levels=class where it is a class, or "
+        "data.levels=split/class where it is a split"
+    )
+    samples = read_listing(str(tmp_path), levels="class").samples
+    assert samples.classes == ("bus", "car", "train")
+
+
 def test_train_beside_folders_that_hold_the_same_may_be_a_class(tmp_path):
     put(tmp_path, ["bus", "car", "train"], ["blue", "red"])
     assert refusal(tmp_path) == (
