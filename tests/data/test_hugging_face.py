@@ -63,6 +63,18 @@ def test_a_table_of_that_name_without_file_names_is_not_hugging_faces(folder):
     assert labels_of(read_listing(str(root))) == [["cat"], ["dog"]]
 
 
+def test_metadata_of_few_pictures_do_not_take_the_place_of_class_folders(folder):
+    root = folder(*(f"{name}/{k}.jpg" for name in ("cat", "dog") for k in range(3)))
+    table = root / "metadata.csv"
+    table.write_text("file_name,label\ncat/0.jpg,x\ndog/0.jpg,y\n")
+    assert refusal(root) == (
+        f"{table}: names 2 of the 6 pictures in {root}; name the table itself where these alone "
+        "are meant, or write data.levels=class where the labels are the folders 'cat' and 'dog'"
+    )
+    assert labels_of(read_listing(str(table))) == [["x"], ["y"]]
+    assert len(read_listing(str(root), levels="class").samples) == 6
+
+
 def test_several_labels_may_be_a_list(folder):
     root = folder("1.jpg", "2.jpg")
     rows = [{"file_name": "1.jpg", "labels": ["a", "b"]}, {"file_name": "2.jpg", "labels": ["a"]}]

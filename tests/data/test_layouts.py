@@ -229,7 +229,11 @@ def test_folders_of_truth_and_numbers_have_the_texts_that_tables_have(tmp_path):
     put(tmp_path / "a", ["True", "False"])
     put(tmp_path / "b", ["1.0", "2.0"])
     assert read_listing(str(tmp_path / "a")).samples.classes == ("false", "true")
-    assert read_listing(str(tmp_path / "b")).samples.classes == ("1", "2")
+    listing = read_listing(str(tmp_path / "b"))
+    assert listing.samples.classes == ("1", "2")
+    assert listing.notes == (
+        "2 classes of numbers or of true and false called as in tables: the folder '1.0' is '1'",
+    )
 
 
 @pytest.mark.parametrize("levels", ["", "site/class", "class/class", "split", "group/-"])

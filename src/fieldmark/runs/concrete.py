@@ -54,7 +54,9 @@ NORMALIZE = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 PATHS = {  # or these words
-    **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict", "corrections", "crops"), ()),
+    **dict.fromkeys(
+        ("source", "images", "data_dir", "label_names", "predict", "corrections", "crops"), ()
+    ),
     "test": ("auto", "none"),
 }
 EXPLAINED = 64  # pixels that a network sees, from which its report has heat maps unasked

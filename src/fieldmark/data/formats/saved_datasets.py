@@ -47,8 +47,7 @@ def _refuse_outside(path: Path, name: Any) -> None:
     parts = name.replace("\\", "/").split("/") if isinstance(name, str) else [""]
     if not parts[0] or ".." in parts or ":" in parts[0]:
         raise DataError(
-            f"{path}: names {name!r}, which is no file or folder beside it; copy the "
-            "data set anew"
+            f"{path}: names {name!r}, which is no file or folder beside it; copy the data set anew"
         )
 
 
