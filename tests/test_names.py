@@ -53,3 +53,7 @@ def test_what_is_easily_typed_in_two_ways_is_folded_alike(other):
 def test_zeros_before_a_number_are_folded_away():
     assert folded("007") == folded("7") == folded("7.0") == "7"
     assert folded("0") == "0"
+
+
+def test_a_number_below_zero_is_not_spelt_as_the_one_above():
+    assert folded("-1") == folded(" -1.0") == "-1" != folded("1")

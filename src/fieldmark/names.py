@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Iterable
 
 NUMBER, FLOAT = re.compile(r"[+-]?\d+"), re.compile(r"[+-]?\d+\.0+")
+NEGATIVE = re.compile(r"-\d+(\.\d+)?")
 NO_WIDTH = "\ufeff\u200b\u200c\u200d\u2060"  # marks that programs leave behind and nobody sees
 TRUTH = ("true", "false")
 
@@ -23,7 +24,9 @@ def folded(name: str) -> str:
     words, an accent's coding, zeros before a number or a point behind it.
     """
     text = unicodedata.normalize("NFKC", name).casefold().strip(NO_WIDTH)
-    text = " ".join(re.split(r"[\s_-]+", text.strip(" \t\r\n_-")))
+    text = text.strip()
+    sign = "-" if NEGATIVE.fullmatch(text) else ""
+    text = sign + " ".join(re.split(r"[\s_-]+", text.strip(" \t\r\n_-")))
     if FLOAT.fullmatch(text):
         text = text.partition(".")[0]
     return text.lstrip("0") or "0" if text.isascii() and text.isdigit() else text

@@ -162,4 +162,8 @@ def test_a_package_of_other_data_is_none(tmp_path):
     (tmp_path / "datapackage.json").write_text('{"resources": [{"name": "prices"}]}')
     assert labels_of(read_listing(str(tmp_path))) == [["cat"], ["dog"]]
     (tmp_path / "datapackage.json").write_text('{"resources": [')
+    listing = read_listing(str(tmp_path))
+    assert labels_of(listing) == [["cat"], ["dog"]]
+    assert listing.notes[-1] == f"{tmp_path}/datapackage.json is no JSON, and is not used"
+    (tmp_path / "media.csv").write_text(MEDIA)
     assert refusal(tmp_path).startswith(f"{tmp_path}/datapackage.json: cannot be read as JSON (")

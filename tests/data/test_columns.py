@@ -47,6 +47,22 @@ def test_labels_are_found_by_any_usual_name_and_that_is_said(tabled, name):
     assert listing.notes == (() if name == "class_name" else (said,))
 
 
+def test_a_species_of_one_word_has_its_genus_before_it_unless_its_column_is_named(tabled):
+    words = {"genus": lambda k: ["Canis", "Ursus", "Ursus"][k % 3]}
+    words["species"] = lambda k: ["lupus", "arctos", "maritimus"][k % 3]
+    source = tabled(image=file, **words)
+    listing = read_listing(source)
+    assert listing.samples.classes == ("Canis lupus", "Ursus arctos", "Ursus maritimus")
+    assert listing.notes[-1] == (
+        f"{source}: 'genus' goes before 'species', as in 'Canis lupus'; "
+        "data.label_column=species takes that alone"
+    )
+    alone = read_listing(source, columns=Columns(label="species"))
+    assert alone.samples.classes == ("arctos", "lupus", "maritimus")
+    source = tabled(image=file, genus=words["genus"], species=lambda k: f"Canis {'ab'[k % 2]}x")
+    assert read_listing(source).samples.classes == ("Canis ax", "Canis bx")
+
+
 @pytest.mark.parametrize("name", ["Id", "whale", "what it is"])
 @pytest.mark.parametrize("other", ["observer", "date", "site", "remarks"])
 def test_the_one_other_column_of_few_texts_holds_the_labels(tabled, name, other):

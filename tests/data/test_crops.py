@@ -225,6 +225,24 @@ def test_a_file_of_the_same_name_in_another_folder_is_not_taken(photos):
     )
 
 
+def test_a_name_that_fits_two_pictures_gives_neither_the_boxes(photos):
+    (photos / "b/0.png").write_bytes((photos / "b/1.png").read_bytes())
+    path = results(photos, {"0.png": TWO, "2.png": TWO})
+    listing = listed_of(data(photos, crops=str(path)))
+    assert set(listing.samples.frame["group"]) == {"a/2.png"}
+    why = (
+        f"is one of several pictures that '0.png' in {path} fits; run the detector on the folder "
+        "that holds them all"
+    )
+    assert {listing.left_out[each] for each in ("a/0.png", "b/0.png")} == {
+        f"a/0.png: {why}",
+        f"b/0.png: {why}",
+    }
+    pictures = [photos / each for each in ("a/0.png", "b/0.png", "a/2.png")]
+    found = find_images(pictures, crops=finder_of(str(path), None))
+    assert {str(each).partition("#")[0] for each in found.images} == {str(photos / "a/2.png")}
+
+
 def test_microsofts_form_is_told_apart(photos):
     path = photos.parent / "ms.json"
     box = {"category": "animal", "confidence": 0.8, "bbox": [10, 20, 30, 40]}

@@ -63,6 +63,18 @@ def test_a_table_of_that_name_without_file_names_is_not_hugging_faces(folder):
     assert labels_of(read_listing(str(root))) == [["cat"], ["dog"]]
 
 
+def test_metadata_of_few_pictures_do_not_take_the_place_of_class_folders(folder):
+    root = folder(*(f"{name}/{k}.jpg" for name in ("cat", "dog") for k in range(3)))
+    table = root / "metadata.csv"
+    table.write_text("file_name,label\ncat/0.jpg,x\ndog/0.jpg,y\n")
+    assert refusal(root) == (
+        f"{table}: names 2 of the 6 pictures in {root}; name the table itself where these alone "
+        "are meant, or write data.levels=class where the labels are the folders 'cat' and 'dog'"
+    )
+    assert labels_of(read_listing(str(table))) == [["x"], ["y"]]
+    assert len(read_listing(str(root), levels="class").samples) == 6
+
+
 def test_several_labels_may_be_a_list(folder):
     root = folder("1.jpg", "2.jpg")
     rows = [{"file_name": "1.jpg", "labels": ["a", "b"]}, {"file_name": "2.jpg", "labels": ["a"]}]
@@ -150,3 +162,15 @@ def test_a_saved_data_set_that_is_damaged_or_chosen_from_is_refused(tmp_path):
         f"{state}: the data set is a choice of rows, kept apart from them; save it anew, in "
         "Python: dataset.flatten_indices().save_to_disk(FOLDER)"
     )
+
+
+@pytest.mark.parametrize("name", ["../outside.arrow", "/etc/a.arrow", "C:/a.arrow", 5, None])
+def test_a_saved_data_set_that_leads_out_of_its_folder_is_refused(tmp_path, name):
+    saved(tmp_path, "", 2)
+    end = f"names {name!r}, which is no file or folder beside it; copy the data set anew"
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    assert refusal(tmp_path) == f"{tmp_path}/state.json: {end}"
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [name]}))
+    assert refusal(tmp_path).startswith(f"{tmp_path}/state.json: names None, which")
+    (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": [name]}))
+    assert refusal(tmp_path) == f"{tmp_path}/dataset_dict.json: {end}"

@@ -164,6 +164,19 @@ def test_a_side_that_holds_its_pictures_in_no_class_folders_makes_no_class(tmp_p
     assert "beside the split folders, 'test' and 'val' in" in listing.notes[0]
 
 
+@pytest.mark.parametrize("below", [[], ["images"]])
+def test_train_beside_folders_of_pictures_may_be_a_class(tmp_path, below):
+    put(tmp_path / "train", below or ["diesel", "steam"])
+    put(tmp_path, ["bus", "car"], *([below] if below else []))
+    assert refusal(tmp_path) == (
+        "DATA: 'bus' and 'car' hold pictures beside 'train', and it is not clear whether 'train' "
+        "is a class or a split; write data.levels=class where it is a class, or "
+        "data.levels=split/class where it is a split"
+    )
+    samples = read_listing(str(tmp_path), levels="class").samples
+    assert samples.classes == ("bus", "car", "train")
+
+
 def test_train_beside_folders_that_hold_the_same_may_be_a_class(tmp_path):
     put(tmp_path, ["bus", "car", "train"], ["blue", "red"])
     assert refusal(tmp_path) == (
@@ -216,7 +229,11 @@ def test_folders_of_truth_and_numbers_have_the_texts_that_tables_have(tmp_path):
     put(tmp_path / "a", ["True", "False"])
     put(tmp_path / "b", ["1.0", "2.0"])
     assert read_listing(str(tmp_path / "a")).samples.classes == ("false", "true")
-    assert read_listing(str(tmp_path / "b")).samples.classes == ("1", "2")
+    listing = read_listing(str(tmp_path / "b"))
+    assert listing.samples.classes == ("1", "2")
+    assert listing.notes == (
+        "2 classes of numbers or of true and false called as in tables: the folder '1.0' is '1'",
+    )
 
 
 @pytest.mark.parametrize("levels", ["", "site/class", "class/class", "split", "group/-"])

@@ -12,9 +12,11 @@ from PIL import Image
 from pngs import chunk
 
 from fieldmark.cache import open_cache
+from fieldmark.data import jpegs
 from fieldmark.data.copies import find_copies
 from fieldmark.data.health import findings
 from fieldmark.data.images import decode, examine
+from fieldmark.data.mending import is_spoilt
 from fieldmark.data.opening import PictureError
 from fieldmark.data.scan import scan
 from fieldmark.data.told import health_notes
@@ -175,3 +177,12 @@ def test_findings_and_notes_tell_what_was_passed_over_and_converted(tmp_path):
         "sRGB, as a browser shows them"
     )
     assert set(health_notes(found)) >= {each.sentence for each in told.values()}
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_film_behind_a_jpeg_spoils_it_not_and_a_cut_one_lacks_its_end(progressive):
+    whole = encoded("JPEG", progressive=progressive)
+    film = b"\0\0\0\x18ftypmp42" + bytes(1000) + jpegs.SCANS + bytes(1000)
+    assert not is_spoilt(whole + film)
+    assert is_spoilt(whole[:-2])
+    assert is_spoilt(whole[: whole.rfind(jpegs.SCANS) + 20])

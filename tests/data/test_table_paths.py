@@ -93,6 +93,25 @@ def test_a_missing_file_is_not_replaced_by_one_of_its_name_elsewhere(tmp_path):
     assert list(listing.missing.values()) == ["img/2.jpg"]
 
 
+def test_a_name_with_a_folder_is_never_a_file_of_another_folder(tmp_path):
+    put(tmp_path, "site1/IMG_0000.JPG", "site9/IMG_0000.png", "0007.jpg")
+    source = tabled(
+        tmp_path, ["site1/IMG_0000.JPG", "site3/IMG_0000.JPG", "x/7.jpg", "data/0007.jpg"]
+    )
+    listing = read_listing(source)
+    assert paths(listing) == ["site1/IMG_0000.JPG", "0007.jpg"]
+    assert list(listing.missing.values()) == ["site3/IMG_0000.JPG", "x/7.jpg"]
+
+
+def test_a_name_that_leads_out_is_looked_for_only_where_the_folder_is_named(tmp_path):
+    put(tmp_path, "d/0.png", "d/x/0.png", "d/1.png")
+    source = tabled(tmp_path / "d", ["../x/0.png", "1.png"])
+    listing = read_listing(source)
+    assert paths(listing) == ["1.png"]
+    assert "lies outside of" in listing.left_out[f"{source}, line 2"]
+    assert paths(read_listing(source, images=str(tmp_path / "d"))) == ["x/0.png", "1.png"]
+
+
 def test_a_file_that_a_row_names_itself_is_no_other_rows(tmp_path):
     put(tmp_path, "1.jpg", "2.jpg")
     source = tabled(tmp_path, ["1.jpg", "1.JPG", "2.jpg"])

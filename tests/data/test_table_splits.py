@@ -90,6 +90,19 @@ def test_a_column_of_yes_and_no_gives_the_splits(table, tmp_path, name, yes, no)
     assert f"line 3: 'maybe' in '{name}' is no split; write true or false" in refusal(wrong)
 
 
+@pytest.mark.parametrize("name", ["valid", "val", "test", "holdout"])
+def test_a_bare_name_that_claims_most_rows_is_no_split_until_it_is_named(table, name):
+    source = table(f"image,label,{name}\n1.jpg,a,yes\n2.jpg,b,yes\n3.jpg,b,no\n")
+    listing = read_listing(source)
+    assert [split for _, _, split in rows_of(listing)] == [None] * 3
+    assert listing.notes == (
+        f"{source}: '{name}' of yes and no is not used as a split, because it has more yes than "
+        f"no; data.split_column={name} says that it is one",
+    )
+    named = read_listing(source, columns=Columns(split=name))
+    assert rows_of(named)[2][2] == "train"
+
+
 def test_columns_of_yes_and_no_give_the_splits_together_and_claim_no_row_twice(table):
     head = "image,label,is_valid,is_test\n1.jpg,a,0,1\n2.jpg,b,1,0\n3.jpg,b,0,0\n"
     listing = read_listing(table(head))

@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -145,6 +146,38 @@ def test_a_member_that_claims_to_be_huge_is_refused_before_it_is_read(packed, mo
     assert str(caught.value) == (
         f"{source}/all/dog/bomb.png: claims 5e-06 GB unpacked, more than the 4e-06 that are read "
         "of one file; take it out"
+    )
+
+
+def test_a_member_that_is_more_than_the_zip_says_is_refused_after_one_byte_more(packed):
+    source = packed({**PHOTOS, "all/dog/bomb.png": bytes(50_000_000)})
+    packed_as = source.read_bytes()
+    said, whole = (5000).to_bytes(4, "little"), (50_000_000).to_bytes(4, "little")
+    assert packed_as.count(whole) == 2
+    source.write_bytes(packed_as.replace(whole, said))
+    tracemalloc.start()
+    with pytest.raises(PictureError) as caught:
+        content_at(source / "all/dog/bomb.png")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert caught.value.problem == "bomb"
+    assert most < 5_000_000
+    assert str(caught.value) == (
+        f"{source}/all/dog/bomb.png: unpacks to more than the 5,000 bytes that the zip says of it; "
+        "take it out"
+    )
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_member_that_is_packed_in_another_way_is_refused(tmp_path, method):
+    source = tmp_path / "p.zip"
+    with zipfile.ZipFile(source, "w", method) as archive:
+        archive.writestr("a/1.png", picture(1))
+    with pytest.raises(PictureError) as caught:
+        content_at(source / "a/1.png")
+    assert str(caught.value) == (
+        f"{source}/a/1.png: is packed by a method other than stored or deflated; unpack the zip, "
+        "and name the folder"
     )
 
 

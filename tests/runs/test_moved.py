@@ -1,6 +1,7 @@
 """A run whose photos moved goes on where they are the same, to the bits of one never moved."""
 
 import shutil
+import zipfile
 
 import pytest
 from smallruns import (
@@ -17,8 +18,13 @@ from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import DataError, RunError
 from fieldmark.rundir import RunDir
+from fieldmark.runs.concrete import make_paths_absolute
+from fieldmark.runs.filling import Filling
+from fieldmark.runs.moved import named_anew
 from fieldmark.runs.resume import resume_run
+from fieldmark.settings.layers import Layer
 from fieldmark.settings.texts import read_file, read_given
+from fieldmark.settings.tree import Settings
 
 WORDS = ("train.batch_size=8", "train.checkpoint_minutes=1e-9", "augment=standard")
 
@@ -26,6 +32,24 @@ WORDS = ("train.batch_size=8", "train.checkpoint_minutes=1e-9", "augment=standar
 def go_on(run, *words):
     with pages(False):
         return resume_run(str(run.path), read_given(words, {}, None), QUIET)
+
+
+def test_a_table_in_a_zip_is_where_it_was_and_its_path_holds_from_any_folder(tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "t3.zip", "w") as archive:
+        archive.writestr("labels.csv", "image,label\n")
+    source, run = f"{tmp_path}/t3.zip/labels.csv", RunDir(tmp_path / "run")
+    run.path.mkdir()
+    run.settings.write_text(f"data:\n  source: {source}\n")
+    monkeypatch.chdir(tmp_path)
+    assert named_anew(run, Layer("typed", {})).values == {}
+    layer = Layer("typed", {"data.source": "t3.zip/labels.csv"})
+    assert named_anew(run, layer).values == {"data.source": source}
+    (tmp_path / "md.json").write_text("[]")
+    settings = Settings(data={"source": "t3.zip/labels.csv", "crops": "md.json"})
+    filling = Filling(settings.model_dump(), {})
+    make_paths_absolute(filling)
+    assert filling.get("data.source") == source
+    assert filling.get("data.crops") == f"{tmp_path}/md.json"
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """Which column of a table holds what, and what its cells mean: splits, groups, captions."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -44,6 +45,7 @@ ALSO += ["class_id", "classid", "category_id", "species_id", "target_id", "klass
 ALSO += ["classe", "clase", "especie", "espèce", "etikett", "étiquette", "etiqueta", "etichetta"]
 LABEL_WORDS = {"label", "labels", "class", "classes", "category", "categories", "species", "taxon"}
 LABEL_WORDS |= {"breed", "tags", "diagnosis", "target"}
+GENUS, EPITHET = re.compile(r"\s*[A-Z][a-z-]+\s*"), re.compile(r"\s*[a-z][a-z.-]+\s*")
 RANKS = ("kingdom", "phylum", "order", "family", "genus", "species")
 USUAL = {
     "image": IMAGES,
@@ -284,6 +286,31 @@ def find_labels(
     else:
         whole = is_named or _are_known(column, asked.known) or None
     return labels_in(column, where, asked.separator, whole=whole)
+
+
+def with_genus(
+    frame: pl.DataFrame, found: Columns, where: str, known: Sequence[str]
+) -> tuple[pl.DataFrame, list[str]]:
+    """The table with the genus before each species, where the labels are of a column `species` of
+    single words in small letters and there is a column `genus`; and what to say of it."""
+    names = {plain(name): name for name in frame.columns}
+    label, genus = str(found.label), names.get("genus")
+    if plain(label) != "species" or genus is None or _are_known(frame[label], known):
+        return frame, []
+    pairs = list(zip(_cells(frame[genus]), _cells(frame[label]), strict=True))
+    whole = [(first, last) for first, last in pairs if first and last]
+    if not whole or not all(
+        first and GENUS.fullmatch(first) and EPITHET.fullmatch(last)
+        for first, last in pairs
+        if last
+    ):
+        return frame, []
+    cells = [last and f"{str(first).strip()} {last.strip()}" for first, last in pairs]
+    note = (
+        f"{where}: '{genus}' goes before '{label}', as in '{' '.join(whole[0])}'; "
+        f"data.label_column={label} takes that alone"
+    )
+    return frame.with_columns(pl.Series(label, cells, pl.String)), [note]
 
 
 def _are_known(column: pl.Series, known: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from fieldmark.data.layouts import (
 )
 from fieldmark.data.listing import Listing, shown
 from fieldmark.data.split_words import sides_of, split_of
-from fieldmark.errors import DataError, listed
+from fieldmark.errors import DataError, counted, listed
 from fieldmark.names import one_text, written
 from fieldmark.records import Samples
 
@@ -105,10 +105,18 @@ def _labels(found: list[Placed]) -> tuple[dict[str, str], list[str]]:
     for name, text in texts.items():
         names.setdefault(text, []).append(shown(name))
     joined = {text: its for text, its in names.items() if len(its) > 1}
-    return texts, [
+    notes = [
         f"the folders {listed(map(repr_of, sorted(its)))} are one class, '{text}'"
         for text, its in joined.items()
     ]
+    new = {shown(name): text for name, text in texts.items() if text != written(shown(name))}
+    if alone := {name: text for name, text in new.items() if text not in joined}:
+        name, text = min(alone.items())
+        notes.append(
+            f"{counted(len(alone), 'class')} of numbers or of true and false called as in tables: "
+            f"the folder '{name}' is '{text}'"
+        )
+    return texts, notes
 
 
 def repr_of(name: str) -> str:

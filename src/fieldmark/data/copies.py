@@ -25,7 +25,7 @@ from fieldmark.cache import Cache, address
 from fieldmark.data import saved_again
 from fieldmark.data.images import THUMB
 
-VERSION = 1  # of `alike_pairs`: another number makes void what is remembered
+VERSION = 2  # of `alike_pairs`: another number makes void what is remembered
 KIND = "alike"
 MOST_BITS = 4
 LEAST_CORRELATION = 0.95

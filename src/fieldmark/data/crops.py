@@ -1,6 +1,7 @@
 """Boxes of pictures in place of the pictures: what --crops does to a listing."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,21 +17,34 @@ class Finder:
     """Finds the boxes of a picture by its path.
 
     A name in the file of boxes is a picture's where it is the end of its whole path, or the
-    picture's path, as it is known here, is the end of the name; and one name only is so.
+    picture's path, as it is known here, is the end of the name; and one name only is so. A name
+    that fits several of the pictures that are looked at is none's.
     """
 
     def __init__(self, boxes: Boxes, above: float | None):
         self.boxes, self.above = boxes, boxes.threshold if above is None else above
         self._by_tail: dict[str, str | None] = {}
+        self._of_several: set[str] = set()
         for name in boxes.of:
             for tail in _tails(name):
                 self._by_tail[tail] = None if tail in self._by_tail else name
+
+    def look_at(self, pictures: Iterable[tuple[Path, str]]) -> None:
+        """Say which pictures there are, each by its path and as it is known."""
+        owners: dict[str, set[str]] = defaultdict(set)
+        for path, known in pictures:
+            if name := self._name(path, known):
+                owners[name].add(path.absolute().as_posix())
+        self._of_several = {name for name, its in owners.items() if len(its) > 1}
 
     def find(self, path: Path, known: str) -> tuple[list[Box], str]:
         """-> the boxes, the surest first, and "", or none and why there is none."""
         name = self._name(path, known)
         if name is None:
             return [], f"is not in {self.boxes.path}; run the detector on it too"
+        if name in self._of_several:
+            what = f"is one of several pictures that '{name}' in {self.boxes.path} fits"
+            return [], f"{what}; run the detector on the folder that holds them all"
         found = self.boxes.of[name]
         if found is None:
             return [], "could not be read by the detector"
@@ -69,6 +83,7 @@ def cropped(listing: Listing, finder: Finder) -> Listing:
         )
     rows, paths, groups = [], [], []
     left_out: dict[str, str] = {}
+    finder.look_at((Path(samples.root, path), path) for path in samples.frame["path"])
     for row, (path, group) in enumerate(samples.frame.select("path", "group").iter_rows()):
         boxes, why = finder.find(Path(samples.root, path), path)
         if why:

@@ -10,6 +10,7 @@ import stat
 import threading
 import zipfile
 import zlib
+from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -21,7 +22,8 @@ from fieldmark.data.opening import PictureError
 from fieldmark.errors import DataError
 
 ZIP = ".zip"
-MOST_BYTES = 1_000_000_000  # of one member, unpacked
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+MOST_BYTES = 200_000_000  # of one member, unpacked
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
@@ -184,6 +186,11 @@ def _member(path: Path, name: str) -> bytes:
         raise PictureError(f"{where}: there is no such file in the zip", "missing")
     if about.flag_bits & 1:
         raise PictureError(f"{where}: is locked by a password; unpack the zip, and name the folder")
+    if about.compress_type not in METHODS:
+        raise PictureError(
+            f"{where}: is packed by a method other than stored or deflated; unpack the zip, and "
+            "name the folder"
+        )
     if about.file_size > MOST_BYTES:
         raise PictureError(
             f"{where}: claims {about.file_size / 1e9:.3g} GB unpacked, more than the "
@@ -191,11 +198,34 @@ def _member(path: Path, name: str) -> bytes:
             "bomb",
         )
     try:
-        return archive.file.read(about)
+        content = _unpacked(archive.file, about)
     except BROKEN as error:
         raise PictureError(
             f"{where}: is damaged in the zip ({error}); copy or download the zip anew", "truncated"
         ) from error
+    if content is None:
+        raise PictureError(
+            f"{where}: unpacks to more than the {about.file_size:,} bytes that the zip says of it; "
+            "take it out",
+            "bomb",
+        )
+    return content
+
+
+def _unpacked(file: zipfile.ZipFile, about: zipfile.ZipInfo) -> bytes | None:
+    """A member's bytes; None where there are more than the zip says, and then one more is read.
+
+    Python's own reading unpacks all of it at once, and cuts it off. Raises BadZipFile.
+    """
+    one_more = copy(about)
+    one_more.file_size, one_more.CRC = about.file_size + 1, None  # type: ignore[assignment]
+    with file.open(one_more) as stream:
+        content = stream.read(one_more.file_size)
+    if len(content) > about.file_size:
+        return None
+    if zlib.crc32(content) != about.CRC:
+        raise zipfile.BadZipFile(f"Bad CRC-32 for file {about.filename!r}")
+    return content
 
 
 def tree_of(path: Path) -> Tree:

@@ -56,6 +56,12 @@ def is_whole(body: bytes) -> bool:
         return False
 
 
+def has_end(content: bytes) -> bool:
+    """Whether there is an end behind the last scan, whatever is appended to it (a film)."""
+    scans = [end for marker, _, end in segments(content) if marker == SCAN]
+    return bool(scans) and content.find(END, scans[-1]) >= 0
+
+
 def has_all_scans(content: bytes) -> bool:
     """Whether all coefficients of all components come to their last bit (T.81, B.2.3 and G.1),
     and each scan has all its restart markers (B.2.4.4).

@@ -174,7 +174,8 @@ def _wrapped_sides(tree: Tree, top: str, sides: dict[str, str]) -> bool:
 
 
 def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
-    """Raise DataError where `train` alone is a split by its name, and others hold folders too."""
+    """Raise DataError where `train` alone is a split by its name, and folders that are named like
+    no split hold pictures too."""
     if len(set(sides.values())) > 1:
         return
     others = [name for name in tree.inside(top) if name not in sides]
@@ -185,6 +186,16 @@ def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
             f"{tree.root / top}: {listed(like)} {_hold(like)} folders as {listed(sides)} does, "
             f"and it is not clear whether {listed(sides)} is a class or a split; write "
             f"data.levels={where}class where it is a class, or call the others val and test"
+        )
+    known = sides_of(tree.inside(top))
+    beside = [name for name in others if name not in known]
+    if beside:
+        where = _words(top, ())
+        raise DataError(
+            f"{tree.root / top}: {listed(beside, most=5)} {_hold(beside)} pictures beside "
+            f"{listed(sides)}, and it is not clear whether {listed(sides)} is a class or a split; "
+            f"write data.levels={where}class where it is a class, or "
+            f"data.levels={where}split/class where it is a split"
         )
 
 

@@ -37,7 +37,8 @@ def mended(content: bytes) -> Iterator[bytes]:
 def is_spoilt(content: bytes) -> bool:
     """Whether a PNG has a wrong checksum beside its pixels, or it or a JPEG lacks its end."""
     if content.startswith(jpegs.HEAD):
-        return content.rfind(jpegs.END) < content.rfind(jpegs.SCANS)
+        lacks = content.rfind(jpegs.END) < content.rfind(jpegs.SCANS)
+        return lacks and not jpegs.has_end(content)  # what is appended may look like a scan
     kind = b""
     for kind, start, end in chunks(content):
         if kind != b"IDAT" and not is_right(content, start, end):

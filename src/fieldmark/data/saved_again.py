@@ -34,7 +34,7 @@ from PIL import Image
 from fieldmark.data.sources import read_pixels
 from fieldmark.errors import DataError
 
-VERSION = 1  # of what is told here: another number makes void what is remembered
+VERSION = 2  # of what is told here: another number makes void what is remembered
 SIDE = 128  # pixels; less where one of the two is smaller
 LEAST_SPREAD = 8.0  # levels
 LEAST_DETAIL, MOVED_DETAIL = 0.75, 0.85

@@ -11,7 +11,7 @@ import polars as pl
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.cells import Columns
 from fieldmark.data.class_folders import read_folder
-from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format
+from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format, passed_over
 from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_folder, is_there, tree_of
@@ -211,6 +211,8 @@ def _read(
     listing = (
         read_folder(tree, labelled=labelled, levels=levels) if tree else _built_in(source, data_dir)
     )
+    if tree:
+        listing = replace(listing, notes=(*listing.notes, *passed_over(tree)))
     task = task_of(asked.task, listing.samples.frame["labels"])
     return replace(listing, samples=replace(listing.samples, task=task))
 

@@ -48,9 +48,17 @@ def sides_of_rows(
     found: dict[str, list[str | None]] = {}
     notes = []
     claims = [name for name in others if _asked(name)]
-    claims += [name for name in others if plain(name) in BARE and _is_yes_or_no(frame[name])]
+    bare = [name for name in others if plain(name) in BARE and _is_yes_or_no(frame[name])]
+    of_training = any(BARE[plain(name)] == "train" for name in bare)
+    large = [] if of_training else [name for name in bare if _claims_most(frame[name], place)]
+    notes += [
+        f"{where}: '{name}' of yes and no is not used as a split, because it has more yes than no; "
+        f"data.split_column={name} says that it is one"
+        for name in large
+    ]
+    claims += [name for name in bare if name not in large]
     for name in others:
-        if name in claims:
+        if name in claims or name in large:
             continue
         usual = plain(name) in SPLIT_NAMES
         if usual or speaks_of_sides(frame[name]):
@@ -114,6 +122,12 @@ def _yes(column: pl.Series, place: Places) -> list[bool | None]:
                 "split; write true or false, or rename the column where it means another thing"
             )
     return [words[cell] if cell else None for cell in cells]
+
+
+def _claims_most(column: pl.Series, place: Places) -> bool:
+    """Whether there are more rows that a column of yes and no claims than others."""
+    cells = _yes(column, place)
+    return cells.count(True) > cells.count(False)
 
 
 def _refuse_two(

@@ -40,10 +40,18 @@ class Finder:
     is not what the table says.
     """
 
-    def __init__(self, root: Path, folders: Sequence[str] = ("",), *, side: str | None = None):
+    def __init__(
+        self,
+        root: Path,
+        folders: Sequence[str] = ("",),
+        *,
+        side: str | None = None,
+        chosen: bool = False,
+    ):
         """side: the split that the table is of, by its name; of equal files those below a folder
-        of that name are meant."""
-        self._root, self._folders, self._side = root, folders, side
+        of that name are meant. chosen: whether the user names the root: then what lies outside of
+        it by "..", too, is looked for by its end."""
+        self._root, self._folders, self._side, self._chosen = root, folders, side, chosen
         self._starts = tuple(
             each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
         )
@@ -59,7 +67,8 @@ class Finder:
 
         A name without a suffix may stand for the picture of that name ("56" for "56.jpg"). Where
         nothing is in the folder that a name gives, the file is looked for below the root by the
-        end of its path; with another ending, in other letters or without zeros in the same place.
+        end of its path, its name's last folder with it; with another ending, in other letters or
+        without zeros in the same place.
         """
         found = {name: self._at_its_place(name) for name in dict.fromkeys(names)}
         lost: list[str] = [
@@ -68,6 +77,8 @@ class Finder:
         filled = {_folder(n) for n, its in found.items() if its.path is not None} if lost else ()
         at_place = {name: found[name] for name in lost}
         for name in lost:
+            if not self._chosen and _goes_up(name):
+                continue
             if _folder(name) not in filled or _is_outside(found[name]):
                 found[name] = self._by_its_end(name) or found[name]
         others = [name for name, its in found.items() if name and its.path and not its.as_said]
@@ -181,7 +192,8 @@ class Finder:
         path = _plain_path(name).removeprefix("./")
         keys = _keys(path.rpartition("/")[2]) if self._below_root else []
         for key in keys if keys and keys[-1] in self._below_root else ():
-            paths = self._below_root.get(key, ())
+            here = self._below_root.get(key, ())
+            paths = [each for each in here if _may_be(each, path, key)]
             if not paths:
                 continue
             if len(paths) == 1:
@@ -329,6 +341,19 @@ def _only(alike: dict[str, list[str]], keys: Sequence[str]) -> str | None:
         return None
     closest = next(key for key in keys if key in alike)
     return alike[closest][0] if len(alike[closest]) == 1 else None
+
+
+def _may_be(path: str, name: str, key: str) -> bool:
+    """Whether a file below the root may be meant by a name that has folders: its last folder is
+    the name's, or it lies in the root itself and is called as the name says."""
+    if not parent_of(name).rpartition("/")[2].strip(".:") or parent_of(name)[1:] == ":":
+        return True
+    return _shared_end(path, name) > 0 or ("/" not in path and key.startswith(("name ", "small ")))
+
+
+def _goes_up(name: str) -> bool:
+    """Whether a name leads out of the folder that it begins in."""
+    return posixpath.normpath(_plain_path(name)).startswith("../")
 
 
 def _shared_end(path: str, other: str) -> int:

@@ -14,6 +14,7 @@ from fieldmark.data.cells import (
     label_columns,
     own_columns,
     sample_columns,
+    with_genus,
 )
 from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
@@ -114,7 +115,7 @@ def _looking(path: Path, brought: Brought, images: str | None) -> tuple[Path, Fi
         return brought.root, Finder(brought.root, brought.folders, side=side)
     if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    return Path(images), Finder(Path(images), side=side)
+    return Path(images), Finder(Path(images), side=side, chosen=True)
 
 
 def read_rows(
@@ -154,6 +155,9 @@ def read_rows(
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
+        if not is_named and not brought.columns.label:
+            frame, before = with_genus(frame, found, str(path), asked.known)
+            notes += before
         labels = find_labels(frame, found, str(path), asked, is_named=is_named)
     columns, said, of_splits = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),

@@ -12,6 +12,7 @@ import torch
 from fieldmark.console import Console
 from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
+from fieldmark.data.inside import is_there
 from fieldmark.data.intake import Dataset
 from fieldmark.data.seen_part import learned_sizes, seen_notes, squeezed
 from fieldmark.data.stored import channels_of
@@ -53,7 +54,9 @@ NORMALIZE = {
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
 PATHS = {  # or these words
-    **dict.fromkeys(("source", "images", "data_dir", "label_names", "predict", "corrections"), ()),
+    **dict.fromkeys(
+        ("source", "images", "data_dir", "label_names", "predict", "corrections", "crops"), ()
+    ),
     "test": ("auto", "none"),
 }
 EXPLAINED = 64  # pixels that a network sees, from which its report has heat maps unasked
@@ -156,7 +159,7 @@ def make_paths_absolute(filling: Filling) -> None:
     """So that the run can go on from any folder."""
     data = filling.values["data"]
     for key, words in PATHS.items():
-        if data[key] not in (None, *words) and Path(data[key]).exists():
+        if data[key] not in (None, *words) and is_there(Path(data[key])):
             data[key] = os.path.realpath(data[key])
     pipeline = filling.get("augment.name")
     if is_pipeline_file(pipeline) and Path(pipeline).is_file():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fieldmark.console import Console
 from fieldmark.data.built_in import BUILT_IN
+from fieldmark.data.inside import is_there
 from fieldmark.data.intake import Dataset, changed_images
 from fieldmark.errors import DataError, RunError, counted
 from fieldmark.files import write_text
@@ -23,14 +24,14 @@ def named_anew(run: RunDir, changes: Layer) -> Layer:
     Raises RunError where the photos of the run are not where they were and no place is named.
     """
     before = read_file(run.settings).values.get("data.source")
-    is_there = before in BUILT_IN or Path(str(before)).exists()
-    if not is_there and "data.source" not in changes.values:
+    there = before in BUILT_IN or is_there(Path(str(before)))
+    if not there and "data.source" not in changes.values:
         raise RunError(
             f"{run.path}: its photos are no longer in {before}; put them back, or name where they "
             f"are: fieldmark train --resume {run.path} data.source=NEW"
         )
     places = {key: changes.values[key] for key in MOVABLE if key in changes.values}
-    whole = {key: os.path.realpath(at) if Path(at).exists() else at for key, at in places.items()}
+    whole = {k: os.path.realpath(at) if is_there(Path(at)) else at for k, at in places.items()}
     return replace(changes, values={**changes.values, **whole})
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark.console import Console
+from fieldmark.data.inside import is_there
 from fieldmark.data.words import told_of_captions
 from fieldmark.errors import Mistake, RunError, UserError, counted, listed
 from fieldmark.rundir import RunDir
@@ -29,7 +30,7 @@ def check_predict(raw: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
     if isinstance(crops, str) and crops.casefold() not in ("none", "null"):
         what = "answers whole pictures, and --crops trains on boxes; leave one out, and use predict"
         return [Mistake(KEY, what)]
-    if not Path(path).exists():
+    if not is_there(Path(path)):
         return [Mistake(KEY, f"there is no file '{path}'; name a table of images")]
     if not is_table(path) or Path(path).is_dir():
         return [Mistake(KEY, f"'{path}' is no table; name a .csv, .tsv or .parquet file of images")]

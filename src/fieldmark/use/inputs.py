@@ -175,6 +175,8 @@ def _boxes_of(
     """
     boxed: list[Path | Content | Named] = []
     without: dict[str, str] = {}
+    paths = [each.path if isinstance(each, Named) else each for each in found]
+    crops.look_at((path, path.as_posix()) for path in paths if isinstance(path, Path))
     for each in found:
         path = each.path if isinstance(each, Named) else each
         if not isinstance(path, Path):

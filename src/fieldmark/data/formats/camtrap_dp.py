@@ -42,12 +42,24 @@ def is_package(folder: Path) -> bool:
 
     Other data have a datapackage.json too (Frictionless Data), without these tables.
     """
-    if PACKAGE not in names_in(folder):
+    if PACKAGE not in names_in(folder) or is_no_json(folder):
         return False
     about = read_json(folder / PACKAGE)
     return isinstance(about, dict) and (
         "camtrap" in str(about.get("profile")) or {"media", "observations"} <= _names(about)
     )
+
+
+def is_no_json(folder: Path) -> bool:
+    """Whether a datapackage.json is damaged and none of the package's tables lies beside it."""
+    names = names_in(folder)
+    if PACKAGE not in names or {f"{name}.csv" for name in NEEDED} & set(names):
+        return False
+    try:
+        read_json(folder / PACKAGE)
+    except DataError:
+        return True
+    return False
 
 
 def is_part(columns: list[str]) -> bool:

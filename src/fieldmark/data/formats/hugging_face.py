@@ -16,6 +16,7 @@ from fieldmark.data.label_cells import plain
 from fieldmark.data.shards import reading_parquet
 from fieldmark.data.split_words import split_of
 from fieldmark.data.text_tables import Table, read_text_table
+from fieldmark.errors import DataError, listed
 
 FILES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 IMAGE, FOLDER = "file_name", "folder"
@@ -46,6 +47,7 @@ def read_metadata(tree: Tree) -> Brought:
         folder = path.rpartition("/")[0]
         parts.append((folder, split_of(folder) if folder else None, _read(tree.root / path)))
     table = joined(parts, IMAGE)
+    _refuse_few(tree, table.frame[IMAGE])
     frame, notes = table.frame, [*table.notes, f"{tree.root}: Hugging Face's ImageFolder"]
     if "split" not in frame.columns:
         splits = [split_of((name or "").partition("/")[0]) for name in frame[IMAGE].to_list()]
@@ -63,6 +65,19 @@ def read_metadata(tree: Tree) -> Brought:
     split = "split" if "split" in frame.columns else None
     columns = Columns(image=IMAGE, label=label, split=split)
     return Brought(Table(frame, table.places, table.left_out, tuple(notes)), columns, tree.root)
+
+
+def _refuse_few(tree: Tree, names: pl.Series) -> None:
+    """Raise DataError where most pictures lie in class folders and in no row of the metadata."""
+    folders = [name for name in tree.inside("") if not split_of(name)]
+    named, there = names.drop_nulls().n_unique(), sum(map(len, tree.pictures.values()))
+    if len(folders) > 1 and 2 * named < there:
+        table = tree.root / metadata_in(tree)[0]
+        raise DataError(
+            f"{table}: names {named:,} of the {there:,} pictures in {tree.root}; name the table "
+            f"itself where these alone are meant, or write data.levels=class where the labels are "
+            f"the folders {listed(folders, most=3)}"
+        )
 
 
 def _read(path: Path) -> Table:

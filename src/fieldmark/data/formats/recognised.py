@@ -57,6 +57,13 @@ def _is_of_format(tree: Tree) -> bool:
     )
 
 
+def passed_over(tree: Tree) -> list[str]:
+    """What to say of a file of a format in a folder that was read as class folders."""
+    if not camtrap_dp.is_no_json(tree.root):
+        return []
+    return [f"{tree.root / camtrap_dp.PACKAGE} is no JSON, and is not used"]
+
+
 def bring(path: Path, asked: Asked, images: str | None = None) -> Brought:
     """The table that a file is, or that a file or folder of a known format stands for.
 

@@ -20,7 +20,9 @@ def saved_files(tree: Tree) -> list[str]:
     names = tree.others.get("", ())
     if SPLITS in names:
         splits = _value(tree.root / SPLITS, "splits")
-        return [file for split in splits for file in _files(tree.root, str(split))]
+        for split in splits:
+            _refuse_outside(tree.root / SPLITS, split)
+        return [file for split in splits for file in _files(tree.root, split)]
     is_one = STATE in names and any(name.endswith(".arrow") for name in names)
     return _files(tree.root, "") if is_one else []
 
@@ -34,7 +36,19 @@ def _files(root: Path, folder: str) -> list[str]:
             f"{state}: the data set is a choice of rows, kept apart from them; save it anew, in "
             "Python: dataset.flatten_indices().save_to_disk(FOLDER)"
         )
-    return [join(folder, str(each["filename"])) for each in _value(state, "_data_files")]
+    names = [_get(each, "filename") for each in _value(state, "_data_files")]
+    for name in names:
+        _refuse_outside(state, name)
+    return [join(folder, name) for name in names]
+
+
+def _refuse_outside(path: Path, name: Any) -> None:
+    """Raise DataError for what is no name of a file or folder beside a JSON file."""
+    parts = name.replace("\\", "/").split("/") if isinstance(name, str) else [""]
+    if not parts[0] or ".." in parts or ":" in parts[0]:
+        raise DataError(
+            f"{path}: names {name!r}, which is no file or folder beside it; copy the data set anew"
+        )
 
 
 def _value(path: Path, key: str) -> list[Any]:
