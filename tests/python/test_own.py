@@ -290,6 +290,29 @@ def test_what_a_package_offers_runs_only_where_the_environment_names_it(
     assert RunDir(run.path).is_done
 
 
+def test_a_packages_own_fault_is_told_by_its_name(package, tmp_path, monkeypatch):
+    monkeypatch.setenv(plugins.ALLOWED, "field-nets")
+    (tmp_path / "fieldnets.py").write_text("def tiny(classes):\n    return 1 // 0\n")
+    start = "the package field-nets: cannot give"
+    rest = "mend the package, or take another"
+    values, (mistake,) = HEADS.read("field-nets/flat", {})
+    assert (values, mistake.what) == (
+        {},
+        f"{start} 'flat' (entry point fieldmark.heads: fieldnets:flat): AttributeError: module "
+        f"'fieldnets' has no attribute 'flat'; {rest}",
+    )
+    with pytest.raises(SettingsError) as caught:
+        MODELS.build("field-nets/tiny", {}, 3)
+    assert str(caught.value) == (
+        f"{start} 'tiny' (entry point fieldmark.models: fieldnets:tiny): ZeroDivisionError: "
+        f"integer division or modulo by zero; {rest}"
+    )
+    assert MODELS.unknown("no-such-nets/tiny") == (
+        "the model 'no-such-nets/tiny' is of the package no-such-nets, which is not installed "
+        "here; install it"
+    )
+
+
 def test_packages_offer_what_every_catalog_has(package, monkeypatch):
     monkeypatch.setenv(plugins.ALLOWED, "field-nets")
     for group, catalog in zip(OFFERED, CATALOGS_OF, strict=True):
