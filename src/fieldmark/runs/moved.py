@@ -21,7 +21,8 @@ WITHOUT_PLACE = ("auto", "none", "null", *BUILT_IN)
 def named_anew(run: RunDir, changes: Layer) -> Layer:
     """The changes, with paths that hold from any folder. Needs no torch.
 
-    Raises RunError for a place that the run has none of its own for.
+    Raises RunError for a place that the run has none of its own for, and where the photos of a
+    run that was stopped are gone.
     """
     before = read_file(run.settings).values
     places = {key: changes.values[key] for key in MOVABLE if key in changes.values}
@@ -32,16 +33,17 @@ def named_anew(run: RunDir, changes: Layer) -> Layer:
                 f"{key}: has no place in this run (it is {old or 'none'}), so there is none to "
                 "name anew; leave it out, or start a new run with --config"
             )
+    if not run.is_done and "data.source" not in places:
+        refuse_gone(run, before.get("data.source"))
     whole = {key: os.path.realpath(at) if Path(at).exists() else at for key, at in places.items()}
     return replace(changes, values={**changes.values, **whole})
 
 
-def refuse_gone(run: RunDir, settings: Settings) -> None:
+def refuse_gone(run: RunDir, source: object) -> None:
     """Raise RunError where the photos of a run that has work left are not where they were."""
-    before = settings.data.source
-    if before not in BUILT_IN and not Path(before).exists():
+    if source not in BUILT_IN and not Path(str(source)).exists():
         raise RunError(
-            f"{run.path}: its photos are no longer in {before}; put them back, or name where they "
+            f"{run.path}: its photos are no longer in {source}; put them back, or name where they "
             f"are: fieldmark train --resume {run.path} data.source=NEW"
         )
 

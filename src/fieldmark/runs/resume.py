@@ -51,7 +51,7 @@ def resume_run(
             exact = is_exact(resolved.settings)
             console.say(f"{run.path} is done" if exact else already_done(run, reached))
             return run
-        refuse_gone(run, resolved.settings)
+        refuse_gone(run, resolved.settings.data.source)
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
         refuse_further(run, resolved.settings, changed=changed, again=again)
