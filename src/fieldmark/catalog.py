@@ -15,13 +15,14 @@ import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from fieldmark import plugins
-from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.settings.meant import of_choice, of_choice_option
 from fieldmark.settings.section import in_words
 
@@ -35,17 +36,23 @@ class Entry:
     name: str
     build: Callable[..., Any] | str
     about: str
+    point: EntryPoint | None = None  # of the package that offers it
 
     def builder(self) -> Callable[..., Any]:
-        """The function itself, imported where only its name is known."""
+        """The function itself, imported where only its name is known.
+
+        Raises SettingsError where a package that offers it does not have it.
+        """
         if not isinstance(self.build, str):
             return self.build
         module, _, function = self.build.partition(":")
-        return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
+        with plugins.blamed(self.point):
+            return getattr(importlib.import_module(module), function)  # type: ignore[no-any-return]
 
     def options(self) -> dict[str, inspect.Parameter]:
         """The keyword-only parameters: what the settings may say."""
-        parameters = inspect.signature(self.builder(), eval_str=True).parameters
+        with plugins.blamed(self.point):
+            parameters = inspect.signature(self.builder(), eval_str=True).parameters
         return {n: p for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
@@ -97,7 +104,7 @@ class Catalog(Mapping[str, Entry]):
     def _offered(self, name: str) -> Entry | None:
         """What an installed package offers under PACKAGE/NAME, where it may be run."""
         point = plugins.offered(self._group, name) if plugins.is_allowed(name) else None
-        return None if point is None else Entry(name, point.value, "of an installed package")
+        return None if point is None else Entry(name, point.value, "of a package", point)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)
@@ -112,7 +119,11 @@ class Catalog(Mapping[str, Entry]):
         """
         if name not in self:
             return {}, [Mistake("", self.unknown(name))]
-        known, values, mistakes = self[name].options(), {}, []
+        try:
+            known = self[name].options()
+        except SettingsError as error:
+            return {}, [Mistake("", str(error))]
+        values, mistakes = {}, []
         for option, value in options.items():
             if option not in known:
                 near = of_choice_option(self.kind, option, known) or nearest(option, known)
@@ -133,13 +144,20 @@ class Catalog(Mapping[str, Entry]):
             return lost(name, self.kind)
         if plugins.offered(self._group, name) is not None:
             return plugins.not_allowed(name)
+        if self._group and (lacking := plugins.not_here(name)):
+            return f"the {self.kind} {lacking}"
         hint = of_choice(self.kind, name, self) or nearest(name, self)
         hint = hint or f"; there are {listed(self, most=12)}"
         return f"there is no {self.kind} '{name}'{hint}"
 
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:
-        """Call the builder with `args` and the options, which `read` has found to be right."""
-        return self[name].builder()(*args, **options)
+        """Call the builder with `args` and the options, which `read` has found to be right.
+
+        Raises SettingsError where the builder is a package's and fails.
+        """
+        entry = self[name]
+        with plugins.blamed(entry.point):
+            return entry.builder()(*args, **options)
 
 
 def lost(name: str, kind: str) -> str:

@@ -13,8 +13,11 @@ names, FIELDMARK_PLUGINS=mypackage (several with commas between).
 
 import os
 import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
+
+from fieldmark.errors import FieldmarkError, Mistake, SettingsError
 
 ALLOWED = "FIELDMARK_PLUGINS"
 
@@ -57,6 +60,36 @@ def not_allowed(name: str) -> str:
         f"'{name}' is of the package {package}, whose code runs only where you say so; set "
         f"{ALLOWED}={package} in the environment"
     )
+
+
+def not_here(name: str) -> str | None:
+    """What to say of PACKAGE/NAME where no such package is installed; None where one is."""
+    package, slash, own = name.partition("/")
+    if not slash or "/" in own or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", package):
+        return None
+    try:
+        version(package)
+    except PackageNotFoundError:
+        return f"'{name}' is of the package {package}, which is not installed here; install it"
+    return None
+
+
+@contextmanager
+def blamed(point: EntryPoint | None) -> Iterator[None]:
+    """Inside, what goes wrong in a package's own code is told as its fault: SettingsError."""
+    try:
+        yield
+    except FieldmarkError:
+        raise
+    except Exception as error:
+        if point is None:
+            raise
+        package = "" if point.dist is None else point.dist.name
+        what = (
+            f"cannot give '{point.name}' (entry point {point.group}: "
+            f"{point.value}): {type(error).__name__}: {error}; mend the package, or take another"
+        )
+        raise SettingsError([Mistake(f"the package {package}", what)]) from error
 
 
 def _plain(name: str) -> str:

@@ -86,6 +86,20 @@ def test_answers_of_before_are_lost_only_on_demand(asked, tmp_path, monkeypatch,
     assert (tmp_path / "t.csv").read_bytes() == whole
 
 
+def test_a_table_that_is_replaced_goes_on_and_one_that_was_not_to_be_stays(
+    asked, tmp_path, monkeypatch
+):
+    whole = whole_and_stopped([*asked, "--overwrite"], tmp_path, monkeypatch)
+    (tmp_path / "t.csv").write_text("of before")
+    kept = (tmp_path / KEPT).read_text()
+    (tmp_path / KEPT).write_text(kept.replace('"overwrite": true', '"overwrite": false'))
+    assert fieldmark([*asked, "--continue"]) == 2
+    assert (tmp_path / "t.csv").read_text() == "of before"
+    (tmp_path / KEPT).write_text(kept)
+    assert fieldmark([*asked, "--continue"]) == 1
+    assert (tmp_path / "t.csv").read_bytes() == whole
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -111,6 +125,11 @@ def test_a_table_that_is_there_is_done(asked, capsys):
     capsys.readouterr()
     assert fieldmark([*asked, "--continue"]) == 0
     assert capsys.readouterr().out == "t.csv is done\n"
+    assert fieldmark([*asked, "--continue", "--page", "p.html"]) == 2
+    assert capsys.readouterr().err == (
+        "fieldmark: --page p.html: is not there, and t.csv is done without it; begin anew with "
+        "--overwrite\n"
+    )
 
 
 def test_the_likeliest_classes_stand_beside_the_label(asked, tmp_path, capsys):

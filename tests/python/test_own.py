@@ -23,6 +23,9 @@ from fieldmark.models.heads import HEADS
 from fieldmark.python.own import name_of
 from fieldmark.records import InputSpec
 from fieldmark.rundir import RunDir
+from fieldmark.runs.checks import check
+from fieldmark.runs.given import check_words
+from fieldmark.settings.tree import sections
 
 SMALL = {"epochs": 2, "batch_size": 16, "lr": 0.01, "workers": 0, "quiet": True}
 
@@ -62,6 +65,7 @@ def photos(tmp_path_factory):
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=12)
 
 
+EMPTY = {section: {} for section in sections()}
 OWN = {"model": Net, "loss": squares, "augment": turned, "metrics": share_right}
 
 
@@ -129,11 +133,32 @@ def test_code_with_another_source_is_told(run, photos):
     ]
 
 
+def test_a_figure_with_another_source_is_refused(run):
+    def share_right(truth, scores):
+        return 1.0
+
+    with pytest.raises(SettingsError) as caught:
+        fieldmark.resume(run.path, epochs=3, **{**OWN, "metrics": share_right})
+    (was,) = run.settings["train"]["own_figures"]
+    now = name_of(share_right).removeprefix("own/")
+    assert str(caught.value) == (
+        f"metrics: the run was made with {was}, and {now} was given, whose source is another; give "
+        "the one that it was begun with"
+    )
+
+
+def test_the_figure_to_watch_may_be_ones_own():
+    raw = {"train": {"monitor": "share_right", "own_figures": ("share_right@00000000",)}}
+    for said in (check({"data": {}, **raw}), check_words({**EMPTY, **raw})):
+        assert not [each for each in said if each.where == "train.monitor"]
+
+
 def test_a_run_of_own_code_goes_on_with_it(run, photos, tmp_path):
     whole = fieldmark.train(photos, out=tmp_path, **SMALL, **OWN, **{"model.width": 5})
     weights = [(each.path / "model.safetensors").read_bytes() for each in (run, whole)]
     assert weights[0] == weights[1]
-    further = fieldmark.resume(whole, epochs=3, quiet=True, **{**OWN, "metrics": [share_right]})
+    dotted = {"model.name": Net, "loss.name": squares, "augment.name": turned}
+    further = fieldmark.resume(whole, epochs=3, quiet=True, metrics=[share_right], **dotted)
     assert further.history["epoch"].to_list() == [1, 2, 3]
     assert further.model is Net
 
@@ -263,6 +288,29 @@ def test_what_a_package_offers_runs_only_where_the_environment_names_it(
     assert fieldmark.load(run).predict(photos / "red" / "00.png") == answer
     assert "there is no model 'field-nets/huge'" in MODELS.unknown("field-nets/huge")
     assert RunDir(run.path).is_done
+
+
+def test_a_packages_own_fault_is_told_by_its_name(package, tmp_path, monkeypatch):
+    monkeypatch.setenv(plugins.ALLOWED, "field-nets")
+    (tmp_path / "fieldnets.py").write_text("def tiny(classes):\n    return 1 // 0\n")
+    start = "the package field-nets: cannot give"
+    rest = "mend the package, or take another"
+    values, (mistake,) = HEADS.read("field-nets/flat", {})
+    assert (values, mistake.what) == (
+        {},
+        f"{start} 'flat' (entry point fieldmark.heads: fieldnets:flat): AttributeError: module "
+        f"'fieldnets' has no attribute 'flat'; {rest}",
+    )
+    with pytest.raises(SettingsError) as caught:
+        MODELS.build("field-nets/tiny", {}, 3)
+    assert str(caught.value) == (
+        f"{start} 'tiny' (entry point fieldmark.models: fieldnets:tiny): ZeroDivisionError: "
+        f"integer division or modulo by zero; {rest}"
+    )
+    assert MODELS.unknown("no-such-nets/tiny") == (
+        "the model 'no-such-nets/tiny' is of the package no-such-nets, which is not installed "
+        "here; install it"
+    )
 
 
 def test_packages_offer_what_every_catalog_has(package, monkeypatch):

@@ -20,7 +20,7 @@ from fieldmark.errors import DataError, RunError
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import make_paths_absolute
 from fieldmark.runs.filling import Filling
-from fieldmark.runs.moved import named_anew
+from fieldmark.runs.moved import _refuse_test_elsewhere, named_anew
 from fieldmark.runs.resume import resume_run
 from fieldmark.settings.layers import Layer
 from fieldmark.settings.texts import read_file, read_given
@@ -103,6 +103,54 @@ def test_a_finished_run_knows_its_photos_where_they_are_now(whole, photos, tmp_p
     assert (run.path / "model.safetensors").read_bytes() == weights
     assert run.is_done
     assert run.read_manifest()["files"]["settings.yaml"] == run.settings.stat().st_size
+
+
+@pytest.mark.parametrize(
+    ("key", "old"), [("data.test", "auto"), ("data.images", "none"), ("data.source", "digits")]
+)
+def test_a_place_that_the_run_has_not_cannot_be_named_anew(tmp_path, key, old):
+    run = RunDir(tmp_path)
+    run.settings.write_text("data: {source: digits, test: auto, images: null}\n")
+    with pytest.raises(RunError) as caught:
+        named_anew(run, read_given([f"{key}={tmp_path}"], {}, None))
+    assert str(caught.value) == (
+        f"{key}: has no place in this run (it is {old}), so there is none to name anew; leave it "
+        "out, or start a new run with --config"
+    )
+
+
+def test_a_finished_run_is_done_without_its_photos_and_a_kill_between_the_files_is_mended(
+    whole, photos, tmp_path, capsys
+):
+    run, here, there = RunDir(tmp_path / "run"), tmp_path / "here", tmp_path / "there"
+    shutil.copytree(whole.path, run.path)
+    shutil.copytree(photos, here)
+    go_on(run, f"data.source={here}")
+    settings = run.settings.read_bytes()
+    here.rename(there)
+    assert fieldmark(["train", "--resume", str(run.path)]) == 0
+    assert f"{run.path} is done" in capsys.readouterr().out
+    with pytest.raises(RunError, match="its photos are no longer in"):
+        go_on(run, "train.epochs=9")
+    go_on(run, f"data.source={there}")
+    run.settings.write_bytes(settings)  # as a kill between the two files leaves them
+    go_on(run, f"data.source={there}")
+    assert Dataset.read(run.samples).samples.root == str(there)
+    assert read_file(run.settings).values["data.source"] == str(there)
+
+
+def test_a_test_set_is_named_where_its_images_are(tmp_path):
+    def check(at):
+        before = Layer("", {"data.source": "/a/train", "data.test": "/a/test"})
+        _refuse_test_elsewhere("/a", "/b", before, Layer("", {"data.test": at}))
+
+    check("/b/test")
+    with pytest.raises(DataError) as caught:
+        check("/c/test")
+    assert str(caught.value) == (
+        "data.test=/c/test: the test images of this run are not there but in /b/test; name that, "
+        "or start a new run"
+    )
 
 
 def test_photos_named_as_data_are_told_how_they_are_named(whole, photos, capsys):

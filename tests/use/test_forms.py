@@ -163,6 +163,15 @@ def test_of_several_labels_each_is_an_observation(photos, tmp_path):
     assert predictor.several
 
 
+def test_a_package_is_named_by_its_folder_or_its_files_alone(package):
+    whole = package / "datapackage.json"
+    for named in (package, whole, package / "media.csv", package / "observations.csv"):
+        assert package_in([str(named)]) == whole
+    for other in (package / "photo.png", "-"):
+        with pytest.raises(SettingsError, match="is for a Camtrap DP package; name its folder"):
+            package_in([str(other)])
+
+
 def test_forms_that_cannot_be_had_are_told(tmp_path):
     def refused(*words):
         with pytest.raises(SettingsError) as error:
@@ -175,6 +184,12 @@ def test_forms_that_cannot_be_had_are_told(tmp_path):
     assert refused("megadetector", None, {"--scores": True}) == (
         "--scores with --format megadetector: has columns of its own; leave one of the two out"
     )
+    for form in ("kaggle", "megadetector"):
+        assert refused(form, None, {"--taxonomy": True}) == (
+            f"--taxonomy with --format {form}: answers by taxa, and the file has the model's "
+            "classes alone; leave one of the two out"
+        )
+    refuse_form("camtrap-dp", None, {"--taxonomy": True})
     assert refused("megadetector", tmp_path / "a.csv", {}) == (
         f"--out {tmp_path}/a.csv: must end in .json for --format megadetector"
     )

@@ -10,7 +10,7 @@ from tinybundles import one_label
 from fieldmark.errors import DataError, SettingsError
 from fieldmark.records import LOGIT, Predictions, Samples
 from fieldmark.use.info import info_of
-from fieldmark.use.predictor import UNLIKE, UNSURE, Failure, Prediction
+from fieldmark.use.predictor import UNLIKE, UNSURE, Answering, Failure, Prediction, Predictor
 from fieldmark.use.refined import Known, Way, refine, way_of
 
 CLASSES = ("wolf", "fox", "lynx")
@@ -168,3 +168,25 @@ def test_of_several_labels_nothing_goes_up(bundle, taxonomy):
 
 def test_no_images_are_no_answers():
     assert list(refine([], [], Way(np.ones(3, bool), by_event=True))) == []
+
+
+def test_sets_and_shares_that_cannot_be_had_are_told(run, taxonomy):
+    path = run([[0.8, 0.1, 0.1]], ["wolf"])
+
+    def refused(known, abstain, **more):
+        with pytest.raises(SettingsError) as error:
+            way_of(path, info(path), known, abstain, **more)
+        return str(error.value)
+
+    rest = "rests on the model's own answers in validation; leave one of the two out"
+    assert refused(Known(by="sequence"), None, sets=0.9) == f"--sets with --by: {rest}"
+    assert refused(Known(taxonomy=taxonomy), 0.9, sets=0.9) == f"--sets with --taxonomy: {rest}"
+    assert refused(Known(taxonomy=taxonomy), 95) == (
+        "--abstain: must be more than 0 and at most 1, not 95; did you mean 0.95?"
+    )
+
+
+def test_abstaining_by_taxa_needs_no_knowledge_of_what_is_unlike(bundle):
+    predictor = Predictor(bundle, Answering(unlike_if_known=True))
+    assert not predictor.leaves_out
+    assert "so images are left out for their score alone" in " ".join(predictor.told)

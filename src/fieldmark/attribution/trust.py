@@ -66,8 +66,7 @@ def trusted(
     alone, so that an image is judged alone as it is among others.
 
     steps: of the curves, of which 1 leaves the ends alone. An image takes
-    3 + masks + 4 * (steps - 1) passes, 59 with 20 masks and 10 steps; with the blurring that was
-    XXXX.
+    3 + masks + 4 * (steps - 1) passes, 59 with 20 masks and 10 steps.
     """
     found: list[Trust | None] = []
     for row, heat in enumerate(heats):

@@ -94,7 +94,8 @@ def command(
     from fieldmark.cli.predicted import Shown, answer, is_done
     from fieldmark.use.refined import Known
 
-    shown = Shown(out, page, form, scores=scores, top=top, sets=sets)
+    goes_up = taxonomy is not None
+    shown = Shown(out, page, form, scores=scores, top=top, sets=sets, goes_up=goes_up)
     if is_done(shown, goes_on=goes_on, overwrite=overwrite):
         return 0
     how: dict[str, Any] = {
@@ -106,10 +107,11 @@ def command(
     wanted = Wanted(run, inputs, images, crops, how, Known(only, taxonomy, by))
     looked = to_look_at(wanted, form, top)
     refuse_other_answers(out, looked.asked, goes_on=goes_on)
+    looked.asked["overwrite"] = overwrite
     from fieldmark.use.predictor import Answering, Predictor
 
     if looked.way is not None:  # what has no label is decided afterwards
-        how |= {"abstain": None, "unlike": unlike or abstain is not None}
+        how |= {"abstain": None, "unlike_if_known": abstain is not None}
     answering = Answering(**how)
     predictor = Predictor(run, answering, device=device, engine=engine, batch_size=batch_size)
     return answer(predictor, looked, shown, goes_on=goes_on)
@@ -146,7 +148,8 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     refuse_swapped("predict", run, inputs)
     info = info_of_any(run)
     _refuse_top(top, info)
-    way = way_of(run, info, known, wanted.how["abstain"]) if known else None
+    how = wanted.how
+    way = way_of(run, info, known, how["abstain"], sets=how["sets"]) if known else None
     named = [str(package_in(inputs))] if form == "camtrap-dp" else inputs
     found = find_images(named, images=wanted.images, column=column, crops=finder, event=known.by)
     its = None if form is None else form_of(form, found, info, inputs, finder)

@@ -34,7 +34,8 @@ class Looked:
 
 @dataclass(frozen=True)
 class Shown:
-    """What answers become: a file of a form, or a table with these columns, and a page."""
+    """What answers become: a file of a form, or a table with these columns, and a page. goes_up:
+    whether they are of a taxonomy."""
 
     out: Path | None
     page: Path | None
@@ -42,6 +43,7 @@ class Shown:
     scores: bool
     top: int
     sets: float | None
+    goes_up: bool = False
 
 
 def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
@@ -50,11 +52,11 @@ def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
     from fieldmark.use.forms import ENDINGS, refuse_form
     from fieldmark.use.sheet_file import refuse_lacking
     from fieldmark.use.table import WRITERS
-    from fieldmark.use.unfinished import beside, refuse_unfinished
+    from fieldmark.use.unfinished import beside, may_replace, refuse_unfinished
 
     out = shown.out
     columns = {"--scores": shown.scores, "--top": shown.top > 0, "--sets": shown.sets is not None}
-    refuse_form(shown.form, out, columns)
+    refuse_form(shown.form, out, columns | {"--taxonomy": shown.goes_up})
     if shown.page is not None:
         check_page(shown.page)
     if goes_on and (out is None or overwrite):
@@ -64,12 +66,21 @@ def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
     if out is None:
         return False
     if goes_on and out.is_file() and not beside(out).exists():
+        _refuse_lacking_page(out, shown.page)
         print(f"{out} is done")
         return True
     refuse_unfinished(out, goes_on=goes_on, overwrite=overwrite)
-    check_table(out, WRITERS if shown.form is None else (ENDINGS[shown.form],), overwrite=overwrite)
+    endings = WRITERS if shown.form is None else (ENDINGS[shown.form],)
+    check_table(out, endings, overwrite=overwrite or (goes_on and may_replace(out)))
     refuse_lacking(out)
     return False
+
+
+def _refuse_lacking_page(out: Path, page: Path | None) -> None:
+    """Raise SettingsError for a page of answers that are kept no longer."""
+    if page is not None and not page.is_file():
+        what = f"is not there, and {out} is done without it; begin anew with --overwrite"
+        refuse([Mistake(f"--page {page}", what)])
 
 
 def answer(predictor: "Predictor", looked: Looked, shown: Shown, *, goes_on: bool) -> int:

@@ -78,12 +78,17 @@ def lending(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def lending_again(
-    recorded: Mapping[str, str], given: Mapping[str, Any], *, same: bool = False
+    recorded: Mapping[str, str],
+    given: Mapping[str, Any],
+    *,
+    figures_then: Iterable[str] = (),
+    same: bool = False,
 ) -> Iterator[None]:
     """Inside, the catalogs have code under the names that a run recorded for it.
 
-    recorded: of each kind, its name in the run. given: the code. Where its source is another than
-    it was, that is a warning, or with `same` an error. Raises SettingsError for that, and where
+    recorded: of each kind, its name in the run. given: the code. figures_then: the run's own
+    figures, as NAME@HASH. Where a source is another than it was, that is a warning, or with `same`
+    an error. Raises SettingsError for that, and where
     the run has none of a kind.
     """
     own = {kind: code for kind, code in given.items() if code is not None}
@@ -95,6 +100,7 @@ def lending_again(
         if not recorded.get(kind, "").startswith(OWN)
     )
     refuse(_mistakes(own, figures))
+    _tell_other_figures(figures, figures_then, same=same)
     with ExitStack() as stack:
         if figures:
             stack.enter_context(counted_with(figures))
@@ -104,6 +110,16 @@ def lending_again(
                 _tell_other(kind, recorded[kind], name, same=same)
             stack.enter_context(_lent(kind, recorded[kind], code))
         yield
+
+
+def _tell_other_figures(figures: Iterable[Any], then: Iterable[str], *, same: bool) -> None:
+    """As `_tell_other`, of each figure that the run had one of the same name of."""
+    known = {each.partition("@")[0]: each for each in then}
+    for figure in figures:
+        now = name_of(figure).removeprefix(OWN)
+        was = known.get(now.partition("@")[0], now)
+        if was != now:
+            _tell_other(METRICS, was, now, same=same)
 
 
 def _tell_other(kind: str, recorded: str, given: str, *, same: bool) -> None:

@@ -47,13 +47,19 @@ def resume(run: str | os.PathLike[str], settings: dict[str, Any], *, quiet: bool
     from fieldmark.runs.budgets import refuse_missed
     from fieldmark.runs.resume import resume_run
 
+    dotted = {kind: key for kind, key in KINDS.items() if is_own(settings.get(key))}
+    settings = {n: v for n, v in settings.items() if n not in dotted.values()} | {
+        kind: settings[key] for kind, key in dotted.items()
+    }
     given = {name: settings[name] for name in (*KINDS, METRICS) if is_given(settings.get(name))}
     options, others = parted({n: v for n, v in settings.items() if n not in given})
     changes = read_given(others, options, None)
     of_run = folder.read_settings()
     recorded = {kind: str(of_run.get(kind, {}).get("name")) for kind in KINDS}
     model = given.get("model") or (run.model if isinstance(run, Run) else None)
-    with lending_again(recorded, {**given, "model": model}, same=True):
+    figures = of_run.get("train", {}).get("own_figures") or ()
+    code = {**given, "model": model}
+    with lending_again(recorded, code, figures_then=figures, same=True):
         done = resume_run(str(folder.path), changes, Console(quiet=quiet))
     refuse_missed(done)
     return Run(done.path, model=model)

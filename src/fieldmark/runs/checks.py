@@ -59,9 +59,12 @@ NO_WEIGHTS = (
 )
 
 
-def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list[Mistake]:
+def check(
+    raw: Sections, *, photos: bool = True, weights: bool = True, trackers: bool = True
+) -> list[Mistake]:
     """What the catalogs, the disk and the machine say against raw settings, nothing read yet.
 
+    photos: whether the source must be there; a run that is done has no need of it.
     weights: whether the weights to begin with must be there; a checkpoint has its own.
     trackers: whether they must be installed; a run that goes on does without, and says so.
     """
@@ -70,15 +73,14 @@ def check(raw: Sections, *, weights: bool = True, trackers: bool = True) -> list
         for name, part in sections().items()
     }
     model, run = whole["model"], whole["run"]
-    mistakes = check_source(raw["data"].get("source"))
+    mistakes = check_source(raw["data"].get("source")) if photos else []
     mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
     for section, catalog in CATALOGS.items():
         mistakes += _check_choice(section, catalog, whole[section])
-    mistakes += check_figures(
-        "train.monitor", whole["train"]["monitor"], ("auto", "loss", *METRICS)
-    )
     own = {each.partition("@")[0]: each for each in as_list(whole["train"]["own_figures"])}
     known = (*METRICS, *own)  # those of `own` that are lost are told once
+    monitor = whole["train"]["monitor"]
+    mistakes += check_figures("train.monitor", monitor, ("auto", "loss", *known))
     mistakes += check_figures("train.figures", whole["train"]["figures"], known)
     mistakes += [
         Mistake("train.own_figures", lost(f"{OWN}{each}", "figure"))

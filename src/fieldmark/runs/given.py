@@ -105,10 +105,9 @@ def _check_words(raw: Sections) -> Iterator[Mistake]:
         yield Mistake("model.weights", what)
     yield from _check_choices(raw)
     yield from _check_rate(raw["optimizer"].get("lr", 1.0))
-    yield from check_figures(
-        "train.monitor", raw["train"].get("monitor"), ("auto", "loss", *METRICS)
-    )
     own = [each.partition("@")[0] for each in as_list(raw["train"].get("own_figures"))]
+    monitor = raw["train"].get("monitor")
+    yield from check_figures("train.monitor", monitor, ("auto", "loss", *METRICS, *own))
     yield from check_figures("train.figures", raw["train"].get("figures"), (*METRICS, *own))
     yield from check_targets(raw["budget"].get("target"))
 

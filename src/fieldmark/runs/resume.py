@@ -14,7 +14,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.budgets import refuse_used_up, was_cut
 from fieldmark.runs.checks import check, check_weights
 from fieldmark.runs.folder import guarded, write_settings
-from fieldmark.runs.moved import MOVABLE, follow, named_anew
+from fieldmark.runs.moved import MOVABLE, follow, named_anew, refuse_gone
 from fieldmark.runs.run import JUDGED, go, prepare
 from fieldmark.runs.stages import BOOSTED, by_epochs, heads_of
 from fieldmark.runs.unlabelled import check_predict
@@ -41,7 +41,7 @@ def resume_run(
     """
     run = rundir.open_run(path)
     changes = named_anew(run, changes)
-    resolved, command = read_run(run, changes)
+    resolved, command = read_run(run, changes, photos="data.source" in changes.values)
     with run.locked():
         run.clear_drafts()
         follow(run, resolved.settings, changes, console)
@@ -51,6 +51,7 @@ def resume_run(
             exact = is_exact(resolved.settings)
             console.say(f"{run.path} is done" if exact else already_done(run, reached))
             return run
+        refuse_gone(run, resolved.settings.data.source)
         changed = "train.epochs" in changes.values
         again = is_done_otherwise(run, resolved.settings)
         refuse_further(run, resolved.settings, changed=changed, again=again)
@@ -102,8 +103,11 @@ def refuse_further(run: RunDir, settings: Settings, *, changed: bool, again: boo
         )
 
 
-def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
-    """A run's own settings with what may be changed, and the command that began it."""
+def read_run(run: RunDir, changes: Layer, *, photos: bool = True) -> tuple[Resolved, str]:
+    """A run's own settings with what may be changed, and the command that began it.
+
+    photos: whether its source must be there.
+    """
     refused = [changes.where.get(key, key) for key in changes.values if key not in CHANGEABLE]
     if refused:
         raise RunError(
@@ -113,7 +117,7 @@ def read_run(run: RunDir, changes: Layer) -> tuple[Resolved, str]:
     layers = [read_file(run.settings), changes]
     if "run.device" in changes.values:  # the table knows what suits the other device
         layers.insert(1, Layer("chosen for this device", {"run.precision": "auto"}))
-    checks = partial(check, weights=False, trackers=False)
+    checks = partial(check, photos=photos, weights=False, trackers=False)
     return read(layers, [checks]), run.read_command() or f"fieldmark train --config {run.settings}"
 
 

@@ -45,6 +45,14 @@ class Abstention:
         )
 
 
+def refuse_share(accuracy: float) -> None:
+    """Raise SettingsError for a share outside (0, 1]."""
+    if not 0 < accuracy <= 1:
+        hint = f"; did you mean {accuracy / 100:g}?" if 2 <= accuracy <= 100 else ""
+        what = f"must be more than 0 and at most 1, not {accuracy:g}{hint}"
+        raise SettingsError([Mistake("--abstain", what)])
+
+
 def abstention(
     info: BundleInfo, accuracy: float, path: object, unlike: Unlike | None = None
 ) -> Abstention:
@@ -55,10 +63,7 @@ def abstention(
     Raises SettingsError for a share outside (0, 1] or one that validation never reached, and
     RunError where the bundle at `path` does not know what validation answered.
     """
-    if not 0 < accuracy <= 1:
-        hint = f"; did you mean {accuracy / 100:g}?" if 2 <= accuracy <= 100 else ""
-        what = f"must be more than 0 and at most 1, not {accuracy:g}{hint}"
-        raise SettingsError([Mistake("--abstain", what)])
+    refuse_share(accuracy)
     if TASKS[info.task].several:
         what = (
             "is for one label an image; of several each has a threshold of its own; leave it out, "

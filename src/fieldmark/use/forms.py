@@ -9,6 +9,7 @@ from typing import IO, Any
 from fieldmark.data.crops import Finder
 from fieldmark.data.formats import camtrap_dp
 from fieldmark.data.inside import ZIP
+from fieldmark.data.sources import STREAM
 from fieldmark.errors import Mistake, SettingsError, listed
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.task import TASKS
@@ -20,20 +21,25 @@ from fieldmark.use.predictor import Failure, Prediction, Predictor
 from fieldmark.use.tally import Tally
 
 ENDINGS = {"kaggle": ".csv", "megadetector": ".json", "camtrap-dp": ".csv"}
+OF_MODEL = ("kaggle", "megadetector")  # whose classes are the model's
 Form = Kaggle | MegaDetector | CamtrapDP
 
 
 def refuse_form(form: str | None, out: Path | None, options: Mapping[str, bool]) -> None:
     """Raise SettingsError for a form that there is not, or that cannot be had with the rest.
 
-    options: that make a column, by name, and whether each was given.
+    options: that make a column or other answers, by name, and whether each was given.
     """
     if form is None:
         return
     if form not in ENDINGS:
         what = f"there is no format '{form}'; there is {listed(ENDINGS)}"
         raise SettingsError([Mistake("--format", what)])
-    more = next((name for name, given in options.items() if given), None)
+    if form in OF_MODEL and options.get("--taxonomy"):
+        what = "answers by taxa, and the file has the model's classes alone; leave one of the two"
+        raise SettingsError([Mistake(f"--taxonomy with --format {form}", f"{what} out")])
+    columns = {name: given for name, given in options.items() if name != "--taxonomy"}
+    more = next((name for name, given in columns.items() if given), None)
     if more is not None:
         what = "has columns of its own; leave one of the two out"
         raise SettingsError([Mistake(f"{more} with --format {form}", what)])
@@ -47,7 +53,9 @@ def package_in(inputs: Sequence[str]) -> Path:
 
     Raises SettingsError where none is, or more than that.
     """
-    for folder in (Path(inputs[0]), Path(inputs[0]).parent) if len(inputs) == 1 else ():
+    if len(inputs) == 1 and inputs[0] != STREAM:
+        named = Path(inputs[0])
+        folder = named.parent if named.name in camtrap_dp.FILES else named
         if camtrap_dp.is_package(folder):
             return folder / camtrap_dp.PACKAGE
     what = f"is for a Camtrap DP package; name its folder, which holds {camtrap_dp.PACKAGE}, alone"

@@ -87,18 +87,20 @@ class Failure:
 class Answering:
     """How images are answered. abstain: 0.95: only where validation says that 95 % of the answers
     are right. unlike: no label for images that are unlike those of the training, which `abstain`
-    does too. sets: 0.9: beside the label the classes that hold the truth in 90 % of the images.
-    at_least_one: of several labels, the likeliest where none reaches its threshold."""
+    does too. unlike_if_known: the same, but told and no error where the bundle does not know them.
+    sets: 0.9: beside the label the classes that hold the truth in 90 % of the images. at_least_one:
+    of several labels, the likeliest where none reaches its threshold."""
 
     abstain: float | None = None
     unlike: bool = False
     sets: float | None = None
     at_least_one: bool = False
+    unlike_if_known: bool = False
 
     @property
     def leaves_out(self) -> bool:
         """Whether images that are unlike those of the training are to have no label."""
-        return self.unlike or self.abstain is not None
+        return self.unlike or self.unlike_if_known or self.abstain is not None
 
 
 EVERY = Answering()  # image is answered
@@ -282,7 +284,7 @@ class Predictor:
 
 def _of_one(answering: Answering) -> Iterator[str]:
     """The options that go by the validation of one model."""
-    if answering.abstain is not None:
+    if answering.abstain is not None or answering.unlike_if_known:
         yield "--abstain"
     if answering.unlike:
         yield "--unlike"

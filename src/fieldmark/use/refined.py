@@ -20,7 +20,7 @@ from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
-from fieldmark.use.abstention import right_words
+from fieldmark.use.abstention import refuse_share, right_words
 from fieldmark.use.predictor import UNLIKE, UNSURE, Failure, Prediction
 
 
@@ -77,14 +77,22 @@ def _gained(gain: Gain | None) -> str:
     )
 
 
-def way_of(run: str, info: BundleInfo, known: Known, abstain: float | None) -> Way:
-    """How answers of a model are made. abstain: the share that is to be right.
+def way_of(
+    run: str, info: BundleInfo, known: Known, abstain: float | None, *, sets: float | None = None
+) -> Way:
+    """How answers of a model are made. abstain: the share that is to be right. sets: that of
+    --sets, which goes by the model's own answers.
 
     Raises DataError, SettingsError.
     """
+    options = {"--only": known.only, "--taxonomy": known.taxonomy, "--by": known.by}
+    name = next((name for name, value in options.items() if value is not None), "")
+    if name and sets is not None:
+        what = "rests on the model's own answers in validation; leave one of the two out"
+        raise SettingsError([Mistake(f"--sets with {name}", what)])
+    if abstain is not None:
+        refuse_share(abstain)
     if TASKS[info.task].several:
-        options = {"--only": known.only, "--taxonomy": known.taxonomy, "--by": known.by}
-        name = next(name for name, value in options.items() if value is not None)
         what = "is for one label an image, and this model gives several; leave it out"
         raise SettingsError([Mistake(name, what)])
     if known.taxonomy is not None and abstain is None:

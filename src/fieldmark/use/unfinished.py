@@ -39,21 +39,34 @@ def refuse_unfinished(out: Path, *, goes_on: bool, overwrite: bool) -> None:
         refuse([Mistake(f"--out {out}", f"{what}--continue, or begin anew with --overwrite")])
 
 
+def may_replace(out: Path) -> bool:
+    """Whether the command that left answers here had leave to replace the table."""
+    path = beside(out)
+    return _whole_lines(path) > 0 and bool(_question(path).get("overwrite"))
+
+
 def refuse_other(out: Path, asked: dict[str, Any]) -> None:
     """Raise SettingsError where the answers that are kept are those to another question."""
     path = beside(out)
     if not _whole_lines(path):
         return
-    with path.open(encoding="utf-8") as stream:
-        before = json.loads(stream.readline())
+    before = _question(path)
     other = next((why for key, why in OTHER.items() if before.get(key) != asked[key]), None)
     if other is not None:
         what = f"{path} cannot be gone on with, for {other}; ask as before, or begin anew with "
         refuse([Mistake("--continue", f"{what}--overwrite")])
 
 
+def _question(path: Path) -> dict[str, Any]:
+    with path.open(encoding="utf-8") as stream:
+        return dict(json.loads(stream.readline()))
+
+
 def question(model: Any, images: Iterable[object], options: dict[str, Any]) -> dict[str, Any]:
-    """What was asked, as plain values: answers are gone on with only where this is the same."""
+    """What was asked, as plain values: answers are gone on with only where this is the same.
+
+    What OTHER does not name may differ, such as whether the table may be replaced ("overwrite").
+    """
     digest = hashlib.blake2b(digest_size=16)
     for image in images:
         digest.update(repr(image).encode("utf-8", "backslashreplace") + b"\n")

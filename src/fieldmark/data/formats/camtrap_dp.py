@@ -32,6 +32,7 @@ NEEDED = {
     "observations": ("deploymentID", "observationType"),
     "deployments": ("deploymentID",),
 }
+FILES = (PACKAGE, *(f"{name}.csv" for name in NEEDED))
 NO_LABEL = ("unknown", "unclassified")  # types of observations that say nothing
 Row = dict[str, str | None]
 Found = dict[str, list[Row]]  # observations of an image or an event
