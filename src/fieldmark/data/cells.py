@@ -280,21 +280,25 @@ def find_labels(
     if found.label is None:
         rows = len(frame) if count is None else count
         return LabelCells(pl.Series([[]] * rows, dtype=LABELS), [])
+    notes: list[str] = []
+    if not is_named:
+        frame, notes = _with_genus(frame, found.label, where, asked.known)
     column = frame[found.label]
     if asked.task == SEVERAL_LABELS.name:
         whole: bool | None = False
     else:
         whole = is_named or _are_known(column, asked.known) or None
-    return labels_in(column, where, asked.separator, whole=whole)
+    cells = labels_in(column, where, asked.separator, whole=whole)
+    return cells._replace(notes=[*cells.notes, *notes])
 
 
-def with_genus(
-    frame: pl.DataFrame, found: Columns, where: str, known: Sequence[str]
+def _with_genus(
+    frame: pl.DataFrame, label: str, where: str, known: Sequence[str]
 ) -> tuple[pl.DataFrame, list[str]]:
     """The table with the genus before each species, where the labels are of a column `species` of
     single words in small letters and there is a column `genus`; and what to say of it."""
     names = {plain(name): name for name in frame.columns}
-    label, genus = str(found.label), names.get("genus")
+    genus = names.get("genus")
     if plain(label) != "species" or genus is None or _are_known(frame[label], known):
         return frame, []
     pairs = list(zip(_cells(frame[genus]), _cells(frame[label]), strict=True))

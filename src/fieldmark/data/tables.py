@@ -14,7 +14,6 @@ from fieldmark.data.cells import (
     label_columns,
     own_columns,
     sample_columns,
-    with_genus,
 )
 from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
@@ -155,9 +154,6 @@ def read_rows(
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        if not is_named and not brought.columns.label:
-            frame, before = with_genus(frame, found, str(path), asked.known)
-            notes += before
         labels = find_labels(frame, found, str(path), asked, is_named=is_named)
     columns, said, of_splits = sample_columns(
         *(frame, found, str(path), table.places.__getitem__),
