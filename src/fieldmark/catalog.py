@@ -144,10 +144,10 @@ class Catalog(Mapping[str, Entry]):
             return lost(name, self.kind)
         if plugins.offered(self._group, name) is not None:
             return plugins.not_allowed(name)
-        if self._group and (lacking := plugins.not_here(name)):
+        hint = of_choice(self.kind, name, self)
+        if not hint and self._group and (lacking := plugins.not_here(name)):
             return f"the {self.kind} {lacking}"
-        hint = of_choice(self.kind, name, self) or nearest(name, self)
-        hint = hint or f"; there are {listed(self, most=12)}"
+        hint = hint or nearest(name, self) or f"; there are {listed(self, most=12)}"
         return f"there is no {self.kind} '{name}'{hint}"
 
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:
