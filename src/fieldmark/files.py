@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from fieldmark.errors import Mistake, SettingsError, disk_error
+from fieldmark.errors import Mistake, SettingsError, disk_error, writing
 from fieldmark.stopping import undoing
 
 OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
@@ -49,6 +49,24 @@ def _system_error(error: Exception) -> OSError | None:
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8, whole or not at all."""
     write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def write_stream(out: Path | IO[str], fill: Callable[[IO[str]], Any]) -> None:
+    """Let `fill` write a text in UTF-8, into a stream, or into a file that appears whole.
+
+    Lines end as `fill` ends them; folders that lack are made. Raises DiskError.
+    """
+    if not isinstance(out, Path):
+        fill(out)
+        return
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(draft: Path) -> None:
+        with draft.open("w", encoding="utf-8", newline="") as stream:
+            fill(stream)
+
+    write_whole(out, write)
 
 
 def write_json(path: Path, value: Any) -> None:

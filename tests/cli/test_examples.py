@@ -37,7 +37,8 @@ def test_examples_have_options_that_there_are():
     known = verbs()
     for example in [each for both in EXAMPLES.values() for each in both]:
         verb = next(each for each in known if f"{example} ".startswith(f"{each} "))
-        known[verb].make_context(verb, shlex.split(example.removeprefix(verb)))
+        context = known[verb].make_context(verb, shlex.split(example.removeprefix(verb)))
+        assert context.args == []  # what no option and no argument takes
 
 
 @pytest.fixture

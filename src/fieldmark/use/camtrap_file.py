@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from fieldmark.data.boxes import parted
-from fieldmark.errors import writing
-from fieldmark.files import write_whole
+from fieldmark.files import write_stream
 from fieldmark.use.predictor import Failure, Prediction
 
 COLUMNS = (
@@ -67,17 +66,7 @@ class CamtrapDP:
 
     def write(self, out: Path | IO[str], answers: Iterable[Prediction | Failure]) -> None:
         """A row a label, as they come; a picture without an answer has none. Raises DiskError."""
-        if not isinstance(out, Path):
-            self._write(out, answers)
-            return
-        with writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-
-        def fill(draft: Path) -> None:
-            with draft.open("w", encoding="utf-8", newline="") as stream:
-                self._write(stream, answers)
-
-        write_whole(out, fill)
+        write_stream(out, lambda stream: self._write(stream, answers))
 
     def _write(self, stream: IO[str], answers: Iterable[Prediction | Failure]) -> None:
         writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from fieldmark.data.tables import Named
-from fieldmark.errors import Mistake, SettingsError, counted, listed, writing
-from fieldmark.files import write_whole
+from fieldmark.errors import Mistake, SettingsError, counted, listed
+from fieldmark.files import write_stream
 from fieldmark.use.inputs import Found
 from fieldmark.use.predictor import Failure, Prediction, Predictor
 from fieldmark.use.tally import Tally
@@ -37,17 +37,7 @@ class Kaggle:
 
         A row of the table that names no image has none here. Raises DiskError.
         """
-        if not isinstance(out, Path):
-            self._write(out, answers)
-            return
-        with writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-
-        def fill(draft: Path) -> None:
-            with draft.open("w", encoding="utf-8", newline="") as stream:
-                self._write(stream, answers)
-
-        write_whole(out, fill)
+        write_stream(out, lambda stream: self._write(stream, answers))
 
     def _write(self, stream: IO[str], answers: Iterable[Prediction | Failure]) -> None:
         place = {name: index for index, name in enumerate(self.classes)}

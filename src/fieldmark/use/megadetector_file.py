@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from fieldmark.data.boxes import Box, parted
-from fieldmark.errors import writing
-from fieldmark.files import write_whole
+from fieldmark.files import write_stream
 from fieldmark.use.predictor import Failure, Prediction
 
 ANIMAL = "1"
@@ -43,17 +42,7 @@ class MegaDetector:
 
     def write(self, out: Path | IO[str], answers: Iterable[Answer]) -> None:
         """All answers, as they come; memory does not grow with their number. Raises DiskError."""
-        if not isinstance(out, Path):
-            out.writelines(self._lines(answers))
-            return
-        with writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
-
-        def fill(draft: Path) -> None:
-            with draft.open("w", encoding="utf-8") as stream:
-                stream.writelines(self._lines(answers))
-
-        write_whole(out, fill)
+        write_stream(out, lambda stream: stream.writelines(self._lines(answers)))
 
     def _lines(self, answers: Iterable[Answer]) -> Iterator[str]:
         """The text: an image a line, for it may be a million of them."""
