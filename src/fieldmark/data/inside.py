@@ -24,6 +24,7 @@ from fieldmark.errors import DataError
 ZIP = ".zip"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MOST_BYTES = 200_000_000  # of one member, unpacked
+# a RuntimeError is a locked member's, an OSError also that of a place behind the end
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
