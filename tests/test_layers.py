@@ -16,6 +16,7 @@ LAYERS = (
     ("insight", "use"),
     ("report",),
     ("track",),
+    ("export", "serve", "hub"),
     ("runs", "reviews"),
     ("study",),
     ("cli", "python"),

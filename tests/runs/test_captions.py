@@ -23,7 +23,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.settings.data import DataSettings
-from fieldmark.use.export import export
+from fieldmark.export.pth import export
 
 SIDE, EACH = 16, 20
 WORDS = {"cat": ("a cat on a mat", "the cat sleeps", "one sleepy cat"), "dog": ("a dog runs",)}

@@ -29,7 +29,7 @@ def command(
         read_info(Path(run) / INFO)  # refused where there is none, before torch is imported
     from fieldmark.study.folder import StudyDir, is_study
     from fieldmark.study.one_model import one_model
-    from fieldmark.use.export import export
+    from fieldmark.export.pth import export
 
     place = one_model(StudyDir(Path(run))).path if is_study(run) else run
     print(export(place, form, out, overwrite=overwrite))

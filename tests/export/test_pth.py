@@ -12,7 +12,7 @@ from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
 from fieldmark.records import InputSpec
-from fieldmark.use.export import export
+from fieldmark.export.pth import export
 
 SPEC = InputSpec("square:64", 64)
 

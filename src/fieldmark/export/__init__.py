@@ -1,0 +1,1 @@
+"""A trained bundle as files for other programs, each proven to answer as it does."""

@@ -1,0 +1,1 @@
+"""A model card, and a run as the hub of Hugging Face has models."""

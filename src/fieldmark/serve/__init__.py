@@ -1,0 +1,1 @@
+"""A trained bundle behind a socket: a local page and REST."""
