@@ -70,24 +70,36 @@ def seen(content: Content, spec: InputSpec, name: str) -> np.ndarray:
     made upright RGB as a file is (of its JPEGs a large one is decoded whole here, so that last
     bits may differ from the file's). Raises PictureError with `name` and the reason.
     """
-    form = spec.evaluated_form
+    pixels = _pixels(content, spec.evaluated_form, name)
+    return centre_crop(pixels, spec.size).copy()
+
+
+def unresized(content: Content, spec: InputSpec, name: str) -> np.ndarray:
+    """An image for what resizes by itself, as an exported file does. -> (H, W, 3) uint8
+
+    Upright RGB; a large JPEG is decoded as small as `seen` decodes it. Takes and raises as it does.
+    """
+    return _pixels(content, spec.evaluated_form, name, resize=False)
+
+
+def _pixels(content: Content, form: Form, name: str, *, resize: bool = True) -> np.ndarray:
+    """Of any content, upright RGB, resized to the form or not. -> (H, W, 3) uint8"""
+    wanted = form if resize else None
     if isinstance(content, bytes):
-        pixels = decode(content, name, form)
-    elif isinstance(content, np.ndarray):
+        return decode(content, name, form, resize=resize)
+    if isinstance(content, np.ndarray):
         is_image = content.ndim > 1 and content.shape[2:] in ((), (3,)) and content.size
         if content.dtype != np.uint8 or not is_image:
             raise PictureError(
                 f"{name}: is an array of shape {content.shape} and {content.dtype}; "
                 "give (height, width) or (height, width, 3) of uint8"
             )
-        pixels = from_array(content, form)
-    else:
-        with told(b"", name):
-            refuse_unfit(content, name, _size_in_form(content.size, form))
-            content.load()
-            numbers = numbers_of(content)
-            pixels = np.asarray(to_form(to_rgb(ImageOps.exif_transpose(content), numbers), form))
-    return centre_crop(pixels, spec.size).copy()
+        return from_array(content, wanted)
+    with told(b"", name):
+        refuse_unfit(content, name, _size_in_form(content.size, form))
+        content.load()
+        rgb = to_rgb(ImageOps.exif_transpose(content), numbers_of(content))
+        return np.asarray(rgb if wanted is None else to_form(rgb, wanted))
 
 
 def centre_crop(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -122,13 +134,15 @@ def read_bytes(path: Path) -> bytes:
         raise PictureError(reason, problem) from error
 
 
-def decode(content: bytes, name: str, form: Form | None = None) -> np.ndarray:
+def decode(
+    content: bytes, name: str, form: Form | None = None, *, resize: bool = True
+) -> np.ndarray:
     """A picture file's bytes -> (H, W, 3) uint8, upright RGB, resized where `form` is given.
 
-    Transparent parts lie over white, 16 bits are scaled to 8, colours are in sRGB, the first
-    frame is taken, or the first page that is no smaller copy, and EXIF says which side is up.
-    What is damaged beside the pixels is passed over. Raises PictureError with `name` and the
-    reason.
+    resize: False where `form` says only how small a large JPEG may be decoded. Transparent parts
+    lie over white, 16 bits are scaled to 8, colours are in sRGB, the first frame is taken, or the
+    first page that is no smaller copy, and EXIF says which side is up. What is damaged beside the
+    pixels is passed over. Raises PictureError with `name` and the reason.
     """
 
     def pixels(content: bytes) -> np.ndarray:
@@ -138,7 +152,7 @@ def decode(content: bytes, name: str, form: Form | None = None) -> np.ndarray:
                 _let_jpeg_shrink(image, form)
             numbers = _loaded(image, content, name)
             rgb = to_rgb(image, numbers)
-            return pixels_of(rgb if form is None else to_form(rgb, form))
+            return pixels_of(to_form(rgb, form) if form is not None and resize else rgb)
 
     return _read(content, name, pixels)[0]
 

@@ -1,15 +1,19 @@
 """A bundle as others read it."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
-from fieldmark.errors import Mistake, RunError, SettingsError, listed
+from fieldmark.errors import RunError
+from fieldmark.export.whole import Runner, Source, Whole
 from fieldmark.files import write_whole
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.models.catalog import outline
+from fieldmark.models.catalog import MODELS, outline
+
+FILE = "model.pth"
 
 
 def to_pth(path: str | Path, out: Path) -> str:
@@ -62,19 +66,15 @@ def _own_options(info: BundleInfo) -> list[str]:
     return [f"{k}={str(v).lower()}" for k, v in given if v is not None and v is not False]
 
 
-FORMATS: dict[str, Callable[[str | Path, Path], str]] = {"pth": to_pth}
+def open_pth(folder: Path, source: Source) -> Runner:
+    """The library's own network with the file's weights; it takes images in the network's size."""
+    info = source.info
+    network = MODELS.build(info.model, info.options, len(info.classes))
+    network.load_state_dict(torch.load(folder / FILE, weights_only=True), strict=True)
+    whole = Whole(replace(source, members=((bundle.Classifier(network, info.spec), info),))).eval()
 
+    def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        with torch.inference_mode():
+            return tuple(each.numpy() for each in whole(torch.from_numpy(images)))
 
-def export(path: str | Path, form: str, out: Path | None, *, overwrite: bool = False) -> str:
-    """A bundle in another format; `out` is by default a file in its folder. -> what was written
-
-    Raises SettingsError for a format that there is not, RunError where the file is there.
-    """
-    if form not in FORMATS:
-        what = f"there is no format '{form}'; there is {listed(FORMATS)}"
-        raise SettingsError([Mistake("--format", what)])
-    place = out or Path(path) / f"model.{form}"
-    if place.exists() and not overwrite:
-        raise RunError(f"{place}: exists already; choose another --out, or add --overwrite")
-    told = FORMATS[form](path, place)
-    return f"{place}: {told}"
+    return run

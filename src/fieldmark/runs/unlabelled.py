@@ -8,10 +8,10 @@ from fieldmark.console import Console
 from fieldmark.data.inside import is_there
 from fieldmark.data.words import told_of_captions
 from fieldmark.errors import Mistake, RunError, UserError, counted, listed
+from fieldmark.export.pth import to_pth
 from fieldmark.rundir import RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.tree import Settings
-from fieldmark.export.pth import to_pth
 from fieldmark.use.inputs import Found, find_images, is_table, told_of
 from fieldmark.use.kaggle import answer_table, kaggle
 from fieldmark.use.predictor import Predictor

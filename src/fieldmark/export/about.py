@@ -1,0 +1,55 @@
+"""What a file that leaves the house takes along: classes, input, calibration, licence, figures."""
+
+from importlib.metadata import version
+from typing import Any
+
+from fieldmark.errors import RunError
+from fieldmark.export.whole import Source
+from fieldmark.rundir import RunDir
+
+PACKAGES = ("fieldmark", "torch", "onnx")
+
+
+def about_of(source: Source, to: str) -> dict[str, Any]:
+    """Plain values by name, for a file's metadata and for export.json.
+
+    model: all of model.json, by which Fieldmark opens the file again.
+    """
+    info = source.info
+    word, side, *smooth = info.spec.evaluated_form
+    return {
+        "to": to,
+        "task": info.task,
+        "classes": list(info.classes),
+        "thresholds": info.thresholds,
+        "temperature": info.temperature,
+        "licence": info.licence,
+        "input": {
+            "resize": word,  # "shorter": that side becomes `to` pixels; "square": both do
+            "to": side,
+            "filter": smooth[0] if smooth else "bilinear",
+            "size": info.spec.size,  # of the centre crop that the network sees
+            "mean": list(info.spec.mean),
+            "std": list(info.spec.std),
+        },
+        "figures": _figures(source),
+        "versions": {name: version(name) for name in PACKAGES},
+        "model": info.to_json(),
+    }
+
+
+def _figures(source: Source) -> dict[str, Any]:
+    """What was measured, by split: values and intervals; {} of a bundle without its run."""
+    run = RunDir(source.path)
+    try:
+        sides = run.read_metrics().sides
+    except (RunError, OSError):
+        return {}
+    return {
+        name: {
+            "images": figures.n,
+            "values": dict(figures.values),
+            "intervals": dict(figures.intervals),
+        }
+        for name, figures in sides.items()
+    }
