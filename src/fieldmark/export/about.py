@@ -4,21 +4,25 @@ from importlib.metadata import version
 from typing import Any
 
 from fieldmark.errors import RunError
-from fieldmark.export.whole import Source
+from fieldmark.export.formats import FORMATS
+from fieldmark.export.whole import About, Source
 from fieldmark.rundir import RunDir
 
-PACKAGES = ("fieldmark", "torch", "onnx")
+PACKAGES = ("fieldmark", "torch")
 
 
-def about_of(source: Source, to: str) -> dict[str, Any]:
+def about_of(source: Source, to: str, way: str) -> About:
     """Plain values by name, for a file's metadata and for export.json.
 
-    model: all of model.json, by which Fieldmark opens the file again.
+    exporter: the way that it was made, where there are several. resizes: whether the file takes
+    images of any size. model: all of model.json, by which Fieldmark opens the file again.
     """
-    info = source.info
+    info, form = source.info, FORMATS[to]
     word, side, *smooth = info.spec.evaluated_form
     return {
         "to": to,
+        **({"exporter": way} if way else {}),
+        "resizes": way not in form.outside,
         "task": info.task,
         "classes": list(info.classes),
         "thresholds": info.thresholds,
@@ -33,7 +37,7 @@ def about_of(source: Source, to: str) -> dict[str, Any]:
             "std": list(info.spec.std),
         },
         "figures": _figures(source),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in (*PACKAGES, *form.needs)},
         "model": info.to_json(),
     }
 
