@@ -5,13 +5,13 @@ from typing import Any
 
 from fieldmark.errors import RunError
 from fieldmark.export.formats import FORMATS
-from fieldmark.export.whole import About, Source
+from fieldmark.export.whole import NAMES, About, Source
 from fieldmark.rundir import RunDir
 
 PACKAGES = ("fieldmark", "torch")
 
 
-def about_of(source: Source, to: str, way: str) -> About:
+def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> About:
     """Plain values by name, for a file's metadata and for export.json.
 
     exporter: the way that it was made, where there are several. resizes: whether the file takes
@@ -23,6 +23,7 @@ def about_of(source: Source, to: str, way: str) -> About:
         "to": to,
         **({"exporter": way} if way else {}),
         "resizes": way not in form.outside,
+        "outputs": list(NAMES[: 2 + embedding]) if form.embeds else [],
         "task": info.task,
         "classes": list(info.classes),
         "thresholds": info.thresholds,
@@ -40,6 +41,17 @@ def about_of(source: Source, to: str, way: str) -> About:
         "versions": {name: version(name) for name in (*PACKAGES, *form.needs)},
         "model": info.to_json(),
     }
+
+
+def left_to_do(about: About) -> str:
+    """What whoever runs a file that does not resize has to do first, in words."""
+    form = about["input"]
+    which = "both sides" if form["resize"] == "square" else "the shorter side"
+    size = form["size"]
+    return (
+        f"takes images of {size} x {size} px alone: {which} resized to {form['to']} px by Pillow's "
+        f"{form['filter']} filter, or one as antialiased, then the middle, as export.json says"
+    )
 
 
 def _figures(source: Source) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import torch
 
 from fieldmark.console import Console
 from fieldmark.errors import FieldmarkError, RunError
-from fieldmark.export.about import about_of
+from fieldmark.export.about import about_of, left_to_do
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
 from fieldmark.export.parity import Parity, Shown, compare, given_images, own_images
@@ -50,6 +50,7 @@ def export(
     otherwise on an image; then nothing is written. DiskError.
     """
     place, asked = place_of(path, to, out), asked or Asked()
+    console = console or Console(quiet=True)
     refuse_before_work(path, to, place, asked, overwrite=overwrite)
     source = read_source(path)
     named = asked.images
@@ -58,10 +59,12 @@ def export(
 
     def fill(folder: Path) -> About:
         job = Job(source, to, asked, shown)
-        found.append(_fill(folder, job, console or Console(quiet=True)))
+        found.append(_fill(folder, job, console))
         return {**found[0].about, "parity": asdict(found[0].parity)}
 
     write_folder(place, fill)
+    if not found[0].about["resizes"]:
+        console.warn(f"{place}: {left_to_do(found[0].about)}")
     return place, found[0].parity
 
 
@@ -94,7 +97,7 @@ def _fill(folder: Path, job: Job, console: Console) -> Try:
 def _try(folder: Path, job: Job, way: str, console: Console) -> Try:
     """One way, on all images. Raises RunError where it cannot be written or run."""
     form, source = FORMATS[job.to], job.source
-    maker, about = form.maker(), about_of(source, job.to, way)
+    maker, about = form.maker(), about_of(source, job.to, way, embedding=job.asked.embedding)
     label = f"{job.to} by {way}" if way else job.to
     try:
         with console.bar(label, len(job.shown.pictures)) as bar:

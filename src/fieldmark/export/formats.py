@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fieldmark.export.whole import Maker
 
 CHECKED = 200  # images that a file is held to, where there are so many
+INSIDE, OUTSIDE = "resize inside", "resize outside"
 EXPORTERS = ("dynamo", "torchscript")  # torch's two, in the order in which they are tried
 
 
@@ -64,6 +65,20 @@ FORMATS = {
         EXPORTERS,
         needs=("onnx", "onnxruntime", "onnxscript"),
         extra="onnx",
+    ),
+    "openvino": Format(
+        "two files for OpenVINO, the resize left to the caller",
+        "fieldmark.export.openvino_file:OPENVINO",
+        EXPORTERS,
+        outside=EXPORTERS,
+        needs=("openvino", "onnx", "onnxscript"),
+        extra="openvino",
+    ),
+    "torch": Format(
+        "torch.export's file for torch alone, the resize inside where that decides alike",
+        "fieldmark.export.torch_file:TORCH",
+        (INSIDE, OUTSIDE),
+        outside=(OUTSIDE,),
     ),
     "pth": Format(
         "a plain state dict for torch, by the names of the network's library",

@@ -1,10 +1,7 @@
 """A bundle as one ONNX file: images of any size in, scores out, and what it is for inside."""
 
-import contextlib
 import io
 import json
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import torch
 
 from fieldmark.errors import RunError
 from fieldmark.export.resizing import OPSET, RESIZED, resizing
-from fieldmark.export.whole import NAMES, About, Maker, Runner, Source, Whole
+from fieldmark.export.whole import NAMES, About, Maker, Runner, Source, Whole, unheard
 from fieldmark.models.infer import evaluating
 
 MODEL = "model.onnx"
@@ -42,18 +39,6 @@ def network_as_onnx(source: Source, exporter: str, *, embedding: bool = False) -
             f"{source.path}: {source.info.model} cannot be written as ONNX by torch's exporter "
             f"'{exporter}' ({reason})"
         ) from error
-
-
-@contextlib.contextmanager
-def unheard() -> Iterator[None]:
-    """Inside, what torch's exporters print and warn of reaches nobody: parity tells what counts."""
-    screen = io.StringIO()
-    with (
-        warnings.catch_warnings(action="ignore"),
-        contextlib.redirect_stdout(screen),
-        contextlib.redirect_stderr(screen),
-    ):
-        yield
 
 
 def _by_dynamo(

@@ -1,5 +1,6 @@
 """A bundle as others read it."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,7 +48,9 @@ def to_pth(path: str | Path, out: Path) -> str:
             f"features.scalings='[plain, standard]'{without}"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
-    write_whole(out, lambda draft: torch.save(tensors, draft))
+    content = io.BytesIO()  # torch does not say that a disk is full
+    torch.save(tensors, content)
+    write_whole(out, lambda draft: draft.write_bytes(content.getvalue()))
     size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
     return f"{info.model}, {len(info.classes)} classes, {size:.1f} MiB, as a plain state dict"
 
