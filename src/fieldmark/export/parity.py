@@ -34,10 +34,9 @@ class Parity:
     """What came of looking at the same images in both ways.
 
     images: of what, in words: `of`. differ: the names of those that are decided otherwise; ties:
-    those of them where torch's own scores were nearer to the other decision than the file's are to
-    torch's. largest, mean: by how much scores differ. seconds, torch_seconds: an image, decoded and
-    answered one at a time, by the file and by torch, on as many `threads`. unread: images that
-    could not be read.
+    those of them that torch itself decides by less than FARTHEST. largest, mean: by how much scores
+    differ. seconds, torch_seconds: an image, decoded and answered one at a time, by the file and by
+    torch, on as many `threads`. unread: images that could not be read.
     """
 
     images: int
@@ -158,7 +157,7 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
         raise RunError(f"{source.path}: none of the images to hold the file to can be read")
     by_file, by_torch = (np.concatenate(each) for each in zip(*scores, strict=True))
     apart = np.where(np.isnan(by_file - by_torch), np.inf, np.abs(by_file - by_torch))
-    differ, ties = _differing(by_file, by_torch, apart, source.info)
+    differ, ties = _differing(by_file, by_torch, source.info)
     return Parity(
         images=len(names),
         of=shown.of,
@@ -174,15 +173,15 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
 
 
 def _differing(
-    by_file: np.ndarray, by_torch: np.ndarray, apart: np.ndarray, info: BundleInfo
+    by_file: np.ndarray, by_torch: np.ndarray, info: BundleInfo
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Which images are decided otherwise, and which of those are ties. (n, C) each -> (n,), (n,)"""
+    """Which images are decided otherwise, and which of those are ties. (n, C) each -> (n,) each"""
     others = decisions(by_file, info) != decisions(by_torch, info)
     if others.ndim == 2:
-        nears = np.abs(by_torch - in_order(info.thresholds, info.classes)) <= apart
-        return others.any(axis=1), (others & nears).any(axis=1)
-    best = np.sort(by_torch, axis=1)[:, -2:]
-    return others, others & (best[:, -1] - best[:, 0] <= 2 * apart.max(axis=1))
+        by = np.abs(by_torch - in_order(info.thresholds, info.classes))
+        return others.any(axis=1), (others & (by < FARTHEST)).any(axis=1)
+    best = np.sort(by_torch, axis=1)
+    return others, others & (best[:, -1] - best[:, -2] < FARTHEST)
 
 
 def decisions(scores: np.ndarray, info: BundleInfo) -> np.ndarray:
