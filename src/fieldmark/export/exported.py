@@ -12,7 +12,7 @@ from fieldmark.export.about import about_of, left_to_do
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
 from fieldmark.export.parity import Parity, Shown, compare, given_images, own_images
-from fieldmark.export.whole import About, Source, read_source
+from fieldmark.export.whole import About, Source, read_source, reason_of
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def _try(folder: Path, job: Job, way: str, console: Console) -> Try:
     except (FieldmarkError, OSError):
         raise
     except Exception as error:  # of onnx or of what runs it, and of no common kind
-        reason = str(error).strip().partition("\n")[0]
         raise RunError(
-            f"{source.path}: {source.info.model} as {label} cannot be written or run ({reason})"
+            f"{source.path}: {source.info.model} as {label} cannot be written or run "
+            f"({reason_of(error)})"
         ) from error
 
 

@@ -11,7 +11,7 @@ import torch
 
 from fieldmark.errors import RunError
 from fieldmark.export.resizing import OPSET, RESIZED, resizing
-from fieldmark.export.whole import NAMES, About, Maker, Runner, Source, Whole, unheard
+from fieldmark.export.whole import NAMES, About, Maker, Runner, Source, Whole, reason_of, unheard
 from fieldmark.models.infer import evaluating
 
 MODEL = "model.onnx"
@@ -34,10 +34,9 @@ def network_as_onnx(source: Source, exporter: str, *, embedding: bool = False) -
         with evaluating(whole), torch.no_grad(), unheard():
             return write(whole, images, [RESIZED], list(NAMES[: 2 + embedding]))
     except Exception as error:  # of torch, onnxscript or protobuf, and of no common kind
-        reason = str(error).strip().partition("\n")[0]
         raise RunError(
             f"{source.path}: {source.info.model} cannot be written as ONNX by torch's exporter "
-            f"'{exporter}' ({reason})"
+            f"'{exporter}' ({reason_of(error)})"
         ) from error
 
 

@@ -19,7 +19,7 @@ from fieldmark.data.images import LONGEST
 from fieldmark.errors import RunError
 from fieldmark.export.formats import INSIDE
 from fieldmark.export.pillow import goes_down_first
-from fieldmark.export.whole import About, Maker, Runner, Source, Whole, unheard
+from fieldmark.export.whole import About, Maker, Runner, Source, Whole, reason_of, unheard
 from fieldmark.models.infer import evaluating
 from fieldmark.records import InputSpec
 
@@ -93,9 +93,9 @@ def _make(source: Source, way: str, embedding: bool) -> Any:
         with evaluating(module), torch.no_grad(), unheard():
             return torch.export.export(module, (images,), dynamic_shapes={"images": shape})
     except Exception as error:  # of no common kind
-        reason = str(error).strip().partition("\n")[0]
         raise RunError(
-            f"{source.path}: {source.info.model} cannot be exported by torch.export ({reason})"
+            f"{source.path}: {source.info.model} cannot be exported by torch.export "
+            f"({reason_of(error)})"
         ) from error
 
 

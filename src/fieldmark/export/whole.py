@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -161,11 +163,31 @@ def unheard() -> Iterator[None]:
     """Inside, what torch's exporters print and warn of reaches nobody: parity tells what counts."""
     screen = io.StringIO()
     with (
+        _past_python_unheard(),
         warnings.catch_warnings(action="ignore"),
         contextlib.redirect_stdout(screen),
         contextlib.redirect_stderr(screen),
     ):
         yield
+
+
+@contextlib.contextmanager
+def _past_python_unheard() -> Iterator[None]:
+    """The same of standard output itself, on which torch's own code writes a graph that failed."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def reason_of(error: Exception) -> str:
+    """What torch or onnx says of an error, its first sentence."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0]
 
 
 class _Kept:
