@@ -13,6 +13,7 @@ from smallruns import QUIET, history, in_process, resume, same_results, train, t
 import fieldmark
 from fieldmark.data.words import counted
 from fieldmark.errors import DataError, RunError, SettingsError
+from fieldmark.export.pth import to_pth
 from fieldmark.models.bundle import load
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.joined import Joined
@@ -23,7 +24,6 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.settings.data import DataSettings
-from fieldmark.export.pth import export
 
 SIDE, EACH = 16, 20
 WORDS = {"cat": ("a cat on a mat", "the cat sleeps", "one sleepy cat"), "dog": ("a dog runs",)}
@@ -186,7 +186,7 @@ def test_a_killed_run_goes_on_to_the_same_end(table, tmp_path):
 
 def test_a_plain_state_dict_has_no_captions(frozen, tmp_path):
     with pytest.raises(RunError) as caught:
-        export(frozen.path, "pth", tmp_path / "model.pth")
+        to_pth(frozen.path, tmp_path / "model.pth")
     assert str(caught.value) == (
         f"{frozen.path}: has model.captions, which 'timm/test_resnet' of its "
         "library has not, so that no plain state dict is the whole of it; train with "

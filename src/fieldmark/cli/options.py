@@ -19,6 +19,7 @@ SOURCE = "data.source"  # the one setting that has to be given
 WIDEST = 36  # columns of a setting with its default, for what it is to stand beside it
 PLAIN_WIDTH = 100  # columns, where there is no terminal
 TIMM = "timm/"
+EXPORT = "export"  # whose formats are no settings
 ALSO = {  # what a catalog finds beyond its own lines
     "model": f"any network of timm, too, as {TIMM}NAME: `fieldmark models {TIMM}PART` lists",
     "optimizer": f"any optimizer of timm, too, as {TIMM}NAME: "
@@ -33,7 +34,13 @@ def command(
     ] = "",
     as_json: Annotated[bool, flag("--json", "Print them as JSON.")] = False,
 ) -> int:
-    """List a section's settings with their defaults, and the choices by name with theirs."""
+    """List a section's settings with their defaults, and the choices by name with theirs.
+
+    `fieldmark options export` lists the formats of `fieldmark export`.
+    """
+    if section == EXPORT:
+        print_formats(name, as_json=as_json)
+        return 0
     refuse_unknown(section, name)
     catalogs = catalogs_of(section)
     if as_json:
@@ -163,6 +170,31 @@ def print_choices(section: str, entries: Iterable[Entry]) -> None:
         print_wrapped(entry.about, f"{entry.name:<{wide}}")
         taken = [f"{section}.{o.name}={_typed(o.default)}" for o in entry.options().values()]
         print_wrapped("  ".join(taken) or "no options", "    ")
+
+
+def print_formats(name: str, *, as_json: bool) -> None:
+    """The formats of `fieldmark export`, or one of them, and what each needs.
+
+    Raises SettingsError for one that there is not.
+    """
+    from fieldmark.export.formats import FORMATS, unknown
+
+    if name and name not in FORMATS:
+        refuse([Mistake("NAME", unknown(name))])
+    found = {each: FORMATS[each] for each in ([name] if name else FORMATS)}
+    if as_json:
+        rows = [
+            {"name": key, "about": form.about, "extra": form.extra} for key, form in found.items()
+        ]
+        print(json.dumps(rows, indent=2))
+        return
+    wide = max(map(len, found)) + 2
+    for key, form in found.items():
+        print_wrapped(form.about, f"{key:<{wide}}")
+        needs = (
+            f"pip install 'fieldmark[{form.extra}]'" if form.extra else "nothing more to install"
+        )
+        print_wrapped(needs, " " * wide)
 
 
 def print_timm_optimizers(pattern: str) -> None:

@@ -4,21 +4,26 @@ from importlib.metadata import version
 from typing import Any
 
 from fieldmark.errors import RunError
-from fieldmark.export.whole import Source
+from fieldmark.export.formats import FORMATS
+from fieldmark.export.whole import NAMES, About, Source
 from fieldmark.rundir import RunDir
 
-PACKAGES = ("fieldmark", "torch", "onnx")
+PACKAGES = ("fieldmark", "torch")
 
 
-def about_of(source: Source, to: str) -> dict[str, Any]:
+def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> About:
     """Plain values by name, for a file's metadata and for export.json.
 
-    model: all of model.json, by which Fieldmark opens the file again.
+    exporter: the way that it was made, where there are several. resizes: whether the file takes
+    images of any size. model: all of model.json, by which Fieldmark opens the file again.
     """
-    info = source.info
+    info, form = source.info, FORMATS[to]
     word, side, *smooth = info.spec.evaluated_form
     return {
         "to": to,
+        **({"exporter": way} if way else {}),
+        "resizes": way not in form.outside,
+        "outputs": list(NAMES[: 2 + embedding]) if form.embeds else [],
         "task": info.task,
         "classes": list(info.classes),
         "thresholds": info.thresholds,
@@ -33,9 +38,20 @@ def about_of(source: Source, to: str) -> dict[str, Any]:
             "std": list(info.spec.std),
         },
         "figures": _figures(source),
-        "versions": {name: version(name) for name in PACKAGES},
+        "versions": {name: version(name) for name in (*PACKAGES, *form.needs)},
         "model": info.to_json(),
     }
+
+
+def left_to_do(about: About) -> str:
+    """What whoever runs a file that does not resize has to do first, in words."""
+    form = about["input"]
+    which = "both sides" if form["resize"] == "square" else "the shorter side"
+    size = form["size"]
+    return (
+        f"takes images of {size} x {size} px alone: {which} resized to {form['to']} px by Pillow's "
+        f"{form['filter']} filter, or one as antialiased, then the middle, as export.json says"
+    )
 
 
 def _figures(source: Source) -> dict[str, Any]:

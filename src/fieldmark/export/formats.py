@@ -1,26 +1,25 @@
-"""A bundle in another format: written, held to the bundle on real images, and put in its place."""
+"""The formats that a trained model leaves in, as a table; what is refused before torch comes."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+import importlib
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from fieldmark.errors import Mistake, RunError, SettingsError, listed, nearest
-from fieldmark.export.about import about_of
-from fieldmark.export.folder import refuse_place, write_folder
-from fieldmark.export.onnx_file import (
-    EXPORTERS,
-    network_as_onnx,
-    open_onnx,
-    with_resizing,
-    write_onnx,
-)
-from fieldmark.export.parity import CHECKED, Parity, compare, given_images, own_images
-from fieldmark.export.pth import FILE, open_pth, to_pth
-from fieldmark.export.whole import Runner, Source, read_source
+from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
+from fieldmark.export.folder import refuse_place
+from fieldmark.machine import is_installed
+from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.rundir import RunDir
+from fieldmark.settings.meant import of_choice
+from fieldmark.use.asked import info_of_any
 
-About = dict[str, Any]
+if TYPE_CHECKING:
+    from fieldmark.export.whole import Maker
+
+CHECKED = 200  # images that a file is held to, where there are so many
+INSIDE, OUTSIDE = "resize inside", "resize outside"
+EXPORTERS = ("dynamo", "torchscript")  # torch's two, in the order in which they are tried
 
 
 @dataclass(frozen=True)
@@ -38,97 +37,101 @@ class Asked:
 class Format:
     """One line of the table.
 
-    ways: of making it, in the order in which they are tried; the first that decides as the bundle
-    is taken. write: (source, way, asked, about, folder) fills the folder. open: what answers by the
-    files. resizes: whether that takes images of any size. needs: packages.
+    about: for whom. made_by: "module:name" of its `Maker`, imported when it is asked for. ways: of
+    making it, in the order in which they are tried; the first that decides as the model is taken.
+    outside: those whose file takes images in the network's size alone. needs: packages, which
+    `pip install fieldmark[extra]` brings. embeds: whether it can have a third output.
     """
 
-    what: str
-    write: Callable[[Source, str, Asked, About, Path], None]
-    open: Callable[[Path, Source], Runner]
+    about: str
+    made_by: str
     ways: tuple[str, ...] = ("",)
-    resizes: bool = True
+    outside: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    extra: str = ""
+    embeds: bool = True
 
-
-def _write_onnx(source: Source, way: str, asked: Asked, about: About, folder: Path) -> None:
-    network = network_as_onnx(source, way, embedding=asked.embedding)
-    write_onnx(with_resizing(network, source), about, folder)
-
-
-def _write_pth(source: Source, way: str, asked: Asked, about: About, folder: Path) -> None:
-    to_pth(source.path, folder / FILE)
+    def maker(self) -> "Maker":
+        """What makes it. Imports torch, and what the format needs."""
+        module, _, name = self.made_by.partition(":")
+        found: Maker = getattr(importlib.import_module(module), name)
+        return found
 
 
 FORMATS = {
     "onnx": Format(
         "one file for onnxruntime, the resize inside",
-        _write_onnx,
-        lambda folder, _: open_onnx(folder),
+        "fieldmark.export.onnx_file:ONNX",
         EXPORTERS,
         needs=("onnx", "onnxruntime", "onnxscript"),
+        extra="onnx",
+    ),
+    "openvino": Format(
+        "two files for OpenVINO, the resize left to the caller",
+        "fieldmark.export.openvino_file:OPENVINO",
+        EXPORTERS,
+        outside=EXPORTERS,
+        needs=("openvino", "onnx", "onnxscript"),
+        extra="openvino",
+    ),
+    "torch": Format(
+        "torch.export's file for torch alone, the resize inside where that decides alike",
+        "fieldmark.export.torch_file:TORCH",
+        (INSIDE, OUTSIDE),
+        outside=(OUTSIDE,),
     ),
     "pth": Format(
         "a plain state dict for torch, by the names of the network's library",
-        _write_pth,
-        open_pth,
-        resizes=False,
+        "fieldmark.export.pth:PTH",
+        outside=("",),
+        embeds=False,
     ),
 }
 
 
-def export(
-    path: str | Path, to: str, out: Path | None = None, asked: Asked = Asked(), *, overwrite: bool
-) -> tuple[Path, Parity]:
-    """Write a bundle in another format. -> its folder, and what holding it to the bundle showed
+def refuse_before_work(
+    path: str | Path, to: str, place: Path, asked: Asked, *, overwrite: bool
+) -> BundleInfo:
+    """What the model is for, where it can be asked for in this format, as far as is seen at once.
 
-    out: by default exports/FORMAT in the bundle's folder. Raises SettingsError for a format that
-    there is not, RunError where the folder is taken, the network cannot be written, or the file
-    decides otherwise on an image; then nothing is written.
+    Raises SettingsError for a format that there is not or whose packages are lacking, RunError and
+    WeightsError where there is no such model or its folder is taken.
     """
-    if to not in FORMATS:
-        what = f"there is no format '{to}'{nearest(to, FORMATS)}; there are {listed(FORMATS)}"
-        raise SettingsError([Mistake("--to", what)])
-    form, place = FORMATS[to], out or RunDir(Path(path)).exports / to
+    refuse(_mistakes(to, asked))
+    info = info_of_any(path)
+    if info.spec.words and to != "pth":
+        raise RunError(
+            f"{path}: reads captions, and an exported file takes images alone; train a model "
+            "without model.captions"
+        )
     refuse_place(place, overwrite=overwrite)
-    source = read_source(path)
-    shown = (
-        given_images(asked.images, asked.most)
-        if asked.images
-        else own_images(source.first, asked.most)
-    )
-    tried: list[Parity] = []
-
-    def fill(folder: Path) -> About:
-        failed: list[RunError] = []
-        for way in form.ways:
-            for file in folder.iterdir():
-                file.unlink()
-            about = about_of(source, to)
-            try:
-                form.write(source, way, asked, about, folder)
-            except RunError as error:
-                failed.append(error)
-                continue
-            tried.append(compare(source, form.open(folder, source), shown, resizes=form.resizes))
-            if tried[-1].holds:
-                break
-        if not tried:
-            raise failed[0]
-        if not tried[-1].holds and not asked.accept_drift:
-            raise RunError(drifted(source, tried[-1]))
-        return {**about, "parity": asdict(tried[-1])}
-
-    write_folder(place, fill)
-    return place, tried[-1]
+    return info
 
 
-def drifted(source: Source, parity: Parity) -> str:
-    """Why a file is not handed over, in a sentence."""
-    named = ", ".join(parity.differ[:3])
-    more = f" and {len(parity.differ) - 3} more" if parity.differ[3:] else ""
-    which = f" ({named}{more})" if parity.differ else ""
-    return (
-        f"{source.path}: the exported file does not answer as the model does: {parity.words()}"
-        f"{which}; nothing was written; --accept-drift writes it all the same"
-    )
+def place_of(path: str | Path, to: str, out: Path | None) -> Path:
+    """The folder that is written: `out`, or exports/FORMAT in the model's own."""
+    return out or RunDir(Path(path)).exports / to
+
+
+def unknown(to: str) -> str:
+    """What to say of a format that there is not."""
+    hint = of_choice("format", to, FORMATS) or nearest(to, FORMATS)
+    return f"there is no format '{to}'{hint or f'; there are {listed(FORMATS)}'}"
+
+
+def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
+    if to not in FORMATS:
+        hint = (
+            of_choice("format", to, FORMATS)
+            or nearest(to, FORMATS)
+            or f"; there are {listed(FORMATS)}"
+        )
+        yield Mistake("--to", f"there is no format '{to}'{hint}")
+        return
+    form = FORMATS[to]
+    lacking = [name for name in form.needs if not is_installed(name)]
+    if lacking:
+        how = f"install it with: pip install 'fieldmark[{form.extra}]'"
+        yield Mistake("--to", f"'{lacking[0]}' is not installed, which {to} needs; {how}")
+    if asked.embedding and not form.embeds:
+        yield Mistake("--embedding", f"{to} holds weights and no outputs; leave it out")

@@ -1,4 +1,4 @@
-"""Whether a file that leaves the house decides as the bundle that it was made of, on real images."""
+"""Whether a file that leaves the house decides as the bundle does, on real images."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,10 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from fieldmark.console import Bar
 from fieldmark.data.images import Content, seen, unresized
 from fieldmark.data.inside import content_at
 from fieldmark.data.sources import content_of, gone, place_name, raw_pixels
+from fieldmark.data.tables import Named
 from fieldmark.errors import DataError, RunError, counted
+from fieldmark.export.formats import CHECKED
 from fieldmark.export.whole import Runner, Source
 from fieldmark.judge.thresholds import in_order
 from fieldmark.models.bundle_info import BundleInfo
@@ -22,7 +25,6 @@ from fieldmark.task import TASKS
 from fieldmark.use.ensemble import Joining, mean_of_scores, one_vs_rest
 from fieldmark.use.inputs import find_images
 
-CHECKED = 200  # images, where there are so many
 FARTHEST = 1e-3  # that a score may be off
 Picture = tuple[str, Content]  # an image's name, and its file's bytes or its pixels
 
@@ -31,9 +33,10 @@ Picture = tuple[str, Content]  # an image's name, and its file's bytes or its pi
 class Parity:
     """What came of looking at the same images in both ways.
 
-    images: of what, in words: `of`. differ: the names of those that are decided otherwise.
-    largest, mean: by how much scores differ. unread: images that could not be read. seconds,
-    torch_seconds: an image, decoded and answered one at a time, by the file and by torch.
+    images: of what, in words: `of`. differ: the names of those that are decided otherwise; ties:
+    those of them that torch itself decides by less than FARTHEST. largest, mean: by how much scores
+    differ. seconds, torch_seconds: an image, decoded and answered one at a time, by the file and by
+    torch, on as many `threads`. unread: images that could not be read.
     """
 
     images: int
@@ -43,6 +46,8 @@ class Parity:
     mean: float
     seconds: float
     torch_seconds: float
+    threads: int
+    ties: tuple[str, ...] = ()
     unread: int = 0
 
     @property
@@ -52,16 +57,20 @@ class Parity:
 
     def words(self) -> str:
         """In a sentence."""
-        alike = (
-            "decided alike"
-            if not self.differ
-            else f"{counted(len(self.differ), 'image')} decided otherwise"
-        )
+        alike = f"{counted(len(self.differ), 'image')} decided otherwise"
+        unread = f" ({self.unread} more could not be read)" if self.unread else ""
         return (
-            f"{counted(self.images, 'image')} of {self.of}: {alike}, scores within "
-            f"{self.largest:.2g} (mean {self.mean:.2g}); {1000 * self.seconds:.0f} ms an image, "
-            f"torch {1000 * self.torch_seconds:.0f} ms"
+            f"{counted(self.images, 'image')} of {self.of}{unread}: "
+            f"{alike if self.differ else 'decided alike'}, scores within {self.largest:.2g} "
+            f"(mean {self.mean:.2g}); {1000 * self.seconds:.3g} ms an image, torch "
+            f"{1000 * self.torch_seconds:.3g} ms"
         )
+
+    def named(self, most: int = 3) -> str:
+        """The images that are decided otherwise, in words; "" where there are none."""
+        words = [f"{name}{', a tie' if name in self.ties else ''}" for name in self.differ[:most]]
+        more = [f"{len(self.differ) - most} more"] if self.differ[most:] else []
+        return "; ".join(words + more)
 
 
 @dataclass(frozen=True)
@@ -96,16 +105,16 @@ def own_images(path: Path, most: int = CHECKED) -> Shown:
 
 def given_images(images: Sequence[str], most: int = CHECKED) -> Shown:
     """Images that a person names, evenly spaced. Raises DataError."""
-    found = list(find_images(images).images)
-    chosen = [found[row] for row in _spaced(np.arange(len(found)), most)]
-    paths = [getattr(each, "path", each) for each in chosen]
-    return Shown("those named", [_of_path(Path(each)) for each in paths if each is not None])
+    found = [each.path if isinstance(each, Named) else each for each in find_images(images).images]
+    paths = [each for each in found if isinstance(each, Path)]
+    chosen = [paths[row] for row in _spaced(np.arange(len(paths)), most)]
+    return Shown("those named", [_of_path(each) for each in chosen])
 
 
 def _spaced(rows: np.ndarray, most: int) -> list[int]:
-    if len(rows) <= most:
-        return rows.tolist()
-    return rows[np.linspace(0, len(rows) - 1, most).round().astype(int)].tolist()
+    if len(rows) > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    return [int(row) for row in rows]
 
 
 def _of_samples(root: str, path: str, row: int | None) -> Callable[[], Picture]:
@@ -121,16 +130,17 @@ def _of_path(path: Path) -> Callable[[], Picture]:
     return lambda: (str(path), content_at(path))
 
 
-def compare(source: Source, run: Runner, shown: Shown, *, resizes: bool = True) -> Parity:
+def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: bool = True) -> Parity:
     """Look at each image by the file and by torch in float32, from the file on disk.
 
-    resizes: whether the file does that itself; else it is given the network's size.
+    resizes: whether the file does that itself; else it is given the network's size. Raises RunError
+    where no image can be read.
     """
     torchs = _by_torch(source)
     scores: list[tuple[np.ndarray, np.ndarray]] = []
-    names, unread, seconds = [], 0, np.zeros(2)
-    spec = source.info.spec
+    names, seconds, spec = [], np.zeros(2), source.info.spec
     for read in shown.pictures:
+        bar.advance()
         try:
             name, content = read()
             began = time.perf_counter()
@@ -138,29 +148,40 @@ def compare(source: Source, run: Runner, shown: Shown, *, resizes: bool = True) 
             its = run(pixels[None])[0].astype(np.float64)
             between = time.perf_counter()
             wanted = torchs(seen(content, spec, name))
-            seconds += between - began, time.perf_counter() - between
         except DataError:
-            unread += 1
             continue
+        seconds += between - began, time.perf_counter() - between
         names.append(name)
         scores.append((its, wanted))
     if not scores:
         raise RunError(f"{source.path}: none of the images to hold the file to can be read")
     by_file, by_torch = (np.concatenate(each) for each in zip(*scores, strict=True))
-    apart = np.abs(by_file - by_torch)
-    differ = decisions(by_file, source.info) != decisions(by_torch, source.info)
-    differ = differ if differ.ndim == 1 else differ.any(axis=1)
-    mean_seconds = seconds / len(names)
+    apart = np.where(np.isnan(by_file - by_torch), np.inf, np.abs(by_file - by_torch))
+    differ, ties = _differing(by_file, by_torch, source.info)
     return Parity(
         images=len(names),
         of=shown.of,
-        differ=tuple(name for name, other in zip(names, differ, strict=True) if other),
-        largest=float(np.where(np.isnan(apart), np.inf, apart).max()),
+        differ=tuple(names[row] for row in np.flatnonzero(differ)),
+        largest=float(apart.max()),
         mean=float(apart.mean()),
-        seconds=float(mean_seconds[0]),
-        torch_seconds=float(mean_seconds[1]),
-        unread=unread,
+        seconds=float(seconds[0] / len(names)),
+        torch_seconds=float(seconds[1] / len(names)),
+        threads=torch.get_num_threads(),
+        ties=tuple(names[row] for row in np.flatnonzero(ties)),
+        unread=len(shown.pictures) - len(names),
     )
+
+
+def _differing(
+    by_file: np.ndarray, by_torch: np.ndarray, info: BundleInfo
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which images are decided otherwise, and which of those are ties. (n, C) each -> (n,) each"""
+    others = decisions(by_file, info) != decisions(by_torch, info)
+    if others.ndim == 2:
+        by = np.abs(by_torch - in_order(info.thresholds, info.classes))
+        return others.any(axis=1), (others & (by < FARTHEST)).any(axis=1)
+    best = np.sort(by_torch, axis=1)
+    return others, others & (best[:, -1] - best[:, -2] < FARTHEST)
 
 
 def decisions(scores: np.ndarray, info: BundleInfo) -> np.ndarray:

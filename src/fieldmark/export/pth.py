@@ -1,13 +1,13 @@
 """A bundle as others read it."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from fieldmark.errors import RunError
-from fieldmark.export.whole import Runner, Source, Whole
+from fieldmark.export.whole import Maker, Runner, Source, whole_runner
 from fieldmark.files import write_whole
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
@@ -48,7 +48,9 @@ def to_pth(path: str | Path, out: Path) -> str:
             f"features.scalings='[plain, standard]'{without}"
         )
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
-    write_whole(out, lambda draft: torch.save(tensors, draft))
+    content = io.BytesIO()  # torch does not say that a disk is full
+    torch.save(tensors, content)
+    write_whole(out, lambda draft: draft.write_bytes(content.getvalue()))
     size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
     return f"{info.model}, {len(info.classes)} classes, {size:.1f} MiB, as a plain state dict"
 
@@ -66,15 +68,16 @@ def _own_options(info: BundleInfo) -> list[str]:
     return [f"{k}={str(v).lower()}" for k, v in given if v is not None and v is not False]
 
 
-def open_pth(folder: Path, source: Source) -> Runner:
+def _open(folder: Path, source: Source, threads: int) -> Runner:
     """The library's own network with the file's weights; it takes images in the network's size."""
     info = source.info
     network = MODELS.build(info.model, info.options, len(info.classes))
     network.load_state_dict(torch.load(folder / FILE, weights_only=True), strict=True)
-    whole = Whole(replace(source, members=((bundle.Classifier(network, info.spec), info),))).eval()
+    return whole_runner(replace(source, members=((bundle.Classifier(network, info.spec), info),)))
 
-    def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
-        with torch.inference_mode():
-            return tuple(each.numpy() for each in whole(torch.from_numpy(images)))
 
-    return run
+PTH = Maker(
+    lambda source, way, embedding: source,
+    lambda source, about, folder: to_pth(source.path, folder / FILE),
+    _open,
+)

@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from fieldmark.data.images import LONGEST
+from fieldmark.export.pillow import goes_down_first
 from fieldmark.records import InputSpec
 
 OPSET = 18  # the first whose Resize knows antialias
@@ -72,19 +73,37 @@ def resizing(spec: InputSpec) -> onnx.ModelProto:
     upright = nodes.add("Transpose", images, perm=[0, 3, 1, 2])
     batch = nodes.add("Slice", shape, nodes.ints(0), nodes.ints(1))
     sizes = nodes.add("Concat", batch, nodes.ints(3), *sides, axis=0)
-    how = {"mode": "cubic", "cubic_coeff_a": -0.5} if smooth else {"mode": "linear"}
-    resized = nodes.add(
-        *("Resize", upright, "", "", sizes),
-        antialias=1,
-        exclude_outside=1,  # at the edges Pillow's weights are those of the pixels that there are
-        coordinate_transformation_mode="half_pixel",
-        **how,
-    )
+    resized = upright
+    for passed in (_first_pass(nodes, [height, width], upright, sides), sizes):
+        resized = nodes.add(
+            *("Resize", resized, "", "", passed),
+            antialias=1,
+            exclude_outside=1,  # at the edges Pillow's weights are of the pixels that there are
+            coordinate_transformation_mode="half_pixel",
+            **({"mode": "cubic", "cubic_coeff_a": -0.5} if smooth else {"mode": "linear"}),
+        )
     for axis, each in zip((2, 3), sides, strict=True):
         resized = _cropped(nodes, resized, each, axis, spec.size)
     nodes.add("Transpose", resized, perm=[0, 2, 3, 1])
     nodes.made[-1].output[0] = RESIZED
     return _model(nodes, spec.size)
+
+
+def _first_pass(nodes: Nodes, whole: Sequence[str], upright: str, sides: Sequence[str]) -> str:
+    """The sizes after the first of Pillow's two passes, between which it rounds to whole numbers.
+
+    whole: height and width of the image, of which `upright` may be the middle.
+    """
+    shape = nodes.add("Shape", upright)
+    both = [nodes.add("Slice", shape, nodes.ints(axis), nodes.ints(axis + 1)) for axis in (2, 3)]
+    given = nodes.add("Slice", shape, nodes.ints(0), nodes.ints(2))
+    sizes = nodes.add("Concat", given, both[0], sides[1], axis=0)
+    if not goes_down_first():
+        return sizes
+    fewer = [nodes.add("Sub", *pair) for pair in zip(whole, sides, strict=True)]
+    across = nodes.add("Mul", nodes.add("Max", fewer[1], nodes.ints(0)), nodes.ints(2))
+    down = nodes.add("Concat", given, sides[0], both[1], axis=0)
+    return nodes.add("Where", nodes.add("Greater", fewer[0], across), down, sizes)
 
 
 def _middle(nodes: Nodes, images: str, sides: Sequence[str], shorter: str) -> str:

@@ -1,8 +1,14 @@
 """What an exported file computes: from images in the network's size to scores, in one module."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import io
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,6 +26,7 @@ from fieldmark.use.ensemble import Joining, alone, is_ensemble, read_joining
 NAMES = ("scores", "logits", "embedding")  # of the outputs, in this order
 # of images (n, H, W, 3) uint8: scores (n, C), logits (n, C) and maybe embedding (n, D)
 Runner = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+About = dict[str, Any]  # plain values that a file takes along
 
 
 @dataclass(frozen=True)
@@ -40,20 +47,29 @@ class Source:
         return self.path / self.joining.members[0].run if self.joining else self.path
 
 
+@dataclass(frozen=True)
+class Maker:
+    """What a format is made by.
+
+    make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
+    save: (it, about, folder) writes its files. open: (folder, source, threads) what answers by
+    them.
+    """
+
+    make: Callable[[Source, str, bool], Any]
+    save: Callable[[Any, About, Path], object]
+    open: Callable[[Path, Source, int], Runner]
+
+
 def read_source(path: str | Path) -> Source:
     """Load what is to be exported, on the processor.
 
-    Raises RunError where there is no bundle or a file cannot hold what it does, WeightsError.
+    Raises RunError where there is no bundle, or several see images in unlike ways, WeightsError.
     """
     joining = read_joining(path) if is_ensemble(path) else None
     if joining is not None and (one := alone(path)) is not None:
         path, joining = one, None
     info = info_of_any(path)
-    if info.spec.words:
-        raise RunError(
-            f"{path}: reads captions, and an exported file takes images alone; train a model "
-            "without model.captions"
-        )
     folders = [Path(path, each.run) for each in joining.members] if joining else [Path(path)]
     members = tuple(bundle.load(folder) for folder in folders)
     specs = {each.spec for _, each in members}
@@ -129,6 +145,49 @@ class Whole(nn.Module):
                 margin = each[:, place] - each[:, 1 - place]
                 margins.append(member.scale * margin + member.shift)
         return torch.stack(margins).mean(dim=0)
+
+
+def whole_runner(source: Source) -> Runner:
+    """The networks in torch, for images in their size."""
+    whole = Whole(source).eval()
+
+    def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
+        with torch.inference_mode():
+            return tuple(each.numpy() for each in whole(torch.from_numpy(images)))
+
+    return run
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Inside, what torch's exporters print and warn of reaches nobody: parity tells what counts."""
+    screen = io.StringIO()
+    with (
+        _past_python_unheard(),
+        warnings.catch_warnings(action="ignore"),
+        contextlib.redirect_stdout(screen),
+        contextlib.redirect_stderr(screen),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def _past_python_unheard() -> Iterator[None]:
+    """The same of standard output itself, on which torch's own code writes a graph that failed."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def reason_of(error: Exception) -> str:
+    """What torch or onnx says of an error, its first sentence."""
+    return str(error).strip().partition("\n")[0].partition(". ")[0]
 
 
 class _Kept:

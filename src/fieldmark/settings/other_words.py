@@ -155,7 +155,23 @@ FOR_VERBS = {
     ),
     "export": by_word(
         {
-            "--out": "output o output-dir file",
+            RUN_FIRST: "model weights checkpoint ckpt run model-path m",
+            "--out": "output o output-dir file dir save-dir project name",
+            "--to": "format f include type export-format target framework",
+            "--to onnx": "onnx ort",
+            "--to openvino": "openvino ir",
+            "--to torch": "torchscript pt2 jit",
+            "--images": "data calib-data sample input",
+            "--accept-drift": "tolerance atol rtol no-verify skip-check force",
+            "--overwrite": "exist-ok replace",
+            "images of any size are taken, and resized inside; leave it out": "imgsz img-size "
+            "image-size input-size input-shape img size height width",
+            "the number of images is free; leave it out": "dynamic dynamic-axes dynamic-batch "
+            "dynamic-shapes batch batch-size bs",
+            "the exporter chooses, and the file says it in export.json": "opset opset-version",
+            "the file stays as torch's exporter makes it; leave it out": "simplify optimize "
+            "optimise fuse",
+            "files are in float32": "half fp16 int8 quantize quantise precision bf16",
         }
     ),
 }
@@ -179,6 +195,14 @@ VERBS = by_word(
     }
 )
 CHOICES = {
+    "format": by_word(
+        {
+            "onnx": "ort onnxruntime tensorrt trt",
+            "openvino": "ir xml vino ov",
+            "torch": "pt2 exportedprogram torchexport torchscript jit",
+            "pth": "pt ckpt pytorch statedict weights",
+        }
+    ),
     "loss": by_word(
         {
             "cross_entropy": "ce crossentropyloss categoricalcrossentropy nll nllloss softmax "

@@ -1,0 +1,98 @@
+"""What is refused before any work is done, and the table of formats."""
+
+import json
+
+import pytest
+from tinybundles import one_label
+
+from fieldmark.cli.main import run as fieldmark
+from fieldmark.errors import RunError, SettingsError
+from fieldmark.export import formats
+from fieldmark.export.formats import Asked, refuse_before_work
+
+
+def refused(path, to, place, asked=Asked(), *, overwrite=False):  # noqa: B008
+    with pytest.raises((RunError, SettingsError)) as told:
+        refuse_before_work(path, to, place, asked, overwrite=overwrite)
+    return str(told.value)
+
+
+def test_a_format_that_there_is_not_is_answered_by_what_is_meant(tmp_path):
+    assert refused(tmp_path, "h5", tmp_path / "out").startswith(
+        "--to: there is no format 'h5'; there are 'onnx'"
+    )
+    told = refused(tmp_path, "state_dict", tmp_path / "out")
+    assert told == "--to: there is no format 'state_dict'; did you mean 'pth'?"
+
+
+def test_a_package_that_is_lacking_is_told_with_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(formats, "is_installed", lambda name: name != "onnxscript")
+    assert refused(tmp_path, "onnx", tmp_path / "out") == (
+        "--to: 'onnxscript' is not installed, which onnx needs; install it with: "
+        "pip install 'fieldmark[onnx]'"
+    )
+
+
+def test_weights_alone_have_no_third_output(tmp_path):
+    told = refused(tmp_path, "pth", tmp_path / "out", Asked(embedding=True))
+    assert told == "--embedding: pth holds weights and no outputs; leave it out"
+
+
+def test_a_folder_without_a_model_is_told(tmp_path):
+    assert refused(tmp_path / "no", "pth", tmp_path / "out") == (
+        f"{tmp_path / 'no'}: there is no such folder; name one that holds a trained model"
+    )
+
+
+def test_a_place_that_is_taken_stays_unless_it_is_an_export_and_may_go(tmp_path):
+    bundle, place = one_label(tmp_path / "run"), tmp_path / "mine"
+    place.mkdir()
+    taken = f"{place}: exists already; choose another --out, or add --overwrite"
+    assert refused(bundle, "pth", place) == taken
+    stays = f"{place}: is no export (export.json), so it stays; choose another --out"
+    assert refused(bundle, "pth", place, overwrite=True) == stays
+    (place / "export.json").write_text("{}")
+    assert refuse_before_work(bundle, "pth", place, Asked(), overwrite=True).classes
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("--format pth", "there is no option --format; did you mean --to?"),
+        ("--include onnx", "there is no option --include; did you mean --to?"),
+        ("--onnx", "there is no option --onnx; did you mean --to onnx?"),
+        (
+            "--opset 17",
+            "there is no option --opset; the exporter chooses, and the file says it in export.json",
+        ),
+        ("--half", "there is no option --half; files are in float32"),
+        ("--int8", "there is no option --int8; files are in float32"),
+        (
+            "--imgsz 320",
+            "there is no option --imgsz; images of any size are taken, and resized inside; "
+            "leave it out",
+        ),
+        ("--dynamic", "there is no option --dynamic; the number of images is free; leave it out"),
+        (
+            "--simplify",
+            "there is no option --simplify; the file stays as torch's exporter makes it; "
+            "leave it out",
+        ),
+    ],
+)
+def test_words_of_other_tools_are_answered(words, told, capsys):
+    assert fieldmark(["export", "runs/first", *words.split()]) == 2
+    assert capsys.readouterr().err == f"fieldmark: {told}\n"
+
+
+def test_the_formats_are_listed_with_what_they_need(capsys):
+    assert fieldmark(["options", "export"]) == 0
+    told = capsys.readouterr().out
+    for name, form in formats.FORMATS.items():
+        assert f"\n{name} " in f"\n{told}"
+        assert form.about in " ".join(told.split())
+    assert fieldmark(["options", "export", "pth", "--json"]) == 0
+    [row] = json.loads(capsys.readouterr().out)
+    assert row == {"name": "pth", "about": formats.FORMATS["pth"].about, "extra": ""}
+    assert fieldmark(["options", "export", "h5"]) == 2
+    assert "NAME: there is no format 'h5'" in capsys.readouterr().err
