@@ -7,12 +7,12 @@ import torch
 from torchvision.models import mobilenet_v2, resnet18
 
 from fieldmark.errors import RunError, SettingsError
+from fieldmark.export.pth import export
 from fieldmark.models import bundle
 from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
 from fieldmark.records import InputSpec
-from fieldmark.export.pth import export
 
 SPEC = InputSpec("square:64", 64)
 

@@ -13,6 +13,7 @@ from smallruns import QUIET, history, in_process, resume, same_results, train, t
 import fieldmark
 from fieldmark.data.words import counted
 from fieldmark.errors import DataError, RunError, SettingsError
+from fieldmark.export.pth import export
 from fieldmark.models.bundle import load
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.joined import Joined
@@ -23,7 +24,6 @@ from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.settings.data import DataSettings
-from fieldmark.export.pth import export
 
 SIDE, EACH = 16, 20
 WORDS = {"cat": ("a cat on a mat", "the cat sleeps", "one sleepy cat"), "dog": ("a dog runs",)}

@@ -44,7 +44,8 @@ def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None)
         notes = [*layout.notes, *_layout_notes(tree, layout, beside), *unused]
     else:
         found = [Placed(folder, "", None, None) for folder in tree.folders_below("")]
-        notes = ["there are no class folders: the pictures have no labels"]
+        pattern = _named_by_files(tree)
+        notes = [f"there are no class folders: the pictures have no labels{pattern}"]
     left_out = _unread(tree)
     texts, said = _labels(found)
     columns: dict[str, list[str | None]] = {"path": [], "label": [], "split": [], "group": []}

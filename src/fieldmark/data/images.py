@@ -116,6 +116,16 @@ def centre_crop(pixels: np.ndarray, size: int) -> np.ndarray:
     return pixels
 
 
+def size_of(content: Content) -> tuple[int, int]:
+    """Width and height of an image that can be decoded, as it lies; of a file by its head."""
+    if isinstance(content, Image.Image):
+        return content.size
+    if isinstance(content, np.ndarray):
+        return content.shape[1], content.shape[0]
+    with opened(content, "") as image:
+        return image.size
+
+
 def read_file(path: Path, form: Form | None = None) -> np.ndarray:
     """The pixels of a picture file, as `decode` gives them. Raises PictureError."""
     return decode(read_bytes(path), str(path), form)
