@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.sources import read_listing

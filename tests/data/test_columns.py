@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 from tablerows import labels_of, refusal
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.sources import read_listing
 
 LABELS = ["fox", "elk", "hare"]

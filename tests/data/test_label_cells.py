@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from smallruns import QUIET
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.intake import take_in
 from fieldmark.data.label_cells import Asked, labels_in
 from fieldmark.data.sources import read_listing

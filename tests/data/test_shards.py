@@ -14,7 +14,7 @@ from PIL import Image
 from scannedsource import read_source
 
 from fieldmark.data import shards
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.intake import changed_images
 from fieldmark.data.sources import content_of, open_files, read_listing, read_pixels
 from fieldmark.errors import DataError

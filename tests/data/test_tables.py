@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.sources import read_listing, read_pixels
 from fieldmark.data.tables import Named, named_images, read_rows
 from fieldmark.errors import DataError

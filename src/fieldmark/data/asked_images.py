@@ -4,7 +4,7 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.crops import cropped, finder_of
 from fieldmark.data.exif_groups import with_exif_groups

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fieldmark.data.cells import USUAL, Columns
+from fieldmark.data.columns import USUAL, Columns
 from fieldmark.data.folders import Tree, join
 from fieldmark.data.formats.brought import Brought, joined
 from fieldmark.data.formats.json_rows import lines_of, table_of
