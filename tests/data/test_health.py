@@ -260,6 +260,7 @@ def test_bad_files_are_no_copies_of_one_another():
         ("nearly-white", {"mean": 246.0, "contrast": 10.0}),
         ("blurred", {"sharpness": 20.0}),
         ("tiny", {"width": 31, "height": 31}),
+        ("hdr", {"profile": "HLG"}),
         ("panorama", {"width": 500, "height": 100}),
         ("panorama", {"width": 100, "height": 301}),
         ("misnamed", {"misnamed": True}),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fieldmark.data.coded_colours import HDR
 from fieldmark.data.copies import LEAST_SIDE, Copies
 from fieldmark.data.finding import KINDS, PROBLEMS, SEVERITIES, Finding, by_severity, some
 from fieldmark.data.health_copies import copy_findings
@@ -34,6 +35,10 @@ LOOKS = {  # how a sentence says it, of one image and of several, then what, and
     "mended": (
         *("is", "are", "damaged beside the pixels (in texts, a colour profile or the end marker)"),
         "the pixels are whole and are read; other programs may refuse them: save them anew",
+    ),
+    "hdr": (
+        *("is", "are", "HDR (PQ or HLG)"),
+        "its tones are read as if they were sRGB, which is pale: save it as an ordinary picture",
     ),
     "other-profile": (
         *("has", "have", "a colour profile other than sRGB"),
@@ -116,7 +121,9 @@ def _looks(good: pl.DataFrame) -> Iterator[Finding]:
         "misnamed": pl.col("misnamed"),
         "animated": pl.col("frames") > 1,
         "mended": pl.col("mended"),
-        "other-profile": pl.col("profile").is_not_null(),
+        "hdr": pl.col("profile").is_in([*HDR.values()]),
+        "other-profile": pl.col("profile").is_not_null()
+        & ~pl.col("profile").is_in([*HDR.values()]),
     }
     for kind, condition in conditions.items():
         names = good.filter(condition)["name"].to_list()
