@@ -188,7 +188,7 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
     assert fieldmark(words) == 2
     assert said(capsys) == [
         f"{photos / 't.csv'}: no column is of images by its name (image, path, filename, "
-        "file_name, file, ...) among 'what'; say which it is: data.image_column=what"
+        "file, image_path, ...) among 'what'; say which it is: data.image_column=what"
     ]
     (photos / "t.csv").write_text("what\nred/03.png\n")
     assert fieldmark([*words, "data.image_column=what"]) == 0

@@ -56,7 +56,7 @@ def test_a_table_without_a_usual_column_is_told_what_there_is(table):
     )
     source = table("x,label\nno file,cat\n")
     assert refusal(source) == (
-        f"{source}: no column is of images by its name (image, path, filename, file_name, file, "
+        f"{source}: no column is of images by its name (image, path, filename, file, image_path, "
         "...) among 'x' and 'label'; say which it is: data.image_column=x"
     )
 

@@ -13,26 +13,30 @@ from fieldmark.errors import DataError, listed, nearest
 
 Share = Callable[[Sequence[str | None]], float]
 
-IMAGES = ["image", "path", "filename", "file_name", "file", "image_path", "file_path", "filepath"]
-IMAGES += ["image_name", "imageid", "image_id", "img", "image_file", "image_filename", "img_path"]
-IMAGES += ["img_name", "img_file", "img_id", "id_code", "fname", "picture", "photo", "imagepath"]
-IMAGES += ["imagename", "relative_path", "relativepath", "media_path", "photo_path", "photo_name"]
-CLASSES = ["label", "labels", "class", "classes", "class_name", "category", "categories", "tags"]
+# the usual names of columns; what stands between words does not count: see `bare`
+IMAGES = (
+    *("image", "path", "filename", "file", "image_path", "file_path", "image_name"),
+    *("image_id", "img", "image_file", "image_filename", "img_path", "img_name", "img_file"),
+    *("img_id", "id_code", "fname", "picture", "photo", "relative_path", "media_path"),
+    *("photo_path", "photo_name"),
+)
+CLASSES = ("label", "labels", "class", "classes", "class_name", "category", "categories", "tags")
 # what else people call the column of labels; a column of 0 and 1 so called may be one of several
-ALSO = ["label_name", "labelname", "label_text", "class_label", "classname", "category_name"]
-ALSO += ["species", "species_name", "scientific_name", "scientificname", "taxon", "taxon_name"]
-ALSO += ["taxonname", "common_name", "commonname", "vernacular_name", "vernacularname", "breed"]
-ALSO += ["target", "targets", "target_label", "dx", "diagnosis", "ground_truth", "groundtruth"]
-ALSO += ["truth", "true_label", "gt", "cls", "y", "tag", "genus", "label_id"]
-ALSO += ["class_id", "classid", "category_id", "species_id", "target_id", "klasse", "kategorie"]
-ALSO += ["classe", "clase", "especie", "espèce", "etikett", "étiquette", "etiqueta", "etichetta"]
+ALSO = (
+    *("label_name", "label_text", "class_label", "category_name", "species", "species_name"),
+    *("scientific_name", "taxon", "taxon_name", "common_name", "vernacular_name", "breed"),
+    *("target", "targets", "target_label", "dx", "diagnosis", "ground_truth", "truth"),
+    *("true_label", "gt", "cls", "y", "tag", "genus", "label_id", "class_id", "category_id"),
+    *("species_id", "target_id", "klasse", "kategorie", "classe", "clase", "especie", "espèce"),
+    *("etikett", "étiquette", "etiqueta", "etichetta"),
+)
 LABEL_WORDS = {"label", "labels", "class", "classes", "category", "categories", "species", "taxon"}
 LABEL_WORDS |= {"breed", "tags", "diagnosis", "target"}
 RANKS = ("kingdom", "phylum", "order", "family", "genus", "species")
 USUAL = {
     "image": IMAGES,
-    "label": [*CLASSES, *ALSO],
-    "caption": ["caption", "captions", "text", "description", "descriptions"],
+    "label": (*CLASSES, *ALSO),
+    "caption": ("caption", "captions", "text", "description", "descriptions"),
 }
 
 
@@ -78,7 +82,7 @@ def find_columns(
         if found[role] is not None or role in without:
             continue
         wanted = _with_ranks(usual, names) if role == "label" else usual
-        matches = [name for word in wanted for name in names if plain(name) == word]
+        matches = [name for word in wanted for name in names if bare(name) == bare(word)]
         matches = [name for name in matches if name not in found.values()]
         if role == "image":
             notes += _take_images(where, frame, found, matches, share)
@@ -88,7 +92,7 @@ def find_columns(
             guess and role == "label" and (matches := _named_like_labels(frame, found))
         ):
             found[role] = matches[0]
-            notes += _chosen(where, role, matches, says=plain(matches[0]) not in CLASSES)
+            notes += _chosen(where, role, matches, says=not is_one_of(matches[0], CLASSES))
     if guess and found["label"] is None and "label" not in without:
         notes += _take_labels(where, frame, found, needed="label" in needed)
     return Columns(**found), notes
@@ -110,24 +114,16 @@ def _take_images(
 ) -> list[str]:
     """Fill in the column of images, and what is to be said: of several with a usual name the first
     that names files; without one, or where it names none, any column that does."""
-    first = matches[0] if matches else None
-    if first is not None:
-        usual = [name for name in matches if share is None or share(cells_of(frame[name])) > 0]
-        if usual:
-            found["image"] = usual[0]
-            others = [name for name in matches if name != usual[0]]
-            return _chosen(where, "image", [usual[0], *others], says=False)
-    other = likely_images(frame, [n for n in _free(frame.columns, found) if n != first], share)
-    if first is not None and (other is None or share is None or not share(cells_of(frame[other]))):
+    there = [name for name in matches if share is None or share(cells_of(frame[name])) > 0]
+    free = [name for name in _free(frame.columns, found) if name not in matches[:1]]
+    other = None if there else likely_images(frame, free, share)
+    if there or (matches and not (other and share and share(cells_of(frame[other])))):
+        first = (there or matches)[0]
         found["image"] = first
-        return _chosen(where, "image", matches, says=False)
+        others = [name for name in matches if name != first]
+        return _chosen(where, "image", [first, *others], says=False)
     found["image"] = other
-    if other is None:
-        return []
-    return [
-        f"{where}: the images are read from '{other}', by what is in it; "
-        "data.image_column=NAME says otherwise"
-    ]
+    return [] if other is None else [_by_content(where, "image", other)]
 
 
 def _take_labels(
@@ -143,13 +139,27 @@ def _take_labels(
     alone = alone and (kind_of(frame[likely[0]]) == TEXT or len(free) == 1)
     if alone:
         found["label"] = likely[0]
-        return [
-            f"{where}: the labels are read from '{likely[0]}', by what is in it; "
-            "data.label_column=NAME says otherwise"
-        ]
+        return [_by_content(where, "label", likely[0])]
     if needed or likely:
         raise DataError(_nothing_for(where, frame, "label", likely or free))
     return [f"{where}: no column may hold labels, so the images have none"]
+
+
+def bare(name: str) -> str:
+    """A name as it is held against the usual ones: "Scientific_Name" -> "scientificname"."""
+    return plain(name).replace("_", "")
+
+
+def is_one_of(name: str, usual: Sequence[str]) -> bool:
+    """Whether a column is called as one of the usual names."""
+    return bare(name) in map(bare, usual)
+
+
+def _by_content(where: str, role: str, name: str) -> str:
+    return (
+        f"{where}: the {role}s are read from '{name}', by what is in it; "
+        f"data.{role}_column=NAME says otherwise"
+    )
 
 
 def _free(names: Sequence[str], found: dict[str, str | None]) -> list[str]:

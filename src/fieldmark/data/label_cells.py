@@ -10,7 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from fieldmark.errors import DataError
-from fieldmark.names import FLOAT, NUMBER, TRUTH, one_text, written
+from fieldmark.names import FLOAT, NUMBER, TRUTH, one_text, visible, written
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, TASKS, Task
 
 LABELS = pl.List(pl.String)
@@ -221,18 +221,13 @@ def _tidied(
     for cell, text in new.items():
         if firsts.setdefault(text, cell) != cell:
             two = sorted((firsts[text], cell))
-            said = " and ".join(f"'{_seen(each)}'" for each in two)
+            said = " and ".join(f"'{visible(each)}'" for each in two)
             return texts, [f"{where}: {said} in '{name}' are one label, '{text}'"]
     return texts, []
 
 
 def _are_true_or_false(texts: Iterable[str]) -> bool:
     return {text.casefold() for text in texts} <= set(TRUTH)
-
-
-def _seen(text: str) -> str:
-    """A text with its blanks and the parts of its accents to be seen."""
-    return text if text.isascii() else ascii(text)[1:-1]
 
 
 def _tidy(

@@ -184,23 +184,18 @@ def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
         return
     others = [name for name in tree.inside(top) if name not in sides]
     like = [name for name in others if len(tree.inside(join(top, name))) > 1]
-    if like:
-        where = _words(top, ())
-        raise DataError(
-            f"{tree.root / top}: {listed(like)} {_hold(like)} folders as {listed(sides)} does, "
-            f"and it is not clear whether {listed(sides)} is a class or a split; write "
-            f"data.levels={where}class where it is a class, or call the others val and test"
-        )
-    known = sides_of(tree.inside(top))
+    known, where, train = sides_of(tree.inside(top)), _words(top, ()), listed(sides)
     beside = [name for name in others if name not in known]
-    if beside:
-        where = _words(top, ())
-        raise DataError(
-            f"{tree.root / top}: {listed(beside, most=5)} {_hold(beside)} pictures beside "
-            f"{listed(sides)}, and it is not clear whether {listed(sides)} is a class or a split; "
-            f"write data.levels={where}class where it is a class, or "
-            f"data.levels={where}split/class where it is a split"
-        )
+    for names, hold, do in (
+        (like, f"folders as {train} does", "call the others val and test"),
+        (beside, f"pictures beside {train}", f"data.levels={where}split/class where it is a split"),
+    ):
+        if names:
+            raise DataError(
+                f"{tree.root / top}: {listed(names, most=5)} {_hold(names)} {hold}, and it is not "
+                f"clear whether {train} is a class or a split; write data.levels={where}class "
+                f"where it is a class, or {do}"
+            )
 
 
 def _splits_below(tree: Tree, top: str) -> tuple[dict[str, str], tuple[str, ...]] | None:
