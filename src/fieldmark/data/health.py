@@ -25,7 +25,7 @@ LOOKS = {  # how a sentence says it, of one image and of several, then what, and
     "panorama": (
         *("is", "are", "far longer than the others"),
         "of each a network sees a little square in the middle, or all of it squeezed out of shape: "
-        "cut it into parts",
+        "cut them into parts",
     ),
     "misnamed": (
         *("is", "are", "of another format than the suffix says"),
@@ -38,7 +38,7 @@ LOOKS = {  # how a sentence says it, of one image and of several, then what, and
     ),
     "hdr": (
         *("is", "are", "HDR (PQ or HLG)"),
-        "its tones are read as if they were sRGB, which is pale: save it as an ordinary picture",
+        "their tones are read as if they were sRGB, which is pale: save them as ordinary pictures",
     ),
     "other-profile": (
         *("has", "have", "a colour profile other than sRGB"),
