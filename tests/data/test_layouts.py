@@ -277,3 +277,14 @@ def test_levels_read_folders_as_such_beside_a_table_of_another_tool(tmp_path):
     (tmp_path / "metadata.csv").write_text("file_name,label\ncat/0.jpg,lynx\ndog/0.jpg,fox\n")
     assert read_listing(str(tmp_path)).samples.classes == ("fox", "lynx")
     assert read_listing(str(tmp_path), Reading(levels="class")).samples.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("word", ["farm", "plate", "survey", "hospital"])
+def test_folders_are_numbered_groups_by_every_word_that_columns_are(tmp_path, word):
+    put(tmp_path, [f"{word} {k}" for k in range(3)], ["cow", "pig"])
+    assert read_listing(str(tmp_path)).samples.classes == ("cow", "pig")
+
+
+def test_words_of_several_are_no_numbered_groups(tmp_path):
+    put(tmp_path, ["cards", "lines", "machines"], ["new", "old"])
+    assert "and it is not clear which are the classes" in refusal(tmp_path)
