@@ -2,7 +2,7 @@
 
 import pytest
 
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.errors import DataError
 
 
@@ -16,6 +16,8 @@ def labels_of(listing):
 
 
 def refusal(source, **settings):
+    """settings: of `Reading`, and of `read_listing`."""
+    own = {key: settings.pop(key) for key in ("test", "labelled", "validated") if key in settings}
     with pytest.raises(DataError) as caught:
-        read_listing(str(source), **settings)
+        read_listing(str(source), Reading(**settings), **own)
     return str(caught.value)

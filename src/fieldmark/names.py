@@ -17,6 +17,11 @@ def written(name: str) -> str:
     return " ".join(unicodedata.normalize("NFC", name).strip(NO_WIDTH).split())
 
 
+def visible(name: str) -> str:
+    """A name that is not kept as it is written, with the parts of its accents to be seen."""
+    return name if name == written(name) else ascii(name)[1:-1]
+
+
 def folded(name: str) -> str:
     """A name without what is easily typed in two ways: "Black_bear " -> "black bear".
 

@@ -87,6 +87,27 @@ def test_what_is_left_out_stands_in_the_verdict_the_page_and_json_and_strict_fai
     assert len(json.loads(told)["left_out"]) == 1
 
 
+def test_a_folder_of_which_no_picture_can_be_read_has_its_page(capsys, photos, tmp_path):
+    for picture in photos.rglob("*.png"):
+        picture.write_bytes(b"")
+    code, said = inspect(capsys, photos, "--strict")
+    assert code == 2
+    assert said.splitlines()[-2] == "0 images in 3 classes and 36 left out: 2 errors"
+    assert "labels  " not in said
+    assert "36 files are empty" in (tmp_path / "inspect-photos.html").read_text()
+
+
+def test_pictures_whose_names_begin_with_labels_are_told_how_to_be_read(capsys, tmp_path):
+    (tmp_path / "flat").mkdir()
+    for k in range(8):
+        Image.new("RGB", (70, 70), (k, 9, 9)).save(tmp_path / f"flat/{'ab'[k % 2]}_{k}.png")
+    said = inspect(capsys, tmp_path / "flat")[1]
+    assert (
+        "note: there are no class folders: the pictures have no labels; where names of files are "
+        "labels ('a' and 'b'), add data.pattern='{label}_{}.png'"
+    ) in said.splitlines()
+
+
 def test_a_place_is_printed_once(capsys, photos):
     (photos / "red" / "x.jxl").touch()
     (photos / "t.csv").write_text("image,label\nred/00.png,red\nblue/00.png,blue\nred/99.png,red\n")

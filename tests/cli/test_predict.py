@@ -5,8 +5,9 @@ import re
 
 import polars as pl
 import pytest
+from PIL import Image
 from smallruns import draw_photos
-from tinybundles import several_labels, with_known
+from tinybundles import one_label, several_labels, with_known
 
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.images import SUFFIXES
@@ -49,6 +50,26 @@ def test_files_that_are_passed_over_are_told_beside_the_table(capsys, a_run, pho
         "fieldmark: mixed: 1 picture passed over: 'red/1.jxl' is JPEG XL: it is not read; "
         "save it as JPEG or PNG\n"
     )
+
+
+def test_a_picture_of_which_hardly_any_is_seen_is_named(capsys, tmp_path):
+    photos = draw_photos(tmp_path / "photos", each=1)
+    info = one_label(tmp_path / "bundle") / "model.json"
+    for stored, told in (
+        (
+            "shorter:16",
+            "1 of 3 images is so long that less than a quarter is seen, the square in "
+            "the middle ('photos/red/00.png'); cut such pictures into parts, and let the model "
+            "answer these",
+        ),
+        ("square:16", ""),
+    ):
+        Image.new("RGB", (90, 20)).save(photos / "red" / "00.png")
+        about = json.loads(info.read_text())
+        about["spec"]["stored"] = stored
+        info.write_text(json.dumps(about))
+        assert fieldmark(["predict", "bundle", "photos", "--out", "t.csv", "--overwrite"]) == 0
+        assert said(capsys) == [told] * bool(told)
 
 
 def test_a_table_that_exists_is_replaced_only_on_demand(capsys, a_run, photos, tmp_path):
@@ -167,7 +188,7 @@ def test_a_column_of_another_name_is_said(capsys, a_run, photos, tmp_path):
     assert fieldmark(words) == 2
     assert said(capsys) == [
         f"{photos / 't.csv'}: no column is of images by its name (image, path, filename, "
-        "file_name, file, ...) among 'what'; say which it is: data.image_column=what"
+        "file, image_path, ...) among 'what'; say which it is: data.image_column=what"
     ]
     (photos / "t.csv").write_text("what\nred/03.png\n")
     assert fieldmark([*words, "data.image_column=what"]) == 0

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from scannedsource import read_source
+from tablerows import refusal
 
 from fieldmark.data import built_in
-from fieldmark.data.sources import BUILT_IN, content_of, read_listing, read_pixels
+from fieldmark.data.sources import BUILT_IN, Reading, content_of, read_listing, read_pixels
 from fieldmark.errors import DataError
 
 
@@ -69,12 +70,6 @@ def copy_of_cifar(folder, form):
     return place
 
 
-def refusal(*args, **settings):
-    with pytest.raises(DataError) as caught:
-        read_listing(*args, **settings)
-    return str(caught.value)
-
-
 def test_digits_are_listed_with_nothing_opened():
     listing = read_listing("digits")
     assert (len(listing.samples), listing.mirrored, listing.embedded) == (1797, False, True)
@@ -85,7 +80,7 @@ def test_digits_are_listed_with_nothing_opened():
 @pytest.mark.parametrize("form", FORMS)
 def test_a_copy_of_cifar10_is_read_in_any_of_its_forms(tmp_path, form):
     place = copy_of_cifar(tmp_path, form)
-    listing = read_listing("cifar10", data_dir=str(tmp_path))
+    listing = read_listing("cifar10", Reading(data_dir=str(tmp_path)))
     samples = listing.samples
     labels = [built_in.CLASSES[label] for seed in range(3) for label in batch(seed)[0]]
     assert samples.frame["labels"].to_list() == [[label] for label in labels]

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.left_out import left_out_findings
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.tables import named_images
 
 NAMES = [{"id": 0, "name": "empty"}, {"id": 3, "name": "deer"}, {"id": 4, "name": "fox"}]
@@ -78,9 +78,9 @@ def test_the_location_is_the_group_and_the_sequence_where_there_are_too_few(coco
 def test_the_settings_choose_another_group_or_none(coco):
     images = [image(k, location=k, seq_id=f"s{k % 2}") for k in (1, 2, 3, 4)]
     source = coco(images, [note(k, 3) for k in (1, 2, 3, 4)])
-    other = read_listing(source, columns=Columns(group="seq_id"))
+    other = read_listing(source, Reading(columns=Columns(group="seq_id")))
     assert other.samples.frame["group"].to_list() == ["s1", "s0", "s1", "s0"]
-    none = read_listing(source, columns=Columns(group="none"))
+    none = read_listing(source, Reading(columns=Columns(group="none")))
     assert none.samples.frame["group"].null_count() == 4
 
 
@@ -138,7 +138,7 @@ def test_few_images_of_two_species_are_left_out_and_many_make_it_several_labels(
         "data.task=multi-label keeps it"
     )
     assert [each.kind for each in left_out_findings(listing)] == ["left-out"]
-    kept = read_listing(source, labelled=False, asked=Asked(task="multi-label"))
+    kept = read_listing(source, Reading(asked=Asked(task="multi-label")), labelled=False)
     assert kept.samples.task.name == "multi-label"
     assert f"{source}, image 0" not in kept.left_out
     assert read_listing(many(table, tmp_path, 2)).samples.task.name == "multi-label"

@@ -5,10 +5,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from tablerows import refusal
 
 from fieldmark.data import images
 from fieldmark.data.sources import read_listing
-from fieldmark.errors import DataError
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 SUFFIXES = ", ".join(images.SUFFIXES)
@@ -35,12 +35,6 @@ def rows_of(listing):
     frame = listing.samples.frame
     labels = [(list(each) or [None])[0] for each in frame["labels"]]
     return list(zip(frame["path"], labels, frame["split"], strict=True))
-
-
-def refusal(*args, **settings):
-    with pytest.raises(DataError) as caught:
-        read_listing(*map(str, args), **settings)
-    return str(caught.value)
 
 
 def test_a_listing_opens_nothing(tmp_path):

@@ -9,14 +9,14 @@ from PIL import Image
 
 from fieldmark.data.given import images_of, is_given, keep
 from fieldmark.data.images import decode
-from fieldmark.data.sources import content_of, read_listing
+from fieldmark.data.sources import Reading, content_of, read_listing
 from fieldmark.errors import DataError
 
 PIXELS = np.arange(4 * 5 * 6 * 3, dtype=np.uint8).reshape(4, 5, 6, 3)
 
 
 def listed(kept):
-    return read_listing(kept.source, images=kept.images)
+    return read_listing(kept.source, Reading(images=kept.images))
 
 
 def pixels_of(listing):

@@ -2,10 +2,12 @@ from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
+from heics import with_exif
 from PIL import Image
 from scenes import photo
 from smallruns import QUIET
 
+from fieldmark.data import kinds
 from fieldmark.data.exif_groups import with_exif_groups
 from fieldmark.data.group_columns import group_findings, group_word, likely_groups, proposal
 from fieldmark.data.intake import take_in
@@ -120,7 +122,10 @@ def taken(folder, name, when, camera="Trap 1"):
     exif[271], exif[272] = camera.split()
     if when is not None:
         exif.get_ifd(0x8769)[0x9003] = f"{when:%Y:%m:%d %H:%M:%S}"
-    photo(3, 20, 20).save(folder / name, exif=exif)
+    if name.lower().endswith(".heic"):
+        (folder / name).write_bytes(with_exif(exif))
+    else:
+        photo(3, 20, 20).save(folder / name, exif=exif)
 
 
 def test_exif_groups_what_one_camera_took_within_half_an_hour_of_the_one_before(tmp_path):
@@ -141,6 +146,20 @@ def test_exif_groups_what_one_camera_took_within_half_an_hour_of_the_one_before(
         "5 images of 2 cameras in 3 groups by their EXIF: taken by one camera, each at most 30 "
         "minutes after the one before; 2 images without a time in no group",
     )
+
+
+@pytest.mark.skipif(not kinds.READS_HEIF, reason="fieldmark[heic] is not installed")
+def test_exif_of_a_heic_is_read_as_that_of_a_jpeg(tmp_path):
+    start = datetime(2024, 5, 1, 22, 0, 0)
+    for name, minutes in (("a.heic", 0), ("b.HEIC", 20), ("c.jpg", 40), ("d.heic", 90)):
+        taken(tmp_path, name, start + timedelta(minutes=minutes))
+    files = sorted(path.name for path in tmp_path.iterdir())
+    samples = Samples.from_columns({"path": files}, str(tmp_path))
+    one, later = "Trap 1, 2024-05-01 22:00:00", "Trap 1, 2024-05-01 23:30:00"
+    assert with_exif_groups(Listing(samples)).samples.frame["group"].to_list() == [
+        *(one, one, one),
+        later,
+    ]
 
 
 def test_exif_without_any_time_and_beside_a_column_is_refused(tmp_path):

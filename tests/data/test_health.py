@@ -259,7 +259,10 @@ def test_bad_files_are_no_copies_of_one_another():
         ("nearly-black", {"mean": 9.0, "contrast": 10.0}),
         ("nearly-white", {"mean": 246.0, "contrast": 10.0}),
         ("blurred", {"sharpness": 20.0}),
-        ("tiny", {"width": 31}),
+        ("tiny", {"width": 31, "height": 31}),
+        ("hdr", {"profile": "HLG"}),
+        ("panorama", {"width": 500, "height": 100}),
+        ("panorama", {"width": 100, "height": 301}),
         ("misnamed", {"misnamed": True}),
         ("animated", {"frames": 2}),
     ],
@@ -279,7 +282,7 @@ def test_an_image_that_is_odd_is_named(kind, about):
         {"mean": 238.0, "contrast": 15.0},  # a golf ball on white
         {"sharpness": 140.0},
         {"width": 63, "sharpness": 20.0},
-        {"width": 32},
+        {"width": 32, "height": 32},
     ],
 )
 def test_an_image_that_is_a_little_odd_is_not(about):
@@ -294,6 +297,10 @@ def test_where_a_class_is_soft_by_nature_none_of_it_is_blurred():
 
 def test_where_all_images_are_tiny_none_is():
     assert told(*some(10, "0", width=8, height=8), *some(10, "1", width=8, height=8)) == {}
+
+
+def test_where_all_images_are_strips_none_is_a_panorama():
+    assert told(*some(10, "0", width=500), *some(10, "1", width=500)) == {}
 
 
 def test_black_white_and_blurred_photos_are_found_by_their_pixels(tmp_path):

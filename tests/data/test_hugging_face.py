@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.sources import read_listing, read_pixels
+from fieldmark.data.sources import Reading, read_listing, read_pixels
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_metadata_of_few_pictures_do_not_take_the_place_of_class_folders(folder)
         "are meant, or write data.levels=class where the labels are the folders 'cat' and 'dog'"
     )
     assert labels_of(read_listing(str(table))) == [["x"], ["y"]]
-    assert len(read_listing(str(root), levels="class").samples) == 6
+    assert len(read_listing(str(root), Reading(levels="class")).samples) == 6
 
 
 def test_several_labels_may_be_a_list(folder):

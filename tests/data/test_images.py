@@ -156,6 +156,14 @@ def test_of_several_frames_the_first_is_taken(kind):
     assert (decode(content, "x") == (255, 0, 0)).all()
 
 
+def test_a_picture_for_programs_that_show_no_animation_is_no_frame_of_it():
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "lime", "blue")]
+    more = {"save_all": True, "append_images": frames[1:], "default_image": True}
+    content = encoded(frames[0], "PNG", **more)
+    assert (decode(content, "x") == (0, 255, 0)).all()
+    assert (decode(content, "x", ("square", 4)) == (0, 255, 0)).all()
+
+
 @pytest.mark.parametrize(
     ("size", "form", "shape"),
     [

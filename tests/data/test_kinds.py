@@ -1,11 +1,11 @@
 """What a file is is told by its content, by the same sentence at every door."""
 
-import base64
 import io
 import struct
 
 import numpy as np
 import pytest
+from heics import HEIC
 from PIL import Image, features
 from scannedsource import read_source
 from tiffs import SHORT, page, tiff
@@ -139,24 +139,6 @@ def test_avif_is_read_as_any_other_format(tmp_path):
     (tmp_path / "cat" / "1.avif").write_bytes(content)
     (tmp_path / "cat" / "2").write_bytes(content)
     assert read_listing(str(tmp_path)).samples.frame["path"].to_list() == ["cat/1.avif", "cat/2"]
-
-
-# 64 x 48, quarters as above, turned by EXIF; made with libheif
-HEIC = base64.b64decode(
-    """
-    AAAAHGZ0eXBoZWljAAAAAG1pZjFoZWljbWlhZgAAAchtZXRhAAAAAAAAACFoZGxyAAAAAAAAAABwaWN0AAAAAAAAAA
-    AAAAAAAAAAADRpbG9jAAAAAERAAAIAAQAAAAAB7AABAAAAAAAAAMEAAgAAAAACrQABAAAAAAAAACQAAAA4aWluZgAA
-    AAAAAgAAABVpbmZlAgAAAAABAABodmMxAAAAABVpbmZlAgAAAQACAABFeGlmAAAAAA5waXRtAAAAAAABAAABB2lwcn
-    AAAADmaXBjbwAAAHZodmNDAQNwAAAAkAAAAAAAHvAA/P34+AAADwNgAAEAGEABDAH//wNwAAADAJAAAAMAAAMAHroC
-    QGEAAQAqQgEBA3AAAAMAkAAAAwAAAwAeoCCBBZbq5Ka5uAhoMCAAAAMDIAAAAwAhYgABAAZEAcFzwIkAAAATY29scm
-    5jbHgAAQANAAaAAAAAFGlzcGUAAAAAAAAAQAAAAEAAAAAoY2xhcAAAAEAAAAABAAAAMAAAAAEAAAAAAAAAAv////AA
-    AAACAAAAEHBpeGkAAAAAAwgICAAAAAlpcm90AwAAABlpcG1hAAAAAAAAAAEAAQaBAgMFhIYAAAAaaXJlZgAAAAAAAA
-    AOY2RzYwACAAEAAQAAAO1tZGF0AAAAvSgBrwngIzUt/99X//pYch3baR07u/Uo/719u8i2/95dtffo703/gKJTf7RL
-    NVAkjU//e1l9xZiz2If5oIE2PteiGwi/yQ29ovZy/W53QBPOH7+F352kd4JsAOk8tUl/LAtPNmhk5cTqXvHvvefAkG
-    FTf/hhtVHT5QKSjYB0U+UuTPtS3e6rFi6Cqfge6/iRAXUDhCX8T5fFdPYE2Br9uwm4tqRTpYfmTaOHZihuV2cggAQu
-    JQgokyuhYq19wAAAAAZFeGlmAABNTQAqAAAACAABARIAAwAAAAEABgAAAAAAAA==
-    """
-)
 
 
 def test_heic_is_told_with_the_way_out_where_nothing_reads_it(monkeypatch):

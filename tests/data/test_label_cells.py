@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from smallruns import QUIET
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.intake import take_in
 from fieldmark.data.label_cells import Asked, labels_in
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.names import written
 from fieldmark.settings.data import DataSettings
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS
@@ -181,7 +181,7 @@ def test_parts_that_stand_alone_or_a_bar_divide_and_so_do_texts_that_do_not_come
 )
 def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(table, task, several):
     source = table('image,labels\n1.jpg,"a, b"\n2.jpg,a\n3.jpg,b\n4.jpg,"a, b"\n')
-    listing = read_listing(source, columns=Columns(label="labels"), asked=Asked(task=task))
+    listing = read_listing(source, Reading(columns=Columns(label="labels"), asked=Asked(task=task)))
     assert labels_of(listing)[0] == (["a", "b"] if several else ["a, b"])
     if not several:
         assert listing.notes == (
@@ -193,7 +193,7 @@ def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(tabl
 def test_texts_that_are_labels_of_a_model_are_not_divided(table):
     source = table('image,labels\n1.jpg,"Fox, red"\n2.jpg,"Deer, roe"\n')
     known = Asked(task="single-label", known=("Deer, roe", "Elk", "Fox, red"))
-    assert labels_of(read_listing(source, asked=known)) == [["Fox, red"], ["Deer, roe"]]
+    assert labels_of(read_listing(source, Reading(asked=known))) == [["Fox, red"], ["Deer, roe"]]
     assert labels_of(read_listing(source))[0] == ["Fox", "red"]
 
 
@@ -329,7 +329,7 @@ def test_one_column_of_0_and_1_alone_is_no_label(table):
 
 def test_the_columns_that_are_named_are_the_labels_and_no_others(table):
     source = table("image,cat,flipped,dog,label\n1.jpg,1,1,0,x\n2.jpg,0,0,1,y\n3.jpg,1,0,1,x\n")
-    listing = read_listing(source, columns=Columns(label="cat, Dog"))
+    listing = read_listing(source, Reading(columns=Columns(label="cat, Dog")))
     assert labels_of(listing) == [["cat"], ["dog"], ["cat", "dog"]]
     assert listing.samples.frame["flipped"].to_list() == ["1", "0", "0"]
     assert listing.samples.frame["label"].to_list() == ["x", "y", "x"]
@@ -340,7 +340,10 @@ def test_the_columns_that_are_named_are_the_labels_and_no_others(table):
 
 def test_one_column_whose_name_has_a_comma_is_one(table):
     source = table('image,"cat,dog"\n1.jpg,a\n2.jpg,b\n')
-    assert labels_of(read_listing(source, columns=Columns(label="cat,dog"))) == [["a"], ["b"]]
+    assert labels_of(read_listing(source, Reading(columns=Columns(label="cat,dog")))) == [
+        ["a"],
+        ["b"],
+    ]
 
 
 def test_a_named_column_that_is_not_there_or_holds_more_than_0_and_1_is_refused(table):
@@ -358,12 +361,12 @@ def test_a_named_column_that_is_not_there_or_holds_more_than_0_and_1_is_refused(
 def test_of_labels_that_are_known_one_column_alone_is_one_and_another_column_is_the_users(table):
     known = Asked(known=("cat", "dog"), task="multi-label")
     source = table("image,cat\n1.jpg,1\n2.jpg,0\n")
-    listing = read_listing(source, asked=known)
+    listing = read_listing(source, Reading(asked=known))
     assert labels_of(listing) == [["cat"], []]
     assert listing.notes == (f"{source}: the column 'cat' of 0 and 1 is a label",)
     assert listing.unsaid == ("dog",)
     source = table("image,dog,flipped,cat\n1.jpg,1,1,0\n2.jpg,0,1,0\n")
-    listing = read_listing(source, asked=known)
+    listing = read_listing(source, Reading(asked=known))
     assert labels_of(listing) == [["dog"], []]
     assert listing.notes[0] == (
         f"{source}: 'flipped' of 0 and 1 is no label that is known; kept as yours"
@@ -386,7 +389,7 @@ def test_the_test_table_has_the_labels_of_the_others(table, tmp_path):
 
 def test_one_1_a_row_may_be_one_label_an_image(table):
     source = table("image,cat,dog\n1.jpg,1,0\n2.jpg,0,1\n3.jpg,0,0\n")
-    listing = read_listing(source, asked=Asked(task="single-label"))
+    listing = read_listing(source, Reading(asked=Asked(task="single-label")))
     assert labels_of(listing) == [["cat"], ["dog"]]
     assert listing.samples.task is ONE_LABEL
     assert list(listing.left_out) == [f"{source}, line 4"]

@@ -4,12 +4,17 @@ from collections import Counter
 from itertools import product
 
 import pytest
+from tablerows import refusal as told
 
 from fieldmark.data.label_cells import Asked
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.splits import folds
 from fieldmark.errors import DataError
 from fieldmark.settings.data import DataSettings
+
+
+def refusal(root, **settings):
+    return told(root, **settings).replace(f"{root}", "DATA")
 
 
 def put(root, *levels, number=2):
@@ -24,12 +29,6 @@ def counts(listing):
     frame = listing.samples.frame
     labels = [each[0] for each in frame["labels"].to_list()]
     return Counter(zip(labels, frame["split"].to_list(), frame["group"].to_list(), strict=True))
-
-
-def refusal(root, **settings):
-    with pytest.raises(DataError) as caught:
-        read_listing(str(root), **settings)
-    return str(caught.value).replace(f"{root}", "DATA")
 
 
 @pytest.mark.parametrize(
@@ -61,7 +60,9 @@ def test_each_class_may_hold_its_own_split(tmp_path):
         "each class has a split of its own, in folders 'test', 'train' and 'val'; "
         "data.levels=class passes over it",
     )
-    assert {split for _, split, _ in counts(read_listing(str(tmp_path), levels="class"))} == {None}
+    assert {
+        split for _, split, _ in counts(read_listing(str(tmp_path), Reading(levels="class")))
+    } == {None}
 
 
 def test_a_class_without_the_split_that_the_others_hold_is_refused(tmp_path):
@@ -88,7 +89,7 @@ def test_numbered_sites_and_dates_above_the_classes_are_no_classes(tmp_path, sit
     assert listing.samples.classes == ("deer", "fox")
     assert "so the classes are the folders below them ('deer' and 'fox')" in listing.notes[0]
     assert "data.levels=group/class keeps each whole" in listing.notes[0]
-    grouped = read_listing(str(tmp_path), levels="group/class")
+    grouped = read_listing(str(tmp_path), Reading(levels="group/class"))
     assert set(grouped.samples.frame["group"]) == set(sites)
 
 
@@ -100,7 +101,7 @@ def test_sites_below_the_classes_are_offered_as_groups(tmp_path):
         "the classes hold the same folders, 'A01' and 'B07'; data.levels=class/group keeps the "
         "pictures of each on one side",
     )
-    found = counts(read_listing(str(tmp_path), levels="class/group"))
+    found = counts(read_listing(str(tmp_path), Reading(levels="class/group")))
     assert found == Counter({(c, None, g): 2 for c in ("deer", "fox") for g in ("A01", "B07")})
 
 
@@ -137,8 +138,8 @@ def test_levels_that_may_be_either_are_refused_with_the_setting(tmp_path, upper,
         f"where they are '{lower[0]}' and '{lower[1]}', or data.levels=class where they are "
         f"'{first}', '{second}' and 1 more"
     )
-    assert read_listing(str(tmp_path), levels="-/class").samples.classes == tuple(lower)
-    assert read_listing(str(tmp_path), levels="class").samples.classes == tuple(upper)
+    assert read_listing(str(tmp_path), Reading(levels="-/class")).samples.classes == tuple(lower)
+    assert read_listing(str(tmp_path), Reading(levels="class")).samples.classes == tuple(upper)
     with pytest.raises(DataError):  # inspect, too, asks
         read_listing(str(tmp_path), labelled=False)
 
@@ -173,7 +174,7 @@ def test_train_beside_folders_of_pictures_may_be_a_class(tmp_path, below):
         "is a class or a split; write data.levels=class where it is a class, or "
         "data.levels=split/class where it is a split"
     )
-    samples = read_listing(str(tmp_path), levels="class").samples
+    samples = read_listing(str(tmp_path), Reading(levels="class")).samples
     assert samples.classes == ("bus", "car", "train")
 
 
@@ -193,7 +194,9 @@ def test_train_beside_folders_that_hold_the_same_may_be_a_class(tmp_path):
 def test_pictures_in_folders_named_like_sides_are_no_classes_unless_it_is_said(tmp_path, names):
     put(tmp_path, names)
     assert "are named like parts of a split and not like classes" in refusal(tmp_path)
-    assert read_listing(str(tmp_path), levels="class").samples.classes == tuple(sorted(names))
+    assert read_listing(str(tmp_path), Reading(levels="class")).samples.classes == tuple(
+        sorted(names)
+    )
 
 
 def test_folds_are_no_classes_and_as_groups_are_the_folds_of_a_cross_validation(tmp_path):
@@ -205,7 +208,7 @@ def test_folds_are_no_classes_and_as_groups_are_the_folds_of_a_cross_validation(
         "data.levels=group/class keeps each whole on one side of the split, and `fieldmark "
         "cross-validate --folds 5` with it goes by them"
     )
-    samples = read_listing(str(tmp_path), levels="group/class").samples
+    samples = read_listing(str(tmp_path), Reading(levels="group/class")).samples
     dealt = folds(samples, k=5, seed=0)
     assert len(set(zip(samples.frame["group"], dealt.tolist(), strict=True))) == 5
     put(tmp_path / "flat", names)
@@ -273,4 +276,15 @@ def test_levels_read_folders_as_such_beside_a_table_of_another_tool(tmp_path):
     put(tmp_path, ("cat", "dog"), number=1)
     (tmp_path / "metadata.csv").write_text("file_name,label\ncat/0.jpg,lynx\ndog/0.jpg,fox\n")
     assert read_listing(str(tmp_path)).samples.classes == ("fox", "lynx")
-    assert read_listing(str(tmp_path), levels="class").samples.classes == ("cat", "dog")
+    assert read_listing(str(tmp_path), Reading(levels="class")).samples.classes == ("cat", "dog")
+
+
+@pytest.mark.parametrize("word", ["farm", "plate", "survey", "hospital"])
+def test_folders_are_numbered_groups_by_every_word_that_columns_are(tmp_path, word):
+    put(tmp_path, [f"{word} {k}" for k in range(3)], ["cow", "pig"])
+    assert read_listing(str(tmp_path)).samples.classes == ("cow", "pig")
+
+
+def test_words_of_several_are_no_numbered_groups(tmp_path):
+    put(tmp_path, ["cards", "lines", "machines"], ["new", "old"])
+    assert "and it is not clear which are the classes" in refusal(tmp_path)

@@ -5,7 +5,7 @@ from tablerows import refusal, rows_of
 
 from fieldmark.data.formats.name_patterns import compiled
 from fieldmark.data.label_cells import Asked
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.errors import SettingsError
 from fieldmark.settings.layers import read
 from fieldmark.settings.texts import read_given
@@ -32,7 +32,7 @@ def test_a_pattern_without_a_suffix_fits_all_and_its_words_are_columns(tmp_path)
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
     asked = Asked(pattern="{label}-{group}-{number}")
-    listing = read_listing(str(tmp_path), asked=asked)
+    listing = read_listing(str(tmp_path), Reading(asked=asked))
     assert rows_of(listing) == [
         ("a/fox-p1-1.jpg", ["fox"], None),
         ("a/fox-p2-2.png", ["fox"], None),

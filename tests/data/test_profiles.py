@@ -13,6 +13,7 @@ import pytest
 from PIL import Image, ImageCms
 from pngs import chunk
 
+from fieldmark.data.coded_colours import hdr_of
 from fieldmark.data.images import decode, examine, seen
 from fieldmark.data.profiles import profile_of
 from fieldmark.records import InputSpec
@@ -179,6 +180,16 @@ def test_a_png_tells_its_colours_by_numbers_too(name):
     CHROMIUM is None and os.environ.get("FIELDMARK_BROWSER") != "required",
     reason="there is no chromium on this machine",
 )
+@pytest.mark.parametrize(("code", "name"), [(16, "PQ"), (18, "HLG"), (13, None)])
+def test_pictures_with_an_hdr_curve_are_named_and_their_numbers_stay(code, name):
+    content = with_chunks(Image.fromarray(PIXELS), chunk(b"cICP", bytes([1, code, 0, 1])))
+    assert examine(content, "x").profile == name
+    assert (decode(content, "x") == PIXELS).all()
+    box = b"colrnclx" + bytes([0, 9, 0, code, 0, 9])
+    assert hdr_of(box, "AVIF") == hdr_of(box, "HEIF") == name
+    assert hdr_of(box, "JPEG") is None
+
+
 def test_the_pixels_are_those_of_a_browser():
     from playwright.sync_api import sync_playwright
 

@@ -12,11 +12,12 @@ import polars as pl
 import pytest
 from PIL import Image
 from scannedsource import read_source
+from tablerows import refusal
 
 from fieldmark.data import shards
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.intake import changed_images
-from fieldmark.data.sources import content_of, open_files, read_listing, read_pixels
+from fieldmark.data.sources import Reading, content_of, open_files, read_listing, read_pixels
 from fieldmark.errors import DataError
 from fieldmark.task import SEVERAL_LABELS
 
@@ -57,12 +58,6 @@ def rows_of(listing):
     frame = listing.samples.frame
     columns = (frame[name].to_list() for name in ("path", "row", "labels", "split"))
     return list(zip(*columns, strict=True))
-
-
-def refusal(source, **settings):
-    with pytest.raises(DataError) as caught:
-        read_listing(str(source), **settings)
-    return str(caught.value)
 
 
 def test_a_file_of_pictures_is_listed_by_row_without_touching_them(tmp_path, fresh):
@@ -175,7 +170,7 @@ def test_the_one_class_label_is_the_label_whatever_its_name(tmp_path):
     shard(tmp_path / "a.parquet", [9, 9], features=features, fine=[1, 0])
     listing = read_listing(str(tmp_path))
     assert [labels for _, _, labels, _ in rows_of(listing)] == [["dog"], ["cat"]]
-    given = read_listing(str(tmp_path), columns=Columns(label="label"))
+    given = read_listing(str(tmp_path), Reading(columns=Columns(label="label")))
     assert given.samples.classes == ("9",)
 
 
@@ -377,4 +372,4 @@ def test_the_real_cifar10_shards():
     assert {read_pixels(samples.root, *place, None).shape for place in samples.places()[::200]} == {
         (32, 32, 3)
     }
-    assert read_listing("cifar10", data_dir=str(CIFAR)).samples.hash() == samples.hash()
+    assert read_listing("cifar10", Reading(data_dir=str(CIFAR))).samples.hash() == samples.hash()

@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.listing import with_known_labels
 from fieldmark.data.sources import (
+    Reading,
     content_of,
     place_name,
     raw_pixels,
@@ -354,7 +355,7 @@ def test_labels_are_known_to_a_model_under_another_coding():
 def test_levels_are_for_folders(tmp_path):
     (tmp_path / "t.csv").write_text("image,label\n1.jpg,a\n")
     with pytest.raises(DataError) as caught:
-        read_listing(str(tmp_path / "t.csv"), levels="class")
+        read_listing(str(tmp_path / "t.csv"), Reading(levels="class"))
     assert str(caught.value) == (
         f"{tmp_path}/t.csv: data.levels is for folders of pictures; take it away, or name a folder"
     )

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from tablerows import refusal
 
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.tables import named_images
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_leads_out_is_looked_for_only_where_the_folder_is_named(tmp_
     listing = read_listing(source)
     assert paths(listing) == ["1.png"]
     assert "lies outside of" in listing.left_out[f"{source}, line 2"]
-    assert paths(read_listing(source, images=str(tmp_path / "d"))) == ["x/0.png", "1.png"]
+    assert paths(read_listing(source, Reading(images=str(tmp_path / "d")))) == ["x/0.png", "1.png"]
 
 
 def test_a_file_that_a_row_names_itself_is_no_other_rows(tmp_path):

@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 from tablerows import refusal, rows_of
 
-from fieldmark.data.cells import Columns
-from fieldmark.data.sources import read_listing
+from fieldmark.data.columns import Columns
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.splits import folds
 
 
@@ -99,7 +99,7 @@ def test_a_bare_name_that_claims_most_rows_is_no_split_until_it_is_named(table, 
         f"{source}: '{name}' of yes and no is not used as a split, because it has more yes than "
         f"no; data.split_column={name} says that it is one",
     )
-    named = read_listing(source, columns=Columns(split=name))
+    named = read_listing(source, Reading(columns=Columns(split=name)))
     assert rows_of(named)[2][2] == "train"
 
 
@@ -226,7 +226,7 @@ def test_two_columns_of_splits_must_agree_and_the_refusal_names_the_line(table, 
         f"{source}: 'split' and '{other}' both give splits, and differ in {source}, line 4 "
         "('train' and 'test' for one); say which is meant: data.split_column=split"
     )
-    named = read_listing(source, columns=Columns(split="split"))
+    named = read_listing(source, Reading(columns=Columns(split="split")))
     assert [side for _, _, side in rows_of(named)] == ["train", "test", "train"]
     agreed = table("\n".join([f"image,label,split,{other}", *lines[:2]]))
     assert [side for _, _, side in rows_of(read_listing(agreed))] == ["train", "test"]
@@ -243,6 +243,6 @@ def test_numbers_of_folds_are_told_and_are_the_folds_as_groups(table, name, cell
     )
     assert read_listing(source).notes == (told,)
     assert refusal(source, columns=Columns(split=name)) == told
-    samples = read_listing(source, columns=Columns(group=name)).samples
+    samples = read_listing(source, Reading(columns=Columns(group=name))).samples
     dealt = folds(samples, k=2, seed=0).tolist()
     assert len(set(zip(samples.frame["group"], dealt, strict=True))) == 2

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from tablerows import labels_of, refusal, rows_of
 
-from fieldmark.data.cells import Columns
-from fieldmark.data.sources import read_listing, read_pixels
+from fieldmark.data.columns import Columns
+from fieldmark.data.sources import Reading, read_listing, read_pixels
 from fieldmark.data.tables import Named, named_images, read_rows
 from fieldmark.errors import DataError
 
@@ -32,7 +32,7 @@ def test_columns_are_found_by_their_usual_names(table, header):
 def test_columns_are_found_by_the_names_that_are_given(table):
     source = table("id,breed,label,where,fold\n1.jpg,husky,x,A,train\n2.jpg,boxer,x,B,test\n")
     columns = Columns(image="id", label="Breed", group="where", split="fold")
-    listing = read_listing(source, columns=columns)
+    listing = read_listing(source, Reading(columns=columns))
     assert rows_of(listing) == [("1.jpg", ["husky"], "train"), ("2.jpg", ["boxer"], "test")]
     assert listing.samples.frame["group"].to_list() == ["A", "B"]
     assert listing.samples.frame["label"].to_list() == ["x", "x"]
@@ -56,7 +56,7 @@ def test_a_table_without_a_usual_column_is_told_what_there_is(table):
     )
     source = table("x,label\nno file,cat\n")
     assert refusal(source) == (
-        f"{source}: no column is of images by its name (image, path, filename, file_name, file, "
+        f"{source}: no column is of images by its name (image, path, filename, file, image_path, "
         "...) among 'x' and 'label'; say which it is: data.image_column=x"
     )
 
@@ -170,7 +170,7 @@ def test_the_images_lie_beside_the_table_or_in_images_or_where_it_is_said(table,
     listing = read_listing(source)
     assert [path for path, _, _ in rows_of(listing)] == ["1.jpg", "images/5.jpg", "images/b/6.jpg"]
     assert list(listing.left_out) == [f"{source}, line 5"]  # the same image once more
-    listing = read_listing(table("image,label\n7.jpg,a\n"), images=str(tmp_path / "else"))
+    listing = read_listing(table("image,label\n7.jpg,a\n"), Reading(images=str(tmp_path / "else")))
     assert listing.samples.root == str(tmp_path.resolve() / "else")
     assert [path for path, _, _ in rows_of(listing)] == ["7.jpg"]
     assert refusal(source, images=str(tmp_path / "gone")) == (

@@ -3,7 +3,7 @@
 import pytest
 from tablerows import labels_of, rows_of
 
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 
 HEAD = (
     "project_id,deployment_id,image_id,sequence_id,filename,location,is_blank,class,order,family,"
@@ -89,5 +89,5 @@ def test_images_that_lie_elsewhere_are_found_below_their_folder(download, tmp_pa
     (tmp_path / "tables").mkdir()
     for name in ("images.csv", "deployments.csv"):
         (root / name).rename(tmp_path / "tables" / name)
-    listing = read_listing(str(tmp_path / "tables"), images=str(tmp_path / "photos"))
+    listing = read_listing(str(tmp_path / "tables"), Reading(images=str(tmp_path / "photos")))
     assert rows_of(listing) == EXPECTED

@@ -15,7 +15,7 @@ from fieldmark.data import inside
 from fieldmark.data.images import PictureError
 from fieldmark.data.inside import content_at, size_and_time
 from fieldmark.data.scan import scan, with_facts
-from fieldmark.data.sources import gone, read_listing, read_pixels
+from fieldmark.data.sources import Reading, gone, read_listing, read_pixels
 from fieldmark.data.tables import named_images
 from fieldmark.use.inputs import find_images
 
@@ -64,7 +64,7 @@ def test_a_zip_is_read_as_the_folder_that_it_holds(packed, tmp_path):
 def test_the_levels_of_a_zip_are_said_as_those_of_a_folder(packed):
     places = ("north/cat/1.png", "north/dog/1.png", "south/cat/1.png", "south/dog/1.png")
     source = packed({place: picture(shade) for shade, place in enumerate(places)})
-    samples = read_listing(str(source), levels="group/class").samples
+    samples = read_listing(str(source), Reading(levels="group/class")).samples
     assert samples.classes == ("cat", "dog")
     assert samples.frame["group"].unique().sort().to_list() == ["north", "south"]
 
@@ -110,7 +110,7 @@ def test_a_table_in_a_zip_finds_its_images_there(packed):
     assert rows_of(listing) == [("1.png", ["a"], None), ("images/sub/2.png", ["b"], None)]
     apart = packed({"all/1.png": picture(1), "all/sub/2.png": picture(2)}, "apart.zip")
     source.parent.joinpath("t.csv").write_bytes(table)
-    listing = read_listing(str(source.parent / "t.csv"), images=f"{apart}/all")
+    listing = read_listing(str(source.parent / "t.csv"), Reading(images=f"{apart}/all"))
     assert rows_of(listing) == [("1.png", ["a"], None), ("sub/2.png", ["b"], None)]
     flat = packed({"t.csv": b"image,label\n1.png,a\n", "1.png": picture(1)}, "flat.zip")
     assert refusal(flat).endswith(f"; or name the table that holds the labels: {flat}/t.csv")

@@ -23,8 +23,8 @@ from fieldmark.models.heads import HEADS
 from fieldmark.python.own import name_of
 from fieldmark.records import InputSpec
 from fieldmark.rundir import RunDir
+from fieldmark.runs.asked import check_words
 from fieldmark.runs.checks import check
-from fieldmark.runs.given import check_words
 from fieldmark.settings.tree import sections
 
 SMALL = {"epochs": 2, "batch_size": 16, "lr": 0.01, "workers": 0, "quiet": True}

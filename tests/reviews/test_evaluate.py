@@ -11,14 +11,15 @@ import polars as pl
 import pytest
 from smallruns import QUIET, SMALL, draw_photos, in_process, look_and_die, points, train
 
+from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError, DiskError, RunError
 from fieldmark.judge.calibrate import curve_of
 from fieldmark.judge.cautions import with_cautions, without_unlike
 from fieldmark.judge.figures import figures
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
-from fieldmark.reviews.evaluate import evaluate_new
-from fieldmark.reviews.evaluated import Asked
+from fieldmark.reviews.evaluate import evaluate_new, unknown_sentence
+from fieldmark.reviews.evaluated import Asked, Unknown
 from fieldmark.reviews.stored import evaluate_stored
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import gather
@@ -243,6 +244,15 @@ def test_unknown_classes_are_counted_kept_and_left_out(run, others, capsys):
     kept = Predictions.read(run.evaluations / "others-1" / "predictions.parquet")
     assert len(kept) == 17
     assert "violet" in (run.evaluations / "others-1" / "report.html").read_text()
+
+
+def test_a_class_that_is_spelt_as_a_known_one_is_named_though_that_is_there_too(others):
+    (others / "Blue").mkdir()
+    (others / "blue" / "00.png").rename(others / "Blue" / "00.png")
+    samples = read_listing(str(others)).samples
+    assert unknown_sentence((Unknown("Blue", 1, ()),), samples, ["blue", "green", "red"]) == [
+        "1 image of 'Blue', which the model does not know, is out; did you mean 'blue' by 'Blue'?"
+    ]
 
 
 def test_where_no_class_is_known_nothing_is_done(run, others):

@@ -11,7 +11,7 @@ from smallruns import draw_photos
 from tinybundles import one_label, several_labels, with_thresholds
 
 import fieldmark
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.tables import Named, read_rows
 from fieldmark.errors import DataError, SettingsError

@@ -62,7 +62,7 @@ def command(
 
 def refuse_unknown(section: str, name: str) -> None:
     """Raise SettingsError for a section or a choice that there is not, where no torch is needed."""
-    from fieldmark.runs.given import IN_SOURCE, in_source
+    from fieldmark.runs.asked import IN_SOURCE, in_source
 
     if section in IN_SOURCE and name and "/" not in name and name not in in_source(section):
         refuse(Mistake("NAME", each.what) for each in in_source(section).read(name, {})[1])

@@ -221,10 +221,13 @@ def _say_written(tally: "Tally", out: Path | None) -> None:
 
 def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: str) -> int:
     """Say what there is to be said beside the table. -> the exit code"""
+    from fieldmark.data.seen_part import little_words
+
     _tell([*notes, *predictor.told])
     _tell(failure.reason for failure in tally.failures)
     if tally.failures:
         _tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
+    _tell(little_words(tally.little, tally.seen))
     if predictor.abstention is not None and tally.seen:
         _tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
     elif predictor.check is not None and tally.seen:

@@ -100,7 +100,7 @@ def gathered(
     layers: Mapping[str, str | None],
 ) -> "Resolved":
     """The settings of a new run."""
-    from fieldmark.runs.given import layers_of, refuse_early
+    from fieldmark.runs.asked import layers_of, refuse_early
 
     refuse_early(layers_of(data, rest, options, recipe=layers["recipe"], config=layers["config"]))
     from fieldmark.runs.concrete import gather

@@ -52,7 +52,7 @@ def gathered(training: Mapping[str, Any], *more: "Layer") -> "Resolved":
 
 def refuse_without_torch(training: Mapping[str, Any], *more: "Layer") -> None:
     """Raise SettingsError for what can be told of the same settings before torch is imported."""
-    from fieldmark.runs.given import layers_of, refuse_early
+    from fieldmark.runs.asked import layers_of, refuse_early
 
     data, rest = data_and_rest(training["words"])
     layers = layers_of(data, rest, _options(training), **_taken(training, more))

@@ -4,14 +4,14 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.crops import cropped, finder_of
 from fieldmark.data.exif_groups import with_exif_groups
 from fieldmark.data.label_cells import Asked
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
-from fieldmark.data.sources import read_listing
+from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.told import several_labels
 from fieldmark.errors import DataError, counted
 from fieldmark.records import Samples
@@ -23,16 +23,13 @@ def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ..
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
     above = None if data.crops_above == "auto" else data.crops_above
     finder = None if data.crops is None else finder_of(data.crops, above)
+    asked = Asked(data.label_separator, data.task, known, data.pattern)
     listing = read_listing(
         data.source,
+        Reading(columns, data.images, data.data_dir, data.levels, asked),
         test=data.test,
-        columns=columns,
-        images=data.images,
-        data_dir=data.data_dir,
         labelled=labelled,
         validated=data.val != "none",
-        asked=Asked(data.label_separator, data.task, known, data.pattern),
-        levels=data.levels,
     )
     if data.group == "exif":  # of whole pictures, for a part of one has no EXIF
         listing = with_exif_groups(listing)

@@ -20,7 +20,7 @@ from fieldmark.data.layouts import (
 from fieldmark.data.listing import Listing, shown
 from fieldmark.data.split_words import sides_of, split_of
 from fieldmark.errors import DataError, counted, listed
-from fieldmark.names import one_text, written
+from fieldmark.names import one_text, visible, written
 from fieldmark.records import Samples
 
 NUMBERED = re.compile(r"(\D+?)([ _.-]+)\d+")  # a file's stem: a label, a mark, a number
@@ -44,7 +44,8 @@ def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None)
         notes = [*layout.notes, *_layout_notes(tree, layout, beside), *unused]
     else:
         found = [Placed(folder, "", None, None) for folder in tree.folders_below("")]
-        notes = ["there are no class folders: the pictures have no labels"]
+        pattern = _named_by_files(tree)
+        notes = [f"there are no class folders: the pictures have no labels{pattern}"]
     left_out = _unread(tree)
     texts, said = _labels(found)
     columns: dict[str, list[str | None]] = {"path": [], "label": [], "split": [], "group": []}
@@ -106,7 +107,7 @@ def _labels(found: list[Placed]) -> tuple[dict[str, str], list[str]]:
         names.setdefault(text, []).append(shown(name))
     joined = {text: its for text, its in names.items() if len(its) > 1}
     notes = [
-        f"the folders {listed(map(repr_of, sorted(its)))} are one class, '{text}'"
+        f"the folders {listed(map(visible, sorted(its)))} are one class, '{text}'"
         for text, its in joined.items()
     ]
     new = {shown(name): text for name, text in texts.items() if text != written(shown(name))}
@@ -117,11 +118,6 @@ def _labels(found: list[Placed]) -> tuple[dict[str, str], list[str]]:
             f"the folder '{name}' is '{text}'"
         )
     return texts, notes
-
-
-def repr_of(name: str) -> str:
-    """A name with its blanks and the parts of its accents to be seen."""
-    return name if name == written(name) else ascii(name)[1:-1]
 
 
 def _named_by_files(tree: Tree) -> str:

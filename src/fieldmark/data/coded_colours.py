@@ -28,6 +28,7 @@ CURVES: dict[int, tuple[float, ...]] = {  # parameters of ICC's parametricCurveT
     8: (1.0,),
     13: (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045),
 }
+HDR = {16: "PQ", 18: "HLG"}  # curves of light that is brighter than a page; see `hdr_of`
 NAME = "by its codes"
 UNSAID = (1, 2, 6, 14, 15)  # curves that in an AVIF mean sRGB's; in a PNG they mean a screen's
 NCLX = b"colrnclx"  # the box of an AVIF before the codes of primaries and curve, 2 bytes each
@@ -43,11 +44,7 @@ def png_profile(content: bytes) -> bytes | None:
 
     cICP counts before a profile that lies in the file (iCCP), and that and sRGB before gAMA.
     """
-    found: dict[bytes, bytes] = {}
-    for kind, start, end in chunks(content):
-        if kind == b"IDAT":
-            break
-        found[kind] = content[start + 8 : end - 4]
+    found = _before_pixels(content)
     if len(code := found.get(b"cICP", b"")) == 4:
         primaries, curve = PRIMARIES.get(code[0]), CURVES.get(code[1])
         if primaries and curve and code[2:] == b"\0\1":
@@ -65,12 +62,43 @@ def png_profile(content: bytes) -> bytes | None:
     return _profile(tuple(value / 100_000 for value in values), (1 / share,))
 
 
-def box_profile(content: bytes) -> bytes | None:
-    """A profile by the box nclx of an AVIF or HEIC that has no whole one; None where it is sRGB."""
+def hdr_of(content: bytes, kind: str) -> str | None:
+    """What a picture of Pillow's format `kind` calls its HDR curve, PQ or HLG; None for others.
+
+    There is no one picture for a screen in them: browsers dim them, each in its own way, so that
+    their numbers are taken as they are, and it is said.
+    """
+    if kind == "PNG":
+        code = _before_pixels(content).get(b"cICP", b"")
+        return HDR.get(code[1]) if len(code) == 4 else None
+    codes = _box(content) if kind in ("AVIF", "HEIF") else None
+    return HDR.get(codes[1]) if codes else None
+
+
+def _before_pixels(content: bytes) -> dict[bytes, bytes]:
+    """The chunks of a PNG that stand before its pixels, the last of each kind."""
+    found: dict[bytes, bytes] = {}
+    for kind, start, end in chunks(content):
+        if kind == b"IDAT":
+            break
+        found[kind] = content[start + 8 : end - 4]
+    return found
+
+
+def _box(content: bytes) -> tuple[int, int] | None:
+    """The codes of primaries and curve in the box nclx of an AVIF or HEIC."""
     at = content.find(NCLX)
     if at < 0 or len(content) < at + 12:
         return None
     primaries, curve = struct.unpack_from(">HH", content, at + len(NCLX))
+    return primaries, curve
+
+
+def box_profile(content: bytes) -> bytes | None:
+    """A profile by the box nclx of an AVIF or HEIC that has no whole one; None where it is sRGB."""
+    if (found := _box(content)) is None:
+        return None
+    primaries, curve = found
     codes = PRIMARIES.get(1 if primaries == 2 else primaries), CURVES.get(curve)
     if curve in UNSAID:
         codes = codes[0], CURVES[13]

@@ -21,9 +21,10 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
-from fieldmark.cache import Cache, address
+from fieldmark.cache import Cache, address, open_cache
 from fieldmark.data import saved_again
 from fieldmark.data.images import THUMB
+from fieldmark.records import Samples
 
 VERSION = 2  # of `alike_pairs`: another number makes void what is remembered
 KIND = "alike"
@@ -53,6 +54,12 @@ class Copies:
     equal: np.ndarray
     near: np.ndarray
     alike: np.ndarray
+
+
+def copies_among(samples: Samples, facts: pl.DataFrame) -> Copies:
+    """The copies among images that lie where `samples` says, with its labels."""
+    labels, several = samples.frame["labels"], samples.task.several
+    return find_copies(facts, labels, open_cache(), root=samples.root, several=several)
 
 
 def find_copies(

@@ -15,6 +15,8 @@ from fieldmark.errors import DataError, listed
 # What programs leave behind: thumbnails and other halves of files that are no images of the user's
 NOT_THE_USERS = ("__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information")
 TABLES = (".csv", ".tsv", ".parquet")
+# files, folders and levels, among which `pictures_below` looks
+MOST_FILES, MOST_FOLDERS, MOST_DEEP = 500_000, 50_000, 8
 
 
 @dataclass
@@ -104,6 +106,30 @@ def walk(root: Path) -> Tree:
     for names in (*tree.folders.values(), *tree.pictures.values()):
         names.sort()
     return tree
+
+
+def pictures_below(root: Path) -> list[str]:
+    """The pictures below a folder by their paths, but hidden ones; told by their suffix alone.
+
+    [] where there is far more than a table names.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    for place, folders, names in os.walk(root, followlinks=True):
+        real = os.path.realpath(place)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        here = Path(place).relative_to(root).as_posix().removeprefix(".")
+        deep = here.count("/") + 1 >= MOST_DEEP
+        visible = [n for n in folders if not n.startswith(".") and n not in NOT_THE_USERS]
+        folders[:] = [] if deep else sorted(visible)
+        pictures = [n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
+        found += [join(here, name) for name in sorted(pictures)]
+        if len(found) > MOST_FILES or len(seen) > MOST_FOLDERS:
+            return []
+    return found
 
 
 def join(folder: str, name: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 from PIL import Image
 
-from fieldmark.data.cells import Columns, find_columns
+from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.shards import picture_columns
 from fieldmark.errors import DataError, disk_error
 from fieldmark.files import write_whole

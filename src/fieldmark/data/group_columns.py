@@ -10,18 +10,12 @@ from collections.abc import Iterator
 import polars as pl
 
 from fieldmark.data.finding import Finding
+from fieldmark.data.group_words import WORDS
+from fieldmark.data.split_columns import NO, YES
 from fieldmark.errors import listed
 from fieldmark.records import SAMPLE_COLUMNS, Samples
 
-PLACES = ["site", "location", "locality", "station", "deployment", "camera", "cam", "trap", "plot"]
-PLACES += ["transect", "farm", "hospital", "clinic", "institution", "scanner", "plate", "slide"]
-BEINGS = ["patient", "animal", "individual", "subject", "person", "participant", "identity"]
-BEINGS += ["specimen", "donor", "plant", "lesion", "case", "writer", "volunteer"]
-SERIES = ["sequence", "seq", "burst", "event", "series", "session", "visit", "video", "clip"]
-SERIES += ["track", "scene", "study", "exam", "observation", "group"]
-WORDS = (*PLACES, *BEINGS, *SERIES)  # the largest groups first
 OF_NAMES = ("id", "ids", "name", "no", "nr", "num", "number", "code", "key", "uuid")
-YES_OR_NO = frozenset(("0", "1", "true", "false", "yes", "no"))
 FEW = 0.95  # values an image, below which a column groups anything
 
 
@@ -114,7 +108,7 @@ def _groups_images(values: pl.Series, labels: pl.Series) -> bool:
     number = known["value"].n_unique()
     if number < 2 or number >= FEW * known.height:
         return False
-    if YES_OR_NO.issuperset(known["value"].str.to_lowercase()):
+    if {*YES, *NO}.issuperset(known["value"].str.to_lowercase()):
         return False
     return not number == known["labels"].n_unique() == known.unique().height
 

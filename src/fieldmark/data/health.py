@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fieldmark.data.coded_colours import HDR
 from fieldmark.data.copies import LEAST_SIDE, Copies
 from fieldmark.data.finding import KINDS, PROBLEMS, SEVERITIES, Finding, by_severity, some
 from fieldmark.data.health_copies import copy_findings
@@ -21,6 +22,11 @@ LOOKS = {  # how a sentence says it, of one image and of several, then what, and
     "nearly-white": ("is", "are", "nearly white", "look whether they show anything"),
     "blurred": ("looks", "look", "blurred", "take out what nobody could tell"),
     "tiny": ("is", "are", "much smaller than the others", "look whether they are thumbnails"),
+    "panorama": (
+        *("is", "are", "far longer than the others"),
+        "of each a network sees a little square in the middle, or all of it squeezed out of shape: "
+        "cut them into parts",
+    ),
     "misnamed": (
         *("is", "are", "of another format than the suffix says"),
         "the content counts here, but other programs may go by the suffix: rename them",
@@ -29,6 +35,10 @@ LOOKS = {  # how a sentence says it, of one image and of several, then what, and
     "mended": (
         *("is", "are", "damaged beside the pixels (in texts, a colour profile or the end marker)"),
         "the pixels are whole and are read; other programs may refuse them: save them anew",
+    ),
+    "hdr": (
+        *("is", "are", "HDR (PQ or HLG)"),
+        "their tones are read as if they were sRGB, which is pale: save them as ordinary pictures",
     ),
     "other-profile": (
         *("has", "have", "a colour profile other than sRGB"),
@@ -45,6 +55,7 @@ LEAST = 2  # one to learn, one to be tested
 UNEVEN = 50  # times as many images in the largest class as in the smallest
 MANY = 10  # images of the class that a single image's label may be a misspelling of
 TINY = 32  # pixels of the shorter side
+PANORAMA, UNUSUAL = 3, 1.5  # times the shorter side is the longer one, and times the usual shape
 
 
 def findings(samples: Samples, facts: pl.DataFrame, copies: Copies) -> list[Finding]:
@@ -98,6 +109,7 @@ def _looks(good: pl.DataFrame) -> Iterator[Finding]:
     mean, contrast, sharp = pl.col("mean"), pl.col("contrast"), pl.col("sharpness")
     usual = sharp.median().over(pl.col("labels").list.first())
     side = pl.min_horizontal("width", "height")
+    shape = pl.max_horizontal("width", "height") / side
     dark, bright = mean + 3 * contrast < DARK, mean - 3 * contrast > BRIGHT
     conditions = {
         "nearly-black": dark,
@@ -105,10 +117,13 @@ def _looks(good: pl.DataFrame) -> Iterator[Finding]:
         "blurred": (sharp < pl.min_horizontal(pl.lit(BLURRED), SOFT * usual))
         & ~(dark | bright | (side < LEAST_SIDE)),
         "tiny": (side < TINY) & (side < side.median() / 2),
+        "panorama": (shape > PANORAMA) & (shape > UNUSUAL * shape.median()),
         "misnamed": pl.col("misnamed"),
         "animated": pl.col("frames") > 1,
         "mended": pl.col("mended"),
-        "other-profile": pl.col("profile").is_not_null(),
+        "hdr": pl.col("profile").is_in([*HDR.values()]),
+        "other-profile": pl.col("profile").is_not_null()
+        & ~pl.col("profile").is_in([*HDR.values()]),
     }
     for kind, condition in conditions.items():
         names = good.filter(condition)["name"].to_list()

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from fieldmark.data import kinds
+from fieldmark.data.coded_colours import hdr_of
 from fieldmark.data.jpegs import ended
 from fieldmark.data.mending import chunks, is_right, is_spoilt, mended
 from fieldmark.data.opening import (
@@ -50,7 +51,8 @@ class Picture:
     frames: more than 1 where it is animated or has pages. width, height: upright.
     gray: (h, w) uint8, the shorter side at most GRAY_SIDE. thumb: (THUMB, THUMB, 3) uint8.
     mended: whether something beside the pixels was damaged, and passed over. profile: by which
-    colours were converted to sRGB; None where they are in it.
+    colours were converted to sRGB; None where they are in it; of HDR the name of its curve, by
+    which they were not.
     """
 
     format: str | None
@@ -116,6 +118,16 @@ def centre_crop(pixels: np.ndarray, size: int) -> np.ndarray:
     return pixels
 
 
+def size_of(content: Content) -> tuple[int, int]:
+    """Width and height of an image that can be decoded, as it lies; of a file by its head."""
+    if isinstance(content, Image.Image):
+        return content.size
+    if isinstance(content, np.ndarray):
+        return content.shape[1], content.shape[0]
+    with opened(content, "") as image:
+        return image.size
+
+
 def read_file(path: Path, form: Form | None = None) -> np.ndarray:
     """The pixels of a picture file, as `decode` gives them. Raises PictureError."""
     return decode(read_bytes(path), str(path), form)
@@ -174,7 +186,7 @@ def _examined(content: bytes, name: str) -> Picture:
         shrunk, turned = image.size != stored, _is_turned(image)
         numbers = _loaded(image, content, name)
         width, height = image.size if not shrunk else stored[::-1] if turned else stored
-        profile = numbers.profile(image.mode)
+        profile, hdr = numbers.profile(image.mode), hdr_of(content, str(image.format))
         spoilt = image.format in ("PNG", *JPEGS) and is_spoilt(content)
         spoilt |= image.info.get("icc_profile", b"") is None  # one that cannot be unpacked
         rgb = to_rgb(image, numbers)
@@ -189,7 +201,7 @@ def _examined(content: bytes, name: str) -> Picture:
             np.asarray(gray),
             thumb_of(rgb),
             mended=spoilt or (profile is not None and profile.is_broken),
-            profile=profile.name if profile is not None and profile.moves else None,
+            profile=hdr or (profile.name if profile is not None and profile.moves else None),
         )
 
 
@@ -278,6 +290,8 @@ def _let_jpeg_shrink(image: Image.Image, form: Form) -> None:
 
 def _loaded(image: Image.Image, content: bytes, name: str) -> Numbers:
     """Decode an image and turn it upright, in its place. -> what its numbers mean"""
+    if image.info.get("default_image"):  # of a PNG, for programs that show no animation
+        image.seek(1)
     image.load()
     if image.format == "PNG":
         _refuse_changed_bytes(content, name)

@@ -10,7 +10,7 @@ import polars as pl
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.asked_images import listed_of, readable, scanned
-from fieldmark.data.copies import Copies, find_copies
+from fieldmark.data.copies import Copies, copies_among
 from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
 from fieldmark.data.finding import Finding, by_severity
 from fieldmark.data.group_columns import group_findings, proposal
@@ -162,13 +162,7 @@ def look(data: DataSettings, console: Console) -> Looked:
     corrections = read_corrections(data.corrections, listing.samples)
     facts = scanned(listing.samples, console)
     samples, left_out = readable(data, listing, facts)
-    all_copies = find_copies(
-        facts,
-        listing.samples.frame["labels"],
-        open_cache(),
-        root=listing.samples.root,
-        several=listing.samples.task.several,
-    )
+    all_copies = copies_among(listing.samples, facts)
     found = found_in(listing.samples, facts, all_copies, corrections)
     found += [*left_out_findings(listing), *group_findings(listing.samples)]
     found.sort(key=by_severity)
@@ -203,11 +197,8 @@ def found_in(
     if not corrections.lines:
         return findings(samples, facts, copies)
     done = correct(samples, corrections)
-    left, labels = facts.filter(done.stays), done.samples.frame["labels"]
-    copies = find_copies(
-        left, labels, open_cache(), root=samples.root, several=samples.task.several
-    )
-    return findings(done.samples, left, copies)
+    left = facts.filter(done.stays)
+    return findings(done.samples, left, copies_among(done.samples, left))
 
 
 def part(data: DataSettings, looked: Looked) -> Dataset:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fieldmark.errors import DataError, listed
-from fieldmark.names import FLOAT, NUMBER, TRUTH, one_text, written
+from fieldmark.errors import DataError
+from fieldmark.names import FLOAT, NUMBER, TRUTH, one_text, visible, written
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, TASKS, Task
 
 LABELS = pl.List(pl.String)
@@ -20,7 +20,6 @@ JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "space
 EMPTY = ("nan", "none", "null", "na", "n/a", "<na>")  # as programs write a missing number
 QUOTED = re.compile(r"""'[^']*'|"[^"]*"|[^,'"]+""")
 SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # NumPy's lists have no commas
-YES, NO = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 
 @dataclass(frozen=True)
@@ -105,31 +104,6 @@ def _in_cells(
     divided = _lists(_divided(cell or "", mark) for cell in cells)
     word = next(each for each in MARKS if MARKS[each] == mark)
     return _tidy(divided, [note], name, where)._replace(separator=word)
-
-
-def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
-    """The columns of 0 and 1, or of true and false, and of empty cells."""
-    return [name for name in among if _is_zero_one(frame[name])]
-
-
-def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
-    """Each row's labels: the names of the columns that have a 1. An empty cell is 0."""
-    has = [_ones(frame[name]) for name in names]
-    parts = [
-        pl.when(ones).then(pl.lit(written(name))) for ones, name in zip(has, names, strict=True)
-    ]
-    labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
-    several = f"each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"
-    alone = f"the column {listed(names)} of 0 and 1 is a label"
-    notes = [f"{where}: {several if len(names) > 1 else alone}"]
-    empty = sum(frame[name].null_count() for name in names)
-    if empty:
-        cells = "1 empty cell is 0" if empty == 1 else f"{empty:,} empty cells are 0"
-        notes.append(f"{where}: in the columns of 0 and 1, {cells}")
-    never = [name for ones, name in zip(has, names, strict=True) if not ones.any()]
-    if never:
-        notes.append(f"{where}: no row has {listed(never)}, so there is no such class")
-    return LabelCells(labels, notes, several=True)
 
 
 def plain(name: str) -> str:
@@ -247,18 +221,13 @@ def _tidied(
     for cell, text in new.items():
         if firsts.setdefault(text, cell) != cell:
             two = sorted((firsts[text], cell))
-            said = " and ".join(f"'{_seen(each)}'" for each in two)
+            said = " and ".join(f"'{visible(each)}'" for each in two)
             return texts, [f"{where}: {said} in '{name}' are one label, '{text}'"]
     return texts, []
 
 
 def _are_true_or_false(texts: Iterable[str]) -> bool:
     return {text.casefold() for text in texts} <= set(TRUTH)
-
-
-def _seen(text: str) -> str:
-    """A text with its blanks and the parts of its accents to be seen."""
-    return text if text.isascii() else ascii(text)[1:-1]
 
 
 def _tidy(
@@ -328,24 +297,3 @@ def _divided(cell: str, mark: str) -> list[str]:
 
 def _unique(labels: Iterable[str | None]) -> list[str]:
     return list(dict.fromkeys(text for label in labels if label and (text := written(label))))
-
-
-def _is_zero_one(column: pl.Series) -> bool:
-    if column.dtype == pl.Boolean:
-        return True
-    if not (column.dtype.is_numeric() or column.dtype == pl.String):
-        return False
-    cells = column.drop_nulls().unique()
-    return len(cells) > 0 and set(_words(cells)) <= {*YES, *NO}
-
-
-def _ones(column: pl.Series) -> pl.Series:
-    if column.dtype == pl.Boolean:
-        return column.fill_null(value=False)
-    known = column.unique()
-    ones = [cell for cell, word in zip(known, _words(known), strict=True) if word in YES]
-    return column.is_in(ones).fill_null(value=False)
-
-
-def _words(cells: pl.Series) -> list[str]:
-    return [(cell or "").strip().casefold() for cell in cells.cast(pl.String).to_list()]

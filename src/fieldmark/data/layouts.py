@@ -7,17 +7,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fieldmark.data.folders import Tree, join
+from fieldmark.data.group_words import BEINGS, EVENTS, PLACES, VIEWS
 from fieldmark.data.listing import shown
 from fieldmark.data.split_words import is_fold, sides_of, split_like
 from fieldmark.errors import DataError, listed
 
-# the first word of names that number places, times and parts, and name no class
-PLACES = "site|camera|cam|station|stn|location|loc|plot|transect|trap|deployment|area|zone|region"
-TIMES = "session|sequence|seq|burst|visit|survey|day|week|month|year|season|date|event|night"
-ONES = "patient|subject|participant|person|animal|individual|specimen|user|video|clip|scene|slide"
-PARTS = "batch|part|chunk|run|roll|lot|machine|line|disk|disc|card|sd|fold|kfold|group|grp|round"
+# the first words of names that number places, times and parts, and name no class
+TIMES = ("day", "week", "month", "year", "season", "date", "night")
+PARTS = (
+    *("batch", "part", "chunk", "run", "roll", "lot", "machine", "line", "disk", "disc", "card"),
+    *("sd", "fold", "kfold", "group", "grp", "round", "area", "zone", "region", "stn"),
+)
+END = r"([a-z]?\d+[a-z]?|(?<=[\W_])[a-z]|(?-i:[A-Z]))"  # their numbers, or one letter
 NUMBERED = re.compile(
-    rf"(({PLACES}|{TIMES}|{PARTS})s?[\W_]*)+([a-z]?\d+[a-z]?|[a-z])"
+    rf"(({'|'.join((*PLACES, *EVENTS, *TIMES, *PARTS))})s?[\W_]*)+{END}"
     r"|(site|station|location|plot|transect|deployment)[\W_]+\w.*"
     r"|\d{3}[A-Z0-9_]{5}",  # as cameras call them: 100MEDIA
     re.IGNORECASE,
@@ -25,7 +28,8 @@ NUMBERED = re.compile(
 DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}|\d\d[-_.]\d\d[-_.](19|20)\d\d")
 # codes, and numbered animals and persons, who may be the classes
 CODE = re.compile(
-    rf"[a-z]{{0,3}}[-_ ]?\d{{1,6}}[a-z]?|({ONES})s?[-_ ]?(\d{{1,6}}[a-z]?|[a-z])", re.IGNORECASE
+    rf"[a-z]{{0,3}}[-_ ]?\d{{1,6}}[a-z]?|({'|'.join((*BEINGS, *VIEWS))}|user)s?[-_ ]?{END}",
+    re.IGNORECASE,
 )
 PLAIN, CODED, NUMBERS = 0, 1, 2  # how surely names are those of groups
 
@@ -180,23 +184,18 @@ def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
         return
     others = [name for name in tree.inside(top) if name not in sides]
     like = [name for name in others if len(tree.inside(join(top, name))) > 1]
-    if like:
-        where = _words(top, ())
-        raise DataError(
-            f"{tree.root / top}: {listed(like)} {_hold(like)} folders as {listed(sides)} does, "
-            f"and it is not clear whether {listed(sides)} is a class or a split; write "
-            f"data.levels={where}class where it is a class, or call the others val and test"
-        )
-    known = sides_of(tree.inside(top))
+    known, where, train = sides_of(tree.inside(top)), _words(top, ()), listed(sides)
     beside = [name for name in others if name not in known]
-    if beside:
-        where = _words(top, ())
-        raise DataError(
-            f"{tree.root / top}: {listed(beside, most=5)} {_hold(beside)} pictures beside "
-            f"{listed(sides)}, and it is not clear whether {listed(sides)} is a class or a split; "
-            f"write data.levels={where}class where it is a class, or "
-            f"data.levels={where}split/class where it is a split"
-        )
+    for names, hold, do in (
+        (like, f"folders as {train} does", "call the others val and test"),
+        (beside, f"pictures beside {train}", f"data.levels={where}split/class where it is a split"),
+    ):
+        if names:
+            raise DataError(
+                f"{tree.root / top}: {listed(names, most=5)} {_hold(names)} {hold}, and it is not "
+                f"clear whether {train} is a class or a split; write data.levels={where}class "
+                f"where it is a class, or {do}"
+            )
 
 
 def _splits_below(tree: Tree, top: str) -> tuple[dict[str, str], tuple[str, ...]] | None:

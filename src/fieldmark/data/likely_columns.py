@@ -5,23 +5,25 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
+from fieldmark.data.group_words import EVENTS, PLACES
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.label_cells import plain
 from fieldmark.names import written
 
-# Words in the names of columns that hold something else than labels
-NOT_LABELS = (
-    "site location loc camera cam station plot transect deployment seq sequence burst event"
-)
-NOT_LABELS += " date time datetime day month year hour timestamp observer photographer user author"
-NOT_LABELS += " owner license licence url link source width height size lat latitude lon longitude"
-NOT_LABELS += " x_min y_min x_max y_max xmin ymin xmax ymax bbox score confidence comment comments"
-NOT_LABELS += (
-    " note notes remark remarks sex gender age weight md5 hash sha1 id uuid patient subject"
-)
-NOT_LABELS += " individual animal_id fold split country region city habitat weather temperature"
-NOT_LABELS += " folder directory dir path file filename format suffix extension index row number"
-OTHER = frozenset(NOT_LABELS.split())
+# words in the names of columns that hold something else than labels
+OF_OTHERS = {
+    *PLACES,
+    *EVENTS,
+    *("date", "time", "datetime", "day", "month", "year", "hour", "timestamp", "observer"),
+    *("photographer", "user", "author", "owner", "license", "licence", "url", "link"),
+    *("source", "width", "height", "size", "lat", "latitude", "lon", "longitude", "x_min"),
+    *("y_min", "x_max", "y_max", "xmin", "ymin", "xmax", "ymax", "bbox", "score"),
+    *("confidence", "comment", "comments", "note", "notes", "remark", "remarks", "sex"),
+    *("gender", "age", "weight", "md5", "hash", "sha1", "id", "uuid", "patient", "subject"),
+    *("individual", "animal_id", "fold", "split", "country", "region", "city", "habitat"),
+    *("weather", "temperature", "folder", "directory", "dir", "path", "file", "filename"),
+    *("format", "suffix", "extension", "index", "row", "number"),
+}
 MOST_CLASSES = 5000
 LONGEST = 80  # letters of a label; longer texts are captions
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
@@ -107,4 +109,4 @@ def words_of(name: str) -> list[str]:
 
 def _is_of_others(name: str) -> bool:
     words = words_of(name)
-    return "_".join(words) in OTHER or bool(set(words) & OTHER)
+    return "_".join(words) in OF_OTHERS or not OF_OTHERS.isdisjoint(words)

@@ -29,7 +29,7 @@ from fieldmark.data.sources import content_of, place_name, raw_pixels
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 
-VERSION = 3  # of what is measured and how: another number makes void what is remembered
+VERSION = 4  # of what is measured and how: another number makes void what is remembered
 SCHEMA: dict[str, Any] = {
     "path": pl.String,
     "row": pl.Int64,

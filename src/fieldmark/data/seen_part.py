@@ -12,9 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from fieldmark.errors import counted, listed
 from fieldmark.records import InputSpec, Samples
 
 WHOLE_BELOW = 0.5
+LITTLE = 0.25  # of one picture, below which it is named when it is answered
 TOLD_FROM = 0.1  # of the images, of which less than WHOLE_BELOW is seen: then it is said
 
 
@@ -71,6 +73,17 @@ def seen_notes(sizes: np.ndarray, spec: InputSpec, chosen: InputSpec | None) -> 
         f"of {100 * lost.mean():.0f} % of the training images less than half is seen, the square "
         f"in the middle: {seen_words(sizes, spec)}; input.stored={whole} shows all of each, "
         "squeezed"
+    ]
+
+
+def little_words(names: Sequence[str], number: int) -> list[str]:
+    """What to say of the pictures of `number` of which less than LITTLE was seen."""
+    if not names:
+        return []
+    return [
+        f"{len(names):,} of {counted(number, 'image')} {'is' if len(names) == 1 else 'are'} so "
+        "long that less than a quarter is seen, the square in the middle "
+        f"({listed(names, most=3)}); cut such pictures into parts, and let the model answer these"
     ]
 
 

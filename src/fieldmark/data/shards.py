@@ -22,7 +22,8 @@ import numpy as np
 import polars as pl
 
 from fieldmark.cache import address, open_cache
-from fieldmark.data.cells import Columns, find_columns, find_labels, own_columns, sample_columns
+from fieldmark.data.cells import find_labels, own_columns, sample_columns
+from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing
 from fieldmark.data.split_words import split_of

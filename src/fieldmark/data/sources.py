@@ -1,7 +1,7 @@
 """Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
-from fieldmark.data.cells import Columns
 from fieldmark.data.class_folders import read_folder
+from fieldmark.data.columns import Columns
 from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format, passed_over
 from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
@@ -27,20 +27,35 @@ ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
 DIGITS = "digits"
 STREAM = "-"
 
-__all__ = ["BUILT_IN", "Listing", "content_of", "read_listing", "read_pixels"]
+__all__ = ["BUILT_IN", "Listing", "Reading", "content_of", "read_listing", "read_pixels"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read, where it does not say so itself.
+
+    columns:  names of a table's columns, where they are not the usual ones.
+    images:   the folder that a table's images lie in.
+    data_dir: where a built-in data set lies.
+    levels:   what the levels of folders are, as data.levels has it.
+    asked:    what is asked of the images, what divides several labels in a cell, and which labels
+              are known.
+    """
+
+    columns: Columns = field(default_factory=Columns)
+    images: str | None = None
+    data_dir: str | None = None
+    levels: str | None = None
+    asked: Asked = field(default_factory=Asked)
 
 
 def read_listing(
     source: str,
+    reading: Reading = Reading(),
     *,
     test: str = "auto",
-    columns: Columns | None = None,
-    images: str | None = None,
-    data_dir: str | None = None,
     labelled: bool = True,
     validated: bool = True,
-    asked: Asked | None = None,
-    levels: str | None = None,
 ) -> Listing:
     """The images of a source, none of them opened. Raises DataError.
 
@@ -48,23 +63,14 @@ def read_listing(
               folder of a known format; a table; a Parquet file with pictures; a built-in name.
     test:     auto: a test set that the source has; none: no test set, and `val` is for
               validation; else a source of its own, all of which is the test set.
-    columns:  names of a table's columns, where they are not the usual ones.
-    images:   the folder that a table's images lie in.
-    data_dir: where a built-in data set lies.
     labelled: False lists images without labels too.
     validated: False where there will be no validation, so that no note speaks of it.
-    asked:    what is asked of the images, what divides several labels in a cell, and which labels
-              are known.
-    levels:   what the levels of folders are, as data.levels has it.
     """
-    given, asked = columns or Columns(), asked or Asked()
+    asked = reading.asked
 
     def read(asked: Asked) -> Listing:
-        return with_roles(
-            _read(source, given, images, data_dir, labelled, asked, levels),
-            test,
-            validated=validated,
-        )
+        found = _read(source, replace(reading, asked=asked), labelled=labelled)
+        return with_roles(found, test, validated=validated)
 
     listing = read(asked)
     if test in ("auto", "none"):
@@ -77,12 +83,13 @@ def read_listing(
     if asked.separator == "auto":
         asked = replace(asked, separator=listing.separator)
     asked = replace(asked, known=asked.known or listing.samples.classes)
-    its_levels = levels if is_folder(Path(test)) else None
-    its = _read(test, given, images, None, labelled, asked, its_levels)
+    levels = reading.levels if is_folder(Path(test)) else None
+    of_test = replace(reading, data_dir=None, levels=levels, asked=asked)
+    its = _read(test, of_test, labelled=labelled)
     if its.samples.task is not listing.samples.task:  # where one has several labels, both may
         several = replace(asked, task=SEVERAL_LABELS.name)
         listing = read(several)
-        its = _read(test, given, images, None, labelled, several, its_levels)
+        its = _read(test, replace(of_test, asked=several), labelled=labelled)
     its = replace(its, samples=with_known_labels(its.samples, listing.samples.classes))
     return join_test(listing, its)
 
@@ -156,15 +163,9 @@ def refuse_missing(source: str) -> None:
         raise DataError(f"{source}: there is no such folder or table{hint}")
 
 
-def _read(
-    source: str,
-    given: Columns,
-    images: str | None,
-    data_dir: str | None,
-    labelled: bool,
-    asked: Asked,
-    levels: str | None,
-) -> Listing:
+def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:
+    given, asked, levels = reading.columns, reading.asked, reading.levels
+    images, data_dir = reading.images, reading.data_dir
     path = Path(source)
     there, ending = is_there(path), path.suffix.lower()
     if data_dir is not None and (there or source not in BUILT_IN):

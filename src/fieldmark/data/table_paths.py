@@ -2,23 +2,30 @@
 
 import os
 import posixpath
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from functools import cache
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from fieldmark.data.folders import NOT_THE_USERS, join, may_be_file, parent_of
+from fieldmark.data.file_names import (
+    by_keys,
+    folder_of,
+    goes_up,
+    is_of_web,
+    keys_of,
+    may_be,
+    only,
+    plain_path,
+    shared_end,
+)
+from fieldmark.data.folders import join, may_be_file, parent_of, pictures_below
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.inside import into_zip, is_folder, names_in, tree_of
 from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.names import written
 
-# files and folders below a table, and levels, among which one is looked for by its name
-MOST_FILES, MOST_FOLDERS, MOST_DEEP = 500_000, 50_000, 8
 ENDINGS = ("", *SUFFIXES, *map(str.upper, SUFFIXES))
-GONE = "there is no file"
+GONE, OUTSIDE = "there is no file", "lies outside of"  # how reasons say it
 TRIED = 60  # cells of a column that are looked for, to see whether it names files
 
 
@@ -72,14 +79,14 @@ class Finder:
         """
         found = {name: self._at_its_place(name) for name in dict.fromkeys(names)}
         lost: list[str] = [
-            n for n, its in found.items() if n and its.path is None and not _is_of_web(n)
+            n for n, its in found.items() if n and its.path is None and not is_of_web(n)
         ]
-        filled = {_folder(n) for n, its in found.items() if its.path is not None} if lost else ()
+        filled = {folder_of(n) for n, its in found.items() if its.path is not None} if lost else ()
         at_place = {name: found[name] for name in lost}
         for name in lost:
-            if not self._chosen and _goes_up(name):
+            if not self._chosen and goes_up(name):
                 continue
-            if _folder(name) not in filled or _is_outside(found[name]):
+            if folder_of(name) not in filled or OUTSIDE in (found[name].reason or ""):
                 found[name] = self._by_its_end(name) or found[name]
         others = [name for name, its in found.items() if name and its.path and not its.as_said]
         said = {its.path for its in found.values() if its.as_said} if others else ()
@@ -118,11 +125,12 @@ class Finder:
         """The file in the folder that the name gives."""
         if name is None:
             return Found(None, "names no image; name one, or take the row out")
-        if _is_of_web(name):
+        if is_of_web(name):
             return Found(None, f"'{name}' lies in the web; download it, and name the file")
-        below = self._below(_plain_path(name))
+        below = self._below(plain_path(name))
         if below is None:
-            return Found(None, _outside(name, self._root))
+            do = "name the folder that holds all images: --images DIR"
+            return Found(None, f"'{name}' {OUTSIDE} {self._root}; {do}")
         folder, _, file = below.rpartition("/")
         if folder not in self._places:
             places = [join(place, folder) if folder else place for place in self._folders]
@@ -132,7 +140,7 @@ class Finder:
             real = self._exact(here, file)
             if real is not None:
                 return Found(join(here, real), as_said=True)
-        keys = _keys(file)
+        keys = keys_of(file)
         for here in self._places[folder]:
             real = self._variant(here, keys)
             if real is not None:
@@ -155,11 +163,8 @@ class Finder:
             return folder
         here = ""
         for part in folder.split("/"):
-            try:
-                names = _folders_in(self._root / here)
-            except OSError:
-                return None
-            real = next((name for name in names if written(name) == written(part)), None)
+            names = [n for n in names_in(self._root / here) if written(n) == written(part)]
+            real = next((name for name in names if is_folder(self._root / here / name)), None)
             if real is None:
                 return None
             here = join(here, real)
@@ -182,23 +187,25 @@ class Finder:
         or for zeros before its number."""
         if folder not in self._alike:
             names = set(self._listed(folder).values())
-            self._alike[folder] = _by_keys(names)
-        return _only(self._alike[folder], keys)
+            self._alike[folder] = by_keys(names)
+        return only(self._alike[folder], keys)
 
     def _by_its_end(self, name: str) -> Found | None:
         """The file below the root whose path ends as this one does; None where there is none."""
         if self._below_root is None:
-            self._below_root = _by_keys(_files_below(self._root))
-        path = _plain_path(name).removeprefix("./")
-        keys = _keys(path.rpartition("/")[2]) if self._below_root else []
+            is_zip = into_zip(self._root)
+            paths = [*tree_of(self._root).below("")] if is_zip else pictures_below(self._root)
+            self._below_root = by_keys(paths)
+        path = plain_path(name).removeprefix("./")
+        keys = keys_of(path.rpartition("/")[2]) if self._below_root else []
         for key in keys if keys and keys[-1] in self._below_root else ():
             here = self._below_root.get(key, ())
-            paths = [each for each in here if _may_be(each, path, key)]
+            paths = [each for each in here if may_be(each, path, key)]
             if not paths:
                 continue
             if len(paths) == 1:
                 return Found(paths[0])
-            ends = {each: _shared_end(each, path) for each in paths}
+            ends = {each: shared_end(each, path) for each in paths}
             best = [each for each in paths if ends[each] == max(ends.values())]
             if len(best) > 1 and self._side:
                 own = [each for each in best if self._side in map(split_of, each.split("/")[:-1])]
@@ -215,16 +222,12 @@ class Finder:
     ) -> None:
         """Keep what is to be said of files that do not lie as the table says."""
         self.notes = []
-        ended = [name for name in others if name in moved]
-        called = [name for name in others if name not in moved]
-        for names, one, more in (
-            (ended, "found by the end of its path", "found by the ends of their paths"),
-            (
-                called,
-                "called otherwise than the table says",
-                "called otherwise than the table says",
-            ),
+        called = "called otherwise than the table says"
+        for is_moved, one, more in (
+            (True, "found by the end of its path", "found by the ends of their paths"),
+            (False, called, called),
         ):
+            names = [name for name in others if (name in moved) is is_moved]
             if names:
                 is_are = f"is {one}" if len(names) == 1 else f"are {more}"
                 first = f"'{names[0]}' is '{found[names[0]].path}'"
@@ -256,112 +259,3 @@ def _files_in(folder: Path) -> list[str]:
         return names_in(folder)
     with os.scandir(folder) as entries:
         return [each.name for each in entries if may_be_file(each)]
-
-
-def _folders_in(folder: Path) -> list[str]:
-    if into_zip(folder):
-        return [name for name in names_in(folder) if is_folder(folder / name)]
-    with os.scandir(folder) as entries:
-        return [each.name for each in entries if each.is_dir()]
-
-
-def _plain_path(name: str) -> str:
-    return name.strip().removeprefix("file://").replace("\\", "/")
-
-
-def _is_of_web(name: str) -> bool:
-    return "://" in name and not name.startswith("file://")
-
-
-def _outside(name: str, root: Path) -> str:
-    return f"'{name}' lies outside of {root}; name the folder that holds all images: --images DIR"
-
-
-def _is_outside(found: Found) -> bool:
-    return bool(found.reason) and "lies outside of" in str(found.reason)
-
-
-def _folder(name: str | None) -> str:
-    return _normal(parent_of(_plain_path(name))) if name else ""
-
-
-@cache
-def _normal(folder: str) -> str:
-    return posixpath.normpath(folder)
-
-
-def _files_below(root: Path) -> list[str]:
-    """The pictures below a folder or in a zip, by their paths, as far as they are not hidden."""
-    if into_zip(root):
-        return list(tree_of(root).below(""))
-    found: list[str] = []
-    seen: set[str] = set()
-    for place, folders, names in os.walk(root, followlinks=True):
-        real = os.path.realpath(place)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        here = Path(place).relative_to(root).as_posix()
-        here = "" if here == "." else here
-        deep = here.count("/") + 1 >= MOST_DEEP
-        visible = [n for n in folders if not n.startswith(".") and n not in NOT_THE_USERS]
-        folders[:] = [] if deep else sorted(visible)
-        pictures = [n for n in names if n.lower().endswith(SUFFIXES) and not n.startswith(".")]
-        found += [join(here, name) for name in sorted(pictures)]
-        if len(found) > MOST_FILES or len(seen) > MOST_FOLDERS:
-            return []
-    return found
-
-
-def _keys(name: str) -> list[str]:
-    """What a file's name is compared by, the closest first: itself, its letters, its stem, its
-    number. Names that share any share the last."""
-    text = written(name)
-    small = text.casefold()
-    stem, dot, ending = small.rpartition(".")
-    stem = stem if dot + ending in SUFFIXES else small
-    keys = [f"name {text}", f"small {small}", f"stem {stem}"]
-    return [*keys, f"number {int(stem)}"] if stem.isdecimal() else keys
-
-
-def _by_keys(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Pictures by what their names are compared by."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for path in paths:
-        if path.lower().endswith(SUFFIXES):
-            for key in _keys(path.rpartition("/")[2]):
-                found[key].append(path)
-    return found
-
-
-def _only(alike: dict[str, list[str]], keys: Sequence[str]) -> str | None:
-    """The one picture under the closest key of a name; None where there are several or none."""
-    if keys[-1] not in alike:
-        return None
-    closest = next(key for key in keys if key in alike)
-    return alike[closest][0] if len(alike[closest]) == 1 else None
-
-
-def _may_be(path: str, name: str, key: str) -> bool:
-    """Whether a file below the root may be meant by a name that has folders: its last folder is
-    the name's, or it lies in the root itself and is called as the name says."""
-    if not parent_of(name).rpartition("/")[2].strip(".:") or parent_of(name)[1:] == ":":
-        return True
-    return _shared_end(path, name) > 0 or ("/" not in path and key.startswith(("name ", "small ")))
-
-
-def _goes_up(name: str) -> bool:
-    """Whether a name leads out of the folder that it begins in."""
-    return posixpath.normpath(_plain_path(name)).startswith("../")
-
-
-def _shared_end(path: str, other: str) -> int:
-    """How many folders before the names of two paths are the same, counted from the end."""
-    mine, its = (
-        [written(part).casefold() for part in each.split("/")[-2::-1]] for each in (path, other)
-    )
-    return next(
-        (at for at, (a, b) in enumerate(zip(mine, its, strict=False)) if a != b),
-        min(len(mine), len(its)),
-    )

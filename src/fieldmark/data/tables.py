@@ -7,25 +7,20 @@ from typing import NamedTuple
 
 import polars as pl
 
-from fieldmark.data.cells import (
-    Columns,
-    find_columns,
-    find_labels,
-    label_columns,
-    own_columns,
-    sample_columns,
-)
+from fieldmark.data.cells import find_labels, label_columns, own_columns, sample_columns
+from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.given import was_given
 from fieldmark.data.inside import is_folder
-from fieldmark.data.label_cells import Asked, labels_of_columns, plain, task_of, texts_in
+from fieldmark.data.label_cells import Asked, plain, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.row_reasons import kinds_of, reasons_of, with_repeats
 from fieldmark.data.split_words import sides_of, split_of
 from fieldmark.data.table_paths import Finder, Found
 from fieldmark.data.text_tables import Table
+from fieldmark.data.zero_one import labels_of_columns
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 

@@ -99,7 +99,7 @@ def health_notes(found: Sequence[Finding]) -> list[str]:
     own = {*PROBLEMS, *LEFT_OUT, "leakage", "near-leakage", "class-missing-in-split"}
     own |= {"group-leakage"}  # of groups that are given: `group_note`
     also = {("warning", "label-spelling"), ("warning", "group-leakage")}
-    also |= {("note", "mended"), ("note", "other-profile")}
+    also |= {("note", "mended"), ("note", "other-profile"), ("warning", "hdr")}
     return [
         each.sentence
         for each in found

@@ -50,8 +50,8 @@ def _sentences(labels: LabelCounts) -> list[str]:
 
 
 def _labels_an_image(labels: LabelCounts) -> list[Bar]:
-    """A bar for each number of labels; [] where every image has one, or there are no labels."""
-    if not labels.counts or list(labels.labels_an_image) == [1]:
+    """A bar for each number of labels; [] where every image has one, or none can be read."""
+    if not labels.counts or labels.labels_an_image.keys() <= {1}:
         return []
     most = max(labels.labels_an_image.values())
     return [

@@ -103,7 +103,7 @@ def as_json(labels: LabelCounts, shown: Naming) -> dict[str, Any]:
 
 
 def _labels(labels: LabelCounts, shown: Naming) -> Iterator[tuple[str, str]]:
-    if labels.counts and list(labels.labels_an_image) != [1]:
+    if labels.counts and not labels.labels_an_image.keys() <= {1}:
         yield "labels", f"of an image: {labels_an_image(labels)}"
     if words := balance(labels, shown):
         yield "balance", words

@@ -27,6 +27,7 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.machine import PACKAGES, loaders, machine, versions
 from fieldmark.metrics_json import About, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.names import folded
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import (
     Asked,
@@ -265,8 +266,15 @@ def unknown_sentence(
     names = listed(each.name for each in unknown)
     for each in unknown if len(unknown) > 1 else ():
         names = names.replace(f"'{each.name}'", f"'{each.name}' ({each.images})")
-    absent = [name for name in classes if name not in samples.classes]
-    hints = [nearest(each.name, absent).replace("?", f" by '{each.name}'?") for each in unknown]
+    near = {
+        each.name: [
+            name
+            for name in classes
+            if name not in samples.classes or folded(name) == folded(each.name)
+        ]
+        for each in unknown
+    }
+    hints = [nearest(name, known).replace("?", f" by '{name}'?") for name, known in near.items()]
     hint = next(filter(None, hints), "")
     if samples.task.several:
         told = "label that the model does not know" if len(unknown) == 1 else "labels that it lacks"

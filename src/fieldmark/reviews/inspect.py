@@ -15,7 +15,7 @@ import polars as pl
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.asked_images import listed_of, scanned
-from fieldmark.data.copies import find_copies
+from fieldmark.data.copies import copies_among
 from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.finding import SEVERITIES, Finding, by_severity
 from fieldmark.data.group_columns import group_findings, proposal
@@ -117,13 +117,7 @@ def look(data: DataSettings, console: Console) -> Look:
     corrected = correct(listing.samples, read_corrections(data.corrections, listing.samples))
     listing = replace(listing, samples=corrected.samples, notes=(*listing.notes, *corrected.notes))
     facts = scanned(listing.samples, console)
-    copies = find_copies(
-        facts,
-        listing.samples.frame["labels"],
-        open_cache(),
-        root=listing.samples.root,
-        several=listing.samples.task.several,
-    )
+    copies = copies_among(listing.samples, facts)
     names = ShownNames()
     if data.label_names is not None:
         names = read_names(Path(data.label_names), listing.samples.classes)

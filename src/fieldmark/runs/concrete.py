@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -33,16 +33,16 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
+from fieldmark.runs.asked import Beside, layers_of
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.checks_of_files import check_names
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import CHOSEN, Filling
 from fieldmark.runs.for_task import fill_task, fill_whole
-from fieldmark.runs.given import layers_of
 from fieldmark.runs.solver import fill_solver
 from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
-from fieldmark.settings.layers import Layer, Resolved, read
+from fieldmark.settings.layers import Resolved, read
 from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
@@ -67,22 +67,15 @@ def gather(
     data: str | None,
     given: Iterable[str] | Mapping[str, Any],
     options: Mapping[str, Any],
-    *,
-    recipe: str | None = None,
-    config: str | None = None,
-    new: bool = True,
-    more: Iterable[Layer] = (),
+    **beside: Unpack[Beside],
 ) -> Resolved:
-    """Defaults < recipe < config < options and what is given by name. Raises SettingsError, and
-    RunError where the folder of a new run is taken.
+    """Defaults < recipe < config < options and what is given by name, as `layers_of` takes them.
 
-    given: `key=value` words, or a table of values by dotted name. new: a folder of this name is
-    to be made; else it may be there, as that of a study that goes on. more: typed beside what is
-    given, and stronger; options that are given stay, whatever choice these name.
+    Raises SettingsError, and RunError where the folder of a new run is taken.
     """
-    layers = layers_of(data, given, options, recipe=recipe, config=config, new=new, more=more)
+    layers = layers_of(data, given, options, **beside)
     resolved = read(layers, [check, check_names, check_predict])
-    if new:
+    if beside.get("new", True):
         refuse_taken(resolved.settings.run.out, resolved.settings.run.name)
     return resolved
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.crops import Finder
 from fieldmark.data.folders import Tree
 from fieldmark.data.formats.path_lists import names_of

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from fieldmark.captioned import Captioned, Seen
-from fieldmark.data.images import Content, seen
+from fieldmark.data.images import Content, seen, size_of
 from fieldmark.data.inside import content_at
+from fieldmark.data.seen_part import shares_seen
 from fieldmark.data.tables import Named
 from fieldmark.data.words import counted
 from fieldmark.errors import DataError, Mistake, listed, refuse
@@ -27,11 +28,13 @@ from fieldmark.use.info import info_of
 
 
 class Read(NamedTuple):
-    """An image's name, what is seen of it or why it cannot be read, and maybe its caption."""
+    """An image's name, what is seen of it or why it cannot be read, maybe its caption, and the
+    share of its area that is seen."""
 
     name: str
     seen: torch.Tensor | str
     caption: str | None = None
+    part: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -102,16 +105,27 @@ class Opened:
         if isinstance(image, Named):
             if image.path is None:
                 return Read(image.name, image.reason or "")
-            return Read(image.name, self._seen(image.path, str(image.path)), image.caption)
+            return self._seen(image.path, str(image.path))._replace(
+                name=image.name, caption=image.caption
+            )
         name = str(image) if isinstance(image, Path) else f"image {number}"
-        return Read(name, self._seen(image, name))
+        return self._seen(image, name)
 
-    def _seen(self, image: Path | Content, name: str) -> torch.Tensor | str:
+    def _seen(self, image: Path | Content, name: str) -> Read:
         """What is seen of an image, or why it cannot be read."""
         try:
-            return self.read(image, name)
+            content = content_at(image) if isinstance(image, Path) else image
+            return Read(name, self.read(content, name), part=self._part(content))
         except DataError as error:
-            return str(error)
+            return Read(name, str(error))
+
+    def _part(self, content: Content) -> float:
+        """The share of a picture that is seen; 1 where only a mended copy of it has a size."""
+        try:
+            size = np.array([size_of(content)])
+        except DataError:
+            return 1.0
+        return float(shares_seen(size, self.info.spec)[0])
 
 
 def together(read: Iterable[Read], buckets: int) -> list[Seen]:

@@ -52,7 +52,8 @@ class Prediction:
     the truth as often as was asked for, the likeliest first; () where that was not asked, and of
     an image that is left without a label as unlike. is_unlike: whether the image is unlike those
     of the training, also where it has its label all the same; False where nothing tells. rank: of
-    the taxonomy, that the label is of, where one was given.
+    the taxonomy, that the label is of, where one was given. part: the share of its area that the
+    network sees.
     """
 
     image: str
@@ -64,6 +65,7 @@ class Prediction:
     set: tuple[str, ...] = ()
     is_unlike: bool = False
     rank: str = ""
+    part: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Failure:
     labels: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     is_unlike: bool = False
+    part: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -230,11 +233,11 @@ class Predictor:
         scores = task.scores(logits, self.info.temperature) if images else np.zeros((0, 1))
         flags = self.check.flags(scores, far) if self.check else np.zeros(len(scores), bool)
         answers = zip(scores, task.decide(scores, least), flags, strict=True)
-        for name, image, _ in batch:
-            if isinstance(image, str):
-                yield Failure(name, image)
+        for each in batch:
+            if isinstance(each.seen, str):
+                yield Failure(each.name, each.seen)
             else:
-                yield self._prediction(name, *next(answers))
+                yield replace(self._prediction(each.name, *next(answers)), part=each.part)
 
     def _look(self, images: list["Seen"]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, C), and how far images are from the training's (n,), where that is asked."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from fieldmark.data.seen_part import LITTLE
 from fieldmark.use.predictor import Failure, Prediction
 
 
@@ -11,7 +12,7 @@ class Tally:
     """How many images had an answer, how many of these no label, and those without an answer.
 
     unlike: how many were unlike those of the training, with a label or without; in_sets: classes in
-    all sets together.
+    all sets together; little: the images of which hardly any is seen.
     """
 
     seen: int = 0
@@ -20,6 +21,7 @@ class Tally:
     sets: int = 0
     in_sets: int = 0
     failures: list[Failure] = field(default_factory=list)
+    little: list[str] = field(default_factory=list)
 
     def watch(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction | Failure]:
         """The answers, of which the failures are kept."""
@@ -32,6 +34,8 @@ class Tally:
                 self.unlike += answer.is_unlike
                 self.sets += bool(answer.set)
                 self.in_sets += len(answer.set)
+                if answer.part < LITTLE:
+                    self.little.append(answer.image)
             yield answer
 
     def answered(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction]:

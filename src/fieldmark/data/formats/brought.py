@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.inside import content_at
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import (
     LABELS,
     Brought,

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import polars as pl
 
-from fieldmark.data.cells import USUAL, Columns
+from fieldmark.data.columns import USUAL, Columns, bare
 from fieldmark.data.folders import Tree, join
 from fieldmark.data.formats.brought import Brought, joined
 from fieldmark.data.formats.json_rows import lines_of, table_of
 from fieldmark.data.inside import content_at
-from fieldmark.data.label_cells import plain
 from fieldmark.data.shards import reading_parquet
 from fieldmark.data.split_words import split_of
 from fieldmark.data.text_tables import Table, read_text_table
@@ -54,7 +53,7 @@ def read_metadata(tree: Tree) -> Brought:
         if "train" in splits and None not in splits:
             frame = frame.with_columns(pl.Series("split", splits))
     label = next(
-        (c for wanted in USUAL["label"] for c in frame.columns if plain(c) == wanted), None
+        (c for wanted in USUAL["label"] for c in frame.columns if bare(c) == bare(wanted)), None
     )
     if label is None:
         folders = [(name or "").rpartition("/")[0].rpartition("/")[2] for name in frame[IMAGE]]

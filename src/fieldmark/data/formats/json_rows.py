@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import Brought, texts
 from fieldmark.data.inside import content_at
 from fieldmark.data.text_tables import Table

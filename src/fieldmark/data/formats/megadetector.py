@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from fieldmark.data.boxes import Box
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError

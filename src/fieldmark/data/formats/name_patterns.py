@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import Brought
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.text_tables import Table

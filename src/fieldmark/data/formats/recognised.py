@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.folders import TABLES, Tree
 from fieldmark.data.formats import (
     camtrap_dp,

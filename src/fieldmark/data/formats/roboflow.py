@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.folders import Tree
 from fieldmark.data.formats.brought import Brought, joined
 from fieldmark.data.split_words import split_of

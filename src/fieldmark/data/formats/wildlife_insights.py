@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from fieldmark.data.cells import Columns
+from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import LABELS, Brought, joined, with_group, with_labels
 from fieldmark.data.inside import names_in, tree_of
 from fieldmark.data.text_tables import read_text_table

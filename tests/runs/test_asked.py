@@ -3,7 +3,7 @@
 import pytest
 
 from fieldmark.errors import SettingsError
-from fieldmark.runs import given
+from fieldmark.runs import asked
 from fieldmark.runs.checks import CATALOGS
 from fieldmark.runs.concrete import gather
 
@@ -11,16 +11,16 @@ from fieldmark.runs.concrete import gather
 def early(*words, **options):
     """The mistakes that are told without torch."""
     try:
-        given.refuse_early(given.layers_of("digits", words, options))
+        asked.refuse_early(asked.layers_of("digits", words, options))
     except SettingsError as error:
         return str(error)
     return ""
 
 
-@pytest.mark.parametrize("section", given.IN_SOURCE)
+@pytest.mark.parametrize("section", asked.IN_SOURCE)
 def test_names_read_off_the_source_are_the_catalogs(section):
-    assert [*given.in_source(section)] == [*CATALOGS[section]]
-    assert given.in_source(section).kind == CATALOGS[section].kind
+    assert [*asked.in_source(section)] == [*CATALOGS[section]]
+    assert asked.in_source(section).kind == CATALOGS[section].kind
 
 
 @pytest.mark.parametrize(

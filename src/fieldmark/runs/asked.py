@@ -8,7 +8,7 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -42,20 +42,31 @@ CHOSEN = ("optimizer", "schedule", "loss", "mix", "head", "model", "augment")
 FILES = (".pth", ".pt", ".safetensors")
 
 
+class Beside(TypedDict, total=False):
+    """What may be given beside words and options: a recipe's name, and a file of settings.
+
+    new: False where the folder may be there, as that of a study that goes on. more: typed beside
+    what is given, and stronger; options that are given stay, whatever choice these name.
+    """
+
+    recipe: str | None
+    config: str | None
+    new: bool
+    more: Iterable[Layer]
+
+
 def layers_of(
     data: str | None,
     given: Iterable[str] | Mapping[str, Any],
     options: Mapping[str, Any],
-    *,
-    recipe: str | None = None,
-    config: str | None = None,
-    new: bool = True,
-    more: Iterable[Layer] = (),
+    **beside: Unpack[Beside],
 ) -> list[Layer]:
     """The layers above the defaults, the weakest first and what was typed last.
 
-    The arguments are those of `concrete.gather`. Raises SettingsError.
+    given: `key=value` words, or a table of values by dotted name. Raises SettingsError.
     """
+    recipe, config = beside.get("recipe"), beside.get("config")
+    new = beside.get("new", True)
     layers = [] if new else [Layer("study", {"run.explain": False})]  # its runs are many
     if recipe is not None:
         values = read_yaml(recipes.text(recipe), f"recipe {recipe}")
@@ -63,7 +74,7 @@ def layers_of(
     if config is not None:
         layers.append(read_file(config))
     typed = read_given(given, options, data)
-    for each in more:
+    for each in beside.get("more", ()):
         where = {**typed.where, **each.where}
         typed = Layer(typed.origin, {**typed.values, **each.values}, where)
     return [*layers, typed]
