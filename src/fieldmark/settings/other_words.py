@@ -158,6 +158,13 @@ FOR_VERBS = {
             "--out": "output o output-dir file",
         }
     ),
+    "card": by_word(
+        {
+            "--out": "output o output-dir folder",
+            "--push": "repo repo-id push-to-hub hub-model-id upload",
+            "--licence": "license",
+        }
+    ),
 }
 VERBS = by_word(
     {
@@ -171,6 +178,7 @@ VERBS = by_word(
         "suspects": "clean mislabeled mislabelled label-errors noise",
         "options train": "settings config defaults help-settings",
         "export": "convert onnx save",
+        "card": "model-card modelcard readme push push-to-hub upload publish hub",
         "models": "list zoo networks archs",
         "train --resume RUN": "resume",
         "one-vs-rest": "ovr",
