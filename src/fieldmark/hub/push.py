@@ -8,7 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import huggingface_hub
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+from huggingface_hub.errors import (  # type: ignore[attr-defined]
+    HfHubHTTPError,
+    HFValidationError,
+    HTTPError,
+    RepositoryNotFoundError,
+)
 from huggingface_hub.utils import (  # type: ignore[attr-defined]
     disable_progress_bars,
     validate_repo_id,
@@ -97,7 +102,7 @@ def _one_sentence(folder: Path, repo: str) -> Iterator[None]:
         yield
     except FieldmarkError:
         raise
-    except Exception as error:  # each library under the hub has errors of its own
+    except (OSError, HTTPError, RuntimeError, ValueError) as error:  # of the library and below it
         raise WorkError(f"--push {repo}: {_reason(error)}; {kept}") from error
 
 
