@@ -111,8 +111,8 @@ def _weak(facts: Facts) -> list[str]:
     if few:
         which = "every class" if len(few) == len(found.per_class) else counted(len(few), "class")
         told.append(
-            f"**Single classes.** Of {which} fewer than {FEW} images were tested, so its "
-            "intervals are wide."
+            f"**Single classes.** Of {which} fewer than {FEW} images were tested, so the intervals "
+            "of a class are wide."
         )
     weak = {name: row["f1"] for name, row in found.per_class.items() if row.support}
     low = [name for name, value in weak.items() if value is not None and value < WEAK]

@@ -51,7 +51,7 @@ def _basis(facts: Facts) -> str:
         return f"{no_test} {chosen}, so they flatter it."
     told = (
         f"The {images(found.n, 'test')} were looked at once, after training; nothing was chosen "
-        "by them. An interval says what other images of the same kind would give, 95 times in 100"
+        "by them. An interval holds, 95 times in 100, what very many images of the same kind give"
     )
     if not found.groups:
         return f"{told}."
@@ -90,6 +90,8 @@ def _class_note(facts: Facts) -> str:
     precision = "of the images that got this label, the share that has it"
     recall = "of the images with this label, the share that got it"
     told = f"Precision: {precision}. Recall: {recall}."
+    if any(each.intervals for each in facts.figures.per_class.values()):
+        told += " In brackets 95 % intervals."
     if any(each.threshold is not None for each in facts.figures.per_class.values()):
         told += (
             " Threshold: the score from which on the label is given; it was chosen on validation."
@@ -198,7 +200,8 @@ def _unlike(facts: Facts) -> str:
     if found is None:
         return f"{told}."
     of = images(found.n, facts.split or "")
-    return f"{told}. Of the {of}, which are of the same kind, it told {share_words(found.flagged)}."
+    share = share_words(found.flagged)
+    return f"{told}. Of the {of}, which are of the same kind, it says so of {share}."
 
 
 def _sets(facts: Facts) -> str:
