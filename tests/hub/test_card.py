@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 from dataclasses import replace
 
 import pytest
 from huggingface_hub import ModelCard
+from smallruns import train
 
 import fieldmark
 from fieldmark.cli.main import run as typed
@@ -18,6 +20,8 @@ from fieldmark.hub.front_matter import front_matter
 from fieldmark.hub.measured_text import measured_text, sureness_text
 from fieldmark.metrics_json import Calibration
 from fieldmark.models.bundle_info import SetRow, Sets
+from fieldmark.study.folder import StudyDir
+from fieldmark.use.ensemble import Joining, Member
 
 
 @pytest.fixture
@@ -184,3 +188,68 @@ def test_a_folder_that_could_not_be_filled_is_gone_again(run, facts, monkeypatch
     with pytest.raises(DiskError):
         write_card(run, run.card, facts)
     assert not run.card.exists()
+
+
+def test_a_study_of_several_models_is_refused_and_one_of_one_is_its_cards(
+    trained, tmp_path, capsys
+):
+    study = StudyDir(tmp_path / "study")
+    study.prepare()
+    study.ask({"command": "fieldmark cross-validate photos"})
+    for name in ("x", "y"):
+        shutil.copytree(trained.path, study.run(name).path)
+    Joining(("a", "b"), (Member("runs/x"), Member("runs/y"))).write(study.path)
+    assert typed(["card", str(study.path)]) == 2
+    assert capsys.readouterr().err == (
+        f"fieldmark: {study.path}: is 2 models that answer as one, and no network is the whole of "
+        f"it; name one of them, such as {study.path}/runs/x\n"
+    )
+    Joining(("a", "b"), (Member("runs/y"),)).write(study.path)
+    assert typed(["card", str(study.path)]) == 0
+    assert (study.run("y").card / "README.md").is_file()
+
+
+def test_intervals_by_groups_say_so(facts):
+    test = replace(facts.metrics.sides["test"], groups=2)
+    found = replace(facts, metrics=replace(facts.metrics, sides={"test": test}))
+    told = "\n".join(measured_text(found))
+    assert (
+        "it goes by the differences of 2 groups of images that belong together, which are so few "
+        "that they tell nearly nothing." in told
+    )
+
+
+@pytest.mark.slow
+def test_a_run_of_several_labels_and_captions_has_a_card_of_its_own(tmp_path):
+    """Thresholds by label, a table with captions to use it, and no word of timm's."""
+    captioned = draw_captioned(tmp_path / "pictures")
+    run = train(captioned, tmp_path / "runs", "words", "model.captions=true", epochs="2")
+    folder = written(run)
+    card = ModelCard((folder / "README.md").read_text())
+    assert "multi-label" in card.data.tags
+    assert card.data.library_name == "fieldmark"
+    assert "says which of 2 labels an image has." in card.text
+    assert "it wants a table with a column of captions" in card.text
+    assert "fieldmark predict model photos.csv --images photos/" in card.text
+    assert "cannot load it, for timm has no network 'small\\_cnn'" in card.text
+    assert "| threshold |" in card.text
+    assert "a small sun" not in card.text
+
+
+def draw_captioned(folder):
+    """A table of drawn pictures with two labels, none, or both, and a caption each. -> the table"""
+    import numpy as np
+    from PIL import Image
+
+    folder.mkdir()
+    draw, rows = np.random.default_rng(0), ["image,labels,caption"]
+    for number in range(60):
+        labels = [name for k, name in enumerate(("sea", "sun")) if number >> k & 1]
+        pixels = draw.integers(0, 120, size=(16, 16, 3))
+        pixels[..., 0] += 100 * ("sun" in labels)
+        pixels[..., 2] += 100 * ("sea" in labels)
+        Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.png")
+        rows.append(f"{number:02}.png,{' '.join(labels)},a small {' '.join(labels)}")
+    table = folder / "labels.csv"
+    table.write_text("\n".join(rows) + "\n")
+    return table
