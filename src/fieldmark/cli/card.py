@@ -78,8 +78,11 @@ def _write(run: "RunDir", folder: Path, facts: "Facts") -> None:
     print(f"card    {folder / 'README.md'}")
     if why_not:
         print(f"note: timm and transformers cannot load it, for {why_not}")
-    if facts.stated.licence is None and facts.info.licence is None:
+    began = facts.info.licence
+    if facts.stated.licence is None and began is None:
         print("note: it has no licence, so nobody may use it; state one with --licence ID")
+    elif facts.stated.licence is None:
+        print(f"note: its licence is that of the weights it began with, {began}; or --licence ID")
 
 
 def _push(run: "RunDir", folder: Path, repo: str, *, private: bool) -> None:
