@@ -167,6 +167,12 @@ def test_no_exports_are_none(tmp_path):
     assert exported(tmp_path / "exports") == ([], [])
 
 
+def test_what_a_kill_left_half_written_is_no_export(tmp_path):
+    (tmp_path / ".onnx.0a1b.part").mkdir()
+    (tmp_path / ".onnx.0a1b.part" / "model.onnx").write_bytes(b"half")
+    assert exported(tmp_path) == ([], [])
+
+
 @pytest.mark.slow
 def test_the_command_pushes_in_a_process_of_its_own(carded):
     with standing_in() as hub:

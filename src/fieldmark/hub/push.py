@@ -52,7 +52,8 @@ def exported(place: Path) -> tuple[list[Path], list[Path]]:
     What stays may carry pictures: pages, and reports that name images.
     """
     found = sorted(each for each in place.rglob("*") if each.is_file())
-    seen = [each for each in found if not each.name.startswith(".")]
+    inside = [each.relative_to(place) for each in found]  # hidden is what a kill left half written
+    seen = [place / each for each in inside if not any(p.startswith(".") for p in each.parts)]
     stays = [each for each in seen if each.suffix.lower() in AT_HOME]
     return [each for each in seen if each not in stays], stays
 
