@@ -77,6 +77,7 @@ class RunDir:
     suspects = Inside("suspects.html")  # doubtful labels; a table of the same name beside it
     evaluations = Inside("evaluations")  # a folder: evaluations on other data
     explanations = Inside("explanations")  # a folder: what `fieldmark explain` made
+    card = Inside("card")  # a folder: the model card and all that goes to a hub with it
     exports = Inside("exports")  # a folder: the model for other programs, a folder each
 
     @property

@@ -36,6 +36,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     ),
     "explain": ("explain runs/first new/", "explain runs/first new/1.jpg --class cat"),
     "export": ("export runs/first", "export runs/first --to pth --out first-pth"),
+    "card": ("card runs/first", "card runs/first --out first-card --licence cc-by-4.0"),
     "models": ("models resnet", "models --summary resnet18 --num-classes 10"),
     "options": ("options train", "options optimizer sgd"),
     "recipes ls": ("recipes ls", "recipes cat digits"),

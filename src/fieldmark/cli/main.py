@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from fieldmark.cli import (
+    card,
     compare,
     cross_validate,
     evaluate,
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "predict": predict.command,
     "explain": explain.command,
     "export": export.command,
+    "card": card.command,
     "models": models.command,
     "options": options.command,
 }

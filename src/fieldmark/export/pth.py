@@ -10,8 +10,8 @@ from fieldmark.errors import RunError
 from fieldmark.export.whole import Maker, Runner, Source, whole_runner
 from fieldmark.files import write_whole
 from fieldmark.models import bundle
-from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.models.catalog import MODELS, outline
+from fieldmark.models.bare import own_parts
+from fieldmark.models.catalog import MODELS
 
 FILE = "model.pth"
 
@@ -25,47 +25,20 @@ def to_pth(path: str | Path, out: Path) -> str:
     library's has not, WeightsError for a damaged bundle, DiskError.
     """
     model, info = bundle.load(Path(path))
-    own = model.network.state_dict()
-    wanted = {
-        name: tensor.shape
-        for name, tensor in outline(info.model, len(info.classes), info.options)
-        .state_dict()
-        .items()
-    }
-    if {name: tensor.shape for name, tensor in own.items()} != wanted:
-        parts = {
-            _head_words(info): info.head != "linear" or bool(_own_options(info)),
-            f"head.pool={info.pool}": info.pool != "mean",
-            "model.mirror": info.mirror,
-            "model.resizer": info.resizer is not None,
-            "model.captions": bool(info.spec.words),
-        }
-        more = " and ".join(name for name, there in parts.items() if there) or "layers of its own"
+    if parts := own_parts(model.network, info):
         without = ", without model.captions" if info.spec.words else ""
         raise RunError(
-            f"{path}: has {more}, which '{info.model}' of its library has not, so that no plain "
+            f"{path}: has {parts}, which '{info.model}' of its library has not, so that no plain "
             "state dict is the whole of it; train with head.name=linear, head.pool=mean and "
             f"features.scalings='[plain, standard]'{without}"
         )
+    own = model.network.state_dict()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in own.items()}
     content = io.BytesIO()  # torch does not say that a disk is full
     torch.save(tensors, content)
     write_whole(out, lambda draft: draft.write_bytes(content.getvalue()))
     size = sum(tensor.nbytes for tensor in tensors.values()) / 2**20
     return f"{info.model}, {len(info.classes)} classes, {size:.1f} MiB, as a plain state dict"
-
-
-def _head_words(info: BundleInfo) -> str:
-    """ "the head 'linear' with length=true" """
-    return " with ".join(
-        filter(None, [f"the head '{info.head}'", " and ".join(_own_options(info))])
-    )
-
-
-def _own_options(info: BundleInfo) -> list[str]:
-    """The options of the head that make it another one than the bare head."""
-    given = info.head_options.items()
-    return [f"{k}={str(v).lower()}" for k, v in given if v is not None and v is not False]
 
 
 def _open(folder: Path, source: Source, threads: int) -> Runner:

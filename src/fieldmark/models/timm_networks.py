@@ -186,6 +186,14 @@ def classifiers(bare: str) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else tuple(named)
 
 
+def own_config(bare: str) -> dict[str, Any]:
+    """What timm says of the network itself: its first and last layers, and whether its side is set.
+
+    By the names of timm's own `PretrainedCfg`; what timm leaves open is None.
+    """
+    return dict(vars(_config(bare)))
+
+
 def _entrypoint(bare: str) -> Any:
     from timm.models import model_entrypoint
 

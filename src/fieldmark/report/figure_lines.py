@@ -26,9 +26,7 @@ def figure_lines(
     title = f"{name}{' out of fold' * bool(found.folds)}, {counted(found.n, 'image')}"
     title += f" in {found.total_answers} answers" if found.total_answers else ""
     lines = [f"{title:<29} 95 % interval" if found.intervals else title]
-    for metric, row in prominent(Shown.LINE, found.of_task).items():
-        if metric not in found.values or (row.among and len(found.per_class) <= 2 * row.among):
-            continue  # of ten classes or fewer five are nearly all
+    for metric in shown_metrics(found):
         words, value = metric_words(metric), number(found[metric])
         lines.append(f"  {words:<19}{value:<9}{between(found, metric)}".rstrip())
     lines += calibration_lines(side, calibration)
@@ -39,6 +37,15 @@ def figure_lines(
     if found.absent:
         lines.append(f"  not in {name}: {', '.join(found.absent)}; the figures leave them out")
     return lines
+
+
+def shown_metrics(found: Figures) -> list[str]:
+    """The metrics that are told first of these figures; of ten classes or fewer five are all."""
+    return [
+        metric
+        for metric, row in prominent(Shown.LINE, found.of_task).items()
+        if metric in found.values and not (row.among and len(found.per_class) <= 2 * row.among)
+    ]
 
 
 def number(value: float | None) -> str:

@@ -174,6 +174,13 @@ FOR_VERBS = {
             "files are in float32": "half fp16 int8 quantize quantise precision bf16",
         }
     ),
+    "card": by_word(
+        {
+            "--out": "output o output-dir folder",
+            "--push": "repo repo-id push-to-hub hub-model-id upload",
+            "--licence": "license",
+        }
+    ),
 }
 VERBS = by_word(
     {
@@ -187,6 +194,7 @@ VERBS = by_word(
         "suspects": "clean mislabeled mislabelled label-errors noise",
         "options train": "settings config defaults help-settings",
         "export": "convert onnx save",
+        "card": "model-card modelcard readme push push-to-hub upload publish hub",
         "models": "list zoo networks archs",
         "train --resume RUN": "resume",
         "one-vs-rest": "ovr",

@@ -1,0 +1,130 @@
+"""`fieldmark card`: a run as a folder that the hub, timm and Fieldmark read."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from huggingface_hub import ModelCard, ModelCardData
+
+from fieldmark.errors import WorkError, writing
+from fieldmark.files import write_text, write_whole
+from fieldmark.hub.data_text import data_text, limits_text
+from fieldmark.hub.facts import Facts
+from fieldmark.hub.front_matter import front_matter
+from fieldmark.hub.markdown import paragraphs, plain
+from fieldmark.hub.measured_text import measured_text, sureness_text
+from fieldmark.hub.place import FILES, METRICS, README
+from fieldmark.hub.public import public, public_metrics
+from fieldmark.hub.timm_form import TimmForm, timm_form
+from fieldmark.hub.use_text import files_text, licence_text, training_text, use_text
+from fieldmark.models import bundle
+from fieldmark.report.words import doing, headline
+from fieldmark.rundir import INFO, KNOWN, RunDir
+from fieldmark.stopping import undoing
+
+MOST = 30  # classes that are named at the top
+
+
+def write_card(run: RunDir, folder: Path, facts: Facts) -> str:
+    """README.md, the bundle, its figures, and config.json where timm has the network.
+
+    -> why timm cannot load it; "" where it can. Nothing private goes in: no folders' or pictures'
+    names. Raises WeightsError for a damaged bundle, DiskError; a new folder is then gone again.
+    """
+    classifier, info = bundle.load(run.path)
+    form = timm_form(classifier, info)
+    told = replace(form.info if isinstance(form, TimmForm) else info, weights=public(info.weights))
+    state = form.state if isinstance(form, TimmForm) else classifier.network.state_dict()
+    is_new = not folder.exists()
+
+    def undo() -> None:
+        if is_new:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    try:
+        with undoing(undo):
+            with writing(folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+            bundle.save(folder, state, told)
+            _write_beside(run, folder, facts, form)
+            _write_readme(folder, facts, form)
+    except BaseException:
+        undo()
+        raise
+    return form if isinstance(form, str) else ""
+
+
+def _write_beside(run: RunDir, folder: Path, facts: Facts, form: TimmForm | str) -> None:
+    """The figures, what tells images unlike the training ones, and timm's config.json."""
+    public_metrics(facts.metrics).write(folder / METRICS)
+    if facts.info.unlike is not None and run.known.is_file():
+        content = run.known.read_bytes()
+        write_whole(folder / KNOWN, lambda draft: draft.write_bytes(content))
+    if isinstance(form, TimmForm):
+        form.write_config(folder)
+
+
+def _write_readme(folder: Path, facts: Facts, form: TimmForm | str) -> None:
+    """README.md, read back before it is written: what the hub cannot read helps nobody."""
+    written = bundle.read_info(folder / INFO)
+    if isinstance(form, TimmForm):
+        facts = replace(facts, info=written, architecture=form.architecture)
+    else:
+        facts = replace(facts, info=written, why_not=form)
+    files = [name for name in FILES if (folder / name).is_file()]
+    data = front_matter(facts)
+    text = f"---\n{data.to_yaml()}\n---\n\n{card_text(facts, files)}"
+    _refuse_unreadable(text, data)
+    write_text(folder / README, text)
+
+
+def _refuse_unreadable(text: str, data: ModelCardData) -> None:
+    if ModelCard(text).data.to_yaml() != data.to_yaml():
+        raise WorkError(
+            "the front matter of the card cannot be read back; run it again with --debug and "
+            "report what it shows"
+        )
+
+
+def card_text(facts: Facts, files: list[str]) -> str:
+    """The card below its front matter, as Markdown."""
+    lines = paragraphs(
+        f"# {plain(facts.name)}",
+        _first_words(facts),
+        _classes(facts),
+        "## How to use it",
+        use_text(facts),
+        "## How good it is",
+        measured_text(facts),
+        "## What it was not tested on",
+        limits_text(facts),
+        "## Scores, and when it is not sure",
+        sureness_text(facts),
+        "## Images",
+        data_text(facts),
+        "## Training",
+        training_text(facts),
+        "## Licence",
+        licence_text(facts),
+        "## Files",
+        files_text(files, facts),
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _first_words(facts: Facts) -> str:
+    """What it does and how well, in two sentences."""
+    task = facts.metrics.of_task
+    sentence, bounds = headline(facts.split, facts.figures, task)
+    label = "" if task.several else f", {task.words}"
+    known = plain(doing([facts.names.shown(each) for each in facts.metrics.classes], task))
+    return f"An image classifier that {known}{label}. **{sentence}** {bounds}".strip() + "."
+
+
+def _classes(facts: Facts) -> list[str]:
+    """The classes, the first of very many."""
+    names = [plain(facts.names.shown(each)) for each in facts.metrics.classes]
+    more = [f"and {len(names) - MOST:,} more"] if len(names) > MOST else []
+    return [f"Classes: {', '.join([*names[:MOST], *more])}."]

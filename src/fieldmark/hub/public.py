@@ -1,0 +1,44 @@
+"""What a person's folders and files are called stays at home: texts that others may read."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+from fieldmark.metrics_json import Metrics
+from fieldmark.models.timm_networks import PREFIX
+
+FOLDERS = re.compile(r"[^\s=,'\"\[\]{}]*[/\\]")
+COUNTED = re.compile(r"\d[\d,]* (image|row|file|picture|video)s?\b")
+EXAMPLES = re.compile(r"(, e\.g\.|:| \()?\s*'.*", re.DOTALL)
+
+
+def public(text: str) -> str:
+    """A text without the folders of its paths: "--weights /home/me/w.pth" -> "--weights w.pth"."""
+    kept = re.sub(r"[/\\]+(?=\s|$)", "", text)  # "photos/" is "photos"
+    return FOLDERS.sub(lambda found: PREFIX if found[0] == PREFIX else "", kept)
+
+
+def public_values(value: Any) -> Any:
+    """The same of every text in plain values."""
+    if isinstance(value, dict):
+        return {name: public_values(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [public_values(each) for each in value]
+    return public(value) if isinstance(value, str) else value
+
+
+def public_metrics(metrics: Metrics) -> Metrics:
+    """metrics.json without where things lie; figures by a column's values stay at home too."""
+    about = replace(metrics.about, command=public(metrics.about.command), run=None, data=None)
+    return replace(metrics, about=about, by=None)
+
+
+def without_names(sentence: str) -> str:
+    """A sentence that begins with a number of images, without the examples it gives; else "".
+
+    "2 images left out ('a.jpg' and 'b.jpg'); they ..." -> "2 images left out".
+    """
+    if not COUNTED.match(sentence):
+        return ""
+    kept = EXAMPLES.sub("", sentence)
+    return "" if FOLDERS.search(kept) else kept
