@@ -25,6 +25,7 @@ from fieldmark import plugins
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.settings.meant import of_choice, of_choice_option
 from fieldmark.settings.section import in_words
+from fieldmark.settings.tree import known_keys
 
 OWN = "own/"  # begins the names of what a caller lent
 
@@ -126,7 +127,9 @@ class Catalog(Mapping[str, Entry]):
         values, mistakes = {}, []
         for option, value in options.items():
             if option not in known:
-                near = of_choice_option(self.kind, option, known) or nearest(option, known)
+                near = of_choice_option(self.kind, option, known) or nearest(
+                    option, [*known, *self._beside()]
+                )
                 hint = near or f"; it takes {listed(known) or 'no options'}"
                 mistakes.append(
                     Mistake(option, f"the {self.kind} '{name}' takes no such option{hint}")
@@ -137,6 +140,11 @@ class Catalog(Mapping[str, Entry]):
             except ValidationError as error:
                 mistakes.append(Mistake(option, in_words(error.errors()[0])))
         return values, mistakes
+
+    def _beside(self) -> list[str]:
+        """The settings of the section that choices of this kind stand in."""
+        section = f"{WORDS.get(self.kind, self.kind)}."
+        return [key.removeprefix(section) for key in known_keys() if key.startswith(section)]
 
     def unknown(self, name: str) -> str:
         """What to say of a name that is not there."""

@@ -86,7 +86,8 @@ def check_table(path: Path, endings: Iterable[str], *, overwrite: bool) -> None:
     if path.is_dir():
         wrong = "is a folder; name a file in it"
     elif path.suffix.lower() not in endings:
-        wrong = f"must end in {' or '.join(endings)}, which names its kind"
+        page = "; a page is --page" if path.suffix.lower() == ".html" else ""
+        wrong = f"must end in {' or '.join(endings)}, which names its kind{page}"
     elif path.exists() and not overwrite:
         wrong = "exists already; choose another name, or replace it with --overwrite"
     if wrong:

@@ -96,8 +96,7 @@ def command(
 
     goes_up = taxonomy is not None
     shown = Shown(out, page, form, scores=scores, top=top, sets=sets, goes_up=goes_up)
-    if is_done(shown, goes_on=goes_on, overwrite=overwrite):
-        return 0
+    done = is_done(shown, goes_on=goes_on, overwrite=overwrite)
     how: dict[str, Any] = {
         "abstain": abstain,
         "at_least_one": at_least_one,
@@ -106,8 +105,13 @@ def command(
     }
     wanted = Wanted(run, inputs, images, crops, how, Known(only, taxonomy, by))
     looked = to_look_at(wanted, form, top)
+    looked.asked.update(columns=shown.columns, overwrite=overwrite)
     refuse_other_answers(out, looked.asked, goes_on=goes_on)
-    looked.asked["overwrite"] = overwrite
+    if done and out is not None:
+        from fieldmark.use.unfinished import told_done
+
+        print(told_done(out, looked.asked))
+        return 0
     from fieldmark.use.predictor import Answering, Predictor
 
     if looked.way is not None:  # what has no label is decided afterwards

@@ -170,7 +170,7 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
     if name == "auto":  # known only when the images are; `settle` refuses what it does not take
         taken = {option for each in AUTO[section] for option in catalog[each].options()}
         return [
-            Mistake(f"{section}.{key}", _never_chosen(section, catalog, key, taken))
+            Mistake(f"{section}.{key}", _never_chosen(section, catalog, key, {*taken, *own}))
             for key in options
             if key not in taken
         ]
@@ -178,12 +178,12 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
     return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
 
 
-def _never_chosen(section: str, catalog: Catalog, option: str, taken: set[str]) -> str:
+def _never_chosen(section: str, catalog: Catalog, option: str, known: set[str]) -> str:
     """What to do about an option that none of the choices takes that "auto" has."""
     what = f"no {catalog.kind} that may be chosen takes this option"
     others = [name for name in catalog if option in catalog[name].options()]
     if not others:
-        return what + nearest(option, taken)
+        return what + nearest(option, known)
     do = "does" if len(others) == 1 else "do"
     return f"{what}; {listed(others, most=4)} {do}: add --{section} {others[0]}"
 
