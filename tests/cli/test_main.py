@@ -375,6 +375,10 @@ def test_a_file_named_default_is_not_taken_for_the_published_weights(tmp_path, c
     words = ["train", "digits", "--model", "squeezenet1_1", "--image-size", "64"]
     assert fieldmark([*words, "--weights", "default"]) == 2
     assert "could not be fetched (no route to host)" in capsys.readouterr().err
+    assert fieldmark([*words, "--weights", "default", "--dry-run"]) == 2
+    said = capsys.readouterr()  # what the images are is shown all the same
+    assert said.out.startswith("images\n  class  train  val  test  all\n  0 ")
+    assert "could not be fetched (no route to host)" in said.err
 
 
 def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
@@ -389,6 +393,7 @@ def test_the_module_is_the_command(monkeypatch, capsys):
     import runpy
 
     monkeypatch.setattr("fieldmark.stopping.take_over", lambda: None)  # the tests' own process
+    monkeypatch.setattr("_signal.signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["fieldmark", "--version"])
     with pytest.raises(SystemExit) as ending:
         runpy.run_module("fieldmark", run_name="__main__")

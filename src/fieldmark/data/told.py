@@ -124,7 +124,7 @@ def lacking_notes(samples: Samples) -> list[str]:
 def few_images_note(samples: Samples) -> list[str]:
     """What to say where most classes have next to no images."""
     sizes = [sum(sides.values()) for sides in samples.counts().values()]
-    middle = int(np.median(sizes))
+    middle = int(np.median(sizes)) if sizes else LEAST
     if middle >= LEAST:
         return []
     return [
