@@ -325,7 +325,11 @@ def test_files_that_are_left_out_are_among_the_findings(photos):
 def test_classes_of_next_to_no_images_are_told():
     few, enough = (
         Samples.from_columns(
-            {"path": [f"{k}" for k in range(n)], "labels": [["a"], ["b"]] * (n // 2)}
+            {
+                "path": [f"{k}" for k in range(n)],
+                "labels": [["a"], ["b"]] * (n // 2),
+                "split": ["train"] * n,
+            }
         )
         for n in (6, 8)
     )

@@ -106,11 +106,7 @@ def command(
     wanted = Wanted(run, inputs, images, crops, how, Known(only, taxonomy, by))
     looked = to_look_at(wanted, form, top)
     looked.asked.update(columns=shown.columns, overwrite=overwrite)
-    refuse_other_answers(out, looked.asked, goes_on=goes_on)
-    if done and out is not None:
-        from fieldmark.use.unfinished import told_done
-
-        print(told_done(out, looked.asked))
+    if is_answered(out, looked.asked, goes_on=goes_on, done=done):
         return 0
     from fieldmark.use.predictor import Answering, Predictor
 
@@ -169,12 +165,20 @@ def _refuse_top(top: int, info: "BundleInfo") -> None:
         refuse([Mistake(f"--top {top}", what)])
 
 
-def refuse_other_answers(out: Path | None, asked: dict[str, Any], *, goes_on: bool) -> None:
-    """Raise SettingsError where a file that is gone on with answers another question."""
-    if out is not None and goes_on:
-        from fieldmark.use.unfinished import refuse_other
+def is_answered(out: Path | None, asked: dict[str, Any], *, goes_on: bool, done: bool) -> bool:
+    """Whether nothing is left to do for a file that is gone on with, and say so.
 
+    done: whether it is there whole. Raises SettingsError where it answers another question.
+    """
+    if out is None or not goes_on:
+        return False
+    from fieldmark.use.unfinished import refuse_other, told_done
+
+    if done:
+        print(told_done(out, asked))
+    else:
         refuse_other(out, asked)
+    return done
 
 
 COLUMN, ABOVE = "data.image_column=", "data.crops_above="

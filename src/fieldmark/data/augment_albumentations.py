@@ -23,6 +23,7 @@ import yaml
 from fieldmark import streams
 from fieldmark.data.changes import Augment, Degrees, Pixels, Shift, Strength, centre_crop, to_pixels
 from fieldmark.errors import DataError, Mistake, SettingsError, nearest
+from fieldmark.machine import INSTALL
 from fieldmark.records import InputSpec
 from fieldmark.streams import Stream
 
@@ -78,7 +79,7 @@ def check_text(text: str) -> None:
 def albumentations() -> Any:
     """The package. Raises SettingsError where it is not there."""
     if find_spec("albumentations") is None:
-        what = "this needs Albumentations; install it: pip install 'fieldmark[albumentations]'"
+        what = f"this needs Albumentations; install it: {INSTALL} 'fieldmark[albumentations]'"
         raise SettingsError([Mistake("augment.name", what)])
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask a server for newer versions
     package = importlib.import_module("albumentations")

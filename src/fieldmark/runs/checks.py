@@ -25,7 +25,7 @@ from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
 from fieldmark.models.assemble import INITS
@@ -211,7 +211,7 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
     if BOOSTED in (heads or [own]) and not is_installed(PACKAGE):
         what = f"'{BOOSTED}' needs '{PACKAGE}', which is not installed; install it with: "
         where = "features.heads" if heads else "--head"
-        yield Mistake(where, f"{what}pip install 'fieldmark[{BOOSTED}]'")
+        yield Mistake(where, f"{what}{INSTALL} 'fieldmark[{BOOSTED}]'")
     if heads and "after" in (*heads, own) and set(heads) != {own}:
         what = "'after' works on other features; take fieldmark grid --over head=linear,after"
         yield Mistake("features.heads", what)

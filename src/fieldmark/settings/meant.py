@@ -125,10 +125,8 @@ def _of_series(found: Sequence[str]) -> str:
     begin = found[0]
     while not all(each.startswith(begin) for each in found):
         begin = begin[:-1]
-    return (
-        f"; did you mean '{found[0]}', the first of its kind? `fieldmark models {begin.rstrip('_')}` lists "
-        f"all {len(found)}"
-    )
+    all_of_it = f"`fieldmark models {begin.rstrip('_')}` lists all {len(found)}"
+    return f"; did you mean '{found[0]}', the first of its kind? {all_of_it}"
 
 
 def of_verb(word: str, verbs: Iterable[str]) -> str:

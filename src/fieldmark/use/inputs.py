@@ -236,5 +236,5 @@ def _passed_over(tree: Tree) -> Iterator[str]:
     for name in sorted(tree.foreign):
         by_kind.setdefault(by_suffix(PurePosixPath(name).suffix), []).append(shown(name))
     for why, names in by_kind.items():
-        yield f"{counted(len(names), 'picture')} passed over: '{names[0]}' {why}"
+        yield f"{counted(len(names), 'file')} passed over: '{names[0]}' {why}"
     yield from tree.notes()
