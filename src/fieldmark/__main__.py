@@ -1,6 +1,7 @@
 """The command `fieldmark`, also as `python -m fieldmark`: signals first, then the rest."""
 
-import _signal  # what `signal` is made of, which takes milliseconds to import: long enough to hit
+# what `signal` is made of, which takes milliseconds to import: long enough to hit
+import _signal  # type: ignore[import-not-found]
 import os
 
 

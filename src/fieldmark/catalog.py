@@ -72,7 +72,8 @@ def with_options(
 class Catalog(Mapping[str, Entry]):
     """Names to builders; `kind` is the word that error texts use ("model").
 
-    group: of entry points, in which installed packages offer builders; "" for none.
+    group: of entry points, in which installed packages offer builders; "" for none. also: what
+    else may be named, for the sentence on a name that is not there.
     """
 
     def __init__(
@@ -81,8 +82,9 @@ class Catalog(Mapping[str, Entry]):
         entries: dict[str, tuple[Callable[..., Any] | str, str]],
         *,
         group: str = "",
+        also: str = "",
     ):
-        self.kind, self._group = kind, group
+        self.kind, self._group, self._also = kind, group, also
         self._entries = {n: Entry(n, build, about) for n, (build, about) in entries.items()}
         self._lent: dict[str, Entry] = {}
 
@@ -155,7 +157,8 @@ class Catalog(Mapping[str, Entry]):
         hint = of_choice(self.kind, name, self)
         if not hint and self._group and (lacking := plugins.not_here(name)):
             return f"the {self.kind} {lacking}"
-        hint = hint or nearest(name, self) or f"; there are {listed(self, most=12)}"
+        most = len(self) if self._also else 12
+        hint = hint or nearest(name, self) or f"; there are {listed(self, most=most)}{self._also}"
         return f"there is no {self.kind} '{name}'{hint}"
 
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:

@@ -1,5 +1,6 @@
 """A run as people work with it: made of what is in memory, its tables, what it says of others."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -88,10 +89,11 @@ def test_data_of_one_class_is_not_kept_and_what_was_there_stays(tmp_path):
 def test_a_run_shows_its_figures(run):
     shown, metrics = repr(run).splitlines(), run.metrics["test"]
     assert shown[0] == f"Run('{run.path}')"
-    assert shown[1].startswith(f"test, {metrics['n']} images")
+    assert re.fullmatch(r"small_cnn, 3 classes, epoch [12] of 2 kept", shown[1])
+    assert shown[2].startswith(f"test, {metrics['n']} images")
     assert any(f"accuracy           {metrics['accuracy']:.4f}" in line for line in shown)
     table = run._repr_html_()
-    assert table.startswith(f"<table><caption>{run.path.name}</caption>")
+    assert table.startswith(f"<table><caption>{run.path.name}: {shown[1]}</caption>")
     assert str(run.path.parent) not in table
     assert repr(fieldmark.Run("nowhere")) == "Run('nowhere'): has no figures yet"
 

@@ -25,9 +25,9 @@ from fieldmark.data.changes import Augment, Degrees, Pixels, Shift, Strength, ce
 from fieldmark.errors import DataError, Mistake, SettingsError, nearest
 from fieldmark.machine import INSTALL
 from fieldmark.records import InputSpec
+from fieldmark.settings.values import PIPELINES
 from fieldmark.streams import Stream
 
-ENDINGS = (".yaml", ".yml", ".json")
 SERIES = "2."  # 2.0.8 is the last of its line
 SAVE = "save one with albumentations.save(pipeline, 'FILE.yaml', data_format='yaml')"
 NEEDS = ("bbox_params", "keypoint_params")
@@ -35,7 +35,7 @@ NEEDS = ("bbox_params", "keypoint_params")
 
 def is_pipeline_file(name: str) -> bool:
     """Whether the name of an augmentation is that of a file."""
-    return Path(name).suffix.lower() in ENDINGS
+    return Path(name).suffix.lower() in PIPELINES
 
 
 def read_pipeline(path: Path) -> str:

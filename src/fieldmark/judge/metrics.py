@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fieldmark import plugins
 from fieldmark.judge.calibrate import calibration_error
 from fieldmark.judge.evidence import TOP, Evidence, Margins, mean_of_present, ratio
 from fieldmark.judge.rates import (
@@ -100,11 +101,17 @@ class OfAreas:
 
 @dataclass(frozen=True)
 class OfScores:
-    """Anything else: it has no interval but that of the calibration error, and is not paired."""
+    """Anything else, by which two classifiers are not paired.
+
+    unpaired: why. is_gap: the calibration error. of_rows: the same of the truth and the scores of
+    any images, by which it has an interval; within: between which ends it lies.
+    """
 
     value: Callable[[Evidence], float]
-    unpaired: str  # why two classifiers are not compared by it
-    is_gap: bool = False  # the calibration error
+    unpaired: str
+    is_gap: bool = False
+    of_rows: Callable[[np.ndarray, np.ndarray], float] | None = None
+    within: tuple[float, float] | None = None
 
     def figure(self, evidence: Evidence) -> float:
         """Its value."""
@@ -319,6 +326,47 @@ CLASS_METRICS: Mapping[str, ClassMetric] = {
         lambda evidence: evidence.areas["average_precision"],
     ),
 }
+
+
+def of_function(figure: Callable[[np.ndarray, np.ndarray], Any], whose: str) -> Metric:
+    """The row of a function of the truth, (N,) classes or (N, C) of 0 and 1, and scores (N, C).
+
+    Its attributes: better, "min" where less is; within, the ends that it lies between.
+    """
+
+    def of_rows(targets: np.ndarray, scores: np.ndarray) -> float:
+        return float(figure(targets, scores)) if len(targets) else np.nan
+
+    def value(evidence: Evidence) -> float:
+        return of_rows(evidence.targets, evidence.scores)
+
+    about = (figure.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    within = getattr(figure, "within", None)
+    return Metric(
+        about or f"a figure {whose}",
+        OfScores(value, f"it is a function {whose}", of_rows=of_rows, within=within),
+        better=getattr(figure, "better", "max"),
+        is_share=False,
+        shown=Shown.LINE,
+        tasks=BOTH,
+    )
+
+
+def _of_packages(own: Iterable[str]) -> dict[str, Metric]:
+    """Those that installed packages offer and the environment allows, by the names of their own.
+
+    Raises SettingsError where a package's fails, or has a name that is taken.
+    """
+    found: dict[str, Metric] = {}
+    for point in plugins.all_allowed("fieldmark.metrics"):
+        with plugins.blamed(point):
+            if point.name in (*own, *found, "loss") or not point.name.isidentifier():
+                raise ValueError("a figure wants a plain name that no other has")
+            found[point.name] = of_function(point.load(), "of a package")
+    return found
+
+
+METRICS = {**METRICS, **_of_packages(METRICS)}
 
 
 def prominent(least: Shown, task: Task = ONE_LABEL) -> dict[str, Metric]:
