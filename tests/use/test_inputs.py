@@ -42,6 +42,12 @@ def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
     assert found.notes == ()
 
 
+def test_a_pattern_that_the_shell_left_is_told(tmp_path):
+    with pytest.raises(DataError) as caught:
+        find_images([str(tmp_path / "*.jpg")])
+    assert str(caught.value) == f"{tmp_path}/*.jpg: matches no file; check the folder and the ending"
+
+
 def test_what_does_not_exist_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         find_images([tmp_path, tmp_path / "nowhere"])

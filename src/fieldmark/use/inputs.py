@@ -218,6 +218,8 @@ def _missing(path: str | Path) -> str:
     named = re.sub(r"^(\w+:)/(?=[^/])", r"\1//", str(path))  # Path takes a slash away
     if what := address(named):
         return f"{named}: {what}"
+    if set("*?[") & set(str(path)):  # the shell left it as it was
+        return f"{shown(str(path))}: matches no file; check the folder and the ending"
     return f"{shown(str(path))}: there is no such file or folder; check the path"
 
 
