@@ -151,9 +151,8 @@ def read_rows(
         share=None if finder is None else finder.share,
         guess=labelled is not None and not brought.unlabelled,
     )
-    if labelled is None:  # what the other columns say matters to nobody then
-        found, each_a_label = replace(found, label=None, split=None), []
-        frame = frame.select(list(dict.fromkeys(filter(None, vars(found).values()))))
+    if labelled is None:
+        found, frame, each_a_label = *_unlabelled(found, frame), []
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
@@ -178,6 +177,12 @@ def read_rows(
     unsaid = unsaid if each_a_label and task.several else ()
     table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
     return samples, table
+
+
+def _unlabelled(found: Columns, frame: pl.DataFrame) -> tuple[Columns, pl.DataFrame]:
+    """The columns that are needed where labels and splits are not, and a table of these alone."""
+    found = replace(found, label=None, split=None)
+    return found, frame.select(list(dict.fromkeys(filter(None, vars(found).values()))))
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted

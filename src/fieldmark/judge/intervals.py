@@ -264,20 +264,15 @@ def _of_loss(losses: np.ndarray, units: Units, figure: float, largest: float) ->
 
 
 def _of_function(of: OfScores, evidence: Evidence, units: Units, figure: float) -> Bounds:
-    """A function of which no more is known: each of PARTS parts of the units is left out in turn.
-
-    Student's interval, or Wilson's between its ends where it says them. nan where the function
-    fails or does not exist without a part, or is moved by none. P. S. Kott, The delete-a-group
-    jackknife, 2001.
-    """
+    """Without each of PARTS parts in turn: Student's interval, or Wilson's between its ends; nan
+    where it fails without one, or none moves it. Kott, The delete-a-group jackknife, 2001."""
     if of.of_rows is None:
         return NOTHING
     targets, scores, part = evidence.targets, evidence.scores, units.of % PARTS
+    stays = [part != each for each in np.unique(part)]
     try:
         with warnings.catch_warnings(action="ignore"):
-            without = [
-                of.of_rows(targets[part != each], scores[part != each]) for each in np.unique(part)
-            ]
+            without = [of.of_rows(targets[rows], scores[rows]) for rows in stays]
     except (ValueError, ArithmeticError):
         return NOTHING
     known = spread(np.array(without))
