@@ -202,11 +202,24 @@ def test_a_table_takes_the_place_of_a_file_only_when_asked_to(tmp_path):
     for name, overwrite, what in [
         ("t.csv", False, "exists already; choose another name, or replace it with --overwrite"),
         ("t.txt", True, "must end in .csv or .parquet, which names its kind"),
+        (
+            "t.html",
+            True,
+            "must end in .csv or .parquet, which names its kind; a page is --page",
+        ),
         ("f.csv", True, "is a folder; name a file in it"),
     ]:
         with pytest.raises(SettingsError) as caught:
             check_table(tmp_path / name, endings, overwrite=overwrite)
         assert str(caught.value) == f"--out {tmp_path / name}: {what}"
+
+
+def test_a_long_list_of_numbers_has_no_blanks(tmp_path):
+    write_json(tmp_path / "a.json", {"few": [0] * 99, "many": [0] * 100})
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) == {"few": [0] * 99, "many": [0] * 100}
+    assert f"[{', '.join('0' * 99)}]" in text
+    assert f"[{','.join('0' * 100)}]" in text
 
 
 def test_a_list_of_numbers_is_one_line_and_words_stay_as_they_are(tmp_path):

@@ -102,6 +102,8 @@ for words in (
     ["train", photos, "--optimizer", "adamx"],
     ["train", photos, "--schedule", "linear"],
     ["train", photos, "--loss", "ce"],
+    ["train", photos, "--augment", "huge"],
+    ["train", photos, "--images", "nothere"],
     ["train", photos, "--weights", "nofile.pth"],
     ["train", photos, "--name", "a/b"],
     ["train", photos, "train.monitor=acuracy"],

@@ -211,7 +211,9 @@ def _anchors(text):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_the_settings_and_networks_that_documents_name_exist(name):
     starts = "|".join(sections())
-    for key in re.findall(rf"`((?:{starts})\.(?!safetensors|json|txt|onnx|pth|pt2|xml|bin)[a-z_0-9]+)", read(name)):
+    for key in re.findall(
+        rf"`((?:{starts})\.(?!safetensors|json|txt|onnx|pth|pt2|xml|bin)[a-z_0-9]+)", read(name)
+    ):
         section, _, option = key.partition(".")
         catalog = CATALOGS.get(section, {})
         taken = {o for each in catalog.values() for o in each.options()} if catalog else set()

@@ -39,6 +39,21 @@ def ended(code, *, number=signal.SIGINT, at="now\n"):
     return other.returncode, said, time.monotonic() - begun
 
 
+def test_a_signal_before_the_signals_are_in_hand_has_its_sentence():
+    code = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "fieldmark.stopping":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from fieldmark.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (130, "fieldmark: stopped\n")
+
+
 SWALLOWS = """
 while True:
     try:

@@ -1,14 +1,26 @@
 """The command `fieldmark`, also as `python -m fieldmark`: signals first, then the rest."""
 
-from fieldmark.stopping import take_over
+# what `signal` is made of, which takes milliseconds to import: long enough to hit
+import _signal  # type: ignore[import-not-found]
+import os
 
 
 def main() -> None:
     """Run the command line on what was typed, and end the process."""
+    for number in (_signal.SIGINT, _signal.SIGTERM):
+        _signal.signal(number, _end)
+    from fieldmark.stopping import take_over
+
     take_over()
     from fieldmark.cli.main import main as run_typed
 
     run_typed()
+
+
+def _end(*_: object) -> None:
+    """The answer until `take_over` has the signals in hand, when there is nothing to undo."""
+    os.write(2, b"fieldmark: stopped\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

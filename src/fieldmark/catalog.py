@@ -25,6 +25,7 @@ from fieldmark import plugins
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.settings.meant import of_choice, of_choice_option
 from fieldmark.settings.section import in_words
+from fieldmark.settings.tree import known_keys
 
 OWN = "own/"  # begins the names of what a caller lent
 
@@ -71,7 +72,8 @@ def with_options(
 class Catalog(Mapping[str, Entry]):
     """Names to builders; `kind` is the word that error texts use ("model").
 
-    group: of entry points, in which installed packages offer builders; "" for none.
+    group: of entry points, in which installed packages offer builders; "" for none. also: what
+    else may be named, for the sentence on a name that is not there.
     """
 
     def __init__(
@@ -80,8 +82,9 @@ class Catalog(Mapping[str, Entry]):
         entries: dict[str, tuple[Callable[..., Any] | str, str]],
         *,
         group: str = "",
+        also: str = "",
     ):
-        self.kind, self._group = kind, group
+        self.kind, self._group, self._also = kind, group, also
         self._entries = {n: Entry(n, build, about) for n, (build, about) in entries.items()}
         self._lent: dict[str, Entry] = {}
 
@@ -126,7 +129,9 @@ class Catalog(Mapping[str, Entry]):
         values, mistakes = {}, []
         for option, value in options.items():
             if option not in known:
-                near = of_choice_option(self.kind, option, known) or nearest(option, known)
+                near = of_choice_option(self.kind, option, known) or nearest(
+                    option, [*known, *self._beside()]
+                )
                 hint = near or f"; it takes {listed(known) or 'no options'}"
                 mistakes.append(
                     Mistake(option, f"the {self.kind} '{name}' takes no such option{hint}")
@@ -138,6 +143,11 @@ class Catalog(Mapping[str, Entry]):
                 mistakes.append(Mistake(option, in_words(error.errors()[0])))
         return values, mistakes
 
+    def _beside(self) -> list[str]:
+        """The settings of the section that choices of this kind stand in."""
+        section = f"{WORDS.get(self.kind, self.kind)}."
+        return [key.removeprefix(section) for key in known_keys() if key.startswith(section)]
+
     def unknown(self, name: str) -> str:
         """What to say of a name that is not there."""
         if name.startswith(OWN):
@@ -147,7 +157,8 @@ class Catalog(Mapping[str, Entry]):
         hint = of_choice(self.kind, name, self)
         if not hint and self._group and (lacking := plugins.not_here(name)):
             return f"the {self.kind} {lacking}"
-        hint = hint or nearest(name, self) or f"; there are {listed(self, most=12)}"
+        most = len(self) if self._also else 12
+        hint = hint or nearest(name, self) or f"; there are {listed(self, most=most)}{self._also}"
         return f"there is no {self.kind} '{name}'{hint}"
 
     def build(self, name: str, options: Mapping[str, Any], *args: Any) -> Any:

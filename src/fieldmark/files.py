@@ -12,6 +12,7 @@ from fieldmark.errors import Mistake, SettingsError, disk_error, writing
 from fieldmark.stopping import undoing
 
 OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
+LONG = 100  # numbers of a list from which they stand without blanks
 HEAD = 1 << 16  # bytes of a file in which that stands
 
 
@@ -76,8 +77,14 @@ def write_json(path: Path, value: Any) -> None:
     """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
     # a line end is never inside a text of JSON, which has \n there
-    text = re.sub(r"\[\n([^][{}\"]+)\n *\]", lambda found: f"[{' '.join(found[1].split())}]", text)
+    text = re.sub(r"\[\n([^][{}\"]+)\n *\]", _in_a_line, text)
     write_text(path, text + "\n")
+
+
+def _in_a_line(found: re.Match[str]) -> str:
+    """A list of numbers without its line ends; a long one without blanks, a third of its bytes."""
+    parts = found[1].split()
+    return f"[{(' ' if len(parts) < LONG else '').join(parts)}]"
 
 
 def check_table(path: Path, endings: Iterable[str], *, overwrite: bool) -> None:
@@ -86,7 +93,8 @@ def check_table(path: Path, endings: Iterable[str], *, overwrite: bool) -> None:
     if path.is_dir():
         wrong = "is a folder; name a file in it"
     elif path.suffix.lower() not in endings:
-        wrong = f"must end in {' or '.join(endings)}, which names its kind"
+        page = "; a page is --page" if path.suffix.lower() == ".html" else ""
+        wrong = f"must end in {' or '.join(endings)}, which names its kind{page}"
     elif path.exists() and not overwrite:
         wrong = "exists already; choose another name, or replace it with --overwrite"
     if wrong:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
 
 SHARERS = "FIELDMARK_SHARERS"  # processes of a study that share this machine
+# environments that uv makes have no pip of their own
+INSTALL = f"{'pip' if find_spec('pip') else 'uv pip'} install"
 PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "polars")
 
 

@@ -39,6 +39,16 @@ def offered(group: str, name: str) -> EntryPoint | None:
     return None
 
 
+def all_allowed(group: str) -> list[EntryPoint]:
+    """All that the allowed packages offer in a group. Nothing is run."""
+    packages = allowed()
+    return [
+        point
+        for point in (entry_points(group=group) if packages else ())
+        if point.dist is not None and _plain(point.dist.name) in packages
+    ]
+
+
 def is_allowed(name: str) -> bool:
     """Whether the package of PACKAGE/NAME may be run."""
     return _plain(name.partition("/")[0]) in allowed()

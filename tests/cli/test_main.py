@@ -166,6 +166,45 @@ def test_a_mistake_is_one_sentence_and_leaves_nothing(capsys, tmp_path, words, l
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("predict r i --top three", "--top: must be a whole number, not three"),
+        ("predict r i --batch-size 0", "--batch-size: must be at least 1, not 0"),
+        ("predict r i --abstain 90%", "--abstain: must be a number, not 90%; did you mean 0.9?"),
+        ("predict r i --abstain high", "--abstain: must be a number, not high"),
+        (
+            "predict r",
+            "INPUTS... is missing; write for example `fieldmark predict runs/first new/ --out "
+            "labels.csv`",
+        ),
+        (
+            "grid digits",
+            "--over is missing; write for example `fieldmark grid photos/ --over lr=0.01,0.001`",
+        ),
+        (
+            "predict r i --out",
+            "--out: has no value behind it; `fieldmark predict --help` shows which",
+        ),
+        (
+            "train digits --freeze=1",
+            "--freeze: takes no value; write --freeze alone, or leave it out",
+        ),
+        ("recipes nope", "No such command 'nope'; `fieldmark recipes --help` shows how"),
+    ],
+)
+def test_words_that_the_parser_refuses_are_told_as_settings_are(capsys, words, line):
+    check(capsys, words.split(), 2, line)
+
+
+def test_help_has_the_whole_sentence_of_each_verb(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert fieldmark(["--help"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "..." not in said.partition("Commands:")[2]
+    assert "inspect Look at DATA: counts, broken files, copies, odd labels; a table here" in said
+
+
 def test_an_option_that_no_network_takes_is_told_with_the_others(capsys):
     check(
         capsys,
@@ -375,6 +414,10 @@ def test_a_file_named_default_is_not_taken_for_the_published_weights(tmp_path, c
     words = ["train", "digits", "--model", "squeezenet1_1", "--image-size", "64"]
     assert fieldmark([*words, "--weights", "default"]) == 2
     assert "could not be fetched (no route to host)" in capsys.readouterr().err
+    assert fieldmark([*words, "--weights", "default", "--dry-run"]) == 2
+    said = capsys.readouterr()  # what the images are is shown all the same
+    assert said.out.startswith("images\n  class  train  val  test  all\n  0 ")
+    assert "could not be fetched (no route to host)" in said.err
 
 
 def test_a_second_interrupt_ends_with_130(capsys, monkeypatch):
@@ -389,6 +432,7 @@ def test_the_module_is_the_command(monkeypatch, capsys):
     import runpy
 
     monkeypatch.setattr("fieldmark.stopping.take_over", lambda: None)  # the tests' own process
+    monkeypatch.setattr("_signal.signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["fieldmark", "--version"])
     with pytest.raises(SystemExit) as ending:
         runpy.run_module("fieldmark", run_name="__main__")

@@ -47,7 +47,7 @@ def test_files_that_are_passed_over_are_told_beside_the_table(capsys, a_run, pho
     told = capsys.readouterr()
     assert told.out == "3 images labelled in t.csv\n"
     assert told.err == (
-        "fieldmark: mixed: 1 picture passed over: 'red/1.jxl' is JPEG XL: it is not read; "
+        "fieldmark: mixed: 1 file passed over: 'red/1.jxl' is JPEG XL: it is not read; "
         "save it as JPEG or PNG\n"
     )
 

@@ -132,6 +132,36 @@ def test_a_table_that_is_there_is_done(asked, capsys):
     )
 
 
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        (["more.png"], "other images were named"),
+        (["--abstain", "0.5"], "other options were given"),
+        (["--top", "1"], "other columns were asked for"),
+    ],
+)
+def test_a_table_that_answers_another_question_is_not_called_done(
+    asked, tmp_path, capsys, more, why
+):
+    assert fieldmark(asked) == 1
+    (tmp_path / "more.png").write_bytes(b"")
+    capsys.readouterr()
+    assert fieldmark([*asked, *more, "--continue"]) == 2
+    assert capsys.readouterr().err == (
+        f"fieldmark: --continue: t.csv is done, for {why}; ask as before, or begin anew with "
+        "--overwrite\n"
+    )
+
+
+def test_what_a_changed_table_answers_is_known_no_longer(asked, tmp_path, capsys):
+    assert fieldmark(asked) == 1
+    (tmp_path / "t.csv").write_text("by hand")
+    capsys.readouterr()
+    assert fieldmark([*asked, "--continue"]) == 0
+    told = "t.csv is done, for which images and options is known no longer\n"
+    assert capsys.readouterr().out == told
+
+
 def test_the_likeliest_classes_stand_beside_the_label(asked, tmp_path, capsys):
     assert fieldmark(asked) == 1
     header, row, *_ = (tmp_path / "t.csv").read_text().splitlines()

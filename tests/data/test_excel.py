@@ -8,6 +8,7 @@ import pytest
 from tablerows import refusal, rows_of
 
 from fieldmark.data.sources import read_listing
+from fieldmark.machine import INSTALL
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -118,6 +119,6 @@ def test_without_the_extra_the_sentence_names_it(tmp_path, monkeypatch):
     path = tmp_path / "t.xlsx"
     path.write_bytes(b"x")
     assert refusal(path) == (
-        f"{path}: to read it needs another package: pip install 'fieldmark[excel]'; or save it as "
+        f"{path}: to read it needs another package: {INSTALL} 'fieldmark[excel]'; or save it as "
         "CSV in UTF-8"
     )

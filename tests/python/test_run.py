@@ -1,5 +1,6 @@
 """A run as people work with it: made of what is in memory, its tables, what it says of others."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from smallruns import draw_photos, given_and_die, in_process
 
 import fieldmark
 from fieldmark.data.images import read_file
-from fieldmark.errors import RunError, SettingsError
+from fieldmark.errors import DataError, RunError, SettingsError
 from fieldmark.records import Predictions
 
 SMALL = {"model": "small_cnn", "epochs": 2, "batch_size": 16, "lr": 0.01, "workers": 0}
@@ -47,13 +48,52 @@ def test_a_data_frame_of_paths_trains_as_the_folder_does(run, photos, tmp_path):
     assert told["metric"] == "accuracy"
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"learning_rate": 0.1}, "learning_rate: there is no such setting; did you mean lr=...?"),
+        (
+            {"patience": 3},
+            'patience: there is no such setting; did you mean **{"train.patience": ...}?',
+        ),
+        (
+            {"pretrained": True},
+            'pretrained: there is no such setting; did you mean weights="default"?',
+        ),
+    ],
+)
+def test_an_unknown_keyword_is_answered_by_what_python_can_write(photos, given, said):
+    with pytest.raises(SettingsError) as caught:
+        fieldmark.train(photos, quiet=True, **given)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("given", [{"epochs": "x"}, {"learning_rate": 1}, {"model": "resnet-1"}])
+def test_data_that_is_refused_is_not_kept(tmp_path, given):
+    pixels = np.zeros((4, 8, 8), np.uint8)
+    with pytest.raises(SettingsError):
+        fieldmark.train((pixels, list("abab")), out=tmp_path, quiet=True, **given)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_data_of_one_class_is_not_kept_and_what_was_there_stays(tmp_path):
+    pixels = np.zeros((4, 8, 8), np.uint8)
+    fieldmark.inspect(pixels, ["a"] * 4, out=tmp_path)
+    kept = list((tmp_path / "given").iterdir())
+    for labels, left in (("aaaa", kept), ("bbbb", kept)):
+        with pytest.raises(DataError):
+            fieldmark.train(pixels, list(labels), out=tmp_path, quiet=True, model="small_cnn")
+        assert list((tmp_path / "given").iterdir()) == left
+
+
 def test_a_run_shows_its_figures(run):
     shown, metrics = repr(run).splitlines(), run.metrics["test"]
     assert shown[0] == f"Run('{run.path}')"
-    assert shown[1].startswith(f"test, {metrics['n']} images")
+    assert re.fullmatch(r"small_cnn, 3 classes, epoch [12] of 2 kept", shown[1])
+    assert shown[2].startswith(f"test, {metrics['n']} images")
     assert any(f"accuracy           {metrics['accuracy']:.4f}" in line for line in shown)
     table = run._repr_html_()
-    assert table.startswith(f"<table><caption>{run.path.name}</caption>")
+    assert table.startswith(f"<table><caption>{run.path.name}: {shown[1]}</caption>")
     assert str(run.path.parent) not in table
     assert repr(fieldmark.Run("nowhere")) == "Run('nowhere'): has no figures yet"
 

@@ -136,13 +136,13 @@ def test_the_first_twenty_files_are_shown_and_all_others_folded():
     shown, folded = shown_and_folded(render(page_of(notes=(note(n=300),))))
     assert [f"dir/{k}.jpg" in shown for k in (0, 19, 20, 299)] == [True, True, False, False]
     folded_text = read(folded).text
-    assert "280 more files" in folded_text
+    assert "280 more" in folded_text
     assert all(f"dir/{k}.jpg" in folded_text for k in range(20, 300))
 
 
 def test_twenty_files_are_not_folded_and_one_more_is_one_file():
-    assert "more file" not in reader(notes=(note(n=20),)).text
-    assert "1 more file " in reader(notes=(note(n=21),)).text
+    assert " 1 more " not in reader(notes=(note(n=20),)).text
+    assert " 1 more " in reader(notes=(note(n=21),)).text
 
 
 def test_a_file_whose_picture_is_shown_is_named_once():

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fieldmark.report.measures import MOST, RIGHT, STEP, WRONG, cells, dots, picture, shades
+from fieldmark.report.measures import (
+    MOST,
+    RIGHT,
+    STEP,
+    WRONG,
+    cells,
+    dots,
+    picture,
+    shades,
+    together,
+)
 
 
 def drawn(path: str) -> int:
@@ -78,3 +88,19 @@ def test_the_picture_has_truth_in_rows_and_a_see_through_ground():
     assert (pixels[..., 3] > 0).tolist() == (MATRIX > 0).tolist()
     assert tuple(pixels[0, 0, :3]) == RIGHT
     assert tuple(pixels[0, 1, :3]) == WRONG
+
+
+def test_of_very_many_classes_a_square_shows_the_strongest_of_its_cells():
+    matrix = np.zeros((401, 401), int)
+    matrix[0, 0], matrix[1, 0], matrix[1, 1] = 5, 1, 1  # right by all, and by half
+    matrix[3, 400] = 7
+    matrix[5, 4], matrix[5, 5] = 9, 1
+    assert (together(200), together(201), together(len(matrix))) == (1, 2, 3)
+    _, _, body = picture(matrix).partition(",")
+    image = Image.open(io.BytesIO(base64.b64decode(body)))
+    pixels = np.array(image)[:: image.height // 134, :: image.width // 134]
+    assert pixels.shape == (134, 134, 4)
+    rows, columns = np.nonzero(pixels[..., 3])
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(0, 0), (1, 1), (1, 133)]
+    colours = [tuple(pixels[at][:3]) for at in ((0, 0), (1, 1), (1, 133))]
+    assert colours == [RIGHT, WRONG, WRONG]

@@ -11,7 +11,7 @@ from PIL import Image
 from smallruns import QUIET, exact, exact_and_die, in_process, resume, same_results
 
 from fieldmark.errors import RunError, SettingsError
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.models import bundle
 from fieldmark.models.heads import head_of
 from fieldmark.models.trees import Trees
@@ -217,7 +217,7 @@ def test_without_lightgbm_it_says_what_to_install(
         exact(photos, tmp_path, "run", weights, *FROZEN, *words)
     assert str(caught.value) == (
         f"{where}: 'boosted' needs 'lightgbm', which is not installed; install it with: "
-        "pip install 'fieldmark[boosted]'"
+        f"{INSTALL} 'fieldmark[boosted]'"
     )
 
 

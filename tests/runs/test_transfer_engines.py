@@ -8,6 +8,7 @@ from enginesthere import ENGINES
 from smallruns import QUIET, train
 
 from fieldmark.errors import SettingsError
+from fieldmark.machine import INSTALL
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions
 from fieldmark.runs.concrete import gather
@@ -53,5 +54,5 @@ def test_an_engine_that_is_not_installed_and_a_precision_it_lacks_are_told_toget
     assert [str(each) for each in caught.value.mistakes] == [
         "run.precision: onnxruntime has float32 alone; take float32 or auto",
         "--engine: 'onnxruntime' is not installed; install it with: "
-        "pip install 'fieldmark[onnxruntime]'",
+        f"{INSTALL} 'fieldmark[onnxruntime]'",
     ]

@@ -83,6 +83,16 @@ def test_a_verb_of_another_tool_is_answered_by_what_it_means(capsys, word, told)
         ("google/vit-large-patch16-224", "; did you mean 'vit_l_16'?"),
         ("resnet-50", "; did you mean 'resnet50'?"),
         ("EfficientNetB0", "; did you mean 'efficientnet_b0'?"),
+        (
+            "efficientnet",
+            "; did you mean 'efficientnet_lite0', the first of its kind? `fieldmark models "
+            "efficientnet` lists all 14",
+        ),
+        (
+            "MobileNetV3",
+            "; did you mean 'mobilenet_v3_small', the first of its kind? `fieldmark models "
+            "mobilenet_v3` lists all 2",
+        ),
         ("mobilenetv3_large_100", "; did you mean 'mobilenet_v3_large'?"),
         (
             "yolov8n-cls",
@@ -115,6 +125,16 @@ def test_a_setting_of_another_tool_is_answered_by_what_it_means(key, hint):
     with pytest.raises(SettingsError) as told:
         read([layer("", {"data.source": "x", key: 1})])
     assert str(told.value) == f"{key}: there is no such setting; {hint}"
+
+
+def test_a_misspelt_setting_of_a_choice_is_answered_by_the_setting(capsys):
+    for words, whose in (
+        ([], "no model that may be chosen takes this option"),
+        (["--model", "resnet18"], "the model 'resnet18' takes no such option"),
+    ):
+        assert fieldmark(["train", "digits", *words, "model.wieghts=none"]) == 2
+        told = f"fieldmark: model.wieghts: {whose}; did you mean 'weights'?\n"
+        assert capsys.readouterr().err == told
 
 
 def test_an_option_of_a_choice_is_answered_by_what_it_means():

@@ -5,7 +5,14 @@ from fieldmark.errors import SettingsError
 from fieldmark.runs.checks import check
 from fieldmark.settings.layers import layer, read
 from fieldmark.settings.options import OPTIONS
-from fieldmark.settings.texts import read_file, read_given, read_yaml, to_yaml, with_origins
+from fieldmark.settings.texts import (
+    as_typed,
+    read_file,
+    read_given,
+    read_yaml,
+    to_yaml,
+    with_origins,
+)
 from fieldmark.settings.tree import known_keys
 
 ODD = {
@@ -190,6 +197,21 @@ def test_words_that_are_no_settings_are_told_together():
         words_of("photos", "lr=1", "=5")
     what = "is not key=value, nor images that exist; write for example lr=0.01"
     assert str(caught.value) == f"photos: {what}\n=5: {what}"
+
+
+def test_a_second_folder_is_answered_by_what_it_may_be_for(tmp_path):
+    with pytest.raises(SettingsError) as caught:
+        words_of(str(tmp_path))
+    assert str(caught.value) == (
+        f"{tmp_path}: comes after the images, which are one folder or table; leave it out, or "
+        f"write data.test={tmp_path} for a test"
+    )
+
+
+def test_a_value_stands_as_it_is_typed():
+    stage = {"train": ("head",), "epochs": None, "lr": 0.1}
+    assert as_typed([stage, True]) == "[{train: [head], epochs: none, lr: 0.1},true]"
+    assert as_typed("a b") == "a b"
 
 
 def test_origins_name_where_each_setting_comes_from():

@@ -23,7 +23,7 @@ def test_pictures_are_found_at_any_depth_and_what_is_passed_over_is_told(tmp_pat
     names = [path.relative_to(tmp_path).as_posix() for path in found.images]
     assert names == ["a.png", "b/2.jpg", "b/c/3.PNG"]
     assert found.notes == (
-        f"{tmp_path}: 2 pictures passed over: '1.jxl' is JPEG XL: it is not read; "
+        f"{tmp_path}: 2 files passed over: '1.jxl' is JPEG XL: it is not read; "
         "save it as JPEG or PNG",
         f"{tmp_path}: 1 hidden file or folder is passed over: '.hidden.png'",
         f"{tmp_path}: 1 file is passed over: no pictures (.txt)",
@@ -42,6 +42,14 @@ def test_a_file_that_is_named_is_looked_at_whatever_its_name(tmp_path):
     assert found.notes == ()
 
 
+def test_a_pattern_that_the_shell_left_is_told(tmp_path):
+    with pytest.raises(DataError) as caught:
+        find_images([str(tmp_path / "*.jpg")])
+    assert (
+        str(caught.value) == f"{tmp_path}/*.jpg: matches no file; check the folder and the ending"
+    )
+
+
 def test_what_does_not_exist_is_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         find_images([tmp_path, tmp_path / "nowhere"])
@@ -56,7 +64,7 @@ def test_a_folder_without_pictures_is_told_and_alone_refused(tmp_path):
     full, empty = tmp_path / "full", tmp_path / "empty"
     found = find_images([full, empty])
     assert found.images == (full / "a.png",)
-    jxl = "1 picture passed over: 'b.jxl' is JPEG XL: it is not read; save it as JPEG or PNG"
+    jxl = "1 file passed over: 'b.jxl' is JPEG XL: it is not read; save it as JPEG or PNG"
     kinds = ", ".join(SUFFIXES)
     assert found.notes == (f"{empty}: {jxl}", f"{empty}: holds no pictures ({kinds})")
     with pytest.raises(DataError) as caught:

@@ -101,7 +101,7 @@ def test_a_turned_picture_of_pillows_is_seen_upright_and_stays_as_it_is(drawn, t
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.zeros((4, 4, 3), np.float32), "shape (4, 4, 3) and float32"),
+        (np.full((4, 4, 3), np.nan, np.float32), "shape (4, 4, 3) and float32"),
         (np.zeros((4, 4, 2), np.uint8), "shape (4, 4, 2) and uint8"),
         (np.zeros((1, 4, 4, 3), np.uint8), "shape (1, 4, 4, 3) and uint8"),
         (np.zeros((0, 4), np.uint8), "shape (0, 4) and uint8"),

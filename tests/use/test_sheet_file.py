@@ -4,6 +4,7 @@ import pytest
 
 from fieldmark.data.formats.excel import read_sheet
 from fieldmark.errors import DataError, SettingsError
+from fieldmark.machine import INSTALL
 from fieldmark.use import sheet_file
 from fieldmark.use.predictor import Prediction
 from fieldmark.use.table import write_table
@@ -49,7 +50,7 @@ def test_without_the_package_a_sheet_is_refused_before_any_work(tmp_path, monkey
     with pytest.raises(SettingsError) as error:
         sheet_file.refuse_lacking(out)
     assert str(error.value) == (
-        f"--out {out}: to write it needs another package: pip install 'fieldmark[excel]'; or take "
+        f"--out {out}: to write it needs another package: {INSTALL} 'fieldmark[excel]'; or take "
         ".csv"
     )
     sheet_file.refuse_lacking(tmp_path / "answers.csv")

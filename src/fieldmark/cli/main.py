@@ -2,12 +2,12 @@
 
 import io
 import os
-import re
 import sys
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from fieldmark.cli import (
     card,
@@ -31,7 +31,7 @@ from fieldmark.cli import (
 )
 from fieldmark.cli.examples import shown
 from fieldmark.cli.typed import WORDS, flag
-from fieldmark.errors import FieldmarkError, SettingsError, nearest
+from fieldmark.errors import FieldmarkError, SettingsError
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "inspect": inspect.command,
@@ -51,11 +51,24 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "models": models.command,
     "options": options.command,
 }
+LINE = 300  # letters of that sentence, at the most
 # verbs that take settings, recipes and their aliases
 TRAINING = ("train", "cross-validate", "one-vs-rest", "grid", "sweep")
 
+
+class Verbs(TyperGroup):
+    """The verbs of --help, each with the whole first sentence of what it does."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """A line a verb, wrapped and not cut."""
+        rows = [(name, verb.get_short_help_str(LINE)) for name, verb in self.commands.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="fieldmark",
+    cls=Verbs,
     help="Pictures you have become an image classifier that is honestly measured.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -105,7 +118,10 @@ def run(words: list[str]) -> int:
         sys.stdout.flush()  # here, where a full disk can still be told
         return _tell("stopped", 130) if code == 130 else code  # Typer's word for Ctrl-C
     except typer.TyperException as error:
-        return _tell(_in_words(error.format_message(), words), 2)
+        from fieldmark.cli.mistyped import in_words
+
+        verbs = getattr(typer.main.get_command(app), "commands", {})
+        return _tell(in_words(error, words, verbs, TRAINING), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _tell("stopped", 130)
     except BrokenPipeError:
@@ -151,54 +167,6 @@ def _call(words: list[str]) -> int:
         return int(app(rewritten.words, prog_name="fieldmark", standalone_mode=False) or 0)
     except SettingsError as error:
         raise rewritten.as_typed(error) from error
-
-
-def _in_words(message: str, words: list[str]) -> str:
-    """The command line parser's message as a sentence that says what to do."""
-    from fieldmark.settings import meant
-
-    verb = f"{words[0]} " if words and words[0] in (*COMMANDS, "recipes") else ""
-    found = re.match(r"No such option: (\S+)(?: \(Possible options: (.+)\))?", message)
-    strange = re.match(r"No such command '([^']+)'", message)
-    if strange is not None and words[0] == strange[1]:
-        hint = meant.of_verb(strange[1], [*COMMANDS, "recipes", "study"])
-        return f"there is no verb '{strange[1]}'{hint or '; `fieldmark --help` lists them'}"
-    if found is None:
-        what = message.rstrip(".").replace("'. Did you mean", "'; did you mean")
-        return f"{what}{' ' if what.endswith('?') else '; '}`fieldmark {verb}--help` shows how"
-    flag, alike = found[1], _options_of(verb.strip())
-    trains = verb.strip() in TRAINING
-    if trains:
-        from fieldmark.settings import aliases
-
-        flag = aliases.unknown(words, flag)
-    value = _value_after(words, flag)
-    if hint := meant.of_option(verb.strip(), flag, alike, value, trains):
-        return f"there is no option {flag}{hint}"
-    if trains:
-        if hint := aliases.hint(words, flag, alike):
-            return f"there is no option {flag}; {hint}"
-        recipe = aliases.recipe_with(flag)
-        if recipe and flag.replace("_", "-") not in alike:
-            return f"there is no option {flag} except with --recipe {recipe}"
-    near = nearest(flag.lstrip("-"), [each.lstrip("-") for each in alike])
-    hint = near.replace("'", "--", 1).replace("'", "")
-    return f"there is no option {flag}{hint or f'; `fieldmark {verb}--help` lists them'}"
-
-
-def _options_of(verb: str) -> list[str]:
-    """The options of a verb, as "--batch-size"."""
-    found = getattr(typer.main.get_command(app), "commands", {}).get(verb)
-    return [name for each in found.params for name in each.opts if name[0] == "-"] if found else []
-
-
-def _value_after(words: list[str], flag: str) -> str | None:
-    """What stands behind an option: "5" of "--patience 5" or of "--patience=5"."""
-    for word, following in zip(words, [*words[1:], "-"], strict=True):
-        name, equals, value = word.partition("=")
-        if name == flag:
-            return value if equals else None if following.startswith("-") else following
-    return None
 
 
 def _tell(text: str, code: int) -> int:

@@ -13,6 +13,7 @@ from fieldmark.cli.typed import flag
 from fieldmark.errors import Mistake, SettingsError, counted, listed, nearest, refuse
 from fieldmark.settings.options import OPTIONS as SHORT
 from fieldmark.settings.section import Choice
+from fieldmark.settings.texts import as_typed
 from fieldmark.settings.tree import known_keys, sections
 
 SOURCE = "data.source"  # the one setting that has to be given
@@ -135,7 +136,7 @@ def print_settings(section: str) -> None:
     """A section's settings: as it is typed with its default, and beside it what it is."""
     print_wrapped(_about(section))
     rows = {
-        f"{key}={'' if default is None and key == SOURCE else _typed(default)}": about
+        f"{key}={'' if default is None and key == SOURCE else as_typed(default)}": about
         for key, (default, about) in settings_of(section).items()
     }
     wide = min(max(map(len, rows)), WIDEST) + 2
@@ -168,7 +169,7 @@ def print_choices(section: str, entries: Iterable[Entry]) -> None:
     wide = max((len(entry.name) for entry in entries), default=0) + 2
     for entry in entries:
         print_wrapped(entry.about, f"{entry.name:<{wide}}")
-        taken = [f"{section}.{o.name}={_typed(o.default)}" for o in entry.options().values()]
+        taken = [f"{section}.{o.name}={as_typed(o.default)}" for o in entry.options().values()]
         print_wrapped("  ".join(taken) or "no options", "    ")
 
 
@@ -239,10 +240,3 @@ def _reasons(refusals: Mapping[str, str]) -> list[str]:
         f"{first} {reason}{f' ({len(others)} more, too)' if others else ''}"
         for reason, (first, *others) in names.items()
     ]
-
-
-def _typed(value: Any) -> str:
-    """A default as a word of the command line, without spaces."""
-    if isinstance(value, (tuple, list)):
-        return f"[{','.join(map(_typed, value))}]"
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

@@ -96,8 +96,7 @@ def command(
 
     goes_up = taxonomy is not None
     shown = Shown(out, page, form, scores=scores, top=top, sets=sets, goes_up=goes_up)
-    if is_done(shown, goes_on=goes_on, overwrite=overwrite):
-        return 0
+    done = is_done(shown, goes_on=goes_on, overwrite=overwrite)
     how: dict[str, Any] = {
         "abstain": abstain,
         "at_least_one": at_least_one,
@@ -106,8 +105,9 @@ def command(
     }
     wanted = Wanted(run, inputs, images, crops, how, Known(only, taxonomy, by))
     looked = to_look_at(wanted, form, top)
-    refuse_other_answers(out, looked.asked, goes_on=goes_on)
-    looked.asked["overwrite"] = overwrite
+    looked.asked.update(columns=shown.columns, overwrite=overwrite)
+    if is_answered(out, looked.asked, goes_on=goes_on, done=done):
+        return 0
     from fieldmark.use.predictor import Answering, Predictor
 
     if looked.way is not None:  # what has no label is decided afterwards
@@ -165,12 +165,20 @@ def _refuse_top(top: int, info: "BundleInfo") -> None:
         refuse([Mistake(f"--top {top}", what)])
 
 
-def refuse_other_answers(out: Path | None, asked: dict[str, Any], *, goes_on: bool) -> None:
-    """Raise SettingsError where a file that is gone on with answers another question."""
-    if out is not None and goes_on:
-        from fieldmark.use.unfinished import refuse_other
+def is_answered(out: Path | None, asked: dict[str, Any], *, goes_on: bool, done: bool) -> bool:
+    """Whether nothing is left to do for a file that is gone on with, and say so.
 
+    done: whether it is there whole. Raises SettingsError where it answers another question.
+    """
+    if out is None or not goes_on:
+        return False
+    from fieldmark.use.unfinished import refuse_other, told_done
+
+    if done:
+        print(told_done(out, asked))
+    else:
         refuse_other(out, asked)
+    return done
 
 
 COLUMN, ABOVE = "data.image_column=", "data.crops_above="

@@ -45,9 +45,14 @@ class Shown:
     sets: float | None
     goes_up: bool = False
 
+    @property
+    def columns(self) -> list[Any]:
+        """What a table of the same answers may have otherwise."""
+        return [self.form, self.scores, self.top]
+
 
 def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
-    """Whether a command that goes on has nothing left to do, and says so. Raises SettingsError."""
+    """Whether a command that goes on has its table whole. Raises SettingsError."""
     from fieldmark.files import check_page, check_table
     from fieldmark.use.forms import ENDINGS, refuse_form
     from fieldmark.use.sheet_file import refuse_lacking
@@ -67,7 +72,6 @@ def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
         return False
     if goes_on and out.is_file() and not beside(out).exists():
         _refuse_lacking_page(out, shown.page)
-        print(f"{out} is done")
         return True
     refuse_unfinished(out, goes_on=goes_on, overwrite=overwrite)
     endings = WRITERS if shown.form is None else (ENDINGS[shown.form],)
@@ -85,7 +89,7 @@ def _refuse_lacking_page(out: Path, page: Path | None) -> None:
 
 def answer(predictor: "Predictor", looked: Looked, shown: Shown, *, goes_on: bool) -> int:
     """Look at the images, write what is wanted, and say what there is to say. -> the exit code"""
-    from fieldmark.use.unfinished import forget
+    from fieldmark.use.unfinished import conclude
 
     look = looking(predictor, shown.out, looked.asked, goes_on=goes_on)
     groups = None
@@ -102,7 +106,7 @@ def answer(predictor: "Predictor", looked: Looked, shown: Shown, *, goes_on: boo
     if groups is not None and shown.page is not None:
         _write_page(groups, predictor, looked.found, shown.page)
     if shown.out is not None:
-        forget(shown.out)
+        conclude(shown.out, looked.asked)
     return code
 
 

@@ -34,9 +34,8 @@ from fieldmark.data.changes import (
     seeded,
     shift_channels,
 )
-from fieldmark.errors import DataError, Mistake, SettingsError, listed, nearest
+from fieldmark.errors import DataError, Mistake, SettingsError
 from fieldmark.records import InputSpec
-from fieldmark.settings.meant import of_choice
 
 __all__ = ["AUGMENTS", "Augment", "centre_crop", "is_pipeline_file", "read_pipeline"]
 
@@ -197,25 +196,8 @@ class Augments(Catalog):
         """As every catalog's; what is built can be sent to a loader's worker."""
         return Built(name, options, *args)
 
-    def read(self, name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], list[Mistake]]:
-        """As every catalog's, with all names to choose from where one is not there."""
-        known = of_choice(self.kind, name, self) or nearest(name, self)
-        if name in self or known or "/" in name:
-            return super().read(name, options)
-        what = (
-            f"there is no {self.kind} '{name}'; there are {listed(self, most=len(self))}, and "
-            ".yaml or .json files that Albumentations saved"
-        )
-        return {}, [Mistake("", what)]
 
-
-POLICIES = {  # of data.augment_policies, which is imported when one is asked for
-    "nature": "mirrored, turned any way, cropped, a box of noise",
-    "scenes": "cropped, brighter or darker, turned, mirrored, by chance grey",
-    "strong": "random resized crop, mirrored, randaugment, a box of noise",
-    "randaugment": "random resized crop, mirrored, two drawn changes of one strength",
-    "trivialaugment": "random resized crop, mirrored, one drawn change of any strength",
-}
+POLICIES = "fieldmark.data.augment_policies"  # imported when one of these is asked for
 ALBUMENTATIONS = "fieldmark.data.augment_albumentations"
 AUGMENTS = Augments(
     "augmentation",
@@ -226,7 +208,23 @@ AUGMENTS = Augments(
         "crop": (crop, "moved over a mirrored edge, mirrored; a hole if wanted"),
         "cifar": (cifar, "turned a little, mirrored, channels shifted, a hole"),
         "contrast": (contrast, "mirrored; contrast, gamma or brightness varied"),
-        **{name: (f"fieldmark.data.augment_policies:{name}", POLICIES[name]) for name in POLICIES},
+        "nature": (f"{POLICIES}:nature", "mirrored, turned any way, cropped, a box of noise"),
+        "scenes": (
+            f"{POLICIES}:scenes",
+            "cropped, brighter or darker, turned, mirrored, by chance grey",
+        ),
+        "strong": (
+            f"{POLICIES}:strong",
+            "random resized crop, mirrored, randaugment, a box of noise",
+        ),
+        "randaugment": (
+            f"{POLICIES}:randaugment",
+            "random resized crop, mirrored, two drawn changes of one strength",
+        ),
+        "trivialaugment": (
+            f"{POLICIES}:trivialaugment",
+            "random resized crop, mirrored, one drawn change of any strength",
+        ),
         "cifar-albumentations": (
             f"{ALBUMENTATIONS}:cifar_albumentations",
             "cifar, made by Albumentations",
@@ -241,6 +239,7 @@ AUGMENTS = Augments(
         ),
     },
     group="fieldmark.augments",
+    also=", and .yaml or .json files that Albumentations saved",
 )
 
 

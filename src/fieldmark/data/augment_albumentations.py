@@ -23,10 +23,11 @@ import yaml
 from fieldmark import streams
 from fieldmark.data.changes import Augment, Degrees, Pixels, Shift, Strength, centre_crop, to_pixels
 from fieldmark.errors import DataError, Mistake, SettingsError, nearest
+from fieldmark.machine import INSTALL
 from fieldmark.records import InputSpec
+from fieldmark.settings.values import PIPELINES
 from fieldmark.streams import Stream
 
-ENDINGS = (".yaml", ".yml", ".json")
 SERIES = "2."  # 2.0.8 is the last of its line
 SAVE = "save one with albumentations.save(pipeline, 'FILE.yaml', data_format='yaml')"
 NEEDS = ("bbox_params", "keypoint_params")
@@ -34,7 +35,7 @@ NEEDS = ("bbox_params", "keypoint_params")
 
 def is_pipeline_file(name: str) -> bool:
     """Whether the name of an augmentation is that of a file."""
-    return Path(name).suffix.lower() in ENDINGS
+    return Path(name).suffix.lower() in PIPELINES
 
 
 def read_pipeline(path: Path) -> str:
@@ -78,7 +79,7 @@ def check_text(text: str) -> None:
 def albumentations() -> Any:
     """The package. Raises SettingsError where it is not there."""
     if find_spec("albumentations") is None:
-        what = "this needs Albumentations; install it: pip install 'fieldmark[albumentations]'"
+        what = f"this needs Albumentations; install it: {INSTALL} 'fieldmark[albumentations]'"
         raise SettingsError([Mistake("augment.name", what)])
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask a server for newer versions
     package = importlib.import_module("albumentations")

@@ -9,7 +9,8 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import polars as pl
 from PIL import Image
 
 from fieldmark.data.columns import Columns, find_columns
+from fieldmark.data.images import to_bytes
 from fieldmark.data.shards import picture_columns
 from fieldmark.errors import DataError, disk_error
 from fieldmark.files import write_whole
@@ -31,10 +33,21 @@ LAYOUTS = "give (N, height, width) or (N, height, width, 3) of uint8"
 
 @dataclass(frozen=True)
 class Kept:
-    """A file with what was given, and the folder that its paths begin in; None for pixels."""
+    """A file with what was given, and the folder that its paths begin in; None for pixels.
+
+    is_new: whether the file was not there before.
+    """
 
     source: str
     images: str | None
+    is_new: bool = field(default=True, compare=False)
+
+    def give_back(self) -> None:
+        """Take a new file away again, and its folder where that is empty."""
+        if self.is_new:
+            Path(self.source).unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(self.source).parent.rmdir()
 
 
 def is_given(data: object) -> bool:
@@ -64,7 +77,7 @@ def keep(
     columns = _columns(data, labels)
     there = _place(out, "images", columns, images)
     if there.is_file():  # what takes time is to make PNGs
-        return Kept(str(there), images)
+        return Kept(str(there), images, is_new=False)
     frame = _frame(columns)
     if not len(frame):
         raise DataError(f"{WHERE}: has no rows; give an image and a label in each")
@@ -75,8 +88,9 @@ def keep(
             images, paths = _below_one_folder(frame[name])
             columns[name], frame = paths, frame.with_columns(pl.Series(name, paths, pl.String))
         place = _place(out, "table", columns, images)
+    is_new = not place.is_file()
     _write(frame, place)
-    return Kept(str(place), images)
+    return Kept(str(place), images, is_new)
 
 
 def _columns(data: Any, labels: Any) -> dict[str, Any]:
@@ -86,13 +100,27 @@ def _columns(data: Any, labels: Any) -> dict[str, Any]:
         if labels is not None:
             raise DataError(f"labels: a data frame has a column for them; leave `{LABEL}s` out")
         return frame
+    if labels is None and _is_images_and_labels(data):
+        data, labels = data
     given = images_of(data)
     if labels is None:
         given, labels = _unzipped(given)
     labels = _one_an_image(labels)
     if len(given) != len(labels):
         raise DataError(f"labels: are {len(labels)} for {len(given)} images; give one for each")
-    return {IMAGE: [_cell(each) for each in given], LABEL: [_label(each) for each in labels]}
+    found = [_label(each, place) for place, each in enumerate(labels)]
+    if any(isinstance(each, list) for each in found):
+        found = [[each] if isinstance(each, str) else each for each in found]
+    return {IMAGE: [_cell(each) for each in given], LABEL: found}
+
+
+def _is_images_and_labels(data: Any) -> bool:
+    """Whether this is (images, labels), as arrays come, and no list of pairs."""
+    if not isinstance(data, tuple) or len(data) != 2 or isinstance(data[1], str):
+        return False
+    if not all(hasattr(each, "__len__") for each in data) or len(data[0]) != len(data[1]):
+        return False
+    return len(data[0]) != 2 or getattr(data[0], "ndim", 0) in (3, 4)
 
 
 def _table(data: Any) -> dict[str, Any] | None:
@@ -134,14 +162,13 @@ def images_of(data: Any) -> Sequence[Any]:
         pixels = np.asarray(data)
         if pixels.dtype == object or pixels.dtype.kind in "US":
             return list(pixels.tolist())
-        told = f"{WHERE}: is an array of shape {pixels.shape} and {pixels.dtype}"
-        if pixels.dtype != np.uint8:
-            raise DataError(f"{told}; {LAYOUTS}, from 0 to 255")
-        channels_first = pixels.ndim == 4 and pixels.shape[3] not in (1, 3, 4)
-        if channels_first and pixels.shape[1] in (1, 3, 4):
-            raise DataError(f"{told}; {LAYOUTS}: images.transpose(0, 2, 3, 1)")
-        if pixels.ndim not in (3, 4) or channels_first:
-            raise DataError(f"{told}; {LAYOUTS}")
+        others = pixels.ndim == 4 and pixels.shape[3] not in (1, 3, 4)
+        turn = ".transpose(0, 2, 3, 1)" if others and pixels.shape[1] in (1, 3, 4) else ""
+        if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or others:
+            told = f"{WHERE}: is an array of shape {pixels.shape} and {pixels.dtype}; {LAYOUTS}"
+            name = "images" if isinstance(data, np.ndarray) else "np.asarray(images)"
+            how = to_bytes(pixels, name) or (turn and f": {name}")
+            raise DataError(f"{told}{how}{turn if how else ''}")
         return list(pixels)
     if isinstance(data, dict | bytes) or not isinstance(data, Iterable):
         raise DataError(
@@ -186,12 +213,18 @@ def _cell(value: Any) -> Any:
     return list(value) if isinstance(value, tuple | set | frozenset) else value
 
 
-def _label(value: Any) -> str | list[str] | None:
-    """A label as text, a whole number without its point; of several the list of them."""
+def _label(value: Any, place: int) -> str | list[str] | None:
+    """A label as text, a whole number without its point; of several the list of them.
+
+    Raises DataError for what is none.
+    """
     value = value.tolist() if hasattr(value, "tolist") else value
     if isinstance(value, list | tuple | set | frozenset):
-        names = [_label(each) for each in value]
+        names = [_label(each, place) for each in value]
         return [name for name in names if isinstance(name, str)]
+    if isinstance(value, dict | bytes):
+        what = f"is {value!r}, of type {type(value).__name__}; give a text, a number or a list"
+        raise DataError(f"labels: that of image {place} {what}")
     if value is None or value != value:
         return None
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
@@ -229,6 +262,7 @@ def _as_png(cell: Any, name: str, row: int) -> Any:
             raise DataError(
                 f"{WHERE}: '{name}' in row {row} is an array of shape {cell.shape} and "
                 f"{cell.dtype}; give (height, width) or (height, width, 3) of uint8"
+                f"{to_bytes(cell, 'image')}"
             )
         flat = cell[..., 0] if cell.shape[2:] == (1,) else cell
         cell = Image.fromarray(np.ascontiguousarray(flat))

@@ -94,7 +94,7 @@ def _pixels(content: Content, form: Form, name: str, *, resize: bool = True) -> 
         if content.dtype != np.uint8 or not is_image:
             raise PictureError(
                 f"{name}: is an array of shape {content.shape} and {content.dtype}; "
-                "give (height, width) or (height, width, 3) of uint8"
+                f"give (height, width) or (height, width, 3) of uint8{to_bytes(content, 'image')}"
             )
         return from_array(content, wanted)
     with told(b"", name):
@@ -321,3 +321,22 @@ def _frames(image: Image.Image) -> int:
         return int(getattr(image, "n_frames", 1))
     except Exception:  # damage behind the first frame does no harm
         return 1
+
+
+def to_bytes(pixels: np.ndarray, name: str) -> str:
+    """How numbers of another type become uint8, as the end of a sentence; "" where it is unclear.
+
+    name: of the array, in the code that is told.
+    """
+    if pixels.dtype == np.uint8 or pixels.dtype.kind not in "fiub" or not pixels.size:
+        return ""
+    least, most, whole = float(pixels.min()), float(pixels.max()), pixels.dtype.kind in "iu"
+    if not whole and least >= 0 and most <= 1:
+        how = f"(255 * {name}).round()"
+    elif not whole and least >= -1 and most <= 1:
+        how = f"(127.5 * ({name} + 1)).round()"
+    elif least >= 0 and most <= 255:
+        how = name
+    else:  # also where a number is nan
+        return ""
+    return f"; its numbers are from {least:g} to {most:g}: {how}.astype('uint8')"

@@ -30,6 +30,7 @@ from fieldmark.data.stratify import units_of
 from fieldmark.data.told import (
     alone_note,
     few_groups_note,
+    few_images_note,
     group_note,
     health_notes,
     joined_note,
@@ -221,7 +222,8 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
         parted_again, stays = replace(looked, samples=done).corrected()
         refuse_emptied(done, parted_again.samples, looked.corrections)
         done = parted_again.samples
-        own = [*group_note(done), *few_groups_note(done), *lacking_notes(done), *alone_note(done)]
+        own = [*few_images_note(done), *group_note(done), *few_groups_note(done)]
+        own += [*lacking_notes(done), *alone_note(done)]
         if val == "cross" and "val" in looked.given:
             own.insert(0, joined_note(parted))
         return Dataset(

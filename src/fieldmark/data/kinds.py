@@ -9,6 +9,8 @@ from importlib.util import find_spec
 
 from PIL import features
 
+from fieldmark.machine import INSTALL
+
 HEIF_READERS = ("pi_heif", "pillow_heif")  # whichever is installed; the first is the extra `heic`
 HEIF = ("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs", "mif1", "msf1")
 HEIF_SUFFIXES = (".heic", ".heics", ".heif", ".hif")
@@ -18,7 +20,7 @@ HEAD = 32  # bytes of a file that say whether it is a picture
 
 ELSE = "it is not read; save it as JPEG or PNG"
 WAYS_OUT = {  # what a file is: what to do about it. Of all others ELSE is said
-    "HEIC": "pip install 'fieldmark[heic]' lets it be read; or save it as JPEG or PNG",
+    "HEIC": f"{INSTALL} 'fieldmark[heic]' lets it be read; or save it as JPEG or PNG",
     "AVIF": "the Pillow that is installed does not read it; take a newer one, or save it as JPEG "
     "or PNG",
     "a camera's RAW file": "it is not read; develop it, and save it as JPEG or PNG",

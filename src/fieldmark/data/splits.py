@@ -175,7 +175,8 @@ def _refuse_empty(
     if any(unit.images > 1 for unit in units):
         found += f" and {len(units)} group{'s' * (len(units) > 1)} that must stay whole"
         remedy += " or name smaller groups"
-    spare = " and ".join(f"data.{side}_fraction=0" for side in empty if side != "train")
+    without = {"val": "data.val=none", "test": "data.test_fraction=0"}
+    spare = " and ".join(without[side] for side in empty if side in without)
     raise DataError(
         f"{samples.root}: {found} are too few to have some for {listed(empty)}; "
         f"{remedy}{f', or set {spare}' if spare else ''}"

@@ -123,8 +123,8 @@ def read_rows(
 ) -> tuple[Samples, Table]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
-    And the table, with all that is to be said of it. Labels may be empty; labelled None: they are
-    not asked for, and only a column of a usual name is theirs. brought: the table, where it is
+    And the table, with all that is to be said of it. Labels may be empty; labelled None: neither
+    they nor splits are asked for or read. brought: the table, where it is
     read already. finder: of the files, by which a column of images is known. Raises DataError.
     """
     given, asked = given or Columns(), asked or Asked()
@@ -146,6 +146,8 @@ def read_rows(
         share=None if finder is None else finder.share,
         guess=labelled is not None and not brought.unlabelled,
     )
+    if labelled is None:
+        found, frame, each_a_label = *_unlabelled(found, frame), []
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
@@ -170,6 +172,12 @@ def read_rows(
     unsaid = unsaid if each_a_label and task.several else ()
     table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
     return samples, table
+
+
+def _unlabelled(found: Columns, frame: pl.DataFrame) -> tuple[Columns, pl.DataFrame]:
+    """The columns that are needed where labels and splits are not, and a table of these alone."""
+    found = replace(found, label=None, split=None)
+    return found, frame.select(list(dict.fromkeys(filter(None, vars(found).values()))))
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
@@ -261,7 +269,7 @@ def named_images(
     samples, table = read_rows(
         path, given, labelled=None, asked=kept, brought=brought, finder=finder
     )
-    notes = list(table.notes)
+    notes = [note for note in table.notes if "the labels are" not in note]
     if table.left_out:
         first = next(iter(table.left_out.values()))
         if brought.plain:

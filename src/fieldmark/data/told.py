@@ -12,6 +12,7 @@ from fieldmark.records import SPLITS, Samples
 from fieldmark.settings.data import DataSettings
 
 FEW = 3  # groups; fewer tell nearly nothing
+LEAST, ENOUGH = 4, 20  # images of a class: fewer teach nearly nothing, so many are a beginning
 
 
 def several_labels(samples: Samples) -> int:
@@ -118,6 +119,18 @@ def lacking_notes(samples: Samples) -> list[str]:
             then = " and cannot be learned" if side == "train" else ""
             notes.append(f"{listed(lacking)} {words} in {side}{then}")
     return notes
+
+
+def few_images_note(samples: Samples) -> list[str]:
+    """What to say where most classes have next to no images."""
+    sizes = [sum(sides.values()) for sides in samples.counts().values()]
+    middle = int(np.median(sizes)) if sizes else LEAST
+    if middle >= LEAST:
+        return []
+    return [
+        f"half of the classes have {counted(middle, 'image')} or fewer, of which little can be "
+        f"learned and nothing proved; add images, {ENOUGH} or more a class"
+    ]
 
 
 def split_notes(

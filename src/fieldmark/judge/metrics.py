@@ -10,14 +10,23 @@ the row of several. `of_task` gives the rows of a task as they are there.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from enum import IntEnum
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from fieldmark import plugins
 from fieldmark.judge.calibrate import calibration_error
-from fieldmark.judge.evidence import TOP, Evidence, Margins, mean_of_present, ratio
+from fieldmark.judge.evidence import TOP, Evidence, Margins
+from fieldmark.judge.metric_kinds import (
+    ClassMetric,
+    Metric,
+    OfAreas,
+    OfCounts,
+    OfImages,
+    OfScores,
+    Shown,
+)
 from fieldmark.judge.rates import (
     accuracy,
     correlation,
@@ -35,121 +44,9 @@ from fieldmark.judge.rates import (
 )
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS, Task
 
+__all__ = ["ClassMetric", "Metric", "OfAreas", "OfCounts", "OfImages", "OfScores", "Shown"]
 EVERY = 5_000_000  # logits of a side, of which all metrics take about a quarter of a second
 LARGEST_LOSS = -np.log(np.finfo(np.float64).eps)  # of one image, 36.04: see Evidence.losses
-
-
-class Shown(IntEnum):
-    """How far to the front a metric stands; each place also has what the later ones have."""
-
-    TABLE = 0  # the page's table of all, the history, `compare --out`
-    LINE = 1  # a line on the screen
-    KEY = 2  # large on the page, a column of `compare`
-    COLUMN = 3  # a column of `evaluate --by`
-
-
-@dataclass(frozen=True)
-class OfCounts:
-    """Made of the margins of a confusion table, like accuracy and macro F1.
-
-    value:    margins of (..., C) -> (...)
-    share_of: what the hits are plainly a share of: "images", "guesses", or "both" in the mean;
-              of one label an image alone, since several of an image go together
-    by_class: a mean over classes, so that small ones make it less sure
-    least:    its value at the worst; at the best it is 1
-    """
-
-    value: Callable[[Margins], np.ndarray]
-    share_of: Literal["images", "guesses", "both"] | None = None
-    by_class: bool = True
-    least: float = 0.0
-
-    def figure(self, evidence: Evidence) -> float:
-        """Its value."""
-        return float(self.value(evidence.margins))
-
-
-@dataclass(frozen=True)
-class OfImages:
-    """A mean over images: of hits, of shares of an image, or of losses from 0 to `largest`."""
-
-    value: Callable[[Evidence], np.ndarray]  # -> (N,) bool, or float of shares and losses
-    largest: float | None = None
-    partly: bool = False  # of shares
-
-    @property
-    def of_hits(self) -> bool:
-        """Whether each image is right or wrong, and nothing between."""
-        return self.largest is None and not self.partly
-
-    def figure(self, evidence: Evidence) -> float:
-        """Its value."""
-        return float(ratio(self.value(evidence).sum(), np.asarray(len(evidence.targets))))
-
-
-@dataclass(frozen=True)
-class OfAreas:
-    """A mean over the classes that have it of one of the areas that judge.jackknife knows."""
-
-    area: str  # of Evidence.areas
-
-    def figure(self, evidence: Evidence) -> float:
-        """Its value."""
-        return float(mean_of_present(evidence.areas[self.area]))
-
-
-@dataclass(frozen=True)
-class OfScores:
-    """Anything else: it has no interval but that of the calibration error, and is not paired."""
-
-    value: Callable[[Evidence], float]
-    unpaired: str  # why two classifiers are not compared by it
-    is_gap: bool = False  # the calibration error
-
-    def figure(self, evidence: Evidence) -> float:
-        """Its value."""
-        return float(self.value(evidence))
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A row of METRICS.
-
-    words: in a sentence, where those of its name do not do. among: of how many likeliest
-    classes; where there are no more it is nan, for it could not be missed. several: what is
-    otherwise in the row of several labels, by the names of fields.
-    """
-
-    meaning: str
-    of: OfCounts | OfImages | OfAreas | OfScores
-    words: str = ""
-    better: Literal["max", "min"] = "max"
-    is_share: bool = True  # written as a percentage
-    shown: Shown = Shown.TABLE
-    among: int = 0
-    tasks: tuple[Task, ...] = (ONE_LABEL,)  # that have it
-    several: Mapping[str, Any] = field(default_factory=dict)
-
-    def figure(self, evidence: Evidence) -> float:
-        """Its value, nan where it does not exist."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return self.of.figure(evidence) if evidence.classes > self.among else np.nan
-
-    @property
-    def of_scores(self) -> bool:
-        """Whether it changes with the temperature: what is made of guesses and ranks does not."""
-        of = self.of
-        return not isinstance(of, OfCounts) and getattr(of, "largest", of) is not None
-
-
-@dataclass(frozen=True)
-class ClassMetric:
-    """A figure of each class against the rest: a row of CLASS_METRICS."""
-
-    meaning: str
-    value: Callable[[Evidence], np.ndarray]  # -> (C,), nan for a class without
-    words: str = ""
-    is_share: bool = True
 
 
 BOTH, SEVERAL = (ONE_LABEL, SEVERAL_LABELS), (SEVERAL_LABELS,)
@@ -319,6 +216,47 @@ CLASS_METRICS: Mapping[str, ClassMetric] = {
         lambda evidence: evidence.areas["average_precision"],
     ),
 }
+
+
+def of_function(figure: Callable[[np.ndarray, np.ndarray], Any], whose: str) -> Metric:
+    """The row of a function of the truth, (N,) classes or (N, C) of 0 and 1, and scores (N, C).
+
+    Its attributes: better, "min" where less is; within, the ends that it lies between.
+    """
+
+    def of_rows(targets: np.ndarray, scores: np.ndarray) -> float:
+        return float(figure(targets, scores)) if len(targets) else np.nan
+
+    def value(evidence: Evidence) -> float:
+        return of_rows(evidence.targets, evidence.scores)
+
+    about = (figure.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    within = getattr(figure, "within", None)
+    return Metric(
+        about or f"a figure {whose}",
+        OfScores(value, f"it is a function {whose}", of_rows=of_rows, within=within),
+        better=getattr(figure, "better", "max"),
+        is_share=False,
+        shown=Shown.LINE,
+        tasks=BOTH,
+    )
+
+
+def _of_packages(own: Iterable[str]) -> dict[str, Metric]:
+    """Those that installed packages offer and the environment allows, by the names of their own.
+
+    Raises SettingsError where a package's fails, or has a name that is taken.
+    """
+    found: dict[str, Metric] = {}
+    for point in plugins.all_allowed("fieldmark.metrics"):
+        with plugins.blamed(point):
+            if point.name in (*own, *found, "loss") or not point.name.isidentifier():
+                raise ValueError("a figure wants a plain name that no other has")
+            found[point.name] = of_function(point.load(), "of a package")
+    return found
+
+
+METRICS = {**METRICS, **_of_packages(METRICS)}
 
 
 def prominent(least: Shown, task: Task = ONE_LABEL) -> dict[str, Metric]:

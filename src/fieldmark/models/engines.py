@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from fieldmark.captioned import Captioned, Seen
 from fieldmark.errors import Mistake, UserError, refuse
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.models.body import body_and_head
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
@@ -56,9 +56,7 @@ def check(engine: str, device: torch.device) -> list[Mistake]:
         return [Mistake("--engine", f"{what}, or the engine torch")]
     missing = [package for package in PACKAGES[engine] if not is_installed(package)]
     if missing:
-        what = (
-            f"'{missing[0]}' is not installed; install it with: pip install 'fieldmark[{engine}]'"
-        )
+        what = f"'{missing[0]}' is not installed; install it with: {INSTALL} 'fieldmark[{engine}]'"
         return [Mistake("--engine", what)]
     return []
 

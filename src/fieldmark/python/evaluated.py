@@ -37,9 +37,9 @@ def evaluate(
         from fieldmark.reviews.stored import evaluate_stored
 
         return evaluate_stored(str(run), asked, console).to_json()
-    source, known = source_of(data, labels, settings, console, run.parent)
-    how = read([read_given(known, {}, source)]).settings.data
-    from fieldmark.reviews.evaluate import evaluate_new
+    with source_of(data, labels, settings, console, run.parent) as (source, known):
+        how = read([read_given(known, {}, source)]).settings.data
+        from fieldmark.reviews.evaluate import evaluate_new
 
-    with with_model(run, model):
-        return evaluate_new(str(run), how, asked, console).to_json()
+        with with_model(run, model):
+            return evaluate_new(str(run), how, asked, console).to_json()

@@ -1,15 +1,13 @@
 """Figures of the caller's own, functions of truth and scores: metrics for as long as a call."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
 from fieldmark.errors import Mistake, refuse
-from fieldmark.judge.evidence import Evidence
-from fieldmark.judge.metrics import BOTH, METRICS, Metric, OfScores, Shown
+from fieldmark.judge.metrics import METRICS, Metric, of_function
 
-UNPAIRED = "it is a function of the caller's own"
+WHOSE = "of the caller's own"
 
 
 @contextmanager
@@ -18,7 +16,8 @@ def counted_with(given: Sequence[Callable[..., Any]]) -> Iterator[tuple[str, ...
 
     A function takes the truth, (N,) places of classes or of several labels (N, C) of 0 and 1, and
     the scores (N, C), and gives a number; more is better, but where its attribute `better` is
-    "min". Raises SettingsError for a name that is taken or is none.
+    "min". Its attribute `within`, such as (0, 1), says between which ends it lies. Raises
+    SettingsError for a name that is taken or is none.
     """
     names = tuple(str(getattr(each, "__name__", type(each).__name__)) for each in given)
     what = "must be functions with plain names that no other figure has; rename"
@@ -28,26 +27,9 @@ def counted_with(given: Sequence[Callable[..., Any]]) -> Iterator[tuple[str, ...
         if not name.isidentifier() or name in (*METRICS, "loss", *names[:place])
     )
     table = cast(dict[str, Metric], METRICS)
-    table.update({name: _row(each) for name, each in zip(names, given, strict=True)})
+    table.update({name: of_function(each, WHOSE) for name, each in zip(names, given, strict=True)})
     try:
         yield names
     finally:
         for name in names:
             del table[name]
-
-
-def _row(figure: Callable[..., Any]) -> Metric:
-    def value(evidence: Evidence) -> float:
-        if not len(evidence.targets):
-            return math.nan
-        return float(figure(evidence.targets, evidence.scores))
-
-    about = (figure.__doc__ or "").strip().partition("\n")[0].rstrip(".")
-    return Metric(
-        about or "a figure of the caller's own",
-        OfScores(value, UNPAIRED),
-        better=getattr(figure, "better", "max"),
-        is_share=False,
-        shown=Shown.LINE,
-        tasks=BOTH,
-    )

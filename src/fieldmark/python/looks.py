@@ -21,8 +21,9 @@ def inspect(
 
     path = _page(page)
     console, settings = Console(quiet=quiet), dict(settings)
-    source, known = source_of(data, labels, settings, console, settings.pop("out", OUT))
-    seen = look(read([read_given(known, {}, source)]).settings.data, console)
+    out = settings.pop("out", OUT)
+    with source_of(data, labels, settings, console, out) as (source, known):
+        seen = look(read([read_given(known, {}, source)]).settings.data, console)
     if path is not None:
         write_page(seen, path, f"fieldmark.inspect({source!r})")
     return Told(tuple(as_lines(seen)), as_json(seen), path)

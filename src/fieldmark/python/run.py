@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldmark.errors import RunError
+from fieldmark.errors import RunError, counted
 from fieldmark.rundir import RunDir, open_run
 
 if TYPE_CHECKING:
@@ -34,14 +34,14 @@ class Run:
         return str(self.path)
 
     def __repr__(self) -> str:
-        """Where it is, and the figures of its test, or of validation where there is no test."""
+        """Where it is, what it is, and the figures of its test, or else of its validation."""
         head = f"Run({str(self.path)!r})"
         shown = self._shown()
         if shown is None:
             return f"{head}: has no figures yet"
         from fieldmark.report.figure_lines import figure_lines
 
-        return "\n".join([head, *figure_lines(*shown)])
+        return "\n".join([head, self._told(), *figure_lines(*shown)])
 
     def _repr_html_(self) -> str:
         """The same as a small table, for notebooks."""
@@ -59,7 +59,17 @@ class Run:
             if found[key] is not None
         )
         head = f"<th>{side}, {found.n:,} images</th><th></th><th>95 % interval</th>"
-        return f"<table><caption>{name}</caption><tr>{head}</tr>{rows}</table>"
+        caption = f"{name}: {html.escape(self._told())}"
+        return f"<table><caption>{caption}</caption><tr>{head}</tr>{rows}</table>"
+
+    def _told(self) -> str:
+        """The network, how many classes it knows, and which of its epochs was kept."""
+        metrics, settings = self._folder.read_metrics(), self.settings
+        words = [str(settings["model"]["name"]), counted(len(metrics.classes), "class")]
+        best, epochs = metrics.about.best_epoch, settings["train"]["epochs"]
+        if best is not None and epochs != 1:
+            words.append(f"epoch {best} of {epochs} kept")
+        return ", ".join(words)
 
     def _shown(self) -> "tuple[str, Figures] | None":
         """The side that stands for the run, and its figures; None where there are none."""

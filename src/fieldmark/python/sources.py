@@ -1,51 +1,75 @@
 """What a call was given, as the settings have it: data in memory becomes a file beside the runs."""
 
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from fieldmark.console import Console
-from fieldmark.data.given import Kept, is_given, keep
-from fieldmark.errors import Mistake, refuse
+from fieldmark.data.given import FOLDER, Kept, is_given, keep
+from fieldmark.errors import Mistake, UserError, refuse
+from fieldmark.settings.layers import is_known, unknown
 from fieldmark.settings.options import OPTIONS
 
 OUT = "runs"
+SETTING = re.compile(r"'(\w+\.\w+)(?:=(\w+))?'")
 
 
+@contextmanager
 def source_of(
     data: Any, labels: Any, settings: Mapping[str, Any], console: Console, out: str | Path = OUT
-) -> tuple[str | None, dict[str, Any]]:
-    """Where images lie that were given in some form, and the settings with what follows from it.
+) -> Iterator[tuple[str | None, dict[str, Any]]]:
+    """Inside: where images lie that were given in some form, and the settings with what follows.
 
-    out: the folder whose `given` holds what was in memory, where the settings name none. Raises
-    SettingsError for labels beside images that have their own, and as `data.given.keep` does.
+    out: the folder whose `given` holds what was in memory, where the settings name none; what is
+    refused inside is not kept. Raises SettingsError for settings that there are not, and labels
+    beside images that have their own, and as `data.given.keep` does.
     """
+    refuse_unknown(settings)
     found = {name: os.fspath(v) if isinstance(v, Path) else v for name, v in settings.items()}
     if not is_given(data):
         own = "are for images that are an array or a list; a folder or a table has its own"
         refuse([Mistake("labels", f"{own}; leave them out")] if labels is not None else [])
-        return None if data is None else os.fspath(data), found
+        yield None if data is None else os.fspath(data), found
+        return
     known = {OPTIONS.get(name, name): value for name, value in found.items()}
     folder, images = Path(known.get("run.out") or out), known.get("data.images")
-    column = known.get("data.image_column")
-    kept = keep(data, labels, folder, images=images, column=column)
-    console.say(f"data    {kept.source}, where a stopped run finds what was given")
-    if is_given(known.get("data.test")):
-        test = known["data.test"]
-        pair = test if _is_images_and_labels(test) else (test, None)
-        its = keep(pair[0], pair[1], folder, images=images, column=column)
-        refuse(_on_two_sides(kept, its))
-        found["data.test"] = its.source
-        console.say(f"test    {its.source}")
-    if kept.images is not None and images is None:
-        found["images"] = kept.images
-    return kept.source, found
+    column, runs = known.get("data.image_column"), _folders(folder)
+    kept = [keep(data, labels, folder, images=images, column=column)]
+    try:
+        console.say(f"data    {kept[0].source}, where a stopped run finds what was given")
+        if is_given(known.get("data.test")):
+            kept.append(keep(known["data.test"], None, folder, images=images, column=column))
+            refuse(_on_two_sides(*kept))
+            found["data.test"] = kept[1].source
+            console.say(f"test    {kept[1].source}")
+        if kept[0].images is not None and images is None:
+            found["images"] = kept[0].images
+        yield kept[0].source, found
+    except UserError:
+        if _folders(folder) <= runs:  # no run was made that goes on with them
+            for each in kept:
+                each.give_back()
+        raise
 
 
-def _is_images_and_labels(test: Any) -> bool:
-    """Whether a test set is (images, labels), as arrays come, and no list of two pairs."""
-    return isinstance(test, tuple) and len(test) == 2 and len(test[0]) == len(test[1]) != 2
+def _folders(out: Path) -> set[str]:
+    return {each.name for each in out.glob("*/") if each.name != FOLDER}
+
+
+def refuse_unknown(settings: Mapping[str, Any]) -> None:
+    """Raise SettingsError for settings that there are not, in words that Python has."""
+    names = [name for name in settings if name not in OPTIONS and not is_known(name)]
+    refuse(Mistake(name, SETTING.sub(_as_keyword, unknown(name))) for name in names)
+
+
+def _as_keyword(found: re.Match[str]) -> str:
+    """'train.epochs' as it is given in Python: epochs; or **{"train.patience": ...}."""
+    short = next((name for name, key in OPTIONS.items() if key == found[1]), None)
+    value = f'"{found[2]}"' if found[2] else "..."
+    return f"{short}={value}" if short else f'**{{"{found[1]}": {value}}}'
 
 
 def _on_two_sides(kept: Kept, test: Kept) -> list[Mistake]:

@@ -8,7 +8,7 @@ from fieldmark.console import Console
 from fieldmark.data.given import is_given
 from fieldmark.python.own import KINDS, METRICS, is_own, lending, lending_again
 from fieldmark.python.run import Run
-from fieldmark.python.sources import source_of
+from fieldmark.python.sources import refuse_unknown, source_of
 from fieldmark.settings.options import OPTIONS
 from fieldmark.settings.texts import read_given
 
@@ -28,8 +28,7 @@ def train(
     from fieldmark.runs.run import train_run
 
     console = Console(quiet=quiet)
-    with lending(settings) as named:
-        source, known = source_of(data, labels, named, console)
+    with lending(settings) as named, source_of(data, labels, named, console) as (source, known):
         file = None if config is None else os.fspath(config)
         options, others = parted(known)
         resolved = gather(source, others, options, recipe=recipe, config=file)
@@ -52,6 +51,7 @@ def resume(run: str | os.PathLike[str], settings: dict[str, Any], *, quiet: bool
         kind: settings[key] for kind, key in dotted.items()
     }
     given = {name: settings[name] for name in (*KINDS, METRICS) if is_given(settings.get(name))}
+    refuse_unknown({n: v for n, v in settings.items() if n not in given})
     options, others = parted({n: v for n, v in settings.items() if n not in given})
     changes = read_given(others, options, None)
     of_run = folder.read_settings()

@@ -76,6 +76,7 @@ def _dashes(start: int, end: int, columns: int) -> str:
     return "".join(lines)
 
 
+SQUARES = 200  # a side of that picture, at the most
 TABLE_MOST = 30  # classes; above, the confusion matrix is a picture
 ROWS_MOST = 100  # classes; above, the table of classes has those that are recognised worst
 WIDE_NAME = 12  # letters; longer names wrap, and their column stays in sight on a phone
@@ -152,6 +153,7 @@ def _confusion(classes: Sequence[str], figures: Figures) -> dict[str, Any] | Non
     return {
         "cells": cells(matrix, classes) if as_table else None,
         "picture": None if as_table else Thumb(picture(matrix), in_words, small=True, ratio=1),
+        "together": together(len(matrix)),
         "pairs": most_confused(matrix, classes, most=6 if as_table else 15),
         "upright": max(map(len, classes)) > 4 and len(classes) > 4,
         "roomy": len(classes) <= 4,
@@ -202,22 +204,39 @@ def cells(confusion: np.ndarray, classes: Sequence[str]) -> list[list[Cell]]:
     ]
 
 
+def _strongest(values: np.ndarray, step: int) -> np.ndarray:
+    """The largest of every `step` x `step` values. (C, C) -> (S, S)"""
+    starts = np.arange(0, len(values), step)
+    found: np.ndarray = np.maximum.reduceat(np.maximum.reduceat(values, starts, 0), starts, 1)
+    return found
+
+
 def _cell_title(n: int, total: int, truth: str, guess: str) -> str:
     verb = "was" if n == 1 else "were"
     end = f"{verb} recognised" if truth == guess else f"{verb} taken for {quoted(guess)}"
     return f"{count(n)} of {count(total)} {quoted(truth)} {end}" if n else ""
 
 
+def together(classes: int) -> int:
+    """How many classes share a row of the picture, so that each square can be seen."""
+    return -(-classes // SQUARES)
+
+
 def picture(confusion: np.ndarray) -> str:
-    """The matrix as a `data:` PNG with see-through ground, one square a cell."""
+    """The matrix as a `data:` PNG with see-through ground, a square a cell, or for many.
+
+    Where classes share a row, a square is as strong as the strongest of its cells; one on the
+    diagonal is green where the strongest of them is right.
+    """
     from PIL import Image
 
-    opacity = shades(confusion)
-    pixels = np.zeros((*confusion.shape, 4), dtype=np.uint8)
-    pixels[..., :3] = WRONG
-    pixels[np.diag_indices(len(confusion))] = (*RIGHT, 0)
+    opacity, step = shades(confusion), together(len(confusion))
+    right = _strongest(np.diag(np.diag(opacity)), step)
+    opacity = _strongest(opacity, step)
+    pixels = np.zeros((*opacity.shape, 4), dtype=np.uint8)
+    pixels[..., :3] = np.where(((right == opacity) & (right > 0))[..., None], RIGHT, WRONG)
     pixels[..., 3] = np.rint(np.where(opacity > 0, 0.25 + 0.75 * opacity, 0) * 255)
-    scale = -(-PICTURE_SIDE // len(confusion))
+    scale = -(-PICTURE_SIDE // len(opacity))
     large = pixels.repeat(scale, axis=0).repeat(scale, axis=1)
     buffer = io.BytesIO()
     Image.fromarray(large).save(buffer, "PNG", optimize=True)

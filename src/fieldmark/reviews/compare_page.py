@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from fieldmark.files import write_text
 from fieldmark.judge.figures import SEED
@@ -14,6 +13,7 @@ from fieldmark.report.words import count, images
 from fieldmark.reviews.compare import PACKAGES, Comparison, columns
 from fieldmark.reviews.compared_run import ComparedRun
 from fieldmark.reviews.differing import Won, differing
+from fieldmark.settings.texts import as_typed
 
 NAN = float("nan")
 MOST = 3  # runs whose pictures are shown
@@ -141,14 +141,8 @@ def unlike(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
 def _told(each: ComparedRun) -> Iterator[tuple[str, str]]:
     for name, value in each.settings.items():
         if name not in OWN:
-            yield name, _text(value)
+            yield name, as_typed(value)
     for name, text in each.about.versions.items():
         yield f"version of {name}", text
     for name in ("processor", "accelerator"):
         yield name, each.about.machine.get(name, "")
-
-
-def _text(value: Any) -> str:
-    """A value as the settings file has it."""
-    plain = {None: "none", True: "true", False: "false"}
-    return plain[value] if value is None or isinstance(value, bool) else str(value)

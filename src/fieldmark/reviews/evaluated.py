@@ -98,6 +98,8 @@ def tell(found: Evaluated, console: Console) -> None:
     """The figures of new images, or of all splits of the run's own, and tables by column."""
     found = _named(found)
     metrics = found.metrics
+    if found.banner:  # before the figures that it spoils
+        console.warn(found.banner)
     for side in [found.side] if found.is_new else metrics.sides:
         name = found.name if found.is_new else side
         lines = figure_lines(side, metrics.sides[side], metrics.calibration, name=name)
@@ -106,7 +108,7 @@ def tell(found: Evaluated, console: Console) -> None:
         console.say("\n".join(["", *by_lines(column, found.name, by_value)]))
     if metrics.by:
         console.say()
-    for sentence in filter(None, (*found.warnings, found.banner, *found.notes)):
+    for sentence in filter(None, (*found.warnings, *found.notes)):
         console.warn(sentence)
 
 

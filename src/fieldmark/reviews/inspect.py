@@ -1,5 +1,6 @@
 """The first look at somebody's images: counts, findings, and a page. No torch, no network."""
 
+import os
 import platform
 import shlex
 from collections import Counter
@@ -20,6 +21,7 @@ from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.finding import SEVERITIES, Finding, by_severity
 from fieldmark.data.group_columns import group_findings, proposal
 from fieldmark.data.health import findings
+from fieldmark.data.inside import is_there
 from fieldmark.data.left_out import NO_LABEL, left_out_findings, unlabelled, without_place
 from fieldmark.data.listing import Listing
 from fieldmark.data.mirror_pairs import mirror_findings, mirror_pairs
@@ -50,8 +52,12 @@ SIDE_OF = pl.col("split").fill_null("all")
 
 @dataclass(frozen=True)
 class Look:
-    """What was seen. facts: a row an image; none where only a table was looked at."""
+    """What was seen. facts: a row an image; none where only a table was looked at.
 
+    source: what was named: a folder or file, whole, or a built-in set.
+    """
+
+    source: str
     listing: Listing
     facts: pl.DataFrame
     found: list[Finding]
@@ -131,7 +137,9 @@ def look(data: DataSettings, console: Console) -> Look:
     told = [*label_notes(data, listing.samples), *spare_notes(listing.spare)]
     told += proposal(listing.samples)
     noted = replace(listing, notes=(*own, *told))
-    return Look(noted, facts, found, names)
+    source = str(data.source)
+    whole = os.path.realpath(source) if is_there(Path(source)) else source
+    return Look(whole, noted, facts, found, names)
 
 
 def as_json(seen: Look) -> dict[str, Any]:
@@ -219,8 +227,8 @@ def write_page(seen: Look, path: Path, command: str, augmented: tuple[Sheet, ...
     formats = good.drop_nulls("format")["format"].value_counts()
     layout = {f"layout {n}": text for n, text in enumerate(seen.listing.notes, 1)}
     page = InspectPage(
-        title=Path(seen.listing.samples.root).name,
-        data=seen.listing.samples.root,
+        title=Path(seen.source).name,
+        data=seen.source,
         verdict=verdict(seen),
         counts={seen.label_names.shown(name): row for name, row in counts(seen).items()},
         sizes=seen.sizes,

@@ -24,7 +24,7 @@ from fieldmark.settings.layers import Layer, layer, read
 from fieldmark.settings.section import in_words
 from fieldmark.settings.texts import read_file, read_given, read_yaml
 from fieldmark.settings.tree import known_keys
-from fieldmark.settings.values import Rate
+from fieldmark.settings.values import PIPELINES, Rate
 
 IN_SOURCE = {  # catalogs of functions that torch is imported for; their names are in the source
     "optimizer": "fit/optimizers.py",
@@ -32,9 +32,10 @@ IN_SOURCE = {  # catalogs of functions that torch is imported for; their names a
     "mix": "fit/mixing.py",
     "head": "models/heads.py",
     "schedule": "fit/schedules.py",
+    "augment": "data/augment.py",
 }
 WITH_TORCH = (  # settings that are judged with torch, or beside others
-    *("model.weights", "model.init", "model.unfreeze", "augment.name", "train.lookahead"),
+    *("model.weights", "model.init", "model.unfreeze", "train.lookahead"),
     *("features.heads", "features.scalings", "run.device", "run.precision", "run.engine"),
     *("data.predict", "track.to"),
 )
@@ -96,7 +97,7 @@ def _is_told_here(key: str, value: Any) -> bool:
     if key == "model.weights":
         return str(value).endswith(FILES)
     if key.endswith(".name") and key.startswith(CHOSEN):
-        return key != "augment.name" and "/" not in str(value) and BESIDE not in str(value)
+        return not (str(value).endswith(PIPELINES) or {"/", BESIDE} & set(str(value)))
     is_option = (
         key.startswith(tuple(f"{section}." for section in CHOSEN)) and key not in known_keys()
     )
@@ -128,7 +129,8 @@ def _check_choices(raw: Sections) -> Iterator[Mistake]:
     catalogs = {"model": MODELS, **{section: in_source(section) for section in IN_SOURCE}}
     for section, catalog in catalogs.items():
         name = str(raw[section].get("name", "auto"))
-        if name != "auto" and "/" not in name and name not in catalog:
+        elsewhere = "/" in name or name.endswith(PIPELINES)
+        if name != "auto" and not elsewhere and name not in catalog:
             _, mistakes = catalog.read(name, {})
             yield from (Mistake(f"{section}.name", each.what) for each in mistakes)
 
@@ -142,7 +144,10 @@ def in_source(section: str) -> Catalog:
             kind, lines = node.args
             if isinstance(lines, ast.Dict) and isinstance(kind, ast.Constant):
                 names = [ast.literal_eval(key) for key in lines.keys if key is not None]
-                return Catalog(str(kind.value), dict.fromkeys(names, ("", "")))
+                more = {each.arg: ast.literal_eval(each.value) for each in node.keywords}
+                return Catalog(
+                    str(kind.value), dict.fromkeys(names, ("", "")), also=more.get("also", "")
+                )
     raise LookupError(f"{source} has no catalog")
 
 

@@ -25,7 +25,7 @@ from fieldmark.fit.mixing import MIXES
 from fieldmark.fit.optimizers import OPTIMIZERS
 from fieldmark.fit.schedules import SCHEDULES
 from fieldmark.judge.metrics import METRICS
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.models import engines, published
 from fieldmark.models import precision as precisions
 from fieldmark.models.assemble import INITS
@@ -170,7 +170,7 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
     if name == "auto":  # known only when the images are; `settle` refuses what it does not take
         taken = {option for each in AUTO[section] for option in catalog[each].options()}
         return [
-            Mistake(f"{section}.{key}", _never_chosen(section, catalog, key, taken))
+            Mistake(f"{section}.{key}", _never_chosen(section, catalog, key, {*taken, *own}))
             for key in options
             if key not in taken
         ]
@@ -178,12 +178,12 @@ def _check_choice(section: str, catalog: Catalog, values: Mapping[str, Any]) -> 
     return [Mistake(f"{section}.{each.where or 'name'}", each.what) for each in mistakes]
 
 
-def _never_chosen(section: str, catalog: Catalog, option: str, taken: set[str]) -> str:
+def _never_chosen(section: str, catalog: Catalog, option: str, known: set[str]) -> str:
     """What to do about an option that none of the choices takes that "auto" has."""
     what = f"no {catalog.kind} that may be chosen takes this option"
     others = [name for name in catalog if option in catalog[name].options()]
     if not others:
-        return what + nearest(option, taken)
+        return what + nearest(option, known)
     do = "does" if len(others) == 1 else "do"
     return f"{what}; {listed(others, most=4)} {do}: add --{section} {others[0]}"
 
@@ -211,7 +211,7 @@ def _check_training(whole: Sections) -> Iterator[Mistake]:
     if BOOSTED in (heads or [own]) and not is_installed(PACKAGE):
         what = f"'{BOOSTED}' needs '{PACKAGE}', which is not installed; install it with: "
         where = "features.heads" if heads else "--head"
-        yield Mistake(where, f"{what}pip install 'fieldmark[{BOOSTED}]'")
+        yield Mistake(where, f"{what}{INSTALL} 'fieldmark[{BOOSTED}]'")
     if heads and "after" in (*heads, own) and set(heads) != {own}:
         what = "'after' works on other features; take fieldmark grid --over head=linear,after"
         yield Mistake("features.heads", what)

@@ -7,6 +7,7 @@ from fieldmark.data.inside import is_there
 from fieldmark.data.sources import BUILT_IN, STREAM, address
 from fieldmark.errors import Mistake, listed, nearest
 
+NONE = ("none", "null")
 Sections = dict[str, dict[str, Any]]
 MADE_BY = {
     "label_names": "as `fieldmark inspect` writes it",
@@ -29,12 +30,16 @@ def check_source(source: Any) -> list[Mistake]:
 
 
 def check_names(raw: Sections) -> list[Mistake]:
-    """Whether files of names and corrections are there; a run that goes on has kept them."""
+    """Whether files of names and corrections, and the images' folder, are there.
+
+    A run that goes on has kept the files, and says itself where its photos are gone.
+    """
     given = {key: raw["data"].get(key) for key in MADE_BY}
-    return [
+    images = raw["data"].get("images")
+    lost = f"there is no folder or file '{images}'; name the one that the images lie in"
+    wrong = isinstance(images, str) and images.casefold() not in NONE and not is_there(Path(images))
+    return [Mistake("data.images", lost)] * wrong + [
         Mistake(f"data.{key}", f"there is no file '{path}'; name one {MADE_BY[key]}")
         for key, path in given.items()
-        if isinstance(path, str)
-        and path.casefold() not in ("none", "null")
-        and not Path(path).is_file()
+        if isinstance(path, str) and path.casefold() not in NONE and not Path(path).is_file()
     ]

@@ -230,17 +230,29 @@ def usual_form(size: int, rule: published.Rule | None, small: bool) -> str:
 def notes_of_sight(settings: Settings, origins: Mapping[str, str], data: Dataset) -> list[str]:
     """How much of the training images is seen, where that is worth a word."""
     spec, sizes = input_spec(settings), learned_sizes(data.samples)
-    if data.samples.task.several or not len(sizes):
-        return []
-    given = origins.get("input.stored", CHOSEN) != CHOSEN
     weights, size = settings.model.weights, spec.size
     rule = None if weights == "none" else published.rule_of(settings.model.name, weights)
+    small = small_note(size, rule.size) if rule and not settings.model.resizer else []
+    if data.samples.task.several or not len(sizes):
+        return small
+    given = origins.get("input.stored", CHOSEN) != CHOSEN
     large = settings.model.resizer is not None
-    small = max(size, int(data.samples.frame.select("width", "height").max().to_numpy().max()))
-    usual = f"shorter:{size}" if large else usual_form(size, rule, small <= SMALL)
+    longest = max(size, int(data.samples.frame.select("width", "height").max().to_numpy().max()))
+    usual = f"shorter:{size}" if large else usual_form(size, rule, longest <= SMALL)
     cut = replace(spec, stored=usual)
     turned = spec.stored.startswith("square") and not usual.startswith("square")
-    return seen_notes(sizes, spec, cut if turned and not given else None)
+    return [*small, *seen_notes(sizes, spec, cut if turned and not given else None)]
+
+
+def small_note(size: int, learned: int) -> list[str]:
+    """What to say where images are shown much smaller than the weights have learned them."""
+    if 3 * size > learned:
+        return []
+    return [
+        f"the network sees {size} x {size} px, and its weights have learned from {learned} x "
+        f"{learned} px: at so small a size they know little; --image-size {learned} costs more "
+        "time, and is mostly more exact"
+    ]
 
 
 def fill_second(filling: Filling) -> None:

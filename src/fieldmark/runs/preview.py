@@ -15,8 +15,9 @@ from fieldmark.machine import generators_kept, threads
 from fieldmark.models.summary import short, summarise, text
 from fieldmark.records import SPLITS, Samples
 from fieldmark.report.curves import rates_in_words, write_rates
+from fieldmark.runs.network import build
 from fieldmark.runs.resume import is_exact
-from fieldmark.runs.run import prepare
+from fieldmark.runs.run import prepare, settled
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.runs.training import new_state, trainers_of
 from fieldmark.settings.layers import Resolved
@@ -30,11 +31,14 @@ def show(resolved: Resolved, console: Console, *, layers: bool = False) -> None:
 
     layers: every layer of the network too. Nothing is written, and nothing trained that is kept.
     """
-    prepared = prepare(resolved, console)
+    concrete, data = settled(resolved, console)
     console.say("images")
-    console.say(aligned(by_class(prepared.samples)))
-    console.say(f"  {sizes(prepared.samples, prepared.spec.size)}")
-    for note in prepared.data.notes:
+    console.say(aligned(by_class(data.samples)))
+    console.say(f"  {sizes(data.samples, int(concrete.settings.input.size))}")
+    for note in data.notes:
+        console.warn(note)
+    prepared = build(concrete, data)  # which may have to fetch weights
+    for note in prepared.data.notes[len(data.notes) :]:
         console.warn(note)
     with threads(int(prepared.settings.run.threads)), generators_kept(prepared.device):
         trainers = trainers_of(prepared, console, decode=False)

@@ -71,15 +71,24 @@ def prepare(
     DataError, SettingsError, WeightsError.
     """
     begun = time.perf_counter()
+    built = build(*settled(resolved, console, data), load=load)
+    return replace(built, seconds=time.perf_counter() - begun)
+
+
+def settled(
+    resolved: Resolved, console: Console, data: Dataset | None = None
+) -> tuple[Resolved, Dataset]:
+    """The settings made concrete, and the data on their sides: all but the network.
+
+    Raises DataError, SettingsError, WeightsError.
+    """
     if data is None:
         data = take_in(resolved.settings.data, console)
     check_classes(resolved.settings.data, data.classes, several=data.samples.task.several)
     concrete = make_concrete(resolved, data, console)
     data = data.validated(concrete.settings.data.val)
     more = notes_of_sight(concrete.settings, concrete.origins, data)
-    data = replace(data, notes=tuple(dict.fromkeys([*data.notes, *more])))
-    built = build(concrete, data, load=load)
-    return replace(built, seconds=time.perf_counter() - begun)
+    return concrete, replace(data, notes=tuple(dict.fromkeys([*data.notes, *more])))
 
 
 def go(

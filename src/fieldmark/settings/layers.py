@@ -69,7 +69,7 @@ def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     they know of. Raises SettingsError with all mistakes, those of the types and the checks'.
     """
     values, where, origins = _merge(layers)
-    mistakes = [Mistake(where[key], _unknown(key)) for key in values if not is_known(key)]
+    mistakes = [Mistake(where[key], unknown(key)) for key in values if not is_known(key)]
     nested: dict[str, dict[str, Any]] = {name: {} for name in sections()}
     for key, value in values.items():
         if is_known(key):
@@ -135,7 +135,8 @@ def is_known(key: str) -> bool:
     return key in known_keys() or (_is_choice(section) and bool(name) and "." not in name)
 
 
-def _unknown(key: str) -> str:
+def unknown(key: str) -> str:
+    """What to say of a setting that there is not."""
     section, _, name = key.partition(".")
     if key in OPTIONS:
         hint = f"; did you mean '{OPTIONS[key]}'?"

@@ -4,7 +4,7 @@ Meaning goes before letters: `--gpu` has nearly the letters of `--out`, and mean
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fieldmark.errors import nearest
 from fieldmark.settings.options import OPTIONS, flag
@@ -31,6 +31,8 @@ def of_option(verb: str, typed: str, own: Collection[str], value: str | None, tr
         return f"; {target}" if trains or verb in FOR_VERBS else ""
     key, _, fixed = target.partition("=")
     short = SHORT.get(key, "")
+    if short == "--out" not in own and "--page" in own:
+        short = "--page"
     if short in own:
         return f"; did you mean {_with(short, fixed)}?"
     if key and trains:
@@ -107,7 +109,24 @@ def of_model(name: str, bare: Mapping[str, str]) -> str:
     of_timm = f"'timm/{own}'" if is_timms and "/" not in name else ""
     if found:
         return f"; did you mean '{found}'{f', or of timm {of_timm}' if of_timm else ''}?"
-    return f"; did you mean {of_timm}, of timm?" if of_timm else ""
+    if of_timm:
+        return f"; did you mean {of_timm}, of timm?"
+    begun = [bare[each] for each in bare if len(tried[0]) > 2 and each.startswith(tried[0])]
+    return _of_series(begun)
+
+
+def _of_series(found: Sequence[str]) -> str:
+    """The same of a name that several networks begin with; the first of a series is the smallest.
+
+    "" where none or only one does, which is near by its letters.
+    """
+    if len(found) < 2:
+        return ""
+    begin = found[0]
+    while not all(each.startswith(begin) for each in found):
+        begin = begin[:-1]
+    all_of_it = f"`fieldmark models {begin.rstrip('_')}` lists all {len(found)}"
+    return f"; did you mean '{found[0]}', the first of its kind? {all_of_it}"
 
 
 def of_verb(word: str, verbs: Iterable[str]) -> str:

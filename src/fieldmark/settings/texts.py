@@ -1,5 +1,6 @@
 """Settings as text: YAML in and out, and key=value words."""
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,13 @@ def pairs_of(words: Iterable[str]) -> dict[str, str]:
     """`key=value` words as a table. Values stay text. Raises SettingsError for other words."""
     pairs = [(word, *word.partition("=")) for word in words]
     lost = "is not key=value, nor images that exist; write for example lr=0.01"
-    mistakes = [Mistake(word, lost) for word, key, equals, _ in pairs if not (key and equals)]
+    second = "comes after the images, which are one folder or table; leave it out, or write "
+    mistakes = [
+        Mistake(word, f"{second}data.test={word} for a test" if is_there else lost)
+        for word, key, equals, _ in pairs
+        if not (key and equals)
+        for is_there in (os.path.exists(word),)  # noqa: PTH110 - a long word is no path
+    ]
     empty = "is empty; write for example lr=0.01"
     mistakes += [Mistake(key, empty) for _, key, equals, value in pairs if equals and not value]
     refuse(mistakes)
@@ -119,14 +126,14 @@ def with_origins(resolved: Resolved) -> list[tuple[str, str, str]]:
             if name == "stages" and not isinstance(value, str):  # a line each
                 shown = [{k: v for k, v in stage.items() if v is not None} for stage in value]
             origin = resolved.origins.get(key, "default")
-            rows += [(key, _in_line(each), origin) for each in shown]
+            rows += [(key, as_typed(each), origin) for each in shown]
     return rows
 
 
-def _in_line(value: Any) -> str:
-    """A value as a word of the command line would have it, as far as that is short to say."""
+def as_typed(value: Any) -> str:
+    """A value as the command line has it: none, true, [1,2], {train: head}."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_in_line(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, tuple) and all(isinstance(each, str) for each in value):
-        return ", ".join(value)
-    return str(value)
+        return "{" + ", ".join(f"{key}: {as_typed(each)}" for key, each in value.items()) + "}"
+    if isinstance(value, (tuple, list)):
+        return f"[{','.join(map(as_typed, value))}]"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)

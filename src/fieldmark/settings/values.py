@@ -9,6 +9,7 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 Auto = Literal["auto"]
+PIPELINES = (".yaml", ".yml", ".json")  # endings of files that say how images are changed
 Channels = tuple[float, float, float, Rate, Rate, Rate]
 
 

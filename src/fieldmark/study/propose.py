@@ -11,7 +11,7 @@ from typing import Any
 
 from fieldmark import streams
 from fieldmark.errors import Mistake, refuse
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.streams import Stream
 from fieldmark.study.space import Parameter
 from fieldmark.study.trials import Point, Trial, same
@@ -82,7 +82,7 @@ def _likely(parameters: Parameters) -> Parameters:
 
 def check_optuna() -> None:
     """Raise SettingsError where Optuna is not installed, which only bayes needs."""
-    what = "bayes is Optuna's, which is not installed; install it with: pip install"
+    what = f"bayes is Optuna's, which is not installed; install it with: {INSTALL}"
     missing = [] if is_installed("optuna") else [f"{what} 'fieldmark[sweep]', or take random"]
     refuse(Mistake("method", each) for each in missing)
 

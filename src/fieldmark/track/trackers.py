@@ -16,7 +16,7 @@ from typing import Any
 from fieldmark.console import Console
 from fieldmark.errors import Mistake
 from fieldmark.fit.clock import Clock
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.metrics_json import Metrics
 from fieldmark.rundir import RunDir
 from fieldmark.settings.tree import Settings
@@ -42,9 +42,9 @@ def check_trackers(names: Iterable[str]) -> list[Mistake]:
 
     Nothing is imported. A name that there is not is told by the settings' own reading.
     """
-    what = "'{0}' is not installed; install it with: pip install 'fieldmark[{0}]'"
+    what = "'{0}' is not installed; install it with: {1} 'fieldmark[{0}]'"
     return [
-        Mistake("track.to", what.format(name))
+        Mistake("track.to", what.format(name, INSTALL))
         for name in names
         if name in KINDS and not all(map(is_installed, ("accelerate", name)))
     ]

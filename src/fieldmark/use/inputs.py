@@ -218,6 +218,8 @@ def _missing(path: str | Path) -> str:
     named = re.sub(r"^(\w+:)/(?=[^/])", r"\1//", str(path))  # Path takes a slash away
     if what := address(named):
         return f"{named}: {what}"
+    if set("*?[") & set(str(path)):  # the shell left it as it was
+        return f"{shown(str(path))}: matches no file; check the folder and the ending"
     return f"{shown(str(path))}: there is no such file or folder; check the path"
 
 
@@ -236,5 +238,5 @@ def _passed_over(tree: Tree) -> Iterator[str]:
     for name in sorted(tree.foreign):
         by_kind.setdefault(by_suffix(PurePosixPath(name).suffix), []).append(shown(name))
     for why, names in by_kind.items():
-        yield f"{counted(len(names), 'picture')} passed over: '{names[0]}' {why}"
+        yield f"{counted(len(names), 'file')} passed over: '{names[0]}' {why}"
     yield from tree.notes()

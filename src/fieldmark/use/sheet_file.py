@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark.errors import DataError, Mistake, SettingsError
+from fieldmark.machine import INSTALL
 
 ENDING = ".xlsx"
 MOST = 1_048_576  # rows of a sheet, the names of its columns among them
@@ -15,7 +16,7 @@ WIDE, NARROW = 48, 14  # characters
 def refuse_lacking(out: Path) -> None:
     """Raise SettingsError, before any work, where there is nothing to write a sheet with."""
     if out.suffix.lower() == ENDING and find_spec("xlsxwriter") is None:
-        what = "to write it needs another package: pip install 'fieldmark[excel]'; or take .csv"
+        what = f"to write it needs another package: {INSTALL} 'fieldmark[excel]'; or take .csv"
         raise SettingsError([Mistake(f"--out {out}", what)])
 
 

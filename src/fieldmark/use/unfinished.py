@@ -5,25 +5,30 @@
     {"image": "b.jpg", "failure": "b.jpg: is empty (0 bytes); ..."}         why there is none
 
 Numbers are written whole, so the table of a command that went on is that of one never stopped.
+What a finished table answers is kept in the cache, under its content.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from fieldmark.cache import open_cache
 from fieldmark.errors import Mistake, counted, refuse, writing
 from fieldmark.stopping import undoing
 from fieldmark.use.predictor import Failure, Prediction
 
 Answer = Prediction | Failure
+Asked = dict[str, Any]
 OTHER = {
     "model": "another model was asked",
     "images": "other images were named",
     "options": "other options were given",
 }
+OF_TABLE = {**OTHER, "columns": "other columns were asked for"}
+KIND = "questions"  # in the cache
 
 
 def beside(out: Path) -> Path:
@@ -45,27 +50,44 @@ def may_replace(out: Path) -> bool:
     return _whole_lines(path) > 0 and bool(_question(path).get("overwrite"))
 
 
-def refuse_other(out: Path, asked: dict[str, Any]) -> None:
+def refuse_other(out: Path, asked: Asked) -> None:
     """Raise SettingsError where the answers that are kept are those to another question."""
     path = beside(out)
-    if not _whole_lines(path):
-        return
-    before = _question(path)
-    other = next((why for key, why in OTHER.items() if before.get(key) != asked[key]), None)
-    if other is not None:
-        what = f"{path} cannot be gone on with, for {other}; ask as before, or begin anew with "
-        refuse([Mistake("--continue", f"{what}--overwrite")])
+    if _whole_lines(path):
+        _refuse(f"{path} cannot be gone on with", _question(path), asked, OTHER)
 
 
-def _question(path: Path) -> dict[str, Any]:
+def told_done(out: Path, asked: Asked) -> str:
+    """What to say of a table that is there whole. Raises SettingsError as `refuse_other` does."""
+    kept = open_cache().get(KIND, _content(out))
+    if kept is None:
+        return f"{out} is done, for which images and options is known no longer"
+    _refuse(f"{out} is done", _question(kept), asked, OF_TABLE)
+    return f"{out} is done"
+
+
+def _refuse(what: str, before: Asked, asked: Asked, other: Mapping[str, str]) -> None:
+    why = next((why for key, why in other.items() if before.get(key) != asked[key]), None)
+    if why is not None:
+        do = "ask as before, or begin anew with --overwrite"
+        refuse([Mistake("--continue", f"{what}, for {why}; {do}")])
+
+
+def _content(out: Path) -> str:
+    with out.open("rb") as stream:
+        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
+def _question(path: Path) -> Asked:
     with path.open(encoding="utf-8") as stream:
         return dict(json.loads(stream.readline()))
 
 
-def question(model: Any, images: Iterable[object], options: dict[str, Any]) -> dict[str, Any]:
+def question(model: Any, images: Iterable[object], options: dict[str, Any]) -> Asked:
     """What was asked, as plain values: answers are gone on with only where this is the same.
 
-    What OTHER does not name may differ, such as whether the table may be replaced ("overwrite").
+    What OTHER does not name may differ, such as whether the table may be replaced ("overwrite"),
+    or, until the table is there, its columns.
     """
     digest = hashlib.blake2b(digest_size=16)
     for image in images:
@@ -76,7 +98,7 @@ def question(model: Any, images: Iterable[object], options: dict[str, Any]) -> d
 
 def kept_answers(
     out: Path,
-    asked: dict[str, Any],
+    asked: Asked,
     images: Sequence[Any],
     look: Callable[[Sequence[Any]], Iterator[Answer]],
     *,
@@ -85,7 +107,7 @@ def kept_answers(
     """The answers of all images, in order: those kept by a command of before, then new ones.
 
     asked: see `question`, and `refuse_other` first; look: the answers of the images that are left.
-    Each is kept before it is given, until `forget` is called. Raises DiskError.
+    Each is kept before it is given, until `conclude` is called. Raises DiskError.
     """
     path = beside(out)
     done = _whole_lines(path) if goes_on else 0
@@ -109,9 +131,12 @@ def kept_answers(
             yield answer
 
 
-def forget(out: Path) -> None:
-    """The table is there: what was kept on the way to it goes."""
+def conclude(out: Path, asked: Asked) -> None:
+    """The table is there: what was kept on the way to it goes, and what it answers is kept."""
     beside(out).unlink(missing_ok=True)
+    if out.is_file():  # of no answers there is none
+        text = json.dumps(asked) + "\n"
+        open_cache().put(KIND, _content(out), lambda draft: draft.write_text(text, "utf-8"))
 
 
 def _keep(path: Path, stream: IO[str], values: dict[str, Any]) -> None:

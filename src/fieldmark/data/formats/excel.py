@@ -7,6 +7,7 @@ import polars as pl
 from fieldmark.data.inside import content_at
 from fieldmark.data.text_tables import Table, refuse_twice
 from fieldmark.errors import DataError, listed
+from fieldmark.machine import INSTALL
 
 ENDINGS = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 
@@ -20,7 +21,7 @@ def read_sheet(path: Path) -> Table:
         import fastexcel
     except ImportError as error:
         raise DataError(
-            f"{path}: to read it needs another package: pip install 'fieldmark[excel]'; or save it "
+            f"{path}: to read it needs another package: {INSTALL} 'fieldmark[excel]'; or save it "
             "as CSV in UTF-8"
         ) from error
     try:
