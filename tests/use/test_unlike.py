@@ -305,18 +305,40 @@ def ensembles(tmp_path_factory):
     [({"abstain": 0.9}, "--abstain"), ({"unlike": True}, "--unlike"), ({"sets": 0.9}, "--sets")],
 )
 def test_what_goes_by_one_models_validation_is_refused_of_several(ensembles, asked, name):
-    with pytest.raises(SettingsError) as told:
-        fieldmark.load(ensembles["two"], **asked)
-    assert str(told.value) == (
-        f"{name}: goes by the validation of one model, and these are 2; name one of them, such as "
-        f"{ensembles['two'] / 'runs' / 'x'}, or leave it out"
-    )
+    if name != "--abstain":
+        with pytest.raises(SettingsError) as told:
+            fieldmark.load(ensembles["two"], **asked)
+        assert str(told.value) == (
+            f"{name}: goes by the validation of one model, and these are 2; name one of them, such "
+            f"as {ensembles['two'] / 'runs' / 'x'}, or leave it out"
+        )
     with pytest.raises(SettingsError) as told:
         fieldmark.load(ensembles["rest"], **asked)
     assert str(told.value) == (
         f"{name}: goes by the validation of one model that knows all classes, and each of these "
         "knows one class; leave it out"
     )
+
+
+def test_several_models_abstain_by_what_each_answered_of_its_own_validation(
+    ensembles, strange, tmp_path
+):
+    two = tmp_path / "two"
+    shutil.copytree(ensembles["two"], two)
+    curves = {"x": [(0.9, 10, 10), (0.4, 20, 15)], "y": [(0.8, 5, 5), (0.3, 20, 12)]}
+    for name, curve in curves.items():
+        file = two / "runs" / name / "model.json"
+        file.write_text(json.dumps({**json.loads(file.read_text()), "answers": curve}))
+    predictor = Predictor(two, Answering(abstain=0.95))
+    assert predictor.info.answers == ((0.9, 10, 10), (0.8, 15, 15), (0.4, 25, 20), (0.3, 40, 27))
+    assert predictor.predict(strange).reason == UNSURE
+    assert predictor.abstention.words(1, 1) == (
+        "1 of 1 image left without a label, for their score is below 0.8; of 40 answers of 2 "
+        "models, each of its own validation, 15 would be labelled, 100.0 % (79.6 to 100.0 %) of "
+        "them rightly (pictures of none of the classes may get a label all the same)"
+    )
+    with pytest.raises(RunError, match="does not say what was answered right in validation"):
+        Predictor(ensembles["two"], Answering(abstain=0.95))
 
 
 def test_a_study_whose_model_is_one_is_that_model(ensembles, strange):

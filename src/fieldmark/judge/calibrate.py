@@ -228,6 +228,25 @@ def _kept(accuracy: np.ndarray, most: int) -> np.ndarray:
     return np.sort(np.concatenate([kept, others[evenly]]))
 
 
+def joined_curve(
+    curves: Sequence[Sequence[tuple[float, int, int]]],
+) -> list[tuple[float, int, int]]:
+    """The curve of all answers together, of several models' curves.
+
+    Where a curve was thinned out, an answer between two of its rows counts from the lower one on.
+    """
+    found: dict[float, list[int]] = {}
+    for curve in curves:
+        before = (0, 0)
+        for score, answered, right in curve:
+            added = found.setdefault(score, [0, 0])
+            added[0], added[1] = added[0] + answered - before[0], added[1] + right - before[1]
+            before = answered, right
+    scores = sorted(found, reverse=True)
+    sums = np.cumsum([found[score] for score in scores], axis=0).tolist() if scores else []
+    return [(score, *both) for score, both in zip(scores, sums, strict=True)]
+
+
 def threshold_for(
     curve: Sequence[tuple[float, int, int]], accuracy: float
 ) -> tuple[float, int, int] | None:

@@ -17,6 +17,7 @@ class Abstention:
 
     images: of validation, with a guess; answered: those with that score; right: of these. unlike:
     how many more of validation are unlike the training images; None where nothing tells that.
+    models: that answered, each the images of its own validation, where several are one.
     """
 
     score: float
@@ -24,6 +25,7 @@ class Abstention:
     answered: int
     right: int
     unlike: int | None = None
+    models: int = 1
 
     def words(self, left: int, seen: int, unlike: int = 0) -> str:
         """What it did to `seen` images, `left` of which got no label, and what it rests on.
@@ -38,6 +40,8 @@ class Abstention:
             )
             known = f" {self.unlike} would be unlike; of the others"
         images = counted(self.images + (self.unlike or 0), "validation image")
+        if self.models > 1:
+            images = f"{self.images} answers of {self.models} models, each of its own validation,"
         return (
             f"{left} of {counted(seen, 'image')} left without a label, {why}; of {images}{known} "
             f"{self.answered} would be labelled, {right_words(self.right, self.answered)} of them "

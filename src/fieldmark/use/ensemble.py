@@ -20,6 +20,7 @@ from fieldmark.data.images import Content
 from fieldmark.data.tables import Named
 from fieldmark.errors import RunError
 from fieldmark.files import write_json
+from fieldmark.judge.calibrate import joined_curve
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.rundir import INFO
 from fieldmark.task import TASKS
@@ -98,15 +99,20 @@ def read_joining(path: str | Path) -> Joining:
 
 
 def joined_info(path: str | Path) -> BundleInfo:
-    """What the models in a folder are for, as one; no weights are read. Raises as reading does."""
+    """What the models in a folder are for, as one; no weights are read. Raises as reading does.
+
+    answers: what each model answered of its own validation, put together. The mean of scores is
+    less sure of itself than each of them and more often right, so a score that was enough there is.
+    """
     joining = read_joining(path)
-    first = read_info(Path(path) / joining.members[0].run / INFO)
+    infos = [read_info(Path(path) / each.run / INFO) for each in joining.members]
+    curves = [each.answers for each in infos] if joining.kind == "mean" else []
     return replace(
-        first,
+        infos[0],
         classes=joining.classes,
         thresholds=joining.thresholds,
         temperature=1.0,
-        answers=(),
+        answers=tuple(joined_curve(curves)) if all(curves) else (),
         unlike=None,
         sets=None,
         weights_sha256=None,

@@ -25,7 +25,14 @@ from fieldmark.judge.thresholds import in_order
 from fieldmark.task import NO_GUESS, TASKS
 from fieldmark.use.abstention import abstention
 from fieldmark.use.asked import info_of_any
-from fieldmark.use.ensemble import Ensemble, alone, is_ensemble, of_several, open_ensemble
+from fieldmark.use.ensemble import (
+    Ensemble,
+    alone,
+    is_ensemble,
+    of_several,
+    open_ensemble,
+    read_joining,
+)
 from fieldmark.use.inputs import find_there, in_parts, told_of
 from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import Check, check_of
@@ -135,7 +142,7 @@ class Predictor:
             what = "is for several labels an image, and this model answers with one; leave it out"
             raise SettingsError([Mistake("--at-least-one", what)])
         if joined:
-            refuse(Mistake(name, of_several(path)) for name in _of_one(answering))
+            refuse(Mistake(name, of_several(path)) for name in _of_one(answering, path))
         self._said: list[str] = []
         self._lacks: list[str] = []
         checked = self._checked(path)
@@ -144,6 +151,9 @@ class Predictor:
         if answering.abstain is not None:
             chosen = self.check.chosen if self.check else None
             self.abstention = abstention(self.info, answering.abstain, path, chosen)
+            if joined:
+                members = len(read_joining(path).members)
+                self.abstention = replace(self.abstention, models=members)
         if answering.sets is not None:
             self.set_row = set_row(self.info, answering.sets, path)
         if isinstance(checked, str) and answering.leaves_out:
@@ -285,9 +295,10 @@ class Predictor:
         return tuple(self.classes[index] for index in order if inside[index])
 
 
-def _of_one(answering: Answering) -> Iterator[str]:
-    """The options that go by the validation of one model."""
-    if answering.abstain is not None or answering.unlike_if_known:
+def _of_one(answering: Answering, path: str | Path) -> Iterator[str]:
+    """The options that go by the validation of one model, and are asked of those in a folder."""
+    leaves_out = answering.abstain is not None or answering.unlike_if_known
+    if leaves_out and read_joining(path).kind == "one-vs-rest":
         yield "--abstain"
     if answering.unlike:
         yield "--unlike"
