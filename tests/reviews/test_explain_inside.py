@@ -101,8 +101,7 @@ def test_an_attention_and_commas_without_a_layer_are_refused_without_a_network(t
         "attention_cnn and model.attention=softmax or sigmoid"
     )
     features = (
-        "--features: a comma stands without a layer; name layers, such as conv1,layer*, or "
-        "'stages'"
+        "--features: a comma stands without a layer; name layers, such as conv1,layer*, or 'stages'"
     )
     for model in ("resnet18", "timm/resnet18", "resnet18+small_cnn"):
         assert refused(model) == [attention, features]

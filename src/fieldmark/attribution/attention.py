@@ -12,6 +12,7 @@ from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import plain
 
+
 def has_attention(classifier: Classifier) -> bool:
     """Whether `attention_maps` has something to give."""
     return bool(_looking(classifier.network))
