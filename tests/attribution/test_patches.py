@@ -155,6 +155,15 @@ def efficientnet():
     return EfficientNet(blocks, 0.0, num_classes=CLASSES, last_channel=64)
 
 
+def efficientnet_v2():
+    """With whole convolutions in place of two."""
+    from torchvision.models.efficientnet import EfficientNet, FusedMBConvConfig, MBConvConfig
+
+    first, second = FusedMBConvConfig(1, 3, 1, 16, 16, 1), FusedMBConvConfig(4, 3, 2, 16, 16, 1)
+    blocks = [first, second, MBConvConfig(4, 3, 1, 16, 24, 1)]
+    return EfficientNet(blocks, 0.0, num_classes=CLASSES, last_channel=64)
+
+
 def efficientnet_lite0():
     network = MODELS.build("efficientnet_lite0", {"dropout": 0.0}, CLASSES)
     network.blocks = network.blocks[:2]
@@ -262,6 +271,7 @@ FAMILIES = [  # a network, the sides that it is trained and asked at, and how it
     (mnasnet, 64, 256, {**BRIEF, "epochs": 40}),
     (mobilenet_v3, 64, 256, {**BRIEF, "epochs": 10, "large": True}),
     (efficientnet, 64, 256, {**BRIEF, "epochs": 10, "large": True}),
+    (efficientnet_v2, 64, 256, {**BRIEF, "epochs": 10, "large": True}),
     (efficientnet_lite0, 64, 256, BRIEF),
     (convnext, 64, 256, {**BRIEF, "epochs": 20, "lr": 2e-3}),
     (timm_convnext, 64, 256, ANEW),
