@@ -6,6 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 SHARE = 0.1  # of the places: the hottest, whose part of all attention is told
+NO_ATTENTION = (
+    "the network has no attention maps to show; train one with --model attention_cnn and "
+    "model.attention=softmax or sigmoid"
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -100,7 +100,7 @@ def test_a_run_without_maps_says_why_or_nothing():
 def test_where_most_maps_say_nothing_another_way_is_named():
     few = (heat(), heat(beats=False), heat(beats=False), heat(cells=None))
     assert advice(Heats(few)) == [
-        "1 of 3 heat maps beats random parts, so these say little of where the model looks; "
+        "1 of 3 heat maps beats random parts, so the maps say little of where the model looks; "
         "--method occlusion, or an earlier --layer, may say more"
     ]
     assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")

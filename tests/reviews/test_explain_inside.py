@@ -1,5 +1,6 @@
 """What an explanation shows of the network's inside, and what it refuses before any work."""
 
+import json
 import re
 
 import numpy as np
@@ -10,13 +11,13 @@ from PIL import Image
 from fieldmark.attribution.feature_maps import LAYERS
 from fieldmark.cli.main import run
 from fieldmark.errors import SettingsError
-from fieldmark.heats import Wanted
+from fieldmark.heats import Wanted, Way
 from fieldmark.models import bundle
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
 from fieldmark.records import InputSpec
-from fieldmark.reviews.explain_asked import Wish, layers_of
-from fieldmark.reviews.explain_inside import ATTENDED, FEATURED, begin
+from fieldmark.reviews.explain_asked import Asked, Wish, layers_of, refuse_before_work
+from fieldmark.reviews.explain_inside import ATTENDED, FEATURED, begin, refuse_inside
 from fieldmark.use.opened import open_bundle
 
 SIDE = 32
@@ -71,14 +72,42 @@ def test_attention_is_shown_where_there_is_one_or_as_it_is_asked(opened, name, a
     assert [each.pooling for image in found for each in image.attention] == expected
 
 
-def test_attention_and_layers_that_there_are_not_are_refused_before_an_image_is_read(opened):
+def test_attention_and_layers_that_there_are_not_are_refused_together(opened):
+    wish = Wish(attention=True, features=("stgae1", "stage1"))
+    asked = Asked("run", way=Way(layer="stage4"), inside=wish)
     with pytest.raises(SettingsError) as error:
-        begin(opened["small_cnn"], Wish(attention=True, features=("stgae1", "stage1")))
+        refuse_inside(opened["small_cnn"], asked)
     assert str(error.value).splitlines() == [
+        "--layer: there is no layer 'stage4'; did you mean 'stage3'?",
         "--attention: the network has no attention maps to show; train one with --model "
         "attention_cnn and model.attention=softmax or sigmoid",
         "--features: there is no layer 'stgae1'; did you mean 'stage1'?",
     ]
+
+
+def test_an_attention_and_commas_without_a_layer_are_refused_without_a_network(tmp_path):
+    spec = InputSpec(f"square:{SIDE}", SIDE)
+    wish = Wish(attention=True, features=layers_of("stage1,,stage2"))
+
+    def refused(model, **options):
+        info = BundleInfo(model, ("a", "b"), spec, options=options)
+        (tmp_path / "model.json").write_text(json.dumps(info.to_json()))
+        with pytest.raises(SettingsError) as error:
+            refuse_before_work(Asked(str(tmp_path), inputs=("photo.png",), inside=wish))
+        return str(error.value).splitlines()
+
+    attention = (
+        "--attention: the network has no attention maps to show; train one with --model "
+        "attention_cnn and model.attention=softmax or sigmoid"
+    )
+    features = (
+        "--features: a comma stands without a layer; name layers, such as conv1,layer*, or 'stages'"
+    )
+    for model in ("resnet18", "timm/resnet18", "resnet18+small_cnn"):
+        assert refused(model) == [attention, features]
+    assert refused("attention_cnn", attention="none") == [attention, features]
+    for model in ("attention_cnn", "small_cnn+attention_cnn", "mypackage/looking"):
+        assert refused(model) == [features]
 
 
 def test_only_the_first_images_are_looked_into_each_once(opened):

@@ -7,15 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fieldmark.errors import UserError
-from fieldmark.insides import AttentionMap
+from fieldmark.insides import NO_ATTENTION, AttentionMap
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.infer import evaluating
 from fieldmark.models.stages import plain
-
-NONE = (
-    "the network has no attention maps to show; train one with --model attention_cnn and "
-    "model.attention=softmax or sigmoid"
-)
 
 
 def has_attention(classifier: Classifier) -> bool:
@@ -31,7 +26,7 @@ def attention_maps(classifier: Classifier, image: Tensor) -> list[AttentionMap]:
     """
     looking = _looking(classifier.network)
     if not looking:
-        raise UserError(NONE)
+        raise UserError(NO_ATTENTION)
     seen = _seen(classifier, image, looking)
     found = []
     for name, module in looking.items():

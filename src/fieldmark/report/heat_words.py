@@ -108,7 +108,7 @@ def advice(heats: Heats) -> list[str]:
     other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
     layer = ", or an earlier --layer," if heats.method.endswith("-cam") else ""
     return [
-        f"{beaten(true, judged)}, so these say little of where the model looks; "
+        f"{beaten(true, judged)}, so the maps say little of where the model looks; "
         f"--method {other}{layer} may say more"
     ]
 

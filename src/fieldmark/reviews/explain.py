@@ -24,7 +24,7 @@ from fieldmark.report.feature_parts import feature_panels
 from fieldmark.report.page import report
 from fieldmark.reviews.explain_asked import Asked
 from fieldmark.reviews.explain_images import MOST, Subject, given_subject, own_subject
-from fieldmark.reviews.explain_inside import Insides, begin, proof_of
+from fieldmark.reviews.explain_inside import Insides, begin, proof_of, refuse_inside
 from fieldmark.reviews.explained import (
     PICTURES,
     TABLE,
@@ -83,6 +83,7 @@ def explain(asked: Asked, console: Console) -> int:
     said = [*found.notes, *told_of(found.images, info, asked.run)] if found else []
     run = RunDir(Path(asked.run))
     opened = open_bundle(asked.run, asked.device)
+    refuse_inside(opened, asked)
     asked = replace(asked, way=concrete(asked.way, opened))
     subject = (
         given_subject(opened, found.images, asked) if found else own_subject(run, opened, asked)

@@ -7,11 +7,15 @@ from pathlib import Path
 from fieldmark.attribution.catalog import method_mistakes
 from fieldmark.errors import Mistake, refuse
 from fieldmark.heats import Way
+from fieldmark.insides import NO_ATTENTION
+from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.models.catalog import BESIDE, is_foreign
 from fieldmark.use.asked import class_mistakes, refuse_gone, refuse_several, refuse_swapped
 from fieldmark.use.info import info_of
 from fieldmark.use.inputs import refuse_missing
 
 STAGES = "stages"  # the word for the network's own stages
+LOOKS = "attention_cnn"  # the network here that says where it looks
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,25 @@ def refuse_before_work(asked: Asked) -> None:
     """What needs no network. Raises RunError, SettingsError with all mistakes, DataError."""
     refuse_swapped("explain", asked.run, asked.inputs)
     refuse_several(asked.run)
-    classes = class_mistakes(asked.labels, info_of(asked.run))
-    refuse([*classes, *method_mistakes(asked.way.method, asked.way.layer), *_out(asked)])
+    info = info_of(asked.run)
+    classes = class_mistakes(asked.labels, info)
+    method = method_mistakes(asked.way.method, asked.way.layer)
+    refuse([*classes, *method, *_inside(asked.inside, info), *_out(asked)])
     if asked.inputs:
         refuse_missing(asked.inputs)
     else:
         refuse_gone(asked.run)
+
+
+def _inside(wish: Wish, info: BundleInfo) -> Iterator[Mistake]:
+    """What needs no network to be known; `refuse_inside` knows the rest."""
+    networks = info.model.split(BESIDE)
+    looks = LOOKS in networks and info.options.get("attention") != "none"
+    if wish.attention and not looks and not any(map(is_foreign, networks)):
+        yield Mistake("--attention", NO_ATTENTION)
+    if "" in (wish.features or ()):
+        what = "a comma stands without a layer; name layers, such as conv1,layer*, or 'stages'"
+        yield Mistake("--features", what)
 
 
 def _out(asked: Asked) -> Iterator[Mistake]:

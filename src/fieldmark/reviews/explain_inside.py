@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fieldmark.attribution.attention import NONE, attention_maps, has_attention
+from fieldmark.attribution.attention import attention_maps, has_attention
 from fieldmark.attribution.feature_maps import feature_maps
 from fieldmark.attribution.filters import first_filters
 from fieldmark.attribution.randomised import randomised
@@ -19,9 +19,11 @@ from fieldmark.console import Console
 from fieldmark.data.sources import place_name
 from fieldmark.errors import Mistake, SettingsError, refuse
 from fieldmark.heats import Heat, Wanted, Way
-from fieldmark.insides import Filters, Inside
+from fieldmark.insides import NO_ATTENTION, Filters, Inside
+from fieldmark.models.maps import handovers
 from fieldmark.report.heat_charts import Proof
-from fieldmark.reviews.explain_asked import Wish
+from fieldmark.reviews.explain_asked import Asked, Wish
+from fieldmark.use.explained import black
 from fieldmark.use.opened import Opened
 
 ATTENDED, FEATURED = 24, 4  # images whose attention and whose feature maps are shown, at most
@@ -69,31 +71,51 @@ class Insides:
         return taken.total() < most and taken[wanted.label] < -(-most // self.labels)
 
 
-def begin(opened: Opened, wish: Wish, labels: int = 1) -> Insides:
-    """What needs no image, and where to take the rest.
+def refuse_inside(opened: Opened, asked: Asked) -> None:
+    """Raise SettingsError for layers and for an attention that there are not, before an image.
 
-    Raises SettingsError for a layer that there is not and for an attention that there is not, and
-    UserError where the network has no filters or no maps to show.
+    And UserError where no stage of the network has maps to show.
     """
-    there = has_attention(opened.network)
-    refuse([*_no_attention(wish, there), *_no_layers(opened, wish)])
-    attention = there if wish.attention is None else wish.attention
+    wish = asked.inside
+    attention = wish.attention and not has_attention(opened.network)
+    refuse(
+        [
+            *_no_layer(opened, asked.way.layer),
+            *([Mistake("--attention", NO_ATTENTION)] if attention else []),
+            *_no_layers(opened, wish),
+        ]
+    )
+
+
+def begin(opened: Opened, wish: Wish, labels: int = 1) -> Insides:
+    """What needs no image, and where to take the rest; of a wish that nothing stands against.
+
+    Raises UserError where the network has no filters to show.
+    """
+    attention = has_attention(opened.network) if wish.attention is None else wish.attention
     filters = first_filters(opened.network.network) if wish.filters else []
     return Insides(Wish(wish.features, wish.filters, attention), filters, labels)
 
 
-def _no_attention(wish: Wish, there: bool) -> list[Mistake]:
-    return [Mistake("--attention", NONE)] if wish.attention and not there else []
+def _no_layer(opened: Opened, layer: str | None) -> Sequence[Mistake]:
+    """What is wrong with the layer that maps are taken of."""
+    if layer is None:
+        return []
+    try:
+        handovers(opened.network, black(opened), layer=layer, autocast=opened.autocast)
+    except SettingsError as error:
+        return error.mistakes
+    return []
 
 
 def _no_layers(opened: Opened, wish: Wish) -> Sequence[Mistake]:
-    """What is wrong with the layers, found out with a black image."""
+    """What is wrong with the layers whose maps are shown."""
     if wish.features is None:
         return []
     side = opened.info.spec.size
-    black = torch.zeros(1, 3, side, side, dtype=torch.uint8)
+    image = torch.zeros(1, 3, side, side, dtype=torch.uint8)
     try:
-        feature_maps(opened.network, black, wish.features or None, most=0)
+        feature_maps(opened.network, image, wish.features or None, most=0)
     except SettingsError as error:
         return error.mistakes
     return []

@@ -25,14 +25,18 @@ def concrete(way: Way, opened: Opened) -> Way:
     """The way with its method named, where it is "auto". Raises UserError as `explained`."""
     if way.method != "auto":
         return way
-    spec = opened.info.spec
-    pixels = torch.zeros(1, 3, spec.size, spec.size, dtype=torch.uint8)
-    blank: Seen = pixels
-    if spec.words:
-        blank = Captioned(pixels, torch.zeros(1, spec.words, dtype=torch.uint8))
-    image, autocast = blank.to(opened.device), opened.autocast
+    image, autocast = black(opened), opened.autocast
     method = usual_method(opened.network, image, layer=way.layer, autocast=autocast)
     return replace(way, method=method)
+
+
+def black(opened: Opened) -> Seen:
+    """A black image without a caption, as the network takes images."""
+    spec = opened.info.spec
+    pixels = torch.zeros(1, 3, spec.size, spec.size, dtype=torch.uint8, device=opened.device)
+    if not spec.words:
+        return pixels
+    return Captioned(pixels, pixels.new_zeros(1, spec.words))
 
 
 def scores_of(opened: Opened, batches: Iterable[Seen]) -> np.ndarray:
