@@ -69,7 +69,9 @@ By = Annotated[
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's folder, a bundle, or an export.")
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="INPUTS...", help="Images, folders, zips, tables; - for a list."),
@@ -101,9 +103,8 @@ def command(
 
     Of a table (.csv, .tsv, .parquet, .xlsx) each row's image; data.image_column=NAME says which
     column names it. With --crops each box, with a confidence of data.crops_above=NUMBER or more. A
-    model that reads captions needs a table with a column Caption. A command that was stopped leaves
-    its answers beside --out, and goes on with --continue. Exit code 1 where an image could not be
-    read.
+    model that reads captions needs a table with a column Caption. A command that was stopped goes
+    on with --continue. Exit code 1 where an image could not be read.
     """
     from fieldmark.cli.predicted import Shown, answer, is_done
     from fieldmark.cli.watching import refuse_begun
@@ -111,16 +112,10 @@ def command(
     from fieldmark.use.refined import Known
     from fieldmark.use.sorting_asked import Sorting
 
-    how: dict[str, Any] = {
-        "abstain": abstain,
-        "at_least_one": at_least_one,
-        "unlike": unlike,
-        "sets": sets,
-    }
+    how = dict[str, Any](abstain=abstain, at_least_one=at_least_one, unlike=unlike, sets=sets)
     known, sorting, before = Known(only, taxonomy, by), Sorting(sort_into, move), goes_on and out
     wanted = Wanted(run, inputs, images, crops, how, known, sorting, before or None, watch)
-    goes_up = taxonomy is not None
-    shown = Shown(out, page, form, sorting, scores=scores, top=top, sets=sets, goes_up=goes_up)
+    shown = Shown(out, page, form, sorting, scores, top, sets, goes_up=taxonomy is not None)
     refuse(_mistakes(wanted, shown, goes_on=goes_on))
     done = not watch and is_done(shown, goes_on=goes_on, overwrite=overwrite)
     if done and move:  # the pictures are no longer where they were

@@ -16,7 +16,6 @@ from fieldmark.export.parity import Parity, Shown, compare, given_images, own_im
 from fieldmark.export.whole import About, Source, read_source, reason_of
 from fieldmark.rundir import RunDir
 
-
 ALONE = Path(__file__).with_name("predict.py")
 
 

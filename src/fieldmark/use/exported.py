@@ -25,7 +25,8 @@ AT_ONCE = 8  # images in memory: they have their whole size until the graph resi
 class Exported:
     """A file that is ready to look at images, one at a time.
 
-    resizes: whether it takes them in any size, else in the network's. run: (1, H, W, 3) uint8 and names of outputs -> these outputs.
+    run: (1, H, W, 3) uint8 and names of outputs -> these outputs. resizes: whether H and W may be
+    any, else they are the network's.
     """
 
     info: BundleInfo
