@@ -71,7 +71,10 @@ def test_a_command_that_was_stopped_goes_on_with_its_folders(asked, capsys, monk
     assert fieldmark([*asked, "--continue"]) == 1
     assert names("photos/sorted") == SORTED
     done = "moved" if move else "copied"
-    assert said(capsys)[-2].startswith(f"photos/sorted: 3 pictures {done}, 2 to 'a_b'")
+    told = said(capsys)
+    assert told[-2].startswith(f"photos/sorted: 3 pictures {done}, 2 to 'a_b'")
+    assert told[-2].endswith("; 4 were there already")
+    assert not any("any more" in line for line in told)
     assert len(Path("t.csv").read_text().splitlines()) == 1 + 6
     assert (len(names("photos")) == 7) is bool(move)
 

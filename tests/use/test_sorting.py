@@ -38,9 +38,9 @@ def picture(path, text="x"):
     return path
 
 
-def put(answers, *, move=False, classes=("cat", "dog"), placed=0):
+def put(answers, *, move=False, classes=("cat", "dog"), **before):
     its = sorter(Path("out"), classes, move=move)
-    list(its.watch(answers, [Path(each.image) for each in answers], placed=placed))
+    list(its.watch(answers, [Path(each.image) for each in answers], **before))
     return its
 
 
@@ -140,9 +140,19 @@ def test_a_picture_that_is_gone_after_its_answer_is_told_and_a_broken_one_not_tw
 
 def test_pictures_of_which_a_command_of_before_took_care_are_counted_and_not_read():
     picture("b.jpg")
-    its = put([answer("gone.jpg", "cat"), answer("b.jpg", "cat")], placed=1)
-    assert files("out") == {"cat/b.jpg": "x"}
-    assert list(its.words()) == ["out: 1 picture copied, 1 to 'cat'; 1 was there already"]
+    three = [answer("gone.jpg", "cat"), answer("b.jpg", "cat"), answer("b.jpg", "dog")]
+    its = put(three, before=2)  # the second may not be in place yet
+    assert files("out") == {"cat/b.jpg": "x", "dog/b.jpg": "x"}
+    assert next(its.words()).endswith("; 1 was there already")
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_picture_that_was_moved_before_the_kill_is_not_missed(held):
+    picture("c.jpg")
+    three = [answer(name, "cat") for name in ("a.jpg", "b.jpg", "c.jpg")]
+    its = put(three, move=True, before=2, held=held)
+    assert its.lost == []
+    assert list(its.words()) == ["out: 1 picture moved, 1 to 'cat'; 2 were there already"]
 
 
 def test_a_copy_that_fails_leaves_nothing_half_there(monkeypatch):

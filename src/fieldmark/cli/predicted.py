@@ -180,14 +180,13 @@ def sorter_of(predictor: "Predictor", looked: Looked, sorting: "Sorting") -> "So
 def _sorting(look: Look, sorter: "Sorter", looked: Looked, before: Path | None) -> Look:
     """The same, and the pictures go into their folders as the answers go by.
 
-    before: the table that is gone on with. Each picture was put in place before the next answer
-    was kept, unless answers were held for their events, so that all but the last have their place.
+    before: the table that is gone on with.
     """
     from fieldmark.use.unfinished import answered
 
     held = looked.way is not None and looked.way.by_event
-    placed = 0 if before is None or held else max(0, len(answered(before)) - 1)
-    return lambda images: sorter.watch(look(images), images, placed=placed)
+    known = 0 if before is None else len(answered(before))
+    return lambda images: sorter.watch(look(images), images, before=known, held=held)
 
 
 def _gathering(look: Look) -> tuple[Look, "Groups"]:

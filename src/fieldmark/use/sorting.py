@@ -46,15 +46,18 @@ class Sorter:
         answers: Iterable[Prediction | Failure],
         images: Sequence[Any],
         *,
-        placed: int = 0,
+        before: int = 0,
+        held: bool = False,
     ) -> Iterator[Prediction | Failure]:
         """The answers, each given when its picture is in place. Raises DiskError.
 
-        placed: of how many at the beginning a command of before has seen to that.
+        before: how many at the beginning are those of a command that was stopped: each picture was
+        put in place before the next answer came, unless they were all held until the end.
         """
+        sure = 0 if held else before - 1
         for number, (answer, image) in enumerate(zip(answers, images, strict=True)):
             picture = getattr(image, "path", image)
-            if number < placed:
+            if number < sure or (self.move and number < before and not picture.exists()):
                 self.there += len(folders_of(answer))
             elif picture is not None:
                 try:
