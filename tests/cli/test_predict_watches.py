@@ -123,6 +123,15 @@ def test_pictures_are_sorted_out_of_the_folder_that_is_watched(looks):
     assert [str(path) for path in sorted(Path("inbox").rglob("*.png"))] == names
 
 
+def test_a_new_picture_of_a_name_that_was_moved_is_moved_too(looks):
+    words = [*WORDS, "--sort-into", "sorted", "--move"]
+    other = Path("drawn/red/01.png").read_bytes()
+    looks(words, brought(0), nothing, brought(0, content=other), nothing, nothing)
+    assert images() == ["inbox/0.png"] * 2
+    names = sorted(str(path) for path in Path("sorted").rglob("*.png"))
+    assert names == ["sorted/cat/0-2.png", "sorted/cat/0.png"]
+
+
 @pytest.mark.parametrize("lost", [3, 1000])
 def test_a_row_that_a_kill_has_torn_is_written_anew(looks, lost):
     looks(WORDS, brought(0, 1), nothing, nothing)

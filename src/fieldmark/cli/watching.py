@@ -97,9 +97,10 @@ def watch(predictor: "Predictor", looked: "Looked", shown: "Shown") -> int:
         tell(predictor.told)
         while True:
             ready = inbox.ready(lambda line: tell([line]))
-            if ready:
-                for answer in look(ready):
-                    _take(answer, inbox, growing, row_of, sorter)
+            rows = growing.rows
+            for answer in look(ready) if ready else ():
+                _take(answer, inbox, growing, row_of, sorter)
+            if growing.rows > rows:
                 print(f"{counted(growing.rows, 'image')} answered in {out}", flush=True)
             inbox.rest()
 

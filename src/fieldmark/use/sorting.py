@@ -39,7 +39,6 @@ class Sorter:
     placed: Counter[str] = field(default_factory=Counter)
     there: int = 0
     lost: list[str] = field(default_factory=list)
-    _seen: set[tuple[str, str]] = field(default_factory=set)
 
     def watch(
         self,
@@ -54,34 +53,33 @@ class Sorter:
         before: how many at the beginning are those of a command that was stopped: each picture was
         put in place before the next answer came, unless they were all held until the end.
         """
-        sure = 0 if held else before - 1
+        sure, seen = 0 if held else before - 1, set[tuple[str, str]]()
         for number, (answer, image) in enumerate(zip(answers, images, strict=True)):
             picture = getattr(image, "path", image)
             if number < sure or (self.move and number < before and not picture.exists()):
                 self.there += len(folders_of(answer))
             elif picture is not None:
+                whole = Path(parted(str(picture))[0])  # which other boxes or rows may have too
+                new = {(str(whole), label) for label in folders_of(answer)} - seen
+                seen |= new
                 try:
-                    self.put(folders_of(answer), picture)
+                    self.put([label for _, label in sorted(new)], whole)
                 except DataError as error:
                     if isinstance(answer, Prediction):  # else it has been told
                         self.lost.append(str(error))
             yield answer
 
     def put(self, labels: Iterable[str], picture: Path) -> None:
-        """Copy or move a picture into the folder of each label; of a box it is the whole one.
+        """Copy or move a picture into the folder of each label.
 
         Raises DataError where it cannot be read, DiskError.
         """
-        whole = Path(parted(str(picture))[0])
         for label in labels:
-            if (str(whole), label) in self._seen:  # by another box, or another row
-                continue
-            source, name = _source(whole), self.folders[label]
-            if self._place(source, whole, self.into / name):
+            source, name = _source(picture), self.folders[label]
+            if self._place(source, picture, self.into / name):
                 self.placed[name] += 1
             else:
                 self.there += 1
-            self._seen.add((str(whole), label))
 
     def words(self) -> Iterator[str]:
         """How many pictures went where, and which folders are not called as their labels."""
