@@ -5,9 +5,9 @@ Needs onnxruntime, numpy and Pillow. The model resizes pictures itself.
 
 import contextlib
 import csv
-import io
 import json
 import sys
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,7 @@ def read(path: str) -> np.ndarray:
     if image.mode not in ("L", "CMYK") or not profile:
         image = image.convert("RGB")
     with contextlib.suppress(Exception):  # a profile that is damaged, or of another kind
-        given, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        given, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
         if "sRGB" not in ImageCms.getProfileDescription(given):
             flags = ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
             how = (image.mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC, flags)
@@ -45,8 +45,8 @@ def read(path: str) -> np.ndarray:
     return np.asarray(Image.alpha_composite(white, image).convert("RGB"))[None]
 
 
-table = csv.writer(io.TextIOWrapper(sys.stdout.buffer, "utf-8", "backslashreplace", newline=""))
-table.writerow(["image", "labels" if LEAST else "label", "score"])
+out = csv.writer(TextIOWrapper(sys.stdout.buffer, "utf-8", "backslashreplace"), lineterminator="\n")
+out.writerow(["image", "labels" if LEAST else "label", "score"])
 for path in sys.argv[1:]:
     try:
         values = MODEL.run(["scores"], {"images": read(path)})[0][0]
@@ -56,4 +56,4 @@ for path in sys.argv[1:]:
     scores = dict(zip(CLASSES, values, strict=True))
     best = sorted(CLASSES, key=lambda name: -scores[name])
     labels = [name for name in best if scores[name] >= LEAST[name]] if LEAST else best[:1]
-    table.writerow([path, "|".join(labels), f"{scores[best[0]]:.6g}"])
+    out.writerow([path, "|".join(labels), f"{scores[best[0]]:.6g}"])
