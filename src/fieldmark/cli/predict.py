@@ -107,7 +107,6 @@ def command(
     on with --continue. Exit code 1 where an image could not be read.
     """
     from fieldmark.cli.predicted import Shown, answer, is_done
-    from fieldmark.cli.watching import refuse_begun
     from fieldmark.cli.watching import watch as watch_folders
     from fieldmark.use.refined import Known
     from fieldmark.use.sorting_asked import Sorting
@@ -123,14 +122,12 @@ def command(
         return 0
     looked = to_look_at(wanted, form, top)
     looked.asked.update(columns=shown.columns, overwrite=overwrite)
+    how = {"device": device, "engine": engine, "batch_size": batch_size}
     if watch:
-        refuse_begun(shown, looked.asked)
-    elif is_answered(out, looked.asked, goes_on=goes_on, done=done):
+        return watch_folders(lambda: _opened(wanted, looked, **how), looked, shown)
+    if is_answered(out, looked.asked, goes_on=goes_on, done=done):
         return 0
-    predictor = _opened(wanted, looked, device=device, engine=engine, batch_size=batch_size)
-    if watch:
-        return watch_folders(predictor, looked, shown)
-    return answer(predictor, looked, shown, goes_on=goes_on)
+    return answer(_opened(wanted, looked, **how), looked, shown, goes_on=goes_on)
 
 
 @dataclass(frozen=True)

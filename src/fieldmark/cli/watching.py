@@ -50,7 +50,7 @@ def refuse_begun(shown: "Shown", asked: dict[str, Any]) -> None:
 
     out, overwrite = shown.out, asked["overwrite"]
     assert out is not None
-    asked["options"] |= {"watch": True}
+    asked["options"] |= {"watch": True, "columns": shown.columns}
     if not overwrite:
         refuse_other(out, asked, "--watch")
     check_table(out, LINES, overwrite=overwrite or beside(out).exists())
@@ -66,8 +66,11 @@ def _forget(out: Path) -> None:
         out.unlink(missing_ok=True)
 
 
-def watch(predictor: "Predictor", looked: "Looked", shown: "Shown") -> int:
-    """Look at the folders until a signal ends it; never comes back but by an error."""
+def watch(open_model: "Callable[[], Predictor]", looked: "Looked", shown: "Shown") -> int:
+    """Look at the folders until a signal ends it; never comes back but by an error.
+
+    open_model: is called when nothing stands against the table. Raises any UserError, DiskError.
+    """
     from fieldmark.cli.predicted import columns_of, look_of, sorter_of, tell
     from fieldmark.stopping import undoing
     from fieldmark.use.table import appended
@@ -75,6 +78,8 @@ def watch(predictor: "Predictor", looked: "Looked", shown: "Shown") -> int:
 
     out, folders = shown.out, looked.found.images
     assert out is not None
+    refuse_begun(shown, looked.asked)
+    predictor = open_model()
     if looked.asked["overwrite"]:
         _forget(out)
     head, row_of = appended(
