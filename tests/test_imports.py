@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -114,6 +115,8 @@ for words in (
     ["predict", bundle, "https://example.org/a.jpg"],
     ["predict", bundle, photos, "--top", "3"],
     ["predict", bundle, photos, "--continue"],
+    ["predict", bundle, photos, "--move"],
+    ["predict", bundle, photos, "--watch"],
     ["predict", bundle + "/model.json", photos],
     ["cross-validate", photos, "foo=1"],
     ["one-vs-rest", photos, "--epochs", "x"],
@@ -129,6 +132,20 @@ for words in (
     assert run(words) == 2, words
 """,
         "torch torchvision timm",
+    ),
+    (
+        "an export answers",
+        f"""
+from importlib.util import find_spec
+if find_spec("onnx") and find_spec("onnxruntime"):
+    sys.path.append({str(Path(__file__).parent)!r})
+    from pathlib import Path
+    from tinyexports import mean_colours
+    photos = made_photos()
+    folder = mean_colours(Path(photos, "export"))
+    assert run(["predict", str(folder), photos, "--out", str(folder / "t.csv")]) == 0
+""",
+        "torch torchvision timm sklearn scipy",
     ),
     (
         "options that are not timm's are listed",

@@ -12,7 +12,8 @@ from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.known import watched, write_known
 from fieldmark.records import InputSpec
-from fieldmark.use.opened import Read, open_bundle, together
+from fieldmark.use.opened import open_bundle, together
+from fieldmark.use.reading import Read
 
 SIDE = 16
 

@@ -14,6 +14,7 @@ from fieldmark.stopping import undoing
 OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
 LONG = 100  # numbers of a list from which they stand without blanks
 HEAD = 1 << 16  # bytes of a file in which that stands
+SHORT = 50  # letters of a name that a draft beside it has: the longest names have no room for more
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
@@ -23,13 +24,45 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     file's name is drawn, for threads, and machines that share a disk, may have equal numbers.
     Raises DiskError where there is no room or no permission.
     """
-    draft = path.with_name(f".{path.name}.{os.urandom(6).hex()}.part")
+    _written(path, write, lambda draft: draft.replace(path))
+
+
+def write_new(path: Path, write: Callable[[Path], Any]) -> bool:
+    """As `write_whole`, where nothing stands at `path` yet. -> whether nothing did
+
+    What stands there stays, also what another process puts there meanwhile. Raises DiskError.
+    """
+    placed = []
+    _written(path, write, lambda draft: placed.append(renamed(draft, path)))
+    return placed[0]
+
+
+def renamed(old: Path, new: Path) -> bool:
+    """Give a file another name on the same disk, where nothing has that. -> whether nothing had
+
+    Raises OSError, as for another disk.
+    """
+    try:
+        new.hardlink_to(old)
+    except FileExistsError:
+        return False
+    except OSError:  # a disk without hard links: nobody else may take the name just now
+        if os.path.lexists(new):
+            return False
+        old.rename(new)
+    else:
+        old.unlink()
+    return True
+
+
+def _written(path: Path, write: Callable[[Path], Any], place: Callable[[Path], Any]) -> None:
+    draft = path.with_name(f".{path.name[:SHORT]}.{os.urandom(6).hex()}.part")
     try:
         with undoing(lambda: draft.unlink(missing_ok=True)):
             write(draft)
             with draft.open("rb+") as stream:
                 os.fsync(stream.fileno())
-            draft.replace(path)
+            place(draft)
     except OSError as error:
         raise disk_error(path, error) from error
     except Exception as error:
@@ -125,7 +158,13 @@ def _page_trouble(path: Path) -> str:
         return (
             "" if _is_ours(path) else "is no page of Fieldmark's, so it stays; choose another name"
         )
-    above = next(each for each in path.absolute().parents if each.exists())
+    return folder_trouble(path.parent)
+
+
+def folder_trouble(folder: Path) -> str:
+    """Why nothing can be put into a folder, there or to be made, and what to do; else ""."""
+    whole = folder.absolute()
+    above = next(each for each in (whole, *whole.parents) if each.exists())
     if not above.is_dir():
         return f"'{above}' is no folder; choose another place"
     return "" if os.access(above, os.W_OK) else f"'{above}' cannot be written; choose another place"

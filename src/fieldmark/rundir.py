@@ -25,6 +25,7 @@ except ImportError:  # Windows: runs there are not guarded against a second proc
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
 KNOWN = "known.safetensors"  # beside them: what images of the training are like
+EXPORT = "export.json"  # its presence makes a folder a model that left the house
 STUDY = "study.json"  # its presence makes a folder that of many runs
 COMMAND = "# repeat: "  # begins the first line of settings.yaml
 TABLES = ("history.csv", "steps.csv", "rates.csv", "label-names.csv", "suspects.csv")
@@ -310,6 +311,10 @@ def open_run(path: str | os.PathLike[str]) -> RunDir:
         raise RunError(f"{path}: there is no such run folder; `ls runs` shows those of this folder")
     if (run.path / STUDY).is_file():
         raise RunError(f"{path}: is a study of many runs; name one of them, in {run.path / 'runs'}")
+    if (run.path / EXPORT).is_file():
+        raise RunError(
+            f"{path}: is an export, and this needs the run itself; name the run's folder"
+        )
     if not run.settings.is_file():
         raise RunError(f"{path}: is no run (it has no settings.yaml); name a run's folder")
     return run

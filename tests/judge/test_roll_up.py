@@ -23,6 +23,13 @@ def drawn(number, seed=0):
     return scores / scores.sum(axis=1, keepdims=True), truth
 
 
+def test_an_event_is_answered_by_the_mean_of_its_logits():
+    logits = np.random.default_rng(0).normal(size=(5, 4))
+    scores = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    mean = np.exp(logits.mean(axis=0))
+    np.testing.assert_allclose(mean_of_logs(scores), mean / mean.sum(), rtol=1e-12)
+
+
 def test_a_taxons_score_is_the_sum_of_its_classes():
     scores = np.array([[0.5, 0.3, 0.2]])
     assert taxon_scores(scores, FAMILY) == pytest.approx(np.array([[0.8, 0.2]]))

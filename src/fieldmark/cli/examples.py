@@ -32,7 +32,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
     "suspects": ("suspects runs/first", "suspects runs/first --no-map --page doubts.html"),
     "predict": (
         "predict runs/first new/ --out labels.csv",
-        "predict runs/first new/ --top 3 --out likeliest.parquet --continue",
+        "predict runs/first new/ --top 3 --sort-into sorted --out top.jsonl",
     ),
     "explain": ("explain runs/first new/", "explain runs/first new/1.jpg --class cat"),
     "export": ("export runs/first", "export runs/first --to pth --out first-pth"),

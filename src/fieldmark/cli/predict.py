@@ -1,5 +1,6 @@
 """`fieldmark predict`: a trained run looks at new images."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,10 +11,13 @@ from fieldmark.cli.typed import Crops, Device, Engine, Images, flag
 from fieldmark.errors import Mistake, counted, refuse
 
 if TYPE_CHECKING:
-    from fieldmark.cli.predicted import Looked
+    from fieldmark.cli.predicted import Looked, Shown
     from fieldmark.data.crops import Finder
     from fieldmark.models.bundle_info import BundleInfo
+    from fieldmark.use.inputs import Found
+    from fieldmark.use.predictor import Predictor
     from fieldmark.use.refined import Known
+    from fieldmark.use.sorting_asked import Sorting
 
 GoesOn = Annotated[bool, flag("--continue", "Go on with a file of --out that was stopped.")]
 Top = Annotated[
@@ -51,6 +55,13 @@ Taxonomy = Annotated[
     Path | None,
     typer.Option(metavar="TABLE", help="Of the classes: with --abstain, answers go up in it."),
 ]
+SortInto = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Copy the pictures into folders by label.")
+]
+Move = Annotated[bool, flag("--move", "With --sort-into: move them.")]
+Watch = Annotated[
+    bool, flag("--watch", "Look at the folders again and again, and append to --out.")
+]
 By = Annotated[
     str | None,
     typer.Option(metavar="COLUMN", help="One answer for the images of a value: a sequence."),
@@ -58,7 +69,9 @@ By = Annotated[
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's folder, a bundle, or an export.")
+    ],
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="INPUTS...", help="Images, folders, zips, tables; - for a list."),
@@ -79,6 +92,9 @@ def command(
     only: Only = None,
     taxonomy: Taxonomy = None,
     by: By = None,
+    sort_into: SortInto = None,
+    move: Move = False,
+    watch: Watch = False,
     batch_size: Annotated[int, typer.Option(help="Images at a time.", min=1)] = 64,
     device: Device = "auto",
     engine: Engine = "torch",
@@ -87,39 +103,40 @@ def command(
 
     Of a table (.csv, .tsv, .parquet, .xlsx) each row's image; data.image_column=NAME says which
     column names it. With --crops each box, with a confidence of data.crops_above=NUMBER or more. A
-    model that reads captions needs a table with a column Caption. A command that was stopped leaves
-    its answers beside --out, and goes on with --continue. Exit code 1 where an image could not be
-    read.
+    model that reads captions needs a table with a column Caption. A command that was stopped goes
+    on with --continue. Exit code 1 where an image could not be read.
     """
     from fieldmark.cli.predicted import Shown, answer, is_done
+    from fieldmark.cli.watching import watch as watch_folders
     from fieldmark.use.refined import Known
+    from fieldmark.use.sorting_asked import Sorting
 
-    goes_up = taxonomy is not None
-    shown = Shown(out, page, form, scores=scores, top=top, sets=sets, goes_up=goes_up)
-    done = is_done(shown, goes_on=goes_on, overwrite=overwrite)
-    how: dict[str, Any] = {
-        "abstain": abstain,
-        "at_least_one": at_least_one,
-        "unlike": unlike,
-        "sets": sets,
-    }
-    wanted = Wanted(run, inputs, images, crops, how, Known(only, taxonomy, by))
+    how = dict[str, Any](abstain=abstain, at_least_one=at_least_one, unlike=unlike, sets=sets)
+    known, sorting, before = Known(only, taxonomy, by), Sorting(sort_into, move), goes_on and out
+    wanted = Wanted(run, inputs, images, crops, how, known, sorting, before or None, watch)
+    shown = Shown(out, page, form, sorting, scores, top, sets, goes_up=taxonomy is not None)
+    refuse(_mistakes(wanted, shown, goes_on=goes_on))
+    done = not watch and is_done(shown, goes_on=goes_on, overwrite=overwrite)
+    if done and move:  # the pictures are no longer where they were
+        print(f"{out} is done")
+        return 0
     looked = to_look_at(wanted, form, top)
     looked.asked.update(columns=shown.columns, overwrite=overwrite)
+    how = {"device": device, "engine": engine, "batch_size": batch_size}
+    if watch:
+        return watch_folders(lambda: _opened(wanted, looked, **how), looked, shown)
     if is_answered(out, looked.asked, goes_on=goes_on, done=done):
         return 0
-    from fieldmark.use.predictor import Answering, Predictor
-
-    if looked.way is not None:  # what has no label is decided afterwards
-        how |= {"abstain": None, "unlike_if_known": abstain is not None}
-    answering = Answering(**how)
-    predictor = Predictor(run, answering, device=device, engine=engine, batch_size=batch_size)
-    return answer(predictor, looked, shown, goes_on=goes_on)
+    return answer(_opened(wanted, looked, **how), looked, shown, goes_on=goes_on)
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was typed: the model, the images, and how they are answered."""
+    """What was typed: the model, the images, and how they are answered and sorted.
+
+    before: the table that is gone on with, if any. watch: whether the inputs are folders that are
+    watched.
+    """
 
     run: str
     inputs: list[str]
@@ -127,6 +144,9 @@ class Wanted:
     crops: str | None
     how: dict[str, Any]
     known: "Known"
+    sorting: "Sorting"
+    before: Path | None = None
+    watch: bool = False
 
 
 def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
@@ -137,8 +157,9 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     from fieldmark.cli.predicted import Looked
     from fieldmark.use.asked import crops_note, info_of_any, refuse_swapped
     from fieldmark.use.forms import form_of, package_in
-    from fieldmark.use.inputs import find_images, told_of
+    from fieldmark.use.inputs import Found, find_images, told_of
     from fieldmark.use.refined import way_of
+    from fieldmark.use.sorting_asked import move_mistakes
     from fieldmark.use.unfinished import question
 
     run, known = wanted.run, wanted.known
@@ -151,12 +172,34 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     how = wanted.how
     way = way_of(run, info, known, how["abstain"], sets=how["sets"]) if known else None
     named = [str(package_in(inputs))] if form == "camtrap-dp" else inputs
-    found = find_images(named, images=wanted.images, column=column, crops=finder, event=known.by)
+    if wanted.watch:
+        found = Found(tuple(map(Path, named)), ())
+    else:
+        found = find_images(
+            named, images=wanted.images, column=column, crops=finder, event=known.by
+        )
+        found = _but_sorted(found, named, wanted)
+    refuse(move_mistakes(wanted.sorting, info, found))
     its = None if form is None else form_of(form, found, info, inputs, finder)
     notes = *found.notes, *told_of(found.images, info, run), *crops_note(run, wanted.crops)
     options = wanted.how | {name: value and str(value) for name, value in vars(known).items()}
+    options |= wanted.sorting.options()
     asked = question(info.to_json(), found.images, options)
     return Looked(replace(found, notes=notes), asked, its, way)
+
+
+def _but_sorted(found: "Found", inputs: list[str], wanted: Wanted) -> "Found":
+    """Without pictures that were copied, and with those that were moved, by a command of before."""
+    from fieldmark.use.sorting_asked import with_moved, without_sorted
+    from fieldmark.use.unfinished import answered
+
+    sorting = wanted.sorting
+    if sorting.into is None:
+        return found
+    found = without_sorted(found, inputs, sorting.into)
+    if sorting.move and wanted.before is not None:
+        return with_moved(found, answered(wanted.before))
+    return found
 
 
 def _refuse_top(top: int, info: "BundleInfo") -> None:
@@ -179,6 +222,30 @@ def is_answered(out: Path | None, asked: dict[str, Any], *, goes_on: bool, done:
     else:
         refuse_other(out, asked)
     return done
+
+
+def _opened(wanted: Wanted, looked: "Looked", **how: Any) -> "Predictor":
+    """The model, ready to answer as is wanted; torch is imported. Raises any UserError."""
+    from fieldmark.use.predictor import Answering, Predictor
+
+    answering = wanted.how
+    if looked.way is not None:  # what has no label is decided afterwards
+        abstains = answering["abstain"] is not None
+        answering = {**answering, "abstain": None, "unlike_if_known": abstains}
+    return Predictor(wanted.run, Answering(**answering), **how)
+
+
+def _mistakes(wanted: Wanted, shown: "Shown", *, goes_on: bool) -> Iterator[Mistake]:
+    """What stands against sorting and watching, before the model is looked for."""
+    from fieldmark.cli.watching import watch_mistakes
+    from fieldmark.use.sorting_asked import sorting_mistakes
+
+    crops, page = wanted.crops, shown.page
+    yield from sorting_mistakes(wanted.sorting, wanted.inputs, crops=crops, page=page)
+    if wanted.watch:
+        others = {"--continue": goes_on, "--by": wanted.known.by, "--crops": crops, "--page": page}
+        others |= {"--format": shown.form, "--images": wanted.images}
+        yield from watch_mistakes(wanted.inputs, shown, others)
 
 
 COLUMN, ABOVE = "data.image_column=", "data.crops_above="

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fieldmark.use.inputs import Found
     from fieldmark.use.predictor import Predictor
     from fieldmark.use.refined import Way
+    from fieldmark.use.sorting import Sorter
+    from fieldmark.use.sorting_asked import Sorting
     from fieldmark.use.tally import Tally
 
 Look = Callable[[Sequence[Any]], Iterator[Any]]  # images -> an answer of each, in order
@@ -34,12 +36,13 @@ class Looked:
 
 @dataclass(frozen=True)
 class Shown:
-    """What answers become: a file of a form, or a table with these columns, and a page. goes_up:
-    whether they are of a taxonomy."""
+    """What answers become: a file of a form, or a table with these columns, a page, and folders of
+    pictures. goes_up: whether they are of a taxonomy."""
 
     out: Path | None
     page: Path | None
     form: str | None
+    sorting: "Sorting"
     scores: bool
     top: int
     sets: float | None
@@ -97,12 +100,18 @@ def answer(predictor: "Predictor", looked: Looked, shown: Shown, *, goes_on: boo
         look = _refining(look, looked)
     if shown.page is not None:
         look, groups = _gathering(look)
+    sorter = sorter_of(predictor, looked, shown.sorting)
+    if sorter is not None:
+        look = _sorting(look, sorter, looked, shown.out if goes_on else None)
     if looked.form is not None:
         code = _in_a_form(predictor, looked, shown, look)
     else:
         code = _as_table(predictor, looked, shown, look)
     if looked.way is not None:
-        _tell(looked.way.words())
+        tell(looked.way.words())
+    if sorter is not None:
+        tell([*sorter.lost, *sorter.words()])
+        code = 1 if sorter.lost else code
     if groups is not None and shown.page is not None:
         _write_page(groups, predictor, looked.found, shown.page)
     if shown.out is not None:
@@ -114,10 +123,18 @@ def looking(
     predictor: "Predictor", out: Path | None, asked: dict[str, Any], *, goes_on: bool
 ) -> Look:
     """What gives the answers of images: with a bar, and kept beside --out until that is there."""
-    from fieldmark.console import Console
     from fieldmark.use.unfinished import kept_answers
 
-    console = Console(stream=sys.stderr, quiet=out is None and sys.stdout.isatty())
+    look = _with_bar(predictor, quiet=out is None and sys.stdout.isatty())
+    if out is None:
+        return look
+    return lambda images: kept_answers(out, asked, images, look, goes_on=goes_on)
+
+
+def _with_bar(predictor: "Predictor", *, quiet: bool = False) -> Look:
+    from fieldmark.console import Console
+
+    console = Console(stream=sys.stderr, quiet=quiet)
 
     def look(images: Sequence[Any]) -> Iterator[Any]:
         with console.bar("predicting", len(images)) as bar:
@@ -127,9 +144,13 @@ def looking(
                 bar.advance(1, f"{rate:.{0 if rate >= 10 else 1}f} images/s")
                 yield answer
 
-    if out is None:
-        return look
-    return lambda images: kept_answers(out, asked, images, look, goes_on=goes_on)
+    return look
+
+
+def look_of(predictor: "Predictor", looked: Looked) -> Look:
+    """What gives the answers of images with a bar, made by what is known of them."""
+    look = _with_bar(predictor)
+    return look if looked.way is None else _refining(look, looked)
 
 
 def _refining(look: Look, looked: Looked) -> Look:
@@ -143,6 +164,29 @@ def _refining(look: Look, looked: Looked) -> Look:
         return refine(look(images), [getattr(each, "event", None) for each in images], way)
 
     return refined
+
+
+def sorter_of(predictor: "Predictor", looked: Looked, sorting: "Sorting") -> "Sorter | None":
+    """What puts pictures into folders; None where that is not asked."""
+    from fieldmark.use.sorting import sorter
+
+    if sorting.into is None:
+        return None
+    bars = (looked.way.bars if looked.way else None) or ()
+    taxa = [taxon for bar in bars for taxon in bar.rank.taxa]
+    return sorter(sorting.into, predictor.classes, taxa, move=sorting.move)
+
+
+def _sorting(look: Look, sorter: "Sorter", looked: Looked, before: Path | None) -> Look:
+    """The same, and the pictures go into their folders as the answers go by.
+
+    before: the table that is gone on with.
+    """
+    from fieldmark.use.unfinished import answered
+
+    held = looked.way is not None and looked.way.by_event
+    known = 0 if before is None else len(answered(before))
+    return lambda images: sorter.watch(look(images), images, before=known, held=held)
 
 
 def _gathering(look: Look) -> tuple[Look, "Groups"]:
@@ -164,29 +208,33 @@ def _as_table(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) 
     from fieldmark.use.table import write_table
     from fieldmark.use.tally import Tally
 
-    tally, way, sets = Tally(), looked.way, shown.sets
+    tally, sets = Tally(), shown.sets
     answers = tally.answered(look(looked.found.images))
     first = next(answers, None)
-    goes_up = way is not None and way.bars is not None
     if first is not None:  # else there is nothing to make a table of
-        write_table(
-            shown.out or sys.stdout,
-            chain([first], answers),
-            predictor.classes,
-            scores=shown.scores,
-            top=shown.top,
-            several=predictor.several,
-            reasons=predictor.abstention is not None or predictor.leaves_out or goes_up,
-            sets=sets is not None,
-            ranks=goes_up and way is not None and len(way.bars or ()) > 1,
-        )
+        out, columns = shown.out or sys.stdout, columns_of(predictor, looked, shown)
+        write_table(out, chain([first], answers), predictor.classes, **columns)
     _say_written(tally, shown.out)
     without = "" if tally.seen else "; there is no table"
     code = _close(predictor, looked.found.notes, tally, without)
     row, of_validation = predictor.set_row, predictor.info.sets
     if sets is not None and row is not None and of_validation is not None and tally.sets:
-        _tell([words(of_validation, row, sets, tally.in_sets / tally.sets)])
+        tell([words(of_validation, row, sets, tally.in_sets / tally.sets)])
     return code
+
+
+def columns_of(predictor: "Predictor", looked: Looked, shown: Shown) -> dict[str, Any]:
+    """Which columns the table has, as `write_table` takes it."""
+    bars = (looked.way.bars if looked.way else None) or ()
+    goes_up = looked.way is not None and looked.way.bars is not None
+    return {
+        "scores": shown.scores,
+        "top": shown.top,
+        "several": predictor.several,
+        "reasons": predictor.abstention is not None or predictor.leaves_out or goes_up,
+        "sets": shown.sets is not None,
+        "ranks": len(bars) > 1,
+    }
 
 
 def _in_a_form(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) -> int:
@@ -227,21 +275,22 @@ def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: s
     """Say what there is to be said beside the table. -> the exit code"""
     from fieldmark.data.seen_part import little_words
 
-    _tell([*notes, *predictor.told])
-    _tell(failure.reason for failure in tally.failures)
+    tell([*notes, *predictor.told])
+    tell(failure.reason for failure in tally.failures)
     if tally.failures:
-        _tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
-    _tell(little_words(tally.little, tally.seen))
+        tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
+    tell(little_words(tally.little, tally.seen))
     if predictor.abstention is not None and tally.seen:
-        _tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
+        tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
     elif predictor.check is not None and tally.seen:
         if predictor.leaves_out:
-            _tell([predictor.check.words(tally.unlike, tally.seen)])
+            tell([predictor.check.words(tally.unlike, tally.seen)])
         elif tally.unlike and predictor.check.is_of_enough:
-            _tell([predictor.check.advice(tally.unlike, tally.seen)])
+            tell([predictor.check.advice(tally.unlike, tally.seen)])
     return 1 if tally.failures else 0
 
 
-def _tell(lines: Iterable[str]) -> None:
+def tell(lines: Iterable[str]) -> None:
+    """Sentences for the user, beside what is written."""
     for line in lines:
         print(f"fieldmark: {line}", file=sys.stderr)

@@ -8,6 +8,7 @@ is refused before it is read.
 import os
 import stat
 import threading
+import time
 import zipfile
 import zlib
 from copy import copy
@@ -98,6 +99,18 @@ def size_and_time(path: str) -> tuple[int, int] | None:
     except (OSError, DataError):
         return None
     return None if member is None else (member.file_size, about.st_mtime_ns)
+
+
+def changed_at(path: Path) -> int:
+    """When a file was changed last, a member of a zip as that says it, in nanoseconds.
+
+    Raises OSError, DataError.
+    """
+    found = into_zip(path)
+    member = open_zip(found[0]).members.get(found[1]) if found else None
+    if member is None:
+        return path.stat().st_mtime_ns
+    return int(time.mktime((*member.date_time, 0, 0, -1))) * 10**9
 
 
 def names_in(folder: Path) -> list[str]:

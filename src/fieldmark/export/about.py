@@ -6,7 +6,9 @@ from typing import Any
 from fieldmark.errors import RunError
 from fieldmark.export.formats import FORMATS
 from fieldmark.export.whole import NAMES, About, Source
+from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.rundir import RunDir
+from fieldmark.task import HALF, TASKS
 
 PACKAGES = ("fieldmark", "torch")
 
@@ -26,7 +28,7 @@ def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> A
         "outputs": list(NAMES[: 2 + embedding]) if form.embeds else [],
         "task": info.task,
         "classes": list(info.classes),
-        "thresholds": info.thresholds,
+        "thresholds": _thresholds(info),
         "temperature": info.temperature,
         "licence": info.licence,
         "input": {
@@ -41,6 +43,12 @@ def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> A
         "versions": {name: version(name) for name in (*PACKAGES, *form.needs)},
         "model": info.to_json(),
     }
+
+
+def _thresholds(info: BundleInfo) -> dict[str, float] | None:
+    """Of several labels an image the least score of each; None of one label."""
+    several = TASKS[info.task].several
+    return info.thresholds or (dict.fromkeys(info.classes, HALF) if several else None)
 
 
 def left_to_do(about: About) -> str:

@@ -1,5 +1,6 @@
 """A trained model in another format: written, held to the model on real images, then shown."""
 
+import shutil
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
 from fieldmark.export.parity import Parity, Shown, compare, given_images, own_images
 from fieldmark.export.whole import About, Source, read_source, reason_of
+from fieldmark.rundir import RunDir
+
+ALONE = Path(__file__).with_name("predict.py")
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,8 @@ def export(
     def fill(folder: Path) -> About:
         job = Job(source, to, asked, shown)
         found.append(_fill(folder, job, console))
+        if to == "onnx":
+            _put_beside(folder, job)
         return {**found[0].about, "parity": asdict(found[0].parity)}
 
     write_folder(place, fill)
@@ -119,6 +125,15 @@ def _save(folder: Path, job: Job, made: Any, about: About) -> None:
     for file in folder.glob("[!.]*"):
         file.unlink()
     FORMATS[job.to].maker().save(made, about, folder)
+
+
+def _put_beside(folder: Path, job: Job) -> None:
+    """What uses the file without Fieldmark, and, where it has its embedding, what tells images
+    unlike those of the training."""
+    shutil.copyfile(ALONE, folder / ALONE.name)
+    known = RunDir(job.source.path).known
+    if job.asked.embedding and known.is_file():
+        shutil.copyfile(known, folder / known.name)
 
 
 def drifted(source: Source, parity: Parity) -> str:

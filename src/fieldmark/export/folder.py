@@ -10,6 +10,7 @@ from typing import Any
 
 from fieldmark.errors import RunError, disk_error
 from fieldmark.files import write_json
+from fieldmark.rundir import EXPORT
 from fieldmark.stopping import undoing
 
 try:
@@ -17,7 +18,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-ABOUT = "export.json"
 LOCK = ".lock"  # in a folder that is being written
 FORMAT = 1
 
@@ -28,8 +28,8 @@ def refuse_place(place: Path, *, overwrite: bool) -> None:
         return
     if not overwrite:
         raise RunError(f"{place}: exists already; choose another --out, or add --overwrite")
-    if not (place / ABOUT).is_file():
-        raise RunError(f"{place}: is no export ({ABOUT}), so it stays; choose another --out")
+    if not (place / EXPORT).is_file():
+        raise RunError(f"{place}: is no export ({EXPORT}), so it stays; choose another --out")
 
 
 def write_folder(place: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
@@ -48,7 +48,7 @@ def write_folder(place: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
             files = {
                 file.name: _told(file) for file in sorted(draft.iterdir()) if file.name != LOCK
             }
-            write_json(draft / ABOUT, {"format": FORMAT, **about, "files": files})
+            write_json(draft / EXPORT, {"format": FORMAT, **about, "files": files})
             (draft / LOCK).unlink()
             if place.exists():
                 shutil.rmtree(place)

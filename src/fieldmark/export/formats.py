@@ -13,6 +13,8 @@ from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.rundir import RunDir
 from fieldmark.settings.meant import of_choice
 from fieldmark.use.asked import info_of_any
+from fieldmark.use.exported_info import is_export
+from fieldmark.use.info import info_of
 
 if TYPE_CHECKING:
     from fieldmark.export.whole import Maker
@@ -98,7 +100,7 @@ def refuse_before_work(
     WeightsError where there is no such model or its folder is taken.
     """
     refuse(_mistakes(to, asked))
-    info = info_of_any(path)
+    info = info_of(path) if is_export(path) else info_of_any(path)  # of an export that is refused
     if info.spec.words and to != "pth":
         raise RunError(
             f"{path}: reads captions, and an exported file takes images alone; train a model "

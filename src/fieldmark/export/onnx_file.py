@@ -13,8 +13,7 @@ from fieldmark.errors import RunError
 from fieldmark.export.resizing import OPSET, RESIZED, resizing
 from fieldmark.export.whole import NAMES, About, Maker, Runner, Source, Whole, reason_of, unheard
 from fieldmark.models.infer import evaluating
-
-MODEL = "model.onnx"
+from fieldmark.use.exported_info import MODEL
 
 
 def make_onnx(source: Source, way: str, embedding: bool) -> onnx.ModelProto:

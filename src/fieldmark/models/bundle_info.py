@@ -122,6 +122,12 @@ def read_info(path: Path) -> BundleInfo:
         values = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise WeightsError(f"{path}: is damaged ({error}); copy the bundle again") from error
+    return info_from(values, path)
+
+
+def info_from(values: dict[str, Any], path: Path) -> BundleInfo:
+    """What the values of a model.json say; path: where they stand. Raises WeightsError."""
+    values = dict(values)
     form = values.pop("format", None)
     if isinstance(form, int) and form > FORMAT:
         raise WeightsError(

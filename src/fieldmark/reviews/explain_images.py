@@ -23,7 +23,8 @@ from fieldmark.reviews.explain_asked import Asked
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.explained import batches_of, images_of, scores_of
-from fieldmark.use.opened import Opened, Read, together
+from fieldmark.use.opened import Opened, together
+from fieldmark.use.reading import Read
 from fieldmark.use.unlike import Check, check_of
 
 BATCH = 16

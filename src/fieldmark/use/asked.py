@@ -10,18 +10,21 @@ from fieldmark.records import Samples
 from fieldmark.rundir import INFO, STUDY, RunDir
 from fieldmark.settings.texts import read_file
 from fieldmark.use.ensemble import alone, is_ensemble, joined_info, read_joining
+from fieldmark.use.exported_info import exported_info, is_export
 from fieldmark.use.info import info_of
 
 
 def info_of_any(path: str | Path) -> BundleInfo:
-    """As `info_of`, also of a study's folder whose models are one."""
+    """As `info_of`, also of a study's folder whose models are one, and of an export."""
+    if is_export(path):
+        return exported_info(path)
     path = (alone(path) or path) if is_ensemble(path) else path
     return joined_info(path) if is_ensemble(path) else info_of(path)
 
 
 def holds_model(path: str | Path) -> bool:
-    """Whether a folder has a trained model, or several that are one."""
-    return (Path(path) / INFO).is_file() or is_ensemble(path)
+    """Whether a folder has a trained model, or several that are one, or is an export."""
+    return (Path(path) / INFO).is_file() or is_ensemble(path) or is_export(path)
 
 
 def refuse_swapped(verb: str, run: str, others: Iterable[str], option: str = "") -> None:

@@ -26,7 +26,9 @@ from fieldmark.rundir import INFO
 from fieldmark.task import TASKS
 
 if TYPE_CHECKING:
-    from fieldmark.use.opened import Opened, Read
+    from fieldmark.captioned import Seen
+    from fieldmark.use.opened import Opened
+    from fieldmark.use.reading import Read
 
 FILE = "ensemble.json"  # its presence makes a folder's models one
 FORMAT = 1
@@ -140,6 +142,10 @@ class Ensemble:
     ) -> Iterator[list["Read"]]:
         """As `Opened.batches`; each image is read once."""
         return self._opened[0].batches(images, size)
+
+    def together(self, read: Iterable["Read"]) -> list["Seen"]:
+        """As `Opened.together`."""
+        return self._opened[0].together(read)
 
     def logits(
         self, batches: Iterable[Any], advance: Callable[[int], None] | None = None

@@ -18,7 +18,8 @@ from fieldmark.errors import DataError
 from fieldmark.heats import SIDE, Heat, Wanted, Way
 from fieldmark.records import Samples
 from fieldmark.task import TASKS
-from fieldmark.use.opened import Opened, Read, together
+from fieldmark.use.opened import Opened, together
+from fieldmark.use.reading import Read
 
 
 def concrete(way: Way, opened: Opened) -> Way:

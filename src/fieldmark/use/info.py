@@ -5,6 +5,7 @@ from pathlib import Path
 from fieldmark.errors import RunError
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.rundir import INFO, STUDY
+from fieldmark.use.exported_info import is_export
 
 
 def info_of(path: str | Path) -> BundleInfo:
@@ -13,6 +14,8 @@ def info_of(path: str | Path) -> BundleInfo:
     Raises RunError where there is none, WeightsError where it is damaged.
     """
     file = Path(path) / INFO
+    if is_export(path):
+        raise RunError(f"{path}: is an export, and this needs the network itself; name the run")
     if Path(path).is_file():
         at = Path(path).parent
         hint = f"; did you mean {at}?" if (at / INFO).is_file() else "; name the run's folder"

@@ -88,17 +88,17 @@ def find_images(
         if not isinstance(each, Path):
             found.append(each)
         elif each.is_dir() or each.suffix.lower() == ZIP:
-            tree = tree_of(each)
-            found += [each / name for name in tree.below("")]
-            notes += [(each, note) for note in _passed_over(tree)]
-            if not tree.pictures:
+            pictures, said = pictures_of(each)
+            found += pictures
+            notes += [(each, note) for note in said]
+            if not pictures:
                 notes.append((each, f"holds no pictures ({', '.join(SUFFIXES)})"))
         elif is_table(each):
-            rows, said, columns = named_images(
+            rows, its, columns = named_images(
                 each, Columns(image=column, group=event), images=images
             )
             found += rows
-            told += said
+            told += its
         else:
             found.append(each)
     if not found:
@@ -110,6 +110,15 @@ def find_images(
         found, without = _boxes_of(found, crops)
         told += without
     return Found(tuple(found), tuple(told), columns if len(given) == 1 else None)
+
+
+def pictures_of(folder: Path) -> tuple[list[Path], list[str]]:
+    """The pictures of a folder or a zip, its own first, and what is to be said of others.
+
+    Raises DataError.
+    """
+    tree = tree_of(folder)
+    return [folder / name for name in tree.below("")], list(_passed_over(tree))
 
 
 def in_parts(images: Any) -> tuple[list[Given], bool]:

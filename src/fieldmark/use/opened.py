@@ -1,22 +1,19 @@
 """An opened bundle: the network on its device, and how an image becomes what it looks at."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 from fieldmark.captioned import Captioned, Seen
-from fieldmark.data.images import Content, seen, size_of
+from fieldmark.data.images import Content, seen
 from fieldmark.data.inside import content_at
-from fieldmark.data.seen_part import shares_seen
 from fieldmark.data.tables import Named
 from fieldmark.data.words import counted
-from fieldmark.errors import DataError, Mistake, listed, refuse
+from fieldmark.errors import Mistake, listed, refuse
 from fieldmark.models import bundle, engines, precision
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import family
@@ -25,16 +22,7 @@ from fieldmark.models.infer import infer
 from fieldmark.models.known import watched
 from fieldmark.models.memory import available, large_batch
 from fieldmark.use.info import info_of
-
-
-class Read(NamedTuple):
-    """An image's name, what is seen of it or why it cannot be read, maybe its caption, and the
-    share of its area that is seen."""
-
-    name: str
-    seen: torch.Tensor | str
-    caption: str | None = None
-    part: float = 1.0
+from fieldmark.use.reading import Read, batches
 
 
 @dataclass(frozen=True)
@@ -67,17 +55,17 @@ class Opened:
         return torch.from_numpy(seen(content, self.info.spec, name)).permute(2, 0, 1)
 
     def batches(self, images: Iterable[Path | Content | Named], size: int) -> Iterator[list[Read]]:
-        """Images as threads read them, `size` at a time; one batch is in memory.
+        """As `reading.batches`. Raises SettingsError: too little memory for one of them."""
+        side, free = self.info.spec.size, available(str(self.device))
 
-        An image is called by its path, as its table calls it, or "image 3" where it is the third
-        and has neither. Raises SettingsError where there is too little memory for one of them.
-        """
-        pending = enumerate(images, 1)
-        with ThreadPoolExecutor() as threads:
-            while batch := list(islice(pending, size)):
-                side, free = self.info.spec.size, available(str(self.device))
-                refuse(large_batch(self.network.network, side, len(batch), free, training=False))
-                yield list(threads.map(self._read, batch))
+        def check(number: int) -> None:
+            refuse(large_batch(self.network.network, side, number, free, training=False))
+
+        return batches(images, size, self.read, self.info.spec, check)
+
+    def together(self, read: Iterable[Read]) -> list[Seen]:
+        """Those of the images that could be read as one batch, [] without any."""
+        return together(read, self.info.spec.words)
 
     def logits(
         self, batches: Iterable[Any], advance: Callable[[int], None] | None = None
@@ -99,33 +87,6 @@ class Opened:
         with watched(self.network.network, self.info.spec.words, see) as seen:
             logits = self.logits(batches, advance)
         return logits, np.concatenate(seen) if seen else np.full(len(logits), np.nan, np.float32)
-
-    def _read(self, numbered: tuple[int, Path | Content | Named]) -> Read:
-        number, image = numbered
-        if isinstance(image, Named):
-            if image.path is None:
-                return Read(image.name, image.reason or "")
-            return self._seen(image.path, str(image.path))._replace(
-                name=image.name, caption=image.caption
-            )
-        name = str(image) if isinstance(image, Path) else f"image {number}"
-        return self._seen(image, name)
-
-    def _seen(self, image: Path | Content, name: str) -> Read:
-        """What is seen of an image, or why it cannot be read."""
-        try:
-            content = content_at(image) if isinstance(image, Path) else image
-            return Read(name, self.read(content, name), part=self._part(content))
-        except DataError as error:
-            return Read(name, str(error))
-
-    def _part(self, content: Content) -> float:
-        """The share of a picture that is seen; 1 where only a mended copy of it has a size."""
-        try:
-            size = np.array([size_of(content)])
-        except DataError:
-            return 1.0
-        return float(shares_seen(size, self.info.spec)[0])
 
 
 def together(read: Iterable[Read], buckets: int) -> list[Seen]:

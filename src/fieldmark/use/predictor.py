@@ -33,13 +33,15 @@ from fieldmark.use.ensemble import (
     open_ensemble,
     read_joining,
 )
+from fieldmark.use.exported import Exported, open_export
+from fieldmark.use.exported_info import is_export
 from fieldmark.use.inputs import find_there, in_parts, told_of
 from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import Check, check_of
 
 if TYPE_CHECKING:
-    from fieldmark.captioned import Seen
-    from fieldmark.use.opened import Read
+    from fieldmark.use.opened import Opened
+    from fieldmark.use.reading import Read
 
 UNSURE, UNLIKE = "unsure", "unlike the training images"  # why an image has no label
 NO_SCORES = (
@@ -119,7 +121,8 @@ EVERY = Answering()  # image is answered
 class Predictor:
     """A bundle (a run's folder, or one that holds its two files) that is ready to predict.
 
-    A study's folder whose models are one, as of a cross-validation, is such a bundle too.
+    A study's folder whose models are one, as of a cross-validation, is such a bundle too, and so is
+    an export as ONNX, its folder or the file, which needs no torch.
     """
 
     def __init__(
@@ -145,7 +148,8 @@ class Predictor:
             refuse(Mistake(name, of_several(path)) for name in _of_one(answering, path))
         self._said: list[str] = []
         self._lacks: list[str] = []
-        checked = self._checked(path)
+        exported = open_export(path, device, engine) if is_export(path) else None
+        checked = self._checked(path, exported)
         self.check = checked if isinstance(checked, Check) else None
         self.abstention, self.set_row = None, None
         if answering.abstain is not None:
@@ -160,19 +164,17 @@ class Predictor:
             if answering.unlike:
                 raise RunError(f"{checked}; leave --unlike out")
             self._lacks = [f"{checked}; so images are left out for their score alone"]
-        from fieldmark.use.opened import open_bundle  # with torch, now that nothing is refused
+        self._opened = exported or _opened(path, device, engine)  # torch, if nothing is refused
+        self._batch_size = batch_size
 
-        opened = open_ensemble if joined else open_bundle
-        self._opened, self._batch_size = opened(path, device, engine), batch_size
-
-    def _checked(self, path: str | Path) -> Check | str:
+    def _checked(self, path: str | Path, exported: Exported | None) -> Check | str:
         """What images are held against, or why nothing is.
 
         Images that keep their labels are held against it too, for what is said at the end; where
         it is damaged that is told, and raised as WeightsError where labels go by it.
         """
         try:
-            return check_of(self.info, path)
+            return exported.check(path) if exported else check_of(self.info, path)
         except WeightsError as error:
             if self._answering.leaves_out:
                 raise
@@ -233,9 +235,7 @@ class Predictor:
             yield from self._answers(batch)
 
     def _answers(self, batch: list["Read"]) -> Iterator[Prediction | Failure]:
-        from fieldmark.use.opened import together
-
-        images = together(batch, self.info.spec.words)
+        images: list[Any] = self._opened.together(batch)
         logits, far = self._look(images)
         task = TASKS[self.info.task]
         own = in_order(self.info.thresholds, self.classes)
@@ -249,7 +249,7 @@ class Predictor:
             else:
                 yield replace(self._prediction(each.name, *next(answers)), part=each.part)
 
-    def _look(self, images: list["Seen"]) -> tuple[np.ndarray, np.ndarray]:
+    def _look(self, images: list[Any]) -> tuple[np.ndarray, np.ndarray]:
         """Logits (n, C), and how far images are from the training's (n,), where that is asked."""
         if self.check is None or isinstance(self._opened, Ensemble) or not images:
             return self._opened.logits(images), np.zeros(0, np.float32)
@@ -293,6 +293,12 @@ class Predictor:
         (inside,) = sets(scores[None], self.set_row.bound)
         order = np.argsort(-scores, kind="stable").tolist()
         return tuple(self.classes[index] for index in order if inside[index])
+
+
+def _opened(path: str | Path, device: str, engine: str) -> "Opened | Ensemble":
+    from fieldmark.use.opened import open_bundle
+
+    return (open_ensemble if is_ensemble(path) else open_bundle)(path, device, engine)
 
 
 def _of_one(answering: Answering, path: str | Path) -> Iterator[str]:

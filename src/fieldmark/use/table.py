@@ -1,6 +1,7 @@
 """Predictions as CSV, JSON lines, Parquet or a sheet, written as they come, whole or not at all."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -42,13 +43,9 @@ def write_table(
     null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
-    label = "labels" if several else "label"
-    more = [
-        name for name, wanted in (("rank", ranks), ("reason", reasons), ("set", sets)) if wanted
-    ]
-    columns = ["image", label, "score", *more]
-    columns += [name for place in range(1, top + 1) for name in (f"top_{place}", f"score_{place}")]
-    columns += [f"{SCORE}{name}" for name in classes if scores]
+    columns = _columns(
+        classes, scores=scores, top=top, several=several, reasons=reasons, sets=sets, ranks=ranks
+    )
     rows = (_row(answer, columns, several, top) for answer in answers)
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
@@ -57,6 +54,48 @@ def write_table(
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, lambda draft: WRITERS[out.suffix.lower()](draft, rows, columns))
+
+
+def appended(
+    ending: str, classes: Sequence[str], *, top: int = 0, several: bool = False, **columns: bool
+) -> tuple[bytes, Callable[[Prediction], bytes]]:
+    """What a .csv or .jsonl of `write_table` begins with, and what gives the row of an answer."""
+    names = _columns(classes, top=top, several=several, **columns)
+    write = LINES[ending]
+    head = write(dict(zip(names, names, strict=True)), names) if ending == ".csv" else ""
+    return head.encode(), lambda answer: write(_row(answer, names, several, top), names).encode()
+
+
+def _columns(
+    classes: Sequence[str],
+    *,
+    scores: bool,
+    top: int,
+    several: bool,
+    reasons: bool,
+    sets: bool,
+    ranks: bool,
+) -> list[str]:
+    label = "labels" if several else "label"
+    more = [
+        name for name, wanted in (("rank", ranks), ("reason", reasons), ("set", sets)) if wanted
+    ]
+    columns = ["image", label, "score", *more]
+    columns += [name for place in range(1, top + 1) for name in (f"top_{place}", f"score_{place}")]
+    return [*columns, *(f"{SCORE}{name}" for name in classes if scores)]
+
+
+def _csv_line(row: Row, columns: Sequence[str]) -> str:
+    stream = io.StringIO()
+    csv.DictWriter(stream, columns, lineterminator="\n").writerow(row)
+    return stream.getvalue()
+
+
+def _json_line(row: Row, columns: Sequence[str]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+LINES: dict[str, Callable[[Row, Sequence[str]], str]] = {".csv": _csv_line, ".jsonl": _json_line}
 
 
 def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) -> None:
@@ -92,7 +131,7 @@ def _write_csv(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:
 
 def _write_json_lines(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:
     with path.open("w", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        stream.writelines(_json_line(row, columns) for row in rows)
 
 
 def _write_parquet(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> None:

@@ -47,14 +47,17 @@ def refuse_unfinished(out: Path, *, goes_on: bool, overwrite: bool) -> None:
 def may_replace(out: Path) -> bool:
     """Whether the command that left answers here had leave to replace the table."""
     path = beside(out)
-    return _whole_lines(path) > 0 and bool(_question(path).get("overwrite"))
+    return whole_lines(path) > 0 and bool(_question(path).get("overwrite"))
 
 
-def refuse_other(out: Path, asked: Asked) -> None:
-    """Raise SettingsError where the answers that are kept are those to another question."""
+def refuse_other(out: Path, asked: Asked, option: str = "--continue") -> None:
+    """Raise SettingsError where the answers that are kept are those to another question.
+
+    option: by which the user goes on with them.
+    """
     path = beside(out)
-    if _whole_lines(path):
-        _refuse(f"{path} cannot be gone on with", _question(path), asked, OTHER)
+    if whole_lines(path):
+        _refuse(f"{path} cannot be gone on with", _question(path), asked, OTHER, option)
 
 
 def told_done(out: Path, asked: Asked) -> str:
@@ -66,11 +69,13 @@ def told_done(out: Path, asked: Asked) -> str:
     return f"{out} is done"
 
 
-def _refuse(what: str, before: Asked, asked: Asked, other: Mapping[str, str]) -> None:
+def _refuse(
+    what: str, before: Asked, asked: Asked, other: Mapping[str, str], option: str = "--continue"
+) -> None:
     why = next((why for key, why in other.items() if before.get(key) != asked[key]), None)
     if why is not None:
         do = "ask as before, or begin anew with --overwrite"
-        refuse([Mistake("--continue", f"{what}, for {why}; {do}")])
+        refuse([Mistake(option, f"{what}, for {why}; {do}")])
 
 
 def _content(out: Path) -> str:
@@ -96,6 +101,12 @@ def question(model: Any, images: Iterable[object], options: dict[str, Any]) -> A
     return {"model": known.hexdigest(), "images": digest.hexdigest(), "options": options}
 
 
+def answered(out: Path) -> list[str]:
+    """The images that have their answers beside a table that is unfinished, in order."""
+    path = beside(out)
+    return [answer.image for answer in _read(path)] if whole_lines(path) else []
+
+
 def kept_answers(
     out: Path,
     asked: Asked,
@@ -110,7 +121,7 @@ def kept_answers(
     Each is kept before it is given, until `conclude` is called. Raises DiskError.
     """
     path = beside(out)
-    done = _whole_lines(path) if goes_on else 0
+    done = whole_lines(path) if goes_on else 0
     if done:
         yield from _read(path)
     with writing(path):
@@ -124,9 +135,9 @@ def kept_answers(
 
     with stream, undoing(stopped):
         if not done:
-            _keep(path, stream, asked)
+            keep(path, stream, asked)
         for answer in look(images[count:]):
-            _keep(path, stream, _as_json(answer))
+            keep(path, stream, _as_json(answer))
             count += 1
             yield answer
 
@@ -139,14 +150,15 @@ def conclude(out: Path, asked: Asked) -> None:
         open_cache().put(KIND, _content(out), lambda draft: draft.write_text(text, "utf-8"))
 
 
-def _keep(path: Path, stream: IO[str], values: dict[str, Any]) -> None:
+def keep(path: Path, stream: IO[str], values: dict[str, Any]) -> None:
+    """One line more. Raises DiskError."""
     with writing(path):
         stream.write(json.dumps(values) + "\n")
         stream.flush()
 
 
-def _whole_lines(path: Path) -> int:
-    """How many lines there are; a last one that a kill has torn is taken away."""
+def whole_lines(path: Path) -> int:
+    """How many lines a file has, if it is there; a last one that a kill has torn goes."""
     if not path.exists():
         return 0
     lines, end = 0, 0
