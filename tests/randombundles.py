@@ -5,8 +5,10 @@ import torch
 from PIL import Image
 
 from fieldmark.models import bundle
+from fieldmark.models.assemble import Design, assemble
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS, NETWORKS
+from fieldmark.models.trees import Trees
 from fieldmark.records import InputSpec
 
 SIDE = 64  # px, where the series takes that
@@ -39,6 +41,10 @@ def random_bundle(folder, name):
     torch.manual_seed(0)
     network = MODELS.build(name, options, len(CLASSES))
     images = torch.stack([_smooth(number, side) for number in range(8)])
+    _fill_zeros(network)
+    for part in network.modules():
+        if isinstance(part, torch.nn.modules.batchnorm._BatchNorm):
+            part.momentum = None  # all of what it sees next
     with torch.no_grad():
         network.train()(images)
         logits = network.eval()(images)
@@ -70,3 +76,48 @@ def _smooth(seed, side):
     draw = np.random.default_rng(seed)
     coarse = torch.from_numpy(draw.normal(size=(1, 3, 4, 4)).astype(np.float32))
     return torch.nn.functional.interpolate(coarse, size=(side, side), mode="bicubic")[0]
+
+
+def with_parts(folder, **parts):
+    """A bundle of a small network with what Fieldmark adds to one, drawn too. -> its folder
+
+    parts: of a `Design`, such as its head, its pooling, a resizer.
+    """
+    torch.manual_seed(1)
+    design = Design("timm/test_resnet", {}, **parts)
+    network = assemble(design, len(CLASSES), seed=1)
+    for part in network.modules():
+        if isinstance(part, Trees):
+            _grow(part)
+    _fill_zeros(network)
+    info = BundleInfo(
+        design.model,
+        CLASSES,
+        InputSpec("square:48", 48),
+        head=design.head,
+        head_options=design.head_options,
+        resizer=design.resizer,
+        pool=design.pool,
+        mirror=design.mirror,
+    )
+    folder.mkdir(parents=True)
+    bundle.save(folder, network.state_dict(), info)
+    return folder
+
+
+def _fill_zeros(network):
+    """Draw what is zero at first, such as a new last layer."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            torch.nn.init.normal_(parameter, std=0.3)
+
+
+def _grow(trees):
+    """Chains of splits at random places."""
+    classes, many, nodes = trees.feature.shape
+    chain = torch.arange(nodes)
+    trees.feature.copy_(torch.randint(0, trees.features, (classes, many, nodes)))
+    trees.threshold.copy_(torch.rand(classes, many, nodes) * 0.2)
+    trees.left.copy_((-1 - chain).expand_as(trees.left))
+    trees.right.copy_(torch.where(chain == nodes - 1, -1 - nodes, chain + 1).expand_as(trees.right))
+    torch.nn.init.normal_(trees.value)

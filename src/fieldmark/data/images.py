@@ -244,12 +244,12 @@ def to_form(image: Image.Image, form: Form) -> Image.Image:
     return image.resize(wanted, smooth, box)  # Pillow's filters are antialiased
 
 
-def _middle(size: tuple[int, int]) -> tuple[int, int, int, int] | None:
+def _middle(size: tuple[int, int]) -> tuple[float, float, float, float] | None:
     """Of a picture more than LONGEST times as long as wide, the part that is resized."""
     width, height = (min(length, LONGEST * min(size)) for length in size)
     if (width, height) == size:
         return None
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    left, top = (size[0] - width) / 2, (size[1] - height) / 2
     return left, top, left + width, top + height
 
 

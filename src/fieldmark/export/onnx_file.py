@@ -98,7 +98,7 @@ def open_onnx(folder: Path, threads: int = 0) -> Runner:
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    options.log_severity_level = 3  # errors; it warns of constants that it folds
+    options.log_severity_level = 4  # what goes wrong it raises too
     session = onnxruntime.InferenceSession(
         str(folder / MODEL), options, providers=["CPUExecutionProvider"]
     )

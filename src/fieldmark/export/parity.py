@@ -155,8 +155,14 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
         scores.append((its, wanted))
     if not scores:
         raise RunError(f"{source.path}: none of the images to hold the file to can be read")
+    _refuse_unlike_together(source, run, pixels)
     by_file, by_torch = (np.concatenate(each) for each in zip(*scores, strict=True))
-    apart = np.where(np.isnan(by_file - by_torch), np.inf, np.abs(by_file - by_torch))
+    apart = np.abs(by_file - by_torch)
+    if not np.isfinite(apart).all():
+        raise RunError(
+            f"{source.path}: the exported file or the model gives scores that are no numbers; "
+            "see what `fieldmark predict` answers, and train again if it is the model"
+        )
     differ, ties = _differing(by_file, by_torch, source.info)
     return Parity(
         images=len(names),
@@ -170,6 +176,21 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
         ties=tuple(names[row] for row in np.flatnonzero(ties)),
         unread=len(shown.pictures) - len(names),
     )
+
+
+def _refuse_unlike_together(source: Source, run: Runner, pixels: np.ndarray) -> None:
+    """Raise RunError where images of a batch are not answered as each by itself.
+
+    pixels: of an image, (H, W, 3); the batch is it, its mirror image and its negative.
+    """
+    batch = np.stack([pixels, pixels[:, ::-1], 255 - pixels])
+    alone = np.concatenate([run(image[None])[0] for image in batch])
+    together = run(batch)[0]
+    if together.shape != alone.shape or not np.allclose(together, alone, rtol=0, atol=FARTHEST):
+        raise RunError(
+            f"{source.path}: {source.info.model} answers images of a batch otherwise than one by "
+            "one in this format; choose another format"
+        )
 
 
 def _differing(

@@ -107,7 +107,10 @@ def _first_pass(nodes: Nodes, whole: Sequence[str], upright: str, sides: Sequenc
 
 
 def _middle(nodes: Nodes, images: str, sides: Sequence[str], shorter: str) -> str:
-    """What is more than LONGEST times as long as wide, without its ends."""
+    """What is more than LONGEST times as long as wide, without its ends.
+
+    It begins at a whole pixel; Pillow's begins between two where the ends are odd in number.
+    """
     most = nodes.add("Mul", shorter, nodes.ints(LONGEST))
     kept = [nodes.add("Min", each, most) for each in sides]
     pairs = list(zip(sides, kept, strict=True))

@@ -48,7 +48,8 @@ class Trees(nn.Module):
         ):
             feature, threshold, left, right, value = parts
             tree = torch.arange(len(value), device=value.device)
-            at = torch.zeros(len(features), len(value), dtype=torch.int64, device=value.device)
+            # of the images' own shape, so that an exported graph takes any number of them
+            at = torch.zeros_like(features[:, :1], dtype=torch.int64).expand(-1, len(value))
             for _ in range(self.leaves - 1):  # as deep as a tree can be
                 node = at.clamp(min=0)
                 low = features.gather(1, feature[tree, node].long()) <= threshold[tree, node]
