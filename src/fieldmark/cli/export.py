@@ -29,6 +29,19 @@ def command(
     accept_drift: Annotated[
         bool, flag("--accept-drift", "Write it also where it decides otherwise.")
     ] = False,
+    abstain: Annotated[
+        float | None,
+        named("SHARE", "Page: “not sure” but where so many are right, as 0.95."),
+    ] = None,
+    no_pictures: Annotated[
+        bool, flag("--no-pictures", "Page: without ten of the photos, so without its check.")
+    ] = False,
+    runtime: Annotated[
+        str | None, named("PLACE", "Page: onnxruntime-web's folder or package, if not npm's.")
+    ] = None,
+    browser: Annotated[
+        bool, flag("--browser", "Page: held to the model in Chromium, too.")
+    ] = False,
 ) -> int:
     """Write a run's model in another format, and see that it answers alike.
 
@@ -46,7 +59,14 @@ def command(
         from fieldmark.study.one_model import one_model
 
         path = one_model(StudyDir(Path(run))).path
-    asked = Asked(embedding, tuple(images or ()), accept_drift=accept_drift)
+    asked = Asked(
+        *(embedding, tuple(images or ())),
+        accept_drift=accept_drift,
+        abstain=abstain,
+        pictures=not no_pictures,
+        runtime=runtime,
+        browser=browser,
+    )
     refuse_before_work(path, to, place_of(path, to, out), asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export

@@ -11,7 +11,7 @@ from fieldmark.errors import FieldmarkError, RunError
 from fieldmark.export.about import about_of, left_to_do
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
-from fieldmark.export.parity import Parity, Shown, compare, given_images, own_images
+from fieldmark.export.parity import Parity, Shown, compare, images_for
 from fieldmark.export.whole import About, Source, read_source, reason_of
 
 
@@ -53,8 +53,7 @@ def export(
     console = console or Console(quiet=True)
     refuse_before_work(path, to, place, asked, overwrite=overwrite)
     source = read_source(path)
-    named = asked.images
-    shown = given_images(named, asked.most) if named else own_images(source.first, asked.most)
+    shown = images_for(source, asked.images, asked.most)
     found: list[Try] = []
 
     def fill(folder: Path) -> About:
@@ -102,6 +101,7 @@ def _try(folder: Path, job: Job, way: str, console: Console) -> Try:
     try:
         with console.bar(label, len(job.shown.pictures)) as bar:
             made = maker.make(source, way, job.asked.embedding)
+            made = maker.finish(made, source, job.asked)
             _save(folder, job, made, about)
             run = maker.open(folder, source, torch.get_num_threads())
             parity = compare(source, run, job.shown, bar, resizes=about["resizes"])

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from fieldmark.models.heads import head_of
 from fieldmark.task import TASKS
 from fieldmark.use.asked import info_of_any
 from fieldmark.use.ensemble import Joining, alone, is_ensemble, read_joining
+if TYPE_CHECKING:
+    from fieldmark.export.formats import Asked
 
 NAMES = ("scores", "logits", "embedding")  # of the outputs, in this order
 # of images (n, H, W, 3) uint8: scores (n, C), logits (n, C) and maybe embedding (n, D)
@@ -52,13 +54,14 @@ class Maker:
     """What a format is made by.
 
     make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
-    save: (it, about, folder) writes its files. open: (folder, source, threads) what answers by
+    finish: (it, source, asked) puts in what else was asked. save: (it, about, folder) writes its files. open: (folder, source, threads) what answers by
     them.
     """
 
     make: Callable[[Source, str, bool], Any]
     save: Callable[[Any, About, Path], object]
     open: Callable[[Path, Source, int], Runner]
+    finish: Callable[[Any, Source, "Asked"], Any] = lambda made, source, asked: made
 
 
 def read_source(path: str | Path) -> Source:
