@@ -13,43 +13,50 @@ const made = (kind, name, text = "") => {
   return element;
 };
 
-// The network, in a worker where the browser lets a file have one, else here.
-const script = (content) => URL.createObjectURL(new Blob([content], { type: "text/javascript" }));
+// The network, in a worker where the browser lets a file have one, else here. What a page made
+// by an address of its own is closed to its worker, so that either puts the engine together.
+const opened = async ({ runtime, engine, packed }) => {
+  const script = (content) => URL.createObjectURL(new Blob([content], { type: "text/javascript" }));
+  const bytes = Uint8Array.from(atob(runtime), (each) => each.charCodeAt(0));
+  const { start } = await import(script(`import * as ort from "${script(bytes)}";\n${engine}`));
+  return start(packed);
+};
 
-const inWorker = (engine, packed) => new Promise((ready, failed) => {
-  const worker = new Worker(script(`import { start } from "${engine}";
+const inWorker = (parts) => new Promise((ready, failed) => {
+  const content = `const opened = ${opened};
     let look;
-    onmessage = async ({ data: { packed, file } }) => {
+    onmessage = async ({ data: { parts, file } }) => {
       try {
-        if (packed) look = await start(packed);
-        postMessage({ answer: packed ? null : await look(file) });
+        if (parts) look = await opened(parts);
+        postMessage({ answer: parts ? null : await look(file) });
       } catch (error) {
         postMessage({ wrong: String(error?.message ?? error) });
       }
-    };`), { type: "module" });
+    };`;
+  const address = URL.createObjectURL(new Blob([content], { type: "text/javascript" }));
+  const worker = new Worker(address, { type: "module" });
   const asked = (message) => new Promise((done, wrong) => {
     worker.onmessage = ({ data }) => ("wrong" in data ? wrong(new Error(data.wrong)) : done(data.answer));
     worker.onerror = (event) => wrong(new Error(event.message || "the worker does not start"));
     worker.postMessage(message);
   });
-  asked({ packed }).then(() => ready((file) => asked({ file })), (error) => {
+  asked({ parts }).then(() => ready((file) => asked({ file })), (error) => {
     worker.terminate();
     failed(error);
   });
 });
 
 const looker = async () => {
-  const runtime = script(Uint8Array.from(atob(blockText("runtime")), (each) => each.charCodeAt(0)));
-  const engine = script(`import * as ort from "${runtime}";\n${blockText("engine")}`);
   const packed = { places: facts.places, side: facts.side };
   for (const name of ["wasm", "graph", "weights"]) packed[name] = blockText(name);
+  const parts = { runtime: blockText("runtime"), engine: blockText("engine"), packed };
   try {
-    const look = await inWorker(engine, packed);
+    const look = await inWorker(parts);
     document.body.dataset.where = "worker";
     return look;
-  } catch {
-    document.body.dataset.where = "page";
-    return await (await import(engine)).start(packed);
+  } catch (error) {
+    document.body.dataset.where = `page (${error.message})`;
+    return opened(parts);
   }
 };
 
