@@ -7,8 +7,9 @@ from typing import Any
 import torch
 
 from fieldmark.console import Console
-from fieldmark.errors import FieldmarkError, RunError
+from fieldmark.errors import FieldmarkError, RunError, listed
 from fieldmark.export.about import about_of, left_to_do
+from fieldmark.export.browser import MOST, in_browser
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
 from fieldmark.export.parity import Parity, Shown, compare, images_for
@@ -59,7 +60,8 @@ def export(
     def fill(folder: Path) -> About:
         job = Job(source, to, asked, shown)
         found.append(_fill(folder, job, console))
-        return {**found[0].about, "parity": asdict(found[0].parity)}
+        tried = _in_browser(folder, job, console) if asked.browser else {}
+        return {**found[0].about, "parity": asdict(found[0].parity), **tried}
 
     write_folder(place, fill)
     if not found[0].about["resizes"]:
@@ -91,6 +93,20 @@ def _fill(folder: Path, job: Job, console: Console) -> Try:
     drift = {"images": parity.images, "differ": list(parity.differ), "largest": parity.largest}
     _save(folder, job, best.made, told := {**best.about, "drift": drift})
     return replace(best, about=told)
+
+
+def _in_browser(folder: Path, job: Job, console: Console) -> About:
+    """What Chromium made of the page. Raises RunError where it decides otherwise too often."""
+    (file,) = folder.glob("[!.]*")
+    shown = images_for(job.source, job.asked.images, min(MOST, job.asked.most))
+    found = in_browser(file, job.source, shown)
+    if not found.holds and not job.asked.accept_drift:
+        raise RunError(
+            f"{job.source.path}: the page does not answer as the model does: {found.words()} "
+            f"({listed(found.differ)}); nothing was written; --accept-drift writes it all the same"
+        )
+    console.say(found.words())
+    return {"browser": asdict(found)}
 
 
 def _try(folder: Path, job: Job, way: str, console: Console) -> Try:

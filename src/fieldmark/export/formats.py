@@ -175,5 +175,5 @@ def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
         }
         for option in (name for name, is_there in named.items() if is_there):
             yield Mistake(option, "is for a page; leave it out, or add --to page")
-    elif asked.browser and (lacking := no_browser()):
-        yield Mistake("--browser", lacking)
+    elif asked.browser and (why := no_browser()):
+        yield Mistake("--browser", why)

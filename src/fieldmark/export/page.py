@@ -1,4 +1,4 @@
-"""One HTML file that looks at photos by itself: network, runtime, classes and their proof inside."""
+"""One HTML file that looks at photos by itself: the network, its runtime and its proof inside."""
 
 import base64
 import io
@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from markupsafe import Markup
 from PIL import ExifTags, Image
@@ -23,9 +22,9 @@ from fieldmark.export.parity import Shown, images_for, torch_scores
 from fieldmark.export.runtime import SCRIPT, VERSION, WASM, read_runtime
 from fieldmark.export.whole import About, Maker, Runner, Source
 from fieldmark.files import write_text
-from fieldmark.judge.thresholds import in_order
 from fieldmark.judge.metrics import Shown as Place
 from fieldmark.judge.metrics import prominent
+from fieldmark.judge.thresholds import in_order
 from fieldmark.metrics_json import Metrics
 from fieldmark.report.skeleton import TEMPLATES, render_page
 from fieldmark.report.words import capital, doing, headline
@@ -139,7 +138,11 @@ def _told(source: Source, least: Abstention | None) -> dict[str, Any]:
             "Licence": info.licence or "not stated",
             "Sees": f"{info.spec.size} x {info.spec.size} pixels",
             "Pretrained": "no" if info.weights == "random" else "yes",
-            **{name: info.versions[name] for name in ("fieldmark", "torch") if name in info.versions},
+            **{
+                name: info.versions[name]
+                for name in ("fieldmark", "torch")
+                if name in info.versions
+            },
             "onnxruntime-web": VERSION,
         },
     }

@@ -8,7 +8,7 @@ import hashlib
 import io
 import os
 import tarfile
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -46,13 +46,14 @@ def read_runtime(named: str | None = None) -> Files:
     place = f"{registry()}onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
     files = _checked(_in_package(_fetched(place), place), place)
     for name, content in files.items():
-        store.put(KIND, address(PACKAGE, name), lambda draft, its=content: draft.write_bytes(its))
+        store.put(KIND, address(PACKAGE, name), partial(Path.write_bytes, data=content))
     return files
 
 
 def registry() -> str:
     """What npm is set to, by its variable or its file in the home folder; it ends in /."""
-    named = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get("npm_config_registry")
+    variables = {name.upper(): value for name, value in os.environ.items()}
+    named = variables.get("NPM_CONFIG_REGISTRY")
     settings = Path.home() / ".npmrc"
     if not named and settings.is_file():
         pairs = [line.split("=", 1) for line in settings.read_text("utf-8").splitlines()]

@@ -22,6 +22,7 @@ from fieldmark.models.heads import head_of
 from fieldmark.task import TASKS
 from fieldmark.use.asked import info_of_any
 from fieldmark.use.ensemble import Joining, alone, is_ensemble, read_joining
+
 if TYPE_CHECKING:
     from fieldmark.export.formats import Asked
 
@@ -54,8 +55,8 @@ class Maker:
     """What a format is made by.
 
     make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
-    finish: (it, source, asked) puts in what else was asked. save: (it, about, folder) writes its files. open: (folder, source, threads) what answers by
-    them.
+    finish: (it, source, asked) puts in what else was asked for. save: (it, about, folder) writes
+    its files. open: (folder, source, threads) what answers by them.
     """
 
     make: Callable[[Source, str, bool], Any]

@@ -34,7 +34,7 @@ const inWorker = (parts) => new Promise((ready, failed) => {
       }
     };`;
   const address = URL.createObjectURL(new Blob([content], { type: "text/javascript" }));
-  const worker = new Worker(address, { type: "module" });
+  const worker = new Worker(address); // Chromium gives a file no worker of type "module"
   const asked = (message) => new Promise((done, wrong) => {
     worker.onmessage = ({ data }) => ("wrong" in data ? wrong(new Error(data.wrong)) : done(data.answer));
     worker.onerror = (event) => wrong(new Error(event.message || "the worker does not start"));
