@@ -74,4 +74,8 @@ def command(
     console = Console()
     folder, parity = export(path, to, out, asked, overwrite=overwrite, console=console)
     console.say(f"{folder}: {parity.words()}")
+    if to == "page":
+        from fieldmark.export.page import told
+
+        console.say(told(folder, pictures=asked.pictures))
     return 0

@@ -171,6 +171,18 @@ def _block(text: str, name: str) -> str:
     return found[1]
 
 
+def told(folder: Path, *, pictures: bool) -> str:
+    """What whoever made a page should know before it is passed on."""
+    file = folder / FILE
+    inside = (
+        f"{CARRIED} of the photos that it was held to are inside, made smaller, so whoever has the "
+        "file has them; --no-pictures leaves them out"
+        if pictures
+        else "no photo is inside, so it does not check itself where it is opened"
+    )
+    return f"{file}: {file.stat().st_size / 1e6:.1f} MB; {inside}"
+
+
 def _save(page: str, about: About, folder: Path) -> None:
     write_text(folder / FILE, page)
 
