@@ -50,15 +50,7 @@ def command(
     the best cell's by validation, of folds the mean of their models in one file.
     """
     from fieldmark.export.formats import Asked, place_of, refuse_before_work
-    from fieldmark.rundir import STUDY
-    from fieldmark.use.ensemble import is_ensemble
 
-    path = Path(run)
-    if Path(run, STUDY).is_file() and not is_ensemble(run):
-        from fieldmark.study.folder import StudyDir
-        from fieldmark.study.one_model import one_model
-
-        path = one_model(StudyDir(Path(run))).path
     asked = Asked(
         *(embedding, tuple(images or ())),
         accept_drift=accept_drift,
@@ -67,15 +59,23 @@ def command(
         runtime=runtime,
         browser=browser,
     )
+    path = _model_of(run)
     refuse_before_work(path, to, place_of(path, to, out), asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export
 
-    console = Console()
-    folder, parity = export(path, to, out, asked, overwrite=overwrite, console=console)
-    console.say(f"{folder}: {parity.words()}")
-    if to == "page":
-        from fieldmark.export.page import told
-
-        console.say(told(folder, pictures=asked.pictures))
+    export(path, to, out, asked, overwrite=overwrite, console=Console())
     return 0
+
+
+def _model_of(run: str) -> Path:
+    """The folder of the one model, of a sweep or a grid too."""
+    from fieldmark.rundir import STUDY
+    from fieldmark.use.ensemble import is_ensemble
+
+    if Path(run, STUDY).is_file() and not is_ensemble(run):
+        from fieldmark.study.folder import StudyDir
+        from fieldmark.study.one_model import one_model
+
+        return one_model(StudyDir(Path(run))).path
+    return Path(run)

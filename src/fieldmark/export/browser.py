@@ -1,4 +1,4 @@
-"""A page held to the model in Chromium, which playwright drives."""
+"""A page held to the model in Chromium, which playwright drives; imported where it is asked for."""
 
 import csv
 import shutil
@@ -8,16 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from fieldmark.errors import RunError, counted
-from fieldmark.machine import is_installed
+import numpy as np
+from PIL import Image
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    from fieldmark.export.parity import Shown
-    from fieldmark.export.whole import Source
+from fieldmark.data.images import seen
+from fieldmark.errors import DataError, RunError, counted
+from fieldmark.export.parity import Shown, decisions, torch_scores
+from fieldmark.export.whole import Source
 
 MOST = 100  # images
 AT_MOST = 0.01  # of the images may be decided otherwise
@@ -61,15 +60,6 @@ class InBrowser:
         )
 
 
-def no_browser() -> str:
-    """Why a page cannot be tried here, and what to do; "" where it can."""
-    if not is_installed("playwright"):
-        return "needs playwright: pip install playwright; or leave it out"
-    if shutil.which("chromium") is None:
-        return "needs Debian's chromium: apt-get install chromium; or leave it out"
-    return ""
-
-
 @contextmanager
 def opened(file: Path, **how: Any) -> Iterator[tuple[Any, Any, list[str]]]:
     """A page in Chromium without a network. -> the browser, the page, what it asked for"""
@@ -91,7 +81,7 @@ def opened(file: Path, **how: Any) -> Iterator[tuple[Any, Any, list[str]]]:
             browser.close()
 
 
-def in_browser(file: Path, source: "Source", shown: "Shown") -> InBrowser:
+def in_browser(file: Path, source: Source, shown: Shown) -> InBrowser:
     """Give the images to the page, as files, and hold its table to torch's scores.
 
     Raises RunError where the page does not start.
@@ -130,17 +120,8 @@ def table_of(page: Any) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def _laid_out(
-    folder: Path, source: "Source", shown: "Shown"
-) -> tuple[dict[str, str], "np.ndarray"]:
+def _laid_out(folder: Path, source: Source, shown: Shown) -> tuple[dict[str, str], np.ndarray]:
     """The images as files there. -> {file name: the image's name}, and torch's scores (n, C)"""
-    import numpy as np
-    from PIL import Image
-
-    from fieldmark.data.images import seen
-    from fieldmark.errors import DataError
-    from fieldmark.export.parity import torch_scores
-
     score, names, found = torch_scores(source), {}, []
     for place, read in enumerate(shown.pictures):
         try:
@@ -161,13 +142,9 @@ def _laid_out(
 
 
 def _apart(
-    source: "Source", answers: list[dict[str, str]], names: dict[str, str], wanted: "np.ndarray"
-) -> tuple[list[str], "np.ndarray"]:
+    source: Source, answers: list[dict[str, str]], names: dict[str, str], wanted: np.ndarray
+) -> tuple[list[str], np.ndarray]:
     """The images that are decided otherwise, and how far scores are apart (n, C)."""
-    import numpy as np
-
-    from fieldmark.export.parity import decisions
-
     rows = {each["image"]: each for each in answers}
     classes = source.info.classes
     lacking = dict.fromkeys((f"score:{name}" for name in classes), "nan")

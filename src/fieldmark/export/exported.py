@@ -64,6 +64,9 @@ def export(
         return {**found[0].about, "parity": asdict(found[0].parity), **tried}
 
     write_folder(place, fill)
+    console.say(f"{place}: {found[0].parity.words()}")
+    for sentence in FORMATS[to].maker().told(place, asked):
+        console.say(sentence)
     if not found[0].about["resizes"]:
         console.warn(f"{place}: {left_to_do(found[0].about)}")
     return place, found[0].parity

@@ -1,13 +1,13 @@
 """The formats that a trained model leaves in, as a table; what is refused before torch comes."""
 
 import importlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fieldmark.errors import Mistake, RunError, SettingsError, listed, nearest, refuse
-from fieldmark.export.browser import no_browser
 from fieldmark.export.folder import refuse_place
 from fieldmark.export.runtime import read_runtime
 from fieldmark.machine import is_installed
@@ -136,6 +136,15 @@ def least_score(path: str | Path, info: BundleInfo, asked: Asked) -> Abstention 
     if is_ensemble(path) and alone(path) is None:
         raise SettingsError([Mistake("--abstain", of_several(path))])
     return abstention(info, asked.abstain, path)
+
+
+def no_browser() -> str:
+    """Why a page cannot be tried here, and what to do; "" where it can."""
+    if not is_installed("playwright"):
+        return "needs playwright: pip install playwright; or leave it out"
+    if shutil.which("chromium") is None:
+        return "needs Debian's chromium: apt-get install chromium; or leave it out"
+    return ""
 
 
 def place_of(path: str | Path, to: str, out: Path | None) -> Path:

@@ -171,16 +171,16 @@ def _block(text: str, name: str) -> str:
     return found[1]
 
 
-def told(folder: Path, *, pictures: bool) -> str:
+def _told_of(folder: Path, asked: Asked) -> list[str]:
     """What whoever made a page should know before it is passed on."""
     file = folder / FILE
     inside = (
         f"{CARRIED} of the photos that it was held to are inside, made smaller, so whoever has the "
         "file has them; --no-pictures leaves them out"
-        if pictures
+        if asked.pictures
         else "no photo is inside, so it does not check itself where it is opened"
     )
-    return f"{file}: {file.stat().st_size / 1e6:.1f} MB; {inside}"
+    return [f"{file}: {file.stat().st_size / 1e6:.1f} MB; {inside}"]
 
 
 def _save(page: str, about: About, folder: Path) -> None:
@@ -188,5 +188,9 @@ def _save(page: str, about: About, folder: Path) -> None:
 
 
 PAGE = Maker(
-    make_onnx, _save, lambda folder, _, threads: open_page(folder, threads), finish=with_all
+    make_onnx,
+    _save,
+    lambda folder, _, threads: open_page(folder, threads),
+    finish=with_all,
+    told=_told_of,
 )

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +22,6 @@ from fieldmark.models.heads import head_of
 from fieldmark.task import TASKS
 from fieldmark.use.asked import info_of_any
 from fieldmark.use.ensemble import Joining, alone, is_ensemble, read_joining
-
-if TYPE_CHECKING:
-    from fieldmark.export.formats import Asked
 
 NAMES = ("scores", "logits", "embedding")  # of the outputs, in this order
 # of images (n, H, W, 3) uint8: scores (n, C), logits (n, C) and maybe embedding (n, D)
@@ -56,13 +53,15 @@ class Maker:
 
     make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
     finish: (it, source, asked) puts in what else was asked for. save: (it, about, folder) writes
-    its files. open: (folder, source, threads) what answers by them.
+    its files. open: (folder, source, threads) what answers by them. told:
+    (folder, asked) what else is to be said of them.
     """
 
     make: Callable[[Source, str, bool], Any]
     save: Callable[[Any, About, Path], object]
     open: Callable[[Path, Source, int], Runner]
-    finish: Callable[[Any, Source, "Asked"], Any] = lambda made, source, asked: made
+    finish: Callable[[Any, Source, Any], Any] = lambda made, source, asked: made
+    told: Callable[[Path, Any], Sequence[str]] = lambda folder, asked: ()
 
 
 def read_source(path: str | Path) -> Source:
