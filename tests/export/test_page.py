@@ -212,6 +212,16 @@ def test_photos_get_rows_and_the_table_is_that_of_predict(real_page, photos, tmp
         page.keyboard.press("Escape")
         page.click("[data-part=clear]")
         assert rows.count() == 0
+        dropped = page.evaluate_handle(
+            """() => {
+              const given = new DataTransfer();
+              given.items.add(new File(["no picture"], "dropped.txt"));
+              return given;
+            }"""
+        )
+        page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+        page.wait_for_selector('body[data-looked="1"]')
+        assert "dropped.txt" in rows.nth(0).inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") == 390
     assert {each.partition(":")[0] for each in requests} <= {"file", "blob", "data"}
     words = [str(each) for each in (files[0], files[1], files[4])]

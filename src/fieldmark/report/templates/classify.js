@@ -1,3 +1,4 @@
+const BLOCKS = ["runtime", "engine", "wasm", "graph", "weights"];
 const blockText = (name) => document.getElementById(`block-${name}`).textContent;
 const facts = JSON.parse(blockText("facts"));
 const part = (name) => document.querySelector(`[data-part="${name}"]`);
@@ -47,9 +48,8 @@ const inWorker = (parts) => new Promise((ready, failed) => {
 });
 
 const looker = async () => {
-  const packed = { places: facts.places, side: facts.side };
-  for (const name of ["wasm", "graph", "weights"]) packed[name] = blockText(name);
-  const parts = { runtime: blockText("runtime"), engine: blockText("engine"), packed };
+  const { runtime, engine, ...rest } = Object.fromEntries(BLOCKS.map((name) => [name, blockText(name)]));
+  const parts = { runtime, engine, packed: { ...rest, places: facts.places, side: facts.side } };
   try {
     const look = await inWorker(parts);
     document.body.dataset.where = "worker";
@@ -114,7 +114,6 @@ const unreadable = (file) => {
   if (/\.(heic|heif)$/i.test(file.name) || /hei[cf]/.test(file.type)) {
     return "A HEIC photo, which this browser cannot open. Save it as JPEG, or open this page in Safari.";
   }
-  if (file.size === 0) return "An empty file, or a folder: a folder is taken by its button.";
   return "Cannot be read: damaged, or no kind of picture that this browser opens.";
 };
 
@@ -204,9 +203,9 @@ const tell = () => {
   progress.firstElementChild.value = done.length;
   progress.firstElementChild.max = rows.length;
   progress.lastElementChild.textContent = `${done.length} of ${photosOf(rows.length)}`;
-  part("results").hidden = rows.length === 0;
+  part("results").hidden = rows.length === 0 && !part("over").textContent;
   part("empty").hidden = rows.length > 0;
-  for (const name of ["save", "clear"]) part(name).disabled = done.length < rows.length && name === "save";
+  part("save").disabled = done.length < rows.length;
 };
 
 const work = async () => {
@@ -223,26 +222,33 @@ const work = async () => {
   document.body.dataset.looked = rows.length;
 };
 
-const PICTURE = /\.(jpe?g|png|webp|gif|bmp|avif|tiff?|hei[cf]|jp2|ico)$/i;
-const take = (files, isFolder) => {
-  const given = [...files];
-  const taken = isFolder ? given.filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name)) : given;
-  const over = given.length - taken.length;
-  part("over").textContent = over ? `${photosOf(over, "file")} of the folder ${over === 1 ? "is" : "are"} no picture by name and ${over === 1 ? "was" : "were"} left out.` : "";
-  for (const file of taken) {
+// told: what was left out of what was given, in a sentence.
+const take = (files, told) => {
+  part("over").textContent = told;
+  for (const file of files) {
     const row = newRow(file);
     rows.push(row);
     waiting.push(row);
   }
   delete document.body.dataset.looked;
   tell();
-  if (taken.length) part("results").closest("details").open = true;
+  if (files.length) part("results").closest("details").open = true;
   work();
+};
+
+const PICTURE = /\.(jpe?g|png|webp|gif|bmp|avif|tiff?|hei[cf]|jp2|ico)$/i;
+const takeFolder = (files) => {
+  const taken = files.filter((file) => file.type.startsWith("image/") || PICTURE.test(file.name));
+  const over = files.length - taken.length;
+  const verbs = over === 1 ? ["is", "was"] : ["are", "were"];
+  take(taken, over ? `${photosOf(over, "file")} of the folder ${verbs[0]} no picture by name and ${verbs[1]} left out.` : "");
 };
 
 for (const input of document.querySelectorAll(".taking input")) {
   input.addEventListener("change", () => {
-    take(input.files, input.webkitdirectory);
+    const files = [...input.files];
+    if (input.webkitdirectory) takeFolder(files);
+    else take(files, "");
     input.value = "";
   });
 }
@@ -256,7 +262,10 @@ addEventListener("dragleave", (event) => {
 addEventListener("drop", (event) => {
   event.preventDefault();
   part("taking").classList.remove("over");
-  take(event.dataTransfer.files, false);
+  const items = [...event.dataTransfer.items].filter((item) => item.kind === "file");
+  const isFolder = (item) => item.webkitGetAsEntry?.()?.isDirectory ?? false;
+  const files = items.filter((item) => !isFolder(item)).map((item) => item.getAsFile());
+  take(files, items.some(isFolder) ? "A folder cannot be dropped on a page that is a file: choose it by its button." : "");
 });
 
 // The table, as `fieldmark predict --scores` writes it.
@@ -293,6 +302,7 @@ const begin = async () => {
   const started = performance.now();
   try {
     const found = await looker();
+    for (const name of BLOCKS) document.getElementById(`block-${name}`).remove(); // megabytes
     document.body.dataset.started = Math.round(performance.now() - started);
     part("state").textContent = facts.pictures.length ? "Checking itself…" : "";
     tellCheck(await checkItself(found));
