@@ -179,7 +179,7 @@ def test_chromium_decides_as_the_model_and_the_export_says_so(real_page):
     assert (told["images"], told["differ"], told["requests"]) == (12, [], [])
     assert told["largest"] < 0.003
     assert told["check"].startswith(
-        "Checked itself on 10 pictures: all decided as Fieldmark does, scores within 0.00"
+        "Checked itself on 10 pictures: all decided as Fieldmark does, scores within 0.0"
     )
 
 

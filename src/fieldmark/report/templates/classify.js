@@ -90,7 +90,7 @@ const checkItself = async (look) => {
 
 const tellCheck = ({ largest, others, number }) => {
   const told = part("check");
-  const within = largest.toPrecision(2);
+  const within = Math.max(largest, 1e-4).toPrecision(1);
   const isRight = others === 0 && largest <= FAR;
   told.classList.toggle("wrong", !isRight);
   told.dataset.largest = largest;
