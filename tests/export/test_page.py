@@ -270,6 +270,18 @@ def test_a_damaged_page_says_that_it_cannot_run(real_page, photos, tmp_path):
 
 
 @pytest.mark.slow
+def test_without_workers_the_page_looks_by_itself(real_page, photos):
+    with opened(real_page[0] / FILE) as (_, page, _):
+        page.add_init_script("delete globalThis.Worker")
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert page.locator("body").get_attribute("data-where") == "page (Worker is not defined)"
+        page.set_input_files("#files", [str(photos / "00.jpg")])
+        page.wait_for_selector('body[data-looked="1"]')
+        assert len(table_of(page)) == 1
+
+
+@pytest.mark.slow
 def test_several_labels_are_those_that_reach_their_thresholds(real_page, photos, tmp_path):
     files = [str(each) for each in sorted(photos.iterdir())]
     bundle = several_labels(tmp_path / "run", files, NAMES)
