@@ -105,9 +105,7 @@ def runner_of(model: str | bytes, threads: int = 0) -> Runner:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong it raises too
-    session = onnxruntime.InferenceSession(
-        model, options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (taken,) = session.get_inputs()
 
     def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
