@@ -236,10 +236,18 @@ def vit():
     return torchvision().VisionTransformer(64, 4, 1, 2, 32, 64, num_classes=CLASSES)
 
 
-def swin():
+def swin(**parts):
     """Windows of two tokens, once shifted: a window that holds a part of the patch is hot."""
     sizes = ([4, 4], 24, [2], [2], [2, 2])
-    return torchvision().SwinTransformer(*sizes, stochastic_depth_prob=0.0, num_classes=CLASSES + 1)
+    how = {"stochastic_depth_prob": 0.0, "num_classes": CLASSES + 1, **parts}
+    return torchvision().SwinTransformer(*sizes, **how)
+
+
+def swin_v2():
+    transformers = torchvision().swin_transformer
+    return swin(
+        block=transformers.SwinTransformerBlockV2, downsample_layer=transformers.PatchMergingV2
+    )
 
 
 def maxvit():
@@ -276,6 +284,7 @@ FAMILIES = [  # a network, the sides that it is trained and asked at, and how it
     (convnext, 64, 256, {**BRIEF, "epochs": 20, "lr": 2e-3}),
     (timm_convnext, 64, 256, ANEW),
     (swin, 64, 512, {**BRIEF, "epochs": 32, "lr": 1e-2, "nothing": True}),
+    (swin_v2, 64, 512, {**BRIEF, "epochs": 64, "lr": 1e-2, "nothing": True}),
     (maxvit, 64, 64, {**BRIEF, "epochs": 30, "large": True}),
     (vit, 64, 64, {"epochs": 120, "anew": True, "enough": 0.2}),
 ]

@@ -29,6 +29,19 @@ def command(
     accept_drift: Annotated[
         bool, flag("--accept-drift", "Write it also where it decides otherwise.")
     ] = False,
+    abstain: Annotated[
+        float | None,
+        named("SHARE", "Page: “not sure” but where so many are right, as 0.95."),
+    ] = None,
+    no_pictures: Annotated[
+        bool, flag("--no-pictures", "Page: without ten of the photos, so without its check.")
+    ] = False,
+    runtime: Annotated[
+        str | None, named("PLACE", "Page: onnxruntime-web's folder or package, if not npm's.")
+    ] = None,
+    browser: Annotated[
+        bool, flag("--browser", "Page: held to the model in Chromium, too.")
+    ] = False,
 ) -> int:
     """Write a run's model in another format, and see that it answers alike.
 
@@ -37,21 +50,32 @@ def command(
     the best cell's by validation, of folds the mean of their models in one file.
     """
     from fieldmark.export.formats import Asked, place_of, refuse_before_work
-    from fieldmark.rundir import STUDY
-    from fieldmark.use.ensemble import is_ensemble
 
-    path = Path(run)
-    if Path(run, STUDY).is_file() and not is_ensemble(run):
-        from fieldmark.study.folder import StudyDir
-        from fieldmark.study.one_model import one_model
-
-        path = one_model(StudyDir(Path(run))).path
-    asked = Asked(embedding, tuple(images or ()), accept_drift=accept_drift)
+    asked = Asked(
+        *(embedding, tuple(images or ())),
+        accept_drift=accept_drift,
+        abstain=abstain,
+        pictures=not no_pictures,
+        runtime=runtime,
+        browser=browser,
+    )
+    path = _model_of(run)
     refuse_before_work(path, to, place_of(path, to, out), asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export
 
-    console = Console()
-    folder, parity = export(path, to, out, asked, overwrite=overwrite, console=console)
-    console.say(f"{folder}: {parity.words()}")
+    export(path, to, out, asked, overwrite=overwrite, console=Console())
     return 0
+
+
+def _model_of(run: str) -> Path:
+    """The folder of the one model, of a sweep or a grid too."""
+    from fieldmark.rundir import STUDY
+    from fieldmark.use.ensemble import is_ensemble
+
+    if Path(run, STUDY).is_file() and not is_ensemble(run):
+        from fieldmark.study.folder import StudyDir
+        from fieldmark.study.one_model import one_model
+
+        return one_model(StudyDir(Path(run))).path
+    return Path(run)

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from fieldmark.console import Console
-from fieldmark.errors import FieldmarkError, RunError
+from fieldmark.errors import FieldmarkError, RunError, listed
 from fieldmark.export.about import about_of, left_to_do
+from fieldmark.export.browser import MOST, in_browser
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
-from fieldmark.export.parity import Parity, Shown, compare, given_images, own_images
+from fieldmark.export.parity import Parity, Shown, compare, images_for
 from fieldmark.export.whole import About, Source, read_source, reason_of
 from fieldmark.rundir import RunDir
 
@@ -57,8 +58,7 @@ def export(
     console = console or Console(quiet=True)
     refuse_before_work(path, to, place, asked, overwrite=overwrite)
     source = read_source(path)
-    named = asked.images
-    shown = given_images(named, asked.most) if named else own_images(source.first, asked.most)
+    shown = images_for(source, asked.images, asked.most)
     found: list[Try] = []
 
     def fill(folder: Path) -> About:
@@ -66,9 +66,13 @@ def export(
         found.append(_fill(folder, job, console))
         if to == "onnx":
             _put_beside(folder, job)
-        return {**found[0].about, "parity": asdict(found[0].parity)}
+        tried = _in_browser(folder, job, console) if asked.browser else {}
+        return {**found[0].about, "parity": asdict(found[0].parity), **tried}
 
     write_folder(place, fill)
+    console.say(f"{place}: {found[0].parity.words()}")
+    for sentence in FORMATS[to].maker().told(place, asked):
+        console.say(sentence)
     if not found[0].about["resizes"]:
         console.warn(f"{place}: {left_to_do(found[0].about)}")
     return place, found[0].parity
@@ -100,6 +104,20 @@ def _fill(folder: Path, job: Job, console: Console) -> Try:
     return replace(best, about=told)
 
 
+def _in_browser(folder: Path, job: Job, console: Console) -> About:
+    """What Chromium made of the page. Raises RunError where it decides otherwise too often."""
+    (file,) = folder.glob("[!.]*")
+    shown = images_for(job.source, job.asked.images, min(MOST, job.asked.most))
+    found = in_browser(file, job.source, shown)
+    if not found.holds and not job.asked.accept_drift:
+        raise RunError(
+            f"{job.source.path}: the page does not answer as the model does: {found.words()} "
+            f"({listed(found.differ)}); nothing was written; --accept-drift writes it all the same"
+        )
+    console.say(found.words())
+    return {"browser": asdict(found)}
+
+
 def _try(folder: Path, job: Job, way: str, console: Console) -> Try:
     """One way, on all images. Raises RunError where it cannot be written or run."""
     form, source = FORMATS[job.to], job.source
@@ -108,6 +126,7 @@ def _try(folder: Path, job: Job, way: str, console: Console) -> Try:
     try:
         with console.bar(label, len(job.shown.pictures)) as bar:
             made = maker.make(source, way, job.asked.embedding)
+            made = maker.finish(made, source, job.asked)
             _save(folder, job, made, about)
             run = maker.open(folder, source, torch.get_num_threads())
             parity = compare(source, run, job.shown, bar, resizes=about["resizes"])

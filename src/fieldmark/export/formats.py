@@ -1,17 +1,20 @@
 """The formats that a trained model leaves in, as a table; what is refused before torch comes."""
 
 import importlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
+from fieldmark.errors import Mistake, RunError, SettingsError, listed, nearest, refuse
 from fieldmark.export.folder import refuse_place
+from fieldmark.export.runtime import read_runtime
 from fieldmark.machine import is_installed
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.rundir import RunDir
 from fieldmark.settings.meant import of_choice
+from fieldmark.use.abstention import Abstention, abstention
 from fieldmark.use.asked import info_of_any
 from fieldmark.use.exported_info import is_export
 from fieldmark.use.info import info_of
@@ -27,12 +30,18 @@ EXPORTERS = ("dynamo", "torchscript")  # torch's two, in the order in which they
 @dataclass(frozen=True)
 class Asked:
     """How a file is to be. embedding: a third output. images: to hold it to, in place of the
-    run's validation; most: at most so many. accept_drift: also where it decides otherwise."""
+    run's validation; most: at most so many. accept_drift: also where it decides otherwise. Of a
+    page, abstain: "not sure" by that share of right answers; pictures: whether it carries some;
+    runtime: where onnxruntime-web lies; browser: whether it is tried in Chromium, too."""
 
     embedding: bool = False
     images: tuple[str, ...] = ()
     most: int = CHECKED
     accept_drift: bool = False
+    abstain: float | None = None
+    pictures: bool = True
+    runtime: str | None = None
+    browser: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,14 @@ FORMATS = {
         EXPORTERS,
         needs=("onnx", "onnxruntime", "onnxscript"),
         extra="onnx",
+    ),
+    "page": Format(
+        "one HTML file that looks at photos in a browser, offline",
+        "fieldmark.export.page:PAGE",
+        EXPORTERS,
+        needs=("onnx", "onnxruntime", "onnxscript"),
+        extra="onnx",
+        embeds=False,
     ),
     "openvino": Format(
         "two files for OpenVINO, the resize left to the caller",
@@ -106,8 +123,27 @@ def refuse_before_work(
             f"{path}: reads captions, and an exported file takes images alone; train a model "
             "without model.captions"
         )
+    least_score(path, info, asked)
     refuse_place(place, overwrite=overwrite)
+    if to == "page":
+        read_runtime(asked.runtime)
     return info
+
+
+def least_score(path: str | Path, info: BundleInfo, asked: Asked) -> Abstention | None:
+    """What an answer's score must be; None where that is not asked. As `abstention` raises."""
+    if asked.abstain is None:
+        return None
+    return abstention(info, asked.abstain, path)
+
+
+def no_browser() -> str:
+    """Why a page cannot be tried here, and what to do; "" where it can."""
+    if not is_installed("playwright"):
+        return "needs playwright: pip install playwright; or leave it out"
+    if shutil.which("chromium") is None:
+        return "needs Debian's chromium: apt-get install chromium; or leave it out"
+    return ""
 
 
 def place_of(path: str | Path, to: str, out: Path | None) -> Path:
@@ -136,4 +172,16 @@ def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
         how = f"install it with: pip install 'fieldmark[{form.extra}]'"
         yield Mistake("--to", f"'{lacking[0]}' is not installed, which {to} needs; {how}")
     if asked.embedding and not form.embeds:
-        yield Mistake("--embedding", f"{to} holds weights and no outputs; leave it out")
+        what = "shows scores alone" if to == "page" else "holds weights and no outputs"
+        yield Mistake("--embedding", f"{to} {what}; leave it out")
+    if to != "page":
+        named = {
+            "--abstain": asked.abstain is not None,
+            "--no-pictures": not asked.pictures,
+            "--runtime": asked.runtime is not None,
+            "--browser": asked.browser,
+        }
+        for option in (name for name, is_there in named.items() if is_there):
+            yield Mistake(option, "is for a page; leave it out, or add --to page")
+    elif asked.browser and (why := no_browser()):
+        yield Mistake("--browser", why)

@@ -93,15 +93,18 @@ def save_onnx(model: onnx.ModelProto, about: About, folder: Path) -> None:
 
 def open_onnx(folder: Path, threads: int = 0) -> Runner:
     """The file in onnxruntime on the processor; threads: 0 for as many as it takes by itself."""
+    return runner_of(str(folder / MODEL), threads)
+
+
+def runner_of(model: str | bytes, threads: int = 0) -> Runner:
+    """The same of any such file, or of its content."""
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = 4  # what goes wrong it raises too
-    session = onnxruntime.InferenceSession(
-        str(folder / MODEL), options, providers=["CPUExecutionProvider"]
-    )
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (taken,) = session.get_inputs()
 
     def run(images: np.ndarray) -> tuple[np.ndarray, ...]:

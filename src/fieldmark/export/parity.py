@@ -81,6 +81,11 @@ class Shown:
     pictures: Sequence[Callable[[], Picture]]
 
 
+def images_for(source: Source, named: Sequence[str], most: int) -> Shown:
+    """Those that a person names, else the run's own. Raises as `given_images`, `own_images`."""
+    return given_images(named, most) if named else own_images(source.first, most)
+
+
 def own_images(path: Path, most: int = CHECKED) -> Shown:
     """Of a run's validation, evenly spaced; where folds validated, of what they held out.
 
@@ -136,7 +141,7 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
     resizes: whether the file does that itself; else it is given the network's size. Raises RunError
     where no image can be read.
     """
-    torchs = _by_torch(source)
+    torchs = torch_scores(source)
     scores: list[tuple[np.ndarray, np.ndarray]] = []
     names, seconds, spec = [], np.zeros(2), source.info.spec
     for read in shown.pictures:
@@ -210,7 +215,7 @@ def decisions(scores: np.ndarray, info: BundleInfo) -> np.ndarray:
     return TASKS[info.task].decide(scores, in_order(info.thresholds, info.classes))
 
 
-def _by_torch(source: Source) -> Callable[[np.ndarray], np.ndarray]:
+def torch_scores(source: Source) -> Callable[[np.ndarray], np.ndarray]:
     """What gives the scores (1, C) of an image (side, side, 3) by torch, in float32."""
     task, info, joining = TASKS[source.info.task], source.info, source.joining
 

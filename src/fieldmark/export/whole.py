@@ -52,13 +52,16 @@ class Maker:
     """What a format is made by.
 
     make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
-    save: (it, about, folder) writes its files. open: (folder, source, threads) what answers by
-    them.
+    finish: (it, source, asked) puts in what else was asked for. save: (it, about, folder) writes
+    its files. open: (folder, source, threads) what answers by them. told:
+    (folder, asked) what else is to be said of them.
     """
 
     make: Callable[[Source, str, bool], Any]
     save: Callable[[Any, About, Path], object]
     open: Callable[[Path, Source, int], Runner]
+    finish: Callable[[Any, Source, Any], Any] = lambda made, source, asked: made
+    told: Callable[[Path, Any], Sequence[str]] = lambda folder, asked: ()
 
 
 def read_source(path: str | Path) -> Source:

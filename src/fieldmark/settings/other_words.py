@@ -161,6 +161,8 @@ FOR_VERBS = {
             "--to onnx": "onnx ort",
             "--to openvino": "openvino ir",
             "--to torch": "torchscript pt2 jit",
+            "--to page": "html web webapp demo",
+            "--abstain": "threshold min-score confidence conf",
             "--images": "data calib-data sample input",
             "--accept-drift": "tolerance atol rtol no-verify skip-check force",
             "--overwrite": "exist-ok replace",
@@ -208,6 +210,7 @@ CHOICES = {
             "onnx": "ort onnxruntime tensorrt trt",
             "openvino": "ir xml vino ov",
             "torch": "pt2 exportedprogram torchexport torchscript jit",
+            "page": "html web browser tfjs tensorflowjs onnxjs wasm gradio demo",
             "pth": "pt ckpt pytorch statedict weights",
         }
     ),
