@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fieldmark.errors import Mistake, RunError, SettingsError, listed, nearest, refuse
+from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
 from fieldmark.export.folder import refuse_place
 from fieldmark.export.runtime import read_runtime
 from fieldmark.machine import is_installed
