@@ -26,6 +26,8 @@ from fieldmark.rundir import INFO
 from fieldmark.task import TASKS
 
 if TYPE_CHECKING:
+    import torch
+
     from fieldmark.use.opened import Opened, Read
 
 FILE = "ensemble.json"  # its presence makes a folder's models one
@@ -140,6 +142,10 @@ class Ensemble:
     ) -> Iterator[list["Read"]]:
         """As `Opened.batches`; each image is read once."""
         return self._opened[0].batches(images, size)
+
+    def read(self, image: Path | Content, name: str) -> "torch.Tensor":
+        """As `Opened.read`."""
+        return self._opened[0].read(image, name)
 
     def logits(
         self, batches: Iterable[Any], advance: Callable[[int], None] | None = None

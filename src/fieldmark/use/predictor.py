@@ -90,6 +90,7 @@ class Failure:
     labels: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     is_unlike: bool = False
+    rank: str = ""
     part: float = 1.0
 
 
@@ -230,9 +231,19 @@ class Predictor:
         A model that reads captions finds them in what is Named; see `told_of` of those without.
         """
         for batch in self._opened.batches(images, self._batch_size):
-            yield from self._answers(batch)
+            yield from self.answers(batch)
 
-    def _answers(self, batch: list["Read"]) -> Iterator[Prediction | Failure]:
+    def read(self, image: Content, name: str, caption: str | None = None) -> "Read":
+        """What the network sees of one image, or why it cannot be read; threads may call it."""
+        from fieldmark.use.opened import Read
+
+        try:
+            return Read(name, self._opened.read(image, name), caption)
+        except DataError as error:
+            return Read(name, str(error), caption)
+
+    def answers(self, batch: list["Read"]) -> Iterator[Prediction | Failure]:
+        """Answers, in order, of images that are read; they are one batch for the network."""
         from fieldmark.use.opened import together
 
         images = together(batch, self.info.spec.words)
