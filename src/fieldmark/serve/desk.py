@@ -118,8 +118,9 @@ class Desk:
         try:
             with at_most(self.limits.pixels):
                 job.read = self.predictor.read(picture.content, picture.name, picture.caption)
-        except Exception as error:  # whatever it is, it is this image's
-            _settle([job], [error])
+        except Exception as error:  # whatever it is, it is this picture's alone
+            what = f"{picture.name}: cannot be read ({type(error).__name__}: {error})"
+            _settle([job], [Failure(picture.name, what)])
             return
         if isinstance(job.read.seen, str):
             _settle([job], [Failure(job.read.name, job.read.seen)])

@@ -10,6 +10,7 @@
   const token = document.getElementById("token");
   const most = Math.min(8, Number(drop.dataset.images)); // at once, so that answers come soon
   const shown = 480; // px of a picture on the page
+  const least = 0.001; // a score that is shown beside the highest
   const side = 2; // requests at a time
   let waiting = [];
   let rows = [];
@@ -19,7 +20,13 @@
   for (const each of document.querySelectorAll("[data-address]")) each.textContent = location.origin;
   token?.form.addEventListener("submit", (event) => event.preventDefault());
 
-  const percent = (score) => `${(100 * score).toFixed(score > 0.9995 && score < 1 ? 2 : 1)} %`;
+  const percent = (score) => { // as in the reports: only 1 reads 100 %
+    for (let digits = 1; digits < 5; digits += 1) {
+      const words = (100 * score).toFixed(digits);
+      if (Number(words) !== 0 && Number(words) !== 100) return `${words} %`;
+    }
+    return `${(100 * score).toFixed(0)} %`;
+  };
   const text = (parent, kind, words, name = "") => {
     const made = document.createElement(kind);
     made.textContent = words;
@@ -72,11 +79,11 @@
     item.classList.remove("waiting");
     const label = item.querySelector(".label");
     const name = item.querySelector(".file");
-    label.textContent = named(row) || (row.error ? "no answer" : "not sure");
+    label.textContent = (named(row) || (row.error ? "no answer" : "not sure")).replaceAll("_", "_\u200b");
     label.classList.toggle("none", !named(row));
     if (row.reason === "unlike the training images") label.textContent = "unlike the training images";
     else if (row.unlike) text(item, "p", "unlike the training images", "file why");
-    for (const { label: likely, score } of row.top) {
+    for (const { label: likely, score } of row.top.filter((each, k) => !k || each.score >= least)) {
       const line = document.createElement("div");
       const given = row.labels ? row.labels.includes(likely) : row.label === likely;
       line.className = given || !named(row) ? "right first" : "right";
