@@ -1,7 +1,7 @@
 """`fieldmark serve` under load, against the server that people write: requests a second, p50, p99.
 
-    uv run python benchmarks/serve.py RUN PHOTOS [--rounds 3] [--seconds 10]
-        [--connections 1 8 64] [--engines torch onnxruntime] [--many 10000]
+    uv run python benchmarks/serve.py RUN PHOTOS [--rounds 3] [--seconds 6]
+        [--connections 1 8 64] [--engines torch openvino onnxruntime] [--ways def] [--many 10000]
 
 RUN: a run's folder, of one label an image. PHOTOS: a folder of JPEGs, which are sent one a request
 as multipart/form-data, each connection the next when it has its answer. Servers are processes of
@@ -9,11 +9,11 @@ their own, on the cores that this client is on too. In a round each server is as
 at each number of connections, in turns, so that the machine's moods meet all of them, and ratios
 are taken within a round.
 
-The naive servers are FastAPI and torch in float32, one image a request, decoded by Pillow and
-transformed by torchvision as in its documentation: `async def`, which answers one after the other,
-and `def`, for which FastAPI takes a thread of 40 each.
+The naive server is FastAPI and torch in float32, one image a request, decoded by Pillow and
+transformed by torchvision as in its documentation: with `def`, for which FastAPI takes a thread of
+40 each, or with `async def` (--ways async), which answers one after the other.
 
---many: as many requests at 64 connections afterwards, of which every tenth is broken (half a JPEG,
+--many: as many requests at 64 connections afterwards, with the first engine, of which every tenth is broken (half a JPEG,
 text, an empty file, a PNG that claims 900 million pixels), with the server's memory on the way.
 """
 
@@ -36,7 +36,7 @@ from fieldmark.machine import processor, versions
 
 LINE = "----line"
 WARM = 64  # requests before anything is counted
-PACKAGES = ("torch", "onnxruntime", "fastapi", "uvicorn", "pillow")
+PACKAGES = ("torch", "openvino", "onnxruntime", "fastapi", "uvicorn", "pillow")
 
 
 def naive(run, way):
@@ -86,7 +86,9 @@ def naive(run, way):
 @contextmanager
 def started(command):
     """A server's process. -> it and its port"""
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    # in a session of its own, for Linux gives each an equal share of a busy machine, however many
+    # threads it has (autogroup); else forty threads have forty shares
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     try:
         for line in process.stdout:
             if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
@@ -144,6 +146,12 @@ async def load(port, requests, connections, *, seconds=None, number=None, watch=
     return statuses, times, time.monotonic() - begun
 
 
+def processor_seconds(process):
+    """That a process has used so far."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def memory(process):
     """MiB that a process has in memory."""
     text = Path(f"/proc/{process.pid}/status").read_text()
@@ -170,29 +178,33 @@ def with_broken(photos):
 
 
 def compare(servers, requests, args):
-    """In turns. -> {(server, connections): [(requests a second, p50, p99), ...]}"""
+    """In turns. -> {(server, connections): [(requests a second, p50, p99, processor s), ...]}"""
     found = {}
     for name, (_, port) in servers.items():
         statuses, *_ = asyncio.run(load(port, requests, 8, number=WARM))
         assert set(statuses) == {200}, (name, statuses)
     for _ in range(args.rounds):
         for connections in args.connections:
-            for name, (_, port) in servers.items():
+            for name, (process, port) in servers.items():
+                used = processor_seconds(process)
                 statuses, times, whole = asyncio.run(
                     load(port, requests, connections, seconds=args.seconds)
                 )
+                used = (processor_seconds(process) - used) / len(times)
                 assert set(statuses) == {200}, (name, statuses)
                 rank = sorted(times)
                 p50, p99 = (rank[int(share * (len(rank) - 1))] for share in (0.5, 0.99))
-                found.setdefault((name, connections), []).append((len(times) / whole, p50, p99))
+                figures = len(times) / whole, p50, p99, used
+                found.setdefault((name, connections), []).append(figures)
                 print(name, connections, *found[name, connections][-1], file=sys.stderr, flush=True)
     return found
 
 
 def tell(found, names, args):
     """A row a server and number of connections: medians, and the ratio to the better naive one."""
-    print("| connections | server | requests/s | p50, ms | p99, ms | times the better naive |")
-    print("|---|---|---|---|---|---|")
+    heads = "connections", "server", "requests/s", "times the better naive", "p50, ms", "p99, ms"
+    print(f"| {' | '.join(heads)} | processor ms a request |")
+    print("|---|---|---|---|---|---|---|")
     for connections in args.connections:
         plain = [
             max(found[name, connections][each][0] for name in names if name.startswith("naive"))
@@ -200,13 +212,11 @@ def tell(found, names, args):
         ]
         for name in names:
             rounds = found[name, connections]
-            rate, p50, p99 = (statistics.median(each) for each in zip(*rounds, strict=True))
+            rate, *times = (statistics.median(each) for each in zip(*rounds, strict=True))
             ratios = [each[0] / other for each, other in zip(rounds, plain, strict=True)]
             ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-            print(
-                f"| {connections} | {name} | {rate:.0f} | {1000 * p50:.0f} | {1000 * p99:.0f} "
-                f"| {ratio} |"
-            )
+            cells = " | ".join(f"{1000 * each:.0f}" for each in times)
+            print(f"| {connections} | {name} | {rate:.0f} | {ratio} | {cells} |")
 
 
 def endure(name, server, photos, number):
@@ -232,9 +242,10 @@ def main():
     parser.add_argument("photos", type=Path, nargs="?")
     parser.add_argument("--naive", choices=("async", "def"))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float, default=6)
     parser.add_argument("--connections", type=int, nargs="+", default=(1, 8, 64))
-    parser.add_argument("--engines", nargs="+", default=("torch", "onnxruntime"))
+    parser.add_argument("--engines", nargs="+", default=("torch", "openvino", "onnxruntime"))
+    parser.add_argument("--ways", nargs="+", default=("def",), choices=("async", "def"))
     parser.add_argument("--many", type=int, default=10_000)
     args = parser.parse_args()
     if args.naive:
@@ -247,8 +258,7 @@ def main():
     size = sum(map(len, photos)) / len(photos) / 1024
     print(f"{len(photos)} photos of {size:.0f} KiB on average")
     commands = {
-        "naive, `async def`": [python, __file__, args.run, "--naive", "async"],
-        "naive, `def`": [python, __file__, args.run, "--naive", "def"],
+        **{f"naive, {each}": [python, __file__, args.run, "--naive", each] for each in args.ways},
         **{f"fieldmark, {each}": [python, *ours, "--engine", each] for each in args.engines},
     }
     from contextlib import ExitStack
@@ -257,9 +267,9 @@ def main():
         servers = {name: stack.enter_context(started(each)) for name, each in commands.items()}
         if args.rounds:
             tell(compare(servers, requests, args), list(servers), args)
-        for name in servers if args.many else ():
-            if name.startswith("fieldmark"):
-                endure(name, servers[name], photos, args.many)
+        if args.many:
+            name = f"fieldmark, {args.engines[0]}"
+            endure(name, servers[name], photos, args.many)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def command(
     abstain: Abstain = None,
     unlike: UnlikeToo = False,
     top: Top = None,
-    batch_size: BatchSize = 32,
+    batch_size: BatchSize = 8,
     wait_ms: WaitMs = 5,
     max_mb: MaxMb = 32,
     max_megapixels: MaxMegapixels = 50,
@@ -78,10 +78,11 @@ def command(
     )
     refuse(mistakes(limits))
     asked = look_at(run, host, port, token_file, top)
+    from fieldmark.serve.server import computing_beside_others
     from fieldmark.use.predictor import Answering, Predictor
 
     answering = Answering(abstain=abstain, unlike=unlike)
-    with asked.socket:
+    with asked.socket, computing_beside_others():
         predictor = Predictor(
             run, answering, device=device, engine=engine, batch_size=limits.batch_size
         )

@@ -23,7 +23,7 @@ class Limits:
     images: int = 64
     queue: int = 256
     seconds: float = 30
-    batch_size: int = 32
+    batch_size: int = 8
     wait_ms: float = 5
 
     @property

@@ -70,6 +70,21 @@ def is_open(bound_to: socket.socket) -> bool:
     return not bound_to.getsockname()[0].startswith(LOOPBACK)
 
 
+@contextlib.contextmanager
+def computing_beside_others() -> Iterator[None]:
+    """Inside, the network computes with a thread less than there are cores, at least with one.
+
+    Two threads that meet at every layer wait for each other whenever a picture is decoded, or
+    another program runs, and burn the time: on two busy cores two took three times as long as one.
+    """
+    from threadpoolctl import threadpool_limits
+
+    from fieldmark.machine import cores, threads
+
+    with threads(max(1, cores() - 1)), threadpool_limits(1, user_api="blas"):
+        yield
+
+
 def warmed(predictor: "Predictor", limits: Limits) -> float:
     """Let the network see a batch of drawn pictures, so that no request waits for what it does
     once. -> the seconds that an image takes
