@@ -13,8 +13,9 @@ The naive server is FastAPI and torch in float32, one image a request, decoded b
 transformed by torchvision as in its documentation: with `def`, for which FastAPI takes a thread of
 40 each, or with `async def` (--ways async), which answers one after the other.
 
---many: as many requests at 64 connections afterwards, with the first engine, of which every tenth is broken (half a JPEG,
-text, an empty file, a PNG that claims 900 million pixels), with the server's memory on the way.
+--many: as many requests at 64 connections afterwards, with the first engine, of which every tenth
+is broken (half a JPEG, text, an empty file, a PNG that claims 900 million pixels), with the
+server's memory on the way.
 """
 
 import argparse

@@ -99,10 +99,10 @@ def picture(shade=0, side=16, form="PNG"):
 
 
 @contextmanager
-def serving(folder, limits=Limits(), answering=None, **how):
+def serving(folder, limits=None, **how):
     """A server of the bundle in a folder. -> Served"""
-    predictor = Predictor(folder, *filter(None, [answering]), device="cpu")
-    desk, place = Desk(predictor, limits), bound("127.0.0.1", 0)
+    desk = Desk(Predictor(folder, device="cpu"), limits or Limits())
+    place = bound("127.0.0.1", 0)
     with running(desk, place, **how):
         yield Served(place.getsockname()[1], desk)
 

@@ -1,14 +1,17 @@
-"""A server over a socket: the answers of `predict`, and every limit with its sentence and status."""
+"""A server over a socket: the answers of `predict`, and every limit, each with its sentence."""
 
 import csv
+import http.client
 import io
 import json
 import re
 import time
+from contextlib import contextmanager
+from threading import Event, Thread
 
 import pytest
 from pngs import png_head
-from servers import Served, form, held, picture, serving, told, wait_until
+from servers import PATIENCE, form, held, picture, serving, told, wait_until
 from tinybundles import one_label, several_labels, with_known
 
 import fieldmark
@@ -361,25 +364,25 @@ def test_time_that_is_up_is_told(folder, monkeypatch):
 def test_a_picture_that_hangs_does_not_stop_the_others(folder, monkeypatch):
     monkeypatch.setattr("fieldmark.serve.desk.cores", lambda: 1)
     monkeypatch.setattr("fieldmark.serve.desk.PATIENCE", 0.05)
-    with serving(folder) as served:
-        predictor = served.desk.predictor
-        with held(predictor) as go, monkeypatch.context() as patch:
-            before = predictor.read
-            read = lambda content, name, caption: (  # noqa: E731
-                go.wait(20) and None if name == "hangs" else None
-            ) or before(content, name, caption)
-            patch.setattr(predictor, "read", read)
-            hanging = served.begin(("hangs", picture()))
-            wait_until(lambda: served.desk.images == 1)
-            time.sleep(0.1)
-            del predictor.answers
-            assert served.post(("a.png", picture())).status == 200
-            assert served.desk.hung == 1
-            assert "fieldmark_hung_decoders 1" in served.ask("GET", "/metrics").text
-            go.set()
-            hanging[0].join()
-            predictor.answers = None  # for `held` to take away
-        assert hanging[1][0].status == 200
+    go = Event()
+    with serving(folder) as served, monkeypatch.context() as patch:
+        before = served.desk.predictor.read
+
+        def read(content, name, caption):
+            if name == "hangs":
+                go.wait(PATIENCE)
+            return before(content, name, caption)
+
+        patch.setattr(served.desk.predictor, "read", read)
+        thread, hanging = served.begin(("hangs", picture()))
+        wait_until(lambda: served.desk.images == 1)
+        time.sleep(0.1)
+        assert served.post(("a.png", picture())).status == 200
+        assert served.desk.hung == 1
+        assert "fieldmark_hung_decoders 1" in served.ask("GET", "/metrics").text
+        go.set()
+        thread.join()
+        assert hanging[0].status == 200
         wait_until(lambda: served.desk.hung == 0)
 
 
@@ -399,25 +402,19 @@ def test_what_was_taken_is_answered_at_the_end_and_nothing_new_is_taken(folder):
         assert answers[0].status == 200
 
 
+@contextmanager
 def held_open(folder):
     """A server that is being ended while a request is under way."""
-    from contextlib import contextmanager
-    from threading import Thread
-
-    @contextmanager
-    def inside():
-        stack = serving(folder)
-        served: Served = stack.__enter__()
-        with held(served.desk.predictor) as go:
-            thread, answers = served.begin(("a.png", picture()))
-            wait_until(lambda: served.desk.images == 1)
-            ending = Thread(target=stack.__exit__, args=(None, None, None))
-            ending.start()
-            wait_until(lambda: served.desk.is_stopping)
-            yield served, thread, answers, go
-        ending.join()
-
-    return inside()
+    stack = serving(folder)
+    served = stack.__enter__()
+    with held(served.desk.predictor) as go:
+        thread, answers = served.begin(("a.png", picture()))
+        wait_until(lambda: served.desk.images == 1)
+        ending = Thread(target=stack.__exit__, args=(None, None, None))
+        ending.start()
+        wait_until(lambda: served.desk.is_stopping)
+        yield served, thread, answers, go
+    ending.join()
 
 
 def test_connections_are_not_without_end(folder, monkeypatch):
@@ -433,8 +430,6 @@ def test_connections_are_not_without_end(folder, monkeypatch):
 
 def told_at_once(line):
     """What a server says before it is asked anything."""
-    import http.client
-
     response = http.client.HTTPResponse(line.sock)
     response.begin()
     return told(response)
