@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from threading import Thread
+from contextlib import closing
 
 import pytest
 from servers import form, picture
@@ -108,21 +108,21 @@ def test_a_signal_answers_what_was_taken_and_ends_with_0(bundle, number):
             rf"{re.escape(bundle)} is served at http://127\.0\.0\.1:(\d+) \(Ctrl-C ends it\)\n",
             first,
         )
-        line = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
-        body, kind = form(*[("a.png", picture(side=3000))] * 24)
-        line.request("POST", "/predict", body, {"Content-Type": kind})
-        other = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60)
-        taken = 0
-        while not taken:
-            other.request("GET", "/metrics")
-            text = other.getresponse().read().decode()
-            taken = int(re.search(r"^fieldmark_queue_images (\d+)", text, re.M)[1])
-        ending = Thread(target=process.send_signal, args=(number,))
-        ending.start()
-        response = line.getresponse()
-        answers = json.loads(response.read())["answers"]
+        line, other = (
+            http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=60) for _ in range(2)
+        )
+        with closing(line), closing(other):
+            body, kind = form(*[("a.png", picture(side=3000))] * 24)
+            line.request("POST", "/predict", body, {"Content-Type": kind})
+            taken = 0
+            while not taken:
+                other.request("GET", "/metrics")
+                text = other.getresponse().read().decode()
+                taken = int(re.search(r"^fieldmark_queue_images (\d+)", text, re.M)[1])
+            process.send_signal(number)
+            response = line.getresponse()
+            answers = json.loads(response.read())["answers"]
         told = process.communicate(timeout=60)
-        ending.join()
     assert (response.status, len(answers)) == (200, 24)
     assert [each["error"] for each in answers] == [None] * 24
     assert told == ("", "fieldmark: answering what was taken; once more to stop at once\n")

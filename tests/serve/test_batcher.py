@@ -44,3 +44,23 @@ def test_a_first_image_waits_for_those_that_are_on_their_way_and_not_longer():
     wait_until(lambda: len(seen) == 2)
     batcher.close()
     assert seen == [[0, 1], [2]]
+
+
+def test_several_threads_share_the_jobs_and_all_are_computed_at_the_end():
+    seen, go = [], Event()
+
+    def compute(jobs):
+        seen.append(list(jobs))
+        go.wait(20)
+
+    batcher = Batcher(compute, size=2, wait=0, coming=lambda: 0, threads=2)
+    batcher.put(0)
+    wait_until(lambda: len(seen) == 1)
+    batcher.put(1)
+    wait_until(lambda: len(seen) == 2)  # though the first is still computed
+    for job in range(2, 7):
+        batcher.put(job)
+    go.set()
+    batcher.close()
+    assert sorted(job for each in seen for job in each) == list(range(7))
+    assert max(map(len, seen)) <= 2

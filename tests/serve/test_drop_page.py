@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     photo = tmp_path_factory.mktemp("photo") / "a.png"
     photo.write_bytes(picture())
     classes = ("a_class_of_a_long_name", "b", "c")
-    return with_known(one_label(tmp_path_factory.mktemp("one") / "run", classes), photo, most=1e-4)
+    return with_known(one_label(tmp_path_factory.mktemp("one") / "run", classes), photo, most=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def opened(browser, served, width):
     """The page, and a list of what goes wrong in it, or leaves the server."""
     address, wrong = f"http://127.0.0.1:{served.port}", []
     tab = browser.new_page(viewport={"width": width, "height": 800})
-    tab.on("console", lambda message: wrong.append(f"console: {message.text}"))
+    tab.on("console", lambda message: wrong.append(f"console: {message.text}"))  # also of a 422
     tab.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
 
     def asked(request):

@@ -1,4 +1,4 @@
-"""One thread that computes, and how images that come one by one become its batches."""
+"""The threads that compute, and how images that come one by one become their batches."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,7 +10,8 @@ Job = TypeVar("Job")
 
 
 class Batcher(Generic[Job]):
-    """`compute` is called with batches of the jobs that are put, in order; it raises nothing.
+    """`compute` is called with batches of the jobs that are put, in order, by some threads; it
+    raises nothing.
 
     A batch is of at most `size`. Its first job waits at most `wait` seconds for others, and only
     while `coming` says that some are on their way; what came during a batch is the next one.
@@ -23,11 +24,15 @@ class Batcher(Generic[Job]):
         size: int,
         wait: float,
         coming: Callable[[], int],
+        threads: int = 1,
     ):
         self._compute, self._size, self._wait, self._coming = compute, size, wait, coming
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="batcher", daemon=True)
-        self._thread.start()
+        self._threads = [
+            Thread(target=self._run, name="batcher", daemon=True) for _ in range(threads)
+        ]
+        for each in self._threads:
+            each.start()
 
     def put(self, job: Job) -> None:
         """Have it computed."""
@@ -35,8 +40,10 @@ class Batcher(Generic[Job]):
 
     def close(self) -> None:
         """Compute what was put, and end."""
-        self._jobs.put(None)
-        self._thread.join()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for each in self._threads:
+            each.join()
 
     def _run(self) -> None:
         while (first := self._jobs.get()) is not None:

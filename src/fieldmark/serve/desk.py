@@ -5,6 +5,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from fieldmark.data.opening import at_most
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Answer = Prediction | Failure
 MOST_DECODERS = 4
+BATCHES = 2  # that are computed at once
 REMEMBERED = 10  # batches that the pace is of
 PATIENCE = 10.0  # seconds at one picture, after which a thread is given up
 HUNG = "too many pictures have hung here, and none is taken any more; start the server anew"
@@ -37,7 +39,7 @@ class Job:
 
 
 class Desk:
-    """Takes pictures, has threads decode them and one thread compute, and counts what went by.
+    """Takes pictures, has threads decode them and two compute, and counts what went by.
 
     All but the threads' own steps is called from the event loop.
     """
@@ -47,7 +49,7 @@ class Desk:
         self.predictor, self.limits, self.counts = predictor, limits, Counts()
         self.is_stopping = False
         self.requests = self.images = self.held = 0  # that are taken and not answered yet
-        self._pace = seconds_an_image
+        self._pace, self._lock = seconds_an_image, Lock()
         patience = min(PATIENCE, limits.seconds / 2)
         self._decoders = Decoders(self._decode, min(cores(), MOST_DECODERS), patience)
         self._batcher: Batcher[Job] = Batcher(
@@ -55,6 +57,7 @@ class Desk:
             size=limits.batch_size,
             wait=limits.wait_ms / 1000,
             coming=lambda: self._decoders.unread,
+            threads=BATCHES,
         )
 
     @property
@@ -128,7 +131,7 @@ class Desk:
             self._batcher.put(job)
 
     def _compute(self, jobs: Sequence[Job]) -> None:
-        """In the thread of the batcher."""
+        """In a thread of the batcher."""
         wanted = [job for job in jobs if not job.answer.done()]
         if not wanted:
             return
@@ -138,9 +141,10 @@ class Desk:
             answers: list[Answer | Exception] = [*self.predictor.answers(batch)]
         except Exception as error:  # such as too little memory, which the next batch may have
             answers = [error] * len(wanted)
-        pace = (time.monotonic() - begun) / len(wanted)
-        self._pace += (pace - self._pace) / REMEMBERED
-        self.counts.batches.add(len(wanted))
+        pace = (time.monotonic() - begun) / len(wanted) / BATCHES
+        with self._lock:
+            self._pace += (pace - self._pace) / REMEMBERED
+            self.counts.batches.add(len(wanted))
         _settle(wanted, answers)
 
 

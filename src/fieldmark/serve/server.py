@@ -12,7 +12,7 @@ import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, WorkError, refuse
 from fieldmark.machine import is_installed
-from fieldmark.serve.desk import Desk
+from fieldmark.serve.desk import BATCHES, Desk
 from fieldmark.serve.limits import Limits
 
 if TYPE_CHECKING:
@@ -72,16 +72,16 @@ def is_open(bound_to: socket.socket) -> bool:
 
 @contextlib.contextmanager
 def computing_beside_others() -> Iterator[None]:
-    """Inside, the network computes with a thread less than there are cores, at least with one.
+    """Inside, each of the BATCHES that are computed at once has its share of the cores.
 
-    Two threads that meet at every layer wait for each other whenever a picture is decoded, or
-    another program runs, and burn the time: on two busy cores two took three times as long as one.
+    Threads that meet at every layer wait for each other whenever a picture is decoded, or another
+    program runs, and burn the time: on two busy cores two took three times as long as one.
     """
     from threadpoolctl import threadpool_limits
 
     from fieldmark.machine import cores, threads
 
-    with threads(max(1, cores() - 1)), threadpool_limits(1, user_api="blas"):
+    with threads(max(1, cores() // BATCHES)), threadpool_limits(1, user_api="blas"):
         yield
 
 

@@ -153,7 +153,7 @@
       return;
     }
     const mine = round;
-    for (const file of files) {
+    const items = files.map((file) => {
       const item = card.cloneNode(true).firstElementChild;
       item.classList.add("waiting");
       item.querySelector(".label").textContent = "…";
@@ -161,9 +161,12 @@
       item.querySelector(".file").title = file.name;
       list.append(item);
       waiting.push({ file, item });
-      tell();
-      while (running < side && waiting.length) go();
-      await draw(item, file);
+      return item;
+    });
+    tell();
+    for (let k = running; k < side; k += 1) go();
+    for (const [k, item] of items.entries()) {
+      await draw(item, files[k]);
       if (mine !== round) return;
     }
   };
