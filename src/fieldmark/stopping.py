@@ -58,7 +58,9 @@ def take_over() -> None:
 
 
 @contextmanager
-def listening(words: str = "stopping after this step", patience: float = CLEAN) -> Iterator[Stop]:
+def listening(
+    words: str = "stopping after this step", patience: float | None = None
+) -> Iterator[Stop]:
     """A Stop that the first signal sets while the work inside goes on.
 
     A second one ends the command at once; in a program of somebody's own it is a
@@ -66,7 +68,7 @@ def listening(words: str = "stopping after this step", patience: float = CLEAN) 
     """
     from threading import current_thread, main_thread
 
-    stop, before = Stop(words, patience), {}
+    stop, before = Stop(words, CLEAN if patience is None else patience), {}
     if current_thread() is not main_thread():
         yield stop
         return

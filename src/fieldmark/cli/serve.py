@@ -78,11 +78,12 @@ def command(
     )
     refuse(mistakes(limits))
     asked = look_at(run, host, port, token_file, top)
-    from fieldmark.serve.server import computing_beside_others
+    from fieldmark.serve.server import share_cores
     from fieldmark.use.predictor import Answering, Predictor
 
     answering = Answering(abstain=abstain, unlike=unlike)
-    with asked.socket, computing_beside_others():
+    share_cores()
+    with asked.socket:
         predictor = Predictor(
             run, answering, device=device, engine=engine, batch_size=limits.batch_size
         )

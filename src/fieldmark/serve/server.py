@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, WorkError, refuse
-from fieldmark.machine import is_installed
+from fieldmark.machine import cores, is_installed
 from fieldmark.serve.desk import BATCHES, Desk
 from fieldmark.serve.limits import Limits
 
@@ -70,19 +70,14 @@ def is_open(bound_to: socket.socket) -> bool:
     return not bound_to.getsockname()[0].startswith(LOOPBACK)
 
 
-@contextlib.contextmanager
-def computing_beside_others() -> Iterator[None]:
-    """Inside, each of the BATCHES that are computed at once has its share of the cores.
+def share_cores() -> None:
+    """Let each of the BATCHES that are computed at once have its share of the cores, if nobody has
+    said otherwise by OMP_NUM_THREADS. It is read when torch is imported, which is not done here.
 
     Threads that meet at every layer wait for each other whenever a picture is decoded, or another
     program runs, and burn the time: on two busy cores two took three times as long as one.
     """
-    from threadpoolctl import threadpool_limits
-
-    from fieldmark.machine import cores, threads
-
-    with threads(max(1, cores() // BATCHES)), threadpool_limits(1, user_api="blas"):
-        yield
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // BATCHES)))
 
 
 def warmed(predictor: "Predictor", limits: Limits) -> float:
@@ -111,6 +106,7 @@ def running(
     log: Callable[[str], Any] | None = None,
 ) -> Iterator[Thread]:
     """Requests are answered inside, by a thread; at the end what was taken is answered first."""
+    from threadpoolctl import threadpool_limits
     from uvicorn import Config, Server
 
     from fieldmark.serve.app import app_of
@@ -132,6 +128,7 @@ def running(
     server = Server(config)
     thread = Thread(target=server.run, kwargs={"sockets": [bound_to]}, name="server", daemon=True)
     thread.start()
+    few = threadpool_limits(1, user_api="blas")  # NumPy's threads, for the same reason
     try:
         _await(lambda: server.started or not thread.is_alive(), STARTING)
         if not server.started:
@@ -143,6 +140,7 @@ def running(
         server.should_exit = True
         thread.join()
         desk.close()
+        few.restore_original_limits()
 
 
 def _await(is_so: Callable[[], bool], seconds: float) -> None:
