@@ -80,6 +80,7 @@ def naive(run, way):
 
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     place = server.config.bind_socket()
+    place.listen()
     print(f"http://127.0.0.1:{place.getsockname()[1]}", flush=True)
     server.run([place])
 
