@@ -9,13 +9,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from threading import Event, Thread
 
+import pytest
 from PIL import Image
 
 from fieldmark.serve.desk import Desk
 from fieldmark.serve.limits import Limits
-from fieldmark.serve.server import bound, running
+from fieldmark.serve.server import PACKAGES, bound, running
 from fieldmark.use.predictor import Predictor
 
+for package in PACKAGES:  # of the extra
+    pytest.importorskip(package)
 PATIENCE = 20.0  # seconds; a machine may be busy
 LINE = b"--line"
 
