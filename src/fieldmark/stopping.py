@@ -21,9 +21,13 @@ ONCE = 0.5  # seconds within which two signals are one: `uv run` hands on what a
 
 
 class Stop:
-    """Whether the user has asked to stop."""
+    """Whether the user has asked to stop.
 
-    asked = False
+    words: what the first signal says; patience: seconds that the clean end may take.
+    """
+
+    def __init__(self, words: str, patience: float):
+        self.words, self.patience, self.asked = words, patience, False
 
 
 _is_command = False  # else somebody's own program, whose end is not ours to decide
@@ -54,7 +58,9 @@ def take_over() -> None:
 
 
 @contextmanager
-def listening() -> Iterator[Stop]:
+def listening(
+    words: str = "stopping after this step", patience: float | None = None
+) -> Iterator[Stop]:
     """A Stop that the first signal sets while the work inside goes on.
 
     A second one ends the command at once; in a program of somebody's own it is a
@@ -62,7 +68,7 @@ def listening() -> Iterator[Stop]:
     """
     from threading import current_thread, main_thread
 
-    stop, before = Stop(), {}
+    stop, before = Stop(words, CLEAN if patience is None else patience), {}
     if current_thread() is not main_thread():
         yield stop
         return
@@ -92,7 +98,7 @@ def _answer(number: int, frame: FrameType | None) -> None:
     global _asked_at
     if _stops and not _stops[-1].asked:
         _stops[-1].asked, _asked_at = True, time.monotonic()
-        _say("stopping after this step; once more to stop at once")
+        _say(f"{_stops[-1].words}; once more to stop at once")
     elif _is_command and time.monotonic() - _asked_at < ONCE:
         return
     elif _is_command:
@@ -113,7 +119,7 @@ def _watch(reader: int) -> None:
         is_ours = set(SIGNALS) & set(os.read(reader, 64))  # not those that libraries listen for
         now = time.monotonic()
         if is_ours and not 0 <= now - first < ONCE:
-            patience = CLEAN if _stops and until is None else SOON
+            patience = _stops[-1].patience if _stops and until is None else SOON
             first, until = min(first, now), min(until or float("inf"), now + patience)
 
 

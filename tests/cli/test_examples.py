@@ -12,7 +12,12 @@ from fieldmark.cli.main import app
 from fieldmark.cli.main import run as fieldmark
 
 STUDIES = ("cross-validate", "one-vs-rest", "grid", "sweep")
-TYPED = [each for verb, both in EXAMPLES.items() if verb != "study work" for each in both]
+TYPED = [
+    each
+    for verb, both in EXAMPLES.items()
+    if verb not in ("study work", "serve")  # one has a study of its own, and one never ends
+    for each in both
+]
 
 
 def verbs(command=None, name=""):

@@ -24,6 +24,7 @@ from fieldmark.cli import (
     predict,
     recipes,
     report,
+    serve,
     study,
     suspects,
     sweep,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "explain": explain.command,
     "export": export.command,
     "card": card.command,
+    "serve": serve.command,
     "models": models.command,
     "options": options.command,
 }

@@ -168,7 +168,7 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     finder = boxes_asked(wanted.crops, above)
     refuse_swapped("predict", run, inputs)
     info = info_of_any(run)
-    _refuse_top(top, info)
+    refuse_top(top, info)
     how = wanted.how
     way = way_of(run, info, known, how["abstain"], sets=how["sets"]) if known else None
     named = [str(package_in(inputs))] if form == "camtrap-dp" else inputs
@@ -202,7 +202,8 @@ def _but_sorted(found: "Found", inputs: list[str], wanted: Wanted) -> "Found":
     return found
 
 
-def _refuse_top(top: int, info: "BundleInfo") -> None:
+def refuse_top(top: int, info: "BundleInfo") -> None:
+    """Raise SettingsError where there are not as many classes."""
     if top > len(info.classes):
         what = f"the model knows {counted(len(info.classes), 'class')}; ask for no more"
         refuse([Mistake(f"--top {top}", what)])

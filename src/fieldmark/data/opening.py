@@ -6,6 +6,7 @@ import io
 import os
 import warnings
 from collections.abc import Iterator
+from contextvars import ContextVar
 from importlib.util import find_spec
 
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
@@ -16,6 +17,7 @@ from fieldmark.errors import DataError
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", *["AVIF"] * kinds.READS_AVIF)
 MOST_PIXELS = 200_000_000
+MOST: ContextVar[int] = ContextVar("most pixels", default=MOST_PIXELS)  # that are opened here
 Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # where Pillow begins to warn; it refuses twice as many
 # of 16 bits with white as zero Pillow knows only files with the lower byte first
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 0, (1,), 1, (16,), ()), ("I;16B", "I;16B"))
@@ -34,6 +36,16 @@ class PictureError(DataError):
     def __init__(self, sentence: str, problem: str = "unreadable"):
         super().__init__(sentence)
         self.problem = problem
+
+
+@contextlib.contextmanager
+def at_most(pixels: int) -> Iterator[None]:
+    """Inside, by this thread, pictures of more pixels are refused, at most MOST_PIXELS."""
+    before = MOST.set(min(pixels, MOST_PIXELS))
+    try:
+        yield
+    finally:
+        MOST.reset(before)
 
 
 def refuse_unread(content: bytes, name: str) -> None:
@@ -128,15 +140,16 @@ def _is_cut(content: bytes, reason: str) -> bool:
 def refuse_unfit(image: Image.Image, name: str, wanted: tuple[int, int] | None = None) -> None:
     """What the header alone tells: too many pixels, there or in the size that is wanted, or no
     scale of grays."""
-    millions = MOST_PIXELS // 1_000_000
-    if image.width * image.height > MOST_PIXELS:
+    most = MOST.get()
+    millions = f"{most / 1_000_000:g}"
+    if image.width * image.height > most:
         raise PictureError(
             f"{name}: has {image.width} x {image.height} pixels, more than the {millions} million "
             "that are opened; make it smaller",
             "bomb",
         )
     width, height = wanted or image.size
-    if width * height > MOST_PIXELS:
+    if width * height > most:
         raise PictureError(
             f"{name}: is so narrow, {image.width} x {image.height}, that it would be resized to "
             f"{width} x {height} pixels, more than {millions} million; cut it or take it out",

@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import warnings
 import weakref
 from collections.abc import Callable
@@ -231,10 +232,12 @@ def _in_openvino(onnx: bytes, precision: str, threads: int) -> Compiled:
         "ENABLE_CPU_PINNING": False,  # several processes would share the first core
     }
     compiled = core.compile_model(core.read_model(onnx), "CPU", hints)
-    request = compiled.create_infer_request()
+    own = threading.local()  # a request is for one thread at a time
 
     def compute(images: np.ndarray) -> np.ndarray:
-        found: np.ndarray = request.infer([images], share_inputs=True)[0]  # a copy
+        if not hasattr(own, "request"):
+            own.request = compiled.create_infer_request()
+        found: np.ndarray = own.request.infer([images], share_inputs=True)[0]  # a copy
         return found
 
     return compute

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 NAME = "features"
+HOOKING = Lock()  # torch numbers hooks without one
 
 
 @contextmanager
@@ -32,19 +34,24 @@ def watched(
     from fieldmark.models.heads import head_of
 
     found: list[np.ndarray] = []
+    mine = get_ident()
 
     def take(_: "nn.Module", given: tuple[Any, ...]) -> None:
-        found.append(see(flat(given[0], words)))
+        if get_ident() == mine:  # not the images that another thread looks at
+            found.append(see(flat(given[0], words)))
 
     try:
-        hook = head_of(network)[1].register_forward_pre_hook(take)
+        head = head_of(network)[1]
     except UserError:
         yield found
         return
+    with HOOKING:
+        hook = head.register_forward_pre_hook(take)
     try:
         yield found
     finally:
-        hook.remove()
+        with HOOKING:
+            hook.remove()
 
 
 def flat(features: "Tensor", words: int) -> np.ndarray:

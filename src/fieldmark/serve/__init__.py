@@ -1,1 +1,1 @@
-"""A trained bundle behind a socket: a local page and REST."""
+"""A bundle behind HTTP: pictures in, the answers of `predict` out, and nothing without a limit."""

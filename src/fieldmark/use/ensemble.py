@@ -28,7 +28,7 @@ from fieldmark.task import TASKS
 if TYPE_CHECKING:
     from fieldmark.captioned import Seen
     from fieldmark.use.opened import Opened
-    from fieldmark.use.reading import Read
+    from fieldmark.use.reading import Pixels, Read
 
 FILE = "ensemble.json"  # its presence makes a folder's models one
 FORMAT = 1
@@ -142,6 +142,10 @@ class Ensemble:
     ) -> Iterator[list["Read"]]:
         """As `Opened.batches`; each image is read once."""
         return self._opened[0].batches(images, size)
+
+    def read(self, image: Path | Content, name: str) -> "Pixels":
+        """As `Opened.read`."""
+        return self._opened[0].read(image, name)
 
     def together(self, read: Iterable["Read"]) -> list["Seen"]:
         """As `Opened.together`."""

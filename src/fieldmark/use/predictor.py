@@ -36,12 +36,12 @@ from fieldmark.use.ensemble import (
 from fieldmark.use.exported import Exported, open_export
 from fieldmark.use.exported_info import is_export
 from fieldmark.use.inputs import find_there, in_parts, told_of
+from fieldmark.use.reading import Read, seen_of
 from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import Check, check_of
 
 if TYPE_CHECKING:
     from fieldmark.use.opened import Opened
-    from fieldmark.use.reading import Read
 
 UNSURE, UNLIKE = "unsure", "unlike the training images"  # why an image has no label
 NO_SCORES = (
@@ -92,6 +92,7 @@ class Failure:
     labels: tuple[str, ...] = ()
     set: tuple[str, ...] = ()
     is_unlike: bool = False
+    rank: str = ""
     part: float = 1.0
 
 
@@ -232,9 +233,14 @@ class Predictor:
         A model that reads captions finds them in what is Named; see `told_of` of those without.
         """
         for batch in self._opened.batches(images, self._batch_size):
-            yield from self._answers(batch)
+            yield from self.answers(batch)
 
-    def _answers(self, batch: list["Read"]) -> Iterator[Prediction | Failure]:
+    def read(self, image: Content, name: str, caption: str | None = None) -> Read:
+        """What the network sees of one image, or why it cannot be read; threads may call it."""
+        return seen_of(image, name, self._opened.read, self.info.spec)._replace(caption=caption)
+
+    def answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
+        """Answers, in order, of images that are read; they are one batch for the network."""
         images: list[Any] = self._opened.together(batch)
         logits, far = self._look(images)
         task = TASKS[self.info.task]

@@ -10,7 +10,6 @@ import numpy as np
 
 from fieldmark.data.images import Content, size_of
 from fieldmark.data.inside import content_at
-from fieldmark.data.seen_part import shares_seen
 from fieldmark.data.tables import Named
 from fieldmark.errors import DataError
 from fieldmark.records import InputSpec
@@ -50,10 +49,10 @@ def batches(
         if isinstance(image, Named):
             if image.path is None:
                 return Read(image.name, image.reason or "")
-            found = _seen(image.path, str(image.path), read, spec)
+            found = seen_of(image.path, str(image.path), read, spec)
             return found._replace(name=image.name, caption=image.caption)
         name = str(image) if isinstance(image, Path) else f"image {number}"
-        return _seen(image, name, read, spec)
+        return seen_of(image, name, read, spec)
 
     pending = enumerate(images, 1)
     with ThreadPoolExecutor() as threads:
@@ -62,7 +61,7 @@ def batches(
             yield list(threads.map(one, batch))
 
 
-def _seen(image: Path | Content, name: str, read: Reader, spec: InputSpec) -> Read:
+def seen_of(image: Path | Content, name: str, read: Reader, spec: InputSpec) -> Read:
     """What is seen of an image, or why it cannot be read."""
     try:
         content = content_at(image) if isinstance(image, Path) else image

@@ -11,7 +11,7 @@ import polars as pl
 
 from fieldmark.errors import writing
 from fieldmark.files import check_table, write_whole
-from fieldmark.use.predictor import Prediction
+from fieldmark.use.predictor import Failure, Prediction
 from fieldmark.use.sheet_file import ENDING, write_sheet
 
 Row = dict[str, Any]
@@ -22,7 +22,7 @@ DIGITS = 6  # of a score: the last bits differ from machine to machine
 
 def write_table(
     out: Path | IO[str],
-    answers: Iterable[Prediction],
+    answers: Iterable[Prediction | Failure],
     classes: Sequence[str],
     *,
     scores: bool,
@@ -31,20 +31,29 @@ def write_table(
     reasons: bool = False,
     sets: bool = False,
     ranks: bool = False,
+    errors: bool = False,
 ) -> None:
     """Columns image, label, score, and with `scores` one `score:CLASS` a class.
 
     `top` 3: top_1, score_1 ... score_3, the likeliest classes, whether one is the label or not.
     `several`: labels in place of label, with | between them. `reasons`: a column that says why an
     image has no label. `sets`: a column of classes with | between them, the likeliest first.
-    `ranks`: a column of the taxonomy's rank that the label is of.
+    `ranks`: a column of the taxonomy's rank that the label is of. `errors`: a column that says why
+    an image has no answer; without it there are rows of answers alone.
 
     Scores have six significant digits. An image without a label has an empty one in CSV, else
     null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
     columns = _columns(
-        classes, scores=scores, top=top, several=several, reasons=reasons, sets=sets, ranks=ranks
+        classes,
+        scores=scores,
+        top=top,
+        several=several,
+        reasons=reasons,
+        sets=sets,
+        ranks=ranks,
+        errors=errors,
     )
     rows = (_row(answer, columns, several, top) for answer in answers)
     if not isinstance(out, Path):
@@ -75,11 +84,11 @@ def _columns(
     reasons: bool,
     sets: bool,
     ranks: bool,
+    errors: bool = False,
 ) -> list[str]:
     label = "labels" if several else "label"
-    more = [
-        name for name, wanted in (("rank", ranks), ("reason", reasons), ("set", sets)) if wanted
-    ]
+    wanted = {"rank": ranks, "reason": reasons, "set": sets, "error": errors}
+    more = [name for name, there in wanted.items() if there]
     columns = ["image", label, "score", *more]
     columns += [name for place in range(1, top + 1) for name in (f"top_{place}", f"score_{place}")]
     return [*columns, *(f"{SCORE}{name}" for name in classes if scores)]
@@ -104,23 +113,26 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
     writer.writerows(rows)
 
 
-def _row(answer: Prediction, columns: Sequence[str], several: bool, top: int) -> Row:
+def _row(answer: Prediction | Failure, columns: Sequence[str], several: bool, top: int) -> Row:
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
     label = {"labels": BETWEEN.join(answer.labels)} if several else {"label": answer.label}
-    row: Row = {"image": name, **label, "score": _rounded(answer.score)}
+    is_answer = isinstance(answer, Prediction)
+    row: Row = {"image": name, **label, "score": rounded(answer.score) if is_answer else None}
     row |= {
         "rank": answer.rank or None,
-        "reason": answer.reason or None,
+        "reason": (answer.reason or None) if is_answer else None,
         "set": BETWEEN.join(answer.set) or None,
+        "error": None if is_answer else answer.reason,
     }
     best = sorted(answer.scores, key=lambda name: -answer.scores[name])[:top]
     for place, name in enumerate(best, 1):
-        row |= {f"top_{place}": name, f"score_{place}": _rounded(answer.scores[name])}
-    row |= {f"{SCORE}{name}": _rounded(score) for name, score in answer.scores.items()}
-    return {name: row[name] for name in columns}
+        row |= {f"top_{place}": name, f"score_{place}": rounded(answer.scores[name])}
+    row |= {f"{SCORE}{name}": rounded(score) for name, score in answer.scores.items()}
+    return {name: row.get(name) for name in columns}
 
 
-def _rounded(score: float) -> float:
+def rounded(score: float) -> float:
+    """A score as tables have it."""
     return float(f"{score:.{DIGITS}g}")
 
 

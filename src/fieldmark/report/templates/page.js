@@ -76,7 +76,7 @@ const dialog = document.querySelector("dialog.large");
 const figure = dialog.querySelector("figure");
 let shown = null;
 const neighbours = () => {
-  const section = shown.closest("details.section");
+  const section = shown.closest("details.section, .answers");
   return [...section.querySelectorAll("button.zoom")].filter((each) => each.offsetParent);
 };
 const enlarge = (button) => {

@@ -1,0 +1,152 @@
+"""`fieldmark serve`: a trained run behind HTTP, and a page that pictures are dropped on."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fieldmark.cli.predict import Abstain, UnlikeToo
+from fieldmark.cli.typed import Device, Engine, flag
+
+if TYPE_CHECKING:
+    from socket import socket
+
+    from fieldmark.serve.limits import Limits
+
+LIKELY = 5  # classes that are told beside the label, where a model has as many
+
+
+def _most(what: str, *, least: float) -> Any:
+    return typer.Option(metavar="N", help=what, min=least)
+
+
+Host = Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")]
+Port = Annotated[int, typer.Option(metavar="N", help="0 for any that is free.", min=0, max=65535)]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A token that requests must bring; only you may read it."),
+]
+Top = Annotated[
+    int | None, typer.Option(metavar="K", help="The K likeliest classes too; 5.", min=0)
+]
+BatchSize = Annotated[int, _most("Images that the network sees at once.", least=1)]
+WaitMs = Annotated[float, _most("Milliseconds that an image waits for others.", least=0)]
+MaxMb = Annotated[float, _most("MiB of a request.", least=0.001)]
+MaxMegapixels = Annotated[float, _most("Million pixels of an image.", least=0.001)]
+MaxImages = Annotated[int, _most("Images of a request.", least=1)]
+Queue = Annotated[int, _most("Images that wait; more are told to come back.", least=1)]
+Seconds = Annotated[float, _most("Seconds that an answer may take.", least=0.1)]
+
+
+def command(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    abstain: Abstain = None,
+    unlike: UnlikeToo = False,
+    top: Top = None,
+    batch_size: BatchSize = 8,
+    wait_ms: WaitMs = 5,
+    max_mb: MaxMb = 32,
+    max_megapixels: MaxMegapixels = 50,
+    max_images: MaxImages = 64,
+    queue: Queue = 256,
+    seconds: Seconds = 30,
+    log: Annotated[bool, flag("--log", "A line a request, on standard error.")] = False,
+    device: Device = "auto",
+    engine: Engine = "torch",
+) -> int:
+    """Answer requests: POST /predict and /predict.csv, GET /classes, /health, /ready, /metrics.
+
+    At / is a page that pictures are dropped on, at /openapi.json what there is. Only this machine
+    reaches it without --host. Ctrl-C, or SIGTERM, answers what was taken and ends.
+    """
+    from fieldmark.errors import refuse
+    from fieldmark.serve.limits import Limits, mistakes
+
+    limits = Limits(
+        megabytes=max_mb,
+        megapixels=max_megapixels,
+        images=max_images,
+        queue=queue,
+        seconds=seconds,
+        batch_size=batch_size,
+        wait_ms=wait_ms,
+    )
+    refuse(mistakes(limits))
+    asked = look_at(run, host, port, token_file, top)
+    from fieldmark.serve.server import share_cores
+    from fieldmark.use.predictor import Answering, Predictor
+
+    answering = Answering(abstain=abstain, unlike=unlike)
+    share_cores()
+    with asked.socket:
+        predictor = Predictor(
+            run, answering, device=device, engine=engine, batch_size=limits.batch_size
+        )
+        return serve(predictor, run, limits, asked, log=log)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Where requests come in, which token they must bring, how many likely classes are told."""
+
+    socket: "socket"
+    token: bytes | None
+    top: int
+
+
+def look_at(run: str, host: str, port: int, token_file: Path | None, top: int | None) -> Asked:
+    """All that can be refused without torch. Raises SettingsError, RunError, WeightsError."""
+    from fieldmark.cli.predict import refuse_top
+    from fieldmark.serve.door import read_token
+    from fieldmark.serve.server import bound, refuse_lacking
+    from fieldmark.use.asked import info_of_any
+
+    refuse_lacking()
+    info = info_of_any(run)
+    if top is not None:
+        refuse_top(top, info)
+    token = read_token(token_file) if token_file is not None else None
+    most = min(LIKELY, len(info.classes)) if top is None else top
+    return Asked(bound(host, port), token, most)
+
+
+def serve(predictor: Any, run: str, limits: "Limits", asked: Asked, *, log: bool) -> int:
+    """Answer requests until a signal comes. -> the exit code"""
+    from fieldmark.serve import drop_page
+    from fieldmark.serve.desk import Desk
+    from fieldmark.serve.server import address_of, is_open, running, warmed
+    from fieldmark.stopping import listening
+
+    pace = warmed(predictor, limits)
+    _tell(*predictor.told)
+    name = Path(run).resolve().name
+    page = drop_page.render(name, predictor.info, run, limits)
+    if asked.token is not None:
+        page = drop_page.render_closed(limits)
+    elif is_open(asked.socket):
+        _tell("other machines reach it, and nobody is asked for a token; --token-file FILE asks")
+    with (
+        listening("answering what was taken", limits.seconds + 5) as stop,
+        running(
+            Desk(predictor, limits, pace),
+            asked.socket,
+            page=page,
+            top=asked.top,
+            token=asked.token,
+            log=_tell if log else None,
+        ) as thread,
+    ):
+        print(f"{run} is served at {address_of(asked.socket)} (Ctrl-C ends it)", flush=True)
+        while thread.is_alive() and not stop.asked:
+            thread.join(0.1)
+    return 0
+
+
+def _tell(*lines: str) -> None:
+    for line in lines:
+        print(f"fieldmark: {line}", file=sys.stderr, flush=True)
