@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import RunError, disk_error
+from fieldmark.errors import DiskError, RunError, disk_error
 from fieldmark.files import write_json
 from fieldmark.rundir import EXPORT
 from fieldmark.stopping import undoing
@@ -55,6 +55,8 @@ def write_folder(place: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
             draft.rename(place)
     except OSError as error:
         raise disk_error(place, error) from error
+    except DiskError as error:  # of a file in the draft, whose name is of no use to anybody
+        raise DiskError(str(error).replace(str(draft), str(place))) from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
