@@ -10,6 +10,7 @@ import numpy as np
 
 from fieldmark.data.images import Content, size_of
 from fieldmark.data.inside import content_at
+from fieldmark.data.seen_part import shares_seen
 from fieldmark.data.tables import Named
 from fieldmark.errors import DataError
 from fieldmark.records import InputSpec
