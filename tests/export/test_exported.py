@@ -22,7 +22,7 @@ from fieldmark.export import exported, onnx_file, whole
 from fieldmark.export.exported import export
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked
-from fieldmark.export.parity import _differing
+from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
 
 pytestmark = needs("onnxruntime")
@@ -288,7 +288,7 @@ def test_a_tie_is_named_as_one():
     scores = np.array([[0.5, 0.4999, 0.0001], [0.9, 0.1, 0.0]])
     its = np.array([[0.4998, 0.5001, 0.0001], [0.1, 0.9, 0.0]])
     info = type("Info", (), {"task": "single-label", "thresholds": None, "classes": ("a",)})
-    differ, ties = _differing(its, scores, info)
+    differ, ties = differing(its, scores, info)
     assert differ.tolist() == [True, True]
     assert ties.tolist() == [True, False]
 

@@ -38,6 +38,55 @@ def test_weights_alone_have_no_third_output(tmp_path):
     assert told == "--embedding: pth holds weights and no outputs; leave it out"
 
 
+@pytest.mark.parametrize(
+    ("to", "given", "told"),
+    [
+        (
+            "onnx",
+            {"precision": "int4"},
+            "--precision: there is no precision 'int4'; did you mean 'int8'?",
+        ),
+        (
+            "onnx",
+            {"precision": "half"},
+            "--precision: there is no precision 'half'; did you mean 'float16'?",
+        ),
+        (
+            "pth",
+            {"precision": "int8"},
+            "--precision: pth is written in 'float32' alone; leave it out, or take '--to onnx'",
+        ),
+        (
+            "pth",
+            {"precision": "float16"},
+            "--precision: pth is written in 'float32' alone; leave it out, or take '--to onnx' "
+            "and '--to openvino'",
+        ),
+        (
+            "onnx",
+            {"precision": "int8", "at_most_worse": -1.0},
+            "--at-most-worse: -1 is no number of points; give 0 or more",
+        ),
+        (
+            "onnx",
+            {"at_most_worse": 2.0},
+            "--at-most-worse: float32 is held to every decision; leave it out, or add --precision",
+        ),
+        (
+            "onnx",
+            {"precision": "int8", "images": ("photos",)},
+            "--images: int8 is judged by labels, on the run's own images; leave it out",
+        ),
+    ],
+)
+def test_what_stands_against_fewer_bits_is_told_before_any_work(tmp_path, to, given, told):
+    assert refused(tmp_path, to, tmp_path / "out", Asked(**given)) == told
+
+
+def test_a_file_in_fewer_bits_has_a_folder_of_its_own(tmp_path):
+    assert formats.place_of(tmp_path, "onnx", None, "int8") == tmp_path / "exports" / "onnx-int8"
+
+
 def test_a_folder_without_a_model_is_told(tmp_path):
     assert refused(tmp_path / "no", "pth", tmp_path / "out") == (
         f"{tmp_path / 'no'}: there is no such folder; name one that holds a trained model"
@@ -65,8 +114,9 @@ def test_a_place_that_is_taken_stays_unless_it_is_an_export_and_may_go(tmp_path)
             "--opset 17",
             "there is no option --opset; the exporter chooses, and the file says it in export.json",
         ),
-        ("--half", "there is no option --half; files are in float32"),
-        ("--int8", "there is no option --int8; files are in float32"),
+        ("--half", "there is no option --half; did you mean --precision float16?"),
+        ("--int8", "there is no option --int8; did you mean --precision int8?"),
+        ("--quantize", "there is no option --quantize; did you mean --precision int8?"),
         (
             "--imgsz 320",
             "there is no option --imgsz; images of any size are taken, and resized inside; "

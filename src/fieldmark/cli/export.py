@@ -42,6 +42,13 @@ def command(
     browser: Annotated[
         bool, flag("--browser", "Page: held to the model in Chromium, too.")
     ] = False,
+    precision: Annotated[
+        str, named("NAME", "float16 or int8: a smaller file, judged beside float32.")
+    ] = "float32",
+    at_most_worse: Annotated[
+        float | None,
+        named("POINTS", "Refuse a smaller file that is worse by more; 1 point if left out."),
+    ] = None,
 ) -> int:
     """Write a run's model in another format, and see that it answers alike.
 
@@ -58,9 +65,12 @@ def command(
         pictures=not no_pictures,
         runtime=runtime,
         browser=browser,
+        precision=precision,
+        at_most_worse=at_most_worse,
     )
     path = _model_of(run)
-    refuse_before_work(path, to, place_of(path, to, out), asked, overwrite=overwrite)
+    place = place_of(path, to, out, precision)
+    refuse_before_work(path, to, place, asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export
 

@@ -1,9 +1,9 @@
 """A trained model in another format: written, held to the model on real images, then shown."""
 
 import shutil
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -13,8 +13,11 @@ from fieldmark.export.about import about_of, left_to_do
 from fieldmark.export.browser import MOST, in_browser
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
+from fieldmark.export.kept import Kept
+from fieldmark.export.lowered import Images, images_of, lowered
 from fieldmark.export.parity import Parity, Shown, compare, images_for
-from fieldmark.export.whole import About, Source, read_source, reason_of
+from fieldmark.export.precisions import FLOAT32
+from fieldmark.export.whole import About, Runner, Source, read_source, reason_of
 from fieldmark.rundir import RunDir
 
 ALONE = Path(__file__).with_name("predict.py")
@@ -30,8 +33,7 @@ class Job:
     shown: Shown
 
 
-@dataclass(frozen=True)
-class Try:
+class Try(NamedTuple):
     """One way of making the files, and what came of it."""
 
     made: Any
@@ -47,35 +49,41 @@ def export(
     *,
     overwrite: bool = False,
     console: Console | None = None,
-) -> tuple[Path, Parity]:
-    """Write a bundle in another format. -> its folder, and what holding it to the bundle showed
+) -> tuple[Path, Parity | Kept]:
+    """Write a bundle in another format. -> its folder, and what holding it to the bundle showed,
+    or in fewer bits, to its file in float32
 
     out: by default exports/FORMAT in the bundle's folder. Raises what `refuse_before_work` does,
-    and RunError where its images are gone, the network cannot be written, or the file decides
-    otherwise on an image; then nothing is written. DiskError.
+    and RunError where its images are gone, the network cannot be written, the file decides
+    otherwise on an image, or one in fewer bits is too much worse; then nothing is written.
+    DiskError.
     """
-    place, asked = place_of(path, to, out), asked or Asked()
+    asked = asked or Asked()
+    place = place_of(path, to, out, asked.precision)
     console = console or Console(quiet=True)
     refuse_before_work(path, to, place, asked, overwrite=overwrite)
     source = read_source(path)
+    fewer = None if asked.precision == FLOAT32 else images_of(source, asked.precision)
     shown = images_for(source, asked.images, asked.most)
-    found: list[Try] = []
+    found: list[tuple[About, Parity | Kept]] = []
 
     def fill(folder: Path) -> About:
         job = Job(source, to, asked, shown)
-        found.append(_fill(folder, job, console))
+        plain = _fill(folder, job, console)
+        found.append(_lowered(folder, job, plain, fewer, console) if fewer else plain[1:])
         if to == "onnx":
             _put_beside(folder, job)
         tried = _in_browser(folder, job, console) if asked.browser else {}
-        return {**found[0].about, "parity": asdict(found[0].parity), **tried}
+        return {**found[0][0], "parity": asdict(plain.parity), **tried}
 
     write_folder(place, fill)
-    console.say(f"{place}: {found[0].parity.words()}")
+    [(about, seen)] = found
+    console.say(f"{place}: {seen.words()}")
     for sentence in FORMATS[to].maker().told(place, asked):
         console.say(sentence)
-    if not found[0].about["resizes"]:
-        console.warn(f"{place}: {left_to_do(found[0].about)}")
-    return place, found[0].parity
+    if not about["resizes"]:
+        console.warn(f"{place}: {left_to_do(about)}")
+    return place, seen
 
 
 def _fill(folder: Path, job: Job, console: Console) -> Try:
@@ -91,7 +99,7 @@ def _fill(folder: Path, job: Job, console: Console) -> Try:
         except RunError as error:
             failed.append(error)
             continue
-        if tried[-1].parity.holds:
+        if _passes(job, tried[-1].parity):
             return tried[-1]
     if not tried:
         raise failed[0]
@@ -101,7 +109,13 @@ def _fill(folder: Path, job: Job, console: Console) -> Try:
     parity = best.parity
     drift = {"images": parity.images, "differ": list(parity.differ), "largest": parity.largest}
     _save(folder, job, best.made, told := {**best.about, "drift": drift})
-    return replace(best, about=told)
+    return best._replace(about=told)
+
+
+def _passes(job: Job, parity: Parity) -> bool:
+    """Whether a file in float32 answers as the model does; of one that is only on the way to fewer
+    bits, whose figures are told, decisions alone count."""
+    return parity.holds or (job.asked.precision != FLOAT32 and not parity.differ)
 
 
 def _in_browser(folder: Path, job: Job, console: Console) -> About:
@@ -138,6 +152,21 @@ def _try(folder: Path, job: Job, way: str, console: Console) -> Try:
             f"{source.path}: {source.info.model} as {label} cannot be written or run "
             f"({reason_of(error)})"
         ) from error
+
+
+def _lowered(
+    folder: Path, job: Job, plain: Try, images: Images, console: Console
+) -> tuple[About, Kept]:
+    """The files in fewer bits in place of those in float32."""
+
+    def write(made: Any, about: About) -> tuple[Runner, int]:
+        _save(folder, job, made, about)
+        run = FORMATS[job.to].maker().open(folder, job.source, torch.get_num_threads())
+        return run, sum(file.stat().st_size for file in folder.glob("[!.]*"))
+
+    lower = FORMATS[job.to].maker().lower
+    assert lower is not None  # precisions.OF_FORMATS has those alone that have one
+    return lowered(job.source, job.asked, images, plain, lower, write, console)
 
 
 def _save(folder: Path, job: Job, made: Any, about: About) -> None:

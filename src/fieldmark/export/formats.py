@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
 from fieldmark.export.folder import refuse_place
+from fieldmark.export.precisions import FLOAT32, precision_mistakes
 from fieldmark.export.runtime import read_runtime
 from fieldmark.machine import is_installed
 from fieldmark.models.bundle_info import BundleInfo
@@ -32,7 +33,9 @@ class Asked:
     """How a file is to be. embedding: a third output. images: to hold it to, in place of the
     run's validation; most: at most so many. accept_drift: also where it decides otherwise. Of a
     page, abstain: "not sure" by that share of right answers; pictures: whether it carries some;
-    runtime: where onnxruntime-web lies; browser: whether it is tried in Chromium, too."""
+    runtime: where onnxruntime-web lies; browser: whether it is tried in Chromium, too.
+    precision: see precisions; at_most_worse: points, where it has fewer bits; None: AT_MOST_WORSE.
+    """
 
     embedding: bool = False
     images: tuple[str, ...] = ()
@@ -42,6 +45,8 @@ class Asked:
     pictures: bool = True
     runtime: str | None = None
     browser: bool = False
+    precision: str = FLOAT32
+    at_most_worse: float | None = None
 
 
 @dataclass(frozen=True)
@@ -146,9 +151,10 @@ def no_browser() -> str:
     return ""
 
 
-def place_of(path: str | Path, to: str, out: Path | None) -> Path:
-    """The folder that is written: `out`, or exports/FORMAT in the model's own."""
-    return out or RunDir(Path(path)).exports / to
+def place_of(path: str | Path, to: str, out: Path | None, precision: str = FLOAT32) -> Path:
+    """The folder that is written: `out`, or exports/FORMAT, or FORMAT-PRECISION, in the model's."""
+    name = to if precision == FLOAT32 else f"{to}-{precision}"
+    return out or RunDir(Path(path)).exports / name
 
 
 def unknown(to: str) -> str:
@@ -185,3 +191,4 @@ def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
             yield Mistake(option, "is for a page; leave it out, or add --to page")
     elif asked.browser and (why := no_browser()):
         yield Mistake("--browser", why)
+    yield from precision_mistakes(to, asked.precision, asked.at_most_worse, asked.images)

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,4 +114,16 @@ def runner_of(model: str | bytes, threads: int = 0) -> Runner:
     return run
 
 
-ONNX = Maker(make_onnx, save_onnx, lambda folder, _, threads: open_onnx(folder, threads))
+def _lower(
+    made: onnx.ModelProto, source: Source, recipe: str, images: Sequence[np.ndarray]
+) -> onnx.ModelProto:
+    from fieldmark.export.lower_onnx import lower
+
+    small = with_resizing(lower(made, recipe, images), source)
+    onnx.checker.check_model(small, full_check=True)
+    return small
+
+
+ONNX = Maker(
+    make_onnx, save_onnx, lambda folder, _, threads: open_onnx(folder, threads), lower=_lower
+)

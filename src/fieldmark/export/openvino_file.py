@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 
 from fieldmark.export.onnx_file import network_as_onnx
+from fieldmark.export.precisions import FLOAT16
 from fieldmark.export.resizing import IMAGES
 from fieldmark.export.whole import NAMES, About, Maker, Runner, Source
 
@@ -37,7 +38,8 @@ def _save(model: onnx.ModelProto, about: About, folder: Path) -> None:
     room = folder / MODEL
     room.write_bytes(bytes(2 * model.ByteSize()))
     room.unlink()
-    openvino.save_model(found, folder / MODEL, compress_to_fp16=False)
+    is_half = about.get("precision") == FLOAT16  # weights alone: it computes in float32
+    openvino.save_model(found, folder / MODEL, compress_to_fp16=is_half)
 
 
 def _open(folder: Path, source: Source, threads: int) -> Runner:
@@ -57,4 +59,4 @@ def _make(source: Source, way: str, embedding: bool) -> onnx.ModelProto:
     return network_as_onnx(source, way, embedding=embedding)
 
 
-OPENVINO = Maker(_make, _save, _open)
+OPENVINO = Maker(_make, _save, _open, lower=lambda made, *_: made)

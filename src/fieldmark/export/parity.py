@@ -25,6 +25,7 @@ from fieldmark.task import TASKS
 from fieldmark.use.ensemble import Joining, mean_of_scores, one_vs_rest
 from fieldmark.use.inputs import find_images
 
+VALIDATION = "validation"  # images that no part of the model was trained on
 FARTHEST = 1e-3  # that a score may be off
 Picture = tuple[str, Content]  # an image's name, and its file's bytes or its pixels
 
@@ -91,32 +92,48 @@ def own_images(path: Path, most: int = CHECKED) -> Shown:
 
     Raises RunError where the run has no table of its images, or they are gone.
     """
+    samples = own_samples(path, "name images to hold the file to: --images DIR")
+    rows, of = judging_rows(samples)
+    return Shown(of, pictures_of(samples, spaced(rows, most)))
+
+
+def own_samples(path: Path, how: str) -> Samples:
+    """The table of a run's images. Raises RunError, with what helps, where it or they are gone."""
     table = RunDir(path).samples
-    how = "name images to hold the file to: --images DIR"
     if not table.is_file():
         raise RunError(f"{path}: has no {table.name}, which says what its validation was; {how}")
     samples = Samples.read(table)
     if why := gone(samples):
         raise RunError(f"{path}: {why}; put them back, or {how}")
-    rows, of = samples.rows("val"), "validation"
+    return samples
+
+
+def judging_rows(samples: Samples) -> tuple[np.ndarray, str]:
+    """The rows (n,) that a file is judged on, which are never the test, and what they are."""
+    rows, of = samples.rows("val"), VALIDATION
     if not len(rows) and samples.folds is not None:
         rows, of = np.flatnonzero((samples.folds >= 0).any(axis=0)), "validation by folds"
     if not len(rows):
         rows, of = samples.rows("train"), "the training, since there was no validation"
+    return rows, of
+
+
+def pictures_of(samples: Samples, rows: Sequence[int]) -> list[Callable[[], Picture]]:
+    """How the image of each row is had."""
     places = samples.places()
-    chosen = [places[row] for row in _spaced(rows, most)]
-    return Shown(of, [_of_samples(samples.root, *place) for place in chosen])
+    return [_of_samples(samples.root, *places[row]) for row in rows]
 
 
 def given_images(images: Sequence[str], most: int = CHECKED) -> Shown:
     """Images that a person names, evenly spaced. Raises DataError."""
     found = [each.path if isinstance(each, Named) else each for each in find_images(images).images]
     paths = [each for each in found if isinstance(each, Path)]
-    chosen = [paths[row] for row in _spaced(np.arange(len(paths)), most)]
+    chosen = [paths[row] for row in spaced(np.arange(len(paths)), most)]
     return Shown("those named", [_of_path(each) for each in chosen])
 
 
-def _spaced(rows: np.ndarray, most: int) -> list[int]:
+def spaced(rows: np.ndarray, most: int) -> list[int]:
+    """At most so many of them, evenly."""
     if len(rows) > most:
         rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
     return [int(row) for row in rows]
@@ -168,7 +185,7 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
             f"{source.path}: the exported file or the model gives scores that are no numbers; "
             "see what `fieldmark predict` answers, and train again if it is the model"
         )
-    differ, ties = _differing(by_file, by_torch, source.info)
+    differ, ties = differing(by_file, by_torch, source.info)
     return Parity(
         images=len(names),
         of=shown.of,
@@ -198,7 +215,7 @@ def _refuse_unlike_together(source: Source, run: Runner, pixels: np.ndarray) -> 
         )
 
 
-def _differing(
+def differing(
     by_file: np.ndarray, by_torch: np.ndarray, info: BundleInfo
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which images are decided otherwise, and which of those are ties. (n, C) each -> (n,) each"""

@@ -54,7 +54,8 @@ class Maker:
     make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
     finish: (it, source, asked) puts in what else was asked for. save: (it, about, folder) writes
     its files. open: (folder, source, threads) what answers by them. told:
-    (folder, asked) what else is to be said of them.
+    (folder, asked) what else is to be said of them. lower: (it, source, recipe, images (side,
+    side, 3) of the training) the same in fewer bits, by one of precisions.RECIPES; None: it cannot.
     """
 
     make: Callable[[Source, str, bool], Any]
@@ -62,6 +63,7 @@ class Maker:
     open: Callable[[Path, Source, int], Runner]
     finish: Callable[[Any, Source, Any], Any] = lambda made, source, asked: made
     told: Callable[[Path, Any], Sequence[str]] = lambda folder, asked: ()
+    lower: Callable[[Any, Source, str, Sequence[np.ndarray]], Any] | None = None
 
 
 def read_source(path: str | Path) -> Source:

@@ -173,7 +173,11 @@ FOR_VERBS = {
             "the exporter chooses, and the file says it in export.json": "opset opset-version",
             "the file stays as torch's exporter makes it; leave it out": "simplify optimize "
             "optimise fuse",
-            "files are in float32": "half fp16 int8 quantize quantise precision bf16",
+            "--precision int8": "int8 quantize quantise quantization ptq",
+            "--precision float16": "half fp16 bf16",
+            "--precision": "dtype bits",
+            "--at-most-worse": "max-drop max-loss",
+            "int8 is static; take --precision int8": "dynamic-int8 dynamic-quantization",
         }
     ),
     "card": by_word(
@@ -212,6 +216,13 @@ CHOICES = {
             "torch": "pt2 exportedprogram torchexport torchscript jit",
             "page": "html web browser tfjs tensorflowjs onnxjs wasm gradio demo",
             "pth": "pt ckpt pytorch statedict weights",
+        }
+    ),
+    "precision": by_word(
+        {
+            "float16": "half fp16 f16",
+            "int8": "i8 uint8 quantized quantised static qdq",
+            "float32": "full fp32 f32 single",
         }
     ),
     "loss": by_word(

@@ -1,0 +1,192 @@
+"""A file in fewer bits: made by the training, chosen on validation, and judged beside float32."""
+
+import json
+import re
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from enginesthere import needs
+from smallruns import draw_photos, train
+from tinybundles import one_label
+
+from fieldmark.errors import RunError
+from fieldmark.export import kept, onnx_file, parity
+from fieldmark.export.exported import export
+from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.lowered import images_of
+from fieldmark.export.precisions import INT8, RECIPES
+from fieldmark.export.whole import read_source
+from fieldmark.records import Samples
+
+pytestmark = needs("onnxruntime")
+WORDS = (
+    r"int8 per [a-z, ]+ beside float32, \d+ images of validation: (?P<seen>.+), at most "
+    r"[\d.]+ points worse; (?P<changed>\d+) images? \([\d.]+ %\) decided otherwise; [\d.]+ MB, "
+    r"float32 [\d.]+; [\d.]+ ms an image, float32 [\d.]+ ms"
+)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run whose photos are there."""
+    folder = tmp_path_factory.mktemp("trained")
+    return train(draw_photos(folder / "photos", side=19), folder, "run", epochs="2")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """The exporter that takes a second, and not ten."""
+    only = replace(FORMATS["onnx"], ways=("torchscript",))
+    monkeypatch.setitem(FORMATS, "onnx", only)
+
+
+def graph(folder):
+    return onnx.load(folder / "model.onnx")
+
+
+def test_int8_is_smaller_says_what_it_keeps_and_was_never_shown_the_test(
+    run, tmp_path, monkeypatch
+):
+    read, plain = [], parity.content_of
+    monkeypatch.setattr(
+        parity, "content_of", lambda root, path, row: read.append(path) or plain(root, path, row)
+    )
+    folder, seen = export(run.path, "onnx", tmp_path / "out", Asked(precision="int8"))
+    samples = Samples.read(run.samples)
+    split = dict(zip(samples.frame["path"], samples.frame["split"], strict=True))
+    assert "test" in split.values()
+    assert {split[path] for path in read} == {"train", "val"}
+    assert re.fullmatch(WORDS, seen.words())
+    assert seen.calibrating == min(100, len(samples.rows("train")) // 2)
+    assert seen.images == len(samples.rows("val"))
+    assert not seen.model_has_seen
+    assert seen.tried.keys() == set(RECIPES[INT8])
+    assert {node.op_type for node in graph(folder).graph.node} >= {"QuantizeLinear", "Resize"}
+    inside = {each.key: json.loads(each.value) for each in graph(folder).metadata_props}
+    told = json.loads((folder / "export.json").read_text())
+    assert inside["precision"] == told["precision"] == "int8"
+    assert inside["beside_float32"] == told["beside_float32"]
+    assert told["beside_float32"]["changed"] == list(seen.changed)
+    assert told["beside_float32"]["recipe"] == seen.recipe
+    assert told["parity"]["images"] == len(samples.rows("val"))
+    assert told["files"]["model.onnx"]["bytes"] == (folder / "model.onnx").stat().st_size
+
+
+def test_float16_has_half_the_bytes_and_resizes_in_whole_numbers(run, tmp_path):
+    folder, seen = export(run.path, "onnx", tmp_path / "out", Asked(precision="float16"))
+    assert seen.recipe == "halves"
+    assert "float16 beside float32" in seen.words()
+    assert seen.largest < 0.01
+    weights = [each for each in graph(folder).graph.initializer if len(each.dims) == 4]
+    assert weights
+    assert {each.data_type for each in weights} == {onnx.TensorProto.FLOAT16}
+    images = np.zeros((2, 30, 40, 3), np.uint8)
+    assert [each.dtype for each in onnx_file.open_onnx(folder)(images)] == [np.float32] * 2
+    typed = onnx.shape_inference.infer_shapes(graph(folder)).graph
+    kinds = {each.name: each.type.tensor_type.elem_type for each in typed.value_info}
+    resized = [node.output[0] for node in typed.node if node.op_type == "Resize"]
+    assert {kinds[name] for name in resized} == {onnx.TensorProto.UINT8}
+
+
+def test_a_file_that_is_too_much_worse_is_refused_with_its_figures(run, tmp_path, monkeypatch):
+    plain = onnx_file.ONNX.lower
+
+    def blind(made, source, recipe, images):
+        lowered_to = plain(made, source, recipe, images)
+        for tensor in lowered_to.graph.initializer:
+            if "classifier" in tensor.name or len(tensor.dims) == 2:
+                tensor.raw_data = bytes(len(tensor.raw_data))
+        return lowered_to
+
+    monkeypatch.setattr(onnx_file, "ONNX", replace(onnx_file.ONNX, lower=blind))
+    place = tmp_path / "exports" / "out"
+    with pytest.raises(RunError) as told:
+        export(run.path, "onnx", place, Asked(precision="int8"))
+    said = str(told.value)
+    start = f"{run.path}: a file in int8 would be worse by more than 1 points: "
+    end = "; nothing was written; --at-most-worse takes more"
+    assert said.startswith(start)
+    assert said.endswith(end)
+    words = re.fullmatch(WORDS, said.removeprefix(start).removesuffix(end))
+    assert "points of accuracy less" in words["seen"]
+    assert int(words["changed"]) > 0
+    assert not list(place.parent.iterdir())
+    folder, seen = export(run.path, "onnx", place, Asked(precision="int8", at_most_worse=100.0))
+    assert seen.points_worse > 1
+    assert folder == place
+
+
+def test_where_folds_validated_no_image_is_both_calibrated_by_and_judged_on(tmp_path):
+    photos = draw_photos(tmp_path / "photos", each=6)
+    names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.png"))
+    sides = ["test" if number % 6 == 5 else "train" for number in range(len(names))]
+    table = Samples.from_columns(
+        {"path": names, "labels": [[name.split("/")[0]] for name in names], "split": sides},
+        str(photos),
+    )
+    folds = np.where(np.array(sides) == "train", np.arange(len(names)) % 3, -1)[None]
+    bundle = one_label(tmp_path / "run", ("blue", "green", "red"))
+    table.with_folds(folds).write(bundle / "samples.parquet")
+    found = images_of(read_source(bundle), "int8")
+    assert found.of == "validation by folds"
+    both = {*found.calibrating, *found.judging}
+    assert len(both) == len(found.calibrating) + len(found.judging) == 15
+    assert {sides[row] for row in both} == {"train"}
+    labels = [names[row].split("/")[0] for row in found.calibrating]
+    assert len(labels) == 6
+    assert {labels.count(name) for name in labels} == {2}
+
+
+def test_a_run_without_images_for_both_is_told(tmp_path):
+    bundle = one_label(tmp_path / "run", ("blue",))
+    photos = draw_photos(tmp_path / "photos", each=1)
+    table = {"path": ["blue/00.png"], "labels": [["blue"]], "split": ["train"]}
+    Samples.from_columns(table, str(photos)).write(bundle / "samples.parquet")
+    with pytest.raises(RunError) as told:
+        images_of(read_source(bundle), "int8")
+    assert str(told.value) == (
+        f"{bundle}: has no images to make int8 by and others to judge it on; leave --precision out"
+    )
+    (bundle / "samples.parquet").unlink()
+    with pytest.raises(RunError) as told:
+        images_of(read_source(bundle), "int8")
+    assert str(told.value) == (
+        f"{bundle}: has no samples.parquet, which says what its validation was; "
+        "leave --precision out; int8 is judged on them"
+    )
+
+
+def test_a_precision_that_a_network_cannot_have_is_one_sentence(run, tmp_path, monkeypatch):
+    def fails(*_):
+        raise ValueError("no such type\nand more")
+
+    monkeypatch.setattr(onnx_file, "ONNX", replace(onnx_file.ONNX, lower=fails))
+    with pytest.raises(RunError) as told:
+        export(run.path, "onnx", tmp_path / "out", Asked(precision="float16"))
+    assert str(told.value) == (
+        f"{run.path}: small_cnn cannot be written in float16 (no such type); leave --precision out"
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_equal_figures_the_less_log_loss_is_chosen_then_fewer_bytes():
+    def one(value, log_loss, size):
+        return type("Kept", (), {"value": value, "log_loss": log_loss, "bytes": size})
+
+    better = kept.better
+    assert better(one(0.9, 2.0, 9), one(0.8, 1.0, 1))
+    assert better(one(0.9, 1.0, 9), one(0.9, 2.0, 1))
+    assert better(one(0.9, 1.0, 1), one(0.9, 1.0, 9))
+    assert not better(one(0.9, 1.0, 1), one(0.9, 1.0, 1))
+
+
+def test_on_the_way_to_fewer_bits_decisions_count_and_not_the_last_digits_of_scores(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(parity, "FARTHEST", 0.0)
+    with pytest.raises(RunError, match="decided alike, scores within"):
+        export(run.path, "onnx", tmp_path / "out")
+    _, seen = export(run.path, "onnx", tmp_path / "out", Asked(precision="float16"))
+    assert seen.precision == "float16"
