@@ -46,8 +46,7 @@ def command(
         str, named("NAME", "float16 or int8: a smaller file, judged beside float32.")
     ] = "float32",
     at_most_worse: Annotated[
-        float | None,
-        named("POINTS", "Refuse a smaller file that is worse by more; 1 point if left out."),
+        float | None, named("POINTS", "Refuse a smaller file that is worse by more, not by 1.")
     ] = None,
 ) -> int:
     """Write a run's model in another format, and see that it answers alike.
@@ -69,8 +68,7 @@ def command(
         at_most_worse=at_most_worse,
     )
     path = _model_of(run)
-    place = place_of(path, to, out, precision)
-    refuse_before_work(path, to, place, asked, overwrite=overwrite)
+    refuse_before_work(path, to, place_of(path, to, out, precision), asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export
 
