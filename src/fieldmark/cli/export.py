@@ -1,11 +1,14 @@
 """`fieldmark export`: a trained run for other programs."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fieldmark.cli.typed import flag, named
+
+if TYPE_CHECKING:
+    from fieldmark.export.formats import Asked
 
 
 def command(
@@ -46,8 +49,7 @@ def command(
         str, named("NAME", "float16 or int8: a smaller file, judged beside float32.")
     ] = "float32",
     at_most_worse: Annotated[
-        float | None,
-        named("POINTS", "Refuse a smaller file that is worse by more; 1 point if left out."),
+        float | None, named("POINTS", "How much worse that may be; 1 if left out.")
     ] = None,
 ) -> int:
     """Write a run's model in another format, and see that it answers alike.
@@ -56,7 +58,7 @@ def command(
     otherwise it is named, and nothing is written. Of a sweep it is the winner's model, of a grid
     the best cell's by validation, of folds the mean of their models in one file.
     """
-    from fieldmark.export.formats import Asked, place_of, refuse_before_work
+    from fieldmark.export.formats import Asked
 
     asked = Asked(
         *(embedding, tuple(images or ())),
@@ -68,8 +70,13 @@ def command(
         precision=precision,
         at_most_worse=at_most_worse,
     )
-    path = _model_of(run)
-    place = place_of(path, to, out, precision)
+    return _write(_model_of(run), to, out, asked, overwrite=overwrite)
+
+
+def _write(path: Path, to: str, out: Path | None, asked: "Asked", *, overwrite: bool) -> int:
+    from fieldmark.export.formats import place_of, refuse_before_work
+
+    place = place_of(path, to, out, asked.precision)
     refuse_before_work(path, to, place, asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export
