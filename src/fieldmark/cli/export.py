@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's folder, a bundle, or a study.")
-    ],
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a study's.")],
     to: Annotated[
         str, named("FORMAT", "What `fieldmark options export` lists, such as pth.")
     ] = "onnx",
@@ -26,9 +24,7 @@ def command(
         list[str] | None,
         named("INPUT", "Images to hold the file to, not RUN's validation; repeatable."),
     ] = None,
-    embedding: Annotated[
-        bool, flag("--embedding", "What enters the head too, as a third output.")
-    ] = False,
+    embedding: Annotated[bool, flag("--embedding", "What enters the head too, as output.")] = False,
     accept_drift: Annotated[
         bool, flag("--accept-drift", "Write it also where it decides otherwise.")
     ] = False,
@@ -42,9 +38,7 @@ def command(
     runtime: Annotated[
         str | None, named("PLACE", "Page: onnxruntime-web's folder or package, if not npm's.")
     ] = None,
-    browser: Annotated[
-        bool, flag("--browser", "Page: held to the model in Chromium, too.")
-    ] = False,
+    browser: Annotated[bool, flag("--browser", "Page: held to the model in Chromium.")] = False,
     precision: Annotated[
         str, named("NAME", "float16 or int8: a smaller file, judged beside float32.")
     ] = "float32",

@@ -45,12 +45,11 @@ def infer(
 def evaluating(network: nn.Module) -> Iterator[None]:
     """Eval mode inside; afterwards each module has the mode that it had before."""
     modes = {module: module.training for module in network.modules()}
-    if not any(modes.values()):  # of a server's small batches, to set all anew is a good part
-        yield
-        return
-    network.eval()
+    if any(modes.values()):  # of a server's small batches, to set all anew is a good part
+        network.eval()
     try:
         yield
     finally:
         for module, training in modes.items():
-            module.training = training
+            if module.training is not training:
+                module.training = training
