@@ -6,6 +6,7 @@ scan of a data set goes through `examine`, which decodes in the same way.
 """
 
 import contextlib
+import math
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -261,6 +262,11 @@ def _size_in_form(size: tuple[int, int], form: Form | None) -> tuple[int, int]:
         return side, side
     width, height = (max(side, round(length * side / min(size))) for length in size)
     return min(width, LONGEST * side), min(height, LONGEST * side)
+
+
+def made_up(*shape: int) -> np.ndarray:
+    """Pixels of no picture, uint8, the same each time: for what has to be shown something."""
+    return (np.arange(math.prod(shape)) * 167 % 251).astype(np.uint8).reshape(shape)
 
 
 def from_array(pixels: np.ndarray, form: Form | None) -> np.ndarray:

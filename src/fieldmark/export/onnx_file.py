@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import torch
 
+from fieldmark.data.images import made_up
 from fieldmark.errors import RunError
 from fieldmark.export.resizing import OPSET, RESIZED, resizing
 from fieldmark.export.whole import NAMES, About, Maker, Runner, Source, Whole, reason_of, unheard
@@ -28,7 +29,7 @@ def make_onnx(source: Source, way: str, embedding: bool) -> onnx.ModelProto:
 def network_as_onnx(source: Source, exporter: str, *, embedding: bool = False) -> onnx.ModelProto:
     """The networks without the resize: (n, side, side, 3) uint8 -> NAMES. Raises RunError."""
     whole, side = Whole(source, embedding=embedding), source.info.spec.size
-    images = torch.randint(0, 256, (2, side, side, 3), dtype=torch.uint8)
+    images = torch.from_numpy(made_up(2, side, side, 3))
     write = {"dynamo": _by_dynamo, "torchscript": _by_torchscript}[exporter]
     try:
         with evaluating(whole), torch.no_grad(), unheard():

@@ -5,12 +5,13 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
+from fieldmark.data.images import made_up
+
 
 @cache
 def goes_down_first() -> bool:
     """Whether this Pillow begins with the height where that loses more than twice what the width
     does, as 13 does; 11 always begins with the width."""
-    pixels = (np.arange(40 * 20 * 3) * 167 % 251).astype(np.uint8).reshape(40, 20, 3)
-    image, smooth = Image.fromarray(pixels), Image.Resampling.BILINEAR
+    image, smooth = Image.fromarray(made_up(40, 20, 3)), Image.Resampling.BILINEAR
     down = image.resize((20, 10), smooth).resize((16, 10), smooth)
     return np.array_equal(np.asarray(image.resize((16, 10), smooth)), np.asarray(down))

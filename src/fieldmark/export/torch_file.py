@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fieldmark.data.images import LONGEST
+from fieldmark.data.images import LONGEST, made_up
 from fieldmark.errors import RunError
 from fieldmark.export.formats import INSIDE
 from fieldmark.export.pillow import goes_down_first
@@ -88,7 +88,7 @@ def _make(source: Source, way: str, embedding: bool) -> Any:
     free = torch.export.Dim.DYNAMIC
     sides = (spec.size + 12, spec.size + 7) if way == INSIDE else (spec.size, spec.size)
     shape = {0: free, 1: free, 2: free} if way == INSIDE else {0: free}
-    images = torch.randint(0, 256, (2, *sides, 3), dtype=torch.uint8)
+    images = torch.from_numpy(made_up(2, *sides, 3))
     try:
         with evaluating(module), torch.no_grad(), unheard():
             return torch.export.export(module, (images,), dynamic_shapes={"images": shape})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fieldmark.data.images import made_up
 from fieldmark.errors import Mistake, SettingsError, WorkError, refuse
 from fieldmark.machine import cores, is_installed
 from fieldmark.serve.desk import BATCHES, Desk
@@ -86,8 +87,7 @@ def warmed(predictor: "Predictor", limits: Limits) -> float:
 
     Raises SettingsError where a batch does not fit into memory, or the engine is far from torch.
     """
-    side, draw = predictor.info.spec.size, np.random.default_rng(0)
-    coarse = draw.integers(0, 256, (limits.batch_size, 8, 8, 3), np.uint8)
+    side, coarse = predictor.info.spec.size, made_up(limits.batch_size, 8, 8, 3)
     pictures = np.repeat(np.repeat(coarse, -(-side // 8), axis=1), -(-side // 8), axis=2)
     begun = time.monotonic()
     for _ in predictor.stream(pictures):
