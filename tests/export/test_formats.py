@@ -9,6 +9,7 @@ from fieldmark.cli.main import run as fieldmark
 from fieldmark.errors import RunError, SettingsError
 from fieldmark.export import formats
 from fieldmark.export.formats import Asked, refuse_before_work
+from fieldmark.use.ensemble import Joining, Member
 
 
 def refused(path, to, place, asked=Asked(), *, overwrite=False):  # noqa: B008
@@ -81,6 +82,29 @@ def test_weights_alone_have_no_third_output(tmp_path):
 )
 def test_what_stands_against_fewer_bits_is_told_before_any_work(tmp_path, to, given, told):
     assert refused(tmp_path, to, tmp_path / "out", Asked(**given)) == told
+
+
+def test_what_several_models_cannot_have_is_told_before_any_work(tmp_path):
+    place, classes = tmp_path / "out", ("a", "b")
+    for name in classes:
+        one_label(tmp_path / name, ("a", "b"))
+    what = f"{tmp_path}: is 2 models that answer as one"
+    members = tuple(Member(name, label=name) for name in classes)
+    Joining(classes, members, "one-vs-rest").write(tmp_path)
+    assert refused(tmp_path, "pth", place) == (
+        f"{what}, and pth holds the weights of one; name one of them, such as {tmp_path / 'a'}"
+    )
+    assert refused(tmp_path, "onnx", place, Asked(embedding=True)) == (
+        f"{what}, so that it has no one embedding; leave --embedding out"
+    )
+    assert refused(tmp_path, "onnx", place, Asked(precision="int8")) == (
+        f"{what}, and the images of each are of one class and of the rest, so that int8 cannot be "
+        "judged by all classes; leave --precision out"
+    )
+    Joining(classes, members).write(tmp_path)
+    assert refuse_before_work(
+        tmp_path, "onnx", place, Asked(precision="int8"), overwrite=False
+    ).classes
 
 
 def test_a_file_in_fewer_bits_has_a_folder_of_its_own(tmp_path):

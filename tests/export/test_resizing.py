@@ -58,6 +58,19 @@ def test_the_nodes_give_what_pillow_gives(form, size):
     assert np.array_equal(found[0], seen(image, spec, size))
 
 
+def test_sums_of_many_bright_pixels_are_exact():
+    """Of some 800 pixels each: in the upper and lower halves of the weights' bits they were not."""
+    import onnxruntime
+
+    from fieldmark.export.resizing import resizing
+
+    spec = InputSpec("square:48", 48)
+    image = np.random.default_rng(1).integers(250, 256, (48, 20000, 3), np.uint8)
+    session = onnxruntime.InferenceSession(resizing(spec).SerializeToString())
+    [found] = session.run(None, {"images": image[None]})
+    assert np.array_equal(found[0], seen(image, spec, "bright"))
+
+
 def test_images_of_a_batch_are_resized_alike(form):
     session = form[1]
     images = np.stack([drawn((60, 81)), 255 - drawn((60, 81))])

@@ -17,6 +17,7 @@ from fieldmark.rundir import RunDir
 from fieldmark.settings.meant import of_choice
 from fieldmark.use.abstention import Abstention, abstention
 from fieldmark.use.asked import info_of_any
+from fieldmark.use.ensemble import alone, is_ensemble, read_joining
 from fieldmark.use.exported_info import is_export
 from fieldmark.use.info import info_of
 
@@ -128,11 +129,30 @@ def refuse_before_work(
             f"{path}: reads captions, and an exported file takes images alone; train a model "
             "without model.captions"
         )
+    _refuse_of_several(path, to, asked)
     least_score(path, info, asked)
     refuse_place(place, overwrite=overwrite)
     if to == "page":
         read_runtime(asked.runtime)
     return info
+
+
+def _refuse_of_several(path: str | Path, to: str, asked: Asked) -> None:
+    """Raise RunError for what models that answer as one cannot have."""
+    if not is_ensemble(path) or alone(path) is not None:
+        return
+    joining = read_joining(path)
+    what = f"{path}: is {len(joining.members)} models that answer as one"
+    if to == "pth":
+        one = Path(path) / joining.members[0].run
+        raise RunError(f"{what}, and pth holds the weights of one; name one of them, such as {one}")
+    if asked.embedding:
+        raise RunError(f"{what}, so that it has no one embedding; leave --embedding out")
+    if joining.kind == "one-vs-rest" and asked.precision != FLOAT32:
+        raise RunError(
+            f"{what}, and the images of each are of one class and of the rest, so that "
+            f"{asked.precision} cannot be judged by all classes; leave --precision out"
+        )
 
 
 def least_score(path: str | Path, info: BundleInfo, asked: Asked) -> Abstention | None:
@@ -165,12 +185,7 @@ def unknown(to: str) -> str:
 
 def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
     if to not in FORMATS:
-        hint = (
-            of_choice("format", to, FORMATS)
-            or nearest(to, FORMATS)
-            or f"; there are {listed(FORMATS)}"
-        )
-        yield Mistake("--to", f"there is no format '{to}'{hint}")
+        yield Mistake("--to", unknown(to))
         return
     form = FORMATS[to]
     lacking = [name for name in form.needs if not is_installed(name)]

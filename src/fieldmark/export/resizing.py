@@ -5,7 +5,7 @@
 where a sum lies between two whole numbers, as of 224 to 256 pixels every twentieth does, it rounds
 otherwise than Pillow; OpenVINO leaves its antialias out without a word. Here each pass is a
 product with the weights of Pillow (`src/libImaging/Resample.c`), which are whole numbers of 22
-bits: their upper and lower halves apart, every sum is exact in float32.
+bits: their upper and lower bits apart, every sum is exact in float32.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,9 @@ from fieldmark.records import InputSpec
 OPSET = 18
 IMAGES, RESIZED = "images", "resized"
 ONE = 1 << 22  # a weight of 1, as Pillow has it
-HALF_BITS = 1 << 11
+# what the upper bits count by: they sum to 1.3 * 2^15 at most, of a cubic, times 255 below 2^24, up
+# to where float32 is exact; the lower ones are 64 at most, exact for a thousand pixels of any kind
+UPPER = 1 << 7
 BLOCKS = 8  # of a pass: each looks at the pixels near it, and not at a whole line
 REACH = {"linear": 1, "cubic": 2}  # pixels on either side, where nothing is made smaller
 
@@ -227,7 +229,7 @@ def _block(nodes: Nodes, images: str, its: Pass, filtered: str) -> str:
         sums = nodes.add("MatMul", weights, near)
     sums = nodes.add("Cast", sums, to=TensorProto.INT32)
     upper, lower = nodes.several("Split", 2, sums, axis=its.at, num_outputs=2)
-    whole = nodes.add("Add", nodes.add("Mul", upper, nodes.int32(HALF_BITS)), lower)
+    whole = nodes.add("Add", nodes.add("Mul", upper, nodes.int32(UPPER)), lower)
     rounded = nodes.add("Max", nodes.add("Add", whole, nodes.int32(ONE // 2)), nodes.int32(0))
     return nodes.add("Min", nodes.add("Div", rounded, nodes.int32(ONE)), nodes.int32(255))
 
@@ -235,7 +237,7 @@ def _block(nodes: Nodes, images: str, its: Pass, filtered: str) -> str:
 def _weights(nodes: Nodes, axis: Axis, centres: str, pixels: str, filtered: str) -> str:
     """What each of the pixels, (m,) int64, counts for places with these centres (k,).
 
-    -> (2 k, m) float32, whole numbers all: the upper halves of their bits, then the lower.
+    -> (2 k, m) float32, whole numbers all: their upper bits, then what these are off by.
     """
     rows = nodes.add("Unsqueeze", centres, nodes.ints(1))
     apart = nodes.add("Sub", nodes.double(pixels), rows)
@@ -248,8 +250,8 @@ def _weights(nodes: Nodes, axis: Axis, centres: str, pixels: str, filtered: str)
     scaled = nodes.add("Mul", nodes.add("Div", weights, total), nodes.number(ONE))
     size = nodes.add("Floor", nodes.add("Add", nodes.add("Abs", scaled), nodes.number(0.5)))
     whole = nodes.add("Mul", nodes.add("Sign", scaled), size)
-    upper = nodes.add("Floor", nodes.add("Div", whole, nodes.number(HALF_BITS)))
-    lower = nodes.add("Sub", whole, nodes.add("Mul", upper, nodes.number(HALF_BITS)))
+    upper = nodes.add("Round", nodes.add("Div", whole, nodes.number(UPPER)))
+    lower = nodes.add("Sub", whole, nodes.add("Mul", upper, nodes.number(UPPER)))
     return nodes.add("Cast", nodes.add("Concat", upper, lower, axis=0), to=TensorProto.FLOAT)
 
 

@@ -113,7 +113,7 @@ def _open(folder: Path, source: Source, threads: int) -> Runner:
 
     def run(images: np.ndarray) -> tuple[np.ndarray, ...]:
         with torch.inference_mode():
-            return tuple(each.numpy() for each in network(torch.from_numpy(images)))
+            return tuple(each.numpy() for each in network(torch.from_numpy(images.copy())))
 
     return run
 

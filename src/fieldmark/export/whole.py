@@ -108,8 +108,6 @@ class Whole(nn.Module):
             self._watch(source)
 
     def _watch(self, source: Source) -> None:
-        if len(source.members) > 1:
-            raise RunError(f"{source.path}: is several models, so it has no one embedding")
         network = source.members[0][0].network
         try:
             head = head_of(network)[1]
