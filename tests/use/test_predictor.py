@@ -175,6 +175,17 @@ def test_no_model_there_is_told(tmp_path):
     )
 
 
+def test_a_folder_of_runs_names_the_newest(tmp_path):
+    for age, name in enumerate(("new", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.json").write_text("{}")
+        os.utime(tmp_path / name / "model.json", (1e9 - age, 1e9 - age))
+    with pytest.raises(RunError) as caught:
+        Predictor(tmp_path)
+    meant = tmp_path / "new"
+    assert str(caught.value) == f"{tmp_path}: is a folder of runs; name one of them: {meant}"
+
+
 def test_temperature_divides_the_logits(run, photos, tmp_path):
     for name in ("model.safetensors", "model.json"):
         (tmp_path / name).write_bytes((run.path / name).read_bytes())

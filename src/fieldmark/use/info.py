@@ -26,9 +26,15 @@ def info_of(path: str | Path) -> BundleInfo:
         raise RunError(
             f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
         )
+    if not file.is_file() and (inside := sorted(file.parent.glob(f"*/{INFO}"), key=_age)):
+        raise RunError(f"{path}: is a folder of runs; name one of them: {inside[0].parent}")
     if not file.is_file():
         raise RunError(
             f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
             "with one that was stopped: fieldmark train --resume RUN"
         )
     return read_info(file)
+
+
+def _age(file: Path) -> float:
+    return -file.stat().st_mtime
