@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fieldmark.errors import RunError
 from fieldmark.models.bundle_info import BundleInfo, read_info
-from fieldmark.rundir import INFO, STUDY
+from fieldmark.rundir import INFO, STUDY, RunDir
 from fieldmark.use.exported_info import is_export
 
 
@@ -34,6 +34,15 @@ def info_of(path: str | Path) -> BundleInfo:
             "with one that was stopped: fieldmark train --resume RUN"
         )
     return read_info(file)
+
+
+def unended(path: str | Path) -> tuple[str, ...]:
+    """A sentence where the training of a run has not ended, as of one that was stopped."""
+    run = RunDir(Path(path))
+    if run.is_done or not run.settings.is_file():
+        return ()
+    its = "its training has not ended, and these are the best weights so far"
+    return (f"{path}: {its}; it goes on with: fieldmark train --resume {path}",)
 
 
 def _age(file: Path) -> float:
