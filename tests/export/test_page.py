@@ -206,6 +206,8 @@ def test_photos_get_rows_and_the_table_is_that_of_predict(real_page, photos, tmp
             .startswith("Cannot be read: damaged, or no kind of picture that this browser opens.")
         )
         assert rows.nth(3).inner_text().startswith("A HEIC photo, which this browser cannot open.")
+        counts = page.inner_text("[data-part=counts]")
+        assert re.fullmatch(r"(\d \u00d7 \w+, )+2 that cannot be read", counts), counts
         answers = table_of(page)
         rows.nth(0).locator("button").click()
         assert page.locator("dialog.large").is_visible()

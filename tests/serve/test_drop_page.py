@@ -4,6 +4,7 @@ import csv
 import io
 import os
 import shutil
+from dataclasses import replace
 
 import pytest
 from servers import picture, serving
@@ -113,8 +114,15 @@ def test_where_a_token_is_needed_the_page_tells_nothing_and_asks_for_it(browser,
 
 def test_the_page_names_the_classes_and_is_whole(folder):
     page = drop_page.render("monkeys", info_of(folder), folder, Limits())
-    assert "3 classes told apart" in page
+    assert "Tells 3 classes apart" in page
     assert "a_class_of_a_long_name" in page
     assert "connect-src 'self'" in page
     assert 'src="http' not in page
     assert "At most 64 pictures and 32 MiB at once." in page
+
+
+def test_of_several_labels_it_says_which_an_image_has(folder):
+    info = replace(info_of(folder), task="multi-label")
+    page = drop_page.render("photos", info, folder, Limits())
+    assert "Says which of 3 labels an image has" in page
+    assert "apart" not in page

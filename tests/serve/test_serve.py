@@ -153,7 +153,11 @@ REFUSED = {
     ),
     "no files": (*form(), 422, f"the request holds no picture; {HOW}"),
     "a field without a file": (*form(("", b"")), 422, f"the request holds no picture; {HOW}"),
-    "a strange field": (*form(("size", None, "3")), 422, f"there is no field 'size'; {HOW}"),
+    "a strange field": (
+        *form(("size", None, "3")),
+        422,
+        f"the field 'size' holds a text and no file; {HOW}",
+    ),
     "captions": (
         *form(("a.png", picture()), ("caption", None, "an ape")),
         422,

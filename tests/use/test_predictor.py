@@ -19,6 +19,7 @@ from fieldmark.errors import DataError, DiskError, RunError, SettingsError
 from fieldmark.models import engines
 from fieldmark.models.infer import infer
 from fieldmark.records import Predictions
+from fieldmark.use.info import unended
 from fieldmark.use.predictor import Failure, Predictor
 from fieldmark.use.table import write_table
 
@@ -173,6 +174,28 @@ def test_no_model_there_is_told(tmp_path):
         f"{tmp_path}: holds no trained model (model.json); name a run's folder, or go on with one "
         "that was stopped: fieldmark train --resume RUN"
     )
+
+
+def test_a_folder_of_runs_names_the_newest(tmp_path):
+    for age, name in enumerate(("new", "old")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model.json").write_text("{}")
+        os.utime(tmp_path / name / "model.json", (1e9 - age, 1e9 - age))
+    with pytest.raises(RunError) as caught:
+        Predictor(tmp_path)
+    meant = tmp_path / "new"
+    assert str(caught.value) == f"{tmp_path}: is a folder of runs; name one of them: {meant}"
+
+
+def test_a_run_whose_training_has_not_ended_is_told(tmp_path):
+    assert unended(tmp_path) == ()
+    (tmp_path / "settings.yaml").touch()
+    assert unended(tmp_path) == (
+        f"{tmp_path}: its training has not ended, and these are the best weights so far; it goes "
+        f"on with: fieldmark train --resume {tmp_path}",
+    )
+    (tmp_path / "manifest.json").touch()
+    assert unended(tmp_path) == ()
 
 
 def test_temperature_divides_the_logits(run, photos, tmp_path):

@@ -74,8 +74,12 @@ def _write(path: Path, to: str, out: Path | None, asked: "Asked", *, overwrite: 
     refuse_before_work(path, to, place, asked, overwrite=overwrite)
     from fieldmark.console import Console
     from fieldmark.export.exported import export
+    from fieldmark.use.info import unended
 
-    export(path, to, out, asked, overwrite=overwrite, console=Console())
+    console = Console()
+    for line in unended(path):
+        console.say(f"note: {line}")
+    export(path, to, out, asked, overwrite=overwrite, console=console)
     return 0
 
 

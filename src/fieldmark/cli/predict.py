@@ -157,6 +157,7 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     from fieldmark.cli.predicted import Looked
     from fieldmark.use.asked import crops_note, info_of_any, refuse_swapped
     from fieldmark.use.forms import form_of, package_in
+    from fieldmark.use.info import unended
     from fieldmark.use.inputs import Found, find_images, told_of
     from fieldmark.use.refined import way_of
     from fieldmark.use.sorting_asked import move_mistakes
@@ -181,7 +182,8 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
         found = _but_sorted(found, named, wanted)
     refuse(move_mistakes(wanted.sorting, info, found))
     its = None if form is None else form_of(form, found, info, inputs, finder)
-    notes = *found.notes, *told_of(found.images, info, run), *crops_note(run, wanted.crops)
+    notes = *unended(run), *found.notes, *told_of(found.images, info, run)
+    notes = *notes, *crops_note(run, wanted.crops)
     options = wanted.how | {name: value and str(value) for name, value in vars(known).items()}
     options |= wanted.sorting.options()
     asked = question(info.to_json(), found.images, options)

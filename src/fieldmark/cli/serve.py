@@ -121,9 +121,10 @@ def serve(predictor: Any, run: str, limits: "Limits", asked: Asked, *, log: bool
     from fieldmark.serve.desk import Desk
     from fieldmark.serve.server import address_of, is_open, running, warmed
     from fieldmark.stopping import listening
+    from fieldmark.use.info import unended
 
     pace = warmed(predictor, limits)
-    _tell(*predictor.told)
+    _tell(*unended(run), *predictor.told)
     name = Path(run).resolve().name
     page = drop_page.render(name, predictor.info, run, limits)
     if asked.token is not None:

@@ -78,14 +78,14 @@ class Kept:
 
     def words(self) -> str:
         """In a sentence."""
-        bound = max(-100 * self.low, 0.0)
+        worse = f", at most {-100 * self.low:.1f} points worse" if self.low < 0 else ""
         unread = f" ({self.unread} more could not be read)" if self.unread else ""
         known = ", which the model was trained on" if self.model_has_seen else ""
         share = 100 * len(self.changed) / self.images
         by = f" {self.recipe}" if len(self.tried) > 1 else ""
         return (
             f"{self.precision}{by} beside float32, {counted(self.images, 'image')} of "
-            f"{self.of}{unread}{known}: {self.amount}, at most {bound:.1f} points worse; "
+            f"{self.of}{unread}{known}: {self.amount}{worse}; "
             f"{counted(len(self.changed), 'image')} ({share:.1f} %) decided otherwise; "
             f"{self.bytes / 1e6:.1f} MB, float32 {self.float32_bytes / 1e6:.1f}; "
             f"{1000 * self.seconds:.3g} ms an image, float32 {1000 * self.float32_seconds:.3g} ms"

@@ -45,15 +45,20 @@ def read(path: str) -> np.ndarray:
     return np.asarray(Image.alpha_composite(white, image).convert("RGB"))[None]
 
 
+if not sys.argv[1:]:
+    sys.exit("no picture is named; write: python predict.py PICTURES > labels.csv")
+failed = 0
 out = csv.writer(TextIOWrapper(sys.stdout.buffer, "utf-8", "backslashreplace"), lineterminator="\n")
 out.writerow(["image", "labels" if LEAST else "label", "score"])
 for path in sys.argv[1:]:
     try:
         values = MODEL.run(["scores"], {"images": read(path)})[0][0]
     except Exception as error:
-        print(f"{path}: {error}", file=sys.stderr)
+        print(f"{path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        failed = 1
         continue
     scores = dict(zip(CLASSES, values, strict=True))
     best = sorted(CLASSES, key=lambda name: -scores[name])
     labels = [name for name in best if scores[name] >= LEAST[name]] if LEAST else best[:1]
     out.writerow([path, "|".join(labels), f"{scores[best[0]]:.6g}"])
+sys.exit(failed)

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from fieldmark.errors import counted
 from fieldmark.metrics_json import read
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.report import words
 from fieldmark.report.skeleton import render_page
 from fieldmark.rundir import RunDir
 from fieldmark.serve.limits import Limits
+from fieldmark.task import TASKS
 
 SHOWN = 40  # names of classes
 
@@ -32,17 +32,11 @@ def render_closed(limits: Limits) -> str:
 
 
 def _headline(info: BundleInfo, run: str | Path) -> tuple[str, str]:
-    """How often it is right on its test images, or what it tells apart."""
-    classes = counted(len(info.classes), "class")
-    file = RunDir(Path(run)).metrics
-    metrics = read(file) if file.is_file() else None
-    test = metrics.sides.get("test") if metrics is not None else None
-    if test is None or info.task != "single-label" or "accuracy" not in test.values:
-        return f"{classes} told apart", ""
-    share = words.figure(test.values["accuracy"], "accuracy")
-    ends = test.intervals.get("accuracy")
-    between = f", {words.interval(ends, 'accuracy')}" if ends else ""
-    return f"{classes} told apart", f"right on {share} of {counted(test.n, 'test image')}{between}"
+    """What it does, and how good it is on its test images, where that is known."""
+    task, file = TASKS[info.task], RunDir(Path(run)).metrics
+    test = read(file).sides.get("test") if file.is_file() else None
+    said = " ".join(words.headline("test", test, task)).strip() if test is not None else ""
+    return words.capital(words.doing(info.classes, task)), said
 
 
 def _rendered(

@@ -92,7 +92,7 @@ async def _parts(
         elif field == CAPTION:
             texts.append(value)
         else:
-            raise RefusalError(422, f"there is no field '{cleaned(field)}'; {HOW}")
+            raise RefusalError(422, f"the field '{cleaned(field)}' holds a text and no file; {HOW}")
     if not files:
         raise RefusalError(422, f"the request holds no picture; {HOW}")
     if texts and not captions:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fieldmark.errors import RunError
 from fieldmark.models.bundle_info import BundleInfo, read_info
-from fieldmark.rundir import INFO, STUDY
+from fieldmark.rundir import INFO, STUDY, RunDir
 from fieldmark.use.exported_info import is_export
 
 
@@ -26,9 +26,24 @@ def info_of(path: str | Path) -> BundleInfo:
         raise RunError(
             f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
         )
+    if not file.is_file() and (inside := sorted(file.parent.glob(f"*/{INFO}"), key=_age)):
+        raise RunError(f"{path}: is a folder of runs; name one of them: {inside[0].parent}")
     if not file.is_file():
         raise RunError(
             f"{path}: holds no trained model ({INFO}); name a run's folder, or go on "
             "with one that was stopped: fieldmark train --resume RUN"
         )
     return read_info(file)
+
+
+def unended(path: str | Path) -> tuple[str, ...]:
+    """A sentence where the training of a run has not ended, as of one that was stopped."""
+    run = RunDir(Path(path))
+    if run.is_done or not run.settings.is_file():
+        return ()
+    its = "its training has not ended, and these are the best weights so far"
+    return (f"{path}: {its}; it goes on with: fieldmark train --resume {path}",)
+
+
+def _age(file: Path) -> float:
+    return -file.stat().st_mtime

@@ -136,9 +136,9 @@ const newRow = (file) => {
   return { file, name: file.webkitRelativePath || file.name, element, answer: null };
 };
 
-const bars = ({ order, scores }) => {
+const bars = ({ order, scores, labels }) => {
   const list = made("ol", "likeliest");
-  for (const k of order.slice(0, 3)) {
+  for (const k of order.filter((k, place) => place < 3 || labels.includes(k))) {
     const line = made("li");
     const bar = made("span", "bar");
     bar.append(made("i"));
@@ -194,7 +194,7 @@ const tell = () => {
   const without = done.filter((row) => row.answer.labels?.length === 0).length;
   const counts = new Map();
   for (const row of done) for (const k of row.answer.labels ?? []) counts.set(k, (counts.get(k) ?? 0) + 1);
-  const named = [...counts].sort((a, b) => b[1] - a[1]).map(([k, n]) => `${n} ${facts.classes[k]}`);
+  const named = [...counts].sort((a, b) => b[1] - a[1]).map(([k, n]) => `${n} × ${facts.classes[k]}`);
   if (without) named.push(`${without} ${facts.several ? "without a label" : "not sure"}`);
   if (failed) named.push(`${failed} that cannot be read`);
   part("counts").textContent = named.join(", ");
