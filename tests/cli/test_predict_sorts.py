@@ -79,6 +79,29 @@ def test_a_command_that_was_stopped_goes_on_with_its_folders(asked, capsys, monk
     assert (len(names("photos")) == 7) is bool(move)
 
 
+@pytest.mark.parametrize("inputs", [["photos"], ["photos/red/00.png", "photos/red/01.png"]])
+def test_a_command_that_was_stopped_when_all_were_moved_has_its_table(
+    asked, capsys, monkeypatch, inputs
+):
+    Path("photos/red/broken.png").unlink()
+    asked = ["predict", "run", *inputs, "--sort-into", "sorted", "--move", "--out", "t.csv"]
+
+    def fails(out, answers, *words, **columns):
+        assert list(answers)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fieldmark.use.table.write_table", fails)
+        assert fieldmark(asked) == 1
+    assert names("photos") == [] or len(inputs) > 1
+    capsys.readouterr()
+    assert fieldmark([*asked, "--continue"]) == 0
+    images = len(names("sorted"))
+    there = f"sorted: 0 pictures moved; {images} were there already"
+    assert there in said(capsys)
+    assert len(Path("t.csv").read_text().splitlines()) == 1 + images
+
+
 def test_what_stands_against_moving_is_told_before_any_work(asked, tmp_path, capsys):
     with zipfile.ZipFile("p.zip", "w") as packed:
         packed.write("photos/red/00.png", "00.png")

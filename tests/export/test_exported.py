@@ -18,6 +18,7 @@ from tinybundles import one_label, several_labels
 
 from fieldmark.data.images import unresized
 from fieldmark.errors import DiskError, RunError, WeightsError
+from fieldmark.export.about import without_names
 from fieldmark.export import exported, onnx_file, whole
 from fieldmark.export.exported import export
 from fieldmark.export.folder import write_folder
@@ -120,8 +121,10 @@ def test_a_file_that_decides_otherwise_is_refused_by_the_names_of_images(
     assert nothing_in(bundle / "exports")
     folder, parity = export(bundle, "onnx", None, asked(photos, accept_drift=True))
     drift = metadata(folder)["drift"]
-    assert drift == json.loads((folder / "export.json").read_text())["drift"]
-    assert drift["images"] == len(drift["differ"]) == 12
+    named = json.loads((folder / "export.json").read_text())["drift"]
+    assert len(named["differ"]) == 12
+    assert drift == {**named, "differ": 12}  # no names of images in what others get
+    assert drift["images"] == 12
     assert drift["largest"] == parity.largest
 
 
@@ -311,3 +314,13 @@ def test_the_file_sees_what_is_decoded_as_in_training(tmp_path, photos):
     [answer] = fieldmark.load(bundle).predict([photo])
     wanted = [answer.scores[name] for name in info.classes]
     assert np.allclose(scores[0], wanted, atol=1e-5)
+
+
+def test_what_others_get_names_no_image_and_no_folder():
+    drift = {"images": 9, "differ": ["me/a.jpg"], "largest": 0.1}
+    about = {"to": "onnx", "model": {"weights": "/home/me/w.pth"}, "drift": drift}
+    assert without_names(about) == {
+        "to": "onnx",
+        "model": {"weights": "w.pth"},
+        "drift": {"images": 9, "differ": 1, "largest": 0.1},
+    }

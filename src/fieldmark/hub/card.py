@@ -14,10 +14,11 @@ from fieldmark.hub.front_matter import front_matter
 from fieldmark.hub.markdown import paragraphs, plain
 from fieldmark.hub.measured_text import measured_text, sureness_text
 from fieldmark.hub.place import FILES, METRICS, README
-from fieldmark.hub.public import public, public_metrics
+from fieldmark.hub.public import public_metrics
 from fieldmark.hub.timm_form import TimmForm, timm_form
 from fieldmark.hub.use_text import files_text, licence_text, training_text, use_text
 from fieldmark.models import bundle
+from fieldmark.models.at_home import public
 from fieldmark.report.words import doing, headline
 from fieldmark.rundir import INFO, KNOWN, RunDir
 from fieldmark.stopping import undoing
