@@ -4,17 +4,22 @@ import csv
 import io
 import json
 import re
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 from pngs import png_head
 from servers import form, picture, serving
 from tinybundles import one_label, several_labels, with_known
+from tinyexports import SIDE, mean_colours
 
 import fieldmark
-from fieldmark.serve import counts
+from fieldmark.serve import counts, drop_page
+from fieldmark.serve.desk import Job
 from fieldmark.serve.limits import Limits
+from fieldmark.use.asked import info_of_any
 from fieldmark.use.predictor import Failure
+from fieldmark.use.reading import Read
 
 HOW = (
     "send files as multipart/form-data (curl -F files=@a.jpg), or one picture as the body with a "
@@ -245,6 +250,21 @@ def test_a_mistake_of_the_model_is_told_and_the_next_batch_is_answered(served, m
     assert served.post(("a.png", picture())).status == 200
 
 
+def test_a_request_does_not_pay_for_the_picture_of_another(served, monkeypatch):
+    before = served.desk.predictor.answers
+
+    def broken(batch):
+        if any(each.name == "odd.png" for each in batch):
+            raise MemoryError("no room")
+        return before(batch)
+
+    jobs = [Job(None, Future(), Read(name, "seen")) for name in ("a.png", "odd.png", "b.png")]
+    with monkeypatch.context() as patch:
+        patch.setattr(served.desk.predictor, "answers", broken)
+        one, odd, other = served.desk._answers(jobs)
+    assert (one.reason, str(odd), other.reason) == ("seen", "no room", "seen")
+
+
 def test_an_unknown_error_of_a_picture_is_its_own(served, monkeypatch):
     def broken(content, name, caption):
         raise RecursionError("too deep")
@@ -307,6 +327,16 @@ def test_models_that_are_one_are_served_as_one(tmp_path):
         [found] = served.post(("a.png", picture())).json["answers"]
     assert (found["label"], found["unlike"]) == (wanted.label, None)
     assert found["score"] == pytest.approx(wanted.score, rel=1e-4)
+
+
+def test_an_export_is_served_and_large_pictures_wait_small(tmp_path):
+    export = mean_colours(tmp_path / "export")
+    with serving(export) as served:
+        photo = picture(shade=250, side=400)
+        [found] = served.post(("a.png", photo)).json["answers"]
+        assert served.desk.predictor.read(photo, "a.png").seen.shape == (SIDE, SIDE, 3)
+    assert (found["label"], found["unlike"]) == ("red", None)
+    assert "right on" not in drop_page.render("export", info_of_any(export), export, Limits())
 
 
 def test_a_model_that_reads_captions_wants_one_for_each_picture(served, monkeypatch):
