@@ -28,6 +28,13 @@ HOW = (
 KINDS = "PNG, JPEG, WEBP, BMP, TIFF, GIF, AVIF"
 NO_PICTURE = f"b.jpg: is not a picture that can be read ({KINDS}); take it out"
 SMALL = Limits(megabytes=0.05, megapixels=0.01, images=4, queue=6, seconds=60)
+FIGURES = {
+    "test": {
+        "images": 20,
+        "values": {"accuracy": 0.9},
+        "intervals": {"accuracy": [0.7, 0.97]},
+    }
+}
 JPEG = {"Content-Type": "image/jpeg"}
 
 
@@ -330,13 +337,14 @@ def test_models_that_are_one_are_served_as_one(tmp_path):
 
 
 def test_an_export_is_served_and_large_pictures_wait_small(tmp_path):
-    export = mean_colours(tmp_path / "export")
+    export = mean_colours(tmp_path / "export", figures=FIGURES)
     with serving(export) as served:
         photo = picture(shade=250, side=400)
         [found] = served.post(("a.png", photo)).json["answers"]
         assert served.desk.predictor.read(photo, "a.png").seen.shape == (SIDE, SIDE, 3)
     assert (found["label"], found["unlike"]) == ("red", None)
-    assert "right on" not in drop_page.render("export", info_of_any(export), export, Limits())
+    page = drop_page.render("export", info_of_any(export), export, Limits())
+    assert "right on 90.0 % of 20 test images, 70.0 to 97.0 %" in page
 
 
 def test_a_model_that_reads_captions_wants_one_for_each_picture(served, monkeypatch):

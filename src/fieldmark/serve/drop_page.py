@@ -1,14 +1,16 @@
 """The page at "/": pictures are dropped on it, and labelled where they lie."""
 
+import json
 from pathlib import Path
 
 from fieldmark.errors import counted
-from fieldmark.metrics_json import read
+from fieldmark.metrics_json import Interval, read
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.report import words
 from fieldmark.report.skeleton import render_page
 from fieldmark.rundir import RunDir
 from fieldmark.serve.limits import Limits
+from fieldmark.use.exported_info import is_export, metadata, onnx_file
 
 SHOWN = 40  # names of classes
 
@@ -34,15 +36,24 @@ def render_closed(limits: Limits) -> str:
 def _headline(info: BundleInfo, run: str | Path) -> tuple[str, str]:
     """How often it is right on its test images, or what it tells apart."""
     classes = counted(len(info.classes), "class")
-    file = RunDir(Path(run)).metrics
-    metrics = read(file) if file.is_file() else None
-    test = metrics.sides.get("test") if metrics is not None else None
-    if test is None or info.task != "single-label" or "accuracy" not in test.values:
+    images, accuracy, ends = _of_test(run)
+    if accuracy is None or info.task != "single-label":
         return f"{classes} told apart", ""
-    share = words.figure(test.values["accuracy"], "accuracy")
-    ends = test.intervals.get("accuracy")
+    share = words.figure(accuracy, "accuracy")
     between = f", {words.interval(ends, 'accuracy')}" if ends else ""
-    return f"{classes} told apart", f"right on {share} of {counted(test.n, 'test image')}{between}"
+    return f"{classes} told apart", f"right on {share} of {counted(images, 'test image')}{between}"
+
+
+def _of_test(run: str | Path) -> tuple[int, float | None, Interval | None]:
+    """Images of the test, accuracy and its interval, of a run's folder or an export, if known."""
+    if is_export(run):
+        said = json.loads(metadata(onnx_file(run)).get("figures", "{}")).get("test")
+        images, values, intervals = said.values() if said else (0, {}, {})
+    else:
+        file = RunDir(Path(run)).metrics
+        test = read(file).sides.get("test") if file.is_file() else None
+        images, values, intervals = (test.n, test.values, test.intervals) if test else (0, {}, {})
+    return images, values.get("accuracy"), intervals.get("accuracy")
 
 
 def _rendered(
