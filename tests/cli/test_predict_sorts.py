@@ -106,7 +106,17 @@ def test_what_stands_against_moving_is_told_before_any_work(asked, tmp_path, cap
     with zipfile.ZipFile("p.zip", "w") as packed:
         packed.write("photos/red/00.png", "00.png")
     Path("t.csv").write_text("image\nphotos/red/00.png\n")
-    words = ["predict", "run", "p.zip", "t.csv", "--move", "--page", "p.html", "--crops", "c.json"]
+    words = [
+        "predict",
+        "run",
+        "p.zip/00.png",
+        "t.csv",
+        "--move",
+        "--page",
+        "p.html",
+        "--crops",
+        "c.json",
+    ]
     assert fieldmark(words) == 2
     assert said(capsys) == [
         "--move: goes with --sort-into, the folder to move into; name that too",
@@ -114,7 +124,7 @@ def test_what_stands_against_moving_is_told_before_any_work(asked, tmp_path, cap
         "leave it out",
         "--move with --page: the page is drawn from the pictures where they were; leave one of the "
         "two out",
-        "--move: nothing is taken out of a zip ('p.zip'); leave it out",
+        "--move: nothing is taken out of a zip ('p.zip/00.png'); leave it out",
         "--move: 't.csv' would name pictures that are gone; name their folder, or leave it out",
     ]
     assert fieldmark([*asked, "--move", "photos/red/00.png"]) == 2
