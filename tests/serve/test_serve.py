@@ -177,6 +177,12 @@ REFUSED = {
         400,
         f"the form cannot be read (Missing boundary in multipart); {HOW}",
     ),
+    "an odd charset": (
+        form(("a.png", picture()))[0],
+        {"Content-Type": "multipart/form-data; boundary=line; charset=undefined"},
+        400,
+        f"the form cannot be read (its names are not in the charset that it claims); {HOW}",
+    ),
     "a broken form": (
         b"nothing of it",
         {"Content-Type": "multipart/form-data; boundary=line"},
