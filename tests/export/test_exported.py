@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -80,6 +81,14 @@ def test_a_runs_file_is_held_to_its_validation_and_says_what_it_is(run):
     assert inside["figures"]["val"]["intervals"] == kept
     assert inside["versions"].keys() >= {"fieldmark", "torch", "onnx", "onnxruntime"}
     assert "drift" not in inside
+
+
+@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
+def test_a_file_names_no_folder_of_the_machine_that_made_it(tmp_path, exporter):
+    source = exported.read_source(one_label(tmp_path / "run"))
+    content = onnx_file.make_onnx(source, exporter, False).SerializeToString()
+    assert os.fsencode(Path(onnx_file.__file__).parent) not in content
+    assert b".py" not in content
 
 
 def test_several_labels_are_decided_by_their_thresholds(tmp_path, photos):
