@@ -23,7 +23,7 @@ from fieldmark.export import exported, onnx_file, whole
 from fieldmark.export.about import without_names
 from fieldmark.export.exported import export
 from fieldmark.export.folder import write_folder
-from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
 
@@ -83,10 +83,14 @@ def test_a_runs_file_is_held_to_its_validation_and_says_what_it_is(run):
     assert "drift" not in inside
 
 
-@pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
-def test_a_file_names_no_folder_of_the_machine_that_made_it(tmp_path, exporter):
-    source = exported.read_source(one_label(tmp_path / "run"))
-    content = onnx_file.make_onnx(source, exporter, False).SerializeToString()
+@pytest.mark.parametrize(
+    ("to", "way"), [("onnx", "dynamo"), ("onnx", "torchscript"), ("torch", INSIDE)]
+)
+def test_a_file_names_no_folder_of_the_machine_that_made_it(tmp_path, to, way):
+    source, maker = exported.read_source(one_label(tmp_path / "run")), FORMATS[to].maker()
+    maker.save(maker.make(source, way, False), {}, tmp_path)
+    [file] = tmp_path.glob("model.*")
+    content = file.read_bytes()
     assert os.fsencode(Path(onnx_file.__file__).parent) not in content
     assert b".py" not in content
 
