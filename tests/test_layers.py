@@ -207,3 +207,9 @@ def test_no_function_is_too_long_to_read():
 
 def lines_of(path):
     return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_an_export_is_served_without_torch():
+    served = ("cli.serve", "serve.app", "serve.connections", "serve.drop_page", "serve.server")
+    for name in (*served, "use.predictor"):
+        assert "torch" not in reached(f"fieldmark.{name}"), name

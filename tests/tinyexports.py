@@ -12,7 +12,14 @@ SIDE = 16
 
 
 def mean_colours(
-    folder, classes=("red", "green", "blue"), *, embedding=False, drift=None, resizes=True, **about
+    folder,
+    classes=("red", "green", "blue"),
+    *,
+    embedding=False,
+    drift=None,
+    resizes=True,
+    figures=None,
+    **about,
 ):
     """An export whose logits are the means of three channels, of 0 to 1. -> its folder"""
     onnx = pytest.importorskip("onnx")
@@ -47,6 +54,7 @@ def mean_colours(
         "thresholds": info.thresholds,
         "input": {"resize": words, "to": side},
         "resizes": resizes,
+        "figures": figures or {},
         "model": info.to_json(),
         **({"drift": drift} if drift else {}),
     }

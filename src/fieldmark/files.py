@@ -51,7 +51,11 @@ def renamed(old: Path, new: Path) -> bool:
             return False
         old.rename(new)
     else:
-        old.unlink()
+        try:
+            old.unlink(missing_ok=True)
+        except OSError:  # it stays where it was, and only there
+            new.unlink()
+            raise
     return True
 
 

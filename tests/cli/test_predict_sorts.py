@@ -79,11 +79,44 @@ def test_a_command_that_was_stopped_goes_on_with_its_folders(asked, capsys, monk
     assert (len(names("photos")) == 7) is bool(move)
 
 
+@pytest.mark.parametrize("inputs", [["photos"], ["photos/red/00.png", "photos/red/01.png"]])
+def test_a_command_that_was_stopped_when_all_were_moved_has_its_table(
+    asked, capsys, monkeypatch, inputs
+):
+    Path("photos/red/broken.png").unlink()
+    asked = ["predict", "run", *inputs, "--sort-into", "sorted", "--move", "--out", "t.csv"]
+
+    def fails(out, answers, *words, **columns):
+        assert list(answers)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("fieldmark.use.table.write_table", fails)
+        assert fieldmark(asked) == 1
+    assert names("photos") == [] or len(inputs) > 1
+    capsys.readouterr()
+    assert fieldmark([*asked, "--continue"]) == 0
+    images = len(names("sorted"))
+    there = f"sorted: 0 pictures moved; {images} were there already"
+    assert there in said(capsys)
+    assert len(Path("t.csv").read_text().splitlines()) == 1 + images
+
+
 def test_what_stands_against_moving_is_told_before_any_work(asked, tmp_path, capsys):
     with zipfile.ZipFile("p.zip", "w") as packed:
         packed.write("photos/red/00.png", "00.png")
     Path("t.csv").write_text("image\nphotos/red/00.png\n")
-    words = ["predict", "run", "p.zip", "t.csv", "--move", "--page", "p.html", "--crops", "c.json"]
+    words = [
+        "predict",
+        "run",
+        "p.zip/00.png",
+        "t.csv",
+        "--move",
+        "--page",
+        "p.html",
+        "--crops",
+        "c.json",
+    ]
     assert fieldmark(words) == 2
     assert said(capsys) == [
         "--move: goes with --sort-into, the folder to move into; name that too",
@@ -91,7 +124,7 @@ def test_what_stands_against_moving_is_told_before_any_work(asked, tmp_path, cap
         "leave it out",
         "--move with --page: the page is drawn from the pictures where they were; leave one of the "
         "two out",
-        "--move: nothing is taken out of a zip ('p.zip'); leave it out",
+        "--move: nothing is taken out of a zip ('p.zip/00.png'); leave it out",
         "--move: 't.csv' would name pictures that are gone; name their folder, or leave it out",
     ]
     assert fieldmark([*asked, "--move", "photos/red/00.png"]) == 2

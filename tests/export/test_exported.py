@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,9 +20,10 @@ from tinybundles import one_label, several_labels
 from fieldmark.data.images import unresized
 from fieldmark.errors import DiskError, RunError, WeightsError
 from fieldmark.export import exported, onnx_file, whole
+from fieldmark.export.about import without_names
 from fieldmark.export.exported import export
 from fieldmark.export.folder import write_folder
-from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
 
@@ -81,6 +83,18 @@ def test_a_runs_file_is_held_to_its_validation_and_says_what_it_is(run):
     assert "drift" not in inside
 
 
+@pytest.mark.parametrize(
+    ("to", "way"), [("onnx", "dynamo"), ("onnx", "torchscript"), ("torch", INSIDE)]
+)
+def test_a_file_names_no_folder_of_the_machine_that_made_it(tmp_path, to, way):
+    source, maker = exported.read_source(one_label(tmp_path / "run")), FORMATS[to].maker()
+    maker.save(maker.make(source, way, False), {}, tmp_path)
+    [file] = tmp_path.glob("model.*")
+    content = file.read_bytes()
+    assert os.fsencode(Path(onnx_file.__file__).parent) not in content
+    assert b".py" not in content
+
+
 def test_several_labels_are_decided_by_their_thresholds(tmp_path, photos):
     bundle = several_labels(tmp_path / "run", photos)
     folder, parity = export(bundle, "onnx", None, asked(photos))
@@ -120,8 +134,10 @@ def test_a_file_that_decides_otherwise_is_refused_by_the_names_of_images(
     assert nothing_in(bundle / "exports")
     folder, parity = export(bundle, "onnx", None, asked(photos, accept_drift=True))
     drift = metadata(folder)["drift"]
-    assert drift == json.loads((folder / "export.json").read_text())["drift"]
-    assert drift["images"] == len(drift["differ"]) == 12
+    named = json.loads((folder / "export.json").read_text())["drift"]
+    assert len(named["differ"]) == 12
+    assert drift == {**named, "differ": 12}  # no names of images in what others get
+    assert drift["images"] == 12
     assert drift["largest"] == parity.largest
 
 
@@ -311,3 +327,13 @@ def test_the_file_sees_what_is_decoded_as_in_training(tmp_path, photos):
     [answer] = fieldmark.load(bundle).predict([photo])
     wanted = [answer.scores[name] for name in info.classes]
     assert np.allclose(scores[0], wanted, atol=1e-5)
+
+
+def test_what_others_get_names_no_image_and_no_folder():
+    drift = {"images": 9, "differ": ["me/a.jpg"], "largest": 0.1}
+    about = {"to": "onnx", "model": {"weights": "/home/me/w.pth"}, "drift": drift}
+    assert without_names(about) == {
+        "to": "onnx",
+        "model": {"weights": "w.pth"},
+        "drift": {"images": 9, "differ": 1, "largest": 0.1},
+    }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from fieldmark.hub.data_text import data_text, limits_text
 from fieldmark.hub.facts import Stated, read_facts
 from fieldmark.hub.front_matter import front_matter
 from fieldmark.hub.measured_text import measured_text, sureness_text
+from fieldmark.hub.place import DRAFT
 from fieldmark.metrics_json import Calibration
 from fieldmark.models.bundle_info import SetRow, Sets
 from fieldmark.study.folder import StudyDir
@@ -185,9 +187,26 @@ def test_a_folder_that_could_not_be_filled_is_gone_again(run, facts, monkeypatch
         raise DiskError(f"{folder}: the disk is full; free some space and try again")
 
     monkeypatch.setattr("fieldmark.hub.card._write_readme", full)
-    with pytest.raises(DiskError):
+    told = f"{run.card}: the disk is full; free some space and try again"
+    with pytest.raises(DiskError, match=f"^{re.escape(told)}$"):
         write_card(run, run.card, facts)
     assert not run.card.exists()
+
+
+def test_a_card_that_was_there_stays_where_the_new_one_could_not_be_written(
+    run, facts, monkeypatch
+):
+    write_card(run, run.card, facts)
+    before = {path.name: path.read_bytes() for path in run.card.iterdir()}
+    with monkeypatch.context() as patch:
+        patch.setattr("fieldmark.hub.card._write_readme", lambda *parts: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_card(run, run.card, facts)
+    assert {path.name: path.read_bytes() for path in run.card.iterdir()} == before
+    (run.card / DRAFT).mkdir()  # as a kill leaves it
+    (run.card / DRAFT / "model.json").touch()
+    write_card(run, run.card, facts)
+    assert {path.name: path.read_bytes() for path in run.card.iterdir()} == before
 
 
 def test_a_study_of_several_models_is_refused_and_one_of_one_is_its_cards(

@@ -3,7 +3,8 @@
 import pytest
 
 from fieldmark.hub.markdown import plain, table
-from fieldmark.hub.public import public, public_values, without_names
+from fieldmark.hub.public import public_values, without_names
+from fieldmark.models.at_home import public
 
 
 @pytest.mark.parametrize(

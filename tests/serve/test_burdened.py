@@ -1,5 +1,6 @@
 """What a server does when too much comes, too late, or at its end, and whom it lets in."""
 
+import gc
 import http.client
 import re
 import time
@@ -86,6 +87,8 @@ def test_a_client_that_goes_away_is_not_worked_for(served):
 
 
 def test_time_that_is_up_is_told(folder, monkeypatch):
+    lost = []  # what asyncio would write to the screen
+    monkeypatch.setattr("logging.Logger.error", lambda self, *words, **more: lost.append(words))
     monkeypatch.setattr(connections.Connection, "head_seconds", 0.3)
     with serving(folder, Limits(seconds=0.4)) as served, held(served.desk.predictor):
         answer = served.begin(("a.png", picture()))
@@ -105,6 +108,8 @@ def test_time_that_is_up_is_told(folder, monkeypatch):
             "the answer did not come within 0.4 s; send fewer",
         )
         assert served.desk.images == served.desk.held == 0
+    gc.collect()
+    assert lost == []
 
 
 def test_a_picture_that_hangs_does_not_stop_the_others(folder, monkeypatch):

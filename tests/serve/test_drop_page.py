@@ -7,7 +7,7 @@ import shutil
 from dataclasses import replace
 
 import pytest
-from servers import picture, serving
+from servers import held, picture, serving, wait_until
 from tinybundles import one_label, with_known
 
 import fieldmark
@@ -91,6 +91,26 @@ def test_pictures_that_are_dropped_get_their_labels_and_a_table(browser, folder,
         assert [each["label"] for each in rows] == [wanted[0].label, wanted[1].label, ""]
         tab.get_by_text("Clear").click()
         expect(cards).to_have_count(0)
+        tab.close()
+        assert wrong == []
+
+
+@pytest.mark.slow
+def test_what_is_dropped_after_clear_is_answered_when_what_was_cleared_has_come(browser, folder):
+    from playwright.sync_api import expect
+
+    limits = Limits(images=1)
+    page = drop_page.render("monkeys", info_of(folder), folder, limits)
+    with serving(folder, limits, page=page) as served, held(served.desk.predictor) as go:
+        tab, wrong = opened(browser, served, DESK)
+        two = files(("a.png", picture()), ("b.png", picture(250)))
+        tab.set_input_files("input[type=file]", two)
+        wait_until(lambda: served.desk.images == 2)  # as many requests as the page has at once
+        tab.get_by_text("Clear").click()
+        tab.set_input_files("input[type=file]", files(("c.png", picture())))
+        expect(tab.locator(".answers li")).to_have_count(1)
+        go.set()
+        expect(tab.get_by_role("status")).to_have_text("1 photo done")
         tab.close()
         assert wrong == []
 

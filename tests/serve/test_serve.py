@@ -4,17 +4,22 @@ import csv
 import io
 import json
 import re
+from concurrent.futures import Future
 from dataclasses import replace
 
 import pytest
 from pngs import png_head
 from servers import form, picture, serving
 from tinybundles import one_label, several_labels, with_known
+from tinyexports import SIDE, mean_colours
 
 import fieldmark
-from fieldmark.serve import counts
+from fieldmark.serve import counts, drop_page
+from fieldmark.serve.desk import Job
 from fieldmark.serve.limits import Limits
+from fieldmark.use.asked import info_of_any
 from fieldmark.use.predictor import Failure
+from fieldmark.use.reading import Read
 
 HOW = (
     "send files as multipart/form-data (curl -F files=@a.jpg), or one picture as the body with a "
@@ -23,6 +28,13 @@ HOW = (
 KINDS = "PNG, JPEG, WEBP, BMP, TIFF, GIF, AVIF"
 NO_PICTURE = f"b.jpg: is not a picture that can be read ({KINDS}); take it out"
 SMALL = Limits(megabytes=0.05, megapixels=0.01, images=4, queue=6, seconds=60)
+FIGURES = {
+    "test": {
+        "images": 20,
+        "values": {"accuracy": 0.9},
+        "intervals": {"accuracy": [0.7, 0.97]},
+    }
+}
 JPEG = {"Content-Type": "image/jpeg"}
 
 
@@ -169,6 +181,12 @@ REFUSED = {
         400,
         f"the form cannot be read (Missing boundary in multipart); {HOW}",
     ),
+    "an odd charset": (
+        form(("a.png", picture()))[0],
+        {"Content-Type": "multipart/form-data; boundary=line; charset=undefined"},
+        400,
+        f"the form cannot be read (its names are not in the charset that it claims); {HOW}",
+    ),
     "a broken form": (
         b"nothing of it",
         {"Content-Type": "multipart/form-data; boundary=line"},
@@ -249,6 +267,21 @@ def test_a_mistake_of_the_model_is_told_and_the_next_batch_is_answered(served, m
     assert served.post(("a.png", picture())).status == 200
 
 
+def test_a_request_does_not_pay_for_the_picture_of_another(served, monkeypatch):
+    before = served.desk.predictor.answers
+
+    def broken(batch):
+        if any(each.name == "odd.png" for each in batch):
+            raise MemoryError("no room")
+        return before(batch)
+
+    jobs = [Job(None, Future(), Read(name, "seen")) for name in ("a.png", "odd.png", "b.png")]
+    with monkeypatch.context() as patch:
+        patch.setattr(served.desk.predictor, "answers", broken)
+        one, odd, other = served.desk._answers(jobs)
+    assert (one.reason, str(odd), other.reason) == ("seen", "no room", "seen")
+
+
 def test_an_unknown_error_of_a_picture_is_its_own(served, monkeypatch):
     def broken(content, name, caption):
         raise RecursionError("too deep")
@@ -311,6 +344,17 @@ def test_models_that_are_one_are_served_as_one(tmp_path):
         [found] = served.post(("a.png", picture())).json["answers"]
     assert (found["label"], found["unlike"]) == (wanted.label, None)
     assert found["score"] == pytest.approx(wanted.score, rel=1e-4)
+
+
+def test_an_export_is_served_and_large_pictures_wait_small(tmp_path):
+    export = mean_colours(tmp_path / "export", figures=FIGURES)
+    with serving(export) as served:
+        photo = picture(shade=250, side=400)
+        [found] = served.post(("a.png", photo)).json["answers"]
+        assert served.desk.predictor.read(photo, "a.png").seen.shape == (SIDE, SIDE, 3)
+    assert (found["label"], found["unlike"]) == ("red", None)
+    page = drop_page.render("export", info_of_any(export), export, Limits())
+    assert "right on 90.0 % of 20 test images, 70.0 to 97.0 %" in page
 
 
 def test_a_model_that_reads_captions_wants_one_for_each_picture(served, monkeypatch):

@@ -169,7 +169,7 @@ def test_files_that_are_no_whole_export_are_refused_in_a_sentence(export, tmp_pa
 
 
 def test_an_export_that_was_taken_though_it_drifts_says_so(tmp_path):
-    drift = {"images": 200, "differ": ["a.jpg", "b.jpg"], "largest": 0.123}
+    drift = {"images": 200, "differ": 2, "largest": 0.123}
     export = mean_colours(tmp_path / "e", drift=drift)
     assert fieldmark.load(export).told == [
         f"{export}/model.onnx: decides otherwise than its run on 2 of 200 images, with scores up "

@@ -171,3 +171,35 @@ def test_a_broken_zip_is_the_error_of_its_picture():
     Path("p.zip").write_bytes(b"no zip")
     with pytest.raises(DataError, match=r"^p.zip: cannot be read as a zip"):
         sorter(Path("out"), ["cat"]).put(["cat"], Path("p.zip/a.jpg"))
+
+
+def test_a_disk_at_two_places_loses_no_picture_that_lies_where_it_belongs(monkeypatch):
+    picture("out/cat/a.jpg")
+    Path("there").symlink_to("out")
+    monkeypatch.setattr(Path, "resolve", lambda path: path)  # as of a disk that is mounted twice
+    sorter(Path("out"), ["cat"], move=True).put(["cat"], Path("there/cat/a.jpg"))
+    assert files("out") == {"cat/a.jpg": "x"}
+
+
+def test_a_move_that_a_kill_left_at_both_places_is_ended():
+    picture("a.jpg")
+    Path("out/cat").mkdir(parents=True)
+    Path("out/cat/a.jpg").hardlink_to("a.jpg")
+    put([answer("a.jpg", "cat")], move=True)
+    assert files(".") == {"out/cat/a.jpg": "x"}
+
+
+def test_a_picture_that_cannot_be_taken_away_is_told_and_is_once_in_its_folder(monkeypatch):
+    picture("a.jpg")
+    unlink = Path.unlink
+
+    def keeps(path, missing_ok=False):
+        if path == Path("a.jpg"):
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", keeps)
+    told = r"^a.jpg: was copied and cannot be taken away \(Permission denied\); leave --move out$"
+    with pytest.raises(DiskError, match=told):
+        put([answer("a.jpg", "cat")], move=True)
+    assert files(".") == {"a.jpg": "x", "out/cat/a.jpg": "x"}

@@ -158,7 +158,7 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     from fieldmark.use.asked import crops_note, info_of_any, refuse_swapped
     from fieldmark.use.forms import form_of, package_in
     from fieldmark.use.info import unended
-    from fieldmark.use.inputs import Found, find_images, told_of
+    from fieldmark.use.inputs import Found, told_of
     from fieldmark.use.refined import way_of
     from fieldmark.use.sorting_asked import move_mistakes
     from fieldmark.use.unfinished import question
@@ -176,10 +176,8 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     if wanted.watch:
         found = Found(tuple(map(Path, named)), ())
     else:
-        found = find_images(
-            named, images=wanted.images, column=column, crops=finder, event=known.by
-        )
-        found = _but_sorted(found, named, wanted)
+        how_found = {"images": wanted.images, "column": column, "crops": finder, "event": known.by}
+        found = _found(named, wanted, how_found)
     refuse(move_mistakes(wanted.sorting, info, found))
     its = None if form is None else form_of(form, found, info, inputs, finder)
     notes = *unended(run), *found.notes, *told_of(found.images, info, run)
@@ -190,18 +188,27 @@ def to_look_at(wanted: Wanted, form: str | None, top: int) -> "Looked":
     return Looked(replace(found, notes=notes), asked, its, way)
 
 
-def _but_sorted(found: "Found", inputs: list[str], wanted: Wanted) -> "Found":
-    """Without pictures that were copied, and with those that were moved, by a command of before."""
+def _found(inputs: list[str], wanted: Wanted, how: dict[str, Any]) -> "Found":
+    """Without pictures that were copied, and with those that were moved, by a command of before.
+
+    how: as `find_images` takes it. Raises DataError.
+    """
+    from fieldmark.errors import DataError
+    from fieldmark.use.inputs import Found, find_images
     from fieldmark.use.sorting_asked import with_moved, without_sorted
     from fieldmark.use.unfinished import answered
 
-    sorting = wanted.sorting
-    if sorting.into is None:
-        return found
-    found = without_sorted(found, inputs, sorting.into)
-    if sorting.move and wanted.before is not None:
-        return with_moved(found, answered(wanted.before))
-    return found
+    into, before = wanted.sorting.into, wanted.before
+    moved = answered(before) if wanted.sorting.move and before is not None else []
+    try:
+        there = [each for each in inputs if each not in moved or Path(each).exists()]
+        found = find_images(there, **how)
+        found = found if into is None else without_sorted(found, there, into)
+    except DataError:  # of pictures that were all moved
+        if not moved:
+            raise
+        found = Found((), ())
+    return with_moved(found, moved) if moved else found
 
 
 def refuse_top(top: int, info: "BundleInfo") -> None:

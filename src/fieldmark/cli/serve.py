@@ -41,7 +41,9 @@ Seconds = Annotated[float, _most("Seconds that an answer may take.", least=0.1)]
 
 
 def command(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a bundle.")],
+    run: Annotated[
+        str, typer.Argument(metavar="RUN", help="A run's folder, a bundle, or an export.")
+    ],
     host: Host = "127.0.0.1",
     port: Port = 8000,
     token_file: TokenFile = None,

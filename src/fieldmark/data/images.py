@@ -73,8 +73,15 @@ def seen(content: Content, spec: InputSpec, name: str) -> np.ndarray:
     made upright RGB as a file is (of its JPEGs a large one is decoded whole here, so that last
     bits may differ from the file's). Raises PictureError with `name` and the reason.
     """
-    pixels = _pixels(content, spec.evaluated_form, name)
-    return centre_crop(pixels, spec.size).copy()
+    return centre_crop(uncropped(content, spec, name), spec.size).copy()
+
+
+def uncropped(content: Content, spec: InputSpec, name: str) -> np.ndarray:
+    """The same before the middle is taken, for what does that by itself. -> (H, W, 3) uint8
+
+    What resizes by itself, too, as an exported file does, leaves it as it is.
+    """
+    return _pixels(content, spec.evaluated_form, name)
 
 
 def unresized(content: Content, spec: InputSpec, name: str) -> np.ndarray:

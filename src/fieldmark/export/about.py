@@ -6,6 +6,7 @@ from typing import Any
 from fieldmark.errors import RunError
 from fieldmark.export.formats import FORMATS
 from fieldmark.export.whole import NAMES, About, Source
+from fieldmark.models.at_home import public
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.rundir import RunDir
 from fieldmark.task import HALF, TASKS
@@ -43,6 +44,17 @@ def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> A
         "versions": {name: version(name) for name in (*PACKAGES, *form.needs)},
         "model": info.to_json(),
     }
+
+
+def without_names(about: About) -> About:
+    """The same for the file itself, which others get: of the images that are named the number, and
+    of files of weights no folder. export.json beside it names them."""
+    model = {**about["model"], "weights": public(about["model"]["weights"])}
+    found = {**about, "model": model}
+    for key, named in (("drift", "differ"), ("beside_float32", "changed")):
+        if key in about:
+            found[key] = {**about[key], named: len(about[key][named])}
+    return found
 
 
 def _thresholds(info: BundleInfo) -> dict[str, float] | None:

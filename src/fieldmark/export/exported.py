@@ -9,7 +9,7 @@ import torch
 
 from fieldmark.console import Console
 from fieldmark.errors import FieldmarkError, RunError, listed
-from fieldmark.export.about import about_of, left_to_do
+from fieldmark.export.about import about_of, left_to_do, without_names
 from fieldmark.export.browser import MOST, in_browser
 from fieldmark.export.folder import write_folder
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
@@ -172,7 +172,7 @@ def _lowered(
 def _save(folder: Path, job: Job, made: Any, about: About) -> None:
     for file in folder.glob("[!.]*"):
         file.unlink()
-    FORMATS[job.to].maker().save(made, about, folder)
+    FORMATS[job.to].maker().save(made, without_names(about), folder)
 
 
 def _put_beside(folder: Path, job: Job) -> None:

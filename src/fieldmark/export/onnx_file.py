@@ -33,12 +33,22 @@ def network_as_onnx(source: Source, exporter: str, *, embedding: bool = False) -
     write = {"dynamo": _by_dynamo, "torchscript": _by_torchscript}[exporter]
     try:
         with evaluating(whole), torch.no_grad(), unheard():
-            return write(whole, images, [RESIZED], list(NAMES[: 2 + embedding]))
+            model = write(whole, images, [RESIZED], list(NAMES[: 2 + embedding]))
     except Exception as error:  # of torch, onnxscript or protobuf, and of no common kind
         raise RunError(
             f"{source.path}: {source.info.model} cannot be written as ONNX by torch's exporter "
             f"'{exporter}' ({reason_of(error)})"
         ) from error
+    return _without_traces(model)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same without the lines of code, and the folders of this machine, that each node came
+    from."""
+    for each in (*model.graph.node, *model.graph.value_info):
+        each.ClearField("metadata_props")
+        each.ClearField("doc_string")
+    return model
 
 
 def _by_dynamo(

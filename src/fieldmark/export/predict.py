@@ -1,7 +1,4 @@
-"""Labels of pictures by the model.onnx beside this file: python predict.py PICTURES > labels.csv
-
-Needs onnxruntime, numpy and Pillow. The model resizes pictures itself.
-"""
+"""python predict.py PICTURES > labels.csv, by model.onnx; onnxruntime, numpy and Pillow do it."""
 
 import contextlib
 import csv
@@ -37,28 +34,26 @@ def read(path: str) -> np.ndarray:
     with contextlib.suppress(Exception):  # a profile that is damaged, or of another kind
         given, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
         if "sRGB" not in ImageCms.getProfileDescription(given):
-            flags = ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
-            how = (image.mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC, flags)
-            image = ImageCms.buildTransform(given, srgb, *how).apply(image)
+            how = 1, ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
+            image = ImageCms.buildTransform(given, srgb, image.mode, "RGB", *how).apply(image)
     image = Image.merge("RGBA", (*image.convert("RGB").split(), alpha))
     white = Image.new("RGBA", image.size, "white")
     return np.asarray(Image.alpha_composite(white, image).convert("RGB"))[None]
 
 
-if not sys.argv[1:]:
-    sys.exit("no picture is named; write: python predict.py PICTURES > labels.csv")
+paths = sys.argv[1:] or sys.exit("no picture; write: python predict.py PICTURES > labels.csv")
 failed = 0
 out = csv.writer(TextIOWrapper(sys.stdout.buffer, "utf-8", "backslashreplace"), lineterminator="\n")
 out.writerow(["image", "labels" if LEAST else "label", "score"])
-for path in sys.argv[1:]:
+for path in paths:
     try:
         values = MODEL.run(["scores"], {"images": read(path)})[0][0]
     except Exception as error:
         print(f"{path}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         failed = 1
         continue
-    scores = dict(zip(CLASSES, values, strict=True))
-    best = sorted(CLASSES, key=lambda name: -scores[name])
+    scores = dict(sorted(zip(CLASSES, values, strict=True), key=lambda pair: -pair[1]))
+    best = list(scores)
     labels = [name for name in best if scores[name] >= LEAST[name]] if LEAST else best[:1]
     out.writerow([path, "|".join(labels), f"{scores[best[0]]:.6g}"])
 sys.exit(failed)

@@ -91,12 +91,22 @@ def _make(source: Source, way: str, embedding: bool) -> Any:
     images = torch.from_numpy(made_up(2, *sides, 3))
     try:
         with evaluating(module), torch.no_grad(), unheard():
-            return torch.export.export(module, (images,), dynamic_shapes={"images": shape})
+            program = torch.export.export(module, (images,), dynamic_shapes={"images": shape})
     except Exception as error:  # of no common kind
         raise RunError(
             f"{source.path}: {source.info.model} cannot be exported by torch.export "
             f"({reason_of(error)})"
         ) from error
+    return _without_traces(program)
+
+
+def _without_traces(program: Any) -> Any:
+    """The same without the lines of code, and the folders of this machine, that each node came
+    from."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+    return program
 
 
 def _save(program: Any, about: About, folder: Path) -> None:

@@ -1,23 +1,26 @@
 """`fieldmark card`: a run as a folder that the hub, timm and Fieldmark read."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from fieldmark.errors import WorkError, writing
+from fieldmark.errors import DiskError, WorkError, writing
 from fieldmark.files import write_text, write_whole
 from fieldmark.hub.data_text import data_text, limits_text
 from fieldmark.hub.facts import Facts
 from fieldmark.hub.front_matter import front_matter
 from fieldmark.hub.markdown import paragraphs, plain
 from fieldmark.hub.measured_text import measured_text, sureness_text
-from fieldmark.hub.place import FILES, METRICS, README
-from fieldmark.hub.public import public, public_metrics
+from fieldmark.hub.place import DRAFT, FILES, METRICS, README
+from fieldmark.hub.public import public_metrics
 from fieldmark.hub.timm_form import TimmForm, timm_form
 from fieldmark.hub.use_text import files_text, licence_text, training_text, use_text
 from fieldmark.models import bundle
+from fieldmark.models.at_home import public
 from fieldmark.report.words import doing, headline
 from fieldmark.rundir import INFO, KNOWN, RunDir
 from fieldmark.stopping import undoing
@@ -29,31 +32,48 @@ def write_card(run: RunDir, folder: Path, facts: Facts) -> str:
     """README.md, the bundle, its figures, and config.json where timm has the network.
 
     -> why timm cannot load it; "" where it can. Nothing private goes in: no folders' or pictures'
-    names. Raises WeightsError for a damaged bundle, DiskError; a new folder is then gone again.
+    names. Raises WeightsError for a damaged bundle, DiskError; a new folder is then gone again, and
+    a card that was there stays.
     """
     classifier, info = bundle.load(run.path)
     form = timm_form(classifier, info)
     told = replace(form.info if isinstance(form, TimmForm) else info, weights=public(info.weights))
     state = form.state if isinstance(form, TimmForm) else classifier.network.state_dict()
-    is_new = not folder.exists()
+    with _draft(folder) as draft:
+        bundle.save(draft, state, told)
+        _write_beside(run, draft, facts, form)
+        _write_readme(draft, facts, form)
+        for name in FILES:  # README.md first of them: without it there is no card
+            (folder / name).unlink(missing_ok=True)
+        for name in reversed(FILES):
+            if (draft / name).is_file():
+                (draft / name).rename(folder / name)
+    return form if isinstance(form, str) else ""
+
+
+@contextmanager
+def _draft(folder: Path) -> Iterator[Path]:
+    """A folder inside `folder`, so that what was there stays until all of the new is on the disk.
+
+    It is gone at the end, and where that is an error so is `folder` if it was new. Raises
+    DiskError, which names `folder`.
+    """
+    is_new, draft = not folder.exists(), folder / DRAFT
 
     def undo() -> None:
-        if is_new:
-            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder if is_new else draft, ignore_errors=True)
 
     try:
-        with undoing(undo):
-            with writing(folder):
-                folder.mkdir(parents=True, exist_ok=True)
-            for name in FILES:
-                (folder / name).unlink(missing_ok=True)
-            bundle.save(folder, state, told)
-            _write_beside(run, folder, facts, form)
-            _write_readme(folder, facts, form)
-    except BaseException:
+        with writing(folder), undoing(undo):
+            shutil.rmtree(draft, ignore_errors=True)  # that a kill has left
+            draft.mkdir(parents=True)
+            yield draft
+            draft.rmdir()
+    except BaseException as error:
         undo()
+        if isinstance(error, DiskError):
+            raise DiskError(str(error).replace(str(draft), str(folder))) from error
         raise
-    return form if isinstance(form, str) else ""
 
 
 def _write_beside(run: RunDir, folder: Path, facts: Facts, form: TimmForm | str) -> None:

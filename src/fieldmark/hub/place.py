@@ -8,6 +8,7 @@ from fieldmark.hub.facts import Facts, Stated
 from fieldmark.rundir import INFO, KNOWN, WEIGHTS, RunDir
 
 README, CONFIG, METRICS = "README.md", "config.json", "metrics.json"
+DRAFT = ".card.part"  # the folder in it where a card is written, until all of it is there
 FILES = (README, WEIGHTS, INFO, KNOWN, CONFIG, METRICS)
 
 
@@ -19,7 +20,8 @@ def refuse_place(run: RunDir, folder: Path, *, overwrite: bool) -> None:
         raise RunError(f"--out {folder}: is a file; name a folder")
     if (folder / run.settings.name).is_file():
         raise RunError(f"--out {folder}: is the folder of a run; name another one")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    holds = folder.is_dir() and any(each.name != DRAFT for each in folder.iterdir())
+    if holds and not overwrite:
         raise RunError(f"{folder}: exists already; choose another --out, or add --overwrite")
 
 

@@ -5,17 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from fieldmark.metrics_json import Metrics
-from fieldmark.models.timm_networks import PREFIX
+from fieldmark.models.at_home import FOLDERS, public
 
-FOLDERS = re.compile(r"[^\s=,'\"\[\]{}]*[/\\]")
 COUNTED = re.compile(r"\d[\d,]* (image|row|file|picture|video)s?\b")
 EXAMPLES = re.compile(r"(, e\.g\.|:| \()?\s*'.*", re.DOTALL)
-
-
-def public(text: str) -> str:
-    """A text without the folders of its paths: "--weights /home/me/w.pth" -> "--weights w.pth"."""
-    kept = re.sub(r"[/\\]+(?=\s|$)", "", text)  # "photos/" is "photos"
-    return FOLDERS.sub(lambda found: PREFIX if found[0] == PREFIX else "", kept)
 
 
 def public_values(value: Any) -> Any:

@@ -8,7 +8,8 @@ from fieldmark.console import duration
 from fieldmark.hub.facts import DRAWN, HERE, Facts
 from fieldmark.hub.markdown import block, bullets, code, paragraphs, plain
 from fieldmark.hub.place import CONFIG, METRICS
-from fieldmark.hub.public import public, public_values
+from fieldmark.hub.public import public_values
+from fieldmark.models.at_home import public
 from fieldmark.report.skeleton import about_texts
 from fieldmark.report.words import capital, epoch_words, moment, size
 from fieldmark.rundir import INFO, KNOWN, WEIGHTS

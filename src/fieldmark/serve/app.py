@@ -179,6 +179,13 @@ async def _waited(
     finally:
         gone.cancel()
         whole.cancel()  # and with it the answers that lack
+        whole.add_done_callback(_looked_at)
+
+
+def _looked_at(whole: "asyncio.Future[Any]") -> None:
+    """Of what nobody waits for any more, asyncio would say on the screen that it was lost."""
+    if not whole.cancelled():
+        whole.exception()
 
 
 async def _gone(receive: Callable[[], Awaitable[Any]]) -> None:

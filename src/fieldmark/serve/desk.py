@@ -136,16 +136,22 @@ class Desk:
         if not wanted:
             return
         begun = time.monotonic()
-        try:
-            batch = [job.read for job in wanted if job.read is not None]
-            answers: list[Answer | Exception] = [*self.predictor.answers(batch)]
-        except Exception as error:  # such as too little memory, which the next batch may have
-            answers = [error] * len(wanted)
+        answers = self._answers(wanted)
         pace = (time.monotonic() - begun) / len(wanted) / BATCHES
         with self._lock:
             self._pace += (pace - self._pace) / REMEMBERED
             self.counts.batches.add(len(wanted))
         _settle(wanted, answers)
+
+    def _answers(self, jobs: Sequence[Job]) -> list[Answer | Exception]:
+        """One for each; where a batch comes to none, its images are asked one by one, so that a
+        request does not pay for another's picture."""
+        try:
+            return [*self.predictor.answers([job.read for job in jobs if job.read is not None])]
+        except Exception as error:  # such as too little memory, which the next batch may have
+            if len(jobs) == 1:
+                return [error]
+        return [answer for job in jobs for answer in self._answers([job])]
 
 
 class Taken:

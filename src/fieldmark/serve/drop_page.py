@@ -1,14 +1,16 @@
 """The page at "/": pictures are dropped on it, and labelled where they lie."""
 
+import json
 from pathlib import Path
 
-from fieldmark.metrics_json import read
+from fieldmark.metrics_json import Figures, read
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.report import words
 from fieldmark.report.skeleton import render_page
 from fieldmark.rundir import RunDir
 from fieldmark.serve.limits import Limits
 from fieldmark.task import TASKS
+from fieldmark.use.exported_info import is_export, metadata, onnx_file
 
 SHOWN = 40  # names of classes
 
@@ -33,10 +35,18 @@ def render_closed(limits: Limits) -> str:
 
 def _headline(info: BundleInfo, run: str | Path) -> tuple[str, str]:
     """What it does, and how good it is on its test images, where that is known."""
-    task, file = TASKS[info.task], RunDir(Path(run)).metrics
-    test = read(file).sides.get("test") if file.is_file() else None
+    task, test = TASKS[info.task], _of_test(run)
     said = " ".join(words.headline("test", test, task)).strip() if test is not None else ""
     return words.capital(words.doing(info.classes, task)), said
+
+
+def _of_test(run: str | Path) -> Figures | None:
+    """The test's figures of a run's folder or an export, if they are known."""
+    if is_export(run):
+        said = json.loads(metadata(onnx_file(run)).get("figures", "{}")).get("test")
+        return said and Figures(said["images"], said["values"], intervals=said["intervals"])
+    file = RunDir(Path(run)).metrics
+    return read(file).sides.get("test") if file.is_file() else None
 
 
 def _rendered(

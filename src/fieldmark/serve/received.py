@@ -79,8 +79,9 @@ async def _parts(
     try:
         form = await _InMemory(request.headers, body, limits).parse()
     except MultiPartException as error:
-        what = error.message.rstrip(".")
-        raise RefusalError(400, f"the form cannot be read ({what}); {HOW}") from error
+        raise _unread(error.message.rstrip(".")) from error
+    except UnicodeError as error:
+        raise _unread("its names are not in the charset that it claims") from error
     files: list[tuple[str, bytes]] = []
     texts: list[str] = []
     for field, value in form.multi_items():
@@ -104,6 +105,10 @@ async def _parts(
         Picture(cleaned(name) or f"image {number}", content, caption)
         for number, ((name, content), caption) in enumerate(zip(files, its, strict=True), 1)
     ]
+
+
+def _unread(why: str) -> RefusalError:
+    return RefusalError(400, f"the form cannot be read ({why}); {HOW}")
 
 
 def cleaned(name: str) -> str:

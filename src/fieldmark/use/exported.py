@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fieldmark.data.images import Content, seen, unresized
+from fieldmark.data.images import Content, seen, uncropped
 from fieldmark.data.inside import content_at
 from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, WeightsError, refuse
@@ -18,7 +18,6 @@ from fieldmark.use.reading import Read, batches
 from fieldmark.use.unlike import Check, check_of
 
 LOGITS, EMBEDDING = "logits", "embedding"  # names of outputs
-AT_ONCE = 8  # images in memory: they have their whole size until the graph resizes them
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,17 @@ class Exported:
         return check_of(self.info, onnx_file(path).parent)
 
     def read(self, image: Path | Content, name: str) -> np.ndarray:
-        """A picture file, its bytes or pixels -> (H, W, 3) uint8. Raises DataError."""
+        """A picture file, its bytes or pixels -> (H, W, 3) uint8. Raises DataError.
+
+        It is resized here, by threads, as the graph would to the last bit: pictures of their whole
+        size would fill the memory of who decodes more of them than are computed.
+        """
         content = content_at(image) if isinstance(image, Path) else image
-        return (unresized if self.resizes else seen)(content, self.info.spec, name)
+        return (uncropped if self.resizes else seen)(content, self.info.spec, name)
 
     def batches(self, images: Iterable[Path | Content | Named], size: int) -> Iterator[list[Read]]:
         """As `reading.batches`."""
-        return batches(images, min(size, AT_ONCE), self.read, self.info.spec)
+        return batches(images, size, self.read, self.info.spec)
 
     def together(self, read: Iterable[Read]) -> list[np.ndarray]:
         """Those of the images that could be read, (1, H, W, 3) uint8 each."""

@@ -69,9 +69,10 @@ def drift(file: Path, said: dict[str, str]) -> list[str]:
     found = json.loads(said.get("drift", "{}"))
     if not found:
         return []
-    differ, largest = len(found["differ"]), found["largest"]
-    what = f"decides otherwise than its run on {differ} of {found['images']} images"
-    return [f"{file}: {what}, with scores up to {largest:.2g} off"]
+    differ = found["differ"]  # the number, or of older exports the names
+    number = len(differ) if isinstance(differ, list) else differ
+    what = f"decides otherwise than its run on {number} of {found['images']} images"
+    return [f"{file}: {what}, with scores up to {found['largest']:.2g} off"]
 
 
 def metadata(file: Path) -> dict[str, str]:

@@ -109,7 +109,7 @@ class Sorter:
             if os.path.lexists(target):
                 if not _is_same(source, target):
                     continue
-                if self.move and picture.resolve() != target.resolve():
+                if self.move and not _is_one_file(picture, target):
                     _take_away(picture)
                 return False
             if self._put(source, picture, target):
@@ -181,6 +181,14 @@ def _is_same(source: Source, there: Path) -> bool:
             if part != other.read(PART):
                 return False
     return True
+
+
+def _is_one_file(picture: Path, there: Path) -> bool:
+    """Whether two names are those of one file that has no other name, as where a disk does not
+    tell capitals apart, or is at two places: to take one away would lose it."""
+    if picture.resolve() == there.resolve():
+        return True
+    return not picture.is_symlink() and picture.samefile(there) and picture.stat().st_nlink == 1
 
 
 def _take_away(picture: Path) -> None:

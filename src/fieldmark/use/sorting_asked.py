@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.inside import ZIP
+from fieldmark.data.inside import into_zip
 from fieldmark.data.tables import Named
 from fieldmark.errors import DataError, Mistake, counted
 from fieldmark.files import folder_trouble
@@ -51,7 +51,7 @@ def sorting_mistakes(
         if is_table(each):
             what = f"'{each}' would name pictures that are gone; name their folder, or leave it out"
             yield Mistake("--move", what)
-        elif Path(each).suffix.lower() == ZIP:
+        elif into_zip(Path(each)) is not None:
             yield Mistake("--move", f"nothing is taken out of a zip ('{each}'); leave it out")
 
 

@@ -138,7 +138,7 @@
         const words = error instanceof TypeError ? "the server cannot be reached" : error.message;
         answers = batch.map(({ file }) => ({ image: file.name, score: null, top: [], error: words }));
       }
-      if (mine !== round) break;
+      if (mine !== round) continue; // what was dropped since is still to go
       batch.forEach(({ item }, place) => fill(item, answers[place]));
       tell();
     }
