@@ -24,14 +24,17 @@ def mean_colours(
     """An export whose logits are the means of three channels, of 0 to 1. -> its folder"""
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
+    from fieldmark.export.resizing import IMAGES, RESIZED, resizing
+
     helper, kinds = onnx.helper, onnx.TensorProto
     several = about.get("task") == "multi-label"
     axes = onnx.numpy_helper.from_array(np.array([1, 2], np.int64), "axes")
     most = onnx.numpy_helper.from_array(np.array([255], np.float32), "most")
     info = BundleInfo("small_cnn", tuple(classes), InputSpec(f"square:{SIDE}", SIDE), **about)
     calm = onnx.numpy_helper.from_array(np.array([info.temperature], np.float32), "temperature")
+    taken = RESIZED if resizes else IMAGES
     nodes = [
-        helper.make_node("Cast", ["images"], ["floats"], to=kinds.FLOAT),
+        helper.make_node("Cast", [taken], ["floats"], to=kinds.FLOAT),
         helper.make_node("Div", ["floats", "most"], ["shares"]),
         helper.make_node("ReduceMean", ["shares", "axes"], ["logits"], keepdims=0),
         helper.make_node("Div", ["logits", "temperature"], ["calm"]),
@@ -41,11 +44,15 @@ def mean_colours(
     names = ["scores", "logits", *["embedding"] * embedding]
     outputs = [helper.make_tensor_value_info(name, kinds.FLOAT, ["n", 3]) for name in names]
     shape = ["n", "height", "width", 3]
-    images = helper.make_tensor_value_info("images", kinds.UINT8, shape)
+    images = helper.make_tensor_value_info(taken, kinds.UINT8, shape)
     nodes = nodes[: 5 + embedding]
     graph = helper.make_graph(nodes, "mean", [images], outputs, [axes, most, calm])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 9
+    if resizes:
+        before = resizing(info.spec)
+        before.ir_version = 9
+        model = onnx.compose.merge_models(before, model, io_map=[(RESIZED, RESIZED)])
     words, side = info.spec.evaluated_form[:2]
     said = {
         "to": "onnx",

@@ -354,7 +354,7 @@ def test_an_export_is_served_and_large_pictures_wait_small(tmp_path):
         assert served.desk.predictor.read(photo, "a.png").seen.shape == (SIDE, SIDE, 3)
     assert (found["label"], found["unlike"]) == ("red", None)
     page = drop_page.render("export", info_of_any(export), export, Limits())
-    assert "right on 90.0 % of 20 test images, 70.0 to 97.0 %" in page
+    assert "Right on 90.0 % of 20 test images (95 % interval 70.0 to 97.0 %)" in page
 
 
 def test_a_model_that_reads_captions_wants_one_for_each_picture(served, monkeypatch):

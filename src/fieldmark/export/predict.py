@@ -34,8 +34,9 @@ def read(path: str) -> np.ndarray:
     with contextlib.suppress(Exception):  # a profile that is damaged, or of another kind
         given, srgb = ImageCms.ImageCmsProfile(BytesIO(profile)), ImageCms.createProfile("sRGB")
         if "sRGB" not in ImageCms.getProfileDescription(given):
-            how = 1, ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
-            image = ImageCms.buildTransform(given, srgb, image.mode, "RGB", *how).apply(image)
+            flags = ImageCms.Flags.NOOPTIMIZE if image.mode == "L" else ImageCms.Flags.NONE
+            how = (image.mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC, flags)
+            image = ImageCms.buildTransform(given, srgb, *how).apply(image)
     image = Image.merge("RGBA", (*image.convert("RGB").split(), alpha))
     white = Image.new("RGBA", image.size, "white")
     return np.asarray(Image.alpha_composite(white, image).convert("RGB"))[None]
@@ -53,7 +54,6 @@ for path in paths:
         failed = 1
         continue
     scores = dict(sorted(zip(CLASSES, values, strict=True), key=lambda pair: -pair[1]))
-    best = list(scores)
-    labels = [name for name in best if scores[name] >= LEAST[name]] if LEAST else best[:1]
-    out.writerow([path, "|".join(labels), f"{scores[best[0]]:.6g}"])
+    labels = [name for name in scores if scores[name] >= LEAST[name]] if LEAST else [*scores][:1]
+    out.writerow([path, "|".join(labels), f"{values.max():.6g}"])
 sys.exit(failed)
