@@ -142,6 +142,12 @@ def test_what_stands_against_moving_is_told_before_any_work(asked, tmp_path, cap
     ]
 
 
+def test_a_runs_folder_is_not_sorted_into(asked, capsys):
+    Path("run/settings.yaml").touch()
+    assert fieldmark([*asked[:-1], "run"]) == 2
+    assert said(capsys) == ["--sort-into run: is a run's folder; name another one"]
+
+
 def test_a_folder_below_the_sorted_ones_is_sorted_anew(asked, capsys):
     fieldmark(asked)
     capsys.readouterr()

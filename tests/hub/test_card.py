@@ -156,8 +156,8 @@ def test_a_run_without_figures_is_refused_and_nothing_is_made(run):
     with pytest.raises(RunError) as told:
         read_facts(run, Stated())
     assert str(told.value) == (
-        f"{run.path}: has no weights or no figures yet, so there is nothing to write a card of; go "
-        f"on with it: fieldmark train --resume {run.path}"
+        f"{run.path}: has no figures yet, so there is nothing to write a card of; go on with it: "
+        f"fieldmark train --resume {run.path}"
     )
     assert typed(["card", str(run.path)]) == 2
     assert not run.card.exists()

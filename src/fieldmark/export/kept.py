@@ -70,6 +70,7 @@ class Kept:
     calibrating: int = 0
     tried: dict[str, dict[str, Any]] = field(default_factory=dict)
     amount: str = ""
+    several: bool = False
 
     @property
     def points_worse(self) -> float:
@@ -83,10 +84,11 @@ class Kept:
         known = ", which the model was trained on" if self.model_has_seen else ""
         share = 100 * len(self.changed) / self.images
         by = f" {self.recipe}" if len(self.tried) > 1 else ""
+        otherwise = "with another label or one less" if self.several else "decided otherwise"
         return (
             f"{self.precision}{by} beside float32, {counted(self.images, 'image')} of "
             f"{self.of}{unread}{known}: {self.amount}{worse}; "
-            f"{counted(len(self.changed), 'image')} ({share:.1f} %) decided otherwise; "
+            f"{counted(len(self.changed), 'image')} ({share:.1f} %) {otherwise}; "
             f"{self.bytes / 1e6:.1f} MB, float32 {self.float32_bytes / 1e6:.1f}; "
             f"{1000 * self.seconds:.3g} ms an image, float32 {1000 * self.float32_seconds:.3g} ms"
         )
@@ -194,5 +196,6 @@ def kept_of(
         float32_seconds=float(middle[0]),
         threads=torch.get_num_threads(),
         unread=answers.unread,
+        several=first.task.several,
         amount=amount(its) if its.value else f"no difference of {metric_words(metric)} seen",
     )

@@ -65,9 +65,10 @@ class Facts:
 def read_facts(run: RunDir, stated: Stated) -> Facts:
     """Everything that is known of a run. Raises RunError where it has no weights or figures yet."""
     if not run.has_bundle or not run.metrics.is_file():
+        lacking = "figures" if run.has_bundle else "weights"
         raise RunError(
-            f"{run.path}: has no weights or no figures yet, so there is nothing to write a card "
-            f"of; go on with it: fieldmark train --resume {run.path}"
+            f"{run.path}: has no {lacking} yet, so there is nothing to write a card of; go on with "
+            f"it: fieldmark train --resume {run.path}"
         )
     metrics, settings, info = run.read_metrics(), run.read_settings(), read_info(run.path / INFO)
     return Facts(

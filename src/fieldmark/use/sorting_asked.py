@@ -10,6 +10,7 @@ from fieldmark.data.tables import Named
 from fieldmark.errors import DataError, Mistake, counted
 from fieldmark.files import folder_trouble
 from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.inputs import Found, is_table
 
@@ -35,6 +36,8 @@ def sorting_mistakes(
     if sorting.into is not None:
         if sorting.into.exists() and not sorting.into.is_dir():
             yield Mistake(f"--sort-into {sorting.into}", "is a file; name a folder")
+        elif RunDir(sorting.into).settings.is_file():
+            yield Mistake(f"--sort-into {sorting.into}", "is a run's folder; name another one")
         elif wrong := folder_trouble(sorting.into):
             yield Mistake(f"--sort-into {sorting.into}", wrong)
     if not sorting.move:
