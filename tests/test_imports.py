@@ -110,6 +110,7 @@ for words in (
     ["train", photos, "--loss", "ce"],
     ["train", photos, "--augment", "huge"],
     ["train", photos, "--images", "nothere"],
+    ["train", made_table(), "data.label_column=nothere"],
     ["train", photos, "--weights", "nofile.pth"],
     ["train", photos, "--name", "a/b"],
     ["train", photos, "train.monitor=acuracy"],
@@ -189,6 +190,14 @@ def made_photos():
     folder = Path(tempfile.mkdtemp())
     Image.new("RGB", (8, 8)).save(folder / "a.png")
     return str(folder)
+
+
+def made_table():
+    from pathlib import Path
+
+    table = Path(made_photos(), "t.csv")
+    table.write_text("image,label\\na.png,x\\n")
+    return str(table)
 """
 
 

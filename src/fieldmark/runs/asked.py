@@ -19,7 +19,7 @@ from fieldmark.errors import Mistake, listed, nearest
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import BESIDE, MODELS
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.checks_of_files import Sections, check_names, check_source
+from fieldmark.runs.checks_of_files import Sections, check_names, check_source, refuse_columns
 from fieldmark.settings.layers import Layer, layer, read
 from fieldmark.settings.section import in_words
 from fieldmark.settings.texts import read_file, read_given, read_yaml
@@ -90,6 +90,7 @@ def refuse_early(layers: Iterable[Layer], *, new: bool = True) -> None:
         settings = read(layers, [check_words, check_names]).settings
         if new:
             refuse_taken(settings.run.out, settings.run.name)
+        refuse_columns(settings.data)
 
 
 def _is_told_here(key: str, value: Any) -> bool:

@@ -3,11 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from fieldmark.data.columns import named
+from fieldmark.data.formats.recognised import bring
 from fieldmark.data.inside import is_there
+from fieldmark.data.label_cells import Asked
 from fieldmark.data.sources import BUILT_IN, STREAM, address
 from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.settings.data import DataSettings
 
 NONE = ("none", "null")
+MOST_BYTES = 20_000_000  # of a table whose columns are looked at before torch comes
 Sections = dict[str, dict[str, Any]]
 MADE_BY = {
     "label_names": "as `fieldmark inspect` writes it",
@@ -27,6 +32,23 @@ def check_source(source: Any) -> list[Mistake]:
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
     hint = nearest(source, BUILT_IN) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
+
+
+def refuse_columns(data: DataSettings) -> None:
+    """Raise DataError for a named column that a table of texts has not.
+
+    Only where the table is small enough to be read twice; else its reading says it.
+    """
+    table = Path(data.source or "")
+    given = {role: getattr(data, f"{role}_column") for role in ("image", "label", "group", "split")}
+    wanted = {role: name for role, name in given.items() if name and "," not in name}
+    is_text = table.suffix.lower() in (".csv", ".tsv") and table.is_file()
+    if not wanted or not is_text or table.stat().st_size > MOST_BYTES or data.pattern:
+        return
+    brought = bring(table, Asked(task=data.task))
+    if brought.plain:
+        for role, name in wanted.items():
+            named(str(table), brought.table.frame.columns, role, name)
 
 
 def check_names(raw: Sections) -> list[Mistake]:
