@@ -1,4 +1,4 @@
-"""onnxruntime-web is taken from where it is named, from the cache or from npm's registry."""
+"""onnxruntime-web: from where it is named, the cache, npm's registry, or a mirror of that."""
 
 import hashlib
 import http.server
@@ -78,14 +78,15 @@ def test_what_is_not_the_very_file_is_refused(tmp_path):
 
 
 def test_the_registry_is_the_one_that_npm_is_set_to(tmp_path, monkeypatch):
-    assert registry() == "https://registry.npmjs.org/"
+    assert registry() is None
     (tmp_path / ".npmrc").write_text("fund=false\nregistry=https://own.example/npm\n")
     assert registry() == "https://own.example/npm/"
     monkeypatch.setenv("npm_config_registry", "https://other.example/")
     assert registry() == "https://other.example/"
 
 
-def test_it_is_fetched_once_and_kept(monkeypatch):
+@pytest.mark.parametrize("is_set", [True, False])
+def test_it_is_fetched_once_and_kept(monkeypatch, is_set):
     asked = []
 
     class Answers(http.server.BaseHTTPRequestHandler):
@@ -93,19 +94,25 @@ def test_it_is_fetched_once_and_kept(monkeypatch):
             asked.append(self.path)
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(package())
+            name = self.path.rpartition("/")[2]
+            self.wfile.write(FILES.get(name) or package())
 
         def log_message(self, *_):
             pass
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        monkeypatch.setenv("NPM_CONFIG_REGISTRY", f"http://127.0.0.1:{server.server_port}")
+        place = f"http://127.0.0.1:{server.server_port}"
+        if is_set:
+            monkeypatch.setenv("NPM_CONFIG_REGISTRY", place)
+        else:
+            monkeypatch.setattr(runtime, "MIRROR", f"{place}/")
         for _ in range(2):
             assert read_runtime() == FILES
             read_runtime.cache_clear()
         server.shutdown()
-    assert asked == ["/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"]
+    files = [f"/onnxruntime-web@1.30.0/dist/{name}" for name in FILES]
+    assert asked == (["/onnxruntime-web/-/onnxruntime-web-1.30.0.tgz"] if is_set else files)
 
 
 def test_without_a_network_the_command_is_told(monkeypatch):

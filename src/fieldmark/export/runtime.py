@@ -1,7 +1,8 @@
 """onnxruntime-web, by which a page runs a network: two files of an npm package, by their hashes.
 
 They are no code of ours (MIT, Microsoft), so they come from a folder or a package that is named,
-from the cache, or from the registry that npm is set to. What is not the very file is not taken.
+from the cache, from the registry that npm is set to, or from a mirror of npm. What is not the very
+file is not taken.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ HASHES = {  # SHA-256
 KIND = "onnxruntime-web"  # in the cache
 MOST = 100_000_000  # bytes of the package, which has 33 million
 PATIENCE = 30.0  # seconds of silence after which the registry counts as out of reach
-REGISTRY = "https://registry.npmjs.org/"
+MIRROR = "https://cdn.jsdelivr.net/npm/"  # of npm's packages, a file at a time
 Files = dict[str, bytes]  # by the names of HASHES
 
 
@@ -43,15 +44,22 @@ def read_runtime(named: str | None = None) -> Files:
     found = {name: path.read_bytes() for name, path in kept.items() if path is not None}
     if all(_is_right(name, found.get(name, b"")) for name in HASHES):
         return found
-    place = f"{registry()}onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
-    files = _checked(_in_package(_fetched(place), place), place)
+    if own := registry():
+        place = f"{own}onnxruntime-web/-/onnxruntime-web-{VERSION}.tgz"
+        files = _checked(_in_package(_fetched(place), place), place)
+    else:
+        place = f"{MIRROR}{PACKAGE}/dist"
+        files = _checked({name: _fetched(f"{place}/{name}") for name in HASHES}, place)
     for name, content in files.items():
         store.put(KIND, address(PACKAGE, name), partial(Path.write_bytes, data=content))
     return files
 
 
-def registry() -> str:
-    """What npm is set to, by its variable or its file in the home folder; it ends in /."""
+def registry() -> str | None:
+    """What npm is set to, by its variable or its file in the home folder; it ends in /.
+
+    None where nobody has set it.
+    """
     variables = {name.upper(): value for name, value in os.environ.items()}
     named = variables.get("NPM_CONFIG_REGISTRY")
     settings = Path.home() / ".npmrc"
@@ -59,7 +67,7 @@ def registry() -> str:
         pairs = [line.split("=", 1) for line in settings.read_text("utf-8").splitlines()]
         said = [pair[1].strip() for pair in pairs if pair[0].strip() == "registry" and pair[1:]]
         named = said[-1] if said else None
-    return f"{(named or REGISTRY).rstrip('/')}/"
+    return f"{named.rstrip('/')}/" if named else None
 
 
 def _in_folder(folder: Path) -> Files:
