@@ -51,7 +51,7 @@ def test_its_cells_run(tmp_path, monkeypatch):
     shown = [run(source, scope) for source in cells()[1]]
     assert "1200 images in 10 classes" in repr(shown[1]).replace(",", "")
     run_of_it, (accuracy, (low, high)) = shown[2], shown[3]
-    assert repr(run_of_it).startswith("Run('runs/first')\ntest, ")
+    assert repr(run_of_it).startswith("Run('runs/first')\nsmall_cnn, 10 classes, epoch ")
     assert low < accuracy < high
     assert "<svg" in shown[4]._repr_svg_()
     assert shown[5].columns == ["row", "truth", "guess", "score"]
