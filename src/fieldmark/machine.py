@@ -4,6 +4,7 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.machinery import PathFinder
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     import torch
 
 SHARERS = "FIELDMARK_SHARERS"  # processes of a study that share this machine
-# environments that uv makes have no pip of their own
-INSTALL = f"{'pip' if find_spec('pip') else 'uv pip'} install"
+# Environments that uv makes have no pip of their own. It is looked for on the paths alone: asked of
+# all finders, setuptools takes it for a build by pip, and torch can compile nothing afterwards.
+INSTALL = f"{'pip' if PathFinder.find_spec('pip') else 'uv pip'} install"
 PACKAGES = ("fieldmark", "torch", "torchvision", "timm", "numpy", "pillow", "polars")
 
 
