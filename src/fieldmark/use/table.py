@@ -5,7 +5,7 @@ import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypedDict, Unpack
 
 import polars as pl
 
@@ -20,41 +20,40 @@ BETWEEN = "|"  # labels of one image
 DIGITS = 6  # of a score: the last bits differ from machine to machine
 
 
+class More(TypedDict, total=False):
+    """Columns that a table may have too.
+
+    scores: one `score:CLASS` a class. reasons: why an image has no label. sets: classes with |
+    between them, the likeliest first. ranks: of the taxonomy, that the label is of. errors: why an
+    image has no answer; without it there are rows of answers alone.
+    """
+
+    scores: bool
+    reasons: bool
+    sets: bool
+    ranks: bool
+    errors: bool
+
+
 def write_table(
     out: Path | IO[str],
     answers: Iterable[Prediction | Failure],
     classes: Sequence[str],
     *,
-    scores: bool,
     top: int = 0,
     several: bool = False,
-    reasons: bool = False,
-    sets: bool = False,
-    ranks: bool = False,
-    errors: bool = False,
+    **more: Unpack[More],
 ) -> None:
-    """Columns image, label, score, and with `scores` one `score:CLASS` a class.
+    """Columns image, label, score, and more.
 
     `top` 3: top_1, score_1 ... score_3, the likeliest classes, whether one is the label or not.
-    `several`: labels in place of label, with | between them. `reasons`: a column that says why an
-    image has no label. `sets`: a column of classes with | between them, the likeliest first.
-    `ranks`: a column of the taxonomy's rank that the label is of. `errors`: a column that says why
-    an image has no answer; without it there are rows of answers alone.
+    `several`: labels in place of label, with | between them.
 
     Scores have six significant digits. An image without a label has an empty one in CSV, else
     null. A stream gets CSV, a file what its ending says. Memory does not grow with the number of
     rows. Raises DiskError, SettingsError.
     """
-    columns = _columns(
-        classes,
-        scores=scores,
-        top=top,
-        several=several,
-        reasons=reasons,
-        sets=sets,
-        ranks=ranks,
-        errors=errors,
-    )
+    columns = _columns(classes, top, several, more)
     rows = (_row(answer, columns, several, top) for answer in answers)
     if not isinstance(out, Path):
         _stream_csv(out, rows, columns)
@@ -66,32 +65,25 @@ def write_table(
 
 
 def appended(
-    ending: str, classes: Sequence[str], *, top: int = 0, several: bool = False, **columns: bool
+    ending: str,
+    classes: Sequence[str],
+    *,
+    top: int = 0,
+    several: bool = False,
+    **more: Unpack[More],
 ) -> tuple[bytes, Callable[[Prediction], bytes]]:
     """What a .csv or .jsonl of `write_table` begins with, and what gives the row of an answer."""
-    names = _columns(classes, top=top, several=several, **columns)
+    names = _columns(classes, top, several, more)
     write = LINES[ending]
     head = write(dict(zip(names, names, strict=True)), names) if ending == ".csv" else ""
     return head.encode(), lambda answer: write(_row(answer, names, several, top), names).encode()
 
 
-def _columns(
-    classes: Sequence[str],
-    *,
-    scores: bool,
-    top: int,
-    several: bool,
-    reasons: bool,
-    sets: bool,
-    ranks: bool,
-    errors: bool = False,
-) -> list[str]:
-    label = "labels" if several else "label"
-    wanted = {"rank": ranks, "reason": reasons, "set": sets, "error": errors}
-    more = [name for name, there in wanted.items() if there]
-    columns = ["image", label, "score", *more]
+def _columns(classes: Sequence[str], top: int, several: bool, more: More) -> list[str]:
+    columns = ["image", "labels" if several else "label", "score"]
+    columns += [name for name in ("rank", "reason", "set", "error") if more.get(f"{name}s")]
     columns += [name for place in range(1, top + 1) for name in (f"top_{place}", f"score_{place}")]
-    return [*columns, *(f"{SCORE}{name}" for name in classes if scores)]
+    return [*columns, *(f"{SCORE}{name}" for name in classes if more.get("scores"))]
 
 
 def _csv_line(row: Row, columns: Sequence[str]) -> str:
