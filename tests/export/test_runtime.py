@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import io
+import shutil
 import tarfile
 import threading
 
@@ -28,6 +29,7 @@ def _small_files(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("NPM_CONFIG_REGISTRY", "npm_config_registry"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     read_runtime.cache_clear()
     yield
     read_runtime.cache_clear()
@@ -79,6 +81,11 @@ def test_what_is_not_the_very_file_is_refused(tmp_path):
 
 def test_the_registry_is_the_one_that_npm_is_set_to(tmp_path, monkeypatch):
     assert registry() is None
+    npm = tmp_path / "npm"
+    npm.write_text("#!/bin/sh\necho https://its.example/$1/$2/$3\n")
+    npm.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(npm))
+    assert registry() == "https://its.example/config/get/registry/"
     (tmp_path / ".npmrc").write_text("fund=false\nregistry=https://own.example/npm\n")
     assert registry() == "https://own.example/npm/"
     monkeypatch.setenv("npm_config_registry", "https://other.example/")

@@ -35,7 +35,7 @@ EXAMPLES: dict[str, tuple[str, str]] = {
         "predict runs/first new/ --top 3 --sort-into sorted --out top.jsonl",
     ),
     "explain": ("explain runs/first new/", "explain runs/first new/1.jpg --class cat"),
-    "export": ("export runs/first", "export runs/first --to page --abstain 0.95"),
+    "export": ("export runs/first", "export runs/first --to pth --out first-pth"),
     "card": ("card runs/first", "card runs/first --out first-card --licence cc-by-4.0"),
     "serve": ("serve runs/first", "serve runs/first --port 8080 --abstain 0.95 --unlike"),
     "models": ("models resnet", "models --summary resnet18 --num-classes 10"),

@@ -8,6 +8,8 @@ file is not taken.
 import hashlib
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 from functools import cache, partial
 from pathlib import Path
@@ -56,9 +58,9 @@ def read_runtime(named: str | None = None) -> Files:
 
 
 def registry() -> str | None:
-    """What npm is set to, by its variable or its file in the home folder; it ends in /.
+    """What npm is set to, by its variable or its file in the home folder, or as it says itself.
 
-    None where nobody has set it.
+    It ends in /; None where there is no npm.
     """
     variables = {name.upper(): value for name, value in os.environ.items()}
     named = variables.get("NPM_CONFIG_REGISTRY")
@@ -67,6 +69,11 @@ def registry() -> str | None:
         pairs = [line.split("=", 1) for line in settings.read_text("utf-8").splitlines()]
         said = [pair[1].strip() for pair in pairs if pair[0].strip() == "registry" and pair[1:]]
         named = said[-1] if said else None
+    if not named and (npm := shutil.which("npm")):
+        asked = subprocess.run(
+            [npm, "config", "get", "registry"], capture_output=True, text=True, check=False
+        )
+        named = asked.stdout.strip()
     return f"{named.rstrip('/')}/" if named else None
 
 
