@@ -29,7 +29,7 @@ from fieldmark.settings.texts import read_given
 SMALL = ("model.width=4", "optimizer.lr=0.01", "train.batch_size=16", "run.workers=0")
 FAST = ("model.width=4", "train.batch_size=16", "run.workers=0", "--epochs", "1")  # typed words
 STAGED = ("train.stages=[{train: head, epochs: 3}, {train: all}]", "train.epochs=2")
-QUIET = Console(quiet=True)
+QUIET = Console(quiet=True)  # of no run: what it was told last would begin the log of the next
 
 
 def draw_photos(root: Path, *, each: int = 16, side: int = 16, seed: int = 0) -> Path:
@@ -59,7 +59,7 @@ def train(
     """A run of a small small_cnn, in this process, to its end."""
     given = {"out": str(out), "name": name, "epochs": "3", **options}
     with pages(page):
-        return train_run(gather(str(data), [*SMALL, *words], given), QUIET, "a test")
+        return train_run(gather(str(data), [*SMALL, *words], given), Console(quiet=True), "a test")
 
 
 def exact(photos, out, name, weights, *words, data=None, page=False):
@@ -67,7 +67,7 @@ def exact(photos, out, name, weights, *words, data=None, page=False):
     given = {"out": str(out), "name": name}
     resolved = gather(str(photos), [*weights[:2], *words], given)
     with pages(page):
-        return train_run(resolved, QUIET, "a test", data)
+        return train_run(resolved, Console(quiet=True), "a test", data)
 
 
 def exact_and_die(point, count, photos, out, name, weights, words) -> None:
@@ -82,7 +82,8 @@ def train_recipe(
     """A run of a recipe on images of its own, in this process, to its end."""
     given = {"out": str(out), "name": name}
     with pages(page):
-        return train_run(gather(str(data), words, given, recipe=recipe), QUIET, "a test")
+        resolved = gather(str(data), words, given, recipe=recipe)
+        return train_run(resolved, Console(quiet=True), "a test")
 
 
 def recipe_and_die(point: str, count: int, recipe: str, data: Path, out: Path, name, words) -> None:
@@ -92,11 +93,12 @@ def recipe_and_die(point: str, count: int, recipe: str, data: Path, out: Path, n
 
 
 def resume(
-    run: RunDir, console: Console = QUIET, *, page: bool = False, **options: object
+    run: RunDir, console: Console | None = None, *, page: bool = False, **options: object
 ) -> RunDir:
     """Go on with a run, in this process."""
     with pages(page):
-        return resume_run(str(run.path), read_given([], options, None), console)
+        asked = read_given([], options, None)
+        return resume_run(str(run.path), asked, console or Console(quiet=True))
 
 
 def in_process(target, *args) -> int:
