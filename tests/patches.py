@@ -1,5 +1,7 @@
 """Images whose class is decided by one coloured patch, a sixteenth of them, and small networks."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import nn
@@ -47,51 +49,55 @@ def classifier_of(network, side):
     return Classifier(network, spec).eval()
 
 
-def taught(
-    network,
-    side,
-    *,
-    lr=2e-3,
-    images=256,
-    batch=16,
-    epochs=8,
-    enough=0.33,
-    anew=False,
-    large=False,
-    nothing=False,
-):
-    """The network trained on patched images by Adam, until its loss of an epoch is small.
+@dataclass(frozen=True)
+class Lessons:
+    """How a network is taught.
 
-    anew: each epoch has other images, so that it cannot learn them by heart. large: on large
-    squares only. Where a gate over channels is made of the whole image (squeeze-and-excitation) a
-    small square would otherwise be taught to colour all places, and its class would be everywhere.
-    nothing: the network has one class more, of images without a square. Then what is no square
-    speaks against the others, where it would else be for each of them by chance, a little.
+    enough: the loss of an epoch at which it ends. anew: each epoch has other images, so that it
+    cannot learn them by heart. large: on large squares only. Where a gate over channels is made of
+    the whole image (squeeze-and-excitation) a small square would otherwise be taught to colour all
+    places, and its class would be everywhere. nothing: the network has one class more, of images
+    without a square. Then what is no square speaks against the others, where it would else be for
+    each of them by chance, a little.
     """
+
+    lr: float = 2e-3
+    images: int = 256
+    batch: int = 16
+    epochs: int = 8
+    enough: float = 0.33
+    anew: bool = False
+    large: bool = False
+    nothing: bool = False
+
+
+def taught(network, side, how):
+    """The network trained on patched images by Adam, as the lessons say."""
     last = [each for each in head_of(network)[1].modules() if isinstance(each, LAST)][-1]
     if isinstance(last, nn.Linear):  # what all classes have alike would stay in their heat
         nn.init.zeros_(last.weight)
     classifier = classifier_of(network, side).train()
     shares = np.eye(CLASSES + 1)
-    if not nothing:  # without a patch: any class alike
+    if not how.nothing:  # without a patch: any class alike
         shares = np.concatenate([np.eye(CLASSES), np.full((1, CLASSES), 1 / CLASSES)])
-    adam = torch.optim.AdamW(network.parameters(), lr=lr, weight_decay=0.05)
-    total = epochs * (images // batch)
-    rate = torch.optim.lr_scheduler.OneCycleLR(adam, lr, total_steps=total)
-    for epoch in range(epochs):
-        shown, classes, _ = patched(images, side, [1, epoch * anew], taught=True, large=large)
+    adam = torch.optim.AdamW(network.parameters(), lr=how.lr, weight_decay=0.05)
+    total = how.epochs * (how.images // how.batch)
+    rate = torch.optim.lr_scheduler.OneCycleLR(adam, how.lr, total_steps=total)
+    for epoch in range(how.epochs):
+        seed = [1, epoch * how.anew]
+        shown, classes, _ = patched(how.images, side, seed, taught=True, large=how.large)
         targets = torch.from_numpy(shares[classes]).float()
         losses = []
         draw = np.random.default_rng(epoch)
-        order = np.arange(images) if anew else draw.permutation(images)
-        for rows in torch.from_numpy(order).split(batch):
+        order = np.arange(how.images) if how.anew else draw.permutation(how.images)
+        for rows in torch.from_numpy(order).split(how.batch):
             loss = functional.cross_entropy(classifier(shown[rows]), targets[rows])
             adam.zero_grad()
             loss.backward()
             adam.step()
             rate.step()
             losses.append(loss.item())
-        if np.mean(losses) < enough:
+        if np.mean(losses) < how.enough:
             break
     return classifier.eval()
 

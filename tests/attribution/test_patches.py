@@ -11,7 +11,7 @@ Every registered network is of a family below; wide_resnet and cifar_resnet18 ar
 from functools import partial
 
 import pytest
-from patches import CLASSES, classifier_of, drawn, found, taught
+from patches import CLASSES, Lessons, classifier_of, drawn, found, taught
 from torch import nn
 
 from fieldmark.models.catalog import MODELS
@@ -296,7 +296,7 @@ FAMILIES = [  # a network, the sides that it is trained and asked at, and how it
 def test_half_of_the_heat_is_in_the_patch_that_decides(build, small, large, how):
     network = drawn(build)
     by_chance, _, _ = found(classifier_of(network, large), large)
-    share, right, _ = found(taught(network, small, **how), large)
+    share, right, _ = found(taught(network, small, Lessons(**how)), large)
     assert right >= 0.9
     assert share >= 0.9
     assert by_chance < 0.9

@@ -25,8 +25,8 @@ from fieldmark.errors import DataError
 ZIP = ".zip"
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 MOST_BYTES = 200_000_000  # of one member, unpacked
-# a RuntimeError is a locked member's, an OSError also that of a place behind the end
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+# what zipfile raises of a damaged file; an OSError also of a place before or behind the file
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError)
 
 
 @dataclass(frozen=True)
