@@ -6,7 +6,7 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.columns import ALSO, CLASSES, IMAGES, USUAL, Columns, cells_of, is_one_of, named
+from fieldmark.data.columns import ALSO, CLASSES, IMAGES, USUAL, Columns, called, cells_of, named
 from fieldmark.data.label_cells import LABELS, Asked, LabelCells, labels_in, plain, texts_in
 from fieldmark.data.split_columns import SPLIT_NAMES, YES_OR_NO, sides_of_rows
 from fieldmark.data.zero_one import zero_one_columns
@@ -138,13 +138,13 @@ def label_columns(
     """
     if given.label is not None:
         return _named_zero_one(frame, given.label, where), []
-    also = [name for name in frame.columns if is_one_of(name, ALSO)]
-    if any(is_one_of(name, CLASSES) for name in frame.columns) or _holds_more(frame, also):
+    also = called(frame.columns, ALSO)
+    if called(frame.columns, CLASSES) or _holds_more(frame, also):
         return [], []
     others = {plain(name) for name in vars(given).values() if name is not None}
     others |= {*SPLIT_NAMES, *YES_OR_NO}
-    usual = (*IMAGES, *CLASSES, *USUAL["caption"])
-    free = [n for n in frame.columns if plain(n) not in others and not is_one_of(n, usual)]
+    usual = called(frame.columns, (*IMAGES, *CLASSES, *USUAL["caption"]))
+    free = [n for n in frame.columns if plain(n) not in others and n not in usual]
     found = zero_one_columns(frame, free)
     wanted = [name for name in found if name in known]
     if not wanted:

@@ -82,8 +82,7 @@ def find_columns(
         if found[role] is not None or role in without:
             continue
         wanted = _with_ranks(usual, names) if role == "label" else usual
-        matches = [name for word in wanted for name in names if bare(name) == bare(word)]
-        matches = [name for name in matches if name not in found.values()]
+        matches = [name for name in called(names, wanted) if name not in found.values()]
         if role == "image":
             notes += _take_images(where, frame, found, matches, share)
             if found[role] is None and role in needed:
@@ -92,7 +91,7 @@ def find_columns(
             guess and role == "label" and (matches := _named_like_labels(frame, found))
         ):
             found[role] = matches[0]
-            notes += _chosen(where, role, matches, says=not is_one_of(matches[0], CLASSES))
+            notes += _chosen(where, role, matches, says=not called(matches[:1], CLASSES))
     if guess and found["label"] is None and "label" not in without:
         notes += _take_labels(where, frame, found, needed="label" in needed)
     return Columns(**found), notes
@@ -150,9 +149,9 @@ def bare(name: str) -> str:
     return plain(name).replace("_", "")
 
 
-def is_one_of(name: str, usual: Sequence[str]) -> bool:
-    """Whether a column is called as one of the usual names."""
-    return bare(name) in map(bare, usual)
+def called(names: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """The columns that are called as one of the usual names, in the order of these."""
+    return [name for word in usual for name in names if bare(name) == bare(word)]
 
 
 def _by_content(where: str, role: str, name: str) -> str:

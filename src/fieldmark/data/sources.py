@@ -11,8 +11,8 @@ import polars as pl
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.class_folders import read_folder
 from fieldmark.data.columns import Columns
+from fieldmark.data.formats.hugging_face import saved_files
 from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format, passed_over
-from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_folder, is_there, tree_of
 from fieldmark.data.label_cells import Asked, task_of

@@ -4,7 +4,6 @@ The fields are those that camtraptor's read_wi.R and megadetector's wi_download_
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,18 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.data.columns import Columns
-from fieldmark.data.formats.brought import LABELS, Brought, joined, with_group, with_labels
+from fieldmark.data.formats.brought import (
+    LABELS,
+    Brought,
+    empty_notes,
+    joined,
+    labels_once,
+    with_group,
+    with_labels,
+)
 from fieldmark.data.inside import names_in, tree_of
 from fieldmark.data.text_tables import read_text_table
-from fieldmark.errors import counted, listed
+from fieldmark.errors import listed
 
 WHAT = "Wildlife Insights"
 IMAGE, PLACE, BLANK = "file", "placename", "blank"
@@ -32,15 +39,13 @@ def is_images(columns: Sequence[str]) -> bool:
     return set(columns) >= HEADER and bool({"filename", "location"} & set(columns))
 
 
-def tables_in(folder: Path) -> list[Path]:
-    """The tables of images in a folder."""
-    return [folder / name for name in names_in(folder) if FILE.fullmatch(name)]
-
-
-def is_download(folder: Path) -> bool:
-    """Whether a folder has the tables of a download."""
-    tables = tables_in(folder) if "deployments.csv" in names_in(folder) else []
-    return bool(tables) and is_images(read_text_table(tables[0]).frame.columns)
+def tables_of_download(folder: Path) -> list[Path]:
+    """The tables of images in a folder that is a download; [] for another."""
+    names = names_in(folder)
+    tables = [folder / name for name in names if FILE.fullmatch(name)]
+    if not tables or "deployments.csv" not in names:
+        return []
+    return tables if is_images(read_text_table(tables[0]).frame.columns) else []
 
 
 def read_download(
@@ -59,28 +64,17 @@ def read_download(
         rows.setdefault(key, []).append(row)
         places.setdefault(key, place)
     first = [its[0] for its in rows.values()]
-    labels = [
-        _without_blank([*dict.fromkeys(filter(None, map(_label, its)))]) for its in rows.values()
-    ]
-    files = _files(images or folder, first)
+    labels = [labels_once(map(_label, its), (BLANK,)) for its in rows.values()]
     at = _places(folder)
-    columns = [pl.Series(IMAGE, files, pl.String)]
-    columns.append(
-        pl.Series(
-            PLACE,
-            [at.get(row["deployment_id"]) or row["deployment_id"] for row in first],
-            pl.String,
-        )
-    )
-    columns += [
-        pl.Series(name, [row[name] for row in first], pl.String)
-        for name in OWN
-        if name in whole.frame.columns
-    ]
-    notes = [*whole.notes, *_notes(tables[0], labels, at)]
-    table = replace(
-        whole, frame=pl.DataFrame(columns), places=[*places.values()], notes=tuple(notes)
-    )
+    columns = {
+        IMAGE: _files(images or folder, first),
+        PLACE: [at.get(row["deployment_id"]) or row["deployment_id"] for row in first],
+    }
+    own = [name for name in OWN if name in whole.frame.columns]
+    columns |= {name: [row[name] for row in first] for name in own}
+    frame = pl.DataFrame(columns, dict.fromkeys(columns, pl.String))
+    notes = (*whole.notes, *_notes(tables[0], labels, at))
+    table = replace(whole, frame=frame, places=[*places.values()], notes=notes)
     table = with_labels(table, labels, task)
     made = Brought(table, Columns(image=IMAGE, label=LABELS), folder)
     return with_group(made, WHAT, (PLACE, "sequence_id"))
@@ -96,10 +90,6 @@ def _label(row: Row) -> str | None:
     name = row["common_name"]
     known = None if name and name.strip().casefold() in NO_LABEL else name
     return next((row[rank] for rank in RANKS if row.get(rank)), None) or known
-
-
-def _without_blank(labels: list[str]) -> list[str]:
-    return [label for label in labels if label != BLANK] or labels
 
 
 def _files(folder: Path, rows: Sequence[Row]) -> list[str | None]:
@@ -138,11 +128,8 @@ def _notes(path: Path, labels: list[list[str]], at: dict[str | None, str | None]
         f"{path}: Wildlife Insights' table; the labels are genus and species, or the lowest rank "
         "that there is"
     ]
-    seen = Counter(label for its in labels for label in its)
-    if seen[BLANK]:
-        notes.append(
-            f"{path}: 'blank' is a class as the others are ({counted(seen[BLANK], 'image')})"
-        )
+    notes += empty_notes(path, labels, BLANK)
+    seen = {label for its in labels for label in its}
     ranks = sorted(label for label in seen if " " not in label and label != BLANK)
     if ranks and len(ranks) < len(seen):
         notes.append(f"{path}: higher ranks are classes too: {listed(ranks, most=5)}")
