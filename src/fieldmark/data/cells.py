@@ -1,24 +1,25 @@
 """What the cells of a table mean: labels, in one column or several, groups, captions, splits."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
 from fieldmark.data.columns import ALSO, CLASSES, IMAGES, USUAL, Columns, called, cells_of, named
 from fieldmark.data.label_cells import LABELS, Asked, LabelCells, labels_in, plain, texts_in
+from fieldmark.data.likely_columns import ones_of, zero_one_columns
 from fieldmark.data.split_columns import SPLIT_NAMES, YES_OR_NO, sides_of_rows
-from fieldmark.data.zero_one import zero_one_columns
 from fieldmark.errors import DataError, listed
 from fieldmark.names import written
-from fieldmark.records import SAMPLE_COLUMNS
+from fieldmark.records import SAMPLE_COLUMNS, Samples
 from fieldmark.task import SEVERAL_LABELS
 
 GENUS, EPITHET = re.compile(r"\s*[A-Z][a-z-]+\s*"), re.compile(r"\s*[a-z][a-z.-]+\s*")
 
 
-def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.DataFrame, list[str]]:
+def _own_columns(frame: pl.DataFrame, used: Set[str | None]) -> tuple[pl.DataFrame, list[str]]:
     """The user's other columns, under names that the Samples table leaves free; and what to say."""
     rest = frame.select(name for name in frame.columns if name not in used)
     new: dict[str, str] = {}
@@ -31,32 +32,40 @@ def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.Dat
     return rest.rename(new), notes
 
 
-def sample_columns(
+def samples_of(
     frame: pl.DataFrame,
     found: Columns,
     where: str,
     place: Callable[[int], str],
     *,
     labels: LabelCells,
+    files: dict[str, Any],
     each_a_label: Sequence[str] = (),
-) -> tuple[dict[str, Any], list[str], list[str]]:
-    """labels, group, caption and split of a Samples table, from the columns that were found.
+    stays: str | None = None,
+) -> tuple[Samples, list[str], list[str]]:
+    """A row each of a Samples table, by the columns that were found, and the user's other columns.
 
-    What is to be said of how they were read, and the columns of splits. place: from a row to how
-    it is called. each_a_label: the columns that are a label each. Raises DataError.
+    And what is to be said of how they were read, and of columns that are called otherwise now.
+    place: from a row to how it is called. files: path, and row where that is wanted. each_a_label:
+    the columns that are a label each. stays: the column of a role that is kept under its own name
+    too. Raises DataError.
     """
-    columns: dict[str, Any] = {"labels": labels.labels}
+    columns: dict[str, Any] = {"labels": labels.labels, **files}
     if found.group is not None:
         cells = texts_in(frame[found.group], where)
         columns["group"] = [None if cell is None else written(cell) for cell in cells]
     if found.caption is not None:
         columns["caption"] = _captions_in(frame[found.caption], where)
-    taken = [name for role, name in vars(found).items() if role != "split"]
-    others = [name for name in frame.columns if name not in (*taken, *each_a_label)]
+    taken = {name for role, name in vars(found).items() if role != "split"} | {*each_a_label}
+    others = [name for name in frame.columns if name not in taken]
     sides = sides_of_rows(frame, found.split, others, where, place)
     if sides.splits is not None:
         columns["split"] = sides.splits
-    return columns, [*labels.notes, *sides.notes], list(sides.columns)
+    own, renamed = _own_columns(frame, (taken - {stays}) | {*sides.columns})
+    samples = Samples.from_columns(columns)
+    if own.columns:
+        samples = replace(samples, frame=samples.frame.hstack(own))
+    return samples, [*labels.notes, *sides.notes], renamed
 
 
 def find_labels(
@@ -153,6 +162,23 @@ def label_columns(
     if rest := [name for name in found if name not in known]:
         notes.append(f"{where}: {listed(rest)} of 0 and 1 is no label that is known; kept as yours")
     return wanted, notes
+
+
+def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
+    """Each row's labels: the names of the columns that have a 1. An empty cell is 0."""
+    has = {name: ones_of(frame[name]) for name in names}
+    parts = [pl.when(ones).then(pl.lit(written(name))) for name, ones in has.items()]
+    labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
+    several = f"each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"
+    alone = f"the column {listed(names)} of 0 and 1 is a label"
+    notes = [f"{where}: {several if len(names) > 1 else alone}"]
+    empty = sum(frame[name].null_count() for name in names)
+    if empty:
+        cells = "1 empty cell is 0" if empty == 1 else f"{empty:,} empty cells are 0"
+        notes.append(f"{where}: in the columns of 0 and 1, {cells}")
+    if never := [name for name, ones in has.items() if not ones.any()]:
+        notes.append(f"{where}: no row has {listed(never)}, so there is no such class")
+    return LabelCells(labels, notes, several=True)
 
 
 def _holds_more(frame: pl.DataFrame, names: Sequence[str]) -> bool:

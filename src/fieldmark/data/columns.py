@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from fieldmark.data.label_cells import plain, texts_in
-from fieldmark.data.likely_columns import TEXT, kind_of, likely_images, likely_labels, words_of
+from fieldmark.data.likely_columns import (
+    TEXT,
+    kind_of,
+    likely_images,
+    likely_labels,
+    words_of,
+    zero_one_columns,
+)
 from fieldmark.data.split_columns import SPLIT_NAMES, YES_OR_NO, speaks_of_sides
-from fieldmark.data.zero_one import zero_one_columns
 from fieldmark.errors import DataError, listed, nearest
 
 Share = Callable[[Sequence[str | None]], float]

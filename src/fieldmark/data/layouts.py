@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fieldmark.data.folders import Tree, join
-from fieldmark.data.group_words import BEINGS, EVENTS, PLACES, VIEWS
 from fieldmark.data.listing import shown
-from fieldmark.data.split_words import is_fold, sides_of, split_like
+from fieldmark.data.split_words import BEINGS, EVENTS, PLACES, VIEWS, is_fold, sides_of, split_like
 from fieldmark.errors import DataError, listed
 
 # the first words of names that number places, times and parts, and name no class

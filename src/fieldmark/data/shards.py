@@ -22,7 +22,7 @@ import numpy as np
 import polars as pl
 
 from fieldmark.cache import address, open_cache
-from fieldmark.data.cells import find_labels, own_columns, sample_columns
+from fieldmark.data.cells import find_labels, samples_of
 from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.label_cells import Asked, task_of
 from fieldmark.data.listing import Listing
@@ -348,22 +348,19 @@ def _read(
         count = int(_table(path, rest or [pictures]).select(pl.len()).collect().item())
     found, notes = find_columns(str(path), frame, given, needed=needed, without=["image"])
     labels = find_labels(frame, found, str(path), asked, is_named=is_named, count=count)
-    columns, said, of_splits = sample_columns(
-        *(frame, found, str(path), lambda row: f"{path}, row {row}"),
-        labels=labels,
-    )
-    notes += said
+    unnamed = []
     if found.label and _is_number(frame[found.label].dtype):
         names = in_schema.get(found.label) or names_beside(path, root)
         if names is None:
-            notes.append(f"{root}: the classes are numbers, for no {LABELS} names them")
-        lists = [named(each, names) for each in columns["labels"].to_list()]
-        columns["labels"] = pl.Series(lists, dtype=pl.List(pl.String))
-    columns |= {"path": [file] * count, "row": range(count)}
-    used = [name for role, name in vars(found).items() if role != "split"]
-    own, said = own_columns(frame, [*used, *of_splits])
-    table = Samples.from_columns(columns).frame
-    return (table.hstack(own) if own.columns else table), [*notes, *said], labels.several
+            unnamed.append(f"{root}: the classes are numbers, for no {LABELS} names them")
+        lists = [named(each, names) for each in labels.labels.to_list()]
+        labels = labels._replace(labels=pl.Series(lists, dtype=pl.List(pl.String)))
+    samples, said, renamed = samples_of(
+        *(frame, found, str(path), lambda row: f"{path}, row {row}"),
+        labels=labels,
+        files={"path": [file] * count, "row": range(count)},
+    )
+    return samples.frame, [*notes, *said, *unnamed, *renamed], labels.several
 
 
 def _is_number(kind: pl.DataType) -> bool:

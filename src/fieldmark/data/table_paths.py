@@ -40,12 +40,17 @@ class Found(NamedTuple):
     as_said: bool = False
 
 
-class Finder:
-    """Finds files below `root`, in the first of `folders` that has them; each is listed once.
+class Files(NamedTuple):
+    """The file of each name, in order; the names whose file is not there; and how those were found
+    whose path is not what the table says."""
 
-    missing: those that were looked for and are not there. notes: how those were found whose path
-    is not what the table says.
-    """
+    found: list[Found]
+    missing: list[str]
+    notes: list[str]
+
+
+class Finder:
+    """Finds files below `root`, in the first of `folders` that has them; each is listed once."""
 
     def __init__(
         self,
@@ -66,11 +71,9 @@ class Finder:
         self._places: dict[str, list[str]] = {}
         self._alike: dict[str, dict[str, list[str]]] = {}
         self._below_root: dict[str, list[str]] | None = None
-        self.missing: list[str] = []
-        self.notes: list[str] = []
 
-    def find_all(self, names: Sequence[str | None]) -> list[Found]:
-        """The file of each name, in order; `missing` and `notes` are of these.
+    def find_all(self, names: Sequence[str | None]) -> Files:
+        """The file of each name.
 
         A name without a suffix may stand for the picture of that name ("56" for "56.jpg"). Where
         nothing is in the folder that a name gives, the file is looked for below the root by the
@@ -95,20 +98,18 @@ class Finder:
             if path in said:
                 gone = f"{GONE} '{name}' in {self._root}; did you mean '{path}'?"
                 found[name] = at_place.get(name, Found(None, gone))
-        self._tell(found, [name for name in others if found[name].path], set(lost))
+        notes = _moved_notes(found, [name for name in others if found[name].path], set(lost))
         missing = {n for n in (*lost, *others) if (found[n].reason or "").startswith(GONE)}
-        self.missing = [name for name in names if name in missing] if missing else []
-        return [found[name] for name in names]
+        gone_ones = [name for name in names if name in missing] if missing else []
+        return Files([found[name] for name in names], gone_ones, notes)
 
     def share(self, names: Sequence[str | None]) -> float:
         """The share of some of these names that have a file."""
         filled = list(dict.fromkeys(name for name in names if name))
         step = max(1, len(filled) // TRIED)
         tried = filled[::step][:TRIED]
-        before = self.missing, self.notes
-        found = self.find_all(tried)
-        self.missing, self.notes = before
-        return sum(each.path is not None for each in found) / len(tried) if tried else 0.0
+        there = [each.path for each in self.find_all(tried).found if each.path is not None]
+        return len(there) / len(tried) if tried else 0.0
 
     def unnamed(self, files: Sequence[str | None]) -> dict[str, frozenset[str]]:
         """The pictures in the folders of `files`, by folder, that are not among these."""
@@ -217,22 +218,6 @@ class Finder:
             return Found(None, f"{reason}--images {self._root / parent_of(best[0])}")
         return None
 
-    def _tell(
-        self, found: dict[str | None, Found], others: Sequence[str], moved: Collection[str]
-    ) -> None:
-        """Keep what is to be said of files that do not lie as the table says."""
-        self.notes = []
-        called = "called otherwise than the table says"
-        for is_moved, one, more in (
-            (True, "found by the end of its path", "found by the ends of their paths"),
-            (False, called, called),
-        ):
-            names = [name for name in others if (name in moved) is is_moved]
-            if names:
-                is_are = f"is {one}" if len(names) == 1 else f"are {more}"
-                first = f"'{names[0]}' is '{found[names[0]].path}'"
-                self.notes.append(f"{counted(len(names), 'image')} {is_are}: {first}")
-
     def _listed(self, folder: str) -> dict[str, str]:
         """The files in a folder by name, and by name with its accents composed, as texts have it.
 
@@ -252,6 +237,23 @@ class Finder:
             self._names[folder] = {written(name): name for name in names}
             self._names[folder].update({name: name for name in names})
         return self._names[folder]
+
+
+def _moved_notes(
+    found: dict[str | None, Found], others: Sequence[str], moved: Collection[str]
+) -> list[str]:
+    """What is to be said of files that do not lie as the table says."""
+    notes, called = [], "called otherwise than the table says"
+    for is_moved, one, more in (
+        (True, "found by the end of its path", "found by the ends of their paths"),
+        (False, called, called),
+    ):
+        names = [name for name in others if (name in moved) is is_moved]
+        if names:
+            is_are = f"is {one}" if len(names) == 1 else f"are {more}"
+            first = f"'{names[0]}' is '{found[names[0]].path}'"
+            notes.append(f"{counted(len(names), 'image')} {is_are}: {first}")
+    return notes
 
 
 def _files_in(folder: Path) -> list[str]:

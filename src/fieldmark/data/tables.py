@@ -1,13 +1,12 @@
 """Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from fieldmark.data.cells import find_labels, label_columns, own_columns, sample_columns
+from fieldmark.data.cells import find_labels, label_columns, labels_of_columns, samples_of
 from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
@@ -16,11 +15,10 @@ from fieldmark.data.given import was_given
 from fieldmark.data.inside import is_folder
 from fieldmark.data.label_cells import Asked, plain, task_of, texts_in
 from fieldmark.data.listing import Listing
-from fieldmark.data.row_reasons import kinds_of, reasons_of, with_repeats
+from fieldmark.data.row_reasons import reasons_of
 from fieldmark.data.split_words import sides_of, split_of
-from fieldmark.data.table_paths import Finder, Found
+from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table
-from fieldmark.data.zero_one import labels_of_columns
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 
@@ -44,48 +42,38 @@ def read_table(
     """
     brought = bring(path, asked or Asked(), images)
     root, finder = _looking(path, brought, images)
-    samples, table = read_rows(
+    samples, table, _ = read_rows(
         path, given, labelled=labelled, asked=asked, brought=brought, finder=finder
     )
     frame = samples.frame
-    found = finder.find_all(frame["path"].to_list())
-    reasons = reasons_of(frame, found, each_labelled=labelled and not samples.task.several)
-    chosen = path.suffix.lower() == ".parquet" and was_given(path)
-    files = [
-        its.path if reason is None else None for its, reason in zip(found, reasons, strict=True)
-    ]
-    used = [file for file in files if file is not None]
-    if len(set(used)) < len(used):
-        labels, splits = frame["labels"].to_list(), frame["split"].to_list()
-        reasons = with_repeats(files, labels, splits, table.places, reasons)
+    found, missing, moved = finder.find_all(frame["path"].to_list())
+    each_labelled = labelled and not samples.task.several
+    reasons = reasons_of(frame, found, table.places, each_labelled=each_labelled)
     left_out = dict(table.left_out)
     kinds = dict.fromkeys(left_out, "broken-row" if brought.plain else "left-out")
-    whys = kinds_of(files, frame["labels"].to_list(), found)
-    for place, reason, kind in zip(table.places, reasons, whys, strict=True):
+    for place, reason in zip(table.places, reasons, strict=True):
         if reason is not None:
-            left_out[place], kinds[place] = f"{place}: {reason}", kind
+            left_out[place], kinds[place] = f"{place}: {reason.words}", reason.kind
+    files = [its.path for its in found]
+    rows = zip(table.places, frame["path"], files, strict=True)
+    without_file = {place: name or place for place, name, file in rows if file is None}
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
-        _refuse_all(path, root, len(finder.missing), left_out)
-    used_rows = frame.with_columns(pl.Series("path", files, pl.String))[kept]
-    samples = replace(samples, frame=used_rows, root=str(root.resolve()))
-    said = [*finder.notes, *_split_in_paths(used_rows["path"], used_rows["split"])]
+        _refuse_all(path, root, len(missing), left_out)
+    used = frame.with_columns(pl.Series("path", files, pl.String))[kept]
+    samples = replace(samples, frame=used, root=str(root.resolve()))
+    said = [*moved, *_split_in_paths(used["path"], used["split"])]
+    chosen = path.suffix.lower() == ".parquet" and was_given(path)
     return Listing(
         samples,
         (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
         kinds=kinds,
-        missing=_without_file(table, frame, found),
-        spare={} if chosen else finder.unnamed([its.path for its in found]),
+        missing=without_file,
+        spare={} if chosen else finder.unnamed(files),
         separator=table.separator,
         unsaid=table.unsaid,
     )
-
-
-def _without_file(table: Table, frame: pl.DataFrame, found: Sequence[Found]) -> dict[str, str]:
-    """The names of images that have no file, by the places of their rows."""
-    rows = zip(table.places, frame["path"], found, strict=True)
-    return {place: name or place for place, name, its in rows if its.path is None}
 
 
 def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
@@ -120,12 +108,12 @@ def read_rows(
     asked: Asked | None = None,
     brought: Brought | None = None,
     finder: Finder | None = None,
-) -> tuple[Samples, Table]:
+) -> tuple[Samples, Table, Columns]:
     """What a table says, whether or not its images are there: paths as the cells have them.
 
-    And the table, with all that is to be said of it. Labels may be empty; labelled None: neither
-    they nor splits are asked for or read. brought: the table, where it is
-    read already. finder: of the files, by which a column of images is known. Raises DataError.
+    And the table, with all that is to be said of it, and its columns. Labels may be empty; labelled
+    None: neither they nor splits are asked for or read. brought: the table, where it is read
+    already. finder: of the files, by which a column of images is known. Raises DataError.
     """
     given, asked = given or Columns(), asked or Asked()
     brought = brought or bring(path, asked)
@@ -137,7 +125,9 @@ def read_rows(
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
     is_named, given = given.label is not None, _merged(given, brought.columns)
     asked = replace(asked, separator=table.separator) if asked.separator == "auto" else asked
-    each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
+    each_a_label, chosen = list[str](), list[str]()
+    if labelled is not None:
+        each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
     found, notes = find_columns(
         *(str(path), frame.drop(each_a_label)),
         replace(given, label=None) if each_a_label else given,
@@ -146,38 +136,35 @@ def read_rows(
         share=None if finder is None else finder.share,
         guess=labelled is not None and not brought.unlabelled,
     )
+    wanted = found
     if labelled is None:
-        found, frame, each_a_label = *_unlabelled(found, frame), []
+        wanted = replace(found, label=None, split=None)
+        frame = frame.select(list(dict.fromkeys(filter(None, vars(wanted).values()))))
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, found, str(path), asked, is_named=is_named)
-    columns, said, of_splits = sample_columns(
-        *(frame, found, str(path), table.places.__getitem__),
-        labels=labels,
-        each_a_label=each_a_label,
-    )
+        labels = find_labels(frame, wanted, str(path), asked, is_named=is_named)
     names = texts_in(frame[str(found.image)], str(path))
     its_own = None if brought.columns.image else finder  # a format says where its images lie
-    columns["path"], joined = _in_folders(frame, found, names, its_own)
-    said += [f"{path}: {each}" for each in joined]
-    used = [*_used(found, brought.columns), *of_splits, *each_a_label]
-    own, renamed = own_columns(frame, used)
-    samples = Samples.from_columns(columns, str(path.parent.resolve()))
+    paths, joined = _in_folders(frame, wanted, names, its_own)
+    samples, said, renamed = samples_of(
+        *(frame, wanted, str(path), table.places.__getitem__),
+        labels=labels,
+        files={"path": paths},
+        each_a_label=each_a_label,
+        stays=_stays(found, brought.columns),
+    )
     task = task_of(asked.task, labels.labels, several=labels.several)
-    frame = samples.frame.hstack(own) if own.columns else samples.frame
-    samples = replace(samples, task=task, frame=frame)
-    notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
-    unsaid = tuple(name for name in asked.known if name not in each_a_label)
-    unsaid = unsaid if each_a_label and task.several else ()
-    table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
-    return samples, table
-
-
-def _unlabelled(found: Columns, frame: pl.DataFrame) -> tuple[Columns, pl.DataFrame]:
-    """The columns that are needed where labels and splits are not, and a table of these alone."""
-    found = replace(found, label=None, split=None)
-    return found, frame.select(list(dict.fromkeys(filter(None, vars(found).values()))))
+    samples = replace(samples, task=task, root=str(path.parent.resolve()))
+    told = (f"{path}: {each}" for each in (*joined, *renamed))
+    unsaid = [name for name in asked.known if name not in each_a_label]
+    table = replace(
+        table,
+        separator=labels.separator,
+        unsaid=tuple(unsaid) if each_a_label and task.several else (),
+        notes=(*table.notes, *notes, *chosen, *said, *told),
+    )
+    return samples, table, found
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
@@ -189,12 +176,9 @@ def _merged(given: Columns, its: Columns) -> Columns:
     return Columns(**names | ({"group": None} if given.group == NO_GROUP and its.group else {}))
 
 
-def _used(found: Columns, its: Columns) -> list[str | None]:
-    """The columns that are kept under the names of their roles, but for those of splits. The group
-    that a format itself gives stays a column, too, for figures by it."""
-    stays = found.group if found.group == its.group != "group" else None
-    roles = (name for role, name in vars(found).items() if role != "split")
-    return [name for name in roles if name != stays or stays is None]
+def _stays(found: Columns, its: Columns) -> str | None:
+    """The group that a format itself gives, which stays a column, too, for figures by it."""
+    return found.group if found.group == its.group != "group" else None
 
 
 FOLDERS = (
@@ -266,7 +250,7 @@ def named_images(
     kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
     brought = bring(path, kept, images)
     root, finder = _looking(path, brought, images)
-    samples, table = read_rows(
+    samples, table, columns = read_rows(
         path, given, labelled=None, asked=kept, brought=brought, finder=finder
     )
     notes = [note for note in table.notes if "the labels are" not in note]
@@ -277,19 +261,13 @@ def named_images(
         notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
     rows = zip(table.places, *samples.frame.select("path", "caption", "group"), strict=True)
     found, by_event = [], given is not None and given.group is not None
-    files = finder.find_all(samples.frame["path"].to_list())
-    notes += [f"{path}: {each}" for each in finder.notes]
+    files, missing, moved = finder.find_all(samples.frame["path"].to_list())
+    notes += [f"{path}: {each}" for each in moved]
     for (place, name, caption, group), (file, reason, _) in zip(rows, files, strict=True):
         at = None if file is None else root / file
         event = group if by_event else None
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption, event))
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
-        _refuse_all(path, root, len(finder.missing), left_out)
-    columns, _ = find_columns(
-        *(str(path), table.frame, _merged(given or Columns(), brought.columns)),
-        needed=("image",),
-        share=finder.share,
-        guess=False,
-    )
+        _refuse_all(path, root, len(missing), left_out)
     return NamedImages(found, tuple(notes), columns)
