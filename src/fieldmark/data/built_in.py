@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.catalog import Catalog
+from fieldmark.data.columns import AS_USUAL
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import find_shards, read_shards
 from fieldmark.errors import DataError
@@ -166,7 +167,7 @@ def cifar10(*, data_dir: str | None = None) -> Listing:
     notes = []
     if not find_batches(folder):
         if shards := find_shards(folder):
-            return read_shards(folder, shards)
+            return read_shards(folder, shards, AS_USUAL)
         download(folder)
         notes.append(f"cifar10 was downloaded to {folder}")
     batches = find_batches(folder)

@@ -7,8 +7,18 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.columns import ALSO, CLASSES, IMAGES, USUAL, Columns, called, cells_of, named
-from fieldmark.data.label_cells import LABELS, Asked, LabelCells, labels_in, plain, texts_in
+from fieldmark.data.columns import (
+    ALSO,
+    CLASSES,
+    IMAGES,
+    USUAL,
+    Columns,
+    Reading,
+    called,
+    cells_of,
+    named,
+)
+from fieldmark.data.label_cells import LABELS, LabelCells, labels_in, plain, texts_in
 from fieldmark.data.likely_columns import ones_of, zero_one_columns
 from fieldmark.data.split_columns import SPLIT_NAMES, YES_OR_NO, sides_of_rows
 from fieldmark.errors import DataError, listed
@@ -72,7 +82,7 @@ def find_labels(
     frame: pl.DataFrame,
     found: Columns,
     where: str,
-    asked: Asked,
+    reading: Reading,
     *,
     is_named: bool = False,
     count: int | None = None,
@@ -86,13 +96,13 @@ def find_labels(
         return LabelCells(pl.Series([[]] * rows, dtype=LABELS), [])
     notes: list[str] = []
     if not is_named:
-        frame, notes = _with_genus(frame, found.label, where, asked.known)
+        frame, notes = _with_genus(frame, found.label, where, reading.known)
     column = frame[found.label]
-    if asked.task == SEVERAL_LABELS.name:
+    if reading.task == SEVERAL_LABELS.name:
         whole: bool | None = False
     else:
-        whole = is_named or _are_known(column, asked.known) or None
-    cells = labels_in(column, where, asked.separator, whole=whole)
+        whole = is_named or _are_known(column, reading.known) or None
+    cells = labels_in(column, where, reading.separator, whole=whole)
     return cells._replace(notes=[*cells.notes, *notes])
 
 

@@ -62,6 +62,30 @@ class Columns:
         return {key: name for key, name in named.items() if name is not None}
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read, where it does not say so itself.
+
+    columns:   names of a table's columns, where they are not the usual ones.
+    images:    the folder that a table's images lie in.
+    data_dir:  where a built-in data set lies.
+    levels, separator, task, pattern: as data.levels, label_separator, task and pattern have it.
+    known:     the labels that there are, of images that are judged by a model or by other images.
+    """
+
+    columns: Columns = Columns()
+    images: str | None = None
+    data_dir: str | None = None
+    levels: str | None = None
+    separator: str = "auto"
+    task: str = "auto"
+    pattern: str | None = None
+    known: tuple[str, ...] = ()
+
+
+AS_USUAL = Reading()
+
+
 def find_columns(
     where: str,
     frame: pl.DataFrame,

@@ -4,7 +4,6 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import polars as pl
@@ -20,19 +19,6 @@ JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "space
 EMPTY = ("nan", "none", "null", "na", "n/a", "<na>")  # as programs write a missing number
 QUOTED = re.compile(r"""'[^']*'|"[^"]*"|[^,'"]+""")
 SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # NumPy's lists have no commas
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the settings say of labels: data.label_separator, data.task and data.pattern.
-
-    known: the labels that there are, for images that are judged by a model or by other images.
-    """
-
-    separator: str = "auto"
-    task: str = "auto"
-    known: tuple[str, ...] = ()
-    pattern: str | None = None
 
 
 class LabelCells(NamedTuple):

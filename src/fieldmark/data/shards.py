@@ -23,8 +23,8 @@ import polars as pl
 
 from fieldmark.cache import address, open_cache
 from fieldmark.data.cells import find_labels, samples_of
-from fieldmark.data.columns import Columns, find_columns
-from fieldmark.data.label_cells import Asked, task_of
+from fieldmark.data.columns import Reading, find_columns
+from fieldmark.data.label_cells import task_of
 from fieldmark.data.listing import Listing
 from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, listed
@@ -283,10 +283,9 @@ def find_shards(root: Path) -> list[str]:
 def read_shards(
     root: Path,
     files: Sequence[str],
-    given: Columns | None = None,
+    reading: Reading,
     *,
     labelled: bool = True,
-    asked: Asked | None = None,
 ) -> Listing:
     """The pictures in Parquet files, one row a picture; `files` are paths below `root`.
 
@@ -294,12 +293,11 @@ def read_shards(
     folder's; one file alone has none. A class is named in the schema or in labels.json beside.
     The pictures are not touched. Raises DataError.
     """
-    asked = asked or Asked()
-    parts = [_read(root, file, given or Columns(), labelled, asked) for file in files]
+    parts = [_read(root, file, reading, labelled=labelled) for file in files]
     frame = pl.concat([part for part, _, _ in parts], how="diagonal_relaxed")
     notes = [*dict.fromkeys(note for _, said, _ in parts for note in said), *_missing_shards(files)]
     several = any(lists for _, _, lists in parts)
-    task = task_of(asked.task, frame["labels"], several=several)
+    task = task_of(reading.task, frame["labels"], several=several)
     words = {file: _split_word(file) for file in files} if len(files) > 1 else {}
     words = {file: word for file, word in words.items() if word}
     if words and frame["split"].null_count() == len(frame):
@@ -326,10 +324,10 @@ def read_shards(
 
 
 def _read(
-    root: Path, file: str, given: Columns, labelled: bool, asked: Asked
+    root: Path, file: str, reading: Reading, *, labelled: bool
 ) -> tuple[pl.DataFrame, list[str], bool]:
     """The rows of one file as a table of Samples, what is to be said, and LabelCells.several."""
-    path = root / file
+    path, given = root / file, reading.columns
     schema, pictures = read_schema(path), picture_column(path)
     if given.image not in (None, pictures):
         raise DataError(
@@ -347,7 +345,7 @@ def _read(
         frame = _table(path, rest).collect()
         count = int(_table(path, rest or [pictures]).select(pl.len()).collect().item())
     found, notes = find_columns(str(path), frame, given, needed=needed, without=["image"])
-    labels = find_labels(frame, found, str(path), asked, is_named=is_named, count=count)
+    labels = find_labels(frame, found, str(path), reading, is_named=is_named, count=count)
     unnamed = []
     if found.label and _is_number(frame[found.label].dtype):
         names = in_schema.get(found.label) or names_beside(path, root)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import polars as pl
 
 from fieldmark.data.cells import find_labels, label_columns, labels_of_columns, samples_of
-from fieldmark.data.columns import Columns, find_columns
+from fieldmark.data.columns import Columns, Reading, find_columns
 from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.given import was_given
 from fieldmark.data.inside import is_folder
-from fieldmark.data.label_cells import Asked, plain, task_of, texts_in
+from fieldmark.data.label_cells import plain, task_of, texts_in
 from fieldmark.data.listing import Listing
 from fieldmark.data.row_reasons import reasons_of
 from fieldmark.data.split_words import sides_of, split_of
@@ -23,28 +23,18 @@ from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 
 
-def read_table(
-    path: Path,
-    given: Columns | None = None,
-    *,
-    images: str | None = None,
-    labelled: bool = True,
-    asked: Asked | None = None,
-) -> Listing:
+def read_table(path: Path, reading: Reading, *, labelled: bool = True) -> Listing:
     """The images that a table names, or a file or folder of a format that stands for a table, with
     their labels and the user's other columns.
 
-    They lie in the folder `images`; without it beside the table, or in images/ beside it. A row
-    is left out, with the reason, where its image is missing, or its label where each image has
-    one, where it leads out of the folder, and where the same image stands in another row of the
-    same split: with the same labels the first stays, with others none. Raises DataError where no
-    row can be used.
+    Without `reading.images` they lie beside the table, or in images/ beside it. A row is left out,
+    with the reason, where its image is missing, or its label where each image has one, where it
+    leads out of the folder, and where the same image stands in another row of the same split: with
+    the same labels the first stays, with others none. Raises DataError where no row can be used.
     """
-    brought = bring(path, asked or Asked(), images)
-    root, finder = _looking(path, brought, images)
-    samples, table, _ = read_rows(
-        path, given, labelled=labelled, asked=asked, brought=brought, finder=finder
-    )
+    brought = bring(path, reading)
+    root, finder = _looking(path, brought, reading.images)
+    samples, table, _ = read_rows(path, reading, labelled=labelled, brought=brought, finder=finder)
     frame = samples.frame
     found, missing, moved = finder.find_all(frame["path"].to_list())
     each_labelled = labelled and not samples.task.several
@@ -102,10 +92,9 @@ def _looking(path: Path, brought: Brought, images: str | None) -> tuple[Path, Fi
 
 def read_rows(
     path: Path,
-    given: Columns | None = None,
+    reading: Reading,
     *,
     labelled: bool | None = True,
-    asked: Asked | None = None,
     brought: Brought | None = None,
     finder: Finder | None = None,
 ) -> tuple[Samples, Table, Columns]:
@@ -115,19 +104,20 @@ def read_rows(
     None: neither they nor splits are asked for or read. brought: the table, where it is read
     already. finder: of the files, by which a column of images is known. Raises DataError.
     """
-    given, asked = given or Columns(), asked or Asked()
-    brought = brought or bring(path, asked)
+    brought = brought or bring(path, reading)
     if labelled and brought.unlabelled:
         raise DataError(brought.unlabelled)
     table = brought.table
     frame = table.frame
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
-    is_named, given = given.label is not None, _merged(given, brought.columns)
-    asked = replace(asked, separator=table.separator) if asked.separator == "auto" else asked
+    is_named = reading.columns.label is not None
+    given = _merged(reading.columns, brought.columns)
+    if reading.separator == "auto":
+        reading = replace(reading, separator=table.separator)
     each_a_label, chosen = list[str](), list[str]()
     if labelled is not None:
-        each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
+        each_a_label, chosen = label_columns(frame, given, str(path), reading.known)
     found, notes = find_columns(
         *(str(path), frame.drop(each_a_label)),
         replace(given, label=None) if each_a_label else given,
@@ -143,7 +133,7 @@ def read_rows(
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, wanted, str(path), asked, is_named=is_named)
+        labels = find_labels(frame, wanted, str(path), reading, is_named=is_named)
     names = texts_in(frame[str(found.image)], str(path))
     its_own = None if brought.columns.image else finder  # a format says where its images lie
     paths, joined = _in_folders(frame, wanted, names, its_own)
@@ -154,10 +144,10 @@ def read_rows(
         each_a_label=each_a_label,
         stays=_stays(found, brought.columns),
     )
-    task = task_of(asked.task, labels.labels, several=labels.several)
+    task = task_of(reading.task, labels.labels, several=labels.several)
     samples = replace(samples, task=task, root=str(path.parent.resolve()))
     told = (f"{path}: {each}" for each in (*joined, *renamed))
-    unsaid = [name for name in asked.known if name not in each_a_label]
+    unsaid = [name for name in reading.known if name not in each_a_label]
     table = replace(
         table,
         separator=labels.separator,
@@ -247,11 +237,12 @@ def named_images(
     The files are looked for as `read_table` does; a row without one stays, and so does a row that
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
-    kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
-    brought = bring(path, kept, images)
+    # labels are not asked for, so none leaves an image out
+    reading = Reading(given or Columns(), images, task="multi-label")
+    brought = bring(path, reading)
     root, finder = _looking(path, brought, images)
     samples, table, columns = read_rows(
-        path, given, labelled=None, asked=kept, brought=brought, finder=finder
+        path, reading, labelled=None, brought=brought, finder=finder
     )
     notes = [note for note in table.notes if "the labels are" not in note]
     if table.left_out:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.columns import Columns
+from fieldmark.data.columns import Columns, Reading
 from fieldmark.data.folders import TABLES, Tree
 from fieldmark.data.formats import (
     camtrap_dp,
@@ -26,7 +26,6 @@ from fieldmark.data.formats.json_rows import lines_of, table_of
 from fieldmark.data.formats.name_patterns import read_names
 from fieldmark.data.formats.path_lists import paths_in, read_paths
 from fieldmark.data.inside import is_folder, names_in, tree_of
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, listed
 
@@ -74,13 +73,14 @@ def passed_over(tree: Tree) -> list[str]:
     return [f"{tree.root / camtrap_dp.PACKAGE} is no JSON, and is not used"]
 
 
-def bring(path: Path, asked: Asked, images: str | None = None) -> Brought:
+def bring(path: Path, reading: Reading) -> Brought:
     """The table that a file is, or that a file or folder of a known format stands for.
 
-    images: the folder that its images lie in. Raises DataError.
+    Raises DataError.
     """
+    images = reading.images
     at = None if images is None or not is_folder(Path(images)) else Path(images)
-    if found := _of_format(path, asked, at):
+    if found := _of_format(path, reading, at):
         return found
     ending = path.suffix.lower()
     if ending in ENDINGS:
@@ -88,18 +88,18 @@ def bring(path: Path, asked: Asked, images: str | None = None) -> Brought:
     else:
         table = read_parquet(path) if ending == PARQUET else read_text_table(path)
     plain = Brought(table, Columns(), path.parent, BESIDE, plain=True)
-    return _of_columns(path, table, asked.task, at) or plain
+    return _of_columns(path, table, reading.task, at) or plain
 
 
-def _of_format(path: Path, asked: Asked, images: Path | None) -> Brought | None:
+def _of_format(path: Path, reading: Reading, images: Path | None) -> Brought | None:
     """What a file or folder of a known format says; None for a plain table. Raises DataError."""
-    ending, task = path.suffix.lower(), asked.task
+    ending, task = path.suffix.lower(), reading.task
     holds = is_folder(path)
-    if asked.pattern is not None:
+    if reading.pattern is not None:
         if holds:
-            return read_names(path, tree_of(path).below(""), asked.pattern)
+            return read_names(path, tree_of(path).below(""), reading.pattern)
         if ending == LIST:
-            return read_names(path.parent, paths_in(path), asked.pattern)
+            return read_names(path.parent, paths_in(path), reading.pattern)
         raise DataError(
             f"{path}: data.pattern is for folders, zips and lists of paths; take it away"
         )
