@@ -137,26 +137,24 @@ def _stamp(path: Path) -> Stamp:
 
 def _pack(path: Path, stamp: Stamp) -> Pack:
     cache, key = open_cache(), address("bytes", os.path.realpath(path), *stamp)
-    kept = cache.get("bytes", key)
-    pack = _mapped(kept) if kept else None
-    if pack is not None:
+    if (pack := _mapped(cache.get("bytes", key))) is not None:
         return pack
     if os.getpid() != _home:
         raise DataError(
             f"{path}: changed, or was not opened before the loading processes began; start again, "
             "or set run.workers=0"
         )
-    kept = cache.put("bytes", key, lambda draft: _write(draft, path))
-    pack = _mapped(kept) if kept else None
-    if pack is not None:
+    if (pack := _mapped(cache.put("bytes", key, lambda draft: _write(draft, path)))) is not None:
         return pack
     stream = io.BytesIO()
     starts = _copy(path, stream)
     return Pack(np.frombuffer(stream.getbuffer(), np.uint8), starts)
 
 
-def _mapped(kept: Path) -> Pack | None:
-    """A flat file as it lies on the disk; None where it is not whole, or was just deleted."""
+def _mapped(kept: Path | None) -> Pack | None:
+    """A flat file as it lies on the disk; None where it is not whole, or not there."""
+    if kept is None:
+        return None
     with suppress(OSError, ValueError):
         content = np.memmap(kept, np.uint8, "r")
         count = int(content[-NUMBER.itemsize :].view(NUMBER)[0])
