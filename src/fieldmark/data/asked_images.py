@@ -18,7 +18,10 @@ from fieldmark.settings.data import DataSettings
 
 
 def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
-    """What the source holds; no image is decoded. Raises DataError."""
+    """What the source holds; no image is decoded. Raises DataError.
+
+    known: the labels that there are, where a model is asked.
+    """
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
     above = None if data.crops_above == "auto" else data.crops_above
     finder = None if data.crops is None else finder_of(data.crops, above)
@@ -42,17 +45,6 @@ def listing_hash(data: DataSettings) -> str:
     """A hash of the places, labels and sides that the source names."""
     samples = listed_of(data).samples
     return correct(samples, read_corrections(data.corrections, samples)).samples.hash()
-
-
-def list_and_scan(
-    data: DataSettings, console: Console, *, labelled: bool = True, known: tuple[str, ...] = ()
-) -> tuple[Listing, pl.DataFrame]:
-    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError.
-
-    known: the labels that there are, where a model is asked.
-    """
-    listing = listed_of(data, labelled=labelled, known=known)
-    return listing, scanned(listing.samples, console)
 
 
 def scanned(samples: Samples, console: Console) -> pl.DataFrame:

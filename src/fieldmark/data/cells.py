@@ -158,7 +158,7 @@ def label_columns(
     if given.label is not None:
         return _named_zero_one(frame, given.label, where), []
     also = called(frame.columns, ALSO)
-    if called(frame.columns, CLASSES) or _holds_more(frame, also):
+    if called(frame.columns, CLASSES) or len(zero_one_columns(frame, also)) < len(also):
         return [], []
     others = {plain(name) for name in vars(given).values() if name is not None}
     others |= {*SPLIT_NAMES, *YES_OR_NO}
@@ -189,11 +189,6 @@ def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> 
     if never := [name for name, ones in has.items() if not ones.any()]:
         notes.append(f"{where}: no row has {listed(never)}, so there is no such class")
     return LabelCells(labels, notes, several=True)
-
-
-def _holds_more(frame: pl.DataFrame, names: Sequence[str]) -> bool:
-    """Whether one of the columns holds more than 0 and 1."""
-    return len(zero_one_columns(frame, names)) < len(names)
 
 
 def _named_zero_one(frame: pl.DataFrame, given: str, where: str) -> list[str]:

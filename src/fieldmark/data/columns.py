@@ -38,6 +38,7 @@ ALSO = (
 )
 LABEL_WORDS = {"label", "labels", "class", "classes", "category", "categories", "species", "taxon"}
 LABEL_WORDS |= {"breed", "tags", "diagnosis", "target"}
+BY_CONTENT = ", by what is in it"  # how a column was found
 RANKS = ("kingdom", "phylum", "order", "family", "genus", "species")
 USUAL = {
     "image": IMAGES,
@@ -152,7 +153,7 @@ def _take_images(
         others = [name for name in matches if name != first]
         return _chosen(where, "image", [first, *others], says=False)
     found["image"] = other
-    return [] if other is None else [_by_content(where, "image", other)]
+    return [] if other is None else [_read_from(where, "image", other, BY_CONTENT)]
 
 
 def _take_labels(
@@ -162,13 +163,17 @@ def _take_labels(
 
     Raises DataError where several may, and where none may and labels are needed.
     """
-    free = [name for name in _free(frame.columns, found) if not _is_of_splits(frame[name])]
+    free = [
+        name
+        for name in _free(frame.columns, found)
+        if plain(name) not in (*SPLIT_NAMES, *YES_OR_NO) and not speaks_of_sides(frame[name])
+    ]
     likely = likely_labels(frame, free)
     alone = len(likely) == 1 and not zero_one_columns(frame, likely)
     alone = alone and (kind_of(frame[likely[0]]) == TEXT or len(free) == 1)
     if alone:
         found["label"] = likely[0]
-        return [_by_content(where, "label", likely[0])]
+        return [_read_from(where, "label", likely[0], BY_CONTENT)]
     if needed or likely:
         raise DataError(_nothing_for(where, frame, "label", likely or free))
     return [f"{where}: no column may hold labels, so the images have none"]
@@ -184,11 +189,9 @@ def called(names: Sequence[str], usual: Sequence[str]) -> list[str]:
     return [name for word in usual for name in names if bare(name) == bare(word)]
 
 
-def _by_content(where: str, role: str, name: str) -> str:
-    return (
-        f"{where}: the {role}s are read from '{name}', by what is in it; "
-        f"data.{role}_column=NAME says otherwise"
-    )
+def _read_from(where: str, role: str, name: str, how: str) -> str:
+    told = f"the {role}s are read from '{name}'{how}; data.{role}_column=NAME says otherwise"
+    return f"{where}: {told}"
 
 
 def _free(names: Sequence[str], found: dict[str, str | None]) -> list[str]:
@@ -198,10 +201,6 @@ def _free(names: Sequence[str], found: dict[str, str | None]) -> list[str]:
 def cells_of(column: pl.Series) -> list[str | None]:
     """The cells of a column as texts; none of a column of lists."""
     return texts_in(column, column.name) if not column.dtype.is_nested() else []
-
-
-def _is_of_splits(column: pl.Series) -> bool:
-    return plain(column.name) in (*SPLIT_NAMES, *YES_OR_NO) or speaks_of_sides(column)
 
 
 def _with_ranks(usual: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -219,10 +218,7 @@ def _chosen(where: str, role: str, matches: Sequence[str], *, says: bool) -> lis
     if (len(matches) < 2 and not says) or role == "caption":
         return []
     others = f", not from {listed(matches[1:])}" if matches[1:] else ""
-    return [
-        f"{where}: the {role}s are read from '{matches[0]}'{others}; "
-        f"data.{role}_column=NAME says otherwise"
-    ]
+    return [_read_from(where, role, matches[0], others)]
 
 
 def named(where: str, names: Sequence[str], role: str, name: str) -> str:

@@ -197,7 +197,8 @@ def _tidied(
     """Cells without blanks at their ends and with composed accents, and true and false in small
     letters; what to say where labels that were two are one by that."""
     new = {cell: written(cell) for cell in dict.fromkeys(cells) if cell}
-    new |= one_text(new) if _are_true_or_false(new.values()) else {}
+    if {text.casefold() for text in new.values()} <= set(TRUTH):
+        new |= one_text(new)
     if all(cell == text for cell, text in new.items()):
         return list(cells), []
     texts = [new[cell] or None if cell else None for cell in cells]
@@ -210,10 +211,6 @@ def _tidied(
             said = " and ".join(f"'{visible(each)}'" for each in two)
             return texts, [f"{where}: {said} in '{name}' are one label, '{text}'"]
     return texts, []
-
-
-def _are_true_or_false(texts: Iterable[str]) -> bool:
-    return {text.casefold() for text in texts} <= set(TRUTH)
 
 
 def _tidy(

@@ -178,15 +178,16 @@ def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
     like = [name for name in others if len(tree.inside(join(top, name))) > 1]
     known, where, train = sides_of(tree.inside(top)), _words(top, ()), listed(sides)
     beside = [name for name in others if name not in known]
-    for names, hold, do in (
+    for names, what, do in (
         (like, f"folders as {train} does", "call the others val and test"),
         (beside, f"pictures beside {train}", f"data.levels={where}split/class where it is a split"),
     ):
         if names:
+            holds = "hold" if names[1:] else "holds"
             raise DataError(
-                f"{tree.root / top}: {listed(names, most=5)} {_hold(names)} {hold}, and it is not "
-                f"clear whether {train} is a class or a split; write data.levels={where}class "
-                f"where it is a class, or {do}"
+                f"{tree.root / top}: {listed(names, most=5)} {holds} {what}, and it is not clear "
+                f"whether {train} is a class or a split; write data.levels={where}class where it "
+                f"is a class, or {do}"
             )
 
 
@@ -336,7 +337,3 @@ def _as_said(tree: Tree, levels: tuple[str, ...]) -> Layout:
                 )
             return Layout("", levels, sides)
     return Layout("", levels, {})
-
-
-def _hold(names: Iterable[str]) -> str:
-    return "holds" if len(list(names)) == 1 else "hold"

@@ -345,8 +345,10 @@ def _read(
     found, notes = find_columns(str(path), frame, given, needed=needed, without=["image"])
     labels = find_labels(frame, found, str(path), reading, is_named=is_named, count=count)
     unnamed = []
-    if found.label and _is_number(frame[found.label].dtype):
-        names = in_schema.get(found.label) or names_beside(path, root)
+    label = found.label or ""
+    kind = frame.schema.get(label, pl.String())
+    if (kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_integer():
+        names = in_schema.get(label) or names_beside(path, root)
         if names is None:
             unnamed.append(f"{root}: the classes are numbers, for no {LABELS} names them")
         lists = [named(each, names) for each in labels.labels.to_list()]
@@ -357,10 +359,6 @@ def _read(
         files={"path": [file] * count, "row": range(count)},
     )
     return samples.frame, [*notes, *said, *unnamed, *renamed], labels.several
-
-
-def _is_number(kind: pl.DataType) -> bool:
-    return (kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_integer()
 
 
 def _split_word(file: str) -> str | None:

@@ -135,6 +135,7 @@ def read_rows(
     else:
         labels = find_labels(frame, wanted, str(path), reading, is_named=is_named)
     names = texts_in(frame[str(found.image)], str(path))
+    its_group = brought.columns.group
     its_own = None if brought.columns.image else finder  # a format says where its images lie
     paths, joined = _in_folders(frame, wanted, names, its_own)
     samples, said, renamed = samples_of(
@@ -142,7 +143,7 @@ def read_rows(
         labels=labels,
         files={"path": paths},
         each_a_label=each_a_label,
-        stays=_stays(found, brought.columns),
+        stays=found.group if found.group == its_group != "group" else None,  # for figures by it
     )
     task = task_of(reading.task, labels.labels, several=labels.several)
     samples = replace(samples, task=task, root=str(path.parent.resolve()))
@@ -164,11 +165,6 @@ def _merged(given: Columns, its: Columns) -> Columns:
     """The columns of the settings, and where they name none those of the format."""
     names = {role: name or getattr(its, role) for role, name in vars(given).items()}
     return Columns(**names | ({"group": None} if given.group == NO_GROUP and its.group else {}))
-
-
-def _stays(found: Columns, its: Columns) -> str | None:
-    """The group that a format itself gives, which stays a column, too, for figures by it."""
-    return found.group if found.group == its.group != "group" else None
 
 
 FOLDERS = (

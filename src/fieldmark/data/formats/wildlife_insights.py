@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.data.columns import Columns
+from fieldmark.data.file_names import tails_of
 from fieldmark.data.formats.brought import (
     LABELS,
     Brought,
@@ -96,21 +97,15 @@ def _files(folder: Path, rows: Sequence[Row]) -> list[str | None]:
     """Each row's file below the folder, as its location or its name tells; else its name."""
     tails: dict[str, str | None] = {}
     for file in tree_of(folder).below(""):
-        for tail in _tails(file):  # a tail that several files have names none of them
+        for tail in tails_of(file):  # a tail that several files have names none of them
             tails[tail] = None if tail in tails and tail != file else file
     found = []
     for row in rows:
         names = [each for each in (row.get("location"), row.get("filename")) if each]
-        known = (tails.get(tail) for name in names for tail in _tails(name))
+        known = (tails.get(tail) for name in names for tail in tails_of(name))
         bare = row.get("filename") or (names[0].rpartition("/")[2] if names else None)
         found.append(next(filter(None, known), None) or bare)
     return found
-
-
-def _tails(path: str) -> list[str]:
-    """A path and its ends, the longest first: a/b.jpg, b.jpg."""
-    parts = path.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _places(folder: Path) -> dict[str | None, str | None]:
