@@ -266,7 +266,7 @@ def test_labels_that_are_no_texts_are_refused(table, tmp_path):
 
 @needs_captions
 def test_all_rows_of_the_captions_come_out_whether_or_not_their_images_are_there():
-    samples, table, _ = read_rows(CAPTIONS / "train.csv", Reading())
+    samples, table, *_ = read_rows(CAPTIONS / "train.csv", Reading())
     frame = samples.frame
     assert (len(frame), table.left_out) == (30_000, {})
     counts = Counter(frame["labels"].list.len().to_list())

@@ -61,7 +61,7 @@ def test_the_labels_written_for_a_table_are_read_back_as_the_predicted_sets(
     assert text.startswith("ImageID,Labels\n05.png,")
     written = tmp_path / "submission.csv"
     written.write_text(text)
-    samples, _, _ = read_rows(written, TASK)
+    samples, *_ = read_rows(written, TASK)
     assert samples.frame["path"].to_list() == names
     wanted = [predictor.predict(photos / name) for name in names]
     assert [set(its) for its in samples.frame["labels"]] == [set(each.labels) for each in wanted]
@@ -81,7 +81,7 @@ def test_labels_are_read_back_whatever_their_names_hold(classes, tmp_path):
     )]  # fmt: skip
     form.write(tmp_path / "s.csv", iter(answers))
     mark = {" ": "space", "|": "bar", ";": "semicolon", ",": "comma"}[form.mark]
-    samples, _, _ = read_rows(tmp_path / "s.csv", Reading(separator=mark, task="multi-label"))
+    samples, *_ = read_rows(tmp_path / "s.csv", Reading(separator=mark, task="multi-label"))
     read = samples.frame["labels"].to_list()
     assert read == [[*classes], [classes[0]], [], [classes[1]], [*classes]]  # in their order
     assert bool(form.notes) == (" " in classes[0])

@@ -32,15 +32,13 @@ def read_table(path: Path, reading: Reading, *, labelled: bool = True) -> Listin
     leads out of the folder, and where the same image stands in another row of the same split: with
     the same labels the first stays, with others none. Raises DataError where no row can be used.
     """
-    brought = bring(path, reading)
-    root, finder = _looking(path, brought, reading.images)
-    samples, table, _ = read_rows(path, reading, labelled=labelled, brought=brought, finder=finder)
+    samples, table, _, finder, is_plain = read_rows(path, reading, labelled=labelled)
     frame = samples.frame
     found, missing, moved = finder.find_all(frame["path"].to_list())
     each_labelled = labelled and not samples.task.several
     reasons = reasons_of(frame, found, table.places, each_labelled=each_labelled)
     left_out = dict(table.left_out)
-    kinds = dict.fromkeys(left_out, "broken-row" if brought.plain else "left-out")
+    kinds = dict.fromkeys(left_out, "broken-row" if is_plain else "left-out")
     for place, reason in zip(table.places, reasons, strict=True):
         if reason is not None:
             left_out[place], kinds[place] = f"{place}: {reason.words}", reason.kind
@@ -49,13 +47,12 @@ def read_table(path: Path, reading: Reading, *, labelled: bool = True) -> Listin
     without_file = {place: name or place for place, name, file in rows if file is None}
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
-        _refuse_all(path, root, len(missing), left_out)
+        _refuse_all(path, finder.root, len(missing), left_out)
     used = frame.with_columns(pl.Series("path", files, pl.String))[kept]
-    samples = replace(samples, frame=used, root=str(root.resolve()))
     said = [*moved, *_split_in_paths(used["path"], used["split"])]
     chosen = path.suffix.lower() == ".parquet" and was_given(path)
     return Listing(
-        samples,
+        replace(samples, frame=used),
         (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
         kinds=kinds,
@@ -80,31 +77,35 @@ def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
     return []
 
 
-def _looking(path: Path, brought: Brought, images: str | None) -> tuple[Path, Finder]:
-    """Where a table's images lie, and what finds them. Raises DataError."""
+def _finder_of(path: Path, brought: Brought, images: str | None) -> Finder:
+    """What finds the images of a table, where they lie. Raises DataError."""
     side = split_of(path.stem)
     if images is None:
-        return brought.root, Finder(brought.root, brought.folders, side=side)
+        return Finder(brought.root, brought.folders, side=side)
     if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    return Path(images), Finder(Path(images), side=side, chosen=True)
+    return Finder(Path(images), side=side, chosen=True)
 
 
-def read_rows(
-    path: Path,
-    reading: Reading,
-    *,
-    labelled: bool | None = True,
-    brought: Brought | None = None,
-    finder: Finder | None = None,
-) -> tuple[Samples, Table, Columns]:
-    """What a table says, whether or not its images are there: paths as the cells have them.
+class Rows(NamedTuple):
+    """What a table says: a row an image, whether or not it is there, with paths as the cells have
+    them. The table, with all that is to be said of it; its columns; what finds its files; and
+    whether every row is wanted (`plain` of Brought)."""
 
-    And the table, with all that is to be said of it, and its columns. Labels may be empty; labelled
-    None: neither they nor splits are asked for or read. brought: the table, where it is read
-    already. finder: of the files, by which a column of images is known. Raises DataError.
+    samples: Samples
+    table: Table
+    columns: Columns
+    finder: Finder
+    is_plain: bool
+
+
+def read_rows(path: Path, reading: Reading, *, labelled: bool | None = True) -> Rows:
+    """What a table says. Raises DataError.
+
+    Labels may be empty; labelled None: neither they nor splits are asked for or read.
     """
-    brought = brought or bring(path, reading)
+    brought = bring(path, reading)
+    finder = _finder_of(path, brought, reading.images)
     if labelled and brought.unlabelled:
         raise DataError(brought.unlabelled)
     table = brought.table
@@ -123,7 +124,7 @@ def read_rows(
         replace(given, label=None) if each_a_label else given,
         needed=("image", "label") if labelled and not each_a_label else ("image",),
         without=["label"] if each_a_label else [],
-        share=None if finder is None else finder.share,
+        share=finder.share,
         guess=labelled is not None and not brought.unlabelled,
     )
     wanted = found
@@ -135,18 +136,18 @@ def read_rows(
     else:
         labels = find_labels(frame, wanted, str(path), reading, is_named=is_named)
     names = texts_in(frame[str(found.image)], str(path))
-    its_group = brought.columns.group
-    its_own = None if brought.columns.image else finder  # a format says where its images lie
-    paths, joined = _in_folders(frame, wanted, names, its_own)
+    joined, its_group = list[str](), brought.columns.group
+    if not brought.columns.image:  # a format says where its images lie
+        names, joined = _in_folders(frame, wanted, names, finder)
     samples, said, renamed = samples_of(
         *(frame, wanted, str(path), table.places.__getitem__),
         labels=labels,
-        files={"path": paths},
+        files={"path": names},
         each_a_label=each_a_label,
         stays=found.group if found.group == its_group != "group" else None,  # for figures by it
     )
     task = task_of(reading.task, labels.labels, several=labels.several)
-    samples = replace(samples, task=task, root=str(path.parent.resolve()))
+    samples = replace(samples, task=task, root=str(finder.root.resolve()))
     told = (f"{path}: {each}" for each in (*joined, *renamed))
     unsaid = [name for name in reading.known if name not in each_a_label]
     table = replace(
@@ -155,7 +156,7 @@ def read_rows(
         unsaid=tuple(unsaid) if each_a_label and task.several else (),
         notes=(*table.notes, *notes, *chosen, *said, *told),
     )
-    return samples, table, found
+    return Rows(samples, table, found, finder, brought.plain)
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
@@ -174,13 +175,13 @@ FOLDERS = (
 
 
 def _in_folders(
-    frame: pl.DataFrame, found: Columns, names: list[str | None], finder: Finder | None
+    frame: pl.DataFrame, found: Columns, names: list[str | None], finder: Finder
 ) -> tuple[list[str | None], list[str]]:
     """Names of files, with the folder that another column gives before them where the files are
     there only so; and what is to be said of that."""
     others = [name for name in frame.columns if name not in vars(found).values()]
     column = next((name for name in others if plain(name) in FOLDERS), None)
-    if column is None or finder is None:
+    if column is None:
         return names, []
     places = texts_in(frame[column], column)
     joined = [
@@ -235,15 +236,11 @@ def named_images(
     """
     # labels are not asked for, so none leaves an image out
     reading = Reading(given or Columns(), images, task="multi-label")
-    brought = bring(path, reading)
-    root, finder = _looking(path, brought, images)
-    samples, table, columns = read_rows(
-        path, reading, labelled=None, brought=brought, finder=finder
-    )
+    samples, table, columns, finder, is_plain = read_rows(path, reading, labelled=None)
     notes = [note for note in table.notes if "the labels are" not in note]
     if table.left_out:
         first = next(iter(table.left_out.values()))
-        if brought.plain:
+        if is_plain:
             raise DataError(first)
         notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
     rows = zip(table.places, *samples.frame.select("path", "caption", "group"), strict=True)
@@ -251,10 +248,10 @@ def named_images(
     files, missing, moved = finder.find_all(samples.frame["path"].to_list())
     notes += [f"{path}: {each}" for each in moved]
     for (place, name, caption, group), (file, reason, _) in zip(rows, files, strict=True):
-        at = None if file is None else root / file
+        at = None if file is None else finder.root / file
         event = group if by_event else None
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption, event))
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
-        _refuse_all(path, root, len(missing), left_out)
+        _refuse_all(path, finder.root, len(missing), left_out)
     return NamedImages(found, tuple(notes), columns)
