@@ -60,7 +60,7 @@ def samples_of(
     the columns that are a label each. stays: the column of a role that is kept under its own name
     too. Raises DataError.
     """
-    columns: dict[str, Any] = {"labels": labels.labels, **files}
+    columns: dict[str, Any] = {"labels": labels.labels}
     if found.group is not None:
         cells = texts_in(frame[found.group], where)
         columns["group"] = [None if cell is None else written(cell) for cell in cells]
@@ -72,7 +72,7 @@ def samples_of(
     if sides.splits is not None:
         columns["split"] = sides.splits
     own, renamed = _own_columns(frame, (taken - {stays}) | {*sides.columns})
-    samples = Samples.from_columns(columns)
+    samples = Samples.from_columns(columns | files)
     if own.columns:
         samples = replace(samples, frame=samples.frame.hstack(own))
     return samples, [*labels.notes, *sides.notes], renamed
