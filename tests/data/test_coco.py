@@ -7,7 +7,6 @@ import pytest
 from tablerows import labels_of, refusal, rows_of
 
 from fieldmark.data.columns import Columns
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.left_out import left_out_findings
 from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.tables import named_images
@@ -138,7 +137,7 @@ def test_few_images_of_two_species_are_left_out_and_many_make_it_several_labels(
         "data.task=multi-label keeps it"
     )
     assert [each.kind for each in left_out_findings(listing)] == ["left-out"]
-    kept = read_listing(source, Reading(asked=Asked(task="multi-label")), labelled=False)
+    kept = read_listing(source, Reading(task="multi-label"), labelled=False)
     assert kept.samples.task.name == "multi-label"
     assert f"{source}, image 0" not in kept.left_out
     assert read_listing(many(table, tmp_path, 2)).samples.task.name == "multi-label"

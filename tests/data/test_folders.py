@@ -255,18 +255,24 @@ def test_a_folder_that_may_not_be_read_is_named(tmp_path, monkeypatch):
 
 def test_a_class_without_pictures_and_pictures_without_a_class_are_said(tmp_path):
     put(tmp_path, "data/cat/1.jpg", "data/dog/1.jpg", "loose.jpg", "data/other.jpg")
+    put(tmp_path, "data/gnu/1.jxl")
     (tmp_path / "data" / "emu").mkdir()
     assert read_listing(str(tmp_path / "data")).notes == (
-        f"no class is made of 'emu': no pictures ({SUFFIXES}) there",
+        f"no class is made of 'emu' and 'gnu': no pictures ({SUFFIXES}) there",
         "pictures outside of class folders are not used: 'other.jpg'",
     )
 
 
 def test_a_folder_beside_the_splits_is_not_used(tmp_path):
-    put(tmp_path, "train/x/1.jpg", "train/y/1.jpg", "test/1.jpg", "test/2.jpg")
-    assert read_listing(str(tmp_path)).notes == (
-        f"beside the split folders, 'test' in {tmp_path} is not used",
-    )
+    root = tmp_path / "one"
+    put(root, "train/x/1.jpg", "train/y/1.jpg", "test/1.jpg", "test/2.jpg")
+    note = f"beside the split folders, 'test' in {root} is not used"
+    assert read_listing(str(root)).notes == (note,)
+    other = tmp_path / "other"
+    put(other, "train/x/1.jpg", "test/x/1.jpg", "extra/x/1.jpg")
+    listing = read_listing(str(other))
+    assert len(listing.samples) == 2
+    assert listing.notes[1] == f"beside the split folders, 'extra' in {other} is not used"
 
 
 def test_train_and_test_without_class_folders_are_no_classes(tmp_path):
@@ -281,11 +287,14 @@ def test_train_and_test_without_class_folders_are_no_classes(tmp_path):
     )
 
 
-def test_an_empty_folder_is_told_how_it_should_look(tmp_path):
+def test_an_empty_folder_is_told_how_it_should_look(tmp_path, monkeypatch):
     folder = tmp_path / "photos"
     folder.mkdir()
     like = "it should look like photos/cat/1.jpg, photos/dog/2.jpg"
     assert refusal(folder) == f"{folder}: holds no class folders with pictures; {like}"
+    with monkeypatch.context() as there:
+        there.chdir(folder)
+        assert refusal(".") == f".: holds no class folders with pictures; {like}"
     put(folder, "cat/1.jxl")
     assert refusal(folder) == (
         f"{folder}: holds no class folders with pictures; {like} (.jxl files are not read)"
@@ -315,7 +324,7 @@ def test_pictures_without_class_folders_are_listed_where_labels_are_not_needed(t
 
 
 def test_labels_and_names_are_of_any_letters(tmp_path):
-    labels = ["a cat", "Été à la mer", "one, two", "it's", 'the "dog"', "海", "0012", "dog"]
+    labels = ["a cat", "Été à la mer", "one, two", "it's", 'the "dog"', "海", "0012", "dog", "0"]
     put(tmp_path, *(f"{label}/a b, c.png" for label in labels))
     assert read_listing(str(tmp_path)).samples.classes == tuple(sorted(labels))
 

@@ -31,13 +31,18 @@ def photos(tmp_path):
     return draw_photos(tmp_path / "photos", each=12, side=80)
 
 
-def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_path):
-    split = tmp_path / "split"
-    for side, numbers in (("train", range(8)), ("val", range(8, 12))):
+def parted(photos, split, side):
+    """The photos in folders, eight of each class for training and the others for `side`."""
+    for folder, numbers in (("train", range(8)), (side, range(8, 12))):
         for name in ("blue", "green", "red"):
-            (split / side / name).mkdir(parents=True)
+            (split / folder / name).mkdir(parents=True)
             for number in numbers:
-                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+                shutil.copy(photos / name / f"{number:02}.png", split / folder / name)
+    return split
+
+
+def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_path):
+    split = parted(photos, tmp_path / "split", "val")
     shutil.copy(split / "val" / "red" / "08.png", split / "train" / "red" / "copy.png")
     intake = take_in(DataSettings(source=str(split)), QUIET)
     assert "train/red/copy.png" not in intake.samples.frame["path"].to_list()
@@ -53,12 +58,7 @@ def test_copies_of_test_images_are_taken_out_of_training_and_named(photos, tmp_p
 def test_photos_saved_again_are_taken_out_of_training_unless_only_equal_ones_count(
     photos, tmp_path
 ):
-    split = tmp_path / "split"
-    for side, numbers in (("train", range(8)), ("val", range(8, 12))):
-        for name in ("blue", "green", "red"):
-            (split / side / name).mkdir(parents=True)
-            for number in numbers:
-                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+    split = parted(photos, tmp_path / "split", "val")
     with Image.open(split / "val" / "red" / "08.png") as image:
         image.save(split / "train" / "red" / "copy.jpg", quality=90)
     paths, notes = {}, {}
@@ -122,12 +122,7 @@ def test_the_monkeys_are_split_as_ever():
 
 
 def test_nothing_is_said_of_validation_where_there_is_none(photos, tmp_path):
-    split = tmp_path / "split"
-    for side, numbers in (("train", range(8)), ("test", range(8, 12))):
-        for name in ("blue", "green", "red"):
-            (split / side / name).mkdir(parents=True)
-            for number in numbers:
-                shutil.copy(photos / name / f"{number:02}.png", split / side / name)
+    split = parted(photos, tmp_path / "split", "test")
     with_val = take_in(DataSettings(source=str(split)), QUIET).notes
     without = take_in(DataSettings(source=str(split), val="none"), QUIET).notes
     note = "the folder 'test' is the test set"

@@ -13,7 +13,7 @@ from tablerows import labels_of, refusal
 
 from fieldmark.data.columns import Columns
 from fieldmark.data.intake import take_in
-from fieldmark.data.label_cells import Asked, labels_in
+from fieldmark.data.label_cells import labels_in
 from fieldmark.data.sources import Reading, read_listing
 from fieldmark.names import written
 from fieldmark.settings.data import DataSettings
@@ -181,7 +181,7 @@ def test_parts_that_stand_alone_or_a_bar_divide_and_so_do_texts_that_do_not_come
 )
 def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(table, task, several):
     source = table('image,labels\n1.jpg,"a, b"\n2.jpg,a\n3.jpg,b\n4.jpg,"a, b"\n')
-    listing = read_listing(source, Reading(columns=Columns(label="labels"), asked=Asked(task=task)))
+    listing = read_listing(source, Reading(columns=Columns(label="labels"), task=task))
     assert labels_of(listing)[0] == (["a", "b"] if several else ["a, b"])
     if not several:
         assert listing.notes == (
@@ -192,8 +192,8 @@ def test_a_column_that_is_named_is_not_divided_unless_several_are_asked_for(tabl
 
 def test_texts_that_are_labels_of_a_model_are_not_divided(table):
     source = table('image,labels\n1.jpg,"Fox, red"\n2.jpg,"Deer, roe"\n')
-    known = Asked(task="single-label", known=("Deer, roe", "Elk", "Fox, red"))
-    assert labels_of(read_listing(source, Reading(asked=known))) == [["Fox, red"], ["Deer, roe"]]
+    known = Reading(task="single-label", known=("Deer, roe", "Elk", "Fox, red"))
+    assert labels_of(read_listing(source, known)) == [["Fox, red"], ["Deer, roe"]]
     assert labels_of(read_listing(source))[0] == ["Fox", "red"]
 
 
@@ -302,7 +302,7 @@ def test_what_divides_labels_is_refused_for_a_folder(tmp_path):
     for name in ("cat/1.jpg", "dog/2.jpg"):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name).write_bytes(b"x")
-    assert refusal(tmp_path, asked=Asked(separator="comma")) == (
+    assert refusal(tmp_path, separator="comma") == (
         f"{tmp_path}: 'data.label_separator' is for tables of paths and labels; take it away, or "
         "name a table"
     )

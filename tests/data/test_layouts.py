@@ -6,7 +6,6 @@ from itertools import product
 import pytest
 from tablerows import refusal as told
 
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.sources import Reading, read_listing
 from fieldmark.data.splits import folds
 from fieldmark.errors import DataError
@@ -268,7 +267,7 @@ def test_the_table_of_training_is_named_before_others(tmp_path):
 
 
 def test_levels_and_a_pattern_are_not_both_said(tmp_path):
-    told = refusal(tmp_path, levels="class", asked=Asked(pattern="{label}/{}"))
+    told = refusal(tmp_path, levels="class", pattern="{label}/{}")
     assert told == "DATA: data.levels and data.pattern both say what folders are; keep one"
 
 

@@ -4,7 +4,6 @@ import pytest
 from tablerows import refusal, rows_of
 
 from fieldmark.data.formats.name_patterns import compiled
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.sources import Reading, read_listing
 from fieldmark.errors import SettingsError
 from fieldmark.settings.layers import read
@@ -31,8 +30,8 @@ def test_a_pattern_without_a_suffix_fits_all_and_its_words_are_columns(tmp_path)
     for path in ("a/fox-p1-1.jpg", "a/fox-p2-2.png", "b/cat-p1-3.jpeg", "b/odd.jpg"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).write_bytes(b"x")
-    asked = Asked(pattern="{label}-{group}-{number}")
-    listing = read_listing(str(tmp_path), Reading(asked=asked))
+    asked = Reading(pattern="{label}-{group}-{number}")
+    listing = read_listing(str(tmp_path), asked)
     assert rows_of(listing) == [
         ("a/fox-p1-1.jpg", ["fox"], None),
         ("a/fox-p2-2.png", ["fox"], None),
@@ -52,12 +51,12 @@ def test_a_pattern_without_a_suffix_fits_all_and_its_words_are_columns(tmp_path)
 
 def test_a_pattern_that_fits_none_is_refused(tmp_path):
     (tmp_path / "1.jpg").write_bytes(b"x")
-    assert refusal(tmp_path, asked=Asked(pattern="{label}_{}.jpg")) == (
+    assert refusal(tmp_path, pattern="{label}_{}.jpg") == (
         f"{tmp_path}: none of its 1 pictures fits data.pattern={{label}}_{{}}.jpg, '1.jpg' for "
         "one; braces stand for what differs: '{label}_{}.jpg', '{group}/{label}/{}.jpg'"
     )
     (tmp_path / "t.csv").write_text("image,label\n1.jpg,a\n")
-    assert refusal(tmp_path / "t.csv", asked=Asked(pattern="{label}")) == (
+    assert refusal(tmp_path / "t.csv", pattern="{label}") == (
         f"{tmp_path}/t.csv: data.pattern is for folders, zips and lists of paths; take it away"
     )
 

@@ -112,33 +112,6 @@ def test_a_folder_of_a_built_in_name_is_the_folder(root, monkeypatch):
     assert read_source("digits").samples.classes == ("cat", "dog")
 
 
-@pytest.mark.parametrize("val", ["val", "valid", "Validation"])
-def test_train_val_and_test_folders_are_the_splits(tmp_path, val):
-    for side in ("train", val, "test"):
-        for label in ("cat", "dog"):
-            draw(tmp_path / side / label / "1.png")
-    source = read_source(str(tmp_path))
-    assert source.samples.classes == ("cat", "dog")
-    assert source.notes == ()
-    splits = dict(zip(source.samples.frame["path"], source.samples.frame["split"], strict=True))
-    assert splits == {
-        f"{folder}/{label}/1.png": side
-        for folder, side in (("train", "train"), (val, "val"), ("test", "test"))
-        for label in ("cat", "dog")
-    }
-
-
-@pytest.mark.parametrize("other", ["test", "val", "valid"])
-def test_beside_train_the_one_other_folder_is_the_test_set_and_that_is_said(tmp_path, other):
-    for side in ("train", other):
-        draw(tmp_path / side / "cat" / "1.png")
-    source = read_source(str(tmp_path))
-    assert set(source.samples.frame["split"]) == {"train", "test"}
-    assert source.notes[0].startswith(
-        f"the folder '{other}' is the test set; validation images are taken out of train"
-    )
-
-
 def test_train_alone_is_no_split(tmp_path):
     for label in ("cat", "dog"):
         draw(tmp_path / "train" / label / "1.png")
@@ -147,42 +120,16 @@ def test_train_alone_is_no_split(tmp_path):
     assert set(source.samples.frame["split"]) == {"train"}
 
 
-def test_a_folder_beside_the_splits_is_not_used_and_that_is_said(tmp_path):
-    for side in ("train", "test", "extra"):
-        draw(tmp_path / side / "cat" / "1.png")
-    source = read_source(str(tmp_path))
-    assert len(source.samples) == 2
-    assert source.notes[1] == f"beside the split folders, 'extra' in {tmp_path} is not used"
-
-
 def test_a_class_may_be_named_train(root):
     draw(root / "train" / "express.png")
     draw(root / "test" / "tube.png")
     assert read_source(str(root)).samples.classes == ("cat", "dog", "test", "train")
 
 
-def test_hidden_files_and_folders_and_other_files_are_passed_over(root):
-    for place in ("cat/.DS_Store", "cat/notes.txt", "dog/thumbs.db", ".DS_Store"):
-        (root / place).write_bytes(b"x")
-    for place in ("cat/._1.png", ".git/1.png", "cat/.cache/1.png", "__MACOSX/cat/._1.png"):
-        draw(root / place)
-    assert len(found_in(root)) == 3
-
-
 @pytest.mark.parametrize("suffix", [*SUFFIXES, ".PNG", ".JpEg"])
 def test_every_suffix_of_a_picture_counts_in_any_case(root, suffix):
     draw(root / "cat" / f"x{suffix}")
     assert (f"cat/x{suffix}", "cat") in found_in(root)
-
-
-def test_a_class_without_pictures_and_pictures_without_a_class_are_said(root):
-    (root / "emu").mkdir()
-    (root / "emu" / "1.jxl").write_bytes(b"x")
-    draw(root / "loose.png")
-    assert read_source(str(root)).notes == (
-        f"no class is made of 'emu': no pictures ({', '.join(SUFFIXES)}) there",
-        "pictures outside of class folders are not used: 'loose.png'",
-    )
 
 
 def test_files_that_cannot_be_read_are_left_out_by_name_with_the_reason(root):
@@ -223,25 +170,6 @@ def test_a_class_of_which_no_picture_can_be_read_is_no_class(root):
     source = read_source(str(root))
     assert source.samples.classes == ("cat", "dog")
     assert list(source.left_out) == ["emu/1.png"]
-
-
-def test_labels_are_of_any_letters(tmp_path):
-    labels = ["a cat", "Été à la mer", "one, two", "it's", 'the "dog"', "海", "0"]
-    for label in labels:
-        draw(tmp_path / label / "a b, c.png")
-    assert read_source(str(tmp_path)).samples.classes == tuple(sorted(labels))
-
-
-def test_an_empty_folder_is_told_how_it_should_look(tmp_path, monkeypatch):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    words = "holds no class folders with pictures; it should look like"
-    example = "photos/cat/1.jpg, photos/dog/2.jpg"
-    assert refusal(folder) == f"{folder}: {words} {example}"
-    draw(folder / "loose.png")
-    assert refusal(folder) == f"{folder}: {words} {example}"
-    monkeypatch.chdir(folder)
-    assert refusal(".") == f".: {words} {example}"
 
 
 def test_a_folder_of_broken_pictures_alone_is_told_why(tmp_path):
@@ -301,33 +229,6 @@ def test_the_content_of_an_image_is_its_file_or_its_raw_pixels(root):
 def test_an_image_is_named_by_its_path_and_row():
     assert place_name("cat/1.jpg", None) == "cat/1.jpg"
     assert place_name("a.parquet", 0) == "a.parquet, row 0"
-
-
-def test_a_folder_that_may_not_be_read_is_told_and_not_passed_over(root, monkeypatch):
-    scandir = os.scandir
-
-    def refuse(path):
-        if Path(path).name == "deep":
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, "scandir", refuse)
-    assert refusal(root) == (
-        f"{root}/dog/deep: cannot be read (Permission denied); allow it, or take the folder out"
-    )
-
-
-def test_links_that_lead_back_up_are_not_followed(root):
-    (root / "loop").symlink_to(root)
-    (root / "cat" / "loop").symlink_to(root)
-    (root / "dog" / "self").symlink_to(root / "dog" / "self")
-    assert len(found_in(root)) == 3
-
-
-def test_a_class_folder_may_be_a_link_to_elsewhere(root, tmp_path):
-    draw(tmp_path / "elsewhere" / "1.png")
-    (root / "emu").symlink_to(tmp_path / "elsewhere")
-    assert ("emu/1.png", "emu") in found_in(root)
 
 
 def test_the_same_folder_gives_the_same_table(root):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fieldmark.data.splits import Taken, copies_of_test, merge_val_into_train, split
+from fieldmark.data.splits import copies_of_test, merge_val_into_train, split
 from fieldmark.errors import DataError
 from fieldmark.records import SPLITS, Samples
 
@@ -247,48 +247,24 @@ def test_conflicting_labels_that_leave_a_side_empty_are_refused():
 
 
 def taken_out(splits, copies):
-    """What stays, by path, and what was taken out."""
+    """What each image that was taken out is a copy of, by their places."""
     samples = table(["a", "b"] * (len(splits) // 2), splits=splits)
-    stays, taken = copies_of_test(samples, np.array(copies))
-    return samples.frame["path"].filter(stays).to_list(), taken
+    original = copies_of_test(samples, np.array(copies)).tolist()
+    return {row: at for row, at in enumerate(original) if at >= 0}
 
 
 def test_copies_of_test_images_are_taken_out_of_training_and_validation():
-    stay, taken = taken_out(["train", "val", "test", "test", "train", "val"], [7, 7, 7, 7, 5, 6])
-    assert stay == ["2.png", "3.png", "4.png", "5.png"]
-    assert taken == [
-        Taken("0.png", None, "2.png", None, "test"),
-        Taken("1.png", None, "2.png", None, "test"),
-    ]
+    splits = ["train", "val", "test", "test", "train", "val"]
+    assert taken_out(splits, [7, 7, 7, 7, 5, 6]) == {0: 2, 1: 2}
 
 
 def test_copies_of_validation_images_are_taken_out_of_training():
-    stay, taken = taken_out(["val", "train", None, "train"], [3, 3, 3, 4])
-    assert stay == ["0.png", "3.png"]
-    assert [(one.path, one.original, one.original_split) for one in taken] == [
-        ("1.png", "0.png", "val"),
-        ("2.png", "0.png", "val"),
-    ]
+    assert taken_out(["val", "train", None, "train"], [3, 3, 3, 4]) == {1: 0, 2: 0}
 
 
 def test_copies_on_one_side_stay():
-    stay, taken = taken_out(["train", "train", "val", "val", "test", "test"], [1, 1, 2, 2, 3, 3])
-    assert len(stay) == 6
-    assert taken == []
-
-
-def test_rows_inside_files_are_named_with_the_row_that_they_copy():
-    samples = Samples.from_columns(
-        {
-            "path": ["train.parquet", "train.parquet", "test.parquet"],
-            "row": [0, 1, 8],
-            "labels": [["a"], ["b"], ["b"]],
-            "split": ["train", "train", "test"],
-        },
-        root="here",
-    )
-    _, taken = copies_of_test(samples, np.array([0, 1, 1]))
-    assert taken == [("train.parquet", 1, "test.parquet", 8, "test")]
+    splits = ["train", "train", "val", "val", "test", "test"]
+    assert taken_out(splits, [1, 1, 2, 2, 3, 3]) == {}
 
 
 @FEW
@@ -296,11 +272,10 @@ def test_rows_inside_files_are_named_with_the_row_that_they_copy():
 def test_after_copies_are_taken_out_none_straddles_and_the_test_is_whole(rows):
     samples = table(["a"] * len(rows), splits=[side for _, side in rows])
     copies = np.array([number for number, _ in rows])
-    stays, taken = copies_of_test(samples, copies)
+    stays = copies_of_test(samples, copies) < 0
     reduced = Samples(samples.frame.filter(stays))
     where = {}
     for number, side in zip(copies[stays].tolist(), reduced.frame["split"], strict=True):
         assert where.setdefault(number, side or "train") == (side or "train")
     assert set(where) == {number for number, _ in rows}
     assert len(reduced.rows("test")) == len(samples.rows("test"))
-    assert len(reduced) + len(taken) == len(samples)

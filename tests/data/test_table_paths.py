@@ -29,6 +29,7 @@ def paths(listing):
     ("there", "cell"),
     [
         ("{}.jpg", "{}"),  # the stem
+        ("{}.PNG", "{}"),
         ("Images/{}.jpg", "{}.jpg"),  # a folder beside the table
         ("photos/{}.jpg", "{}"),
         ("a/b/{}.jpg", "{}.jpg"),  # below folders

@@ -5,7 +5,6 @@ import pytest
 from tablerows import labels_of, refusal, rows_of
 
 from fieldmark.data.columns import Columns
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.sources import Reading, read_listing
 from fieldmark.task import ONE_LABEL, SEVERAL_LABELS
 
@@ -90,14 +89,14 @@ def test_a_named_column_that_is_not_there_or_holds_more_than_0_and_1_is_refused(
 
 
 def test_of_labels_that_are_known_one_column_alone_is_one_and_another_column_is_the_users(table):
-    known = Asked(known=("cat", "dog"), task="multi-label")
+    known = Reading(known=("cat", "dog"), task="multi-label")
     source = table("image,cat\n1.jpg,1\n2.jpg,0\n")
-    listing = read_listing(source, Reading(asked=known))
+    listing = read_listing(source, known)
     assert labels_of(listing) == [["cat"], []]
     assert listing.notes == (f"{source}: the column 'cat' of 0 and 1 is a label",)
     assert listing.unsaid == ("dog",)
     source = table("image,dog,flipped,cat\n1.jpg,1,1,0\n2.jpg,0,1,0\n")
-    listing = read_listing(source, Reading(asked=known))
+    listing = read_listing(source, known)
     assert labels_of(listing) == [["dog"], []]
     assert listing.notes[0] == (
         f"{source}: 'flipped' of 0 and 1 is no label that is known; kept as yours"
@@ -120,7 +119,7 @@ def test_the_test_table_has_the_labels_of_the_others(table, tmp_path):
 
 def test_one_1_a_row_may_be_one_label_an_image(table):
     source = table("image,cat,dog\n1.jpg,1,0\n2.jpg,0,1\n3.jpg,0,0\n")
-    listing = read_listing(source, Reading(asked=Asked(task="single-label")))
+    listing = read_listing(source, Reading(task="single-label"))
     assert labels_of(listing) == [["cat"], ["dog"]]
     assert listing.samples.task is ONE_LABEL
     assert list(listing.left_out) == [f"{source}, line 4"]

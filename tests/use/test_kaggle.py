@@ -11,15 +11,14 @@ from smallruns import draw_photos
 from tinybundles import one_label, several_labels, with_thresholds
 
 import fieldmark
-from fieldmark.data.columns import Columns
-from fieldmark.data.label_cells import Asked
+from fieldmark.data.columns import Columns, Reading
 from fieldmark.data.tables import Named, read_rows
 from fieldmark.errors import DataError, SettingsError
 from fieldmark.use.inputs import Found, find_images
 from fieldmark.use.kaggle import Kaggle, kaggle, once
 from fieldmark.use.predictor import Answering, Failure, Prediction, Predictor
 
-TASK = Asked(task="multi-label")
+TASK = Reading(task="multi-label")
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def test_the_labels_written_for_a_table_are_read_back_as_the_predicted_sets(
     assert text.startswith("ImageID,Labels\n05.png,")
     written = tmp_path / "submission.csv"
     written.write_text(text)
-    samples, _ = read_rows(written, asked=TASK)
+    samples, *_ = read_rows(written, TASK)
     assert samples.frame["path"].to_list() == names
     wanted = [predictor.predict(photos / name) for name in names]
     assert [set(its) for its in samples.frame["labels"]] == [set(each.labels) for each in wanted]
@@ -82,7 +81,7 @@ def test_labels_are_read_back_whatever_their_names_hold(classes, tmp_path):
     )]  # fmt: skip
     form.write(tmp_path / "s.csv", iter(answers))
     mark = {" ": "space", "|": "bar", ";": "semicolon", ",": "comma"}[form.mark]
-    samples, _ = read_rows(tmp_path / "s.csv", asked=Asked(mark, "multi-label"))
+    samples, *_ = read_rows(tmp_path / "s.csv", Reading(separator=mark, task="multi-label"))
     read = samples.frame["labels"].to_list()
     assert read == [[*classes], [classes[0]], [], [classes[1]], [*classes]]  # in their order
     assert bool(form.notes) == (" " in classes[0])

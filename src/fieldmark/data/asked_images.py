@@ -4,14 +4,13 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.columns import Columns
+from fieldmark.data.columns import Columns, Reading
 from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.crops import cropped, finder_of
 from fieldmark.data.exif_groups import with_exif_groups
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.listing import Listing
 from fieldmark.data.scan import scan, with_facts
-from fieldmark.data.sources import Reading, read_listing
+from fieldmark.data.sources import read_listing
 from fieldmark.data.told import several_labels
 from fieldmark.errors import DataError, counted
 from fieldmark.records import Samples
@@ -19,14 +18,20 @@ from fieldmark.settings.data import DataSettings
 
 
 def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
-    """What the source holds; no image is decoded. Raises DataError."""
+    """What the source holds; no image is decoded. Raises DataError.
+
+    known: the labels that there are, where a model is asked.
+    """
     columns = Columns(data.image_column, data.label_column, data.group_column, data.split_column)
     above = None if data.crops_above == "auto" else data.crops_above
     finder = None if data.crops is None else finder_of(data.crops, above)
-    asked = Asked(data.label_separator, data.task, known, data.pattern)
+    way = Reading(
+        *(columns, data.images, data.data_dir, data.levels),
+        *(data.label_separator, data.task, data.pattern, known),
+    )
     listing = read_listing(
         data.source,
-        Reading(columns, data.images, data.data_dir, data.levels, asked),
+        way,
         test=data.test,
         labelled=labelled,
         validated=data.val != "none",
@@ -40,17 +45,6 @@ def listing_hash(data: DataSettings) -> str:
     """A hash of the places, labels and sides that the source names."""
     samples = listed_of(data).samples
     return correct(samples, read_corrections(data.corrections, samples)).samples.hash()
-
-
-def list_and_scan(
-    data: DataSettings, console: Console, *, labelled: bool = True, known: tuple[str, ...] = ()
-) -> tuple[Listing, pl.DataFrame]:
-    """What the source holds, and the facts of a scan of it, a row an image. Raises DataError.
-
-    known: the labels that there are, where a model is asked.
-    """
-    listing = listed_of(data, labelled=labelled, known=known)
-    return listing, scanned(listing.samples, console)
 
 
 def scanned(samples: Samples, console: Console) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import importlib.util
 import io
 import os
 import pickle
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.catalog import Catalog
+from fieldmark.data.columns import AS_USUAL
 from fieldmark.data.listing import Listing
 from fieldmark.data.shards import find_shards, read_shards
 from fieldmark.errors import DataError
@@ -33,7 +34,6 @@ PIXELS = 3 * SIDE * SIDE
 PATIENCE = 30.0  # seconds without an answer from the network
 
 Batch = tuple[list[int], np.ndarray]  # (n,) class numbers; (n, 3072) uint8: red, green, blue
-_read: dict[str, tuple[int, Batch]] = {}
 
 
 def find_batches(folder: Path) -> list[tuple[str, str]]:
@@ -50,17 +50,18 @@ def find_batches(folder: Path) -> list[tuple[str, str]]:
 def open_batch(path: Path) -> Batch:
     """A batch's class numbers and pixels, read once a process. Raises DataError."""
     try:
-        changed = path.stat().st_mtime_ns
-        known = _read.get(str(path))
-        if known is None or known[0] != changed:
-            content = path.read_bytes()
-            batch = _from_binary(content) if path.suffix == ".bin" else _from_pickle(content)
-            known = _read[str(path)] = (changed, batch)
+        return _batch_at(path, path.stat().st_mtime_ns)
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
     except Exception as error:  # a damaged pickle raises what it likes
         raise DataError(f"{path}: is no batch of CIFAR-10 ({error}); download it anew") from error
-    return known[1]
+
+
+@cache
+def _batch_at(path: Path, changed: int) -> Batch:
+    """A batch as it was when its file was changed last."""
+    content = path.read_bytes()
+    return _from_binary(content) if path.suffix == ".bin" else _from_pickle(content)
 
 
 def bitmap(path: Path, row: int) -> bytes:
@@ -166,7 +167,7 @@ def cifar10(*, data_dir: str | None = None) -> Listing:
     notes = []
     if not find_batches(folder):
         if shards := find_shards(folder):
-            return read_shards(folder, shards)
+            return read_shards(folder, shards, AS_USUAL)
         download(folder)
         notes.append(f"cifar10 was downloaded to {folder}")
     batches = find_batches(folder)
@@ -202,7 +203,7 @@ def _downloads() -> Path:
     return (Path(home) if home else Path.home() / ".local" / "share") / "fieldmark"
 
 
-@lru_cache(maxsize=1)
+@cache
 def _digits_table() -> tuple[np.ndarray, np.ndarray]:
     """-> (1797, 8, 8) uint8, (1797,) int64. From the file: to import scikit-learn takes 1 s."""
     package = importlib.util.find_spec("sklearn")

@@ -1,24 +1,35 @@
 """What the cells of a table mean: labels, in one column or several, groups, captions, splits."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
 
-from fieldmark.data.columns import ALSO, CLASSES, IMAGES, USUAL, Columns, cells_of, is_one_of, named
-from fieldmark.data.label_cells import LABELS, Asked, LabelCells, labels_in, plain, texts_in
+from fieldmark.data.columns import (
+    ALSO,
+    CLASSES,
+    IMAGES,
+    USUAL,
+    Columns,
+    Reading,
+    called,
+    cells_of,
+    named,
+)
+from fieldmark.data.label_cells import LABELS, LabelCells, labels_in, plain, texts_in
+from fieldmark.data.likely_columns import ones_of, zero_one_columns
 from fieldmark.data.split_columns import SPLIT_NAMES, YES_OR_NO, sides_of_rows
-from fieldmark.data.zero_one import zero_one_columns
 from fieldmark.errors import DataError, listed
 from fieldmark.names import written
-from fieldmark.records import SAMPLE_COLUMNS
+from fieldmark.records import SAMPLE_COLUMNS, Samples
 from fieldmark.task import SEVERAL_LABELS
 
 GENUS, EPITHET = re.compile(r"\s*[A-Z][a-z-]+\s*"), re.compile(r"\s*[a-z][a-z.-]+\s*")
 
 
-def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.DataFrame, list[str]]:
+def _own_columns(frame: pl.DataFrame, used: Set[str | None]) -> tuple[pl.DataFrame, list[str]]:
     """The user's other columns, under names that the Samples table leaves free; and what to say."""
     rest = frame.select(name for name in frame.columns if name not in used)
     new: dict[str, str] = {}
@@ -31,19 +42,23 @@ def own_columns(frame: pl.DataFrame, used: Sequence[str | None]) -> tuple[pl.Dat
     return rest.rename(new), notes
 
 
-def sample_columns(
+def samples_of(
     frame: pl.DataFrame,
     found: Columns,
     where: str,
     place: Callable[[int], str],
     *,
     labels: LabelCells,
+    files: dict[str, Any],
     each_a_label: Sequence[str] = (),
-) -> tuple[dict[str, Any], list[str], list[str]]:
-    """labels, group, caption and split of a Samples table, from the columns that were found.
+    stays: str | None = None,
+) -> tuple[Samples, list[str], list[str]]:
+    """A row each of a Samples table, by the columns that were found, and the user's other columns.
 
-    What is to be said of how they were read, and the columns of splits. place: from a row to how
-    it is called. each_a_label: the columns that are a label each. Raises DataError.
+    And what is to be said of how they were read, and of columns that are called otherwise now.
+    place: from a row to how it is called. files: path, and row where that is wanted. each_a_label:
+    the columns that are a label each. stays: the column of a role that is kept under its own name
+    too. Raises DataError.
     """
     columns: dict[str, Any] = {"labels": labels.labels}
     if found.group is not None:
@@ -51,19 +66,23 @@ def sample_columns(
         columns["group"] = [None if cell is None else written(cell) for cell in cells]
     if found.caption is not None:
         columns["caption"] = _captions_in(frame[found.caption], where)
-    taken = [name for role, name in vars(found).items() if role != "split"]
-    others = [name for name in frame.columns if name not in (*taken, *each_a_label)]
+    taken = {name for role, name in vars(found).items() if role != "split"} | {*each_a_label}
+    others = [name for name in frame.columns if name not in taken]
     sides = sides_of_rows(frame, found.split, others, where, place)
     if sides.splits is not None:
         columns["split"] = sides.splits
-    return columns, [*labels.notes, *sides.notes], list(sides.columns)
+    own, renamed = _own_columns(frame, (taken - {stays}) | {*sides.columns})
+    samples = Samples.from_columns(columns | files)
+    if own.columns:
+        samples = replace(samples, frame=samples.frame.hstack(own))
+    return samples, [*labels.notes, *sides.notes], renamed
 
 
 def find_labels(
     frame: pl.DataFrame,
     found: Columns,
     where: str,
-    asked: Asked,
+    reading: Reading,
     *,
     is_named: bool = False,
     count: int | None = None,
@@ -77,13 +96,13 @@ def find_labels(
         return LabelCells(pl.Series([[]] * rows, dtype=LABELS), [])
     notes: list[str] = []
     if not is_named:
-        frame, notes = _with_genus(frame, found.label, where, asked.known)
+        frame, notes = _with_genus(frame, found.label, where, reading.known)
     column = frame[found.label]
-    if asked.task == SEVERAL_LABELS.name:
+    if reading.task == SEVERAL_LABELS.name:
         whole: bool | None = False
     else:
-        whole = is_named or _are_known(column, asked.known) or None
-    cells = labels_in(column, where, asked.separator, whole=whole)
+        whole = is_named or _are_known(column, reading.known) or None
+    cells = labels_in(column, where, reading.separator, whole=whole)
     return cells._replace(notes=[*cells.notes, *notes])
 
 
@@ -138,13 +157,13 @@ def label_columns(
     """
     if given.label is not None:
         return _named_zero_one(frame, given.label, where), []
-    also = [name for name in frame.columns if is_one_of(name, ALSO)]
-    if any(is_one_of(name, CLASSES) for name in frame.columns) or _holds_more(frame, also):
+    also = called(frame.columns, ALSO)
+    if called(frame.columns, CLASSES) or len(zero_one_columns(frame, also)) < len(also):
         return [], []
     others = {plain(name) for name in vars(given).values() if name is not None}
     others |= {*SPLIT_NAMES, *YES_OR_NO}
-    usual = (*IMAGES, *CLASSES, *USUAL["caption"])
-    free = [n for n in frame.columns if plain(n) not in others and not is_one_of(n, usual)]
+    usual = called(frame.columns, (*IMAGES, *CLASSES, *USUAL["caption"]))
+    free = [n for n in frame.columns if plain(n) not in others and n not in usual]
     found = zero_one_columns(frame, free)
     wanted = [name for name in found if name in known]
     if not wanted:
@@ -155,9 +174,21 @@ def label_columns(
     return wanted, notes
 
 
-def _holds_more(frame: pl.DataFrame, names: Sequence[str]) -> bool:
-    """Whether one of the columns holds more than 0 and 1."""
-    return len(zero_one_columns(frame, names)) < len(names)
+def labels_of_columns(frame: pl.DataFrame, names: Sequence[str], where: str) -> LabelCells:
+    """Each row's labels: the names of the columns that have a 1. An empty cell is 0."""
+    has = {name: ones_of(frame[name]) for name in names}
+    parts = [pl.when(ones).then(pl.lit(written(name))) for name, ones in has.items()]
+    labels = frame.select(pl.concat_list(parts).list.drop_nulls().alias("labels")).to_series()
+    several = f"each of {len(names)} columns of 0 and 1 is a label ({listed(names)})"
+    alone = f"the column {listed(names)} of 0 and 1 is a label"
+    notes = [f"{where}: {several if len(names) > 1 else alone}"]
+    empty = sum(frame[name].null_count() for name in names)
+    if empty:
+        cells = "1 empty cell is 0" if empty == 1 else f"{empty:,} empty cells are 0"
+        notes.append(f"{where}: in the columns of 0 and 1, {cells}")
+    if never := [name for name, ones in has.items() if not ones.any()]:
+        notes.append(f"{where}: no row has {listed(never)}, so there is no such class")
+    return LabelCells(labels, notes, several=True)
 
 
 def _named_zero_one(frame: pl.DataFrame, given: str, where: str) -> list[str]:

@@ -68,13 +68,13 @@ def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None)
     return Listing(samples, tuple(notes), left_out, called, unused=unused)
 
 
-def tables_in(tree: Tree, folder: str = "") -> list[str]:
-    """The tables that lie in a folder, the likeliest to hold labels first.
+def tables_in(tree: Tree) -> list[str]:
+    """The tables that lie at the top, the likeliest to hold labels first.
 
     Those of training come before those that speak of no side, then those of other sides, and
     last an example of answers that are handed in.
     """
-    tables = [name for name in tree.others.get(folder, ()) if Path(name).suffix.lower() in TABLES]
+    tables = [name for name in tree.others.get("", ()) if Path(name).suffix.lower() in TABLES]
 
     def rank(name: str) -> tuple[int, int, str]:
         stem = Path(name).stem

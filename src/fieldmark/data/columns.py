@@ -6,9 +6,15 @@ from dataclasses import dataclass
 import polars as pl
 
 from fieldmark.data.label_cells import plain, texts_in
-from fieldmark.data.likely_columns import TEXT, kind_of, likely_images, likely_labels, words_of
+from fieldmark.data.likely_columns import (
+    TEXT,
+    kind_of,
+    likely_images,
+    likely_labels,
+    words_of,
+    zero_one_columns,
+)
 from fieldmark.data.split_columns import SPLIT_NAMES, YES_OR_NO, speaks_of_sides
-from fieldmark.data.zero_one import zero_one_columns
 from fieldmark.errors import DataError, listed, nearest
 
 Share = Callable[[Sequence[str | None]], float]
@@ -32,6 +38,7 @@ ALSO = (
 )
 LABEL_WORDS = {"label", "labels", "class", "classes", "category", "categories", "species", "taxon"}
 LABEL_WORDS |= {"breed", "tags", "diagnosis", "target"}
+BY_CONTENT = ", by what is in it"  # how a column was found
 RANKS = ("kingdom", "phylum", "order", "family", "genus", "species")
 USUAL = {
     "image": IMAGES,
@@ -54,6 +61,30 @@ class Columns:
         """Those that are named, by the settings they are named with."""
         named = {f"data.{role}_column": name for role, name in vars(self).items() if name}
         return {key: name for key, name in named.items() if name is not None}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a source is read, where it does not say so itself.
+
+    columns:   names of a table's columns, where they are not the usual ones.
+    images:    the folder that a table's images lie in.
+    data_dir:  where a built-in data set lies.
+    levels, separator, task, pattern: as data.levels, label_separator, task and pattern have it.
+    known:     the labels that there are, of images that are judged by a model or by other images.
+    """
+
+    columns: Columns = Columns()
+    images: str | None = None
+    data_dir: str | None = None
+    levels: str | None = None
+    separator: str = "auto"
+    task: str = "auto"
+    pattern: str | None = None
+    known: tuple[str, ...] = ()
+
+
+AS_USUAL = Reading()
 
 
 def find_columns(
@@ -82,8 +113,7 @@ def find_columns(
         if found[role] is not None or role in without:
             continue
         wanted = _with_ranks(usual, names) if role == "label" else usual
-        matches = [name for word in wanted for name in names if bare(name) == bare(word)]
-        matches = [name for name in matches if name not in found.values()]
+        matches = [name for name in called(names, wanted) if name not in found.values()]
         if role == "image":
             notes += _take_images(where, frame, found, matches, share)
             if found[role] is None and role in needed:
@@ -92,7 +122,7 @@ def find_columns(
             guess and role == "label" and (matches := _named_like_labels(frame, found))
         ):
             found[role] = matches[0]
-            notes += _chosen(where, role, matches, says=not is_one_of(matches[0], CLASSES))
+            notes += _chosen(where, role, matches, says=not called(matches[:1], CLASSES))
     if guess and found["label"] is None and "label" not in without:
         notes += _take_labels(where, frame, found, needed="label" in needed)
     return Columns(**found), notes
@@ -123,7 +153,7 @@ def _take_images(
         others = [name for name in matches if name != first]
         return _chosen(where, "image", [first, *others], says=False)
     found["image"] = other
-    return [] if other is None else [_by_content(where, "image", other)]
+    return [] if other is None else [_read_from(where, "image", other, BY_CONTENT)]
 
 
 def _take_labels(
@@ -133,13 +163,17 @@ def _take_labels(
 
     Raises DataError where several may, and where none may and labels are needed.
     """
-    free = [name for name in _free(frame.columns, found) if not _is_of_splits(frame[name])]
+    free = [
+        name
+        for name in _free(frame.columns, found)
+        if plain(name) not in (*SPLIT_NAMES, *YES_OR_NO) and not speaks_of_sides(frame[name])
+    ]
     likely = likely_labels(frame, free)
     alone = len(likely) == 1 and not zero_one_columns(frame, likely)
     alone = alone and (kind_of(frame[likely[0]]) == TEXT or len(free) == 1)
     if alone:
         found["label"] = likely[0]
-        return [_by_content(where, "label", likely[0])]
+        return [_read_from(where, "label", likely[0], BY_CONTENT)]
     if needed or likely:
         raise DataError(_nothing_for(where, frame, "label", likely or free))
     return [f"{where}: no column may hold labels, so the images have none"]
@@ -150,16 +184,14 @@ def bare(name: str) -> str:
     return plain(name).replace("_", "")
 
 
-def is_one_of(name: str, usual: Sequence[str]) -> bool:
-    """Whether a column is called as one of the usual names."""
-    return bare(name) in map(bare, usual)
+def called(names: Sequence[str], usual: Sequence[str]) -> list[str]:
+    """The columns that are called as one of the usual names, in the order of these."""
+    return [name for word in usual for name in names if bare(name) == bare(word)]
 
 
-def _by_content(where: str, role: str, name: str) -> str:
-    return (
-        f"{where}: the {role}s are read from '{name}', by what is in it; "
-        f"data.{role}_column=NAME says otherwise"
-    )
+def _read_from(where: str, role: str, name: str, how: str) -> str:
+    told = f"the {role}s are read from '{name}'{how}; data.{role}_column=NAME says otherwise"
+    return f"{where}: {told}"
 
 
 def _free(names: Sequence[str], found: dict[str, str | None]) -> list[str]:
@@ -169,10 +201,6 @@ def _free(names: Sequence[str], found: dict[str, str | None]) -> list[str]:
 def cells_of(column: pl.Series) -> list[str | None]:
     """The cells of a column as texts; none of a column of lists."""
     return texts_in(column, column.name) if not column.dtype.is_nested() else []
-
-
-def _is_of_splits(column: pl.Series) -> bool:
-    return plain(column.name) in (*SPLIT_NAMES, *YES_OR_NO) or speaks_of_sides(column)
 
 
 def _with_ranks(usual: Sequence[str], names: Sequence[str]) -> list[str]:
@@ -190,10 +218,7 @@ def _chosen(where: str, role: str, matches: Sequence[str], *, says: bool) -> lis
     if (len(matches) < 2 and not says) or role == "caption":
         return []
     others = f", not from {listed(matches[1:])}" if matches[1:] else ""
-    return [
-        f"{where}: the {role}s are read from '{matches[0]}'{others}; "
-        f"data.{role}_column=NAME says otherwise"
-    ]
+    return [_read_from(where, role, matches[0], others)]
 
 
 def named(where: str, names: Sequence[str], role: str, name: str) -> str:

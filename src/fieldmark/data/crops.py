@@ -8,6 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.data.boxes import Box
+from fieldmark.data.file_names import tails_of
 from fieldmark.data.formats.megadetector import Boxes, read_boxes
 from fieldmark.data.listing import Listing
 from fieldmark.errors import DataError, counted, listed
@@ -26,7 +27,7 @@ class Finder:
         self._by_tail: dict[str, str | None] = {}
         self._of_several: set[str] = set()
         for name in boxes.of:
-            for tail in _tails(name):
+            for tail in tails_of(name):
                 self._by_tail[tail] = None if tail in self._by_tail else name
 
     def look_at(self, pictures: Iterable[tuple[Path, str]]) -> None:
@@ -61,7 +62,7 @@ class Finder:
 
     def _name(self, path: Path, known: str) -> str | None:
         whole = path.absolute().as_posix()
-        name = next((tail for tail in _tails(whole) if tail in self.boxes.of), None)
+        name = next((tail for tail in tails_of(whole) if tail in self.boxes.of), None)
         return name or (whole if whole in self.boxes.of else self._by_tail.get(known))
 
 
@@ -128,10 +129,3 @@ def _notes(
         yield f"no picture of {listed(lost, most=5)} has a box, so there is no such class"
     if samples.task.several:
         yield "each box has all labels of its picture, though one animal is in it"
-
-
-def _tails(path: str) -> Iterator[str]:
-    """A path and its ends, the longest first: a/b.jpg, b.jpg."""
-    while path:
-        yield path
-        path = path.partition("/")[2]

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from fieldmark.data.folders import parent_of
@@ -33,6 +33,13 @@ def folder_of(name: str | None) -> str:
 @cache
 def _normal(folder: str) -> str:
     return posixpath.normpath(folder)
+
+
+def tails_of(path: str) -> Iterator[str]:
+    """A path and its ends, the longest first: a/b.jpg, b.jpg."""
+    while path:
+        yield path
+        path = path.partition("/")[2]
 
 
 def keys_of(name: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -46,6 +46,10 @@ class Tree:
         """Names of the folders in a folder that hold pictures, themselves or below."""
         names = self.folders.get(folder, ())
         return [name for name in names if join(folder, name) in self.with_pictures]
+
+    def level_below(self, folders: Iterable[str]) -> list[str]:
+        """The folders in these that hold pictures, themselves or below, by their paths."""
+        return [join(folder, name) for folder in folders for name in self.inside(folder)]
 
     def below(self, folder: str) -> Iterator[str]:
         """Every picture in a folder and below it: its own first, then folder by folder."""

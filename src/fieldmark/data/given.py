@@ -21,7 +21,7 @@ from PIL import Image
 from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.images import to_bytes
 from fieldmark.data.shards import picture_columns
-from fieldmark.errors import DataError, disk_error
+from fieldmark.errors import DataError, writing
 from fieldmark.files import write_whole
 
 FOLDER = "given"  # of the run folders' folder
@@ -89,7 +89,10 @@ def keep(
             columns[name], frame = paths, frame.with_columns(pl.Series(name, paths, pl.String))
         place = _place(out, "table", columns, images)
     is_new = not place.is_file()
-    _write(frame, place)
+    if is_new:
+        with writing(place.parent):
+            place.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(place, lambda draft: frame.write_parquet(draft, metadata=MARK))
     return Kept(str(place), images, is_new)
 
 
@@ -325,14 +328,3 @@ def _place(out: Path, kind: str, columns: dict[str, Any], images: str | None) ->
                 digest.update(repr(cell).encode())
             digest.update(b"\n")
     return out / FOLDER / f"{kind}-{digest.hexdigest()}.parquet"
-
-
-def _write(frame: pl.DataFrame, place: Path) -> None:
-    """The table as Parquet, whole or not at all, where it is not there yet. Raises DiskError."""
-    if place.is_file():
-        return
-    try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise disk_error(place.parent, error) from error
-    write_whole(place, lambda draft: frame.write_parquet(draft, metadata=MARK))

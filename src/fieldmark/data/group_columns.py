@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import polars as pl
 
 from fieldmark.data.finding import Finding
-from fieldmark.data.group_words import WORDS
 from fieldmark.data.split_columns import NO, YES
+from fieldmark.data.split_words import GROUPS
 from fieldmark.errors import listed
 from fieldmark.records import SAMPLE_COLUMNS, Samples
 
@@ -28,7 +28,7 @@ def group_word(name: str) -> str | None:
     while len(words) > 1 and words[-1] in OF_NAMES:
         words.pop()
     last = words[-1] if words else ""
-    return next((each for each in (last, last.removesuffix("id")) if each in WORDS), None)
+    return next((each for each in (last, last.removesuffix("id")) if each in GROUPS), None)
 
 
 def likely_groups(samples: Samples) -> dict[str, pl.Series]:
@@ -46,7 +46,7 @@ def likely_groups(samples: Samples) -> dict[str, pl.Series]:
         values = frame[name].cast(pl.String).str.strip_chars().replace("", None)
         if _groups_images(values, frame["labels"]):
             found[name] = values
-    order = {name: WORDS.index(str(group_word(_own(name)))) for name in found}
+    order = {name: GROUPS.index(str(group_word(_own(name)))) for name in found}
     return {name: found[name] for name in sorted(found, key=order.__getitem__)}
 
 
@@ -98,7 +98,7 @@ def _finding(severity: str, noun: str, parted: list[str], images: int, then: str
 
 
 def _own(name: str) -> str:
-    """A column as the user's table calls it: see `cells.own_columns`."""
+    """A column as the user's table calls it: see `cells.samples_of`."""
     return name.removeprefix("own_") if name.removeprefix("own_") in SAMPLE_COLUMNS else name
 
 

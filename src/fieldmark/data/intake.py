@@ -28,14 +28,10 @@ from fieldmark.data.splits import (
 )
 from fieldmark.data.stratify import units_of
 from fieldmark.data.told import (
-    alone_note,
-    few_groups_note,
-    few_images_note,
-    group_note,
     health_notes,
     joined_note,
-    lacking_notes,
     left_out_notes,
+    parted_notes,
     spare_notes,
     split_notes,
     task_notes,
@@ -45,6 +41,7 @@ from fieldmark.files import write_whole
 from fieldmark.records import Samples
 from fieldmark.settings.data import DataSettings
 
+PLAIN = ("mirrored", "exchanged", "embedded", "separator")  # of a Dataset, kept as they are
 FILES = 50  # of a finding, that are kept with a run
 COSTLY = 1_000_000  # images times classes, above which a head for each fold takes minutes
 FOLDS, REPEATS, ENOUGH = 5, 5, 200  # folds; with fewer images than ENOUGH they are drawn anew
@@ -89,10 +86,7 @@ class Dataset:
             "notes": list(self.notes),
             "findings": [asdict(each) for each in short],
             "split": list(self.split_notes),
-            "mirrored": self.mirrored,
-            "exchanged": self.exchanged,
-            "embedded": self.embedded,
-            "separator": self.separator,
+            **{name: getattr(self, name) for name in PLAIN},
         }
         write_whole(path, lambda draft: self.samples.write(draft, about))
 
@@ -109,10 +103,7 @@ class Dataset:
             tuple(about.get("notes", ())),
             tuple(findings),
             tuple(about.get("split", ())),
-            mirrored=about.get("mirrored", True),
-            exchanged=about.get("exchanged", False),
-            embedded=about.get("embedded", False),
-            separator=about.get("separator", "auto"),
+            **{name: about[name] for name in PLAIN if name in about},
         )
 
 
@@ -222,8 +213,7 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
         parted_again, stays = replace(looked, samples=done).corrected()
         refuse_emptied(done, parted_again.samples, looked.corrections)
         done = parted_again.samples
-        own = [*few_images_note(done), *group_note(done), *few_groups_note(done)]
-        own += [*lacking_notes(done), *alone_note(done)]
+        own = parted_notes(done)
         if val == "cross" and "val" in looked.given:
             own.insert(0, joined_note(parted))
         return Dataset(

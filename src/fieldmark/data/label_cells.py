@@ -4,7 +4,6 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import polars as pl
@@ -20,19 +19,6 @@ JOINED_BY = {"|": "vertical bars", ";": "semicolons", ",": "commas", " ": "space
 EMPTY = ("nan", "none", "null", "na", "n/a", "<na>")  # as programs write a missing number
 QUOTED = re.compile(r"""'[^']*'|"[^"]*"|[^,'"]+""")
 SIDE_BY_SIDE = re.compile(r"""['"]\s+['"]""")  # NumPy's lists have no commas
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the settings say of labels: data.label_separator, data.task and data.pattern.
-
-    known: the labels that there are, for images that are judged by a model or by other images.
-    """
-
-    separator: str = "auto"
-    task: str = "auto"
-    known: tuple[str, ...] = ()
-    pattern: str | None = None
 
 
 class LabelCells(NamedTuple):
@@ -150,7 +136,7 @@ def _mark(filled: set[str], name: str) -> str | None:
         if mark:
             return mark
     for mark in "|; ":
-        parts = {part.strip() for cell in filled for part in cell.split(mark)} - {""}
+        parts = _parts(filled, mark) - {""}
         if any(mark in cell.strip() for cell in filled) and all(map(_is_number, parts)):
             return mark
     return " " if several and _spaces_divide(filled) else None
@@ -161,10 +147,15 @@ def _are_wholes(cells: Sequence[str | None], filled: set[str], mark: str) -> boo
     again ("Fox, red"), whose parts are more, and none of which stands alone."""
     if mark == "|":  # nobody writes it into a name
         return False
-    parts = {part.strip() for cell in filled for part in cell.split(mark)} - {""}
-    joined = {part.strip() for cell in filled if mark in cell for part in cell.split(mark)}
+    parts = _parts(filled, mark) - {""}
+    joined = _parts((cell for cell in filled if mark in cell), mark)
     again = 2 * len(filled) <= sum(cell is not None for cell in cells)
     return again and len(parts) > len(filled) and not joined & filled
+
+
+def _parts(cells: Iterable[str], mark: str) -> set[str]:
+    """All that a mark divides cells into."""
+    return {part.strip() for cell in cells for part in cell.split(mark)}
 
 
 def _is_plural(name: str) -> bool:
@@ -186,7 +177,8 @@ def _hints(filled: set[str], name: str, where: str) -> list[str]:
     """What to say of cells that look like several labels and are taken for one: with a bar or a
     semicolon in them, or a comma or a space where a part of them stands alone, too."""
     few = _is_plural(name) and len({word for cell in filled for word in cell.split()}) < len(filled)
-    comma = _is_plural(name) or _parts_alone(filled, ",")
+    parts = _parts((cell for cell in filled if "," in cell), ",")
+    comma = _is_plural(name) or (bool(parts) and parts <= filled)
     numbers = all(map(_is_number, {part for cell in filled for part in cell.split()}))
     looked = {"bar": True, "semicolon": True, "comma": comma, "space": few or numbers}
     for word in (word for word, looks in looked.items() if looks):
@@ -199,19 +191,14 @@ def _hints(filled: set[str], name: str, where: str) -> list[str]:
     return []
 
 
-def _parts_alone(filled: set[str], mark: str) -> bool:
-    """Whether each part of the cells that a mark divides is a cell by itself, too."""
-    joined = {part.strip() for cell in filled if mark in cell for part in cell.split(mark)}
-    return bool(joined) and joined <= filled
-
-
 def _tidied(
     cells: Sequence[str | None], name: str, where: str
 ) -> tuple[list[str | None], list[str]]:
     """Cells without blanks at their ends and with composed accents, and true and false in small
     letters; what to say where labels that were two are one by that."""
     new = {cell: written(cell) for cell in dict.fromkeys(cells) if cell}
-    new |= one_text(new) if _are_true_or_false(new.values()) else {}
+    if {text.casefold() for text in new.values()} <= set(TRUTH):
+        new |= one_text(new)
     if all(cell == text for cell, text in new.items()):
         return list(cells), []
     texts = [new[cell] or None if cell else None for cell in cells]
@@ -224,10 +211,6 @@ def _tidied(
             said = " and ".join(f"'{visible(each)}'" for each in two)
             return texts, [f"{where}: {said} in '{name}' are one label, '{text}'"]
     return texts, []
-
-
-def _are_true_or_false(texts: Iterable[str]) -> bool:
-    return {text.casefold() for text in texts} <= set(TRUTH)
 
 
 def _tidy(

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fieldmark.data.folders import Tree, join
-from fieldmark.data.group_words import BEINGS, EVENTS, PLACES, VIEWS
 from fieldmark.data.listing import shown
-from fieldmark.data.split_words import is_fold, sides_of, split_like
+from fieldmark.data.split_words import BEINGS, EVENTS, PLACES, VIEWS, is_fold, sides_of, split_like
 from fieldmark.errors import DataError, listed
 
 # the first words of names that number places, times and parts, and name no class
@@ -103,12 +102,9 @@ def class_parents(tree: Tree, layout: Layout) -> list[str]:
     """The folders that class folders lie in."""
     parents = [layout.top]
     for level in layout.levels[: layout.levels.index("class")]:
-        inside = [(folder, name) for folder in parents for name in tree.inside(folder)]
-        parents = [
-            join(folder, name)
-            for folder, name in inside
-            if level != "split" or name in layout.sides
-        ]
+        parents = tree.level_below(parents)
+        if level == "split":
+            parents = [each for each in parents if each.rpartition("/")[2] in layout.sides]
     return parents
 
 
@@ -122,12 +118,8 @@ def split_folders(tree: Tree, top: str) -> dict[str, str]:
     sides = {name: side for name, side in sides.items() if tree.inside(join(top, name))}
     if "train" not in sides.values():
         return {}
-    known = {
-        label
-        for name, side in sides.items()
-        if side == "train"
-        for label in tree.inside(join(top, name))
-    }
+    training = [join(top, name) for name, side in sides.items() if side == "train"]
+    known = set(_last(tree.level_below(training)))
     if len(known) < 2:
         return sides
     inner = {name: tree.inside(join(top, name)) for name in sides}
@@ -186,15 +178,16 @@ def _refuse_one_side(tree: Tree, top: str, sides: dict[str, str]) -> None:
     like = [name for name in others if len(tree.inside(join(top, name))) > 1]
     known, where, train = sides_of(tree.inside(top)), _words(top, ()), listed(sides)
     beside = [name for name in others if name not in known]
-    for names, hold, do in (
+    for names, what, do in (
         (like, f"folders as {train} does", "call the others val and test"),
         (beside, f"pictures beside {train}", f"data.levels={where}split/class where it is a split"),
     ):
         if names:
+            holds = "hold" if names[1:] else "holds"
             raise DataError(
-                f"{tree.root / top}: {listed(names, most=5)} {_hold(names)} {hold}, and it is not "
-                f"clear whether {train} is a class or a split; write data.levels={where}class "
-                f"where it is a class, or {do}"
+                f"{tree.root / top}: {listed(names, most=5)} {holds} {what}, and it is not clear "
+                f"whether {train} is a class or a split; write data.levels={where}class where it "
+                f"is a class, or {do}"
             )
 
 
@@ -240,9 +233,9 @@ def _found(tree: Tree, top: str, above: tuple[str, ...], sides: dict[str, str]) 
     parents = class_parents(tree, Layout(top, (*above, "class"), sides))
     levels, groups = above, list[str]()  # the names of the first level of groups
     while True:
-        folders = [join(folder, name) for folder in parents for name in tree.inside(folder)]
-        names = _last(folders)
-        inner = _last(each for folder in folders for each in tree.inside(folder))
+        folders = tree.level_below(parents)
+        names, below = _last(folders), tree.level_below(folders)
+        inner = _last(below)
         where = _words(top, levels)
         upper, lower = _grouplike(names), _grouplike(inner)
         own = sum(1 for folder in folders if tree.pictures.get(folder))
@@ -255,7 +248,7 @@ def _found(tree: Tree, top: str, above: tuple[str, ...], sides: dict[str, str]) 
             words = f"the classes hold the same folders, {listed(inner, most=3)}"
             end = f"data.levels={where}class/group keeps the pictures of each on one side"
             return here if groups else replace(here, notes=(f"{words}; {end}",))
-        deeper = any(tree.inside(join(folder, each)) for folder in folders for each in inner)
+        deeper = any(map(tree.inside, below))
         if not alike or not (upper == NUMBERS and (not lower or deeper)):
             raise DataError(_unclear(tree.root / top, names, inner, where, alike=alike))
         groups = groups or names
@@ -278,9 +271,9 @@ def _repeat(tree: Tree, folders: Sequence[str]) -> bool:
     Not where each holds but one, of the same name ("images").
     """
     holders: dict[str, set[str]] = defaultdict(set)
-    for folder in folders:
-        if inside := tree.inside(folder):
-            holders[folder.rpartition("/")[2]].update(inside)
+    for path in tree.level_below(folders):
+        _, holder, name = f"/{path}".rsplit("/", 2)
+        holders[holder].add(name)
     number = Counter(each for its in holders.values() for each in its)
     repeated = sum(times for times in number.values() if times > 1)
     return len(number) > 1 and len(holders) > 1 and 2 * repeated >= number.total()
@@ -330,8 +323,9 @@ def _as_said(tree: Tree, levels: tuple[str, ...]) -> Layout:
     """The layout that data.levels gives. Raises DataError for a split of no known words."""
     parents = [""]
     for level in levels:
-        names = list(dict.fromkeys(name for folder in parents for name in tree.inside(folder)))
+        parents = tree.level_below(parents)
         if level == "split":
+            names = _last(parents)
             sides = sides_of(names)
             if not sides:
                 words = (
@@ -342,9 +336,4 @@ def _as_said(tree: Tree, levels: tuple[str, ...]) -> Layout:
                     f"and there {words}; call them train, val and test, or write '-' there"
                 )
             return Layout("", levels, sides)
-        parents = [join(folder, name) for folder in parents for name in tree.inside(folder)]
     return Layout("", levels, {})
-
-
-def _hold(names: Iterable[str]) -> str:
-    return "holds" if len(list(names)) == 1 else "hold"

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 import polars as pl
 
-from fieldmark.data.group_words import EVENTS, PLACES
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.label_cells import plain
+from fieldmark.data.split_words import EVENTS, PLACES
 from fieldmark.names import written
 
 # words in the names of columns that hold something else than labels
@@ -29,6 +29,7 @@ LONGEST = 80  # letters of a label; longer texts are captions
 NUMBER = re.compile(r"[+-]?\d+([.,]\d+)?([eE][+-]?\d+)?")
 DATE = re.compile(r"\d{1,4}[-./]\d{1,2}([-./]\d{1,4})?([ T].*)?|\d{1,2}:\d{2}(:\d{2})?.*")
 TEXT, WHOLE = "text", "whole"
+ONES, ZEROS = ("1", "1.0", "true"), ("0", "0.0", "false")
 
 
 def kind_of(column: pl.Series) -> str | None:
@@ -62,6 +63,11 @@ def likely_labels(frame: pl.DataFrame, names: Sequence[str]) -> list[str]:
     texts = texts or [n for n in names if plain(n) == "id" and kind_of(frame[n]) == TEXT]
     texts.sort(key=lambda name: frame[name].n_unique())
     return texts or [name for name, kind in kinds.items() if kind == WHOLE]
+
+
+def zero_one_columns(frame: pl.DataFrame, among: Sequence[str]) -> list[str]:
+    """The columns of 0 and 1, or of true and false, and of empty cells."""
+    return [name for name in among if _is_zero_one(frame[name])]
 
 
 def likely_images(
@@ -110,3 +116,25 @@ def words_of(name: str) -> list[str]:
 def _is_of_others(name: str) -> bool:
     words = words_of(name)
     return "_".join(words) in OF_OTHERS or not OF_OTHERS.isdisjoint(words)
+
+
+def _is_zero_one(column: pl.Series) -> bool:
+    if column.dtype == pl.Boolean:
+        return True
+    if not (column.dtype.is_numeric() or column.dtype == pl.String):
+        return False
+    cells = column.drop_nulls().unique()
+    return len(cells) > 0 and set(_small_texts(cells)) <= {*ONES, *ZEROS}
+
+
+def ones_of(column: pl.Series) -> pl.Series:
+    """Which cells of a column of 0 and 1 are 1. -> (N,) bool"""
+    if column.dtype == pl.Boolean:
+        return column.fill_null(value=False)
+    known = column.unique()
+    ones = [cell for cell, word in zip(known, _small_texts(known), strict=True) if word in ONES]
+    return column.is_in(ones).fill_null(value=False)
+
+
+def _small_texts(cells: pl.Series) -> list[str]:
+    return [(cell or "").strip().casefold() for cell in cells.cast(pl.String).to_list()]

@@ -22,9 +22,9 @@ import numpy as np
 import polars as pl
 
 from fieldmark.cache import address, open_cache
-from fieldmark.data.cells import find_labels, own_columns, sample_columns
-from fieldmark.data.columns import Columns, find_columns
-from fieldmark.data.label_cells import Asked, task_of
+from fieldmark.data.cells import find_labels, samples_of
+from fieldmark.data.columns import Reading, find_columns
+from fieldmark.data.label_cells import task_of
 from fieldmark.data.listing import Listing
 from fieldmark.data.split_words import split_of
 from fieldmark.errors import DataError, listed
@@ -137,26 +137,24 @@ def _stamp(path: Path) -> Stamp:
 
 def _pack(path: Path, stamp: Stamp) -> Pack:
     cache, key = open_cache(), address("bytes", os.path.realpath(path), *stamp)
-    kept = cache.get("bytes", key)
-    pack = _mapped(kept) if kept else None
-    if pack is not None:
+    if (pack := _mapped(cache.get("bytes", key))) is not None:
         return pack
     if os.getpid() != _home:
         raise DataError(
             f"{path}: changed, or was not opened before the loading processes began; start again, "
             "or set run.workers=0"
         )
-    kept = cache.put("bytes", key, lambda draft: _write(draft, path))
-    pack = _mapped(kept) if kept else None
-    if pack is not None:
+    if (pack := _mapped(cache.put("bytes", key, lambda draft: _write(draft, path)))) is not None:
         return pack
     stream = io.BytesIO()
     starts = _copy(path, stream)
     return Pack(np.frombuffer(stream.getbuffer(), np.uint8), starts)
 
 
-def _mapped(kept: Path) -> Pack | None:
-    """A flat file as it lies on the disk; None where it is not whole, or was just deleted."""
+def _mapped(kept: Path | None) -> Pack | None:
+    """A flat file as it lies on the disk; None where it is not whole, or not there."""
+    if kept is None:
+        return None
     with suppress(OSError, ValueError):
         content = np.memmap(kept, np.uint8, "r")
         count = int(content[-NUMBER.itemsize :].view(NUMBER)[0])
@@ -283,10 +281,9 @@ def find_shards(root: Path) -> list[str]:
 def read_shards(
     root: Path,
     files: Sequence[str],
-    given: Columns | None = None,
+    reading: Reading,
     *,
     labelled: bool = True,
-    asked: Asked | None = None,
 ) -> Listing:
     """The pictures in Parquet files, one row a picture; `files` are paths below `root`.
 
@@ -294,12 +291,11 @@ def read_shards(
     folder's; one file alone has none. A class is named in the schema or in labels.json beside.
     The pictures are not touched. Raises DataError.
     """
-    asked = asked or Asked()
-    parts = [_read(root, file, given or Columns(), labelled, asked) for file in files]
+    parts = [_read(root, file, reading, labelled=labelled) for file in files]
     frame = pl.concat([part for part, _, _ in parts], how="diagonal_relaxed")
     notes = [*dict.fromkeys(note for _, said, _ in parts for note in said), *_missing_shards(files)]
     several = any(lists for _, _, lists in parts)
-    task = task_of(asked.task, frame["labels"], several=several)
+    task = task_of(reading.task, frame["labels"], several=several)
     words = {file: _split_word(file) for file in files} if len(files) > 1 else {}
     words = {file: word for file, word in words.items() if word}
     if words and frame["split"].null_count() == len(frame):
@@ -326,10 +322,10 @@ def read_shards(
 
 
 def _read(
-    root: Path, file: str, given: Columns, labelled: bool, asked: Asked
+    root: Path, file: str, reading: Reading, *, labelled: bool
 ) -> tuple[pl.DataFrame, list[str], bool]:
     """The rows of one file as a table of Samples, what is to be said, and LabelCells.several."""
-    path = root / file
+    path, given = root / file, reading.columns
     schema, pictures = read_schema(path), picture_column(path)
     if given.image not in (None, pictures):
         raise DataError(
@@ -347,27 +343,22 @@ def _read(
         frame = _table(path, rest).collect()
         count = int(_table(path, rest or [pictures]).select(pl.len()).collect().item())
     found, notes = find_columns(str(path), frame, given, needed=needed, without=["image"])
-    labels = find_labels(frame, found, str(path), asked, is_named=is_named, count=count)
-    columns, said, of_splits = sample_columns(
+    labels = find_labels(frame, found, str(path), reading, is_named=is_named, count=count)
+    unnamed = []
+    label = found.label or ""
+    kind = frame.schema.get(label, pl.String())
+    if (kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_integer():
+        names = in_schema.get(label) or names_beside(path, root)
+        if names is None:
+            unnamed.append(f"{root}: the classes are numbers, for no {LABELS} names them")
+        lists = [named(each, names) for each in labels.labels.to_list()]
+        labels = labels._replace(labels=pl.Series(lists, dtype=pl.List(pl.String)))
+    samples, said, renamed = samples_of(
         *(frame, found, str(path), lambda row: f"{path}, row {row}"),
         labels=labels,
+        files={"path": [file] * count, "row": range(count)},
     )
-    notes += said
-    if found.label and _is_number(frame[found.label].dtype):
-        names = in_schema.get(found.label) or names_beside(path, root)
-        if names is None:
-            notes.append(f"{root}: the classes are numbers, for no {LABELS} names them")
-        lists = [named(each, names) for each in columns["labels"].to_list()]
-        columns["labels"] = pl.Series(lists, dtype=pl.List(pl.String))
-    columns |= {"path": [file] * count, "row": range(count)}
-    used = [name for role, name in vars(found).items() if role != "split"]
-    own, said = own_columns(frame, [*used, *of_splits])
-    table = Samples.from_columns(columns).frame
-    return (table.hstack(own) if own.columns else table), [*notes, *said], labels.several
-
-
-def _is_number(kind: pl.DataType) -> bool:
-    return (kind.inner if isinstance(kind, pl.List | pl.Array) else kind).is_integer()
+    return samples.frame, [*notes, *said, *unnamed, *renamed], labels.several
 
 
 def _split_word(file: str) -> str | None:

@@ -1,7 +1,7 @@
 """Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,12 @@ import polars as pl
 
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.class_folders import read_folder
-from fieldmark.data.columns import Columns
+from fieldmark.data.columns import AS_USUAL, Reading
+from fieldmark.data.formats.hugging_face import saved_files
 from fieldmark.data.formats.recognised import FILES, PARQUET, SHOWN, folder_of_format, passed_over
-from fieldmark.data.formats.saved_datasets import saved_files
 from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_folder, is_there, tree_of
-from fieldmark.data.label_cells import Asked, task_of
+from fieldmark.data.label_cells import task_of
 from fieldmark.data.listing import Listing, join_test, with_known_labels, with_roles
 from fieldmark.data.shards import ARROW, content_of_row, find_shards, holds_pictures, read_shards
 from fieldmark.data.tables import read_table
@@ -30,28 +30,9 @@ STREAM = "-"
 __all__ = ["BUILT_IN", "Listing", "Reading", "content_of", "read_listing", "read_pixels"]
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How a source is read, where it does not say so itself.
-
-    columns:  names of a table's columns, where they are not the usual ones.
-    images:   the folder that a table's images lie in.
-    data_dir: where a built-in data set lies.
-    levels:   what the levels of folders are, as data.levels has it.
-    asked:    what is asked of the images, what divides several labels in a cell, and which labels
-              are known.
-    """
-
-    columns: Columns = field(default_factory=Columns)
-    images: str | None = None
-    data_dir: str | None = None
-    levels: str | None = None
-    asked: Asked = field(default_factory=Asked)
-
-
 def read_listing(
     source: str,
-    reading: Reading = Reading(),
+    reading: Reading = AS_USUAL,
     *,
     test: str = "auto",
     labelled: bool = True,
@@ -66,30 +47,26 @@ def read_listing(
     labelled: False lists images without labels too.
     validated: False where there will be no validation, so that no note speaks of it.
     """
-    asked = reading.asked
-
-    def read(asked: Asked) -> Listing:
-        found = _read(source, replace(reading, asked=asked), labelled=labelled)
-        return with_roles(found, test, validated=validated)
-
-    listing = read(asked)
+    listing = with_roles(_read(source, reading, labelled=labelled), test, validated=validated)
     if test in ("auto", "none"):
         return listing
     if not is_there(Path(test)):
         raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
     own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
-    if own.several and asked.task == "auto":
-        asked = replace(asked, task=own.name)
-    if asked.separator == "auto":
-        asked = replace(asked, separator=listing.separator)
-    asked = replace(asked, known=asked.known or listing.samples.classes)
-    levels = reading.levels if is_folder(Path(test)) else None
-    of_test = replace(reading, data_dir=None, levels=levels, asked=asked)
+    of_test = replace(
+        reading,
+        data_dir=None,
+        levels=reading.levels if is_folder(Path(test)) else None,
+        separator=listing.separator if reading.separator == "auto" else reading.separator,
+        task=own.name if own.several and reading.task == "auto" else reading.task,
+        known=reading.known or listing.samples.classes,
+    )
     its = _read(test, of_test, labelled=labelled)
-    if its.samples.task is not listing.samples.task:  # where one has several labels, both may
-        several = replace(asked, task=SEVERAL_LABELS.name)
-        listing = read(several)
-        its = _read(test, replace(of_test, asked=several), labelled=labelled)
+    if its.samples.task is not own:  # where one has several labels, both may
+        of_test = replace(of_test, task=SEVERAL_LABELS.name)
+        again = replace(of_test, data_dir=reading.data_dir, levels=reading.levels)
+        listing = with_roles(_read(source, again, labelled=labelled), test, validated=validated)
+        its = _read(test, of_test, labelled=labelled)
     its = replace(its, samples=with_known_labels(its.samples, listing.samples.classes))
     return join_test(listing, its)
 
@@ -164,8 +141,7 @@ def refuse_missing(source: str) -> None:
 
 
 def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:
-    given, asked, levels = reading.columns, reading.asked, reading.levels
-    images, data_dir = reading.images, reading.data_dir
+    images, data_dir, levels = reading.images, reading.data_dir, reading.levels
     path = Path(source)
     there, ending = is_there(path), path.suffix.lower()
     if data_dir is not None and (there or source not in BUILT_IN):
@@ -175,15 +151,15 @@ def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:
     refuse_missing(source)
     zipped = there and not path.is_dir() and ending == ZIP
     tree = tree_of(path) if path.is_dir() or zipped else None
-    if levels is not None and asked.pattern is not None:
+    if levels is not None and reading.pattern is not None:
         raise DataError(
             f"{source}: data.levels and data.pattern both say what folders are; keep one"
         )
-    home = path if tree and asked.pattern is not None else None
+    home = path if tree and reading.pattern is not None else None
     if tree and home is None and levels is None:
         home = folder_of_format(tree)
     if home is not None:
-        return read_table(home, given, images=images, labelled=labelled, asked=asked)
+        return read_table(home, reading, labelled=labelled)
     shards = saved_files(tree) if tree and not zipped else []
     if tree and not (shards or zipped or tree.inside("")):
         shards = find_shards(path)
@@ -195,7 +171,7 @@ def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:
         )
     if shards:
         _refuse(source, {"--images": images})
-        return read_shards(path, shards, given, labelled=labelled, asked=asked)
+        return read_shards(path, shards, reading, labelled=labelled)
     if there and not tree:
         if ending in ARCHIVES:
             raise DataError(f"{source}: is an archive; unpack it and name the folder")
@@ -204,17 +180,17 @@ def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:
                 f"{source}: is no table ({', '.join(SHOWN)}); name a folder of class folders, or "
                 "a table of images and labels"
             )
-        return read_table(path, given, images=images, labelled=labelled, asked=asked)
-    separator = None if asked.separator == "auto" else asked.separator
-    of_tables = {**given.given(), "data.label_separator": separator, "--images": images}
-    of_tables["data.pattern"] = asked.pattern
+        return read_table(path, reading, labelled=labelled)
+    separator = None if reading.separator == "auto" else reading.separator
+    of_tables = {**reading.columns.given(), "data.label_separator": separator, "--images": images}
+    of_tables["data.pattern"] = reading.pattern
     _refuse(source, of_tables)
     listing = (
         read_folder(tree, labelled=labelled, levels=levels) if tree else _built_in(source, data_dir)
     )
     if tree:
         listing = replace(listing, notes=(*listing.notes, *passed_over(tree)))
-    task = task_of(asked.task, listing.samples.frame["labels"])
+    task = task_of(reading.task, listing.samples.frame["labels"])
     return replace(listing, samples=replace(listing.samples, task=task))
 
 

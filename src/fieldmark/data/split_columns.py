@@ -16,6 +16,7 @@ YES_OR_NO = {"is_valid": "val", "is_val": "val", "is_validation": "val", "is_tes
 YES_OR_NO |= {"is_train": "train", "is_training": "train", "is_training_image": "train"}
 BARE = {"train": "train", "training": "train", "valid": "val", "val": "val", "validation": "val"}
 BARE |= {"test": "test", "holdout": "test"}
+ABOUT = YES_OR_NO | BARE  # the split that a column of yes and no is about, by its name
 YES, NO = ("true", "yes", "1", "1.0", "t", "y"), ("false", "no", "0", "0.0", "f", "n")
 MOST_WORDS = 12  # different cells of a column that may be splits; more are something else
 MOST_FOLDS = 50
@@ -43,11 +44,16 @@ def sides_of_rows(
     columns differ.
     """
     if given is not None:
-        splits, said = _splits_in(frame[given], where, place, is_named=True)
+        column = frame[given]
+        if plain(given) in ABOUT and (
+            _is_yes_or_no(column) or not any(map(split_of, texts_in(column, where)))
+        ):
+            return Sides(_claimed(frame, [given], place), (given,))
+        splits, said = _splits_in(column, where, place, is_named=True)
         return Sides(splits, (given,), said)
     found: dict[str, list[str | None]] = {}
     notes = []
-    claims = [name for name in others if _asked(name)]
+    claims = [name for name in others if plain(name) in YES_OR_NO]
     bare = [name for name in others if plain(name) in BARE and _is_yes_or_no(frame[name])]
     of_training = any(BARE[plain(name)] == "train" for name in bare)
     large = [] if of_training else [name for name in bare if _claims_most(frame[name], place)]
@@ -74,8 +80,8 @@ def sides_of_rows(
         elif fold := _folds(frame[name], where):
             notes.append(fold)
     if claims:
-        found[claims[0]] = _claimed(frame, claims, where, place)
-        bare = [name for name in claims if not _asked(name)]
+        found[claims[0]] = _claimed(frame, claims, place)
+        bare = [name for name in claims if plain(name) in BARE]
         if bare:
             notes.append(f"{where}: the split is read from {listed(bare)}, of yes and no")
     first, *more = found or [""]
@@ -85,18 +91,11 @@ def sides_of_rows(
     return Sides(found.get(first), tuple(used), notes)
 
 
-def _asked(name: str) -> str | None:
-    """The split that a column of yes and no, such as `is_valid`, is about; None for others."""
-    return YES_OR_NO.get(plain(name))
-
-
-def _claimed(
-    frame: pl.DataFrame, names: Sequence[str], where: str, place: Places
-) -> list[str | None]:
+def _claimed(frame: pl.DataFrame, names: Sequence[str], place: Places) -> list[str | None]:
     """Each row's side by columns of yes and no, each about one; a row that none claims is for the
     side that no column is about. Raises DataError where two claim a row."""
     claims = {name: _yes(frame[name], place) for name in names}
-    about = {name: YES_OR_NO.get(plain(name)) or BARE[plain(name)] for name in names}
+    about = {name: ABOUT[plain(name)] for name in names}
     rest = [side for side in ("train", "test", "val") if side not in about.values()]
     sides: list[str | None] = []
     for row, cells in enumerate(zip(*claims.values(), strict=True)):
@@ -192,10 +191,6 @@ def _splits_in(
     means another thing: then there are no splits, and it is said why.
     """
     cells = texts_in(column, where)
-    asked = _asked(column.name) or BARE.get(plain(column.name))
-    if is_named and asked and (_is_yes_or_no(column) or not any(map(split_of, cells))):
-        yes, other = _yes(column, place), "test" if asked == "train" else "train"
-        return [cell if cell is None else asked if cell else other for cell in yes], []
     known = {cell: split_of(cell) for cell in dict.fromkeys(cells) if cell}
     splits = [known[cell] if cell else None for cell in cells]
     wrong = next((row for row, cell in enumerate(cells) if cell and not known[cell]), None)

@@ -1,4 +1,4 @@
-"""What people call the parts of a split, and the folds: in folders' names and in cells."""
+"""What people call the parts of a split, folds and groups: in folders' names and in tables."""
 
 import re
 import unicodedata
@@ -25,6 +25,18 @@ FOLD = ("fold", "folds", "kfold", "cvfold", "cv")
 GLUED = re.compile(rf"({'|'.join(sorted(SIDES, key=len, reverse=True))})({'|'.join(FILLING)})")
 JOINT = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 HELD_OUT = re.compile(r"(hold|held)[\s_-]?out")
+# what images have in common that belong together
+PLACES = (
+    *("site", "location", "loc", "locality", "station", "deployment", "camera", "cam", "trap"),
+    *("plot", "transect", "farm", "hospital", "clinic", "institution", "scanner", "plate"),
+)
+BEINGS = (  # which may also be the classes
+    *("patient", "animal", "individual", "subject", "person", "participant", "identity"),
+    *("specimen", "donor", "plant", "lesion", "case", "writer", "volunteer"),
+)
+EVENTS = ("sequence", "seq", "burst", "event", "session", "visit", "survey")
+VIEWS = ("series", "video", "clip", "track", "scene", "slide", "study", "exam", "observation")
+GROUPS = (*PLACES, *BEINGS, *EVENTS, *VIEWS, "group")  # the largest groups first
 
 
 def split_of(name: str | None) -> str | None:

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 
@@ -62,37 +61,21 @@ def merge_val_into_train(samples: Samples) -> Samples:
     return samples.with_splits(["train" if side == "val" else side for side in sides])
 
 
-class Taken(NamedTuple):
-    """A row that was taken out, and the first row on a later side that it is a copy of."""
-
-    path: str
-    row: int | None
-    original: str
-    original_row: int | None
-    original_split: str
-
-
-def copies_of_test(samples: Samples, copies: np.ndarray) -> tuple[np.ndarray, list[Taken]]:
+def copies_of_test(samples: Samples, copies: np.ndarray) -> np.ndarray:
     """What of training is in validation or test too, and of validation what is in the test.
 
     Only given splits can have such copies. A given test set stays as it is, and copies on the
     same side stay. `copies` (N,): the same number is the same image.
-    -> which rows stay where these are taken out (N,), and what is, in order
+    -> (N,) int64, the first row on the last side that a row is a copy of; -1 where it stays
     """
-    places, numbers = samples.places(), copies.tolist()
-    sides = [side or "train" for side in samples.frame["split"].to_list()]
-    rank = [SPLITS.index(side) for side in sides]
+    numbers = copies.tolist()
+    rank = [SPLITS.index(side or "train") for side in samples.frame["split"].to_list()]
     home: dict[int, int] = {}  # image -> its first row on the last side that it is on
     for row, number in enumerate(numbers):
         if rank[row] > rank[home.setdefault(number, row)]:
             home[number] = row
-    original = [home[number] for number in numbers]
-    stays = np.array([rank[row] == rank[at] for row, at in enumerate(original)], dtype=bool)
-    taken = [
-        Taken(*places[row], *places[original[row]], sides[original[row]])
-        for row in np.flatnonzero(~stays).tolist()
-    ]
-    return stays, taken
+    homes = [home[number] for number in numbers]
+    return np.array([at if rank[at] > rank[row] else -1 for row, at in enumerate(homes)], np.int64)
 
 
 def without_copies(
@@ -104,10 +87,12 @@ def without_copies(
     -> the samples that stay, the number of each, the same for copies that share a side
     """
     numbers = (copies.near if what == "near" else copies.equal)[good]
-    stays, taken = copies_of_test(samples, numbers)
-    if not taken:
+    original = copies_of_test(samples, numbers)
+    stays, paths = original < 0, samples.frame["path"]
+    if stays.all():
         return samples, numbers, []
-    pairs = listed([f"{each.path} = {each.original}" for each in taken], most=3)
+    taken = np.flatnonzero(~stays).tolist()
+    pairs = listed([f"{paths[row]} = {paths[int(original[row])]}" for row in taken], most=3)
     if what == "show":
         note = (
             f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "

@@ -40,12 +40,17 @@ class Found(NamedTuple):
     as_said: bool = False
 
 
-class Finder:
-    """Finds files below `root`, in the first of `folders` that has them; each is listed once.
+class Files(NamedTuple):
+    """The file of each name, in order; the names whose file is not there; and how those were found
+    whose path is not what the table says."""
 
-    missing: those that were looked for and are not there. notes: how those were found whose path
-    is not what the table says.
-    """
+    found: list[Found]
+    missing: list[str]
+    notes: list[str]
+
+
+class Finder:
+    """Finds files below `root`, in the first of `folders` that has them; each is listed once."""
 
     def __init__(
         self,
@@ -58,7 +63,7 @@ class Finder:
         """side: the split that the table is of, by its name; of equal files those below a folder
         of that name are meant. chosen: whether the user names the root: then what lies outside of
         it by "..", too, is looked for by its end."""
-        self._root, self._folders, self._side, self._chosen = root, folders, side, chosen
+        self.root, self._folders, self._side, self._chosen = root, folders, side, chosen
         self._starts = tuple(
             each.as_posix().rstrip("/") + "/" for each in (root.absolute(), root.resolve())
         )
@@ -66,11 +71,9 @@ class Finder:
         self._places: dict[str, list[str]] = {}
         self._alike: dict[str, dict[str, list[str]]] = {}
         self._below_root: dict[str, list[str]] | None = None
-        self.missing: list[str] = []
-        self.notes: list[str] = []
 
-    def find_all(self, names: Sequence[str | None]) -> list[Found]:
-        """The file of each name, in order; `missing` and `notes` are of these.
+    def find_all(self, names: Sequence[str | None]) -> Files:
+        """The file of each name.
 
         A name without a suffix may stand for the picture of that name ("56" for "56.jpg"). Where
         nothing is in the folder that a name gives, the file is looked for below the root by the
@@ -93,22 +96,20 @@ class Finder:
         for name in others:  # a file that a row names itself is no other row's
             path = found[name].path
             if path in said:
-                gone = f"{GONE} '{name}' in {self._root}; did you mean '{path}'?"
+                gone = f"{GONE} '{name}' in {self.root}; did you mean '{path}'?"
                 found[name] = at_place.get(name, Found(None, gone))
-        self._tell(found, [name for name in others if found[name].path], set(lost))
+        notes = _moved_notes(found, [name for name in others if found[name].path], set(lost))
         missing = {n for n in (*lost, *others) if (found[n].reason or "").startswith(GONE)}
-        self.missing = [name for name in names if name in missing] if missing else []
-        return [found[name] for name in names]
+        gone_ones = [name for name in names if name in missing] if missing else []
+        return Files([found[name] for name in names], gone_ones, notes)
 
     def share(self, names: Sequence[str | None]) -> float:
         """The share of some of these names that have a file."""
         filled = list(dict.fromkeys(name for name in names if name))
         step = max(1, len(filled) // TRIED)
         tried = filled[::step][:TRIED]
-        before = self.missing, self.notes
-        found = self.find_all(tried)
-        self.missing, self.notes = before
-        return sum(each.path is not None for each in found) / len(tried) if tried else 0.0
+        there = [each.path for each in self.find_all(tried).found if each.path is not None]
+        return len(there) / len(tried) if tried else 0.0
 
     def unnamed(self, files: Sequence[str | None]) -> dict[str, frozenset[str]]:
         """The pictures in the folders of `files`, by folder, that are not among these."""
@@ -118,7 +119,7 @@ class Finder:
             names = set(self._listed(folder).values())
             pictures = {name for name in names if name.lower().endswith(SUFFIXES)}
             rest = frozenset(name for name in pictures if join(folder, name) not in named)
-            result[str(self._root.resolve() / folder)] = rest
+            result[str(self.root.resolve() / folder)] = rest
         return result
 
     def _at_its_place(self, name: str | None) -> Found:
@@ -130,7 +131,7 @@ class Finder:
         below = self._below(plain_path(name))
         if below is None:
             do = "name the folder that holds all images: --images DIR"
-            return Found(None, f"'{name}' {OUTSIDE} {self._root}; {do}")
+            return Found(None, f"'{name}' {OUTSIDE} {self.root}; {do}")
         folder, _, file = below.rpartition("/")
         if folder not in self._places:
             places = [join(place, folder) if folder else place for place in self._folders]
@@ -145,7 +146,7 @@ class Finder:
             real = self._variant(here, keys)
             if real is not None:
                 return Found(join(here, real))
-        return Found(None, f"{GONE} '{name}' in {self._root}; add it, or take the row out")
+        return Found(None, f"{GONE} '{name}' in {self.root}; add it, or take the row out")
 
     def _below(self, name: str) -> str | None:
         """The path from the root, without "." and ".."; None where it leads out."""
@@ -159,12 +160,12 @@ class Finder:
 
     def _real(self, folder: str) -> str | None:
         """A folder as it is called on the disk, where its accents are coded in another way."""
-        if folder.isascii() or is_folder(self._root / folder):
+        if folder.isascii() or is_folder(self.root / folder):
             return folder
         here = ""
         for part in folder.split("/"):
-            names = [n for n in names_in(self._root / here) if written(n) == written(part)]
-            real = next((name for name in names if is_folder(self._root / here / name)), None)
+            names = [n for n in names_in(self.root / here) if written(n) == written(part)]
+            real = next((name for name in names if is_folder(self.root / here / name)), None)
             if real is None:
                 return None
             here = join(here, real)
@@ -193,8 +194,8 @@ class Finder:
     def _by_its_end(self, name: str) -> Found | None:
         """The file below the root whose path ends as this one does; None where there is none."""
         if self._below_root is None:
-            is_zip = into_zip(self._root)
-            paths = [*tree_of(self._root).below("")] if is_zip else pictures_below(self._root)
+            is_zip = into_zip(self.root)
+            paths = [*tree_of(self.root).below("")] if is_zip else pictures_below(self.root)
             self._below_root = by_keys(paths)
         path = plain_path(name).removeprefix("./")
         keys = keys_of(path.rpartition("/")[2]) if self._below_root else []
@@ -214,24 +215,8 @@ class Finder:
                 return Found(best[0])
             folders = listed([parent_of(each) or "." for each in best], most=3)
             reason = f"'{name}' lies in several folders, {folders}; write which, or name one: "
-            return Found(None, f"{reason}--images {self._root / parent_of(best[0])}")
+            return Found(None, f"{reason}--images {self.root / parent_of(best[0])}")
         return None
-
-    def _tell(
-        self, found: dict[str | None, Found], others: Sequence[str], moved: Collection[str]
-    ) -> None:
-        """Keep what is to be said of files that do not lie as the table says."""
-        self.notes = []
-        called = "called otherwise than the table says"
-        for is_moved, one, more in (
-            (True, "found by the end of its path", "found by the ends of their paths"),
-            (False, called, called),
-        ):
-            names = [name for name in others if (name in moved) is is_moved]
-            if names:
-                is_are = f"is {one}" if len(names) == 1 else f"are {more}"
-                first = f"'{names[0]}' is '{found[names[0]].path}'"
-                self.notes.append(f"{counted(len(names), 'image')} {is_are}: {first}")
 
     def _listed(self, folder: str) -> dict[str, str]:
         """The files in a folder by name, and by name with its accents composed, as texts have it.
@@ -241,10 +226,10 @@ class Finder:
         if folder not in self._names:
             names: list[str] = []
             try:
-                names = _files_in(self._root / folder)
+                names = _files_in(self.root / folder)
             except PermissionError as error:
                 raise DataError(
-                    f"{self._root / folder}: cannot be read ({error.strerror}); allow it, or take "
+                    f"{self.root / folder}: cannot be read ({error.strerror}); allow it, or take "
                     "the folder out"
                 ) from error
             except (OSError, ValueError):  # no such folder, or a text that can be no path
@@ -252,6 +237,23 @@ class Finder:
             self._names[folder] = {written(name): name for name in names}
             self._names[folder].update({name: name for name in names})
         return self._names[folder]
+
+
+def _moved_notes(
+    found: dict[str | None, Found], others: Sequence[str], moved: Collection[str]
+) -> list[str]:
+    """What is to be said of files that do not lie as the table says."""
+    notes, called = [], "called otherwise than the table says"
+    for is_moved, one, more in (
+        (True, "found by the end of its path", "found by the ends of their paths"),
+        (False, called, called),
+    ):
+        names = [name for name in others if (name in moved) is is_moved]
+        if names:
+            is_are = f"is {one}" if len(names) == 1 else f"are {more}"
+            first = f"'{names[0]}' is '{found[names[0]].path}'"
+            notes.append(f"{counted(len(names), 'image')} {is_are}: {first}")
+    return notes
 
 
 def _files_in(folder: Path) -> list[str]:

@@ -1,91 +1,66 @@
 """Tables of paths and labels: CSV, TSV, Parquet. Every row is used, or refused by its line."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 import polars as pl
 
-from fieldmark.data.cells import find_labels, label_columns, own_columns, sample_columns
-from fieldmark.data.columns import Columns, find_columns
+from fieldmark.data.cells import find_labels, label_columns, labels_of_columns, samples_of
+from fieldmark.data.columns import Columns, Reading, find_columns
 from fieldmark.data.folders import parent_of
 from fieldmark.data.formats.brought import Brought
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.given import was_given
 from fieldmark.data.inside import is_folder
-from fieldmark.data.label_cells import Asked, plain, task_of, texts_in
+from fieldmark.data.label_cells import plain, task_of, texts_in
 from fieldmark.data.listing import Listing
-from fieldmark.data.row_reasons import kinds_of, reasons_of, with_repeats
+from fieldmark.data.row_reasons import reasons_of
 from fieldmark.data.split_words import sides_of, split_of
-from fieldmark.data.table_paths import Finder, Found
+from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table
-from fieldmark.data.zero_one import labels_of_columns
 from fieldmark.errors import DataError, counted, listed
 from fieldmark.records import Samples
 
 
-def read_table(
-    path: Path,
-    given: Columns | None = None,
-    *,
-    images: str | None = None,
-    labelled: bool = True,
-    asked: Asked | None = None,
-) -> Listing:
+def read_table(path: Path, reading: Reading, *, labelled: bool = True) -> Listing:
     """The images that a table names, or a file or folder of a format that stands for a table, with
     their labels and the user's other columns.
 
-    They lie in the folder `images`; without it beside the table, or in images/ beside it. A row
-    is left out, with the reason, where its image is missing, or its label where each image has
-    one, where it leads out of the folder, and where the same image stands in another row of the
-    same split: with the same labels the first stays, with others none. Raises DataError where no
-    row can be used.
+    Without `reading.images` they lie beside the table, or in images/ beside it. A row is left out,
+    with the reason, where its image is missing, or its label where each image has one, where it
+    leads out of the folder, and where the same image stands in another row of the same split: with
+    the same labels the first stays, with others none. Raises DataError where no row can be used.
     """
-    brought = bring(path, asked or Asked(), images)
-    root, finder = _looking(path, brought, images)
-    samples, table = read_rows(
-        path, given, labelled=labelled, asked=asked, brought=brought, finder=finder
-    )
+    samples, table, _, finder, is_plain = read_rows(path, reading, labelled=labelled)
     frame = samples.frame
-    found = finder.find_all(frame["path"].to_list())
-    reasons = reasons_of(frame, found, each_labelled=labelled and not samples.task.several)
-    chosen = path.suffix.lower() == ".parquet" and was_given(path)
-    files = [
-        its.path if reason is None else None for its, reason in zip(found, reasons, strict=True)
-    ]
-    used = [file for file in files if file is not None]
-    if len(set(used)) < len(used):
-        labels, splits = frame["labels"].to_list(), frame["split"].to_list()
-        reasons = with_repeats(files, labels, splits, table.places, reasons)
+    found, missing, moved = finder.find_all(frame["path"].to_list())
+    each_labelled = labelled and not samples.task.several
+    reasons = reasons_of(frame, found, table.places, each_labelled=each_labelled)
     left_out = dict(table.left_out)
-    kinds = dict.fromkeys(left_out, "broken-row" if brought.plain else "left-out")
-    whys = kinds_of(files, frame["labels"].to_list(), found)
-    for place, reason, kind in zip(table.places, reasons, whys, strict=True):
+    kinds = dict.fromkeys(left_out, "broken-row" if is_plain else "left-out")
+    for place, reason in zip(table.places, reasons, strict=True):
         if reason is not None:
-            left_out[place], kinds[place] = f"{place}: {reason}", kind
+            left_out[place], kinds[place] = f"{place}: {reason.words}", reason.kind
+    files = [its.path for its in found]
+    rows = zip(table.places, frame["path"], files, strict=True)
+    without_file = {place: name or place for place, name, file in rows if file is None}
     kept = [row for row, reason in enumerate(reasons) if reason is None]
     if not kept:
-        _refuse_all(path, root, len(finder.missing), left_out)
-    used_rows = frame.with_columns(pl.Series("path", files, pl.String))[kept]
-    samples = replace(samples, frame=used_rows, root=str(root.resolve()))
-    said = [*finder.notes, *_split_in_paths(used_rows["path"], used_rows["split"])]
+        _refuse_all(path, finder.root, len(missing), left_out)
+    used = frame.with_columns(pl.Series("path", files, pl.String))[kept]
+    said = [*moved, *_split_in_paths(used["path"], used["split"])]
+    chosen = path.suffix.lower() == ".parquet" and was_given(path)
     return Listing(
-        samples,
+        replace(samples, frame=used),
         (*table.notes, *(f"{path}: {note}" for note in said)),
         left_out,
         kinds=kinds,
-        missing=_without_file(table, frame, found),
-        spare={} if chosen else finder.unnamed([its.path for its in found]),
+        missing=without_file,
+        spare={} if chosen else finder.unnamed(files),
         separator=table.separator,
         unsaid=table.unsaid,
     )
-
-
-def _without_file(table: Table, frame: pl.DataFrame, found: Sequence[Found]) -> dict[str, str]:
-    """The names of images that have no file, by the places of their rows."""
-    rows = zip(table.places, frame["path"], found, strict=True)
-    return {place: name or place for place, name, its in rows if its.path is None}
 
 
 def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
@@ -102,82 +77,86 @@ def _split_in_paths(files: pl.Series, splits: pl.Series) -> list[str]:
     return []
 
 
-def _looking(path: Path, brought: Brought, images: str | None) -> tuple[Path, Finder]:
-    """Where a table's images lie, and what finds them. Raises DataError."""
+def _finder_of(path: Path, brought: Brought, images: str | None) -> Finder:
+    """What finds the images of a table, where they lie. Raises DataError."""
     side = split_of(path.stem)
     if images is None:
-        return brought.root, Finder(brought.root, brought.folders, side=side)
+        return Finder(brought.root, brought.folders, side=side)
     if not is_folder(Path(images)):
         raise DataError(f"--images {images}: there is no such folder; name the one of the images")
-    return Path(images), Finder(Path(images), side=side, chosen=True)
+    return Finder(Path(images), side=side, chosen=True)
 
 
-def read_rows(
-    path: Path,
-    given: Columns | None = None,
-    *,
-    labelled: bool | None = True,
-    asked: Asked | None = None,
-    brought: Brought | None = None,
-    finder: Finder | None = None,
-) -> tuple[Samples, Table]:
-    """What a table says, whether or not its images are there: paths as the cells have them.
+class Rows(NamedTuple):
+    """What a table says: a row an image, whether or not it is there, with paths as the cells have
+    them. The table, with all that is to be said of it; its columns; what finds its files; and
+    whether every row is wanted (`plain` of Brought)."""
 
-    And the table, with all that is to be said of it. Labels may be empty; labelled None: neither
-    they nor splits are asked for or read. brought: the table, where it is
-    read already. finder: of the files, by which a column of images is known. Raises DataError.
+    samples: Samples
+    table: Table
+    columns: Columns
+    finder: Finder
+    is_plain: bool
+
+
+def read_rows(path: Path, reading: Reading, *, labelled: bool | None = True) -> Rows:
+    """What a table says. Raises DataError.
+
+    Labels may be empty; labelled None: neither they nor splits are asked for or read.
     """
-    given, asked = given or Columns(), asked or Asked()
-    brought = brought or bring(path, asked)
+    brought = bring(path, reading)
+    finder = _finder_of(path, brought, reading.images)
     if labelled and brought.unlabelled:
         raise DataError(brought.unlabelled)
     table = brought.table
     frame = table.frame
     if not len(frame) and not table.left_out:
         raise DataError(f"{path}: names columns and has no rows; add a row for each image")
-    is_named, given = given.label is not None, _merged(given, brought.columns)
-    asked = replace(asked, separator=table.separator) if asked.separator == "auto" else asked
-    each_a_label, chosen = label_columns(frame, given, str(path), asked.known)
+    is_named = reading.columns.label is not None
+    given = _merged(reading.columns, brought.columns)
+    if reading.separator == "auto":
+        reading = replace(reading, separator=table.separator)
+    each_a_label, chosen = list[str](), list[str]()
+    if labelled is not None:
+        each_a_label, chosen = label_columns(frame, given, str(path), reading.known)
     found, notes = find_columns(
         *(str(path), frame.drop(each_a_label)),
         replace(given, label=None) if each_a_label else given,
         needed=("image", "label") if labelled and not each_a_label else ("image",),
         without=["label"] if each_a_label else [],
-        share=None if finder is None else finder.share,
+        share=finder.share,
         guess=labelled is not None and not brought.unlabelled,
     )
+    wanted = found
     if labelled is None:
-        found, frame, each_a_label = *_unlabelled(found, frame), []
+        wanted = replace(found, label=None, split=None)
+        frame = frame.select(list(dict.fromkeys(filter(None, vars(wanted).values()))))
     if each_a_label:
         labels = labels_of_columns(frame, each_a_label, str(path))
     else:
-        labels = find_labels(frame, found, str(path), asked, is_named=is_named)
-    columns, said, of_splits = sample_columns(
-        *(frame, found, str(path), table.places.__getitem__),
-        labels=labels,
-        each_a_label=each_a_label,
-    )
+        labels = find_labels(frame, wanted, str(path), reading, is_named=is_named)
     names = texts_in(frame[str(found.image)], str(path))
-    its_own = None if brought.columns.image else finder  # a format says where its images lie
-    columns["path"], joined = _in_folders(frame, found, names, its_own)
-    said += [f"{path}: {each}" for each in joined]
-    used = [*_used(found, brought.columns), *of_splits, *each_a_label]
-    own, renamed = own_columns(frame, used)
-    samples = Samples.from_columns(columns, str(path.parent.resolve()))
-    task = task_of(asked.task, labels.labels, several=labels.several)
-    frame = samples.frame.hstack(own) if own.columns else samples.frame
-    samples = replace(samples, task=task, frame=frame)
-    notes = [*table.notes, *notes, *chosen, *said, *(f"{path}: {each}" for each in renamed)]
-    unsaid = tuple(name for name in asked.known if name not in each_a_label)
-    unsaid = unsaid if each_a_label and task.several else ()
-    table = replace(table, separator=labels.separator, unsaid=unsaid, notes=tuple(notes))
-    return samples, table
-
-
-def _unlabelled(found: Columns, frame: pl.DataFrame) -> tuple[Columns, pl.DataFrame]:
-    """The columns that are needed where labels and splits are not, and a table of these alone."""
-    found = replace(found, label=None, split=None)
-    return found, frame.select(list(dict.fromkeys(filter(None, vars(found).values()))))
+    joined, its_group = list[str](), brought.columns.group
+    if not brought.columns.image:  # a format says where its images lie
+        names, joined = _in_folders(frame, wanted, names, finder)
+    samples, said, renamed = samples_of(
+        *(frame, wanted, str(path), table.places.__getitem__),
+        labels=labels,
+        files={"path": names},
+        each_a_label=each_a_label,
+        stays=found.group if found.group == its_group != "group" else None,  # for figures by it
+    )
+    task = task_of(reading.task, labels.labels, several=labels.several)
+    samples = replace(samples, task=task, root=str(finder.root.resolve()))
+    told = (f"{path}: {each}" for each in (*joined, *renamed))
+    unsaid = [name for name in reading.known if name not in each_a_label]
+    table = replace(
+        table,
+        separator=labels.separator,
+        unsaid=tuple(unsaid) if each_a_label and task.several else (),
+        notes=(*table.notes, *notes, *chosen, *said, *told),
+    )
+    return Rows(samples, table, found, finder, brought.plain)
 
 
 NO_GROUP = "none"  # data.group_column, where a format's own group is not wanted
@@ -189,14 +168,6 @@ def _merged(given: Columns, its: Columns) -> Columns:
     return Columns(**names | ({"group": None} if given.group == NO_GROUP and its.group else {}))
 
 
-def _used(found: Columns, its: Columns) -> list[str | None]:
-    """The columns that are kept under the names of their roles, but for those of splits. The group
-    that a format itself gives stays a column, too, for figures by it."""
-    stays = found.group if found.group == its.group != "group" else None
-    roles = (name for role, name in vars(found).items() if role != "split")
-    return [name for name in roles if name != stays or stays is None]
-
-
 FOLDERS = (
     *("folder", "directory", "dir", "subfolder", "folder_name", "relative_path", "path"),
     *("relativepath", "image_folder", "image_dir"),
@@ -204,13 +175,13 @@ FOLDERS = (
 
 
 def _in_folders(
-    frame: pl.DataFrame, found: Columns, names: list[str | None], finder: Finder | None
+    frame: pl.DataFrame, found: Columns, names: list[str | None], finder: Finder
 ) -> tuple[list[str | None], list[str]]:
     """Names of files, with the folder that another column gives before them where the files are
     there only so; and what is to be said of that."""
     others = [name for name in frame.columns if name not in vars(found).values()]
     column = next((name for name in others if plain(name) in FOLDERS), None)
-    if column is None or finder is None:
+    if column is None:
         return names, []
     places = texts_in(frame[column], column)
     joined = [
@@ -263,33 +234,24 @@ def named_images(
     The files are looked for as `read_table` does; a row without one stays, and so does a row that
     repeats another. Raises DataError for a row that cannot be told, and where no row has a file.
     """
-    kept = Asked(task="multi-label")  # labels are not asked for, so none leaves an image out
-    brought = bring(path, kept, images)
-    root, finder = _looking(path, brought, images)
-    samples, table = read_rows(
-        path, given, labelled=None, asked=kept, brought=brought, finder=finder
-    )
+    # labels are not asked for, so none leaves an image out
+    reading = Reading(given or Columns(), images, task="multi-label")
+    samples, table, columns, finder, is_plain = read_rows(path, reading, labelled=None)
     notes = [note for note in table.notes if "the labels are" not in note]
     if table.left_out:
         first = next(iter(table.left_out.values()))
-        if brought.plain:
+        if is_plain:
             raise DataError(first)
         notes.append(f"{counted(len(table.left_out), 'row')} left out; {first}")
     rows = zip(table.places, *samples.frame.select("path", "caption", "group"), strict=True)
     found, by_event = [], given is not None and given.group is not None
-    files = finder.find_all(samples.frame["path"].to_list())
-    notes += [f"{path}: {each}" for each in finder.notes]
+    files, missing, moved = finder.find_all(samples.frame["path"].to_list())
+    notes += [f"{path}: {each}" for each in moved]
     for (place, name, caption, group), (file, reason, _) in zip(rows, files, strict=True):
-        at = None if file is None else root / file
+        at = None if file is None else finder.root / file
         event = group if by_event else None
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption, event))
     if not any(each.path for each in found):
         left_out = {str(row): each.reason or "" for row, each in enumerate(found)}
-        _refuse_all(path, root, len(finder.missing), left_out)
-    columns, _ = find_columns(
-        *(str(path), table.frame, _merged(given or Columns(), brought.columns)),
-        needed=("image",),
-        share=finder.share,
-        guess=False,
-    )
+        _refuse_all(path, finder.root, len(missing), left_out)
     return NamedImages(found, tuple(notes), columns)

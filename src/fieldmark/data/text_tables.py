@@ -4,6 +4,7 @@ import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 import polars as pl
@@ -43,16 +44,13 @@ def read_text_table(path: Path) -> Table:
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if len(lines) == 1:
         lines = text.split("\r")  # as old spreadsheets end lines
-    if not text.strip():
-        raise DataError(f"{path}: is empty; the first line should name columns: image,label")
-    at = next(number for number, line in enumerate(lines) if line.strip())
-    said = SEPARATED.fullmatch(lines[at].strip())
+    filled = list(islice((at for at, line in enumerate(lines) if line.strip()), 2))
+    said = SEPARATED.fullmatch(lines[filled[0]].strip()) if filled else None
     if said:  # Excel's own line, which says what divides the columns
-        lines[at] = ""
-    rest = next((line for line in lines if line.strip()), "")
-    if not rest:
+        lines[filled.pop(0)] = ""
+    if not filled:
         raise DataError(f"{path}: is empty; the first line should name columns: image,label")
-    mark = said[1] if said and said[1] in MARKS else _mark(rest, path)
+    mark = said[1] if said and said[1] in MARKS else _mark(lines[filled[0]], path)
     if mark != ("\t" if path.suffix.lower() == ".tsv" else ","):
         notes.append(f"{path}: the columns are divided by {MARKS[mark]}")
     records = _records(lines, mark, path)

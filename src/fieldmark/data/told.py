@@ -63,15 +63,15 @@ def _missing_number(classes: Sequence[str]) -> list[str]:
     return [f"labels {numbers[0]} to {numbers[-1]} occur but for {which}"]
 
 
-def left_out_notes(left_out: dict[str, str], missing: Mapping[str, str] | None = None) -> list[str]:
+def left_out_notes(left_out: dict[str, str], missing: Mapping[str, str]) -> list[str]:
     """Which files are not used, with the reason of the first; rows without a file apart.
 
     missing: of Listing.
     """
-    without = {place: left_out[place] for place in missing or ()}
+    without = {place: left_out[place] for place in missing}
     others = {name: reason for name, reason in left_out.items() if name not in without}
     notes = []
-    if missing and without:
+    if without:
         have = "row has no file" if len(without) == 1 else "rows have no file"
         reason = next(iter(without.values()))
         notes.append(f"{len(without):,} {have} ({listed(missing.values(), most=5)}); {reason}")
@@ -108,7 +108,18 @@ def health_notes(found: Sequence[Finding]) -> list[str]:
     ]
 
 
-def lacking_notes(samples: Samples) -> list[str]:
+def parted_notes(samples: Samples) -> list[str]:
+    """What to say of images that are on their sides, or in folds: where they are too few."""
+    return [
+        *few_images_note(samples),
+        *group_note(samples),
+        *few_groups_note(samples),
+        *_lacking_notes(samples),
+        *_alone_note(samples),
+    ]
+
+
+def _lacking_notes(samples: Samples) -> list[str]:
     """Classes that a side has no image of, given or drawn."""
     notes = []
     counts = samples.counts()
@@ -159,7 +170,7 @@ def split_notes(
             f"{data.split_seed}; --seed does not move them."
         )
     if samples.folds is not None:
-        yield fold_note(samples)
+        yield _fold_note(samples)
     elif data.val == "none":
         yield "There is no validation (data.val=none): its images were trained on."
     if "test" not in given and data.test == "none":
@@ -171,14 +182,14 @@ def split_notes(
         yield f"{pictures} {stand} there more than once, also saved again; copies share a side."
     groups = group_sides(samples)
     if groups:
-        parted = parted_groups(groups)
+        parted = _parted_groups(groups)
         column = f" ({data.group_column})" if data.group_column else ""
         told = f"{counted(len(groups), 'group')}{column}: "
         end = f"{len(parted)} on more than one side." if parted else "none is on two sides."
         yield told + end
 
 
-def fold_note(samples: Samples) -> str:
+def _fold_note(samples: Samples) -> str:
     """How validation goes by folds, in a sentence."""
     assert samples.folds is not None
     repeats, number = len(samples.folds), int(samples.folds.max()) + 1
@@ -199,7 +210,7 @@ def joined_note(samples: Samples) -> str:
     )
 
 
-def alone_note(samples: Samples) -> list[str]:
+def _alone_note(samples: Samples) -> list[str]:
     """Which classes no fold can judge, being in one fold alone."""
     if samples.folds is None:
         return []
@@ -213,7 +224,7 @@ def alone_note(samples: Samples) -> list[str]:
 
 def group_note(samples: Samples) -> list[str]:
     """What to say where a split that was given parts groups."""
-    parted = parted_groups(group_sides(samples))
+    parted = _parted_groups(group_sides(samples))
     if not parted:
         return []
     stands = "group stands" if len(parted) == 1 else "groups stand"
@@ -247,6 +258,6 @@ def group_sides(samples: Samples) -> dict[str, set[str]]:
     return sides
 
 
-def parted_groups(sides: dict[str, set[str]]) -> list[str]:
+def _parted_groups(sides: dict[str, set[str]]) -> list[str]:
     """The groups that are on more than one side."""
     return [group for group, found in sides.items() if len(found) > 1]

@@ -10,7 +10,7 @@ import polars as pl
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.asked_images import list_and_scan, readable
+from fieldmark.data.asked_images import listed_of, readable, scanned
 from fieldmark.data.listing import with_known_labels
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
@@ -191,7 +191,8 @@ def take_in(
     Raises DataError where none is of a class that the model knows, or one has several labels.
     """
     data = data.model_copy(update={"task": info.task})
-    listing, facts = list_and_scan(data, console, known=info.classes)
+    listing = listed_of(data, known=info.classes)
+    facts = scanned(listing.samples, console)
     listing = replace(listing, samples=with_known_labels(listing.samples, info.classes))
     samples, left_out = readable(data, listing, facts)
     unlabelled = samples.task.several and not samples.classes  # none of the labels is an answer

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from fieldmark.data.columns import named
+from fieldmark.data.columns import Reading, named
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.inside import is_there
-from fieldmark.data.label_cells import Asked
 from fieldmark.data.sources import BUILT_IN, STREAM, address
 from fieldmark.errors import Mistake, listed, nearest
 from fieldmark.settings.data import DataSettings
@@ -45,7 +44,7 @@ def refuse_columns(data: DataSettings) -> None:
     is_text = table.suffix.lower() in (".csv", ".tsv") and table.is_file()
     if not wanted or not is_text or table.stat().st_size > MOST_BYTES or data.pattern:
         return
-    brought = bring(table, Asked(task=data.task))
+    brought = bring(table, Reading(task=data.task))
     if brought.plain:
         for role, name in wanted.items():
             named(str(table), brought.table.frame.columns, role, name)

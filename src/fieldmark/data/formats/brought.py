@@ -1,7 +1,7 @@
 """What a file of a known format says: a table, which of its columns hold what, where images lie."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from typing import Any
 import polars as pl
 
 from fieldmark.data.columns import Columns
-from fieldmark.data.inside import content_at
+from fieldmark.data.inside import content_at, into_zip
+from fieldmark.data.shards import reading_parquet
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed
 
+BESIDE = ("", "images")  # the folders that the images of a file are looked for in, from its own
 LABELS = "labels"  # the column that readers put each image's list of labels into
 FEW = 0.05  # share of images with several labels, below which they are left out
 LEAST = 3  # groups; fewer cannot be on three sides
@@ -43,6 +45,13 @@ def read_json(path: Path) -> Any:
         ) from error
 
 
+def read_parquet(path: Path) -> Table:
+    """A Parquet file as a table. Raises DataError."""
+    with reading_parquet(path):
+        frame = pl.read_parquet(content_at(path) if into_zip(path) else path)
+    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
+
+
 def is_list_of_objects(value: Any) -> bool:
     """Whether this is a list, and all in it are objects with keys."""
     return isinstance(value, list) and all(isinstance(each, dict) for each in value)
@@ -52,6 +61,22 @@ def texts(values: Sequence[Any], name: str) -> pl.Series:
     """A column of texts: numbers as they are written, what is empty or missing as None."""
     cells = [None if each is None or isinstance(each, dict | list) else each for each in values]
     return pl.Series(name, [_text(each) for each in cells], pl.String)
+
+
+def labels_once(labels: Iterable[str | None], empty: Collection[str]) -> list[str]:
+    """An image's labels, each once; with something in it, it is not empty, whatever else is said.
+
+    empty: the labels of nothing.
+    """
+    found = list(dict.fromkeys(filter(None, labels)))
+    return [label for label in found if label not in empty] or found
+
+
+def empty_notes(where: Path, labels: list[list[str]], empty: str) -> list[str]:
+    """That the label of nothing is a class, where images have it."""
+    number = sum(empty in its for its in labels)
+    told = f"{where}: '{empty}' is a class as the others are ({counted(number, 'image')})"
+    return [told] if number else []
 
 
 def with_labels(table: Table, labels: list[list[str]], task: str) -> Table:
@@ -96,27 +121,28 @@ def with_group(brought: Brought, what: str, candidates: Sequence[str]) -> Brough
     what: the format, in a sentence. A column with fewer than LEAST values cannot be parted among
     training, validation and test, so the next is taken.
     """
-    frame, notes = brought.table.frame, list(brought.table.notes)
+    table = brought.table
     there = {
-        name: frame[name].drop_nulls().n_unique() for name in candidates if name in frame.columns
+        name: table.frame[name].drop_nulls().n_unique()
+        for name in candidates
+        if name in table.frame.columns
     }
     there = {name: number for name, number in there.items() if number}
+    if not there:
+        return brought
     group = next((name for name, number in there.items() if number >= LEAST), None)
     if group is None:
-        if there:
-            few = listed(there)
-            notes.append(
-                f"{what}: {few} has fewer than {LEAST} values, so images are parted one by one and "
-                "the figures may flatter; gather more"
-            )
-        table = replace(brought.table, notes=tuple(notes))
-        return replace(brought, table=table)
-    notes.append(
-        f"{what}: images of one '{group}' stay on one side of the split "
-        f"({counted(there[group], 'group')}); data.group_column=NAME or none says otherwise"
-    )
+        note = (
+            f"{what}: {listed(there)} has fewer than {LEAST} values, so images are parted one by "
+            "one and the figures may flatter; gather more"
+        )
+    else:
+        note = (
+            f"{what}: images of one '{group}' stay on one side of the split "
+            f"({counted(there[group], 'group')}); data.group_column=NAME or none says otherwise"
+        )
     columns = replace(brought.columns, group=group)
-    return replace(brought, table=replace(brought.table, notes=tuple(notes)), columns=columns)
+    return replace(brought, table=replace(table, notes=(*table.notes, note)), columns=columns)
 
 
 def joined(parts: Sequence[tuple[str, str | None, Table]], image: str) -> Table:

@@ -16,6 +16,8 @@ from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import (
     LABELS,
     Brought,
+    empty_notes,
+    labels_once,
     read_json,
     with_group,
     with_labels,
@@ -26,7 +28,7 @@ from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, counted
 
 WHAT, PACKAGE = "Camtrap DP", "datapackage.json"
-IMAGE, PLACE, EVENT = "filePath", "location", "event"
+IMAGE, PLACE, EVENT, BLANK = "filePath", "location", "event", "blank"
 NEEDED = {
     "media": ("mediaID", "deploymentID", IMAGE),
     "observations": ("deploymentID", "observationType"),
@@ -84,8 +86,7 @@ def read_package(folder: Path, task: str) -> Brought:
     rows = list(media.frame.iter_rows(named=True))
     observed = list(tables["observations"].frame.iter_rows(named=True))
     matched, notes = _matched(rows, observed, folder)
-    labels = [list(dict.fromkeys(filter(None, map(_label, its)))) for its in matched]
-    labels = [_without_blank(its) for its in labels]
+    labels = [labels_once(map(_label, its), (BLANK,)) for its in matched]
     places = {row["deploymentID"]: row for row in tables["deployments"].frame.iter_rows(named=True)}
     where = [places.get(row["deploymentID"], {}).get("locationID") for row in rows]
     frame = media.frame.select(
@@ -209,11 +210,6 @@ def _label(observation: Row) -> str | None:
     return observation.get("scientificName") or (None if kind in NO_LABEL else kind)
 
 
-def _without_blank(labels: list[str]) -> list[str]:
-    """An image with something in it is not blank."""
-    return [label for label in labels if label != "blank"] or labels
-
-
 def _notes(
     folder: Path,
     media: list[Row],
@@ -225,9 +221,7 @@ def _notes(
         f"{folder}: a Camtrap DP package; the labels are the observations' scientificName, or "
         "their observationType where there is none"
     ]
-    blank = sum("blank" in its for its in labels)
-    if blank:
-        notes.append(f"{folder}: 'blank' is a class as the others are ({counted(blank, 'image')})")
+    notes += empty_notes(folder, labels, BLANK)
     silent = sum(each["observationType"] in NO_LABEL for each in observed)
     if silent:
         notes.append(

@@ -14,10 +14,13 @@ import polars as pl
 
 from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import (
+    BESIDE,
     LABELS,
     Brought,
+    empty_notes,
     is_list_of_objects,
     joined,
+    labels_once,
     read_json,
     texts,
     with_group,
@@ -61,8 +64,9 @@ def read_coco_splits(root: Path, files: dict[str, str], task: str) -> Brought:
 
 def brought(table: Table, root: Path) -> Brought:
     """The table with its columns, and its group."""
-    made = Brought(table, Columns(image=IMAGE, label=LABELS), root, ("", "images"))
-    return with_group(made, WHAT, GROUPS) if set(GROUPS) & set(table.frame.columns) else made
+    return with_group(
+        Brought(table, Columns(image=IMAGE, label=LABELS), root, BESIDE), WHAT, GROUPS
+    )
 
 
 def coco_table(path: Path, value: Any) -> tuple[Table, list[list[str]]]:
@@ -81,7 +85,8 @@ def coco_table(path: Path, value: Any) -> tuple[Table, list[list[str]]]:
     for each in annotations:
         found[str(each["image_id"])].append(names[str(each["category_id"])])
     kept = [each for each in images if not each.get("corrupt")]
-    labels = [_without_empty(list(dict.fromkeys(found[str(each["id"])]))) for each in kept]
+    empty = [name for name in names.values() if name.casefold() in EMPTY]
+    labels = [labels_once(found[str(each["id"])], empty) for each in kept]
     places = [f"{path}, image {each['id']}" for each in kept]
     left_out = {
         f"{path}, image {each['id']}": f"{path}, image {each['id']}: the file says that it is "
@@ -141,12 +146,6 @@ def _refuse_unknown(
             )
 
 
-def _without_empty(labels: list[str]) -> list[str]:
-    """An image with something in it is not empty, whatever else it is said to be."""
-    something = [label for label in labels if label.casefold() not in EMPTY]
-    return something or labels
-
-
 def _notes(
     path: Path,
     labels: list[list[str]],
@@ -160,19 +159,15 @@ def _notes(
             f"{path}: {counted(sum(boxes.values()), 'box')} in {counted(len(boxes), 'image')}; "
             "boxes are not used, and each image has the categories of all its boxes, once each"
         )
-    empty = sorted({label for its in labels for label in its if label.casefold() in EMPTY})
-    if empty:
-        number = sum(empty[0] in its for its in labels)
-        notes.append(
-            f"{path}: '{empty[0]}' is a class as the others are ({counted(number, 'image')})"
-        )
+    used = {label for its in labels for label in its}
+    for empty in sorted(label for label in used if label.casefold() in EMPTY)[:1]:
+        notes += empty_notes(path, labels, empty)
     whole = sum(bool(each.get("sequence_level_annotation")) for each in annotations)
     if whole:
         notes.append(
             f"{path}: labels of a whole sequence in {counted(whole, 'annotation')} of "
             f"{len(annotations):,}, so that some images may not show what they are labelled"
         )
-    unused = sorted(set(names.values()) - {label for its in labels for label in its})
-    if unused:
+    if unused := sorted(set(names.values()) - used):
         notes.append(f"{path}: no image has {listed(unused, most=5)}, so there is no such class")
     return notes

@@ -6,13 +6,10 @@ from typing import Any
 
 import polars as pl
 
-from fieldmark.data.columns import Columns
-from fieldmark.data.formats.brought import Brought, texts
+from fieldmark.data.formats.brought import texts
 from fieldmark.data.inside import content_at
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError
-
-BESIDE = ("", "images")
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
@@ -35,11 +32,6 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
     if not found:
         raise DataError(f"{path}: is empty; it should have an object a line")
     return found
-
-
-def rows_of(path: Path, objects: list[dict[str, Any]]) -> Brought:
-    """A table of objects, whose columns are found as those of any table are."""
-    return Brought(table_of(path, objects), Columns(), path.parent, BESIDE)
 
 
 def table_of(path: Path, objects: list[dict[str, Any]]) -> Table:

@@ -1,12 +1,10 @@
 """Which format a file or folder is of: its keys, columns and members decide, not only its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
-from fieldmark.data.columns import Columns
+from fieldmark.data.columns import Columns, Reading
 from fieldmark.data.folders import TABLES, Tree
 from fieldmark.data.formats import (
     camtrap_dp,
@@ -16,22 +14,26 @@ from fieldmark.data.formats import (
     roboflow,
     wildlife_insights,
 )
-from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
+from fieldmark.data.formats.brought import (
+    BESIDE,
+    Brought,
+    is_list_of_objects,
+    read_json,
+    read_parquet,
+)
 from fieldmark.data.formats.excel import ENDINGS, read_sheet
-from fieldmark.data.formats.json_rows import lines_of, rows_of
+from fieldmark.data.formats.json_rows import lines_of, table_of
 from fieldmark.data.formats.name_patterns import read_names
 from fieldmark.data.formats.path_lists import paths_in, read_paths
-from fieldmark.data.inside import content_at, into_zip, is_folder, names_in, tree_of
-from fieldmark.data.label_cells import Asked
-from fieldmark.data.shards import reading_parquet
+from fieldmark.data.inside import is_folder, names_in, tree_of
 from fieldmark.data.text_tables import Table, read_text_table
 from fieldmark.errors import DataError, listed
 
 PARQUET = ".parquet"
-BESIDE = "images"  # the folder beside a table that its images may lie in
 JSON, LINES, LIST = ".json", ".jsonl", ".txt"
 FILES = (*TABLES, *ENDINGS, JSON, LINES, LIST)  # that name images
 SHOWN = (*TABLES, ENDINGS[0], JSON, LINES, LIST)
+Reader = Callable[[str, Path | None], Brought]  # of data.task and the folder of images
 KNOWN = "COCO's, Camtrap DP's, MegaDetector's, or a list of objects with a file name and a label"
 
 
@@ -40,7 +42,7 @@ def folder_of_format(tree: Tree) -> Path | None:
     class folders and others. Raises DataError for one that is known and cannot be read.
     """
     inside = tree.folders.get("", ())
-    while not _is_of_format(tree):
+    while _reader_of(tree) is None:
         if len(inside) != 1 or tree.pictures.get("") or tree.others.get(""):
             return None
         tree = tree_of(tree.root / inside[0])
@@ -48,13 +50,20 @@ def folder_of_format(tree: Tree) -> Path | None:
     return tree.root
 
 
-def _is_of_format(tree: Tree) -> bool:
-    return (
-        camtrap_dp.is_package(tree.root)
-        or wildlife_insights.is_download(tree.root)
-        or bool(roboflow.tables_in(tree) or roboflow.coco_files_in(tree))
-        or bool(hugging_face.metadata_in(tree))
-    )
+def _reader_of(tree: Tree) -> Reader | None:
+    """What reads a folder of a known format; None for another. Raises DataError."""
+    root = tree.root
+    if camtrap_dp.is_package(root):
+        return lambda task, _: camtrap_dp.read_package(root, task)
+    if tables := wildlife_insights.tables_of_download(root):
+        return lambda task, images: wildlife_insights.read_download(root, tables, task, images)
+    if files := roboflow.split_files(tree, roboflow.TABLE):
+        return lambda *_: roboflow.read_tables(root, files)
+    if coco_files := roboflow.split_files(tree, roboflow.COCO):
+        return lambda task, _: coco.read_coco_splits(root, coco_files, task)
+    if metadata := hugging_face.metadata_in(tree):
+        return lambda *_: hugging_face.read_metadata(tree, metadata)
+    return None
 
 
 def passed_over(tree: Tree) -> list[str]:
@@ -64,47 +73,43 @@ def passed_over(tree: Tree) -> list[str]:
     return [f"{tree.root / camtrap_dp.PACKAGE} is no JSON, and is not used"]
 
 
-def bring(path: Path, asked: Asked, images: str | None = None) -> Brought:
+def bring(path: Path, reading: Reading) -> Brought:
     """The table that a file is, or that a file or folder of a known format stands for.
 
-    images: the folder that its images lie in. Raises DataError.
+    Raises DataError.
     """
+    images = reading.images
     at = None if images is None or not is_folder(Path(images)) else Path(images)
-    if found := _of_format(path, asked, at):
+    if found := _of_format(path, reading, at):
         return found
     ending = path.suffix.lower()
     if ending in ENDINGS:
         table = read_sheet(path)
     else:
-        table = _read_parquet(path) if ending == PARQUET else read_text_table(path)
-    plain = Brought(table, Columns(), path.parent, ("", BESIDE), plain=True)
-    return _of_columns(path, table, asked.task, at) or plain
+        table = read_parquet(path) if ending == PARQUET else read_text_table(path)
+    plain = Brought(table, Columns(), path.parent, BESIDE, plain=True)
+    return _of_columns(path, table, reading.task, at) or plain
 
 
-def _read_parquet(path: Path) -> Table:
-    with reading_parquet(path):
-        frame = pl.read_parquet(content_at(path) if into_zip(path) else path)
-    return Table(frame, [f"{path}, row {row}" for row in range(len(frame))])
-
-
-def _of_format(path: Path, asked: Asked, images: Path | None) -> Brought | None:
+def _of_format(path: Path, reading: Reading, images: Path | None) -> Brought | None:
     """What a file or folder of a known format says; None for a plain table. Raises DataError."""
-    ending, task = path.suffix.lower(), asked.task
+    ending, task = path.suffix.lower(), reading.task
     holds = is_folder(path)
-    if asked.pattern is not None:
+    if reading.pattern is not None:
         if holds:
-            return read_names(path, tree_of(path).below(""), asked.pattern)
+            return read_names(path, tree_of(path).below(""), reading.pattern)
         if ending == LIST:
-            return read_names(path.parent, paths_in(path), asked.pattern)
+            return read_names(path.parent, paths_in(path), reading.pattern)
         raise DataError(
             f"{path}: data.pattern is for folders, zips and lists of paths; take it away"
         )
     if holds:
-        return _of_folder(path, task, images)
+        read = _reader_of(tree_of(path))
+        return None if read is None else read(task, images)
     if ending == JSON:
         return _of_json(path, read_json(path), task)
     if ending == LINES:
-        return rows_of(path, lines_of(path))
+        return _of_objects(path, lines_of(path))
     if ending == LIST:
         return read_paths(path)
     return None
@@ -120,20 +125,6 @@ def _of_columns(path: Path, table: Table, task: str, images: Path | None) -> Bro
     return None
 
 
-def _of_folder(path: Path, task: str, images: Path | None) -> Brought:
-    if camtrap_dp.is_package(path):
-        return camtrap_dp.read_package(path, task)
-    if wildlife_insights.is_download(path):
-        tables = wildlife_insights.tables_in(path)
-        return wildlife_insights.read_download(path, tables, task, images)
-    tree = tree_of(path)
-    if files := roboflow.tables_in(tree):
-        return roboflow.read_tables(path, files)
-    if files := roboflow.coco_files_in(tree):
-        return coco.read_coco_splits(path, files, task)
-    return hugging_face.read_metadata(tree)
-
-
 def _of_json(path: Path, value: Any, task: str) -> Brought:
     if coco.is_coco(value):
         return coco.read_coco(path, value, task)
@@ -142,8 +133,13 @@ def _of_json(path: Path, value: Any, task: str) -> Brought:
     if isinstance(value, dict) and "resources" in value:
         return camtrap_dp.read_package(path.parent, task)
     if is_list_of_objects(value) and value:
-        return rows_of(path, value)
+        return _of_objects(path, value)
     raise DataError(f"{path}: is JSON of no known form ({_keys(value)}); known are {KNOWN}")
+
+
+def _of_objects(path: Path, objects: list[dict[str, Any]]) -> Brought:
+    """A table of objects, whose columns are found as those of any table are."""
+    return Brought(table_of(path, objects), Columns(), path.parent, BESIDE)
 
 
 def _keys(value: Any) -> str:

@@ -4,12 +4,13 @@ Its exports of one label an image are class folders, and those of boxes in COCO'
 _annotations.coco.json in each.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
 from fieldmark.data.columns import Columns
-from fieldmark.data.folders import Tree
+from fieldmark.data.folders import Tree, parent_of
 from fieldmark.data.formats.brought import Brought, joined
 from fieldmark.data.split_words import split_of
 from fieldmark.data.text_tables import read_text_table
@@ -18,14 +19,14 @@ TABLE, COCO = "_classes.csv", "_annotations.coco.json"
 PHOTO, MADE = "photo", ".rf."  # what stands between a photo's name and its augmented copy's
 
 
-def tables_in(tree: Tree) -> dict[str, str]:
-    """The tables of splits, {split: path}; {} where there is no train."""
-    return _of_splits(tree, TABLE)
-
-
-def coco_files_in(tree: Tree) -> dict[str, str]:
-    """The COCO files of splits, {split: path}; {} where there is no train."""
-    return _of_splits(tree, COCO)
+def split_files(tree: Tree, name: str) -> dict[str, str]:
+    """The files of that name in folders of splits, {split: path}; {} where there is no train."""
+    found = {
+        str(split_of(folder)): f"{folder}/{name}"
+        for folder in tree.folders.get("", ())
+        if split_of(folder) and name in tree.others.get(folder, ())
+    }
+    return found if "train" in found else {}
 
 
 def read_tables(root: Path, files: dict[str, str]) -> Brought:
@@ -33,12 +34,8 @@ def read_tables(root: Path, files: dict[str, str]) -> Brought:
 
     Copies that Roboflow augmented bear the name of their photo, which is their group.
     """
-    parts = []
-    image = "filename"
-    for split, file in files.items():
-        table = read_text_table(root / file)
-        image = table.frame.columns[0]
-        parts.append((file.rpartition("/")[0], split, table))
+    parts = [(parent_of(file), side, read_text_table(root / file)) for side, file in files.items()]
+    image = parts[-1][2].frame.columns[0]
     table = joined(parts, image)
     names = table.frame[image].to_list()
     photos = pl.Series(PHOTO, [_photo(name) for name in names])
@@ -51,17 +48,8 @@ def read_tables(root: Path, files: dict[str, str]) -> Brought:
             f"{root}: {len(photos):,} images are copies, augmented by Roboflow, of "
             f"{photos.n_unique():,} photos, which are the groups"
         )
-    return Brought(type(table)(frame, table.places, table.left_out, tuple(notes)), columns, root)
+    return Brought(replace(table, frame=frame, notes=tuple(notes)), columns, root)
 
 
 def _photo(name: str | None) -> str:
     return (name or "").rpartition("/")[2].partition(MADE)[0]
-
-
-def _of_splits(tree: Tree, name: str) -> dict[str, str]:
-    found = {
-        str(split_of(folder)): f"{folder}/{name}"
-        for folder in tree.folders.get("", ())
-        if split_of(folder) and name in tree.others.get(folder, ())
-    }
-    return found if "train" in found else {}

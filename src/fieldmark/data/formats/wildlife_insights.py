@@ -4,7 +4,6 @@ The fields are those that camtraptor's read_wi.R and megadetector's wi_download_
 """
 
 import re
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,19 @@ from pathlib import Path
 import polars as pl
 
 from fieldmark.data.columns import Columns
-from fieldmark.data.formats.brought import LABELS, Brought, joined, with_group, with_labels
+from fieldmark.data.file_names import tails_of
+from fieldmark.data.formats.brought import (
+    LABELS,
+    Brought,
+    empty_notes,
+    joined,
+    labels_once,
+    with_group,
+    with_labels,
+)
 from fieldmark.data.inside import names_in, tree_of
 from fieldmark.data.text_tables import read_text_table
-from fieldmark.errors import counted, listed
+from fieldmark.errors import listed
 
 WHAT = "Wildlife Insights"
 IMAGE, PLACE, BLANK = "file", "placename", "blank"
@@ -32,15 +40,13 @@ def is_images(columns: Sequence[str]) -> bool:
     return set(columns) >= HEADER and bool({"filename", "location"} & set(columns))
 
 
-def tables_in(folder: Path) -> list[Path]:
-    """The tables of images in a folder."""
-    return [folder / name for name in names_in(folder) if FILE.fullmatch(name)]
-
-
-def is_download(folder: Path) -> bool:
-    """Whether a folder has the tables of a download."""
-    tables = tables_in(folder) if "deployments.csv" in names_in(folder) else []
-    return bool(tables) and is_images(read_text_table(tables[0]).frame.columns)
+def tables_of_download(folder: Path) -> list[Path]:
+    """The tables of images in a folder that is a download; [] for another."""
+    names = names_in(folder)
+    tables = [folder / name for name in names if FILE.fullmatch(name)]
+    if not tables or "deployments.csv" not in names:
+        return []
+    return tables if is_images(read_text_table(tables[0]).frame.columns) else []
 
 
 def read_download(
@@ -59,28 +65,17 @@ def read_download(
         rows.setdefault(key, []).append(row)
         places.setdefault(key, place)
     first = [its[0] for its in rows.values()]
-    labels = [
-        _without_blank([*dict.fromkeys(filter(None, map(_label, its)))]) for its in rows.values()
-    ]
-    files = _files(images or folder, first)
+    labels = [labels_once(map(_label, its), (BLANK,)) for its in rows.values()]
     at = _places(folder)
-    columns = [pl.Series(IMAGE, files, pl.String)]
-    columns.append(
-        pl.Series(
-            PLACE,
-            [at.get(row["deployment_id"]) or row["deployment_id"] for row in first],
-            pl.String,
-        )
-    )
-    columns += [
-        pl.Series(name, [row[name] for row in first], pl.String)
-        for name in OWN
-        if name in whole.frame.columns
-    ]
-    notes = [*whole.notes, *_notes(tables[0], labels, at)]
-    table = replace(
-        whole, frame=pl.DataFrame(columns), places=[*places.values()], notes=tuple(notes)
-    )
+    columns = {
+        IMAGE: _files(images or folder, first),
+        PLACE: [at.get(row["deployment_id"]) or row["deployment_id"] for row in first],
+    }
+    own = [name for name in OWN if name in whole.frame.columns]
+    columns |= {name: [row[name] for row in first] for name in own}
+    frame = pl.DataFrame(columns, dict.fromkeys(columns, pl.String))
+    notes = (*whole.notes, *_notes(tables[0], labels, at))
+    table = replace(whole, frame=frame, places=[*places.values()], notes=notes)
     table = with_labels(table, labels, task)
     made = Brought(table, Columns(image=IMAGE, label=LABELS), folder)
     return with_group(made, WHAT, (PLACE, "sequence_id"))
@@ -98,29 +93,19 @@ def _label(row: Row) -> str | None:
     return next((row[rank] for rank in RANKS if row.get(rank)), None) or known
 
 
-def _without_blank(labels: list[str]) -> list[str]:
-    return [label for label in labels if label != BLANK] or labels
-
-
 def _files(folder: Path, rows: Sequence[Row]) -> list[str | None]:
     """Each row's file below the folder, as its location or its name tells; else its name."""
     tails: dict[str, str | None] = {}
     for file in tree_of(folder).below(""):
-        for tail in _tails(file):  # a tail that several files have names none of them
+        for tail in tails_of(file):  # a tail that several files have names none of them
             tails[tail] = None if tail in tails and tail != file else file
     found = []
     for row in rows:
         names = [each for each in (row.get("location"), row.get("filename")) if each]
-        known = (tails.get(tail) for name in names for tail in _tails(name))
+        known = (tails.get(tail) for name in names for tail in tails_of(name))
         bare = row.get("filename") or (names[0].rpartition("/")[2] if names else None)
         found.append(next(filter(None, known), None) or bare)
     return found
-
-
-def _tails(path: str) -> list[str]:
-    """A path and its ends, the longest first: a/b.jpg, b.jpg."""
-    parts = path.split("/")
-    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def _places(folder: Path) -> dict[str | None, str | None]:
@@ -138,11 +123,8 @@ def _notes(path: Path, labels: list[list[str]], at: dict[str | None, str | None]
         f"{path}: Wildlife Insights' table; the labels are genus and species, or the lowest rank "
         "that there is"
     ]
-    seen = Counter(label for its in labels for label in its)
-    if seen[BLANK]:
-        notes.append(
-            f"{path}: 'blank' is a class as the others are ({counted(seen[BLANK], 'image')})"
-        )
+    notes += empty_notes(path, labels, BLANK)
+    seen = {label for its in labels for label in its}
     ranks = sorted(label for label in seen if " " not in label and label != BLANK)
     if ranks and len(ranks) < len(seen):
         notes.append(f"{path}: higher ranks are classes too: {listed(ranks, most=5)}")
