@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fieldmark.attribution.cam import enlarged
 from fieldmark.attribution.catalog import METHODS, method_mistakes
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of
 from fieldmark.errors import refuse
 from fieldmark.models.maps import handovers
 from fieldmark.models.precision import Autocast
@@ -43,8 +43,7 @@ def heat(
     """
     device = next((each.device for each in classifier.parameters()), torch.device("cpu"))
     values = _values(classifier, images.to(device), classes, method, layer, autocast)
-    pixels = images.images if isinstance(images, Captioned) else images
-    return shares(values.clamp(min=0), pixels.shape[-2:]).cpu().numpy()
+    return shares(values.clamp(min=0), pixels_of(images).shape[-2:]).cpu().numpy()
 
 
 def usual_method(
