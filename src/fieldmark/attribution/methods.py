@@ -42,7 +42,11 @@ def heat(
     no maps or no gradients.
     """
     device = next((each.device for each in classifier.parameters()), torch.device("cpu"))
-    values = _values(classifier, images.to(device), classes, method, layer, autocast)
+    refuse(method_mistakes(method, layer))
+    options = {} if layer is None else {"layer": layer}
+    values: Tensor = METHODS[method].builder()(
+        classifier, images.to(device), classes, autocast=autocast, **options
+    )
     return shares(values.clamp(min=0), pixels_of(images).shape[-2:]).cpu().numpy()
 
 
@@ -59,23 +63,6 @@ def usual_method(
     """
     places = handovers(classifier, image, layer=layer, autocast=autocast)
     return "hires-cam" if any(place.attended for place in places) else "grad-cam"
-
-
-def _values(
-    classifier: nn.Module,
-    images: Seen,
-    classes: np.ndarray,
-    method: str,
-    layer: str | None,
-    autocast: Autocast,
-) -> Tensor:
-    """(N, h, w) of any sign, on the method's own grid."""
-    refuse(method_mistakes(method, layer))
-    options = {} if layer is None else {"layer": layer}
-    found: Tensor = METHODS[method].builder()(
-        classifier, images, classes, autocast=autocast, **options
-    )
-    return found
 
 
 def shares(values: Tensor, sides: tuple[int, int] | torch.Size) -> Tensor:
