@@ -15,6 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fieldmark.errors import DiskError, UserError
 from fieldmark.files import write_whole
 
@@ -49,6 +51,20 @@ class Cache:
             return None
         self._make_room(path)
         return path
+
+    def array(self, kind: str, key: str, find: Callable[[], np.ndarray]) -> np.ndarray:
+        """The array kept under this kind and key; else what `find` gives, which is kept then."""
+        if (path := self.get(kind, key)) is not None:
+            with contextlib.suppress(OSError, ValueError):  # deleted this moment, or damaged
+                return np.load(path)  # type: ignore[no-any-return]
+        found = find()
+
+        def write(draft: Path) -> None:
+            with draft.open("wb") as stream:
+                np.save(stream, found)
+
+        self.put(kind, key, write)
+        return found
 
     def _path(self, kind: str, key: str) -> Path | None:
         return None if self._root is None else self._root / kind / key[:2] / key

@@ -42,3 +42,15 @@ class Captioned:
 
 
 Seen = Tensor | Captioned  # what a network is shown of images
+
+
+def pixels_of(seen: Seen) -> Tensor:
+    """The images alone."""
+    return seen.images if isinstance(seen, Captioned) else seen
+
+
+def with_pixels(seen: Seen, pixels: Tensor) -> Seen:
+    """Other images with the same captions; a single caption goes with each of them."""
+    if isinstance(seen, Captioned):
+        return Captioned(pixels, seen.words.expand(len(pixels), -1))
+    return pixels

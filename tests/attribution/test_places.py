@@ -7,7 +7,7 @@ import pytest
 import torch
 from patches import classifier_of, drawn
 
-from fieldmark.attribution.cut import maps_and_gradients
+from fieldmark.attribution.cam import maps_and_gradients
 from fieldmark.models.maps import handovers
 
 SIDE = 64

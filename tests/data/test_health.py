@@ -7,7 +7,8 @@ from PIL import Image, ImageFilter
 
 from fieldmark.cache import Cache
 from fieldmark.data.copies import Copies, exact_groups, find_copies
-from fieldmark.data.health import KINDS, SEVERITIES, findings
+from fieldmark.data.finding import KINDS, SEVERITIES
+from fieldmark.data.health import findings
 from fieldmark.data.scan import SCHEMA, scan
 from fieldmark.data.sources import read_listing
 from fieldmark.records import Samples

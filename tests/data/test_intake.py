@@ -13,7 +13,7 @@ from scenes import seen_by_a_fixed_camera as scene_of_camera
 from smallruns import QUIET, draw_photos, train
 
 from fieldmark.cache import Cache
-from fieldmark.data.health import Finding
+from fieldmark.data.finding import Finding
 from fieldmark.data.intake import FILES, Dataset, changed_images, take_in
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import read_listing

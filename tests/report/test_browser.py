@@ -15,7 +15,7 @@ from report.test_inspect_page import note, page_of, sheet, shot
 from reviews import test_compare_page, test_evaluated
 
 from fieldmark.cli.main import run as fieldmark
-from fieldmark.data.health import Finding
+from fieldmark.data.finding import Finding
 from fieldmark.heats import Heat, Heats
 from fieldmark.insight.galleries import Confused, Picture
 from fieldmark.insight.looks import Look

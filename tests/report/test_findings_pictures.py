@@ -2,7 +2,7 @@
 
 from PIL import Image
 
-from fieldmark.data.health import Finding
+from fieldmark.data.finding import Finding
 from fieldmark.records import Samples
 from fieldmark.report.findings import A_FINDING, FINDINGS, with_pictures
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from report.conftest import SETTINGS, calibrated, changed, picture_of, with_class
 
-from fieldmark.data.health import Finding
+from fieldmark.data.finding import Finding
 from fieldmark.insight.album import encoded
 from fieldmark.insight.galleries import Confused
 from fieldmark.judge.figures import ConfusedPair

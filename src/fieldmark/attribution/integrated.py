@@ -1,16 +1,15 @@
 """Heat from gradients at the pixels, integrated on the way from a grey image to the image."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fieldmark.attribution.cut import no_gradient
+from fieldmark.attribution.cam import no_gradient
 from fieldmark.attribution.occlusion import grey_of
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of, with_pixels
 from fieldmark.models.infer import evaluating
 from fieldmark.models.precision import Autocast
 
@@ -47,16 +46,15 @@ def attributions(
 
     Raises UserError where the logits have no gradient, as those of boosted trees.
     """
-    pixels = (images.images if isinstance(images, Captioned) else images).float()
+    pixels = pixels_of(images).float()
     chosen = torch.as_tensor(classes, device=pixels.device).unsqueeze(1)
     grey = grey_of(classifier, pixels)
     total = torch.zeros_like(pixels)
     with evaluating(classifier), torch.enable_grad():
         for step in range(steps):
             shown = (grey + (pixels - grey) * ((step + 0.5) / steps)).requires_grad_()
-            seen = replace(images, images=shown) if isinstance(images, Captioned) else shown
             with autocast():
-                logits = classifier(seen)
+                logits = classifier(with_pixels(images, shown))
             logit = logits.gather(1, chosen).sum()
             gradients = None
             if logit.requires_grad:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fieldmark.attribution.cam import enlarged
 from fieldmark.attribution.catalog import METHODS, method_mistakes
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of
 from fieldmark.errors import refuse
 from fieldmark.models.maps import handovers
 from fieldmark.models.precision import Autocast
@@ -42,9 +42,12 @@ def heat(
     no maps or no gradients.
     """
     device = next((each.device for each in classifier.parameters()), torch.device("cpu"))
-    values = _values(classifier, images.to(device), classes, method, layer, autocast)
-    pixels = images.images if isinstance(images, Captioned) else images
-    return shares(values.clamp(min=0), pixels.shape[-2:]).cpu().numpy()
+    refuse(method_mistakes(method, layer))
+    options = {} if layer is None else {"layer": layer}
+    values: Tensor = METHODS[method].builder()(
+        classifier, images.to(device), classes, autocast=autocast, **options
+    )
+    return shares(values.clamp(min=0), pixels_of(images).shape[-2:]).cpu().numpy()
 
 
 def usual_method(
@@ -60,23 +63,6 @@ def usual_method(
     """
     places = handovers(classifier, image, layer=layer, autocast=autocast)
     return "hires-cam" if any(place.attended for place in places) else "grad-cam"
-
-
-def _values(
-    classifier: nn.Module,
-    images: Seen,
-    classes: np.ndarray,
-    method: str,
-    layer: str | None,
-    autocast: Autocast,
-) -> Tensor:
-    """(N, h, w) of any sign, on the method's own grid."""
-    refuse(method_mistakes(method, layer))
-    options = {} if layer is None else {"layer": layer}
-    found: Tensor = METHODS[method].builder()(
-        classifier, images, classes, autocast=autocast, **options
-    )
-    return found
 
 
 def shares(values: Tensor, sides: tuple[int, int] | torch.Size) -> Tensor:

@@ -1,13 +1,12 @@
 """Heat without a look inside: how far a class's logit falls when a part of the image is grey."""
 
 from contextlib import nullcontext
-from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of, with_pixels
 from fieldmark.models.infer import evaluating
 from fieldmark.models.precision import Autocast
 
@@ -27,16 +26,15 @@ def occlusion(
     is zero to the network, its `mean`. Needs no layer and no gradient, so any classifier will do.
     Takes 50 passes an image.
     """
-    pixels = images.images if isinstance(images, Captioned) else images
+    pixels = pixels_of(images)
     chosen = torch.as_tensor(classes, device=pixels.device).unsqueeze(1)
     rows, columns = (_ends(side) for side in pixels.shape[-2:])
     grey = grey_of(classifier, pixels)
     fallen = pixels.new_zeros((len(pixels), GRID, GRID), dtype=torch.float32)
 
     def logits(shown: Tensor) -> Tensor:
-        seen = replace(images, images=shown) if isinstance(images, Captioned) else shown
         with autocast():
-            given: Tensor = classifier(seen)
+            given: Tensor = classifier(with_pixels(images, shown))
         return given.float().gather(1, chosen).squeeze(1)
 
     with evaluating(classifier), torch.no_grad():

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import NamedTuple
 
 import numpy as np
+import polars as pl
 import torch
 from torch import nn
 
@@ -79,12 +80,7 @@ def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
     """Spearman's, equal values at the mean of their ranks; nan where one is all alike or nan."""
     if np.isnan(one).any() or np.isnan(other).any():
         return np.nan
-    ranks = [_mean_ranks(each.ravel()) for each in (one, other)]
+    ranks = [pl.Series(each.ravel()).rank("average").to_numpy() for each in (one, other)]
     if any(np.ptp(rank) == 0 for rank in ranks):
         return np.nan
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
-
-
-def _mean_ranks(values: np.ndarray) -> np.ndarray:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[place]

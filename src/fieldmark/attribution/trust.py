@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 import numpy as np
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fieldmark import streams
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of, with_pixels
 from fieldmark.heats import HOTTEST
 from fieldmark.streams import Stream
 
@@ -121,8 +121,7 @@ def _told(got: np.ndarray, masks: int, steps: int) -> Trust:
 
 def _words(seen: Seen) -> tuple[int, int]:
     """Two words of the hash of an image's pixels."""
-    pixels = seen.images if isinstance(seen, Captioned) else seen
-    digest = hashlib.sha256(pixels.cpu().numpy().tobytes()).digest()
+    digest = hashlib.sha256(pixels_of(seen).cpu().numpy().tobytes()).digest()
     return int.from_bytes(digest[:4]), int.from_bytes(digest[4:8])
 
 
@@ -172,13 +171,9 @@ def _smoothing(side: int, deviation: float, device: torch.device) -> Tensor:
 
 def _blurred_in(seen: Seen, parts: Iterable[np.ndarray]) -> Iterator[Seen]:
     """One image, blurred in each of these parts, as batches."""
-    image = (seen.images if isinstance(seen, Captioned) else seen).float()
+    image = pixels_of(seen).float()
     smooth = blurred(image)
     count, parts = max(1, AT_ONCE // image[0, 0].numel()), iter(parts)
     while some := [*islice(parts, count)]:
         masks = torch.from_numpy(np.stack(some)).unsqueeze(1)
-        shown = torch.where(masks.to(image.device), smooth, image)
-        if isinstance(seen, Captioned):
-            yield replace(seen, images=shown, words=seen.words.expand(len(shown), -1))
-        else:
-            yield shown
+        yield with_pixels(seen, torch.where(masks.to(image.device), smooth, image))

@@ -10,7 +10,7 @@ import json
 import os
 import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -45,18 +45,16 @@ def read_pipeline(path: Path) -> str:
     cannot be read or is no pipeline, an unknown transform or argument, another version, and for
     what needs boxes, key points, masks or other images.
     """
+    is_json = path.suffix.lower() == ".json"
+    parse: Callable[[str], Any] = json.loads if is_json else yaml.safe_load
     try:
-        text = path.read_text(encoding="utf-8")
-        if path.suffix.lower() == ".json":
-            return json.dumps(_checked(json.loads(text)))
-        return json.dumps(_checked(yaml.safe_load(text)))
+        return json.dumps(_checked(parse(path.read_text(encoding="utf-8"))))
     except OSError as error:
         what = f"cannot be read ({error.strerror or error})"
     except _UnfitError as error:
         what = str(error)
     except (ValueError, TypeError, yaml.YAMLError) as error:  # TypeError: a date, say
-        kind = "JSON" if path.suffix.lower() == ".json" else "YAML"
-        what = _unreadable(kind, error)
+        what = _unreadable("JSON" if is_json else "YAML", error)
     raise SettingsError([Mistake("augment.name", f"{path}: {what}")])
 
 

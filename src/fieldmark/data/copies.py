@@ -12,9 +12,8 @@ only where nothing speaks against it (`find_copies`), and a closer look at both 
 detail in the same places (`saved_again`).
 """
 
-import io
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -40,7 +39,6 @@ CLASS_SHARE = 4  # and so they are where more than one in four of a class look l
 BANDS = [(0, 11), (11, 11), (22, 11), (33, 11), (44, 10), (54, 10)]  # of a hash: first bit, bits
 WINDOW = 256  # images with two bands in common that are compared with one
 AT_ONCE = 4096  # pairs that are compared in one step: 75 MB
-SHADES = np.array([0.299, 0.587, 0.114], np.float32)  # of gray (ITU-R BT.601)
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def alike_pairs(facts: pl.DataFrame, cache: Cache) -> np.ndarray:
     many bits in common: then its pairs are those nearest by their hash.
     """
     key = address(VERSION, facts.select("hash", "phash").hash_rows().to_numpy().tobytes())
-    return _remembered(cache, key, lambda: _search(facts)).reshape(-1, 2)
+    return cache.array(KIND, key, lambda: _search(facts)).reshape(-1, 2)
 
 
 def _looked_closer(pairs: np.ndarray, facts: pl.DataFrame, root: str, cache: Cache) -> np.ndarray:
@@ -124,22 +122,7 @@ def _looked_closer(pairs: np.ndarray, facts: pl.DataFrame, root: str, cache: Cac
         return np.zeros(0, bool)
     hashes = facts["hash"].gather(pairs.ravel()).to_list()
     key = address("closer", saved_again.VERSION, hashes)
-    return _remembered(cache, key, lambda: saved_again.saved_again(pairs, facts, root))
-
-
-def _remembered(cache: Cache, key: str, find: Callable[[], np.ndarray]) -> np.ndarray:
-    """An array from the cache, or found and put there."""
-    kept = cache.get(KIND, key)
-    if kept is not None:
-        try:
-            return np.load(kept)  # type: ignore[no-any-return]
-        except (OSError, ValueError):  # deleted this moment, or damaged
-            pass
-    found = find()
-    stream = io.BytesIO()
-    np.save(stream, found)
-    cache.put(KIND, key, lambda draft: draft.write_bytes(stream.getvalue()))
-    return found
+    return cache.array(KIND, key, lambda: saved_again.saved_again(pairs, facts, root))
 
 
 def perceptual_hash(thumb: np.ndarray) -> int:
@@ -271,7 +254,7 @@ def _look_alike(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     gray = [_colour(each) < LEAST_COLOUR for each in (one, other)]
     mixed = gray[0] != gray[1]
     for each in (one, other):
-        each[mixed] = (each[mixed] @ SHADES)[..., None]
+        each[mixed] = (each[mixed] @ saved_again.SHADES)[..., None]
     centred = [each - each.mean(axis=1, keepdims=True) for each in (one, other)]
     spreads = [each.std(axis=(1, 2)) for each in centred]
     likeness = (centred[0] * centred[1]).mean(axis=(1, 2)) / np.maximum(spreads[0] * spreads[1], 1)

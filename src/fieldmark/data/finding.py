@@ -12,7 +12,7 @@ SEVERITIES = ("error", "warning", "note")
 class Finding:
     """Something about the images that a person should know before training.
 
-    kind:     a word such as `exact-copies`; those that there are stand in `health.KINDS`.
+    kind:     a word such as `exact-copies`; those that there are stand in KINDS.
     severity: `error` spoils the score or leaves images out, and fails `inspect --strict`;
               `warning` wants a look; `note` only tells.
     sentence: what, how many, an example, what to do.

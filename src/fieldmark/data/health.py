@@ -8,14 +8,12 @@ import polars as pl
 
 from fieldmark.data.coded_colours import HDR
 from fieldmark.data.copies import LEAST_SIDE, Copies
-from fieldmark.data.finding import KINDS, PROBLEMS, SEVERITIES, Finding, by_severity, some
+from fieldmark.data.finding import KINDS, PROBLEMS, Finding, by_severity, some
 from fieldmark.data.health_copies import copy_findings
 from fieldmark.data.sources import place_name
 from fieldmark.errors import listed
 from fieldmark.names import folded, is_misspelt
 from fieldmark.records import SPLITS, Samples
-
-__all__ = ["KINDS", "SEVERITIES", "Finding", "findings"]
 
 LOOKS = {  # how a sentence says it, of one image and of several, then what, and what to do
     "nearly-black": ("is", "are", "nearly black", "look whether they show anything"),

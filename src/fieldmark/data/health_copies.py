@@ -9,7 +9,9 @@ import polars as pl
 from fieldmark.data.finding import Finding, number
 from fieldmark.records import SPLITS
 
-Group: TypeAlias = pl.DataFrame  # rows that are the same image: at, name, hash, labels, split
+# rows that are the same image: at, name, hash, labels, said, split, and of all of them: how many
+# sides of the split they are on, and under how many labels (ways)
+Group: TypeAlias = pl.DataFrame
 
 
 def copy_findings(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
@@ -22,32 +24,29 @@ def copy_findings(good: pl.DataFrame, alike: np.ndarray) -> Iterator[Finding]:
     """
     given = good["split"].is_not_null().any()
     side = pl.col("split").fill_null("train") if given else pl.lit("train")
-    good = good.with_columns(side.alias("split"))
+    labels = pl.col("labels")  # said: each row's, in order, as one text; null where it has none
+    said = pl.when(labels.list.len() > 0).then(labels.list.sort().list.join("\0"))
+    good = good.with_columns(side.alias("split"), said=said)
     equal = _groups(good, "equal")
-    across = [group for group in equal if group["split"].n_unique() > 1]
-    conflicting = [group for group in equal if _labels(group).n_unique() > 1]
+    across = [group for group in equal if group["sides"][0] > 1]
+    conflicting = [group for group in equal if group["ways"][0] > 1]
     told = {group["equal"][0] for group in [*across, *conflicting]}
     yield from _leakage(across, "leakage")
     if conflicting:
         yield _conflict(conflicting)
     yield from _inside([group for group in equal if group["equal"][0] not in told], "exact-copies")
-    near = [group.unique("hash", maintain_order=True) for group in _groups(good, "near")]
-    near = [group for group in near if group.height > 1]
-    across = [group for group in near if group["split"].n_unique() > 1]
-    yield from _leakage(across, "near-leakage")
-    yield from _inside([group for group in near if group["split"].n_unique() == 1], "near-copies")
+    near = _groups(good.unique(["near", "hash"], maintain_order=True), "near")
+    yield from _leakage([group for group in near if group["sides"][0] > 1], "near-leakage")
+    yield from _inside([group for group in near if group["sides"][0] == 1], "near-copies")
     yield from _look_alikes(good, alike)
 
 
-def _groups(good: pl.DataFrame, by: str) -> list[Group]:
-    several = good.filter(pl.len().over(by) > 1)
+def _groups(rows: pl.DataFrame, by: str) -> list[Group]:
+    several = rows.filter(pl.len().over(by) > 1).with_columns(
+        sides=pl.col("split").n_unique().over(by),
+        ways=pl.col("said").drop_nulls().n_unique().over(by),
+    )
     return several.partition_by(by, maintain_order=True)
-
-
-def _labels(group: Group) -> pl.Series:
-    """Each row's labels, in order, as one text; rows without a label are left out."""
-    known = group.filter(pl.col("labels").list.len() > 0)
-    return known.select(pl.col("labels").list.sort().list.join("\0")).to_series()
 
 
 def _leakage(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
@@ -76,9 +75,8 @@ def _each(group: Group, column: str, most: int = 3) -> str:
 
 
 def _conflict(groups: Sequence[Group]) -> Finding:
-    known = groups[0].filter(pl.col("labels").list.len() > 0)
-    texts = pl.col("labels").list.sort().list.join(", ")
-    shown = _each(known.with_columns(texts), "labels", most=2)
+    texts = pl.col("said").str.replace_all("\0", ", ", literal=True)
+    shown = _each(groups[0].drop_nulls("said").with_columns(texts), "said", most=2)
     return _finding(
         *("conflicting-labels", "error", groups),
         f"{_many(groups, 'image')} under different labels, e.g. {shown}; keep the copies whose "
@@ -90,7 +88,7 @@ def _inside(groups: Sequence[Group], kind: str) -> Iterator[Finding]:
     if groups:
         shown = " = ".join(f"'{name}'" for name in groups[0]["name"].head(2))
         word = "image" if kind == "exact-copies" else "photo"
-        differ = [group for group in groups if _labels(group).n_unique() > 1]
+        differ = [group for group in groups if group["ways"][0] > 1]
         under = f" ({len(differ):,} under different labels: see which are right)" if differ else ""
         yield _finding(
             *(kind, "warning", groups),

@@ -208,8 +208,8 @@ def _examined(content: bytes, name: str) -> Picture:
             height,
             np.asarray(gray),
             thumb_of(rgb),
-            mended=spoilt or (profile is not None and profile.is_broken),
-            profile=hdr or (profile.name if profile is not None and profile.moves else None),
+            mended=spoilt or profile.is_broken,
+            profile=hdr or (profile.name if profile.moves else None),
         )
 
 

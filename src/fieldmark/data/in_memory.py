@@ -39,10 +39,7 @@ class InMemory(Stepping):
         rows: those to be seen. seed: of the order and of what `augment` draws; None keeps the
         order of `rows`. sampling: as for loader.Batches.
         """
-        if seed is None and sampling == "balanced":
-            raise ValueError("balanced sampling draws rows, so it needs a seed")
-        classes = targets[rows] if sampling == "balanced" else None
-        self._keys = Keys(rows, batch_size, seed, classes)
+        self._keys = Keys(rows, batch_size, seed, sampling, targets)
         self._pixels = pixels.permute(0, 2, 3, 1).contiguous()  # no copy of what read_all gives
         self._targets, self._augment, self._seed = targets, augment, seed or 0
         self._tally = Tally(0)

@@ -188,10 +188,7 @@ class Batches(Stepping):
         sampling: "all" has each row once an epoch. "balanced" draws as many rows with
         replacement, so that each class that has any is equally likely; it needs a seed.
         """
-        if seed is None and sampling == "balanced":
-            raise ValueError("balanced sampling draws rows, so it needs a seed")
-        classes = images.targets[rows] if sampling == "balanced" else None
-        self._keys = Keys(rows, batch_size, seed, classes)
+        self._keys = Keys(rows, batch_size, seed, sampling, images.targets)
         self._tally = Tally(workers)
         self._loader = DataLoader(
             _Telling(images, self._tally),
@@ -222,10 +219,18 @@ class Keys:
     """The order of images: as the loader's sampler, lists of (epoch, row, draw), one a step."""
 
     def __init__(
-        self, rows: np.ndarray, batch_size: int, seed: int | None, classes: np.ndarray | None
+        self,
+        rows: np.ndarray,
+        batch_size: int,
+        seed: int | None,
+        sampling: Sampling,
+        targets: np.ndarray,
     ):
-        """`classes` of the rows: a class is drawn first, then one of its rows."""
-        self._rows, self._seed, self._classes = rows, seed, classes
+        """sampling: as for Batches; balanced draws a class of `targets`, then one of its rows."""
+        if seed is None and sampling == "balanced":
+            raise ValueError("balanced sampling draws rows, so it needs a seed")
+        self._rows, self._seed = rows, seed
+        self._classes = targets[rows] if sampling == "balanced" else None
         self.sizes = step_sizes(len(rows), batch_size)
         self.epoch = self.start = 0
 

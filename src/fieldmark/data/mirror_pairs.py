@@ -15,7 +15,6 @@ then a likeness of 0.17 and less, unless they are near it: L and J, S and Z. Wha
 photo's background is not seen.
 """
 
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,13 +63,14 @@ def mirror_pairs(facts: pl.DataFrame, labels: pl.Series, cache: Cache) -> tuple[
     classes = np.unique(names)
     if len(classes) < 2:
         return ()
-    key = address(VERSION, facts["hash"].gather(rows).to_list(), names.tolist())
-    shares = _remembered(cache, key)
-    if shares is None:
+
+    def find() -> np.ndarray:
         whole = np.frombuffer(b"".join(facts["thumb"].gather(rows).to_list()), np.uint8)
         thumbs = whole.reshape(-1, THUMB, THUMB, 3).astype(np.float32)
-        shares = exchanged(thumbs, np.searchsorted(classes, names))
-        _remember(cache, key, shares)
+        return exchanged(thumbs, np.searchsorted(classes, names))
+
+    key = address(VERSION, facts["hash"].gather(rows).to_list(), names.tolist())
+    shares = cache.array(KIND, key, find)
     found = []
     for a, b in combinations(range(len(classes)), 2):
         n = int(min((names == classes[a]).sum(), (names == classes[b]).sum()))
@@ -215,17 +215,3 @@ def _answers(
         of_plain[own] = plain[own] @ weights + middle
         of_mirrored[own] = mirrored[own] @ weights + middle
     return of_plain, of_mirrored
-
-
-def _remembered(cache: Cache, key: str) -> np.ndarray | None:
-    kept = cache.get(KIND, key)
-    try:
-        return None if kept is None else np.load(kept)
-    except (OSError, ValueError):  # deleted this moment, or damaged
-        return None
-
-
-def _remember(cache: Cache, key: str, shares: np.ndarray) -> None:
-    stream = io.BytesIO()
-    np.save(stream, shares)
-    cache.put(KIND, key, lambda draft: draft.write_bytes(stream.getvalue()))

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from PIL import Image, ImageCms
@@ -27,18 +27,21 @@ class Profile:
     change: Change | None
     is_broken: bool = False
 
-    @cached_property
+    @property
     def moves(self) -> bool:
         """Whether colours are changed."""
         return self.change is not None
 
     def applied(self, image: Image.Image) -> Image.Image:
-        """An image of the mode -> RGB in sRGB."""
+        """An image -> RGB in sRGB."""
         if self.change is None:
             return image if image.mode == "RGB" else image.convert("RGB")
-        done = self.change(image)
+        done = self.change(image if image.mode == self.mode else image.convert(self.mode))
         done.info.pop("icc_profile", None)
         return done
+
+
+OF_SRGB = Profile("sRGB", "RGB", None)
 
 
 def profile_of(content: bytes, mode: str) -> Profile:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps, PngImagePlugin
 
 from fieldmark.data.coded_colours import box_profile, png_profile
-from fieldmark.data.profiles import Profile, profile_of
+from fieldmark.data.profiles import OF_SRGB, Profile, profile_of
 
 DEEP_MODES = ("I;16", "I;16L", "I;16B", "I;16N")
 UNKNOWN_WHITE = {"F": "32-bit floats", "I": "32-bit or signed numbers"}  # modes that are refused
@@ -35,13 +35,13 @@ class Numbers:
     no_alpha: bool = False
     icc: bytes | None = None
 
-    def profile(self, mode: str) -> Profile | None:
-        """What the colour profile does to images of a mode of Pillow's; None where it has none.
+    def profile(self, mode: str) -> Profile:
+        """What the colour profile does to images of a mode of Pillow's; nothing where none is.
 
         Lab colours say themselves what they are.
         """
         if not self.icc or mode == "LAB":
-            return None
+            return OF_SRGB
         gray = ("1", "L", "LA", "La", *DEEP_MODES)
         return profile_of(self.icc, "L" if mode in gray else "CMYK" if mode == "CMYK" else "RGB")
 
@@ -115,12 +115,12 @@ def _whole(image: Image.Image, alpha: Image.Image | None, numbers: Numbers) -> I
     if image.mode == "La":
         image = image.convert("LA")
     if alpha is None and not image.has_transparency_data:
-        return _coloured(image, profile)
-    if alpha is not None or (profile and profile.moves):
+        return profile.applied(image)
+    if alpha is not None or profile.moves:
         rgba = image.convert("RGBA")
         plain = image.getchannel("L") if image.mode in ("L", "LA") else rgba.convert("RGB")
         alpha = alpha or rgba.getchannel("A")
-        rgba = _coloured(plain, profile)
+        rgba = profile.applied(plain)
         rgba.putalpha(alpha)
     else:
         rgba = image.convert("RGBA")
@@ -133,14 +133,6 @@ def _eight_bits(image: Image.Image, numbers: Numbers) -> Image.Image:
     values = np.asarray(image).astype(np.float64)
     eight = np.clip(np.rint(values * 255 / numbers.most), 0, 255).astype(np.uint8)
     return Image.fromarray(255 - eight if numbers.white_is_zero else eight)
-
-
-def _coloured(image: Image.Image, profile: Profile | None) -> Image.Image:
-    """RGB in sRGB."""
-    if profile is not None and profile.moves:
-        mode = profile.mode
-        return profile.applied(image if image.mode == mode else image.convert(mode))
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _alpha(image: Image.Image, clear: Any, content: bytes, depth: int) -> Image.Image | None:

@@ -51,8 +51,8 @@ class FeatureBatches:
     def __init__(
         self, embedded: Embedded, *, batch_size: int, seed: int, sampling: Sampling = "all"
     ):
-        classes = embedded.targets if sampling == "balanced" else None
-        self._keys = Keys(np.arange(len(embedded.rows)), batch_size, seed, classes)
+        places = np.arange(len(embedded.rows))
+        self._keys = Keys(places, batch_size, seed, sampling, embedded.targets)
         self._embedded, self.sizes = embedded, self._keys.sizes
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:

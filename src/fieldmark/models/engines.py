@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Captioned, Seen, pixels_of
 from fieldmark.errors import Mistake, UserError, refuse
 from fieldmark.machine import INSTALL, is_installed
 from fieldmark.models.body import body_and_head
@@ -145,7 +145,7 @@ class InEngine(nn.Module):
 
         The first call compares up to 32 of its images; raises SettingsError where they are far.
         """
-        batch = seen.images if isinstance(seen, Captioned) else seen
+        batch = pixels_of(seen)
         features = self._engine(batch)
         if not self.told:
             with evaluating(self._body):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of
 from fieldmark.errors import UserError
 from fieldmark.models.heads import head_of
 from fieldmark.models.infer import evaluating
@@ -131,6 +131,5 @@ def trace(classifier: nn.Module, network: nn.Module, image: Seen, autocast: Auto
     finally:
         for handle in handles:
             handle.remove()
-    images = image.images if isinstance(image, Captioned) else image
     last = entered[-1] if entered else next(tensors_in([logits]))
-    return Trace(images, calls.found, outputs, begun[0], last)
+    return Trace(pixels_of(image), calls.found, outputs, begun[0], last)

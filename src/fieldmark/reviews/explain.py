@@ -11,7 +11,7 @@ import numpy as np
 
 from fieldmark import rundir
 from fieldmark.attribution.trust import Trust
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen, pixels_of
 from fieldmark.console import Console
 from fieldmark.errors import WorkError, counted, writing
 from fieldmark.files import write_whole
@@ -167,8 +167,7 @@ def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
 
 def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subject: Subject) -> None:
     """Keep a batch's pictures, the table's rows and the page's cards."""
-    plain = images.images if isinstance(images, Captioned) else images
-    for place, (each, pixels) in enumerate(zip(heats, plain, strict=True)):
+    for place, (each, pixels) in enumerate(zip(heats, pixels_of(images), strict=True)):
         seen = pixels.permute(1, 2, 0).cpu().numpy()
         name = write_map(maps.folder, len(maps.heats), each, seen)
         number = len(maps.heats)

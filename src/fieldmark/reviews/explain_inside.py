@@ -14,7 +14,7 @@ from fieldmark.attribution.feature_maps import feature_maps
 from fieldmark.attribution.filters import first_filters
 from fieldmark.attribution.randomised import randomised
 from fieldmark.attribution.trust import Trust
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Captioned, Seen, pixels_of
 from fieldmark.console import Console
 from fieldmark.data.sources import place_name
 from fieldmark.errors import Mistake, SettingsError, refuse
@@ -46,8 +46,7 @@ class Insides:
 
     def take(self, opened: Opened, images: Seen, wanted: Sequence[Wanted]) -> None:
         """Look into these images, each once, where more are wanted."""
-        pixels = images.images if isinstance(images, Captioned) else images
-        for each, image in zip(wanted, pixels, strict=True):
+        for each, image in zip(wanted, pixels_of(images), strict=True):
             if (each.path, each.row) not in self.images:
                 self._look(opened, image, each)
 
