@@ -22,7 +22,7 @@ from fieldmark.errors import DiskError, RunError, WeightsError
 from fieldmark.export import exported, onnx_file, whole
 from fieldmark.export.about import without_names
 from fieldmark.export.exported import export
-from fieldmark.export.folder import write_folder
+from fieldmark.export.folder import write_about, written
 from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
@@ -263,13 +263,11 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path, photos):
 
 KILLED = """
 import os, pathlib, signal, sys
-from fieldmark.export.folder import write_folder
+from fieldmark.export.folder import written
 
-def fill(folder):
+with written(pathlib.Path(sys.argv[1])) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
-
-write_folder(pathlib.Path(sys.argv[1]), fill)
 """
 
 
@@ -278,26 +276,23 @@ def test_what_a_killed_export_left_is_taken_away_by_the_next(tmp_path):
     assert subprocess.run([sys.executable, "-c", KILLED, place]).returncode == -signal.SIGKILL
     [left] = tmp_path.iterdir()
     assert left.name.endswith(".part")
-
-    def fill(folder):
+    with written(place) as folder:
         (folder / "whole").write_text("whole")
-        return {}
-
-    write_folder(place, fill)
+        write_about(folder, {})
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
     assert sorted(each.name for each in place.iterdir()) == ["export.json", "whole"]
+    assert json.loads((place / "export.json").read_text())["files"].keys() == {"whole"}
 
 
 def test_a_folder_is_replaced_only_when_the_new_one_is_whole(tmp_path):
     place = tmp_path / "out"
-    write_folder(place, lambda folder: {"first": True})
-
-    def fails(folder):
+    for number in (1, 2):
+        with written(place) as folder:
+            write_about(folder, {"number": number})
+    with pytest.raises(RunError), written(place):
         raise RunError("no")
-
-    with pytest.raises(RunError):
-        write_folder(place, fails)
-    assert json.loads((place / "export.json").read_text())["first"]
+    assert json.loads((place / "export.json").read_text())["number"] == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_tie_is_named_as_one():

@@ -11,7 +11,7 @@ from fieldmark.console import Console
 from fieldmark.errors import FieldmarkError, RunError, listed
 from fieldmark.export.about import about_of, left_to_do, without_names
 from fieldmark.export.browser import MOST, in_browser
-from fieldmark.export.folder import write_folder
+from fieldmark.export.folder import write_about, written
 from fieldmark.export.formats import FORMATS, Asked, place_of, refuse_before_work
 from fieldmark.export.kept import Kept
 from fieldmark.export.lowered import Images, images_of, lowered
@@ -65,19 +65,14 @@ def export(
     source = read_source(path)
     fewer = None if asked.precision == FLOAT32 else images_of(source, asked.precision)
     shown = images_for(source, asked.images, asked.most)
-    found: list[tuple[About, Parity | Kept]] = []
-
-    def fill(folder: Path) -> About:
-        job = Job(source, to, asked, shown)
+    job = Job(source, to, asked, shown)
+    with written(place) as folder:
         plain = _fill(folder, job, console)
-        found.append(_lowered(folder, job, plain, fewer, console) if fewer else plain[1:])
+        about, seen = _lowered(folder, job, plain, fewer, console) if fewer else plain[1:]
         if to == "onnx":
             _put_beside(folder, job)
         tried = _in_browser(folder, job, console) if asked.browser else {}
-        return {**found[0][0], "parity": asdict(plain.parity), **tried}
-
-    write_folder(place, fill)
-    [(about, seen)] = found
+        write_about(folder, {**about, "parity": asdict(plain.parity), **tried})
     console.say(f"{place}: {seen.words()}")
     for sentence in FORMATS[to].maker().told(place, asked):
         console.say(sentence)

@@ -4,14 +4,13 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from fieldmark.errors import DiskError, RunError, disk_error
-from fieldmark.files import write_json
+from fieldmark.errors import RunError
+from fieldmark.files import drafted, put_folder, write_json
 from fieldmark.rundir import EXPORT
-from fieldmark.stopping import undoing
 
 try:
     import fcntl
@@ -32,33 +31,26 @@ def refuse_place(place: Path, *, overwrite: bool) -> None:
         raise RunError(f"{place}: is no export ({EXPORT}), so it stays; choose another --out")
 
 
-def write_folder(place: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
-    """Let `fill` write files into a new folder, then put that in the place of `place`.
+@contextlib.contextmanager
+def written(place: Path) -> Iterator[Path]:
+    """Inside, a new folder to be filled, which ends with `write_about`; then it is put at `place`.
 
-    fill: gives what export.json says, to which the files with their sizes and hashes are added.
-    Whatever it raises, nothing half written stays; what a killed export left is taken away. Raises
-    DiskError.
+    Where that raises, what was at `place` stays, and nothing half written. What a killed export
+    left is taken away. Raises DiskError.
     """
     draft = place.with_name(f".{place.name}.{os.urandom(6).hex()}.part")
-    try:
-        _clear_left(place)
-        draft.mkdir(parents=True)
-        with _held(draft / LOCK), undoing(lambda: shutil.rmtree(draft, ignore_errors=True)):
-            about = fill(draft)
-            files = {
-                file.name: _told(file) for file in sorted(draft.iterdir()) if file.name != LOCK
-            }
-            write_json(draft / EXPORT, {"format": FORMAT, **about, "files": files})
-            (draft / LOCK).unlink()
-            if place.exists():
-                shutil.rmtree(place)
-            draft.rename(place)
-    except OSError as error:
-        raise disk_error(place, error) from error
-    except DiskError as error:  # of a file in the draft, whose name is of no use to anybody
-        raise DiskError(str(error).replace(str(draft), str(place))) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
+    _clear_left(place)
+    with drafted(draft, place), (draft / LOCK).open("a") as lock:
+        _hold(lock)
+        yield draft
+        put_folder(draft, place)
+        (place / LOCK).unlink()
+
+
+def write_about(folder: Path, about: dict[str, Any]) -> None:
+    """export.json, with the size and the hash of each file of the folder. Raises DiskError."""
+    files = {file.name: _told(file) for file in sorted(folder.glob("[!.]*"))}
+    write_json(folder / EXPORT, {"format": FORMAT, **about, "files": files})
 
 
 def _told(file: Path) -> dict[str, Any]:
@@ -69,17 +61,17 @@ def _told(file: Path) -> dict[str, Any]:
 
 def _clear_left(place: Path) -> None:
     """Take away the drafts of exports that were killed; one that goes on holds its lock."""
-    for left in place.parent.glob(f".{place.name}.*.part"):
-        lock = left / LOCK
-        if lock.is_file():
-            with contextlib.suppress(OSError), _held(lock):
-                shutil.rmtree(left)
+    for lock in place.parent.glob(f".{place.name}.*.part/{LOCK}"):
+        with contextlib.suppress(OSError), lock.open("a") as stream:
+            if _hold(stream):
+                shutil.rmtree(lock.parent)
 
 
-@contextlib.contextmanager
-def _held(lock: Path) -> Iterator[None]:
-    """Hold a lock that ends with the process. Raises OSError where another one holds it."""
-    with lock.open("a") as stream:
+def _hold(lock: IO[str]) -> bool:
+    """Hold a lock until its file is closed, or the process ends. -> whether it is held now"""
+    try:
         if fcntl is not None:
-            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or the disk knows no locks
+        return False
+    return True
