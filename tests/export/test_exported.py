@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 import pytest
 from enginesthere import needs
-from smallruns import draw_photos, train
+from smallruns import draw_photos
 from tinybundles import one_label, several_labels
 
 from fieldmark.data.images import unresized
@@ -27,26 +27,12 @@ from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
 
-pytestmark = needs("onnxruntime")
+pytestmark = [needs("onnxruntime"), pytest.mark.usefixtures("quick")]
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=4, side=23)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run whose photos are there."""
-    folder = tmp_path_factory.mktemp("trained")
-    return train(draw_photos(folder / "photos", side=19), folder, "run", epochs="1")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The exporter that takes a second, and not ten."""
-    only = replace(FORMATS["onnx"], ways=("torchscript",))
-    monkeypatch.setitem(FORMATS, "onnx", only)
 
 
 def asked(photos, **more):
@@ -72,6 +58,7 @@ def test_a_runs_file_is_held_to_its_validation_and_says_what_it_is(run):
     assert told["parity"]["images"] == parity.images
     assert told["files"]["model.onnx"]["bytes"] == (folder / "model.onnx").stat().st_size
     inside = metadata(folder)
+    assert inside["name"] == told["name"] == "run"
     assert inside["classes"] == ["blue", "green", "red"]
     assert (inside["exporter"], inside["resizes"]) == ("torchscript", True)
     assert inside["outputs"] == ["scores", "logits"]
@@ -157,11 +144,16 @@ def test_where_one_exporter_fails_the_other_is_taken_and_told(tmp_path, photos, 
     def fails(*_):
         raise ValueError("no such operator\nand more")
 
-    monkeypatch.setattr(onnx_file, "_by_dynamo", fails)
+    written = onnx_file._written_by
+
+    def by_the_other(exporter, *parts):
+        return fails() if exporter == "dynamo" else written(exporter, *parts)
+
+    monkeypatch.setattr(onnx_file, "_written_by", by_the_other)
     bundle = one_label(tmp_path / "run")
     folder, _ = export(bundle, "onnx", None, asked(photos))
     assert metadata(folder)["exporter"] == "torchscript"
-    monkeypatch.setattr(onnx_file, "_by_torchscript", fails)
+    monkeypatch.setattr(onnx_file, "_written_by", fails)
     with pytest.raises(RunError) as told:
         export(bundle, "onnx", tmp_path / "other", asked(photos))
     assert str(told.value) == (

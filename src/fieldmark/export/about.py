@@ -1,29 +1,55 @@
 """What a file that leaves the house takes along: classes, input, calibration, licence, figures."""
 
+from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import RunError
-from fieldmark.export.formats import FORMATS
-from fieldmark.export.whole import NAMES, About, Source
+from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.parity import Shown
+from fieldmark.export.whole import NAMES, About, Maker, Runner, Source
 from fieldmark.models.at_home import public
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.rundir import RunDir
 from fieldmark.task import HALF, TASKS
 
 PACKAGES = ("fieldmark", "torch")
 
 
+@dataclass(frozen=True)
+class Job:
+    """What is to be written, the images that it is held to, and the folder that it is put into."""
+
+    source: Source
+    to: str
+    asked: Asked
+    shown: Shown
+    folder: Path
+
+    @property
+    def maker(self) -> Maker:
+        """Of the format."""
+        return FORMATS[self.to].maker()
+
+    def write(self, made: Any, about: About) -> tuple[Runner, int]:
+        """Put what the maker made into the folder, alone. -> what answers by it, and its bytes"""
+        for file in self.folder.glob("[!.]*"):
+            file.unlink()
+        self.maker.save(made, without_names(about), self.folder)
+        size = sum(file.stat().st_size for file in self.folder.glob("[!.]*"))
+        return self.maker.open(self.folder, self.source), size
+
+
 def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> About:
     """Plain values by name, for a file's metadata and for export.json.
 
-    exporter: the way that it was made, where there are several. resizes: whether the file takes
-    images of any size. model: all of model.json, by which Fieldmark opens the file again.
+    name: of the run. exporter: the way that it was made, where there are several. resizes: whether
+    the file takes images of any size. model: all of model.json, by which Fieldmark opens it again.
     """
     info, form = source.info, FORMATS[to]
     word, side, *smooth = info.spec.evaluated_form
     return {
         "to": to,
+        "name": source.name,
         **({"exporter": way} if way else {}),
         "resizes": way not in form.outside,
         "outputs": list(NAMES[: 2 + embedding]) if form.embeds else [],
@@ -75,17 +101,12 @@ def left_to_do(about: About) -> str:
 
 
 def _figures(source: Source) -> dict[str, Any]:
-    """What was measured, by split: values and intervals; {} of a bundle without its run."""
-    run = RunDir(source.path)
-    try:
-        sides = run.read_metrics().sides
-    except (RunError, OSError):
-        return {}
+    """What was measured, by split: values and intervals."""
     return {
         name: {
             "images": figures.n,
             "values": dict(figures.values),
             "intervals": dict(figures.intervals),
         }
-        for name, figures in sides.items()
+        for name, figures in source.metrics().sides.items()
     }

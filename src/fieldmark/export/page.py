@@ -14,7 +14,7 @@ from markupsafe import Markup
 from PIL import ExifTags, Image
 
 from fieldmark.data.images import Content, seen, unresized
-from fieldmark.errors import DataError, RunError
+from fieldmark.errors import DataError
 from fieldmark.export.formats import Asked, least_score
 from fieldmark.export.onnx_file import make_onnx, runner_of
 from fieldmark.export.packed import Packed, pack, rounded, unpack, zipped
@@ -25,10 +25,8 @@ from fieldmark.files import write_text
 from fieldmark.judge.metrics import Shown as Place
 from fieldmark.judge.metrics import prominent
 from fieldmark.judge.thresholds import in_order
-from fieldmark.metrics_json import Metrics
 from fieldmark.report.skeleton import TEMPLATES, render_page
 from fieldmark.report.words import capital, doing, headline
-from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.abstention import Abstention
 
@@ -120,12 +118,12 @@ def _facts(
 
 def _told(source: Source, least: Abstention | None) -> dict[str, Any]:
     """What the page says of the model."""
-    info, task, metrics = source.info, TASKS[source.info.task], _metrics(source)
+    info, task, metrics = source.info, TASKS[source.info.task], source.metrics()
     split = next((name for name in ("test", "val") if name in metrics.sides), None)
     figures = metrics.sides[split] if split else None
     said, bounds = headline(split, figures, task) if figures else ("Not measured", "")
     return {
-        "title": source.path.resolve().name,
+        "title": source.name,
         "headline": (capital(doing(info.classes, task)), f"{said} {bounds}".strip()),
         "info": info,
         "task": task,
@@ -148,21 +146,13 @@ def _told(source: Source, least: Abstention | None) -> dict[str, Any]:
     }
 
 
-def _metrics(source: Source) -> Metrics:
-    """Of the run; of a bundle without its run, none."""
-    try:
-        return RunDir(source.path).read_metrics()
-    except (RunError, OSError):
-        return Metrics()
-
-
-def open_page(folder: Path, threads: int = 0) -> Runner:
+def open_page(folder: Path) -> Runner:
     """The network that lies in the page, in onnxruntime."""
     text = (folder / FILE).read_text(encoding="utf-8")
     facts = json.loads(_block(text, "facts"))
     places = tuple((start, count) for start, count in facts["places"])
     packed = Packed(_block(text, "graph"), _block(text, "weights"), places)
-    return runner_of(unpack(packed), threads)
+    return runner_of(unpack(packed))
 
 
 def _block(text: str, name: str) -> str:
@@ -190,7 +180,7 @@ def _save(page: str, about: About, folder: Path) -> None:
 PAGE = Maker(
     make_onnx,
     _save,
-    lambda folder, _, threads: open_page(folder, threads),
+    lambda folder, _: open_page(folder),
     finish=with_all,
     told=_told_of,
 )
