@@ -83,7 +83,10 @@ def _in_float32(job: Job, console: Console) -> Try:
         except RunError as error:
             failed.append(error)
             continue
-        if _passes(job, tried[-1].parity):
+        parity = tried[
+            -1
+        ].parity  # on the way to fewer bits, whose figures are told, decisions count
+        if parity.holds or (job.asked.precision != FLOAT32 and not parity.differ):
             return tried[-1]
     if not tried:
         raise failed[0]
@@ -94,12 +97,6 @@ def _in_float32(job: Job, console: Console) -> Try:
     drift = {"images": parity.images, "differ": list(parity.differ), "largest": parity.largest}
     job.write(best.made, told := {**best.about, "drift": drift})
     return best._replace(about=told)
-
-
-def _passes(job: Job, parity: Parity) -> bool:
-    """Whether a file in float32 answers as the model does; of one that is only on the way to fewer
-    bits, whose figures are told, decisions alone count."""
-    return parity.holds or (job.asked.precision != FLOAT32 and not parity.differ)
 
 
 def _in_browser(job: Job, console: Console) -> About:

@@ -4,8 +4,6 @@ import base64
 import io
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +35,11 @@ QUALITY = 90  # of their JPEGs
 BLOCK = r'<script type="[^"]+" id="block-{}">(.*?)</script>'
 
 
-@dataclass(frozen=True)
-class Carried:
-    """A picture that lies in the page, the bytes of a JPEG, and the scores that torch gives it."""
+def carried(source: Source, shown: Shown) -> list[dict[str, Any]]:
+    """The pictures as they lie in the page, each a JPEG in base64 and the scores that torch gives.
 
-    jpeg: bytes
-    scores: tuple[float, ...]
-
-
-def carried(source: Source, shown: Shown) -> list[Carried]:
-    """The pictures, made smaller; every second one lies on its side and says so, as a phone's."""
+    They are made smaller; every second one lies on its side and says so, as a phone's.
+    """
     spec, score = source.info.spec, torch_scores(source)
     side = round(LARGER * spec.evaluated_form[1])
     found = []
@@ -56,7 +49,8 @@ def carried(source: Source, shown: Shown) -> list[Carried]:
             jpeg = _as_jpeg(content, source, name, side, turned=place % 2 == 1)
         except DataError:
             continue  # what is wrong with it, the parity tells
-        found.append(Carried(jpeg, tuple(score(seen(jpeg, spec, name))[0].tolist())))
+        scores = score(seen(jpeg, spec, name))[0].tolist()
+        found.append({"jpeg": base64.b64encode(jpeg).decode(), "scores": scores})
     return found
 
 
@@ -97,7 +91,7 @@ def with_all(network: onnx.ModelProto, source: Source, asked: Asked) -> str:
 
 
 def _facts(
-    source: Source, packed: Packed, pictures: Sequence[Carried], least: Abstention | None
+    source: Source, packed: Packed, pictures: list[dict[str, Any]], least: Abstention | None
 ) -> dict[str, Any]:
     """What the page's script goes by."""
     info = source.info
@@ -109,10 +103,7 @@ def _facts(
         "least": least and least.score,
         "side": info.spec.evaluated_form[1],
         "places": packed.places,
-        "pictures": [
-            {"jpeg": base64.b64encode(each.jpeg).decode(), "scores": each.scores}
-            for each in pictures
-        ],
+        "pictures": pictures,
     }
 
 

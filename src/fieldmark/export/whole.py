@@ -179,23 +179,16 @@ def whole_runner(source: Source) -> Runner:
 def unheard() -> Iterator[None]:
     """Inside, what torch's exporters print and warn of reaches nobody: parity tells what counts."""
     screen = io.StringIO()
-    with (
-        _past_python_unheard(),
-        warnings.catch_warnings(action="ignore"),
-        contextlib.redirect_stdout(screen),
-        contextlib.redirect_stderr(screen),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def _past_python_unheard() -> Iterator[None]:
-    """The same of standard output itself, on which torch's own code writes a graph that failed."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 1)
-        yield
+        os.dup2(nowhere, 1)  # past Python, torch's own code writes a graph that failed
+        with (
+            warnings.catch_warnings(action="ignore"),
+            contextlib.redirect_stdout(screen),
+            contextlib.redirect_stderr(screen),
+        ):
+            yield
     finally:
         os.dup2(kept, 1)
         os.close(kept)

@@ -7,13 +7,13 @@ from pathlib import Path
 from huggingface_hub import ModelCard, ModelCardData
 
 from fieldmark.errors import WorkError
-from fieldmark.files import drafted, write_text, write_whole
+from fieldmark.files import drafted, write_json, write_text, write_whole
 from fieldmark.hub.data_text import data_text, limits_text
 from fieldmark.hub.facts import Facts
 from fieldmark.hub.front_matter import front_matter
 from fieldmark.hub.markdown import paragraphs, plain
 from fieldmark.hub.measured_text import measured_text, sureness_text
-from fieldmark.hub.place import DRAFT, FILES, METRICS, README, WHOLE, finish
+from fieldmark.hub.place import CONFIG, DRAFT, FILES, METRICS, README, WHOLE, finish
 from fieldmark.hub.public import public_metrics
 from fieldmark.hub.timm_form import TimmForm, timm_form
 from fieldmark.hub.use_text import files_text, licence_text, training_text, use_text
@@ -34,37 +34,32 @@ def write_card(run: RunDir, folder: Path, facts: Facts) -> str:
     """
     classifier, info = bundle.load(run.path)
     form = timm_form(classifier, info)
-    told = replace(form.info if isinstance(form, TimmForm) else info, weights=public(info.weights))
-    state = form.state if isinstance(form, TimmForm) else classifier.network.state_dict()
     finish(folder)
     draft = folder / DRAFT
     shutil.rmtree(draft, ignore_errors=True)  # that a kill has left
     with drafted(draft, folder):
-        bundle.save(draft, state, told)
+        bundle.save(draft, form.state, replace(form.info, weights=public(info.weights)))
         _write_beside(run, draft, facts, form)
         _write_readme(draft, facts, form)
         draft.rename(folder / WHOLE)
     finish(folder)
-    return form if isinstance(form, str) else ""
+    return form.why_not
 
 
-def _write_beside(run: RunDir, folder: Path, facts: Facts, form: TimmForm | str) -> None:
+def _write_beside(run: RunDir, folder: Path, facts: Facts, form: TimmForm) -> None:
     """The figures, what tells images unlike the training ones, and timm's config.json."""
     public_metrics(facts.metrics).write(folder / METRICS)
     if facts.info.unlike is not None and run.known.is_file():
         content = run.known.read_bytes()
         write_whole(folder / KNOWN, lambda draft: draft.write_bytes(content))
-    if isinstance(form, TimmForm):
-        form.write_config(folder)
+    if form.config is not None:
+        write_json(folder / CONFIG, form.config)
 
 
-def _write_readme(folder: Path, facts: Facts, form: TimmForm | str) -> None:
+def _write_readme(folder: Path, facts: Facts, form: TimmForm) -> None:
     """README.md, read back before it is written: what the hub cannot read helps nobody."""
     written = bundle.read_info(folder / INFO)
-    if isinstance(form, TimmForm):
-        facts = replace(facts, info=written, architecture=form.architecture)
-    else:
-        facts = replace(facts, info=written, why_not=form)
+    facts = replace(facts, info=written, architecture=form.architecture, why_not=form.why_not)
     files = [name for name in FILES if (folder / name).is_file()]
     data = front_matter(facts)
     text = f"---\n{data.to_yaml()}\n---\n\n{card_text(facts, files)}"

@@ -10,7 +10,14 @@ from fieldmark.rundir import INFO, KNOWN, WEIGHTS, RunDir
 README, CONFIG, METRICS = "README.md", "config.json", "metrics.json"
 DRAFT = ".card.part"  # the folder in it where a card is written, until all of it is there
 WHOLE = ".card.whole"  # what it is called then, until each file is in its place
-FILES = (README, WEIGHTS, INFO, KNOWN, CONFIG, METRICS)
+FILES = {  # and what the card says of each
+    README: "",
+    WEIGHTS: "the weights",
+    INFO: "classes, how an image becomes the input, temperature, thresholds",
+    KNOWN: "numbers that the network made of training images, by which others are told unlike them",
+    CONFIG: "what timm, transformers and the hub read",
+    METRICS: "every figure with its interval",
+}
 
 
 def refuse_place(run: RunDir, folder: Path, *, overwrite: bool) -> None:
