@@ -20,9 +20,8 @@ from tinybundles import one_label, several_labels
 from fieldmark.data.images import unresized
 from fieldmark.errors import DiskError, RunError, WeightsError
 from fieldmark.export import exported, onnx_file, whole
-from fieldmark.export.about import without_names
 from fieldmark.export.exported import export
-from fieldmark.export.folder import write_about, written
+from fieldmark.export.folder import without_names, write_about, written
 from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member

@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 
 from fieldmark.console import Console
 from fieldmark.errors import FieldmarkError, RunError, listed
-from fieldmark.export.about import Job, about_of, left_to_do
 from fieldmark.export.browser import MOST, in_browser
-from fieldmark.export.folder import write_about, written
+from fieldmark.export.folder import Job, about_of, left_to_do, write_about, written
 from fieldmark.export.formats import FLOAT32, FORMATS, Asked, place_of, refuse_before_work
 from fieldmark.export.kept import Kept
 from fieldmark.export.lowered import images_of, lowered

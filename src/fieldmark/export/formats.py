@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
-from fieldmark.export.folder import refuse_place
 from fieldmark.export.runtime import read_runtime
 from fieldmark.machine import is_installed
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.rundir import RunDir
+from fieldmark.rundir import EXPORT, RunDir
 from fieldmark.settings.meant import of_choice
 from fieldmark.use.abstention import Abstention, abstention
 from fieldmark.use.asked import info_of_any
@@ -144,6 +143,16 @@ def refuse_before_work(
     if to == "page":
         read_runtime(asked.runtime)
     return info
+
+
+def refuse_place(place: Path, *, overwrite: bool) -> None:
+    """Raise RunError, before any work, for a place that is taken, or by what is no export."""
+    if not place.exists() and not place.is_symlink():
+        return
+    if not overwrite:
+        raise RunError(f"{place}: exists already; choose another --out, or add --overwrite")
+    if not (place / EXPORT).is_file():
+        raise RunError(f"{place}: is no export ({EXPORT}), so it stays; choose another --out")
 
 
 def _refuse_of_several(path: str | Path, to: str, asked: Asked) -> None:

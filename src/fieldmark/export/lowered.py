@@ -13,7 +13,7 @@ import numpy as np
 from fieldmark.console import Console
 from fieldmark.data.images import seen
 from fieldmark.errors import DataError, RunError
-from fieldmark.export.about import Job
+from fieldmark.export.folder import Job
 from fieldmark.export.formats import AT_MOST_WORSE, RECIPES
 from fieldmark.export.kept import Answers, Kept, answered, goodness, kept_of
 from fieldmark.export.parity import judging_rows, own_samples, pictures_of, spaced
