@@ -63,7 +63,7 @@ def on_test(path: Path, folder: Path, to: str) -> tuple[int, int, float]:
     run, source = RunDir(path), read_source(path)
     samples = Samples.read(run.samples)
     told = Predictions.read(run.predictions).of_split("test")
-    file = FORMATS[to].maker().open(folder, source, 1)
+    file = FORMATS[to].maker().open(folder, source)
     pixels = seen if way_of(folder) in FORMATS[to].outside else unresized
     scores = []
     for place, row in told.frame.select("path", "row").iter_rows():

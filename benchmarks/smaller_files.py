@@ -22,9 +22,8 @@ from fieldmark.console import Console
 from fieldmark.data.images import seen, unresized
 from fieldmark.errors import UserError
 from fieldmark.export.exported import export
-from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.formats import FLOAT32, FORMATS, Asked
 from fieldmark.export.parity import decisions, own_samples, pictures_of, spaced
-from fieldmark.export.precisions import FLOAT32
 from fieldmark.export.whole import read_source, whole_runner
 from fieldmark.machine import processor, versions
 
@@ -38,7 +37,7 @@ FILES = (
 NAMES = {"onnx": "onnxruntime", "openvino": "OpenVINO"}
 
 
-def files_of(run, folder, threads, held):
+def files_of(run, folder, held):
     """Each way that the run answers: its name, bytes, whether it resizes, and what runs it."""
     source = read_source(run)
     plain = sum(file.stat().st_size for file in Path(run).glob("model.safetensors"))
@@ -54,7 +53,7 @@ def files_of(run, folder, threads, held):
             continue
         print(f"{words}: {seen_of.words()}", flush=True)
         size = sum(file.stat().st_size for file in out.glob("model.*"))
-        runner = FORMATS[to].maker().open(out, source, threads)
+        runner = FORMATS[to].maker().open(out, source)
         found.append((words, size, to == "onnx", runner))
     return source, found
 
@@ -106,7 +105,7 @@ def main():
     print(processor(), versions(("torch", "onnxruntime", "openvino")), flush=True)
     with tempfile.TemporaryDirectory() as folder:
         for run in asked.runs:
-            source, files = files_of(run, Path(folder), asked.threads, asked.held)
+            source, files = files_of(run, Path(folder), asked.held)
             table(source, files, looked(source, files, asked.images))
 
 

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,14 @@ import pytest
 from safetensors.numpy import save_file
 
 from fieldmark.errors import DiskError, SettingsError
-from fieldmark.files import check_page, check_table, write_json, write_text, write_whole
+from fieldmark.files import (
+    check_page,
+    check_table,
+    put_folder,
+    write_json,
+    write_text,
+    write_whole,
+)
 
 
 @pytest.fixture
@@ -78,6 +86,46 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_draft(tmp_path, error):
 def test_an_error_of_the_system_that_a_library_wrapped_is_told_as_such(tmp_path, text, sentence):
     with pytest.raises(DiskError, match=f"a.txt: {sentence}"):
         write_whole(tmp_path / "a.txt", fail(RuntimeError(text)))
+
+
+@pytest.mark.parametrize(
+    ("at", "is_held"),
+    [
+        ("rename 1", {"folder": "old", "draft": "new"}),
+        ("rename 2", {".folder.before": "old", "draft": "new"}),
+        ("rmtree 2", {".folder.before": "old", "folder": "new"}),
+    ],
+)
+def test_at_any_moment_a_folder_is_the_old_one_or_the_new_one_whole(
+    tmp_path, monkeypatch, at, is_held
+):
+    def made(text):
+        draft = tmp_path / "draft"
+        draft.mkdir(exist_ok=True)
+        (draft / "a.txt").write_text(text)
+        return draft
+
+    def killed(name, does, done):
+        def do(*given, **how):
+            done.append(name)
+            if f"{name} {len(done)}" == at:
+                raise KeyboardInterrupt
+            return does(*given, **how)
+
+        return do
+
+    place = tmp_path / "folder"
+    put_folder(made("old"), place)
+    draft = made("new")
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed("rename", Path.rename, []))
+        patch.setattr("shutil.rmtree", killed("rmtree", shutil.rmtree, []))
+        with pytest.raises(KeyboardInterrupt):
+            put_folder(draft, place)
+    assert {each.name: (each / "a.txt").read_text() for each in tmp_path.iterdir()} == is_held
+    put_folder(made("next"), place)
+    assert names(tmp_path) == ["folder"]
+    assert (place / "a.txt").read_text() == "next"
 
 
 def test_threads_that_write_one_file_do_not_share_a_draft(tmp_path):

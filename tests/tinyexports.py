@@ -19,6 +19,7 @@ def mean_colours(
     drift=None,
     resizes=True,
     figures=None,
+    name=None,
     **about,
 ):
     """An export whose logits are the means of three channels, of 0 to 1. -> its folder"""
@@ -56,6 +57,7 @@ def mean_colours(
     words, side = info.spec.evaluated_form[:2]
     said = {
         "to": "onnx",
+        **({"name": name} if name else {}),
         "task": info.task,
         "classes": list(classes),
         "thresholds": info.thresholds,

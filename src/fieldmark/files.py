@@ -1,14 +1,15 @@
-"""Files appear whole or not at all: written beside their place, then renamed into it."""
+"""Files and folders appear whole or not at all: written beside their place, then renamed."""
 
 import contextlib
 import json
 import os
 import re
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from fieldmark.errors import Mistake, SettingsError, disk_error, writing
+from fieldmark.errors import DiskError, Mistake, SettingsError, disk_error, writing
 from fieldmark.stopping import undoing
 
 OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
@@ -82,6 +83,46 @@ def _system_error(error: Exception) -> OSError | None:
     """The system's error that polars or safetensors wrapped into its own: "... (os error 28)"."""
     found = re.search(r"\(os error (\d+)\)", str(error))
     return OSError(int(found[1]), os.strerror(int(found[1]))) if found else None
+
+
+@contextlib.contextmanager
+def drafted(draft: Path, place: Path) -> Iterator[None]:
+    """Inside, a new folder `draft`; at its end it is gone, unless it was renamed.
+
+    So is the folder that it is in, if that was new and has nothing else. Raises DiskError, which
+    names `place`, for which it is meant.
+    """
+    is_new = not draft.parent.exists()
+
+    def undo() -> None:
+        shutil.rmtree(draft, ignore_errors=True)
+        if is_new:
+            with contextlib.suppress(OSError):  # it has something else
+                draft.parent.rmdir()
+
+    try:
+        with writing(place), undoing(undo):
+            draft.mkdir(parents=True)
+            yield
+    except DiskError as error:  # of a file in the draft, whose name is of no use to anybody
+        raise DiskError(str(error).replace(str(draft), str(place))) from error
+    finally:
+        undo()
+
+
+def put_folder(draft: Path, place: Path) -> None:
+    """Put a folder that is whole in the place of another one, or where nothing is.
+
+    No rename does that in one step, so the old one first moves aside, to .NAME.before, and goes
+    when the new one is in its place. What a kill in between leaves there goes with the next.
+    Raises OSError.
+    """
+    aside = place.with_name(f".{place.name}.before")
+    if os.path.lexists(place):
+        shutil.rmtree(aside, ignore_errors=True)
+        place.rename(aside)
+    draft.rename(place)
+    shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

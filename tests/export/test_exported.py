@@ -14,39 +14,24 @@ import numpy as np
 import onnx
 import pytest
 from enginesthere import needs
-from smallruns import draw_photos, train
+from smallruns import draw_photos
 from tinybundles import one_label, several_labels
 
 from fieldmark.data.images import unresized
 from fieldmark.errors import DiskError, RunError, WeightsError
 from fieldmark.export import exported, onnx_file, whole
-from fieldmark.export.about import without_names
 from fieldmark.export.exported import export
-from fieldmark.export.folder import write_folder
+from fieldmark.export.folder import without_names, write_about, written
 from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
 
-pytestmark = needs("onnxruntime")
+pytestmark = [needs("onnxruntime"), pytest.mark.usefixtures("quick")]
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     return draw_photos(tmp_path_factory.mktemp("drawn") / "photos", each=4, side=23)
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run whose photos are there."""
-    folder = tmp_path_factory.mktemp("trained")
-    return train(draw_photos(folder / "photos", side=19), folder, "run", epochs="1")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The exporter that takes a second, and not ten."""
-    only = replace(FORMATS["onnx"], ways=("torchscript",))
-    monkeypatch.setitem(FORMATS, "onnx", only)
 
 
 def asked(photos, **more):
@@ -72,6 +57,7 @@ def test_a_runs_file_is_held_to_its_validation_and_says_what_it_is(run):
     assert told["parity"]["images"] == parity.images
     assert told["files"]["model.onnx"]["bytes"] == (folder / "model.onnx").stat().st_size
     inside = metadata(folder)
+    assert inside["name"] == told["name"] == "run"
     assert inside["classes"] == ["blue", "green", "red"]
     assert (inside["exporter"], inside["resizes"]) == ("torchscript", True)
     assert inside["outputs"] == ["scores", "logits"]
@@ -157,11 +143,16 @@ def test_where_one_exporter_fails_the_other_is_taken_and_told(tmp_path, photos, 
     def fails(*_):
         raise ValueError("no such operator\nand more")
 
-    monkeypatch.setattr(onnx_file, "_by_dynamo", fails)
+    written = onnx_file._written_by
+
+    def by_the_other(exporter, *parts):
+        return fails() if exporter == "dynamo" else written(exporter, *parts)
+
+    monkeypatch.setattr(onnx_file, "_written_by", by_the_other)
     bundle = one_label(tmp_path / "run")
     folder, _ = export(bundle, "onnx", None, asked(photos))
     assert metadata(folder)["exporter"] == "torchscript"
-    monkeypatch.setattr(onnx_file, "_by_torchscript", fails)
+    monkeypatch.setattr(onnx_file, "_written_by", fails)
     with pytest.raises(RunError) as told:
         export(bundle, "onnx", tmp_path / "other", asked(photos))
     assert str(told.value) == (
@@ -263,13 +254,11 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path, photos):
 
 KILLED = """
 import os, pathlib, signal, sys
-from fieldmark.export.folder import write_folder
+from fieldmark.export.folder import written
 
-def fill(folder):
+with written(pathlib.Path(sys.argv[1])) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
-
-write_folder(pathlib.Path(sys.argv[1]), fill)
 """
 
 
@@ -278,26 +267,23 @@ def test_what_a_killed_export_left_is_taken_away_by_the_next(tmp_path):
     assert subprocess.run([sys.executable, "-c", KILLED, place]).returncode == -signal.SIGKILL
     [left] = tmp_path.iterdir()
     assert left.name.endswith(".part")
-
-    def fill(folder):
+    with written(place) as folder:
         (folder / "whole").write_text("whole")
-        return {}
-
-    write_folder(place, fill)
+        write_about(folder, {})
     assert [each.name for each in tmp_path.iterdir()] == ["out"]
     assert sorted(each.name for each in place.iterdir()) == ["export.json", "whole"]
+    assert json.loads((place / "export.json").read_text())["files"].keys() == {"whole"}
 
 
 def test_a_folder_is_replaced_only_when_the_new_one_is_whole(tmp_path):
     place = tmp_path / "out"
-    write_folder(place, lambda folder: {"first": True})
-
-    def fails(folder):
+    for number in (1, 2):
+        with written(place) as folder:
+            write_about(folder, {"number": number})
+    with pytest.raises(RunError), written(place):
         raise RunError("no")
-
-    with pytest.raises(RunError):
-        write_folder(place, fails)
-    assert json.loads((place / "export.json").read_text())["first"]
+    assert json.loads((place / "export.json").read_text())["number"] == 2
+    assert [each.name for each in tmp_path.iterdir()] == ["out"]
 
 
 def test_a_tie_is_named_as_one():

@@ -4,7 +4,9 @@ import json
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
@@ -207,6 +209,31 @@ def test_a_card_that_was_there_stays_where_the_new_one_could_not_be_written(
     (run.card / DRAFT / "model.json").touch()
     write_card(run, run.card, facts)
     assert {path.name: path.read_bytes() for path in run.card.iterdir()} == before
+
+
+def test_a_card_that_was_whole_when_a_kill_came_is_put_in_its_place_by_the_next(
+    run, facts, monkeypatch
+):
+    write_card(run, run.card, facts)
+    (run.card / "config.json").write_text("of the old card alone")
+    before = {path.name for path in run.card.iterdir()} - {"config.json"}
+    other, plain = replace(facts, name="another"), Path.rename
+    for many in range(1, len(before) + 2):  # the draft whole, then each file in its place
+        done = []
+
+        def killed(old, new, done=done, many=many):
+            done.append(old)
+            if len(done) > many:
+                raise KeyboardInterrupt
+            return plain(old, new)
+
+        with monkeypatch.context() as patch, suppress(KeyboardInterrupt):
+            patch.setattr(Path, "rename", killed)
+            write_card(run, run.card, other)
+        assert len(done) == min(many, len(before)) + 1
+        assert typed(["card", str(run.path)]) == 2  # it stays; but what a kill has left is finished
+        assert {path.name for path in run.card.iterdir()} == before
+        assert (run.card / "README.md").read_text().count("# another\n") == 1
 
 
 def test_a_study_of_several_models_is_refused_and_one_of_one_is_its_cards(

@@ -1,13 +1,12 @@
 """A bundle as timm has it: timm's own loader takes the folder and gives the same logits."""
 
-import json
-
 import pytest
 import timm
 import torch
 from torchvision.transforms import CenterCrop, Resize
 
 import fieldmark
+from fieldmark.files import write_json
 from fieldmark.hub.timm_form import crop_share, input_config, timm_form
 from fieldmark.models import bundle
 from fieldmark.models.assemble import Design, assemble
@@ -36,7 +35,7 @@ def made(folder, name="resnet18", spec=SPEC, options=None, **about):
 def as_timms(folder, form):
     """The folder written as timm's, and what timm makes of it."""
     bundle.save(folder, form.state, form.info)
-    form.write_config(folder)
+    write_json(folder / "config.json", form.config)
     return timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
 
 
@@ -103,26 +102,25 @@ def test_what_timm_has_not_is_told(tmp_path):
     network = assemble(Design("resnet18", {}, "linear", {"length": True}, pool="mean+max"), 3)
     about = {"head_options": {"length": True}, "pool": "mean+max"}
     bundle.save(tmp_path, network.state_dict(), BundleInfo("resnet18", CLASSES, SPEC, **about))
-    told = timm_form(*bundle.load(tmp_path))
+    told = timm_form(*bundle.load(tmp_path)).why_not
     assert told == "the network has the head 'linear' with length=true and head.pool=mean+max"
     folder = made(tmp_path / "own", "small_cnn")
-    assert timm_form(*bundle.load(folder)) == "timm has no network 'small_cnn'"
+    assert timm_form(*bundle.load(folder)).why_not == "timm has no network 'small_cnn'"
 
 
 @pytest.mark.slow
 def test_a_network_of_the_same_shapes_that_answers_otherwise_is_refused(tmp_path):
     folder = made(tmp_path / "run", "efficientnet_b5")  # torchvision's eps is 0.001, timm's 1e-5
-    told = timm_form(*bundle.load(folder))
+    told = timm_form(*bundle.load(folder)).why_not
     assert told == "timm's 'efficientnet_b5' gives other logits than 'efficientnet_b5'"
 
 
 def test_several_labels_are_told_to_transformers(tmp_path):
     folder = made(tmp_path / "run", task="multi-label", thresholds=dict.fromkeys(CLASSES, 0.3))
     form = timm_form(*bundle.load(folder))
-    form.write_config(folder)
-    config = json.loads((folder / "config.json").read_text())
-    assert config["problem_type"] == "multi_label_classification"
-    assert config["label_names"] == list(CLASSES)
+    assert form.config["problem_type"] == "multi_label_classification"
+    assert form.config["label_names"] == list(CLASSES)
+    as_timms(folder, form)
     assert isinstance(fieldmark.load(folder), Predictor)
 
 

@@ -9,19 +9,11 @@ from threading import Event, Thread
 
 import pytest
 from servers import PATIENCE, form, held, picture, serving, told, wait_until
-from tinybundles import one_label, with_known
 
 from fieldmark.serve import connections
 from fieldmark.serve.limits import Limits
 
 SMALL = Limits(megabytes=0.05, megapixels=0.01, images=4, queue=6, seconds=60)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    photo = tmp_path_factory.mktemp("photo") / "a.png"
-    photo.write_bytes(picture())
-    return with_known(one_label(tmp_path_factory.mktemp("one") / "run"), photo, most=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +46,7 @@ def test_bytes_that_wait_are_not_without_end(served, monkeypatch):
 
 
 def test_what_would_come_too_late_is_not_begun(served, monkeypatch):
-    monkeypatch.setattr(served.desk, "_pace", 40.0)
+    monkeypatch.setitem(served.desk._paces, "computing", 40.0)
     with held(served.desk.predictor) as go:
         thread, answers = served.begin(("a.png", picture()))
         wait_until(lambda: served.desk.images == 1)
@@ -63,6 +55,23 @@ def test_what_would_come_too_late_is_not_begun(served, monkeypatch):
         go.set()
         thread.join()
     assert answers[0].status == 200
+
+
+def test_pictures_that_take_longer_to_decode_than_to_compute_set_the_pace(folder, monkeypatch):
+    monkeypatch.setattr("fieldmark.serve.desk.cores", lambda: 1)
+    with serving(folder, SMALL) as served:
+        plain, desk = served.desk.predictor.read, served.desk
+
+        def slow(*picture):
+            time.sleep(0.1)
+            return plain(*picture)
+
+        monkeypatch.setattr(desk.predictor, "read", slow)
+        monkeypatch.setitem(desk._paces, "computing", 0.0)
+        for _ in range(3):
+            assert served.post(("a.png", picture())).status == 200
+        decoding = 0.1 * (1 - 0.9**3)  # as far as three of ten count
+        assert desk.pace == desk._paces["decoding"] >= decoding
 
 
 def test_a_client_that_goes_away_is_not_worked_for(served):

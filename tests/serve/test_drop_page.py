@@ -65,7 +65,7 @@ def files(*named):
 def test_pictures_that_are_dropped_get_their_labels_and_a_table(browser, folder, width):
     from playwright.sync_api import expect
 
-    page = drop_page.render("monkeys", info_of(folder), folder, Limits())
+    page = drop_page.render(folder, info_of(folder), Limits())
     photos = [picture(0), picture(250)]
     wanted = fieldmark.load(folder).predict(photos)
     with serving(folder, page=page) as served:
@@ -100,7 +100,7 @@ def test_what_is_dropped_after_clear_is_answered_when_what_was_cleared_has_come(
     from playwright.sync_api import expect
 
     limits = Limits(images=1)
-    page = drop_page.render("monkeys", info_of(folder), folder, limits)
+    page = drop_page.render(folder, info_of(folder), limits)
     with serving(folder, limits, page=page) as served, held(served.desk.predictor) as go:
         tab, wrong = opened(browser, served, DESK)
         two = files(("a.png", picture()), ("b.png", picture(250)))
@@ -133,7 +133,7 @@ def test_where_a_token_is_needed_the_page_tells_nothing_and_asks_for_it(browser,
 
 
 def test_the_page_names_the_classes_and_is_whole(folder):
-    page = drop_page.render("monkeys", info_of(folder), folder, Limits())
+    page = drop_page.render(folder, info_of(folder), Limits())
     assert "Tells 3 classes apart" in page
     assert "a_class_of_a_long_name" in page
     assert "connect-src 'self'" in page
@@ -143,6 +143,6 @@ def test_the_page_names_the_classes_and_is_whole(folder):
 
 def test_of_several_labels_it_says_which_an_image_has(folder):
     info = replace(info_of(folder), task="multi-label")
-    page = drop_page.render("photos", info, folder, Limits())
+    page = drop_page.render(folder, info, Limits())
     assert "Says which of 3 labels an image has" in page
     assert "apart" not in page

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 from pngs import png_head
 from servers import form, picture, serving
-from tinybundles import one_label, several_labels, with_known
+from tinybundles import one_label, several_labels
 from tinyexports import SIDE, mean_colours
 
 import fieldmark
@@ -36,13 +36,6 @@ FIGURES = {
     }
 }
 JPEG = {"Content-Type": "image/jpeg"}
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    photo = tmp_path_factory.mktemp("photo") / "a.png"
-    photo.write_bytes(picture())
-    return with_known(one_label(tmp_path_factory.mktemp("one") / "run"), photo, most=0.01)
 
 
 @pytest.fixture(scope="module")
@@ -353,8 +346,16 @@ def test_an_export_is_served_and_large_pictures_wait_small(tmp_path):
         [found] = served.post(("a.png", photo)).json["answers"]
         assert served.desk.predictor.read(photo, "a.png").seen.shape == (SIDE, SIDE, 3)
     assert (found["label"], found["unlike"]) == ("red", None)
-    page = drop_page.render("export", info_of_any(export), export, Limits())
+    page = drop_page.render(export, info_of_any(export), Limits())
+    assert "<title>export: Tells " in page
     assert "Right on 90.0 % of 20 test images (95 % interval 70.0 to 97.0 %)" in page
+
+
+def test_the_page_of_an_export_is_called_as_the_run_that_it_was_made_from(tmp_path):
+    export = mean_colours(tmp_path / "onnx", name="monkeys")
+    for place in (export, export / "model.onnx"):
+        page = drop_page.render(place, info_of_any(place), Limits())
+        assert "<title>monkeys: Tells " in page
 
 
 def test_a_model_that_reads_captions_wants_one_for_each_picture(served, monkeypatch):

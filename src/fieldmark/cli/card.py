@@ -37,7 +37,7 @@ def command(
     """
     from fieldmark.errors import Mistake, refuse
     from fieldmark.hub.facts import Stated, read_facts
-    from fieldmark.hub.place import holds_card, refuse_place, refuse_stale
+    from fieldmark.hub.place import finish, holds_card, refuse_place, refuse_stale
 
     if private and push is None:
         refuse([Mistake("--private", "is for --push REPO; add that, or leave it out")])
@@ -47,6 +47,7 @@ def command(
         refuse_push(push)
     stated, place = Stated(licence, dataset), _run(run)
     facts, folder = read_facts(place, stated), out or place.card
+    finish(folder)
     if push is not None and not overwrite and holds_card(folder):
         refuse_stale(folder, facts, stated)
         print(f"card    {folder}, as it stands")

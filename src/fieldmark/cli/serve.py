@@ -127,8 +127,7 @@ def serve(predictor: Any, run: str, limits: "Limits", asked: Asked, *, log: bool
 
     pace = warmed(predictor, limits)
     _tell(*unended(run), *predictor.told)
-    name = Path(run).resolve().name
-    page = drop_page.render(name, predictor.info, run, limits)
+    page = drop_page.render(run, predictor.info, limits)
     if asked.token is not None:
         page = drop_page.render_closed(limits)
     elif is_open(asked.socket):

@@ -15,7 +15,7 @@ from PIL import Image
 
 from fieldmark.data.images import seen
 from fieldmark.errors import DataError, RunError, counted
-from fieldmark.export.parity import Shown, decisions, torch_scores
+from fieldmark.export.parity import Shown, differing, torch_scores
 from fieldmark.export.whole import Source
 
 MOST = 100  # images
@@ -151,7 +151,6 @@ def _apart(
     given = np.array(
         [[float(rows.get(name, lacking)[f"score:{each}"]) for each in classes] for name in names]
     )
-    others = decisions(given, source.info) != decisions(wanted, source.info)
-    others = others if others.ndim == 1 else others.any(axis=1)
+    others, _ = differing(given, wanted, source.info)
     differ = [name for name, other in zip(names.values(), others, strict=True) if other]
     return differ, np.where(np.isnan(given), np.inf, np.abs(given - wanted))

@@ -4,16 +4,15 @@ import importlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
-from fieldmark.export.folder import refuse_place
-from fieldmark.export.precisions import FLOAT32, precision_mistakes
 from fieldmark.export.runtime import read_runtime
 from fieldmark.machine import is_installed
 from fieldmark.models.bundle_info import BundleInfo
-from fieldmark.rundir import RunDir
+from fieldmark.rundir import EXPORT, RunDir
 from fieldmark.settings.meant import of_choice
 from fieldmark.use.abstention import Abstention, abstention
 from fieldmark.use.asked import info_of_any
@@ -27,6 +26,11 @@ if TYPE_CHECKING:
 CHECKED = 200  # images that a file is held to, where there are so many
 INSIDE, OUTSIDE = "resize inside", "resize outside"
 EXPORTERS = ("dynamo", "torchscript")  # torch's two, in the order in which they are tried
+FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
+PER_CHANNEL, PER_TENSOR, PERCENTILE = "per channel", "per tensor", "per channel, percentile"
+# how a file in fewer bits is made; all of them are tried
+RECIPES = {FLOAT16: ("halves",), INT8: (PER_CHANNEL, PER_TENSOR, PERCENTILE)}
+AT_MOST_WORSE = 1.0  # points that it may be worse by than that in float32
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,7 @@ class Asked:
     run's validation; most: at most so many. accept_drift: also where it decides otherwise. Of a
     page, abstain: "not sure" by that share of right answers; pictures: whether it carries some;
     runtime: where onnxruntime-web lies; browser: whether it is tried in Chromium, too.
-    precision: see precisions; at_most_worse: points, where it has fewer bits; None: AT_MOST_WORSE.
+    precision: FLOAT32, or of RECIPES; at_most_worse: points, of fewer bits; None: AT_MOST_WORSE.
     """
 
     embedding: bool = False
@@ -57,7 +61,8 @@ class Format:
     about: for whom. made_by: "module:name" of its `Maker`, imported when it is asked for. ways: of
     making it, in the order in which they are tried; the first that decides as the model is taken.
     outside: those whose file takes images in the network's size alone. needs: packages, which
-    `pip install fieldmark[extra]` brings. embeds: whether it can have a third output.
+    `pip install fieldmark[extra]` brings. embeds: whether it can have a third output. fewer: the
+    precisions that it has beside FLOAT32.
     """
 
     about: str
@@ -67,6 +72,7 @@ class Format:
     needs: tuple[str, ...] = ()
     extra: str = ""
     embeds: bool = True
+    fewer: tuple[str, ...] = ()
 
     def maker(self) -> "Maker":
         """What makes it. Imports torch, and what the format needs."""
@@ -82,6 +88,7 @@ FORMATS = {
         EXPORTERS,
         needs=("onnx", "onnxruntime", "onnxscript"),
         extra="onnx",
+        fewer=(FLOAT16, INT8),
     ),
     "page": Format(
         "one HTML file that looks at photos in a browser, offline",
@@ -98,6 +105,7 @@ FORMATS = {
         outside=EXPORTERS,
         needs=("openvino", "onnx", "onnxscript"),
         extra="openvino",
+        fewer=(FLOAT16,),
     ),
     "torch": Format(
         "torch.export's file for torch alone, the resize inside where that decides alike",
@@ -135,6 +143,16 @@ def refuse_before_work(
     if to == "page":
         read_runtime(asked.runtime)
     return info
+
+
+def refuse_place(place: Path, *, overwrite: bool) -> None:
+    """Raise RunError, before any work, for a place that is taken, or by what is no export."""
+    if not place.exists() and not place.is_symlink():
+        return
+    if not overwrite:
+        raise RunError(f"{place}: exists already; choose another --out, or add --overwrite")
+    if not (place / EXPORT).is_file():
+        raise RunError(f"{place}: is no export ({EXPORT}), so it stays; choose another --out")
 
 
 def _refuse_of_several(path: str | Path, to: str, asked: Asked) -> None:
@@ -206,4 +224,28 @@ def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
             yield Mistake(option, "is for a page; leave it out, or add --to page")
     elif asked.browser and (why := no_browser()):
         yield Mistake("--browser", why)
-    yield from precision_mistakes(to, asked.precision, asked.at_most_worse, asked.images)
+    yield from _of_precision(to, asked)
+
+
+def _of_precision(to: str, asked: Asked) -> Iterator[Mistake]:
+    precision, most, known = asked.precision, asked.at_most_worse, (FLOAT32, *RECIPES)
+    if precision not in known:
+        hint = of_choice("precision", precision, known) or nearest(precision, known)
+        hint = hint or f"; there are {listed(known)}"
+        yield Mistake("--precision", f"there is no precision '{precision}'{hint}")
+        return
+    if most is not None and not (isfinite(most) and most >= 0):
+        yield Mistake("--at-most-worse", f"{most:g} is no number of points; give 0 or more")
+    if precision == FLOAT32:
+        if most is not None:
+            what = "float32 is held to every decision; leave it out, or add --precision"
+            yield Mistake("--at-most-worse", what)
+        return
+    there = (FLOAT32, *FORMATS[to].fewer)
+    if precision not in there:
+        more = [f"--to {name}" for name, form in FORMATS.items() if precision in form.fewer]
+        what = f"{to} is written in {listed(there)} alone; leave it out, or take {listed(more)}"
+        yield Mistake("--precision", what)
+    if asked.images:
+        what = f"{precision} is judged by labels, on the run's own images; leave it out"
+        yield Mistake("--images", what)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -93,25 +93,15 @@ class Kept:
             f"{1000 * self.seconds:.3g} ms an image, float32 {1000 * self.float32_seconds:.3g} ms"
         )
 
-    def told(self) -> dict[str, Any]:
-        """As plain values."""
-        return {**asdict(self), "changed": list(self.changed)}
-
     def in_short(self) -> dict[str, Any]:
         """What one recipe is held against another by."""
         about = {name: getattr(self, name) for name in ("value", "log_loss", "bytes", "seconds")}
         return {**about, "changed": len(self.changed), "largest": self.largest}
 
-    def with_tried(self, tried: dict[str, dict[str, Any]], calibrating: int) -> "Kept":
-        """The same beside what all recipes came to."""
-        return replace(self, tried=tried, calibrating=calibrating)
 
-
-def better(one: Kept, other: Kept) -> bool:
-    """Whether one is chosen over the other: by the figure, of equals by log loss, then bytes."""
-    if one.value != other.value:
-        return one.value > other.value
-    return (one.log_loss, one.bytes) < (other.log_loss, other.bytes)
+def goodness(kept: Kept) -> tuple[float, float, int]:
+    """What the one that is chosen has most of: the figure, then less log loss, then fewer bytes."""
+    return kept.value, -kept.log_loss, -kept.bytes
 
 
 def answered(

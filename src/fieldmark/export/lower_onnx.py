@@ -24,7 +24,7 @@ from onnxruntime.quantization.onnx_model import ONNXModel
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from fieldmark.export.precisions import FLOAT16, PER_TENSOR, PERCENTILE, RECIPES
+from fieldmark.export.formats import FLOAT16, PER_TENSOR, PERCENTILE, RECIPES
 from fieldmark.export.resizing import RESIZED
 from fieldmark.export.whole import unheard
 

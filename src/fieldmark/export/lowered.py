@@ -4,8 +4,8 @@ Ranges are seen on images of the training, and the recipe is chosen on the valid
 validated, on those of its images that no range was seen on. No image of the test is read.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,19 +13,15 @@ import numpy as np
 from fieldmark.console import Console
 from fieldmark.data.images import seen
 from fieldmark.errors import DataError, RunError
-from fieldmark.export.formats import Asked
-from fieldmark.export.kept import Answers, Kept, answered, better, kept_of
+from fieldmark.export.folder import Job
+from fieldmark.export.formats import AT_MOST_WORSE, RECIPES
+from fieldmark.export.kept import Answers, Kept, answered, goodness, kept_of
 from fieldmark.export.parity import judging_rows, own_samples, pictures_of, spaced
-from fieldmark.export.precisions import AT_MOST_WORSE, RECIPES
 from fieldmark.export.whole import About, Runner, Source, reason_of
 from fieldmark.records import Samples
 
 CALIBRATING = 100  # images of the training by which ranges are seen
 JUDGED = 1000  # images that a recipe is judged on, where there are so many
-# puts files into the folder, and gives what answers by them, and their bytes
-Written = tuple[Runner, int]
-Write = Callable[[Any, About], Written]
-Lower = Callable[[Any, Source, str, Sequence[np.ndarray]], Any]
 
 
 @dataclass(frozen=True)
@@ -65,51 +61,39 @@ def images_of(source: Source, precision: str) -> Images:
 
 
 def lowered(
-    source: Source,
-    asked: Asked,
-    images: Images,
-    plain: tuple[Any, About, Any],
-    lower: Lower,
-    write: Write,
-    console: Console,
+    job: Job, images: Images, made: Any, about: About, console: Console
 ) -> tuple[About, Kept]:
     """Leave the best of a precision's recipes in the folder. -> its about, and what it came to
 
-    plain: what is written in float32, what is said of it, and more. Raises RunError where no
-    recipe can be made, or the best is worse than float32 by more points than was asked for.
+    made, about: what is written in float32. Raises RunError where no recipe can be made, or the
+    best is worse than float32 by more points than was asked for.
     """
-    made, about, _ = plain
-    told = {**about, "precision": asked.precision}
-    first = write(made, about)
-    tried, failed = _tried(source, images, made, told, (lower, write), console)
-    runs, sizes = zip(first, *(written for _, written in tried.values()), strict=True)
-    with console.bar(f"{asked.precision} beside float32", len(images.judging)) as bar:
+    told = {**about, "precision": job.asked.precision}
+    first = job.write(made, about)
+    tried, failed = _tried(job, images, made, told, console)
+    runs, sizes = zip(first, *(files for _, files in tried.values()), strict=True)
+    with console.bar(f"{job.asked.precision} beside float32", len(images.judging)) as bar:
         rows = images.judging
-        answers = answered(source, runs, images.samples, rows, bar, resizes=about["resizes"])
-    best = _best(source, asked, images, answers, tuple(tried), sizes)
+        answers = answered(job.source, runs, images.samples, rows, bar, resizes=about["resizes"])
+    best = _best(job, images, answers, tuple(tried), sizes)
     best = replace(best, tried={**best.tried, **failed})
-    told["beside_float32"] = best.told()
-    write(tried[best.recipe][0], told)
+    told["beside_float32"] = asdict(best)
+    job.write(tried[best.recipe][0], told)
     return told, best
 
 
 def _tried(
-    source: Source,
-    images: Images,
-    made: Any,
-    told: About,
-    ways: tuple[Lower, Write],
-    console: Console,
-) -> tuple[dict[str, tuple[Any, Written]], dict[str, Any]]:
-    """What each recipe gives, and its file; and why others give none. Raises RunError."""
-    shown, precision = _calibrating(source, images), told["precision"]
-    (lower, write), found, failed = ways, {}, {}
+    job: Job, images: Images, made: Any, told: About, console: Console
+) -> tuple[dict[str, tuple[Any, tuple[Runner, int]]], dict[str, Any]]:
+    """What each recipe gives, and its files; and why others give none. Raises RunError."""
+    source, precision, lower = job.source, job.asked.precision, job.maker.lower
+    shown, found, failed = _calibrating(source, images), {}, {}
     with console.bar(precision, len(RECIPES[precision])) as bar:
         for recipe in RECIPES[precision]:
             bar.advance()
             try:
                 other = lower(made, source, recipe, shown)
-                found[recipe] = other, write(other, told)
+                found[recipe] = other, job.write(other, told)
             except OSError:
                 raise
             except Exception as error:  # of onnx or onnxruntime, and of no common kind
@@ -125,23 +109,16 @@ def _tried(
 
 
 def _best(
-    source: Source,
-    asked: Asked,
-    images: Images,
-    answers: Answers,
-    recipes: Sequence[str],
-    sizes: Sequence[int],
+    job: Job, images: Images, answers: Answers, recipes: Sequence[str], sizes: Sequence[int]
 ) -> Kept:
     """The recipe that validation likes best; raises RunError where it is too much worse."""
+    source, asked = job.source, job.asked
     found = [
         kept_of(source, (asked.precision, recipe), images.of, answers, place, sizes)
         for place, recipe in enumerate(recipes, 1)
     ]
-    best = found[0]
-    for each in found[1:]:
-        best = each if better(each, best) else best
     others = {each.recipe: each.in_short() for each in found}
-    best = best.with_tried(others, len(images.calibrating))
+    best = replace(max(found, key=goodness), tried=others, calibrating=len(images.calibrating))
     most = AT_MOST_WORSE if asked.at_most_worse is None else asked.at_most_worse
     if not best.points_worse <= most:
         raise RunError(

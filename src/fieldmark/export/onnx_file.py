@@ -23,17 +23,16 @@ def make_onnx(source: Source, way: str, embedding: bool) -> onnx.ModelProto:
 
     way: one of EXPORTERS. Raises RunError where it cannot write the network.
     """
-    return with_resizing(network_as_onnx(source, way, embedding=embedding), source)
+    return with_resizing(network_as_onnx(source, way, embedding), source)
 
 
-def network_as_onnx(source: Source, exporter: str, *, embedding: bool = False) -> onnx.ModelProto:
+def network_as_onnx(source: Source, exporter: str, embedding: bool) -> onnx.ModelProto:
     """The networks without the resize: (n, side, side, 3) uint8 -> NAMES. Raises RunError."""
     whole, side = Whole(source, embedding=embedding), source.info.spec.size
     images = torch.from_numpy(made_up(2, side, side, 3))
-    write = {"dynamo": _by_dynamo, "torchscript": _by_torchscript}[exporter]
     try:
         with evaluating(whole), torch.no_grad(), unheard():
-            model = write(whole, images, [RESIZED], list(NAMES[: 2 + embedding]))
+            model = _written_by(exporter, whole, images, NAMES[: 2 + embedding])
     except Exception as error:  # of torch, onnxscript or protobuf, and of no common kind
         raise RunError(
             f"{source.path}: {source.info.model} cannot be written as ONNX by torch's exporter "
@@ -51,38 +50,32 @@ def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _by_dynamo(
-    whole: Whole, images: torch.Tensor, taken: list[str], given: list[str]
+def _written_by(
+    exporter: str, whole: Whole, images: torch.Tensor, given: Sequence[str]
 ) -> onnx.ModelProto:
+    """By one of torch's two, which say in ways of their own that the number of images is free."""
+    stream: Any = io.BytesIO()
+    is_dynamo = exporter == "dynamo"
+    free: dict[str, Any] = (
+        {"dynamic_shapes": {"images": {0: torch.export.Dim("batch")}}}
+        if is_dynamo
+        else {"dynamic_axes": {name: {0: "batch"} for name in (RESIZED, *given)}}
+    )
     program: Any = torch.onnx.export(
         whole,
         (images,),
-        dynamo=True,
-        input_names=taken,
-        output_names=given,
-        dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
+        None if is_dynamo else stream,
+        dynamo=is_dynamo,
+        input_names=[RESIZED],
+        output_names=list(given),
         opset_version=OPSET,
         verbose=False,
+        **free,
     )
-    model: onnx.ModelProto = program.model_proto
+    model: onnx.ModelProto = (
+        program.model_proto if is_dynamo else onnx.load_from_string(stream.getvalue())
+    )
     return model
-
-
-def _by_torchscript(
-    whole: Whole, images: torch.Tensor, taken: list[str], given: list[str]
-) -> onnx.ModelProto:
-    stream: Any = io.BytesIO()
-    torch.onnx.export(
-        whole,
-        (images,),
-        stream,
-        dynamo=False,
-        input_names=taken,
-        output_names=given,
-        dynamic_axes={name: {0: "batch"} for name in (*taken, *given)},
-        opset_version=OPSET,
-    )
-    return onnx.load_from_string(stream.getvalue())
 
 
 def with_resizing(network: onnx.ModelProto, source: Source) -> onnx.ModelProto:
@@ -103,18 +96,18 @@ def save_onnx(model: onnx.ModelProto, about: About, folder: Path) -> None:
     onnx.save(model, folder / MODEL)
 
 
-def open_onnx(folder: Path, threads: int = 0) -> Runner:
-    """The file in onnxruntime on the processor; threads: 0 for as many as it takes by itself."""
-    return runner_of(str(folder / MODEL), threads)
+def open_onnx(folder: Path) -> Runner:
+    """The file in onnxruntime on the processor, on as many threads as torch has."""
+    return runner_of(str(folder / MODEL))
 
 
-def runner_of(model: str | bytes, threads: int = 0) -> Runner:
+def runner_of(model: str | bytes) -> Runner:
     """The same of any such file, or of its content."""
     import onnxruntime
 
     onnxruntime.disable_telemetry_events()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 4  # what goes wrong it raises too
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     (taken,) = session.get_inputs()
@@ -135,6 +128,4 @@ def _lower(
     return small
 
 
-ONNX = Maker(
-    make_onnx, save_onnx, lambda folder, _, threads: open_onnx(folder, threads), lower=_lower
-)
+ONNX = Maker(make_onnx, save_onnx, lambda folder, _: open_onnx(folder), lower=_lower)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 
+from fieldmark.export.formats import FLOAT16
 from fieldmark.export.onnx_file import network_as_onnx
-from fieldmark.export.precisions import FLOAT16
 from fieldmark.export.resizing import IMAGES
 from fieldmark.export.whole import NAMES, About, Maker, Runner, Source
 
@@ -42,8 +43,8 @@ def _save(model: onnx.ModelProto, about: About, folder: Path) -> None:
     openvino.save_model(found, folder / MODEL, compress_to_fp16=is_half)
 
 
-def _open(folder: Path, source: Source, threads: int) -> Runner:
-    core = openvino.Core()
+def _open(folder: Path, source: Source) -> Runner:
+    core, threads = openvino.Core(), torch.get_num_threads()
     hints = {**HINTS, "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
     compiled = core.compile_model(core.read_model(folder / MODEL), "CPU", hints)
     request = compiled.create_infer_request()
@@ -55,8 +56,4 @@ def _open(folder: Path, source: Source, threads: int) -> Runner:
     return run
 
 
-def _make(source: Source, way: str, embedding: bool) -> onnx.ModelProto:
-    return network_as_onnx(source, way, embedding=embedding)
-
-
-OPENVINO = Maker(_make, _save, _open, lower=lambda made, *_: made)
+OPENVINO = Maker(network_as_onnx, _save, _open)

@@ -6,7 +6,6 @@ ones are noise, so that gzip finds more where all first bytes stand together.
 
 import base64
 import gzip
-import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,9 +43,11 @@ def pack(model: onnx.ModelProto) -> Packed:
 
 
 def unpack(packed: Packed) -> bytes:
-    """The file again, as the page's script puts it together. Raises ValueError for no such text."""
-    whole = np.frombuffer(_unzipped(packed.graph), np.uint8).copy()
-    planes = np.frombuffer(_unzipped(packed.weights), np.uint8).reshape(4, -1).T[:, ::-1]
+    """The file again, as the page's script puts it together."""
+    texts = (packed.graph, packed.weights)
+    graph, weights = (gzip.decompress(base64.b64decode(text)) for text in texts)
+    whole = np.frombuffer(graph, np.uint8).copy()
+    planes = np.frombuffer(weights, np.uint8).reshape(4, -1).T[:, ::-1]
     first = 0
     for start, count in packed.places:
         whole[start : start + 4 * count] = planes[first : first + count].ravel()
@@ -81,10 +82,3 @@ def _is_large(tensor: Any) -> bool:
 def zipped(content: bytes) -> str:
     """As gzip in base64; the same text for the same bytes."""
     return base64.b64encode(gzip.compress(content, 9, mtime=0)).decode()
-
-
-def _unzipped(text: str) -> bytes:
-    try:
-        return gzip.decompress(base64.b64decode(text))
-    except (OSError, EOFError, zlib.error) as error:
-        raise ValueError(str(error)) from error

@@ -4,8 +4,6 @@ import base64
 import io
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,7 @@ from markupsafe import Markup
 from PIL import ExifTags, Image
 
 from fieldmark.data.images import Content, seen, unresized
-from fieldmark.errors import DataError, RunError
+from fieldmark.errors import DataError
 from fieldmark.export.formats import Asked, least_score
 from fieldmark.export.onnx_file import make_onnx, runner_of
 from fieldmark.export.packed import Packed, pack, rounded, unpack, zipped
@@ -25,10 +23,8 @@ from fieldmark.files import write_text
 from fieldmark.judge.metrics import Shown as Place
 from fieldmark.judge.metrics import prominent
 from fieldmark.judge.thresholds import in_order
-from fieldmark.metrics_json import Metrics
 from fieldmark.report.skeleton import TEMPLATES, render_page
 from fieldmark.report.words import capital, doing, headline
-from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.abstention import Abstention
 
@@ -39,16 +35,11 @@ QUALITY = 90  # of their JPEGs
 BLOCK = r'<script type="[^"]+" id="block-{}">(.*?)</script>'
 
 
-@dataclass(frozen=True)
-class Carried:
-    """A picture that lies in the page, the bytes of a JPEG, and the scores that torch gives it."""
+def carried(source: Source, shown: Shown) -> list[dict[str, Any]]:
+    """The pictures as they lie in the page, each a JPEG in base64 and the scores that torch gives.
 
-    jpeg: bytes
-    scores: tuple[float, ...]
-
-
-def carried(source: Source, shown: Shown) -> list[Carried]:
-    """The pictures, made smaller; every second one lies on its side and says so, as a phone's."""
+    They are made smaller; every second one lies on its side and says so, as a phone's.
+    """
     spec, score = source.info.spec, torch_scores(source)
     side = round(LARGER * spec.evaluated_form[1])
     found = []
@@ -58,7 +49,8 @@ def carried(source: Source, shown: Shown) -> list[Carried]:
             jpeg = _as_jpeg(content, source, name, side, turned=place % 2 == 1)
         except DataError:
             continue  # what is wrong with it, the parity tells
-        found.append(Carried(jpeg, tuple(score(seen(jpeg, spec, name))[0].tolist())))
+        scores = score(seen(jpeg, spec, name))[0].tolist()
+        found.append({"jpeg": base64.b64encode(jpeg).decode(), "scores": scores})
     return found
 
 
@@ -99,7 +91,7 @@ def with_all(network: onnx.ModelProto, source: Source, asked: Asked) -> str:
 
 
 def _facts(
-    source: Source, packed: Packed, pictures: Sequence[Carried], least: Abstention | None
+    source: Source, packed: Packed, pictures: list[dict[str, Any]], least: Abstention | None
 ) -> dict[str, Any]:
     """What the page's script goes by."""
     info = source.info
@@ -111,21 +103,18 @@ def _facts(
         "least": least and least.score,
         "side": info.spec.evaluated_form[1],
         "places": packed.places,
-        "pictures": [
-            {"jpeg": base64.b64encode(each.jpeg).decode(), "scores": each.scores}
-            for each in pictures
-        ],
+        "pictures": pictures,
     }
 
 
 def _told(source: Source, least: Abstention | None) -> dict[str, Any]:
     """What the page says of the model."""
-    info, task, metrics = source.info, TASKS[source.info.task], _metrics(source)
+    info, task, metrics = source.info, TASKS[source.info.task], source.metrics()
     split = next((name for name in ("test", "val") if name in metrics.sides), None)
     figures = metrics.sides[split] if split else None
     said, bounds = headline(split, figures, task) if figures else ("Not measured", "")
     return {
-        "title": source.path.resolve().name,
+        "title": source.name,
         "headline": (capital(doing(info.classes, task)), f"{said} {bounds}".strip()),
         "info": info,
         "task": task,
@@ -148,21 +137,13 @@ def _told(source: Source, least: Abstention | None) -> dict[str, Any]:
     }
 
 
-def _metrics(source: Source) -> Metrics:
-    """Of the run; of a bundle without its run, none."""
-    try:
-        return RunDir(source.path).read_metrics()
-    except (RunError, OSError):
-        return Metrics()
-
-
-def open_page(folder: Path, threads: int = 0) -> Runner:
+def open_page(folder: Path) -> Runner:
     """The network that lies in the page, in onnxruntime."""
     text = (folder / FILE).read_text(encoding="utf-8")
     facts = json.loads(_block(text, "facts"))
     places = tuple((start, count) for start, count in facts["places"])
     packed = Packed(_block(text, "graph"), _block(text, "weights"), places)
-    return runner_of(unpack(packed), threads)
+    return runner_of(unpack(packed))
 
 
 def _block(text: str, name: str) -> str:
@@ -190,7 +171,7 @@ def _save(page: str, about: About, folder: Path) -> None:
 PAGE = Maker(
     make_onnx,
     _save,
-    lambda folder, _, threads: open_page(folder, threads),
+    lambda folder, _: open_page(folder),
     finish=with_all,
     told=_told_of,
 )

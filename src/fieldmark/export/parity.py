@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,16 +84,11 @@ class Shown:
 
 
 def images_for(source: Source, named: Sequence[str], most: int) -> Shown:
-    """Those that a person names, else the run's own. Raises as `given_images`, `own_images`."""
-    return given_images(named, most) if named else own_images(source.first, most)
-
-
-def own_images(path: Path, most: int = CHECKED) -> Shown:
-    """Of a run's validation, evenly spaced; where folds validated, of what they held out.
-
-    Raises RunError where the run has no table of its images, or they are gone.
-    """
-    samples = own_samples(path, "name images to hold the file to: --images DIR")
+    """Those that a person names, else of the run's validation, evenly spaced; where folds
+    validated, of what they held out. Raises as `given_images`, `own_samples`."""
+    if named:
+        return given_images(named, most)
+    samples = own_samples(source.first, "name images to hold the file to: --images DIR")
     rows, of = judging_rows(samples)
     return Shown(of, pictures_of(samples, spaced(rows, most)))
 
@@ -121,7 +117,7 @@ def judging_rows(samples: Samples) -> tuple[np.ndarray, str]:
 def pictures_of(samples: Samples, rows: Sequence[int]) -> list[Callable[[], Picture]]:
     """How the image of each row is had."""
     places = samples.places()
-    return [_of_samples(samples.root, *places[row]) for row in rows]
+    return [partial(_of_samples, samples.root, *places[row]) for row in rows]
 
 
 def given_images(images: Sequence[str], most: int = CHECKED) -> Shown:
@@ -129,7 +125,7 @@ def given_images(images: Sequence[str], most: int = CHECKED) -> Shown:
     found = [each.path if isinstance(each, Named) else each for each in find_images(images).images]
     paths = [each for each in found if isinstance(each, Path)]
     chosen = [paths[row] for row in spaced(np.arange(len(paths)), most)]
-    return Shown("those named", [_of_path(each) for each in chosen])
+    return Shown("those named", [partial(_of_path, each) for each in chosen])
 
 
 def spaced(rows: np.ndarray, most: int) -> list[int]:
@@ -139,17 +135,13 @@ def spaced(rows: np.ndarray, most: int) -> list[int]:
     return [int(row) for row in rows]
 
 
-def _of_samples(root: str, path: str, row: int | None) -> Callable[[], Picture]:
-    def read() -> Picture:
-        pixels = raw_pixels(path, row)
-        content = content_of(root, path, row) if pixels is None else pixels
-        return place_name(path, row), content
-
-    return read
+def _of_samples(root: str, path: str, row: int | None) -> Picture:
+    pixels = raw_pixels(path, row)
+    return place_name(path, row), content_of(root, path, row) if pixels is None else pixels
 
 
-def _of_path(path: Path) -> Callable[[], Picture]:
-    return lambda: (str(path), content_at(path))
+def _of_path(path: Path) -> Picture:
+    return str(path), content_at(path)
 
 
 def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: bool = True) -> Parity:

@@ -41,7 +41,7 @@ def to_pth(path: str | Path, out: Path) -> str:
     return f"{info.model}, {len(info.classes)} classes, {size:.1f} MiB, as a plain state dict"
 
 
-def _open(folder: Path, source: Source, threads: int) -> Runner:
+def _open(folder: Path, source: Source) -> Runner:
     """The library's own network with the file's weights; it takes images in the network's size."""
     info = source.info
     network = MODELS.build(info.model, info.options, len(info.classes))

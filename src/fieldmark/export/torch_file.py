@@ -117,7 +117,7 @@ def _save(program: Any, about: About, folder: Path) -> None:
     (folder / MODEL).write_bytes(stream.getvalue())
 
 
-def _open(folder: Path, source: Source, threads: int) -> Runner:
+def _open(folder: Path, source: Source) -> Runner:
     with unheard():
         network = torch.export.load(folder / MODEL).module()
 

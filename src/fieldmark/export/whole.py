@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from fieldmark.errors import RunError, UserError
+from fieldmark.metrics_json import Metrics
 from fieldmark.models import bundle
 from fieldmark.models.bundle import Classifier
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.heads import head_of
+from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.asked import info_of_any
 from fieldmark.use.ensemble import Joining, alone, is_ensemble, read_joining
@@ -42,9 +44,21 @@ class Source:
     joining: Joining | None = None
 
     @property
+    def name(self) -> str:
+        """As a person calls it: the folder's name."""
+        return self.path.resolve().name
+
+    @property
     def first(self) -> Path:
         """The folder of the one network, or of the first of several."""
         return self.path / self.joining.members[0].run if self.joining else self.path
+
+    def metrics(self) -> Metrics:
+        """What was measured; of a bundle without its run, nothing."""
+        try:
+            return RunDir(self.path).read_metrics()
+        except (RunError, OSError):
+            return Metrics()
 
 
 @dataclass(frozen=True)
@@ -53,17 +67,17 @@ class Maker:
 
     make: (source, way, embedding) gives it in memory; raises RunError where it cannot be had.
     finish: (it, source, asked) puts in what else was asked for. save: (it, about, folder) writes
-    its files. open: (folder, source, threads) what answers by them. told:
+    its files. open: (folder, source) what answers by them, on as many threads as torch has. told:
     (folder, asked) what else is to be said of them. lower: (it, source, recipe, images (side,
-    side, 3) of the training) the same in fewer bits, by one of precisions.RECIPES; None: it cannot.
+    side, 3) of the training) the same in fewer bits, by one of RECIPES.
     """
 
     make: Callable[[Source, str, bool], Any]
     save: Callable[[Any, About, Path], object]
-    open: Callable[[Path, Source, int], Runner]
+    open: Callable[[Path, Source], Runner]
     finish: Callable[[Any, Source, Any], Any] = lambda made, source, asked: made
     told: Callable[[Path, Any], Sequence[str]] = lambda folder, asked: ()
-    lower: Callable[[Any, Source, str, Sequence[np.ndarray]], Any] | None = None
+    lower: Callable[[Any, Source, str, Sequence[np.ndarray]], Any] = lambda made, *_: made
 
 
 def read_source(path: str | Path) -> Source:
@@ -165,23 +179,16 @@ def whole_runner(source: Source) -> Runner:
 def unheard() -> Iterator[None]:
     """Inside, what torch's exporters print and warn of reaches nobody: parity tells what counts."""
     screen = io.StringIO()
-    with (
-        _past_python_unheard(),
-        warnings.catch_warnings(action="ignore"),
-        contextlib.redirect_stdout(screen),
-        contextlib.redirect_stderr(screen),
-    ):
-        yield
-
-
-@contextlib.contextmanager
-def _past_python_unheard() -> Iterator[None]:
-    """The same of standard output itself, on which torch's own code writes a graph that failed."""
     sys.stdout.flush()
     kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 1)
-        yield
+        os.dup2(nowhere, 1)  # past Python, torch's own code writes a graph that failed
+        with (
+            warnings.catch_warnings(action="ignore"),
+            contextlib.redirect_stdout(screen),
+            contextlib.redirect_stderr(screen),
+        ):
+            yield
     finally:
         os.dup2(kept, 1)
         os.close(kept)

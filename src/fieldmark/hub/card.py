@@ -1,21 +1,19 @@
 """`fieldmark card`: a run as a folder that the hub, timm and Fieldmark read."""
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from fieldmark.errors import DiskError, WorkError, writing
-from fieldmark.files import write_text, write_whole
+from fieldmark.errors import WorkError
+from fieldmark.files import drafted, write_json, write_text, write_whole
 from fieldmark.hub.data_text import data_text, limits_text
 from fieldmark.hub.facts import Facts
 from fieldmark.hub.front_matter import front_matter
 from fieldmark.hub.markdown import paragraphs, plain
 from fieldmark.hub.measured_text import measured_text, sureness_text
-from fieldmark.hub.place import DRAFT, FILES, METRICS, README
+from fieldmark.hub.place import CONFIG, DRAFT, FILES, METRICS, README, WHOLE, finish
 from fieldmark.hub.public import public_metrics
 from fieldmark.hub.timm_form import TimmForm, timm_form
 from fieldmark.hub.use_text import files_text, licence_text, training_text, use_text
@@ -23,7 +21,6 @@ from fieldmark.models import bundle
 from fieldmark.models.at_home import public
 from fieldmark.report.words import doing, headline
 from fieldmark.rundir import INFO, KNOWN, RunDir
-from fieldmark.stopping import undoing
 
 MOST = 30  # classes that are named at the top
 
@@ -37,62 +34,32 @@ def write_card(run: RunDir, folder: Path, facts: Facts) -> str:
     """
     classifier, info = bundle.load(run.path)
     form = timm_form(classifier, info)
-    told = replace(form.info if isinstance(form, TimmForm) else info, weights=public(info.weights))
-    state = form.state if isinstance(form, TimmForm) else classifier.network.state_dict()
-    with _draft(folder) as draft:
-        bundle.save(draft, state, told)
+    finish(folder)
+    draft = folder / DRAFT
+    shutil.rmtree(draft, ignore_errors=True)  # that a kill has left
+    with drafted(draft, folder):
+        bundle.save(draft, form.state, replace(form.info, weights=public(info.weights)))
         _write_beside(run, draft, facts, form)
         _write_readme(draft, facts, form)
-        for name in FILES:  # README.md first of them: without it there is no card
-            (folder / name).unlink(missing_ok=True)
-        for name in reversed(FILES):
-            if (draft / name).is_file():
-                (draft / name).rename(folder / name)
-    return form if isinstance(form, str) else ""
+        draft.rename(folder / WHOLE)
+    finish(folder)
+    return form.why_not
 
 
-@contextmanager
-def _draft(folder: Path) -> Iterator[Path]:
-    """A folder inside `folder`, so that what was there stays until all of the new is on the disk.
-
-    It is gone at the end, and where that is an error so is `folder` if it was new. Raises
-    DiskError, which names `folder`.
-    """
-    is_new, draft = not folder.exists(), folder / DRAFT
-
-    def undo() -> None:
-        shutil.rmtree(folder if is_new else draft, ignore_errors=True)
-
-    try:
-        with writing(folder), undoing(undo):
-            shutil.rmtree(draft, ignore_errors=True)  # that a kill has left
-            draft.mkdir(parents=True)
-            yield draft
-            draft.rmdir()
-    except BaseException as error:
-        undo()
-        if isinstance(error, DiskError):
-            raise DiskError(str(error).replace(str(draft), str(folder))) from error
-        raise
-
-
-def _write_beside(run: RunDir, folder: Path, facts: Facts, form: TimmForm | str) -> None:
+def _write_beside(run: RunDir, folder: Path, facts: Facts, form: TimmForm) -> None:
     """The figures, what tells images unlike the training ones, and timm's config.json."""
     public_metrics(facts.metrics).write(folder / METRICS)
     if facts.info.unlike is not None and run.known.is_file():
         content = run.known.read_bytes()
         write_whole(folder / KNOWN, lambda draft: draft.write_bytes(content))
-    if isinstance(form, TimmForm):
-        form.write_config(folder)
+    if form.config is not None:
+        write_json(folder / CONFIG, form.config)
 
 
-def _write_readme(folder: Path, facts: Facts, form: TimmForm | str) -> None:
+def _write_readme(folder: Path, facts: Facts, form: TimmForm) -> None:
     """README.md, read back before it is written: what the hub cannot read helps nobody."""
     written = bundle.read_info(folder / INFO)
-    if isinstance(form, TimmForm):
-        facts = replace(facts, info=written, architecture=form.architecture)
-    else:
-        facts = replace(facts, info=written, why_not=form)
+    facts = replace(facts, info=written, architecture=form.architecture, why_not=form.why_not)
     files = [name for name in FILES if (folder / name).is_file()]
     data = front_matter(facts)
     text = f"---\n{data.to_yaml()}\n---\n\n{card_text(facts, files)}"

@@ -13,7 +13,6 @@ from fieldmark.report.measures import NONE
 from fieldmark.rundir import INFO, RunDir, source_name
 
 HERE = "OWNER/NAME"  # in a card that was not pushed yet
-DRAWN = ("random", "random weights", "as its code gives them")  # what a bundle calls them
 
 
 @dataclass(frozen=True)
@@ -55,11 +54,6 @@ class Facts:
     def figures(self) -> Figures:
         """Those of that side."""
         return self.metrics.sides[self.split] if self.split else NONE
-
-    @property
-    def started_from(self) -> str | None:
-        """The weights that training began with; None for random ones."""
-        return None if self.info.weights in DRAWN else self.info.weights
 
 
 def read_facts(run: RunDir, stated: Stated) -> Facts:

@@ -12,17 +12,10 @@ IDS = {  # the hub's names of metrics
     "micro_f1": "f1",
     "mean_average_precision": "mean_average_precision",
 }
-LICENCES = {  # as the hub lists them, by the names that publishers of weights give them
-    "apache-2.0": "apache-2.0",
-    "apache 2.0": "apache-2.0",
-    "mit": "mit",
-    "bsd-3-clause": "bsd-3-clause",
-    "cc0-1.0": "cc0-1.0",
-    "cc-by-4.0": "cc-by-4.0",
-    "cc-by-sa-4.0": "cc-by-sa-4.0",
-    "cc-by-nc-4.0": "cc-by-nc-4.0",
-    "cc-by-nc-sa-4.0": "cc-by-nc-sa-4.0",
-}
+LICENCES = (  # as the hub lists them
+    *("apache-2.0", "mit", "bsd-3-clause", "cc0-1.0"),
+    *("cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "cc-by-nc-sa-4.0"),
+)
 
 
 def front_matter(facts: Facts) -> ModelCardData:
@@ -77,5 +70,5 @@ def licence_fields(licence: str | None) -> tuple[str | None, str | None]:
     """The hub's word for a licence, and its name where that word is `other`; None: not known."""
     if licence is None:
         return None, None
-    known = LICENCES.get(licence.casefold())
-    return (known, None) if known else ("other", licence)
+    word = licence.casefold().replace("apache 2.0", "apache-2.0")  # as some publishers write it
+    return (word, None) if word in LICENCES else ("other", licence)

@@ -3,13 +3,21 @@
 from pathlib import Path
 
 from fieldmark import metrics_json
-from fieldmark.errors import Mistake, RunError, SettingsError
+from fieldmark.errors import Mistake, RunError, SettingsError, writing
 from fieldmark.hub.facts import Facts, Stated
 from fieldmark.rundir import INFO, KNOWN, WEIGHTS, RunDir
 
 README, CONFIG, METRICS = "README.md", "config.json", "metrics.json"
 DRAFT = ".card.part"  # the folder in it where a card is written, until all of it is there
-FILES = (README, WEIGHTS, INFO, KNOWN, CONFIG, METRICS)
+WHOLE = ".card.whole"  # what it is called then, until each file is in its place
+FILES = {  # and what the card says of each
+    README: "",
+    WEIGHTS: "the weights",
+    INFO: "classes, how an image becomes the input, temperature, thresholds",
+    KNOWN: "numbers that the network made of training images, by which others are told unlike them",
+    CONFIG: "what timm, transformers and the hub read",
+    METRICS: "every figure with its interval",
+}
 
 
 def refuse_place(run: RunDir, folder: Path, *, overwrite: bool) -> None:
@@ -23,6 +31,25 @@ def refuse_place(run: RunDir, folder: Path, *, overwrite: bool) -> None:
     holds = folder.is_dir() and any(each.name != DRAFT for each in folder.iterdir())
     if holds and not overwrite:
         raise RunError(f"{folder}: exists already; choose another --out, or add --overwrite")
+
+
+def finish(folder: Path) -> None:
+    """Put each file of a card that is whole in its place, also what a kill has left of that.
+
+    What stood there goes first, all of it, README.md before the others. Raises DiskError.
+    """
+    whole = folder / WHOLE
+    if not whole.is_dir():
+        return
+    last_first = tuple(reversed(FILES))
+    with writing(folder):
+        if (whole / last_first[0]).is_file():  # every card has it: nothing was moved yet
+            for name in FILES:
+                (folder / name).unlink(missing_ok=True)
+        for name in last_first:
+            if (whole / name).is_file():
+                (whole / name).rename(folder / name)
+        whole.rmdir()
 
 
 def holds_card(folder: Path) -> bool:

@@ -6,15 +6,13 @@ tensors, the bundle is told as timm's network, so that one file of weights is fo
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from fieldmark.data.images import made_up
-from fieldmark.files import write_json
-from fieldmark.hub.place import CONFIG
 from fieldmark.models import timm_networks
 from fieldmark.models.bare import own_parts
 from fieldmark.models.bundle import Classifier
@@ -35,42 +33,47 @@ NAMES = {  # networks that timm has under another name, their tensors in the sam
 
 @dataclass(frozen=True)
 class TimmForm:
-    """timm's name of the network, its weights by timm's names, and the bundle's facts with them."""
+    """A bundle's weights, by timm's names where it has them, and its facts with these names.
 
-    architecture: str
+    architecture: timm's name of the network. config: what config.json holds, which timm,
+    transformers and the hub read. why_not: in words after "timm cannot load it, for "; then both
+    are None.
+    """
+
     state: dict[str, Tensor]
     info: BundleInfo
-    config: dict[str, Any]
-
-    def write_config(self, folder: Path) -> None:
-        """config.json, which timm, transformers and the hub read. Raises DiskError."""
-        write_json(folder / CONFIG, self.config)
+    architecture: str | None = None
+    config: dict[str, Any] | None = None
+    why_not: str = ""
 
 
-def timm_form(classifier: Classifier, info: BundleInfo) -> TimmForm | str:
-    """The bundle as timm has it, or why it has not, in words after "timm cannot load it, for ".
+def timm_form(classifier: Classifier, info: BundleInfo) -> TimmForm:
+    """The bundle as timm has it, or as it is, with why timm has it not.
 
     That timm's network gives the same logits is tried on drawn pixels, not believed.
     """
+    given = classifier.network.state_dict()
+    as_it_is = partial(TimmForm, given, info)
     architecture = named_by_timm(info.model)
     if architecture is None:
-        return f"timm has no network '{info.model}'"
+        return as_it_is(why_not=f"timm has no network '{info.model}'")
     if parts := own_parts(classifier.network, info):
-        return f"the network has {parts}"
-    given = classifier.network.state_dict()
+        return as_it_is(why_not=f"the network has {parts}")
     is_timms = info.model.startswith(PREFIX)
     options = info.options if is_timms else {}
     network = timm_networks.create(architecture, len(info.classes), **options).eval()
     own = network.state_dict()
     if [each.shape for each in own.values()] != [each.shape for each in given.values()]:
-        return f"timm's '{architecture}' is another network than '{info.model}'"
+        why_not = f"timm's '{architecture}' is another network than '{info.model}'"
+        return as_it_is(why_not=why_not)
     same_names = own.keys() == given.keys()
     state = dict(given) if same_names else dict(zip(own, given.values(), strict=True))
     network.load_state_dict(state)
     if not answers_alike(classifier.network, network, info.spec.size):
-        return f"timm's '{architecture}' gives other logits than '{info.model}'"
+        why_not = f"timm's '{architecture}' gives other logits than '{info.model}'"
+        return as_it_is(why_not=why_not)
     told = info if same_names else replace(info, model=PREFIX + architecture, options={})
-    return TimmForm(architecture, state, told, timm_config(architecture, network, info))
+    return TimmForm(state, told, architecture, timm_config(architecture, network, info))
 
 
 def named_by_timm(model: str) -> str | None:

@@ -5,27 +5,21 @@ from typing import Any
 import yaml
 
 from fieldmark.console import duration
-from fieldmark.hub.facts import DRAWN, HERE, Facts
+from fieldmark.hub.facts import HERE, Facts
 from fieldmark.hub.markdown import block, bullets, code, paragraphs, plain
-from fieldmark.hub.place import CONFIG, METRICS
+from fieldmark.hub.place import FILES
 from fieldmark.hub.public import public_values
 from fieldmark.models.at_home import public
 from fieldmark.report.skeleton import about_texts
 from fieldmark.report.words import capital, epoch_words, moment, size
-from fieldmark.rundir import INFO, KNOWN, WEIGHTS
+from fieldmark.rundir import INFO
 
 FOLDER = "model"  # what the folder is called in the examples
 SHOWN = (
     *("input", "augment", "model", "head", "features", "optimizer", "schedule", "loss", "mix"),
     *("penalty", "train"),
 )
-FILES = {
-    WEIGHTS: "the weights",
-    INFO: "classes, how an image becomes the input, temperature, thresholds",
-    KNOWN: "numbers that the network made of training images, by which others are told unlike them",
-    CONFIG: "what timm, transformers and the hub read",
-    METRICS: "every figure with its interval",
-}
+DRAWN = ("random", "random weights", "as its code gives them")  # what a bundle calls them
 
 
 def use_text(facts: Facts) -> list[str]:
@@ -147,7 +141,7 @@ def licence_text(facts: Facts) -> str:
 
 def files_text(names: list[str], facts: Facts) -> list[str]:
     """What each file of the folder is."""
-    told = [f"{code(name)}: {FILES[name]}" for name in names if name in FILES]
+    told = [f"{code(name)}: {FILES[name]}" for name in names if FILES[name]]
     sha = facts.info.weights_sha256
     return paragraphs(bullets(told), f"SHA-256 of the weights: {code(sha)}" if sha else "")
 

@@ -1,5 +1,6 @@
 """What went by, as Prometheus reads it (text format 0.0.4)."""
 
+import math
 from bisect import bisect_left
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
@@ -62,12 +63,12 @@ class Counts:
 
     def shares(self) -> tuple[float, float]:
         """Of the last images, those without a label and those unlike; nan before the first."""
-        number = len(self.lately)
-        if not number:
-            return float("nan"), float("nan")
-        return sum(each for each, _ in self.lately) / number, sum(
-            each for _, each in self.lately
-        ) / number
+        if not self.lately:
+            return math.nan, math.nan
+        unlabelled, unlike = (
+            sum(each) / len(self.lately) for each in zip(*self.lately, strict=True)
+        )
+        return unlabelled, unlike
 
 
 Metric = tuple[str, str, str, Iterable[str]]  # name, kind, what it is, its lines

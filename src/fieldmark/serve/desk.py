@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Answer = Prediction | Failure
 MOST_DECODERS = 4
 BATCHES = 2  # that are computed at once
-REMEMBERED = 10  # batches that the pace is of
+REMEMBERED = 10  # pictures, or batches, that a step's pace is of
 PATIENCE = 10.0  # seconds at one picture, after which a thread is given up
 HUNG = "too many pictures have hung here, and none is taken any more; start the server anew"
 STOPPING = "the server is stopping; ask another one, or come back"
@@ -45,13 +45,17 @@ class Desk:
     """
 
     def __init__(self, predictor: Predictor, limits: Limits, seconds_an_image: float = 0.1):
-        """seconds_an_image: how long an image took so far."""
+        """seconds_an_image: how long the network took for one so far."""
         self.predictor, self.limits, self.counts = predictor, limits, Counts()
         self.is_stopping = False
         self.requests = self.images = self.held = 0  # that are taken and not answered yet
-        self._pace, self._lock = seconds_an_image, Lock()
-        patience = min(PATIENCE, limits.seconds / 2)
-        self._decoders = Decoders(self._decode, min(cores(), MOST_DECODERS), patience)
+        self._paces = {"decoding": 0.0, "computing": seconds_an_image}
+        self._lock = Lock()
+        self._patience, self._readers = (
+            min(PATIENCE, limits.seconds / 2),
+            min(cores(), MOST_DECODERS),
+        )
+        self._decoders = Decoders(self._decode, self._readers, self._patience)
         self._batcher: Batcher[Job] = Batcher(
             self._compute,
             size=limits.batch_size,
@@ -91,13 +95,18 @@ class Desk:
             self.held -= taken.held
 
     @property
+    def pace(self) -> float:
+        """The seconds from one answer to the next, of many: those of the slower step."""
+        return max(self._paces.values())
+
+    @property
     def wait(self) -> float:
         """Seconds until what is taken has its answers, by the pace so far."""
-        return self.images * self._pace
+        return self.images * self.pace
 
     def refuse_full(self, more: int) -> None:
         """Raise RefusalError where so many more images are too many, or would wait too long."""
-        is_late = self.images > 0 and self.wait + more * self._pace > self.limits.seconds
+        is_late = self.images > 0 and self.wait + more * self.pace > self.limits.seconds
         if self.images + more > self.limits.queue or is_late:
             raise full(self.wait)
 
@@ -118,6 +127,7 @@ class Desk:
         picture, job.picture = job.picture, None
         if picture is None or job.answer.done():
             return
+        begun = time.monotonic()
         try:
             with at_most(self.limits.pixels):
                 job.read = self.predictor.read(picture.content, picture.name, picture.caption)
@@ -125,6 +135,8 @@ class Desk:
             what = f"{picture.name}: cannot be read ({type(error).__name__}: {error})"
             _settle([job], [Failure(picture.name, what)])
             return
+        if (seconds := time.monotonic() - begun) < self._patience:  # else it was given up
+            self._took("decoding", seconds / self._readers)
         if isinstance(job.read.seen, str):
             _settle([job], [Failure(job.read.name, job.read.seen)])
         else:
@@ -137,11 +149,14 @@ class Desk:
             return
         begun = time.monotonic()
         answers = self._answers(wanted)
-        pace = (time.monotonic() - begun) / len(wanted) / BATCHES
+        self._took("computing", (time.monotonic() - begun) / len(wanted) / BATCHES)
         with self._lock:
-            self._pace += (pace - self._pace) / REMEMBERED
             self.counts.batches.add(len(wanted))
         _settle(wanted, answers)
+
+    def _took(self, step: str, pace: float) -> None:
+        with self._lock:
+            self._paces[step] += (pace - self._paces[step]) / REMEMBERED
 
     def _answers(self, jobs: Sequence[Job]) -> list[Answer | Exception]:
         """One for each; where a batch comes to none, its images are asked one by one, so that a

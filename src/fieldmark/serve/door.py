@@ -15,8 +15,8 @@ OPEN = ("/", "/health", "/ready")  # these tell nothing of the model
 KNOWN = ("/predict", "/predict.csv", "/classes", "/metrics", "/openapi.json", *OPEN)
 PREDICTING = ("/predict", "/predict.csv")
 NO_TOKEN = (
-    b'{"error": "a token is needed, and this request has none or another; send it as '
-    b'Authorization: Bearer TOKEN"}'
+    '{"error": "a token is needed, and this request has none or another; send it as '
+    'Authorization: Bearer TOKEN"}'
 )
 
 
@@ -68,7 +68,11 @@ class Door:
             if self._may_pass(scope):
                 await self._app(scope, receive, noted)
             else:
-                await _ask_for_token(noted)
+                from starlette.responses import Response
+
+                headers = {"WWW-Authenticate": 'Bearer realm="fieldmark"'}
+                asking = Response(NO_TOKEN, 401, headers, media_type="application/json")
+                await asking(scope, receive, noted)
         finally:
             self._note(scope, status, time.monotonic() - begun)
 
@@ -86,13 +90,3 @@ class Door:
             self._counts.seconds.add(seconds)
         if self._log is not None:
             self._log(f"{scope['method']} {path} {status} {1000 * seconds:.0f} ms")
-
-
-async def _ask_for_token(send: Any) -> None:
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(NO_TOKEN)).encode()),
-        (b"www-authenticate", b'Bearer realm="fieldmark"'),
-    ]
-    await send({"type": "http.response.start", "status": 401, "headers": headers})
-    await send({"type": "http.response.body", "body": NO_TOKEN})

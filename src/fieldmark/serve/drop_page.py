@@ -15,17 +15,20 @@ from fieldmark.use.exported_info import is_export, metadata, onnx_file
 SHOWN = 40  # names of classes
 
 
-def render(name: str, info: BundleInfo, run: str | Path, limits: Limits) -> str:
+def render(run: str | Path, info: BundleInfo, limits: Limits) -> str:
     """The page of a model that anybody who reaches the server may see."""
+    said = metadata(onnx_file(run)) if is_export(run) else None
     about = {
         "Model": info.model,
         "Classes": str(len(info.classes)),
         "Licence": info.licence or "",
         "Weights": (info.weights_sha256 or "")[:12],
     }
-    return _rendered(
-        name, headline=_headline(info, run), limits=limits, info=info, about=about, token=False
-    )
+    task, test = TASKS[info.task], _of_test(run, said)
+    bounds = " ".join(words.headline("test", test, task)).strip() if test else ""
+    headline = (words.capital(words.doing(info.classes, task)), bounds)
+    name = json.loads((said or {}).get("name", "null")) or Path(run).resolve().name
+    return _rendered(name, headline=headline, limits=limits, info=info, about=about, token=False)
 
 
 def render_closed(limits: Limits) -> str:
@@ -33,18 +36,11 @@ def render_closed(limits: Limits) -> str:
     return _rendered("Fieldmark", headline=("Pictures in, labels out", ""), limits=limits)
 
 
-def _headline(info: BundleInfo, run: str | Path) -> tuple[str, str]:
-    """What it does, and how good it is on its test images, where that is known."""
-    task, test = TASKS[info.task], _of_test(run)
-    said = " ".join(words.headline("test", test, task)).strip() if test is not None else ""
-    return words.capital(words.doing(info.classes, task)), said
-
-
-def _of_test(run: str | Path) -> Figures | None:
-    """The test's figures of a run's folder or an export, if they are known."""
-    if is_export(run):
-        said = json.loads(metadata(onnx_file(run)).get("figures", "{}")).get("test")
-        return said and Figures(said["images"], said["values"], intervals=said["intervals"])
+def _of_test(run: str | Path, said: dict[str, str] | None) -> Figures | None:
+    """The test's figures of a run's folder, or of what an export has said, if they are known."""
+    if said is not None:
+        test = json.loads(said.get("figures", "{}")).get("test")
+        return test and Figures(test["images"], test["values"], intervals=test["intervals"])
     file = RunDir(Path(run)).metrics
     return read(file).sides.get("test") if file.is_file() else None
 
