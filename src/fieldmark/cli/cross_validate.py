@@ -5,9 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from fieldmark.cli.trained import gathered, with_training_options
-from fieldmark.cli.typed import command_line
-
-Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that train at once.", min=1)]
+from fieldmark.cli.typed import Jobs, command_line
 
 
 @with_training_options

@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldmark.cli.cross_validate import Jobs
 from fieldmark.cli.trained import gathered, with_training_options
-from fieldmark.cli.typed import command_line, flag
+from fieldmark.cli.typed import Jobs, command_line, flag
 from fieldmark.errors import Mistake, refuse
 
 Take = Annotated[

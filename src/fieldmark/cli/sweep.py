@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldmark.cli.cross_validate import Jobs
 from fieldmark.cli.trained import gathered, with_training_options
-from fieldmark.cli.typed import command_line, named
+from fieldmark.cli.typed import Jobs, command_line, named
 from fieldmark.errors import Mistake, SettingsError, refuse
 
 SWEEP = "A sweep file, as Weights & Biases has them."

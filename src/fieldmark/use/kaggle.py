@@ -1,17 +1,16 @@
 """A file as Kaggle takes it: a row for each image of a table, in its order, and its labels."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, SettingsError, counted, listed
 from fieldmark.files import write_stream
 from fieldmark.use.inputs import Found
-from fieldmark.use.predictor import Failure, Prediction, Predictor
-from fieldmark.use.tally import Tally
+from fieldmark.use.predictor import Failure, Prediction
 
 MARKS = {" ": "spaces", "|": "vertical bars", ";": "semicolons", ",": "commas"}  # between labels
 
@@ -82,21 +81,3 @@ def once(found: Found) -> Found:
         return found
     note = f"{counted(repeats, 'row')} of images that stand above already: one row an image"
     return replace(found, images=tuple(kept), notes=(*found.notes, note))
-
-
-def answer_table(
-    predictor: Predictor,
-    found: Found,
-    out: Path | IO[str],
-    look: Callable[[Sequence[Any]], Iterator[Prediction | Failure]] | None = None,
-) -> tuple[Tally, tuple[str, ...]]:
-    """Each image of a table once, in its order; one without an answer has no label.
-
-    look: what gives the answers of images, in place of the predictor itself.
-    -> what went by, and what is to be said of the table and of how labels are written. Raises
-    SettingsError as `kaggle` does, DiskError.
-    """
-    form, found = kaggle(found, predictor.classes, several=predictor.several), once(found)
-    tally = Tally()
-    form.write(out, tally.watch((look or predictor.stream)(found.images)))
-    return tally, (*found.notes, *form.notes)

@@ -96,6 +96,9 @@ class Failure:
     part: float = 1.0
 
 
+Answer = Prediction | Failure
+
+
 @dataclass(frozen=True)
 class Answering:
     """How images are answered. abstain: 0.95: only where validation says that 95 % of the answers
