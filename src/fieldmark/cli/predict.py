@@ -125,6 +125,7 @@ def is_done(asked: Asked) -> bool:
     from fieldmark.use.sheet_file import refuse_lacking
     from fieldmark.use.table import WRITERS
     from fieldmark.use.unfinished import beside, may_replace, refuse_unfinished
+    from fieldmark.use.watched import refuse_watched
 
     out, page, overwrite, goes_on = asked.out, asked.page, asked.overwrite, asked.goes_on
     columns = {"--scores": asked.scores, "--top": asked.top > 0, "--sets": asked.sets is not None}
@@ -137,6 +138,7 @@ def is_done(asked: Asked) -> bool:
         refuse([Mistake("--continue", f"{what}; {do}")])
     if out is None:
         return False
+    refuse_watched(out)
     if goes_on and out.is_file() and not beside(out).exists():
         if page is not None and not page.is_file():  # the answers are kept no longer
             what = f"is not there, and {out} is done without it; begin anew with --overwrite"

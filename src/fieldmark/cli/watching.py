@@ -69,27 +69,36 @@ def _forget(out: Path) -> None:
 def watch(asked: Asked, looked: Looked) -> int:
     """Look at the folders until a signal ends it; never comes back but by an error.
 
-    Raises SettingsError for a table that does not grow by the same question, any UserError,
-    DiskError.
+    Raises SettingsError for a table that does not grow by the same question, or does so by another
+    process just now, any UserError, DiskError.
     """
     from fieldmark.files import check_table
-    from fieldmark.stopping import undoing
-    from fieldmark.use.table import LINES, appended
+    from fieldmark.use.table import LINES
     from fieldmark.use.unfinished import beside, refuse_other
-    from fieldmark.use.watched import Growing, Inbox, begun_words
+    from fieldmark.use.watched import growing_alone
 
-    out, folders = asked.out, looked.found.images
+    out = asked.out
     assert out is not None
     if not asked.overwrite:
         refuse_other(out, looked.question, "--watch")
     check_table(out, LINES, overwrite=asked.overwrite or beside(out).exists())
+    with growing_alone(out):
+        return _watch(asked, looked, out)
+
+
+def _watch(asked: Asked, looked: Looked, out: Path) -> int:
+    from fieldmark.stopping import undoing
+    from fieldmark.use.table import appended
+    from fieldmark.use.watched import Growing, Inbox, begun_words
+
     predictor = opened(asked, looked)
     if asked.overwrite:
         _forget(out)
     columns = columns_of(predictor, asked, looked)
     head, row_of = appended(out.suffix.lower(), predictor.classes, **columns)
     growing, sorter = Growing(out, looked.question, head), sorter_of(asked, looked, predictor)
-    inbox = Inbox([Path(str(each)) for each in folders], asked.sort_into, growing.done)
+    folders = [Path(str(each)) for each in looked.found.images]
+    inbox = Inbox(folders, asked.sort_into, growing.done)
     print(begun_words(inbox.folders, growing, out), flush=True)
     if sorter is not None and growing.last is not None:
         _sort_last(growing.last, sorter)
