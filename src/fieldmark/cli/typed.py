@@ -2,10 +2,13 @@
 
 import os
 import shlex
+from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Annotated, Any
 
 import typer
+
+from fieldmark.errors import Mistake, refuse
 
 WORDS: ContextVar[tuple[str, ...]] = ContextVar("words", default=())
 
@@ -53,6 +56,12 @@ def said_by(key: str, inputs: list[str]) -> tuple[str | None, list[str]]:
     """What a word says that begins with `key`, such as a table's column, and the other words."""
     said = [word.removeprefix(key) for word in inputs if word.startswith(key)]
     return (said[-1] if said else None), [word for word in inputs if not word.startswith(key)]
+
+
+def refuse_given(options: Mapping[str, object], what: str) -> None:
+    """Raise SettingsError for each of these options that was given, though here it cannot be."""
+    given = [name for name, value in options.items() if value is not None and value is not False]
+    refuse(Mistake(name, what) for name in given)
 
 
 def command_line() -> str:
