@@ -122,8 +122,7 @@ def is_done(asked: Asked) -> bool:
     """Whether a command that goes on has its table whole. Raises SettingsError."""
     from fieldmark.files import check_page, check_table
     from fieldmark.use.forms import ENDINGS, refuse_form
-    from fieldmark.use.sheet_file import refuse_lacking
-    from fieldmark.use.table import WRITERS
+    from fieldmark.use.table import WRITERS, refuse_lacking
     from fieldmark.use.unfinished import beside, may_replace, refuse_unfinished
     from fieldmark.use.watched import refuse_watched
 

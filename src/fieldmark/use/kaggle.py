@@ -10,7 +10,7 @@ from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, SettingsError, counted, listed
 from fieldmark.files import write_stream
 from fieldmark.use.inputs import Found
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer, Failure
 
 MARKS = {" ": "spaces", "|": "vertical bars", ";": "semicolons", ",": "commas"}  # between labels
 
@@ -31,14 +31,14 @@ class Kaggle:
         spaced = next(name for name in self.classes if " " in name)
         return [f"labels are divided by {MARKS[self.mark]}, for '{spaced}' holds a space"]
 
-    def write(self, out: Path | IO[str], answers: Iterable[Prediction | Failure]) -> None:
+    def write(self, out: Path | IO[str], answers: Iterable[Answer]) -> None:
         """A row each, as they come: an image without an answer or a label has an empty cell.
 
         A row of the table that names no image has none here. Raises DiskError.
         """
         write_stream(out, lambda stream: self._write(stream, answers))
 
-    def _write(self, stream: IO[str], answers: Iterable[Prediction | Failure]) -> None:
+    def _write(self, stream: IO[str], answers: Iterable[Answer]) -> None:
         place = {name: index for index, name in enumerate(self.classes)}
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(self.header)

@@ -22,7 +22,7 @@ from fieldmark.data.inside import size_and_time
 from fieldmark.errors import DataError, Mistake, counted, refuse, writing
 from fieldmark.files import held
 from fieldmark.use.inputs import pictures_of
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer
 from fieldmark.use.sorting import folders_of
 from fieldmark.use.sorting_asked import place_in
 from fieldmark.use.unfinished import beside, keep, whole_lines
@@ -138,7 +138,7 @@ class Growing:
         else:
             self._keep(asked)
 
-    def add(self, answer: Prediction | Failure, stamp: Stamp, row: bytes | None) -> None:
+    def add(self, answer: Answer, stamp: Stamp, row: bytes | None) -> None:
         """One more picture that has its answer, with its row, or the reason why it has none."""
         with writing(self._out):
             size = self._out.stat().st_size if self._out.exists() else 0
