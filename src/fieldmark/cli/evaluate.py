@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from fieldmark.console import Console
     from fieldmark.settings.data import DataSettings
 
+BESIDE_UNKNOWN = "does not go with --unknown, which looks at pictures of no class; leave one out"
+WITHOUT_DATA = "goes with DATA, other images; name them, or leave it out"
+
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
@@ -66,14 +69,12 @@ def command(
     reading = {"--images": images, "--data-dir": data_dir, "--crops": crops}
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
-        what = "does not go with --unknown, which looks at pictures of no class; leave one out"
-        refuse_given({**others, **reading, **dict.fromkeys(rest, True)}, what)
+        refuse_given({**others, **reading, **dict.fromkeys(rest, True)}, BESIDE_UNKNOWN)
         return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
-        what = "goes with DATA, other images; name them, or leave it out"
-        refuse_given({**reading, **unused, **dict.fromkeys(rest, True)}, what)
+        refuse_given({**reading, **unused, **dict.fromkeys(rest, True)}, WITHOUT_DATA)
         from fieldmark.reviews.stored import evaluate_stored
 
         found = evaluate_stored(run, asked, console)
