@@ -14,7 +14,7 @@ from fieldmark.cli.predicted import (
     sorter_of,
     tell,
 )
-from fieldmark.errors import DataError, Mistake, counted
+from fieldmark.errors import DataError, Mistake, counted, writing
 
 if TYPE_CHECKING:
     from fieldmark.use.predictor import Answer, Prediction
@@ -56,16 +56,6 @@ BESIDE = {  # what does not go with it: the option, its name in Asked, and why
 }
 
 
-def _forget(out: Path) -> None:
-    """Begin anew. Raises DiskError."""
-    from fieldmark.errors import writing
-    from fieldmark.use.unfinished import beside
-
-    with writing(out):
-        beside(out).unlink(missing_ok=True)
-        out.unlink(missing_ok=True)
-
-
 def watch(asked: Asked, looked: Looked) -> int:
     """Look at the folders until a signal ends it; never comes back but by an error.
 
@@ -89,11 +79,14 @@ def watch(asked: Asked, looked: Looked) -> int:
 def _watch(asked: Asked, looked: Looked, out: Path) -> int:
     from fieldmark.stopping import undoing
     from fieldmark.use.table import appended
+    from fieldmark.use.unfinished import beside
     from fieldmark.use.watched import Growing, Inbox, begun_words
 
     predictor = opened(asked, looked)
     if asked.overwrite:
-        _forget(out)
+        with writing(out):
+            beside(out).unlink(missing_ok=True)
+            out.unlink(missing_ok=True)
     columns = columns_of(predictor, asked, looked)
     head, row_of = appended(out.suffix.lower(), predictor.classes, **columns)
     growing, sorter = Growing(out, looked.question, head), sorter_of(asked, looked, predictor)
