@@ -1,15 +1,18 @@
+import errno
 import json
 import shutil
 import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
 from safetensors.numpy import save_file
 
+from fieldmark import files
 from fieldmark.errors import DiskError, SettingsError
 from fieldmark.files import (
     check_page,
@@ -276,3 +279,23 @@ def test_a_list_of_numbers_is_one_line_and_words_stay_as_they_are(tmp_path):
     text = (tmp_path / "a.json").read_text(encoding="utf-8")
     assert json.loads(text) == value
     assert text.startswith('{\n  "table": [\n    [1, 2.5],\n    [3, null]\n  ],\n  "none": [],\n')
+
+
+@pytest.mark.parametrize(
+    ("error", "is_free"), [(None, True), (errno.EACCES, False), (errno.EINVAL, True)]
+)
+def test_windows_locks_the_first_byte_of_a_file(tmp_path, monkeypatch, error, is_free):
+    locked = []
+
+    def locking(number, mode, length):
+        locked.append((mode, length))
+        if error is not None:
+            raise OSError(error, "refused")
+
+    windows = SimpleNamespace(locking=locking, LK_NBLCK=2)
+    monkeypatch.setattr(files, "msvcrt", windows, raising=False)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.platform", "win32")
+        with files.held(tmp_path / "a.lock") as found:
+            assert found is is_free
+    assert locked == [(2, 1)]

@@ -12,7 +12,7 @@ from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.known import watched, write_known
 from fieldmark.records import InputSpec
-from fieldmark.use.opened import open_bundle, together
+from fieldmark.use.opened import open_bundle
 from fieldmark.use.reading import Read
 
 SIDE = 16
@@ -37,7 +37,7 @@ def with_thresholds(folder, thresholds):
 def with_known(folder, photo, *, most, images=40):
     """A bundle that knows one photo, and calls what is farther from it than `most` unlike."""
     opened = open_bundle(folder)
-    [images_seen] = together([Read("a", opened.read(photo, "a"))], 0)
+    [images_seen] = opened.together([Read("a", opened.read(photo, "a"))])
     with watched(opened.network.network, 0, unit) as seen:
         opened.logits([images_seen])
     about = {"distance": most, "entropy": None, "images": images, "flagged": 1}

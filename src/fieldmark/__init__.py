@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from fieldmark.python.looks import Told
     from fieldmark.python.run import Run
-    from fieldmark.python.told import Told
     from fieldmark.use.predictor import Predictor
 
     __version__: str
@@ -112,11 +112,14 @@ def load(
     90 % of the images. at_least_one: of several labels an image, the likeliest where none reaches
     its threshold. Raises RunError, WeightsError, SettingsError.
     """
-    from fieldmark.python.loaded import load
-    from fieldmark.use.predictor import Answering
+    from pathlib import Path
+
+    from fieldmark.python.own import with_model
+    from fieldmark.use.predictor import Answering, Predictor
 
     answering = Answering(abstain, unlike, sets, at_least_one)
-    return load(path, model, answering, device=device, engine=engine)
+    with with_model(Path(path), model):
+        return Predictor(Path(path), answering, device=device, engine=engine)
 
 
 def compare(

@@ -5,12 +5,18 @@ import json
 import os
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from fieldmark.errors import DiskError, Mistake, SettingsError, disk_error, writing
 from fieldmark.stopping import undoing
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 OURS = b'<meta name="generator" content="Fieldmark">'  # in the head of every page that is made here
 LONG = 100  # numbers of a list from which they stand without blanks
@@ -123,6 +129,34 @@ def put_folder(draft: Path, place: Path) -> None:
         place.rename(aside)
     draft.rename(place)
     shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def held(lock: Path) -> Iterator[bool]:
+    """Hold a file inside for this process. -> whether no other process holds it
+
+    A killed process lets go of it by dying. The hold is of the kind that children do not inherit:
+    a loader's workers may outlive a killed parent by seconds. A file system without locks has it
+    always free. Raises DiskError where the file cannot be made.
+    """
+    with writing(lock):
+        stream = lock.open("a")
+    with stream:
+        yield _is_free(stream)
+
+
+def _is_free(stream: IO[str]) -> bool:
+    """Lock a file, until it is closed. -> whether no other process had"""
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def write_text(path: Path, text: str) -> None:

@@ -14,14 +14,8 @@ from typing import Any
 
 from fieldmark import metrics_json
 from fieldmark.errors import RunError, SettingsError, disk_error, writing
-from fieldmark.files import write_json
+from fieldmark.files import held, write_json
 from fieldmark.metrics_json import Metrics
-
-try:
-    import fcntl
-except ImportError:  # Windows: runs there are not guarded against a second process
-    fcntl = None  # type: ignore[assignment]
-
 
 INFO, WEIGHTS = "model.json", "model.safetensors"  # these two alone are a bundle
 KNOWN = "known.safetensors"  # beside them: what images of the training are like
@@ -230,26 +224,15 @@ class RunDir:
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the run for this process; a killed process lets go of it by dying.
+        """Hold the run for this process, which lets go of it by its end, whatever that is.
 
-        The lock is of the kind that children do not inherit: the loader's workers may outlive
-        a killed parent by seconds. Raises RunError where another process holds the run.
+        Raises RunError where another process holds the run, DiskError.
         """
-        if fcntl is None:
-            yield
-            return
-        lock = self.path / ".lock"
-        with writing(lock):
-            stream = lock.open("a")
-        with stream:
-            try:
-                fcntl.lockf(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except (BlockingIOError, PermissionError) as error:
+        with held(self.path / ".lock") as is_ours:
+            if not is_ours:
                 raise RunError(
                     f"{self.path}: another process is training this run; wait for it or stop it"
-                ) from error
-            except OSError:  # a file system without locks: unguarded, as on Windows
-                pass
+                )
             yield
 
 

@@ -108,6 +108,28 @@ def test_pictures_whose_names_begin_with_labels_are_told_how_to_be_read(capsys, 
     ) in said.splitlines()
 
 
+def test_images_without_labels_are_told_how_labels_are_given(capsys, photos):
+    (photos / "red").rename("flat")
+    code, said = inspect(capsys, "flat", "--strict")
+    assert code == 0
+    assert "class" not in said.splitlines()[0]
+    assert said.splitlines()[-4:] == [
+        "warning  unlabelled: no image has a label, and training needs them: put those of a class "
+        "into a folder of its own, such as flat/cat/1.jpg, or name a table with their labels; a "
+        "trained model gives them: fieldmark predict RUN flat",
+        "",
+        "12 images, none with a label: 1 warning",
+        "page     inspect-flat.html",
+    ]
+    Path("t.csv").write_text("file\n" + "\n".join(map(str, Path("flat").iterdir())))
+    said = inspect(capsys, "t.csv")[1]
+    assert (
+        "no image has a label, and training needs them: give the table a column of labels, and "
+        "name it with data.label_column=NAME; a trained model gives them: fieldmark predict RUN "
+        "t.csv"
+    ) in said
+
+
 def test_a_place_is_printed_once(capsys, photos):
     (photos / "red" / "x.jxl").touch()
     (photos / "t.csv").write_text("image,label\nred/00.png,red\nblue/00.png,blue\nred/99.png,red\n")

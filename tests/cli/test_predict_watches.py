@@ -196,6 +196,35 @@ def test_what_stands_against_watching_is_told_before_any_work(looks, capsys):
     )
 
 
+HOLD = """
+import sys
+from pathlib import Path
+from fieldmark.files import held
+with held(Path(".t.csv.lock")) as is_ours:
+    print(is_ours, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_table_grows_by_one_process_alone_until_that_has_died(looks, capsys):
+    looks(WORDS, brought(0), nothing, nothing)
+    whole = Path("t.csv").read_bytes()
+    capsys.readouterr()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", HOLD], **pipes) as other:
+        assert other.stdout.readline() == b"True\n"
+        for words in (WORDS, [*WORDS, "--overwrite"], ["predict", "run", "inbox", *WORDS[4:]]):
+            assert fieldmark(words) == 2
+            assert capsys.readouterr().err == (
+                "fieldmark: --out t.csv: another process watches for this table; stop that one, or "
+                "name another file\n"
+            )
+        other.kill()
+    assert Path("t.csv").read_bytes() == whole
+    looks(WORDS, brought(1), nothing, nothing)
+    assert images() == ["inbox/0.png", "inbox/1.png"]
+
+
 @pytest.mark.slow
 def test_a_killed_watch_goes_on_and_a_signal_ends_it_with_a_sentence(tmp_path):
     one_label(tmp_path / "run", ["cat"])

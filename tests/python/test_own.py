@@ -23,8 +23,7 @@ from fieldmark.judge.intervals import intervals
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import MODELS
 from fieldmark.models.heads import HEADS
-from fieldmark.python.figures import counted_with
-from fieldmark.python.own import name_of
+from fieldmark.python.own import counted_with, name_of
 from fieldmark.records import InputSpec
 from fieldmark.rundir import RunDir
 from fieldmark.runs.asked import check_words

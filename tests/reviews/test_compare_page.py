@@ -14,8 +14,7 @@ from fieldmark.judge.paired import Difference
 from fieldmark.records import Samples
 from fieldmark.report.compare_charts import Dot, dots_chart, learning_chart
 from fieldmark.reviews.compare import Pairing, compare
-from fieldmark.reviews.compare_page import headline, render
-from fieldmark.reviews.differing import MOST, differing
+from fieldmark.reviews.compare_page import PICTURES, differing, headline, render
 
 COMMAND = "fieldmark compare runs/a runs/b"
 
@@ -162,11 +161,11 @@ def test_images_that_one_alone_recognises_are_shown_the_surest_mistakes_first(tw
     won, lost = differing(first, other)
     right = [run.shown.logits.argmax(1) == run.shown.targets for run in (first, other)]
     assert (won.right, won.wrong) == ("b", "a")
-    assert won.number == (right[1] & ~right[0]).sum() > MOST
+    assert won.number == (right[1] & ~right[0]).sum() > PICTURES
     assert lost.number == (right[0] & ~right[1]).sum()
     place = {name: row for row, name in enumerate(names)}
     its = [place[each.path] for each in won.pictures]
-    assert len(its) == MOST
+    assert len(its) == PICTURES
     assert (right[1] & ~right[0])[its].all()
     scores = [each.score for each in won.pictures]
     assert scores == sorted(scores, reverse=True)

@@ -14,7 +14,6 @@ from fieldmark.models.known import flat
 from fieldmark.records import Predictions, Samples
 from fieldmark.runs import known
 from fieldmark.runs.known import Known, kept_rows
-from fieldmark.use.opened import together
 from fieldmark.use.predictor import Answering, Predictor
 
 
@@ -87,7 +86,7 @@ def test_a_frozen_bodys_features_are_those_that_prediction_sees(photos, weights,
     (batch,) = careful._opened.batches(
         [Path(samples.root, path) for path in test.frame["path"]], 64
     )
-    _, far = careful._opened.look(together(batch, 0), careful.check.far)
+    _, far = careful._opened.look(careful._opened.together(batch), careful.check.far)
     assert far == pytest.approx(test.distances, abs=1e-3)
     assert len(careful.check.kept) == len(samples.rows("train"))
 

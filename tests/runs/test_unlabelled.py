@@ -4,13 +4,11 @@ import pytest
 import torch
 from smallruns import QUIET, in_process, resume, train, train_and_die
 
+from fieldmark.cli.main import run as fieldmark
 from fieldmark.errors import RunError, SettingsError, StoppedError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
-from fieldmark.use.inputs import find_images
-from fieldmark.use.kaggle import answer_table
-from fieldmark.use.predictor import Predictor
 
 ONE_EPOCH = {"epochs": "1"}
 
@@ -37,7 +35,8 @@ def names_of(run):
 
 def test_its_files_are_those_of_predict_and_of_export(done, table, tmp_path):
     assert {"a.b.csv", "a.b.pth", "a.b.log"} <= names_of(done)
-    answer_table(Predictor(done.path), find_images([table]), tmp_path / "own.csv")
+    words = ["predict", str(done.path), str(table), "--format", "kaggle"]
+    assert fieldmark([*words, "--out", str(tmp_path / "own.csv")]) == 1  # for those not read
     text = (done.path / "a.b.csv").read_text()
     assert text == (tmp_path / "own.csv").read_text()
     rows = [line.split(",") for line in text.splitlines()]

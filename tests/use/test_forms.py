@@ -14,10 +14,11 @@ from fieldmark.data.crops import Finder
 from fieldmark.data.formats.megadetector import read_boxes
 from fieldmark.errors import SettingsError
 from fieldmark.use.camtrap_file import COLUMNS, CamtrapDP
-from fieldmark.use.forms import answer_form, form_of, package_in, refuse_form
+from fieldmark.use.forms import form_of, package_in, refuse_form
 from fieldmark.use.inputs import find_images
 from fieldmark.use.megadetector_file import MegaDetector
 from fieldmark.use.predictor import UNSURE, Failure, Prediction, Predictor
+from fieldmark.use.tally import Tally
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +125,8 @@ def package(photos, tmp_path):
 def test_observations_keep_the_ids_of_the_package(package, predictor):
     found = find_images([str(package_in([str(package)]))])
     form = form_of("camtrap-dp", found, predictor.info, [str(package)])
-    stream = io.StringIO()
-    tally = answer_form(form, predictor, found, stream)
+    stream, tally = io.StringIO(), Tally()
+    form.write(stream, tally.watch(predictor.stream(found.images)))
     rows = list(csv.DictReader(io.StringIO(stream.getvalue())))
     assert tuple(rows[0]) == COLUMNS
     assert [row["mediaID"] for row in rows] == ["m0", "m1", "m2"]

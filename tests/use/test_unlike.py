@@ -21,7 +21,6 @@ from fieldmark.models.known import read_known, watched, write_known
 from fieldmark.records import InputSpec, Predictions, Samples
 from fieldmark.use.abstention import Abstention, abstention
 from fieldmark.use.ensemble import Joining, Member
-from fieldmark.use.opened import together
 from fieldmark.use.predictor import UNLIKE, UNSURE, Answering, Predictor
 from fieldmark.use.sets import set_row, words
 from fieldmark.use.table import write_table
@@ -101,7 +100,7 @@ def test_a_prediction_is_as_far_as_the_table_of_the_run_says(run):
     paths = [Path(samples.root, path) for path in test.frame["path"]]
     careful = Predictor(run.path, Answering(unlike=True))
     (batch,) = careful._opened.batches(paths, 64)
-    _, far = careful._opened.look(together(batch, 0), careful.check.far)
+    _, far = careful._opened.look(careful._opened.together(batch), careful.check.far)
     assert far == pytest.approx(test.distances, abs=1e-4)
 
 

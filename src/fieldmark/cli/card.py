@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.typed import flag
+from fieldmark.cli.typed import flag, named
 
 if TYPE_CHECKING:
     from fieldmark.hub.facts import Facts
@@ -14,18 +14,10 @@ if TYPE_CHECKING:
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder, or a study.")],
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The folder to write; else card in RUN's.")
-    ] = None,
-    licence: Annotated[
-        str | None, typer.Option(metavar="ID", help="Of the model: apache-2.0, cc-by-4.0, ...")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(metavar="ID", help="The images, where the hub has them.")
-    ] = None,
-    push: Annotated[
-        str | None, typer.Option(metavar="REPO", help="Upload the folder to OWNER/NAME.")
-    ] = None,
+    out: Annotated[Path | None, named("DIR", "The folder to write; else card in RUN's.")] = None,
+    licence: Annotated[str | None, named("ID", "Of the model: apache-2.0, cc-by-4.0, ...")] = None,
+    dataset: Annotated[str | None, named("ID", "The images, where the hub has them.")] = None,
+    push: Annotated[str | None, named("REPO", "Upload the folder to OWNER/NAME.")] = None,
     private: Annotated[bool, flag("--private", "REPO is for you alone.")] = False,
     overwrite: Annotated[bool, flag("--overwrite", "Write the card's files anew.")] = False,
 ) -> int:

@@ -2,18 +2,14 @@
 
 from typing import Annotated, Any
 
-import typer
-
 from fieldmark.cli.trained import gathered, with_training_options
-from fieldmark.cli.typed import command_line
-
-Jobs = Annotated[int, typer.Option(metavar="N", help="Processes that train at once.", min=1)]
+from fieldmark.cli.typed import Jobs, command_line, named
 
 
 @with_training_options
 def command(
-    folds: Annotated[int, typer.Option(metavar="K", help="Parts of the images.", min=2)] = 5,
-    repeats: Annotated[int, typer.Option(metavar="N", help="Times, each other folds.", min=1)] = 1,
+    folds: Annotated[int, named("K", "Parts of the images.", min=2)] = 5,
+    repeats: Annotated[int, named("N", "Times, each other folds.", min=1)] = 1,
     jobs: Jobs = 1,
     *,
     training: dict[str, Any],

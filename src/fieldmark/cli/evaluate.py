@@ -16,6 +16,7 @@ from fieldmark.cli.typed import (
     data_and_rest,
     flag,
     named,
+    refuse_given,
 )
 from fieldmark.errors import Mistake, refuse
 
@@ -23,22 +24,25 @@ if TYPE_CHECKING:
     from fieldmark.console import Console
     from fieldmark.settings.data import DataSettings
 
+BESIDE_UNKNOWN = "does not go with --unknown, which looks at pictures of no class; leave one out"
+WITHOUT_DATA = "goes with DATA, other images; name them, or leave it out"
+
 
 def command(
     run: Annotated[str, typer.Argument(metavar="RUN", help="A run's folder.")],
     words: Words = None,
     by: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="Figures by a column's values; may stand repeatedly."),
+        named("COLUMN", "Figures by a column's values; may stand repeatedly."),
     ] = None,
     images: Images = None,
     data_dir: DataDir = None,
     crops: Crops = None,
     sets: Annotated[
-        float | None, typer.Option(help="How often sets at this level hold the truth: 0.9.")
+        float | None, named(None, "How often sets at this level hold the truth: 0.9.")
     ] = None,
     unknown: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Pictures of no class: how many are unlike.")
+        str | None, named("DIR", "Pictures of no class: how many are unlike.")
     ] = None,
     as_json: Annotated[bool, flag("--json", "Print the figures as JSON.")] = False,
     page: Annotated[Path | None, named("FILE", "Write the page to this file.")] = None,
@@ -65,12 +69,12 @@ def command(
     reading = {"--images": images, "--data-dir": data_dir, "--crops": crops}
     if unknown is not None:
         others = {"DATA": data, "--by": by, "--page": page, "--sets": sets}
-        refuse_beside_unknown({**others, **reading}, rest)
+        refuse_given({**others, **reading, **dict.fromkeys(rest, True)}, BESIDE_UNKNOWN)
         return look_at_unknown(run, unknown, console, as_json, device=device, engine=engine)
     if data is None:
         unused = {"--device": device if device != "auto" else None}
         unused["--engine"] = engine if engine != "torch" else None
-        refuse_without_data({**reading, **unused}, rest)
+        refuse_given({**reading, **unused, **dict.fromkeys(rest, True)}, WITHOUT_DATA)
         from fieldmark.reviews.stored import evaluate_stored
 
         found = evaluate_stored(run, asked, console)
@@ -150,20 +154,6 @@ def refuse_early(run: str, data: str | None, unknown: str | None, sets: float | 
         its = open_run(run)
         if sets is not None and its.has_bundle:
             set_row(info_of(its.path), sets, its.path)
-
-
-def refuse_beside_unknown(options: dict[str, object], words: list[str]) -> None:
-    """Pictures of no class have no figures, so nothing says how to read or part them."""
-    given = [name for name, value in options.items() if value is not None] + words
-    what = "does not go with --unknown, which looks at pictures of no class; leave one out"
-    refuse(Mistake(name, what) for name in given)
-
-
-def refuse_without_data(options: dict[str, str | None], words: list[str]) -> None:
-    """How images are read means nothing where none are."""
-    given = [name for name, value in options.items() if value is not None] + words
-    what = "goes with DATA, other images; name them, or leave it out"
-    refuse(Mistake(name, what) for name in given)
 
 
 def refuse_other_settings(words: list[str]) -> None:

@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fieldmark.cli.predict import COLUMN, said_by
-from fieldmark.cli.typed import Device, Images, command_line, flag, named
+from fieldmark.cli.typed import COLUMN, Device, Images, command_line, flag, named, said_by
 
 
 def command(

@@ -4,14 +4,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fieldmark.cli.cross_validate import Jobs
 from fieldmark.cli.trained import (
     gathered,
     refuse_without_torch,
     set_by_user,
     with_training_options,
 )
-from fieldmark.cli.typed import command_line
+from fieldmark.cli.typed import Jobs, command_line
 
 if TYPE_CHECKING:
     from fieldmark.settings.layers import Resolved

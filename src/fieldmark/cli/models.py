@@ -1,11 +1,10 @@
 """`fieldmark models`: which networks there are, and how one is built."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fieldmark.cli.typed import Text, data_and_rest, flag, named
+from fieldmark.cli.typed import Text, data_and_rest, flag, named, refuse_given
 from fieldmark.errors import Mistake, SettingsError, counted, refuse
 
 if TYPE_CHECKING:
@@ -20,13 +19,13 @@ Pattern = typer.Argument(
 def command(
     words: Annotated[list[str] | None, Pattern] = None,
     summary: Annotated[Text, named("NAME", "The layers of one network.")] = None,
-    num_classes: Annotated[int, typer.Option(help="Classes, for --summary.", min=1)] = 1000,
-    image_size: Annotated[int, typer.Option(help="Pixels a side, for --summary.", min=1)] = 224,
+    num_classes: Annotated[int, named(None, "Classes, for --summary.", min=1)] = 1000,
+    image_size: Annotated[int, named(None, "Pixels a side, for --summary.", min=1)] = 224,
     data: Annotated[
         Text, typer.Option("--for", metavar="DATA", help="Measure and rank those worth a try.")
     ] = None,
     max_minutes: Annotated[
-        float | None, typer.Option(metavar="N", help="With --for: what N minutes allow.", min=0)
+        float | None, named("N", "With --for: what N minutes allow.", min=0)
     ] = None,
     weights: Annotated[
         list[str] | None, named("FILE", "With --for: these too, or NAME=FILE; repeatable.")
@@ -39,7 +38,7 @@ def command(
     """
     pattern, rest = data_and_rest(words)
     if data is not None:
-        refuse(_besides({"--summary": summary}, "does not go with --for; leave one out"))
+        refuse_given({"--summary": summary}, "does not go with --for; leave one out")
         from fieldmark.cli.afford import print_afforded
 
         print_afforded(
@@ -48,16 +47,12 @@ def command(
         return 0
     alone = {"--max-minutes": max_minutes, "--weights": weights, "--fetch": fetch}
     alone |= dict.fromkeys(rest, True)
-    refuse(_besides(alone, "is of no use here; name the images, with --for DATA"))
+    refuse_given(alone, "is of no use here; name the images, with --for DATA")
     if summary is not None:
         print_summary(summary, num_classes, image_size)
     else:
         print_rows(pattern or "")
     return 0
-
-
-def _besides(given: Mapping[str, object], what: str) -> list[Mistake]:
-    return [Mistake(name, what) for name, value in given.items() if value]
 
 
 def print_rows(pattern: str) -> None:

@@ -4,27 +4,24 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldmark.cli.cross_validate import Jobs
 from fieldmark.cli.trained import gathered, with_training_options
-from fieldmark.cli.typed import command_line, flag
+from fieldmark.cli.typed import Jobs, command_line, flag, named
 from fieldmark.errors import Mistake, refuse
 
-Take = Annotated[
-    float, typer.Option(metavar="SHARE", help="Of the others' images, those trained on.", max=1.0)
-]
+Take = Annotated[float, named("SHARE", "Of the others' images, those trained on.", max=1.0)]
 OneClass = Annotated[str | None, typer.Option("--class", metavar="NAME", help="This class alone.")]
 Softmax = Annotated[
     bool, flag("--softmax/--no-softmax", "Also one model of all classes, to hold them against.")
 ]
 Twin = Annotated[
     str | None,
-    typer.Option(metavar="KEY=VALUE", help="Also the same models with this, to hold against."),
+    named("KEY=VALUE", "Also the same models with this, to hold against."),
 ]
 
 
 @with_training_options
 def command(
-    folds: Annotated[int, typer.Option(metavar="K", help="Parts of the images.", min=2)] = 3,
+    folds: Annotated[int, named("K", "Parts of the images.", min=2)] = 3,
     take: Take = 0.1,
     one_class: OneClass = None,
     softmax: Softmax = True,

@@ -2,51 +2,53 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldmark.errors import Mistake, counted, refuse
+from fieldmark.errors import counted
 
 if TYPE_CHECKING:
     from fieldmark.report.answers_page import Groups
     from fieldmark.use.forms import Form
     from fieldmark.use.inputs import Found
-    from fieldmark.use.predictor import Predictor
+    from fieldmark.use.predictor import Answer, Predictor
     from fieldmark.use.refined import Way
     from fieldmark.use.sorting import Sorter
-    from fieldmark.use.sorting_asked import Sorting
     from fieldmark.use.tally import Tally
 
-Look = Callable[[Sequence[Any]], Iterator[Any]]  # images -> an answer of each, in order
-
 
 @dataclass(frozen=True)
-class Looked:
-    """The images, and what is asked of them, as `question` has it. form: of the file, and way: of
-    the answers, where they are not those of the model alone."""
+class Asked:
+    """What was typed, under the names that `fieldmark predict` has for it."""
 
-    found: "Found"
-    asked: dict[str, Any]
-    form: "Form | None"
-    way: "Way | None"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What answers become: a file of a form, or a table with these columns, a page, and folders of
-    pictures. goes_up: whether they are of a taxonomy."""
-
+    run: str
+    inputs: list[str]
+    images: str | None
+    crops: str | None
     out: Path | None
+    overwrite: bool
+    goes_on: bool
     page: Path | None
-    form: str | None
-    sorting: "Sorting"
     scores: bool
     top: int
+    form: str | None
+    at_least_one: bool
+    abstain: float | None
+    unlike: bool
     sets: float | None
-    goes_up: bool = False
+    only: Path | None
+    taxonomy: Path | None
+    by: str | None
+    sort_into: Path | None
+    move: bool
+    watch: bool
+    batch_size: int
+    device: str
+    engine: str
 
     @property
     def columns(self) -> list[Any]:
@@ -54,167 +56,116 @@ class Shown:
         return [self.form, self.scores, self.top]
 
 
-def is_done(shown: Shown, *, goes_on: bool, overwrite: bool) -> bool:
-    """Whether a command that goes on has its table whole. Raises SettingsError."""
-    from fieldmark.files import check_page, check_table
-    from fieldmark.use.forms import ENDINGS, refuse_form
-    from fieldmark.use.sheet_file import refuse_lacking
-    from fieldmark.use.table import WRITERS
-    from fieldmark.use.unfinished import beside, may_replace, refuse_unfinished
+@dataclass(frozen=True)
+class Looked:
+    """The images, and what is asked of them, as `unfinished.question` has it. form: of the file,
+    and way: of the answers, where they are not those of the model alone."""
 
-    out = shown.out
-    columns = {"--scores": shown.scores, "--top": shown.top > 0, "--sets": shown.sets is not None}
-    refuse_form(shown.form, out, columns | {"--taxonomy": shown.goes_up})
-    if shown.page is not None:
-        check_page(shown.page)
-    if goes_on and (out is None or overwrite):
-        what = "does not go with --overwrite" if overwrite else "goes on with the file of --out"
-        do = "leave one out" if overwrite else "name that too"
-        refuse([Mistake("--continue", f"{what}; {do}")])
-    if out is None:
-        return False
-    if goes_on and out.is_file() and not beside(out).exists():
-        _refuse_lacking_page(out, shown.page)
-        return True
-    refuse_unfinished(out, goes_on=goes_on, overwrite=overwrite)
-    endings = WRITERS if shown.form is None else (ENDINGS[shown.form],)
-    check_table(out, endings, overwrite=overwrite or (goes_on and may_replace(out)))
-    refuse_lacking(out)
-    return False
+    found: "Found"
+    question: dict[str, Any]
+    form: "Form | None"
+    way: "Way | None"
 
 
-def _refuse_lacking_page(out: Path, page: Path | None) -> None:
-    """Raise SettingsError for a page of answers that are kept no longer."""
-    if page is not None and not page.is_file():
-        what = f"is not there, and {out} is done without it; begin anew with --overwrite"
-        refuse([Mistake(f"--page {page}", what)])
+def opened(asked: Asked, looked: Looked) -> "Predictor":
+    """The model, ready to answer as is wanted; torch is imported. Raises any UserError."""
+    from fieldmark.use.predictor import Answering, Predictor
+
+    answering = Answering(asked.abstain, asked.unlike, asked.sets, asked.at_least_one)
+    if looked.way is not None:  # what has no label is decided afterwards
+        abstains = asked.abstain is not None
+        answering = replace(answering, abstain=None, unlike_if_known=abstains)
+    how: dict[str, Any] = {"device": asked.device, "engine": asked.engine}
+    return Predictor(asked.run, answering, **how, batch_size=asked.batch_size)
 
 
-def answer(predictor: "Predictor", looked: Looked, shown: Shown, *, goes_on: bool) -> int:
+def answer(asked: Asked, looked: Looked) -> int:
     """Look at the images, write what is wanted, and say what there is to say. -> the exit code"""
-    from fieldmark.use.unfinished import conclude
+    from fieldmark.use.unfinished import answered, conclude, kept_answers
 
-    look = looking(predictor, shown.out, looked.asked, goes_on=goes_on)
-    groups = None
-    if looked.way is not None:
-        look = _refining(look, looked)
-    if shown.page is not None:
-        look, groups = _gathering(look)
-    sorter = sorter_of(predictor, looked, shown.sorting)
-    if sorter is not None:
-        look = _sorting(look, sorter, looked, shown.out if goes_on else None)
-    if looked.form is not None:
-        code = _in_a_form(predictor, looked, shown, look)
+    predictor, out = opened(asked, looked), asked.out
+    images: Sequence[Any] = looked.found.images
+    groups, sorter = None, sorter_of(asked, looked, predictor)
+    if out is None:
+        answers = seen(predictor, images, quiet=sys.stdout.isatty())
     else:
-        code = _as_table(predictor, looked, shown, look)
+        look, question = partial(seen, predictor), looked.question
+        answers = kept_answers(out, question, images, look, goes_on=asked.goes_on)
+    answers = refined(looked, answers, images)
+    if asked.page is not None:
+        from fieldmark.report.answers_page import Groups
+
+        groups = Groups()
+        answers = groups.watch(answers, [getattr(each, "path", each) for each in images])
+    if sorter is not None:
+        known = len(answered(out)) if out is not None and asked.goes_on else 0
+        held = looked.way is not None and looked.way.by_event
+        answers = sorter.watch(answers, images, before=known, held=held)
+    write = _as_table if looked.form is None else _in_a_form
+    code = write(predictor, asked, looked, answers)
     if looked.way is not None:
         tell(looked.way.words())
     if sorter is not None:
         tell([*sorter.lost, *sorter.words()])
         code = 1 if sorter.lost else code
-    if groups is not None and shown.page is not None:
-        _write_page(groups, predictor, looked.found, shown.page)
-    if shown.out is not None:
-        conclude(shown.out, looked.asked)
+    if groups is not None and asked.page is not None:
+        _write_page(groups, predictor, looked.found, asked.page)
+    if out is not None:
+        conclude(out, looked.question)
     return code
 
 
-def looking(
-    predictor: "Predictor", out: Path | None, asked: dict[str, Any], *, goes_on: bool
-) -> Look:
-    """What gives the answers of images: with a bar, and kept beside --out until that is there."""
-    from fieldmark.use.unfinished import kept_answers
-
-    look = _with_bar(predictor, quiet=out is None and sys.stdout.isatty())
-    if out is None:
-        return look
-    return lambda images: kept_answers(out, asked, images, look, goes_on=goes_on)
-
-
-def _with_bar(predictor: "Predictor", *, quiet: bool = False) -> Look:
+def seen(
+    predictor: "Predictor", images: Sequence[Any], *, quiet: bool = False
+) -> "Iterator[Answer]":
+    """The model's own answers to images, with a bar."""
     from fieldmark.console import Console
 
-    console = Console(stream=sys.stderr, quiet=quiet)
-
-    def look(images: Sequence[Any]) -> Iterator[Any]:
-        with console.bar("predicting", len(images)) as bar:
-            begun = time.monotonic()
-            for number, answer in enumerate(predictor.stream(images), 1):
-                rate = number / max(time.monotonic() - begun, 1e-9)
-                bar.advance(1, f"{rate:.{0 if rate >= 10 else 1}f} images/s")
-                yield answer
-
-    return look
+    with Console(stream=sys.stderr, quiet=quiet).bar("predicting", len(images)) as bar:
+        begun = time.monotonic()
+        for number, each in enumerate(predictor.stream(images), 1):
+            rate = number / max(time.monotonic() - begun, 1e-9)
+            bar.advance(1, f"{rate:.{0 if rate >= 10 else 1}f} images/s")
+            yield each
 
 
-def look_of(predictor: "Predictor", looked: Looked) -> Look:
-    """What gives the answers of images with a bar, made by what is known of them."""
-    look = _with_bar(predictor)
-    return look if looked.way is None else _refining(look, looked)
-
-
-def _refining(look: Look, looked: Looked) -> Look:
-    """The same, with answers made by what is known of the images."""
+def refined(
+    looked: Looked, answers: "Iterator[Answer]", images: Sequence[Any]
+) -> "Iterator[Answer]":
+    """The answers to images, made by what else is known of these."""
     from fieldmark.use.refined import refine
 
-    way = looked.way
-    assert way is not None
-
-    def refined(images: Sequence[Any]) -> Iterator[Any]:
-        return refine(look(images), [getattr(each, "event", None) for each in images], way)
-
-    return refined
+    if looked.way is None:
+        return answers
+    return refine(answers, [getattr(each, "event", None) for each in images], looked.way)
 
 
-def sorter_of(predictor: "Predictor", looked: Looked, sorting: "Sorting") -> "Sorter | None":
+def sorter_of(asked: Asked, looked: Looked, predictor: "Predictor") -> "Sorter | None":
     """What puts pictures into folders; None where that is not asked."""
     from fieldmark.use.sorting import sorter
 
-    if sorting.into is None:
+    if asked.sort_into is None:
         return None
     bars = (looked.way.bars if looked.way else None) or ()
     taxa = [taxon for bar in bars for taxon in bar.rank.taxa]
-    return sorter(sorting.into, predictor.classes, taxa, move=sorting.move)
+    return sorter(asked.sort_into, predictor.classes, taxa, move=asked.move)
 
 
-def _sorting(look: Look, sorter: "Sorter", looked: Looked, before: Path | None) -> Look:
-    """The same, and the pictures go into their folders as the answers go by.
-
-    before: the table that is gone on with.
-    """
-    from fieldmark.use.unfinished import answered
-
-    held = looked.way is not None and looked.way.by_event
-    known = 0 if before is None else len(answered(before))
-    return lambda images: sorter.watch(look(images), images, before=known, held=held)
-
-
-def _gathering(look: Look) -> tuple[Look, "Groups"]:
-    """The same, and what gathers the answers for a page as they go by."""
-    from fieldmark.report.answers_page import Groups
-
-    groups = Groups()
-
-    def gathered(images: Sequence[Any]) -> Iterator[Any]:
-        pictures = [getattr(each, "path", each) for each in images]
-        return groups.watch(look(images), pictures)
-
-    return gathered, groups
-
-
-def _as_table(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) -> int:
+def _as_table(
+    predictor: "Predictor", asked: Asked, looked: Looked, answers: "Iterator[Answer]"
+) -> int:
     """Columns image, label, score of the images that have an answer."""
     from fieldmark.use.sets import words
     from fieldmark.use.table import write_table
     from fieldmark.use.tally import Tally
 
-    tally, sets = Tally(), shown.sets
-    answers = tally.answered(look(looked.found.images))
-    first = next(answers, None)
+    tally, sets = Tally(), asked.sets
+    answered = tally.answered(answers)
+    first = next(answered, None)
     if first is not None:  # else there is nothing to make a table of
-        out, columns = shown.out or sys.stdout, columns_of(predictor, looked, shown)
-        write_table(out, chain([first], answers), predictor.classes, **columns)
-    _say_written(tally, shown.out)
+        out, columns = asked.out or sys.stdout, columns_of(predictor, asked, looked)
+        write_table(out, chain([first], answered), predictor.classes, **columns)
+    _say_written(tally, asked.out)
     without = "" if tally.seen else "; there is no table"
     code = _close(predictor, looked.found.notes, tally, without)
     row, of_validation = predictor.set_row, predictor.info.sets
@@ -223,34 +174,35 @@ def _as_table(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) 
     return code
 
 
-def columns_of(predictor: "Predictor", looked: Looked, shown: Shown) -> dict[str, Any]:
+def columns_of(predictor: "Predictor", asked: Asked, looked: Looked) -> dict[str, Any]:
     """Which columns the table has, as `write_table` takes it."""
     bars = (looked.way.bars if looked.way else None) or ()
     goes_up = looked.way is not None and looked.way.bars is not None
     return {
-        "scores": shown.scores,
-        "top": shown.top,
+        "scores": asked.scores,
+        "top": asked.top,
         "several": predictor.several,
         "reasons": predictor.abstention is not None or predictor.leaves_out or goes_up,
-        "sets": shown.sets is not None,
+        "sets": asked.sets is not None,
         "ranks": len(bars) > 1,
     }
 
 
-def _in_a_form(predictor: "Predictor", looked: Looked, shown: Shown, look: Look) -> int:
-    """A file as other programs read it; of a table for Kaggle each image once, in its order."""
-    from fieldmark.use.forms import answer_form
-    from fieldmark.use.kaggle import Kaggle, once
+def _in_a_form(
+    predictor: "Predictor", asked: Asked, looked: Looked, answers: "Iterator[Answer]"
+) -> int:
+    """A file as other programs read it."""
+    from fieldmark.use.megadetector_file import MegaDetector
+    from fieldmark.use.tally import Tally
 
-    form, found = looked.form, looked.found
+    form, tally = looked.form, Tally()
     assert form is not None
-    if isinstance(form, Kaggle):
-        found = once(found)
-        found = replace(found, notes=(*found.notes, *form.notes))
-    tally = answer_form(form, predictor, found, shown.out or sys.stdout, look)
-    _say_written(tally, shown.out)
+    if isinstance(form, MegaDetector) and predictor.abstention is not None:
+        form = replace(form, above=predictor.abstention.score)
+    form.write(asked.out or sys.stdout, tally.watch(answers))
+    _say_written(tally, asked.out)
     has = "has" if len(tally.failures) == 1 else "have"
-    return _close(predictor, found.notes, tally, f" and {has} no label")
+    return _close(predictor, looked.found.notes, tally, f" and {has} no label")
 
 
 def _write_page(groups: "Groups", predictor: "Predictor", found: "Found", page: Path) -> None:

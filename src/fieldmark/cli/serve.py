@@ -5,10 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
-from fieldmark.cli.predict import Abstain, UnlikeToo
-from fieldmark.cli.typed import Device, Engine, flag
+from fieldmark.cli.typed import Abstain, Device, Engine, Model, UnlikeToo, flag, named
 
 if TYPE_CHECKING:
     from socket import socket
@@ -18,32 +15,23 @@ if TYPE_CHECKING:
 LIKELY = 5  # classes that are told beside the label, where a model has as many
 
 
-def _most(what: str, *, least: float) -> Any:
-    return typer.Option(metavar="N", help=what, min=least)
-
-
-Host = Annotated[str, typer.Option(metavar="ADDRESS", help="0.0.0.0 lets other machines in.")]
-Port = Annotated[int, typer.Option(metavar="N", help="0 for any that is free.", min=0, max=65535)]
+Host = Annotated[str, named("ADDRESS", "0.0.0.0 lets other machines in.")]
+Port = Annotated[int, named("N", "0 for any that is free.", min=0, max=65535)]
 TokenFile = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE", help="A token that requests must bring; only you may read it."),
+    Path | None, named("FILE", "A token that requests must bring; only you may read it.")
 ]
-Top = Annotated[
-    int | None, typer.Option(metavar="K", help="The K likeliest classes too; 5.", min=0)
-]
-BatchSize = Annotated[int, _most("Images that the network sees at once.", least=1)]
-WaitMs = Annotated[float, _most("Milliseconds that an image waits for others.", least=0)]
-MaxMb = Annotated[float, _most("MiB of a request.", least=0.001)]
-MaxMegapixels = Annotated[float, _most("Million pixels of an image.", least=0.001)]
-MaxImages = Annotated[int, _most("Images of a request.", least=1)]
-Queue = Annotated[int, _most("Images that wait; more are told to come back.", least=1)]
-Seconds = Annotated[float, _most("Seconds that an answer may take.", least=0.1)]
+Top = Annotated[int | None, named("K", "The K likeliest classes too; 5.", min=0)]
+BatchSize = Annotated[int, named("N", "Images that the network sees at once.", min=1)]
+WaitMs = Annotated[float, named("N", "Milliseconds that an image waits for others.", min=0)]
+MaxMb = Annotated[float, named("N", "MiB of a request.", min=0.001)]
+MaxMegapixels = Annotated[float, named("N", "Million pixels of an image.", min=0.001)]
+MaxImages = Annotated[int, named("N", "Images of a request.", min=1)]
+Queue = Annotated[int, named("N", "Images that wait; more are told to come back.", min=1)]
+Seconds = Annotated[float, named("N", "Seconds that an answer may take.", min=0.1)]
 
 
 def command(
-    run: Annotated[
-        str, typer.Argument(metavar="RUN", help="A run's folder, a bundle, or an export.")
-    ],
+    run: Model,
     host: Host = "127.0.0.1",
     port: Port = 8000,
     token_file: TokenFile = None,
@@ -103,10 +91,9 @@ class Asked:
 
 def look_at(run: str, host: str, port: int, token_file: Path | None, top: int | None) -> Asked:
     """All that can be refused without torch. Raises SettingsError, RunError, WeightsError."""
-    from fieldmark.cli.predict import refuse_top
     from fieldmark.serve.door import read_token
     from fieldmark.serve.server import bound, refuse_lacking
-    from fieldmark.use.asked import info_of_any
+    from fieldmark.use.asked import info_of_any, refuse_top
 
     refuse_lacking()
     info = info_of_any(run)

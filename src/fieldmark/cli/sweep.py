@@ -4,9 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from fieldmark.cli.cross_validate import Jobs
 from fieldmark.cli.trained import gathered, with_training_options
-from fieldmark.cli.typed import command_line, named
+from fieldmark.cli.typed import Jobs, command_line, named
 from fieldmark.errors import Mistake, SettingsError, refuse
 
 SWEEP = "A sweep file, as Weights & Biases has them."
@@ -18,7 +17,7 @@ PRUNERS = ("median", "hyperband")
 @with_training_options
 def command(
     sweep: Annotated[str | None, named("FILE", SWEEP)] = None,
-    trials: Annotated[int | None, typer.Option(metavar="N", help=TRIALS, min=1)] = None,
+    trials: Annotated[int | None, named("N", TRIALS, min=1)] = None,
     prune: Annotated[str | None, named("NAME", PRUNE)] = None,
     no_prune: Annotated[bool, typer.Option("--no-prune", help="Let every trial end.")] = False,
     jobs: Jobs = 1,

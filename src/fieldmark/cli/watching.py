@@ -4,90 +4,94 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldmark.errors import DataError, Mistake, counted
+from fieldmark.cli.predicted import (
+    Asked,
+    Looked,
+    columns_of,
+    opened,
+    refined,
+    seen,
+    sorter_of,
+    tell,
+)
+from fieldmark.errors import DataError, Mistake, counted, writing
 
 if TYPE_CHECKING:
-    from fieldmark.cli.predicted import Looked, Shown
-    from fieldmark.use.predictor import Failure, Prediction, Predictor
+    from fieldmark.use.predictor import Answer, Prediction
     from fieldmark.use.sorting import Sorter
     from fieldmark.use.watched import Growing, Inbox
 
 
-def watch_mistakes(
-    inputs: Sequence[str], shown: "Shown", others: dict[str, Any]
-) -> Iterator[Mistake]:
-    """What stands against it. others: what does not go with it, by name, and what was given."""
+def watch_mistakes(asked: Asked) -> Iterator[Mistake]:
+    """What stands against watching, of the options beside it and of the inputs."""
     from fieldmark.use.table import LINES
 
-    if shown.out is None:
+    out = asked.out
+    if out is None:
         yield Mistake("--watch", "appends to the file of --out; name that too")
-    elif shown.out.suffix.lower() not in LINES:
+    elif out.suffix.lower() not in LINES:
         what = f"rows can be appended to {' or '.join(LINES)} alone; choose one of these endings"
-        yield Mistake(f"--out {shown.out} with --watch", what)
-    for name, value in others.items():
-        if value not in (None, False):
-            yield Mistake(f"--watch with {name}", WHY.get(name, "leave one of the two out"))
-    for each in inputs:
+        yield Mistake(f"--out {out} with --watch", what)
+    for option, (name, why) in BESIDE.items():
+        if getattr(asked, name) not in (None, False):
+            yield Mistake(f"--watch with {option}", why)
+    for each in asked.inputs:
         if not Path(each).is_dir():
             yield Mistake("--watch", f"looks at folders, and '{each}' is none; name a folder")
 
 
-WHY = {
-    "--continue": "it goes on by itself where it was; leave --continue out",
-    "--by": "an event is answered when all of it is there; leave one of the two out",
-    "--crops": "boxes are found before, and new pictures have none; leave one of the two out",
-    "--page": "a page is of pictures that are all there; leave one of the two out",
-    "--format": "such a file is written whole, and this one grows; leave one of the two out",
-    "--images": "is for a table of images, and these are folders; leave it out",
+BESIDE = {  # what does not go with it: the option, its name in Asked, and why
+    "--continue": ("goes_on", "it goes on by itself where it was; leave --continue out"),
+    "--by": ("by", "an event is answered when all of it is there; leave one of the two out"),
+    "--crops": (
+        "crops",
+        "boxes are found before, and new pictures have none; leave one of the two out",
+    ),
+    "--page": ("page", "a page is of pictures that are all there; leave one of the two out"),
+    "--format": (
+        "form",
+        "such a file is written whole, and this one grows; leave one of the two out",
+    ),
+    "--images": ("images", "is for a table of images, and these are folders; leave it out"),
 }
 
 
-def refuse_begun(shown: "Shown", asked: dict[str, Any]) -> None:
-    """Raise SettingsError for a table that does not grow by the same question."""
+def watch(asked: Asked, looked: Looked) -> int:
+    """Look at the folders until a signal ends it; never comes back but by an error.
+
+    Raises SettingsError for a table that does not grow by the same question, or does so by another
+    process just now, any UserError, DiskError.
+    """
     from fieldmark.files import check_table
     from fieldmark.use.table import LINES
     from fieldmark.use.unfinished import beside, refuse_other
+    from fieldmark.use.watched import growing_alone
 
-    out, overwrite = shown.out, asked["overwrite"]
+    out = asked.out
     assert out is not None
-    asked["options"] |= {"watch": True, "columns": shown.columns}
-    if not overwrite:
-        refuse_other(out, asked, "--watch")
-    check_table(out, LINES, overwrite=overwrite or beside(out).exists())
+    if not asked.overwrite:
+        refuse_other(out, looked.question, "--watch")
+    check_table(out, LINES, overwrite=asked.overwrite or beside(out).exists())
+    with growing_alone(out):
+        return _watch(asked, looked, out)
 
 
-def _forget(out: Path) -> None:
-    """Begin anew. Raises DiskError."""
-    from fieldmark.errors import writing
-    from fieldmark.use.unfinished import beside
-
-    with writing(out):
-        beside(out).unlink(missing_ok=True)
-        out.unlink(missing_ok=True)
-
-
-def watch(open_model: "Callable[[], Predictor]", looked: "Looked", shown: "Shown") -> int:
-    """Look at the folders until a signal ends it; never comes back but by an error.
-
-    open_model: is called when nothing stands against the table. Raises any UserError, DiskError.
-    """
-    from fieldmark.cli.predicted import columns_of, look_of, sorter_of, tell
+def _watch(asked: Asked, looked: Looked, out: Path) -> int:
     from fieldmark.stopping import undoing
     from fieldmark.use.table import appended
+    from fieldmark.use.unfinished import beside
     from fieldmark.use.watched import Growing, Inbox, begun_words
 
-    out, folders = shown.out, looked.found.images
-    assert out is not None
-    refuse_begun(shown, looked.asked)
-    predictor = open_model()
-    if looked.asked["overwrite"]:
-        _forget(out)
-    head, row_of = appended(
-        out.suffix.lower(), predictor.classes, **columns_of(predictor, looked, shown)
-    )
-    growing, sorter = Growing(out, looked.asked, head), sorter_of(predictor, looked, shown.sorting)
-    inbox = Inbox([Path(str(each)) for each in folders], shown.sorting.into, growing.done)
-    look = look_of(predictor, looked)
+    predictor = opened(asked, looked)
+    if asked.overwrite:
+        with writing(out):
+            beside(out).unlink(missing_ok=True)
+            out.unlink(missing_ok=True)
+    columns = columns_of(predictor, asked, looked)
+    head, row_of = appended(out.suffix.lower(), predictor.classes, **columns)
+    growing, sorter = Growing(out, looked.question, head), sorter_of(asked, looked, predictor)
+    folders = [Path(str(each)) for each in looked.found.images]
+    inbox = Inbox(folders, asked.sort_into, growing.done)
     print(begun_words(inbox.folders, growing, out), flush=True)
     if sorter is not None and growing.last is not None:
         _sort_last(growing.last, sorter)
@@ -103,7 +107,7 @@ def watch(open_model: "Callable[[], Predictor]", looked: "Looked", shown: "Shown
         while True:
             ready = inbox.ready(lambda line: tell([line]))
             rows = growing.rows
-            for answer in look(ready) if ready else ():
+            for answer in refined(looked, seen(predictor, ready), ready) if ready else ():
                 _take(answer, inbox, growing, row_of, sorter)
             if growing.rows > rows:
                 print(f"{counted(growing.rows, 'image')} answered in {out}", flush=True)
@@ -111,14 +115,13 @@ def watch(open_model: "Callable[[], Predictor]", looked: "Looked", shown: "Shown
 
 
 def _take(
-    answer: "Prediction | Failure",
+    answer: "Answer",
     inbox: "Inbox",
     growing: "Growing",
     row_of: "Callable[[Prediction], bytes]",
     sorter: "Sorter | None",
 ) -> None:
     """Write an answer down, and put its picture in place. Raises DiskError."""
-    from fieldmark.cli.predicted import tell
     from fieldmark.use.predictor import Prediction
     from fieldmark.use.sorting import folders_of
 
@@ -143,8 +146,6 @@ def _sort_last(last: dict[str, Any], sorter: "Sorter") -> None:
 
 
 def _put(sorter: "Sorter", folders: Sequence[str], path: str) -> None:
-    from fieldmark.cli.predicted import tell
-
     try:
         sorter.put(folders, Path(path))
     except DataError as error:

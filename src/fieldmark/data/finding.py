@@ -77,6 +77,7 @@ KINDS = {
     "near-copies": "warning",
     "near-leakage": "error",
     "look-alikes": "warning or note",
+    "unlabelled": "warning",
     "one-class": "error",
     "few-images": "error or warning",
     "class-missing-in-split": "error or warning",

@@ -12,13 +12,15 @@ import inspect
 import re
 import textwrap
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 from fieldmark.catalog import OWN
 from fieldmark.errors import Mistake, refuse
-from fieldmark.python.figures import counted_with
+from fieldmark.judge.metrics import METRICS as FIGURES
+from fieldmark.judge.metrics import Metric, of_function
 
 KINDS = {"model": "model.name", "loss": "loss.name", "augment": "augment.name"}
 METRICS = "metrics"
@@ -110,6 +112,48 @@ def lending_again(
                 _tell_other(kind, recorded[kind], name, same=same)
             stack.enter_context(_lent(kind, recorded[kind], code))
         yield
+
+
+@contextmanager
+def with_model(path: Path, model: Any) -> Iterator[None]:
+    """Inside, the bundle in a folder finds the network that was given, if any was."""
+    if model is None:
+        yield
+        return
+    from fieldmark.use.asked import info_of_any
+
+    with lending_again({"model": info_of_any(path).model}, {"model": model}):
+        yield
+
+
+@contextmanager
+def counted_with(given: Sequence[Callable[..., Any]]) -> Iterator[tuple[str, ...]]:
+    """Inside, the table of metrics has these functions under their names. -> the names
+
+    A function takes the truth, (N,) places of classes or of several labels (N, C) of 0 and 1, and
+    the scores (N, C), and gives a number; more is better, but where its attribute `better` is
+    "min". Its attribute `within`, such as (0, 1), says between which ends it lies. Raises
+    SettingsError for a name that is taken or is none.
+    """
+    names = tuple(str(getattr(each, "__name__", type(each).__name__)) for each in given)
+    what = "must be functions with plain names that no other figure has; rename"
+    refuse(
+        Mistake("metrics", f"{what} '{name}'")
+        for place, name in enumerate(names)
+        if not name.isidentifier() or name in (*FIGURES, "loss", *names[:place])
+    )
+    table = cast(dict[str, Metric], FIGURES)
+    table.update(
+        {
+            name: of_function(each, "of the caller's own")
+            for name, each in zip(names, given, strict=True)
+        }
+    )
+    try:
+        yield names
+    finally:
+        for name in names:
+            del table[name]
 
 
 def _tell_other_figures(figures: Iterable[Any], then: Iterable[str], *, same: bool) -> None:

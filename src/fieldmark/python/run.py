@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fieldmark.errors import RunError, counted
+from fieldmark.errors import Mistake, RunError, counted, refuse
 from fieldmark.rundir import RunDir, open_run
 
 if TYPE_CHECKING:
@@ -143,9 +143,11 @@ class Run:
 
     @cached_property
     def _predictor(self) -> "Predictor":
-        from fieldmark.python.loaded import load
+        from fieldmark.python.own import with_model
+        from fieldmark.use.predictor import Predictor
 
-        return load(self.path, self.model)
+        with with_model(self.path, self.model):
+            return Predictor(self.path)
 
     def predict(self, images: Any) -> "Prediction | list[Prediction | Failure]":
         """What the run's weights say of images: see `Predictor.predict`, and `fieldmark.load` for
@@ -169,8 +171,33 @@ class Run:
         run's folder, in `evaluations`. by: columns by whose values there are figures too, under
         "by". Raises any UserError, as `fieldmark evaluate` does.
         """
-        from fieldmark.python.evaluated import evaluate
+        from fieldmark.console import Console
+        from fieldmark.files import check_page
+        from fieldmark.python.own import with_model
+        from fieldmark.python.sources import source_of
+        from fieldmark.reviews.evaluated import Asked
+        from fieldmark.settings.layers import read
+        from fieldmark.settings.texts import read_given
 
+        run, console, path = (
+            str(self.path),
+            Console(quiet=quiet),
+            None if page is None else Path(page),
+        )
+        if path is not None:
+            check_page(path)
         columns = (by,) if isinstance(by, str) else tuple(by)
-        about = (data, labels, columns, page, settings)
-        return evaluate(self.path, self.model, *about, quiet=quiet)
+        asked = Asked(columns, path, f"fieldmark.Run({run!r}).evaluate(...)")
+        if data is None:
+            what = "is for other images; name them, or leave it out"
+            given = {**settings, **({} if labels is None else {"labels": labels})}
+            refuse(Mistake(name, what) for name in given)
+            from fieldmark.reviews.stored import evaluate_stored
+
+            return evaluate_stored(run, asked, console).to_json()
+        with source_of(data, labels, settings, console, self.path.parent) as (source, known):
+            how = read([read_given(known, {}, source)]).settings.data
+            from fieldmark.reviews.evaluate import evaluate_new
+
+            with with_model(self.path, self.model):
+                return evaluate_new(run, how, asked, console).to_json()

@@ -36,8 +36,6 @@ def alike(samples: Samples, bundle: Path, console: Console, device: str) -> tupl
     -> that, and sentences on images that are not looked at: those that changed since. Raises
     DataError where none is left.
     """
-    from fieldmark.reviews.embedded import features_of  # only here is a network loaded
-
     if why := gone(samples):
         raise DataError(f"{why}; put them back")
     left, notes = unchanged(samples)
@@ -56,6 +54,30 @@ def alike(samples: Samples, bundle: Path, console: Console, device: str) -> tupl
         len(pairs) - len(counting),
     )
     return found, notes
+
+
+def features_of(bundle: Path, samples: Samples, console: Console, device: str) -> np.ndarray:
+    """What enters the head of the network in a bundle, of each image. -> (N, ...) float32
+
+    Of a run with a frozen network the cache has them; else the images pass once. Raises DataError
+    for an image that cannot be read, and what `open_bundle` does.
+    """
+    from fieldmark.cache import open_cache  # only here is a network loaded
+    from fieldmark.fit.features import Pass, body_name, embed
+    from fieldmark.models.body import body_and_head
+    from fieldmark.use.opened import open_bundle
+
+    opened = open_bundle(bundle, device)
+    body, _ = body_and_head(opened.network.network, opened.info.spec.size)
+    passing = Pass(
+        body,
+        name=body_name(opened.info),
+        spec=replace(opened.info.spec, words=0),
+        precision=opened.info.precision,
+        device=opened.device,
+    )
+    found = embed(passing, samples, cache=open_cache(), console=console)
+    return found.plain.float().numpy()
 
 
 def unchanged(samples: Samples) -> tuple[Samples, list[str]]:

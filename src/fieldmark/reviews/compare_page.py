@@ -1,23 +1,39 @@
 """The page of `fieldmark compare`: runs side by side, one file without network."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from fieldmark.files import write_text
+from fieldmark.insight.album import Album
+from fieldmark.insight.galleries import Picture, shown_at
 from fieldmark.judge.figures import SEED
 from fieldmark.machine import machine, versions
+from fieldmark.records import Samples
 from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_chart
 from fieldmark.report.curves import Curve, monitored
 from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.words import count, images
 from fieldmark.reviews.compare import PACKAGES, Comparison, columns
 from fieldmark.reviews.compared_run import ComparedRun
-from fieldmark.reviews.differing import Won, differing
 from fieldmark.settings.texts import as_typed
 
 NAN = float("nan")
-MOST = 3  # runs whose pictures are shown
+RUNS, PICTURES = 3, 12  # whose pictures are shown, and of each pair of either kind
 OWN = ("run.name", "run.out")  # settings that differ by nature
+
+
+@dataclass(frozen=True)
+class Won:
+    """Images that `right` recognises and `wrong` does not: how many, and those `wrong` is surest of
+    with what it takes them for."""
+
+    right: str
+    wrong: str
+    number: int
+    pictures: tuple[Picture, ...]
 
 
 def write_page(found: Comparison, path: Path, command: str) -> None:
@@ -39,7 +55,7 @@ def render(found: Comparison, command: str) -> str:
         "wide_names": max(len(run.name) for run in found.runs) > 12,
         "figures": _figures(found),
         "differences": _differences(found),
-        "won": _won(found),
+        "won": _all_won(found),
         "learning": _learning(found.runs),
         "settings": unlike(found.runs),
         "commands": [(run.name, run.command) for run in found.runs if run.command],
@@ -49,12 +65,12 @@ def render(found: Comparison, command: str) -> str:
     return render_page("compare.html", values, sheets=("compare.css",))
 
 
-def _won(found: Comparison) -> list[Won]:
+def _all_won(found: Comparison) -> list[Won]:
     """The images that each of the paired runs wins and loses against the first."""
     first, *others = found.runs
     pairs = zip(found.pairings, others, strict=True)
     paired = [run for pairing, run in pairs if pairing.differences and not pairing.one_model]
-    return [won for run in paired[:MOST] for won in differing(first, run) if won.pictures]
+    return [won for run in paired[:RUNS] for won in differing(first, run) if won.pictures]
 
 
 def headline(found: Comparison) -> tuple[str, str]:
@@ -146,3 +162,41 @@ def _told(each: ComparedRun) -> Iterator[tuple[str, str]]:
         yield f"version of {name}", text
     for name in ("processor", "accelerator"):
         yield name, each.about.machine.get(name, "")
+
+
+def differing(first: ComparedRun, other: ComparedRun) -> tuple[Won, ...]:
+    """The images that `other` wins and those that it loses; () of several labels an image.
+
+    Both runs must have been paired. Pictures that cannot be read any more are left out.
+    """
+    if first.predictions.task.several or not first.folder.samples.is_file():
+        return ()
+    place, keys = {key: row for row, key in enumerate(other.keys())}, first.keys()
+    known = np.flatnonzero(first.shown.known)
+    order = np.array([place[keys[row]] for row in known], np.int64)
+    album = Album(Samples.read(first.folder.samples))
+    ours, theirs = _right(first, known), _right(other, order)
+    return (
+        _won(other, first, known, theirs & ~ours, album),
+        _won(first, other, order, ours & ~theirs, album),
+    )
+
+
+def _right(run: ComparedRun, rows: np.ndarray) -> np.ndarray:
+    """Whether the run is right about each of these rows of its split."""
+    return run.evidence(run.predictions.classes, rows).right
+
+
+def _won(
+    winner: ComparedRun, loser: ComparedRun, rows: np.ndarray, won: np.ndarray, album: Album
+) -> Won:
+    """rows: of the loser's split; won: whether the winner alone is right about each."""
+    table = replace(loser.shown, frame=loser.shown.frame[rows])
+    evidence, lost = loser.evidence(table.classes, rows), np.flatnonzero(won)
+    surest = lost[np.argsort(-evidence.confidence[lost], kind="stable")]
+    wanted = [shown_at(table, evidence, row) for row in surest[:PICTURES].tolist()]
+    pictures = tuple(
+        Picture(**vars(shown), content=content, mime=mime)
+        for shown, content, mime in album.pictures(wanted)
+    )
+    return Won(winner.name, loser.name, len(lost), pictures)

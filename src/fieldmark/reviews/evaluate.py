@@ -43,7 +43,6 @@ from fieldmark.settings.data import DataSettings
 from fieldmark.settings.texts import read_file
 from fieldmark.use.asked import crops_note
 from fieldmark.use.opened import Opened, open_bundle
-from fieldmark.use.sets import set_row
 from fieldmark.use.unlike import check_of
 
 BATCH = 64
@@ -70,7 +69,6 @@ def evaluate_new(
     info = read_info(run.path / INFO)
     samples, unsaid, notes = take_in(as_the_run_reads(run, data), info, console)
     values = values_by_column(samples, asked.by, group_column=data.group_column)
-    refuse_sets(asked, info, run)
     opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run, console).without(unsaid)
     unknown = unknown_classes(samples, predictions)
@@ -218,12 +216,6 @@ def figures_of_new(predictions: Predictions, info: BundleInfo, levels: Sequence[
     least = in_order(info.thresholds, predictions.classes)
     own = figures(predictions, temperature=info.temperature, thresholds=least, with_intervals=True)
     return with_cautions({"test": own}, {"test": predictions}, info, levels)["test"]
-
-
-def refuse_sets(asked: Asked, info: BundleInfo, run: RunDir) -> None:
-    """Raise SettingsError or RunError for sets of classes that cannot be had."""
-    if asked.sets is not None:
-        set_row(info, asked.sets, run.path)
 
 
 def look(opened: Opened, samples: Samples, run: RunDir, console: Console) -> Predictions:

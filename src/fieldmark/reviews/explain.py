@@ -92,15 +92,15 @@ def explain(asked: Asked, console: Console) -> int:
     with whole_or_none(maps):
         make(maps, subject, opened, asked, console)
         read = len(maps.places)
-        source = subject.source_of(read)
+        source, way = subject.source_of(read), asked.way
         result = Explained(
             title=run.name,
             source=source,
             classes=info.classes,
             spec=info.spec,
             groups=groups_of(maps, subject, several=TASKS[info.task].several),
-            heats=heats_of(maps, opened, asked),
-            proof=proof_of(maps.trusts, maps.kept, opened, asked.way, console),
+            heats=Heats(tuple(maps.heats), way.method, way.layer or "", info.weights_sha256),
+            proof=proof_of(maps.trusts, maps.kept, opened, way, console),
             folder=maps.folder,
             about=about(opened, asked, time.monotonic() - begun),
             command=asked.command,
@@ -159,12 +159,6 @@ def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Co
         raise WorkError(f"no image could be read; {maps.failures[0]}{moved if subject.own else ''}")
 
 
-def heats_of(maps: Maps, opened: Opened, asked: Asked) -> Heats:
-    """The maps with how they were made."""
-    way, weights = asked.way, opened.info.weights_sha256
-    return Heats(tuple(maps.heats), way.method, way.layer or "", weights)
-
-
 def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subject: Subject) -> None:
     """Keep a batch's pictures, the table's rows and the page's cards."""
     for place, (each, pixels) in enumerate(zip(heats, pixels_of(images), strict=True)):
@@ -177,15 +171,14 @@ def take(maps: Maps, opened: Opened, images: Seen, heats: Sequence[Heat], subjec
         if each.cells is not None and len(maps.kept) < PROVED:
             maps.kept.append((images[place : place + 1], each))
         if subject.is_ordered(each) if subject.order else number % maps.every == 0:
-            told = subject.truth_of(each)
             least = (opened.info.thresholds or {}).get(each.label, 0.5)
-            several = TASKS[opened.info.task].several
-            card = card_of(
-                each, subject.name_of(each), seen, maps.side, truth=told, least=least * several
+            maps.cards[each.path, each.row, each.label] = card_of(
+                *(each, subject.name_of(each), seen, maps.side),
+                truth=subject.truths.get((each.path, each.row)),
+                least=least * TASKS[opened.info.task].several,
+                picture=name,
+                is_unlike=each.path in subject.unlike,
             )
-            is_unlike = each.path in subject.unlike
-            card = replace(card, picture=name, is_unlike=is_unlike)
-            maps.cards[each.path, each.row, each.label] = card
     if not subject.order and len(maps.cards) > MOST:
         thin(maps)
 

@@ -23,7 +23,7 @@ from fieldmark.reviews.explain_asked import Asked
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.explained import batches_of, images_of, scores_of
-from fieldmark.use.opened import Opened, together
+from fieldmark.use.opened import Opened
 from fieldmark.use.reading import Read
 from fieldmark.use.unlike import Check, check_of
 
@@ -81,10 +81,6 @@ class Subject:
     def _ordered(self) -> set[Key]:
         return {key for kinds in self.order.values() for keys in kinds.values() for key in keys}
 
-    def truth_of(self, heat: Heat) -> tuple[str, ...] | None:
-        """The image's labels, None where they are not known."""
-        return self.truths.get((heat.path, heat.row))
-
     def name_of(self, heat: Heat) -> str:
         """What the image is called on the page: its folder and its own name."""
         return place_name("/".join(Path(heat.path).parts[-2:]), heat.row)
@@ -103,7 +99,7 @@ def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Sub
         for read in opened.batches(images, BATCH):  # type: ignore[arg-type]
             failures += [each.seen for each in read if isinstance(each.seen, str)]
             there = [each.name for each in read if not isinstance(each.seen, str)]
-            for seen in together(read, opened.info.spec.words):
+            for seen in opened.together(read):
                 scores, flags = looked_at(opened, seen, check)
                 unlike.update(np.array(there)[flags].tolist())
                 chosen = [asked.labels] * len(seen) if asked.labels else classes_of(opened, scores)
@@ -209,7 +205,7 @@ def _batches(
     def batches(failures: list[str]) -> Batches:
         for some in (shown, others):
             read = told(images_of(samples, some, opened), failures)
-            yield from batches_of(read, some, opened.info.spec.words, BATCH)
+            yield from batches_of(read, some, opened, BATCH)
 
     def told(read: Iterable[Read], failures: list[str]) -> Iterator[Read]:
         for each in read:

@@ -94,19 +94,11 @@ def side_for(images: int) -> int:
     return next((side for most, side in SIDES if images <= most), SIDES[-1][1])
 
 
-def card_of(
-    heat: Heat,
-    name: str,
-    pixels: np.ndarray,
-    side: int,
-    *,
-    truth: tuple[str, ...] | None = None,
-    least: float = 0.0,
-) -> Card:
-    """pixels: (S, S, 3) uint8, what the network saw."""
+def card_of(heat: Heat, name: str, pixels: np.ndarray, side: int, **more: Any) -> Card:
+    """pixels: (S, S, 3) uint8, what the network saw. more: what else a card has, by its names."""
     drawn = heat.is_drawn and heat.cells is not None
     its = encoded(overlay(pixels, heat.cells), side) if drawn else None  # type: ignore[arg-type]
-    return Card(name, heat, encoded(pixels, side), its, truth, least)
+    return Card(name, heat, encoded(pixels, side), its, **more)
 
 
 def picture_name(number: int, heat: Heat) -> str:

@@ -129,6 +129,7 @@ def look(data: DataSettings, console: Console) -> Look:
         names = read_names(Path(data.label_names), listing.samples.classes)
     found = findings(listing.samples, facts, copies)
     found += [*left_out_findings(listing), *group_findings(listing.samples)]
+    found += unlabelled_findings(listing, str(data.source))
     if listing.mirrored and not listing.samples.task.several:
         pairs = mirror_pairs(facts, listing.samples.frame["labels"], open_cache())
         found += mirror_findings(pairs)
@@ -140,6 +141,22 @@ def look(data: DataSettings, console: Console) -> Look:
     source = str(data.source)
     whole = os.path.realpath(source) if is_there(Path(source)) else source
     return Look(whole, noted, facts, found, names)
+
+
+def unlabelled_findings(listing: Listing, source: str) -> Iterable[Finding]:
+    """That no image has a label, and how labels are given."""
+    if listing.samples.classes or not len(listing.samples):
+        return
+    how = f"put those of a class into a folder of its own, such as {Path(source, 'cat', '1.jpg')}"
+    how += ", or name a table with their labels"
+    if Path(source).is_file():
+        how = "give the table a column of labels, and name it with data.label_column=NAME"
+    yield Finding(
+        "unlabelled",
+        "warning",
+        f"no image has a label, and training needs them: {how}; a trained model gives them: "
+        f"fieldmark predict RUN {shlex.quote(source)}",
+    )
 
 
 def as_json(seen: Look) -> dict[str, Any]:
@@ -171,16 +188,18 @@ def as_lines(seen: Look) -> list[str]:
     shown = {name: seen.label_names.shown(name) for name in table}
     sides = list(next(iter(table.values()), {}))
     width = max([len(name) for name in shown.values()] + [5])
-    lines = [f"{'class':<{width}}" + "".join(f"{side:>8}" for side in sides)]
-    lines += [
-        f"{shown[name]:<{width}}" + "".join(f"{by_side[side]:>8,}" for side in sides)
-        for name, by_side in table.items()
-    ]
     totals = [sum(by_side[side] for by_side in table.values()) for side in sides]
     if seen.label_counts.several:
         totals = [seen.good.filter(side == SIDE_OF).height for side in sides]
-    lines.append(f"{'all':<{width}}" + "".join(f"{total:>8,}" for total in totals))
-    lines += ["", *label_counts_words.lines(seen.label_counts, seen.label_names.shown)]
+    lines = []
+    if table:
+        lines = [f"{'class':<{width}}" + "".join(f"{side:>8}" for side in sides)]
+        lines += [
+            f"{shown[name]:<{width}}" + "".join(f"{by_side[side]:>8,}" for side in sides)
+            for name, by_side in table.items()
+        ]
+        lines += [f"{'all':<{width}}" + "".join(f"{total:>8,}" for total in totals), ""]
+    lines += [*label_counts_words.lines(seen.label_counts, seen.label_names.shown)]
     if words := size_words(seen.sizes):
         lines.append(f"{'sizes':<{label_counts_words.INDENT}}{words}")
     if seen.part:
@@ -201,13 +220,14 @@ def verdict(seen: Look) -> str:
     """One sentence: how many images can be used, how many cannot, and how much is to be mended."""
     number = seen.good.height - len(seen.unlabelled)
     left_out = len(seen.listing.samples) - number + len(seen.listing.left_out)
-    head = f"{counted(number, 'image')} in {counted(len(seen.listing.samples.classes), 'class')}"
-    head += f" and {left_out:,} left out" if left_out else ""
+    classes = seen.listing.samples.classes
+    where = f" in {counted(len(classes), 'class')}" if classes else ", none with a label"
+    head = f"{counted(number, 'image')}{where}{f' and {left_out:,} left out' if left_out else ''}"
     by_severity = Counter(each.severity for each in seen.found)
     words = [
         counted(by_severity[severity], severity) for severity in SEVERITIES if by_severity[severity]
     ]
-    return f"{head}: {', '.join(words)}" if words else f"{head}: nothing to mend was found"
+    return f"{head}: {', '.join(words) or 'nothing to mend was found'}"
 
 
 def counts(seen: Look) -> dict[str, dict[str, int]]:

@@ -10,8 +10,8 @@ from fieldmark.judge.by import figures_by, values_by_column
 from fieldmark.judge.cautions import with_cautions
 from fieldmark.judge.figures import by_split, figures_of, shown_side
 from fieldmark.judge.thresholds import in_order
-from fieldmark.metrics_json import Figures, Metrics
-from fieldmark.models.bundle_info import BundleInfo, read_info
+from fieldmark.metrics_json import Metrics
+from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions, Samples
 from fieldmark.reviews.evaluated import Asked, Evaluated, tell, write_page
 from fieldmark.rundir import INFO
@@ -40,7 +40,9 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
     info = read_info(file) if (file := run.path / INFO).is_file() else None
     sides = figures_of(by_split(predictions), temperature, thresholds)
     if info is not None:
-        sides = when_not(run, asked, info, sides, predictions)
+        if asked.sets is not None:
+            set_row(info, asked.sets, run.path)
+        sides = with_cautions(sides, by_split(predictions), info, asked.levels)
     kept = run.read_metrics() if run.metrics.is_file() else Metrics()
     found = Evaluated(
         title=run.name,
@@ -70,19 +72,6 @@ def evaluate_stored(path: str, asked: Asked, console: Console) -> Metrics:
         write_page(found, asked.page)
         console.say(f"page    {asked.page}")
     return found.metrics
-
-
-def when_not(
-    run: rundir.RunDir,
-    asked: Asked,
-    info: BundleInfo,
-    sides: dict[str, Figures],
-    predictions: Predictions,
-) -> dict[str, Figures]:
-    """The figures with what the test says of when not to answer. Raises as `set_row`."""
-    if asked.sets is not None:
-        set_row(info, asked.sets, run.path)
-    return with_cautions(sides, by_split(predictions), info, asked.levels)
 
 
 NO_TEST = "the test images have not been looked at: the run is not done, or has none"

@@ -19,7 +19,7 @@ from fieldmark.reviews.evaluate import BATCH, trained_run
 from fieldmark.rundir import RunDir
 from fieldmark.use.info import info_of
 from fieldmark.use.inputs import Found, find_images, told_of
-from fieldmark.use.opened import Opened, open_bundle, together
+from fieldmark.use.opened import Opened, open_bundle
 from fieldmark.use.unlike import Check, check_of
 
 
@@ -88,7 +88,7 @@ def look(opened: Opened, check: Check, found: Found, console: Console) -> Predic
     far = [np.zeros(0, np.float32)]
     with console.bar("looking at images", len(found.images)) as bar:
         for batch in opened.batches(found.images, BATCH):
-            images = together(batch, opened.info.spec.words)
+            images = opened.together(batch)
             if images:
                 some, distances = opened.look(images, check.far)
                 logits.append(some)

@@ -69,7 +69,7 @@ def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:
     with console.bar("heat maps", len(judged) + len(plain)) as bar:
         for some, its_way in ((judged, way), (plain, replace(way, masks=0))):
             read = images_of(samples, some, opened)
-            for images, its in batches_of(read, some, info.spec.words, BATCH):
+            for images, its in batches_of(read, some, opened, BATCH):
                 found += explained(opened, images, its, its_way)[0]
                 bar.advance(len(its))
     return Heats(tuple(found), way.method, weights=info.weights_sha256)

@@ -13,8 +13,9 @@ from fieldmark.rundir import RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.tree import Settings
 from fieldmark.use.inputs import Found, find_images, is_table, told_of
-from fieldmark.use.kaggle import answer_table, kaggle
+from fieldmark.use.kaggle import kaggle, once
 from fieldmark.use.predictor import Predictor
+from fieldmark.use.tally import Tally
 
 KEY = "data.predict"
 SHOWN = 3  # images without an answer that are named
@@ -61,8 +62,10 @@ def answer_unlabelled(run: RunDir, settings: Settings, console: Console) -> list
     predictor = Predictor(run.path, device=settings.run.device, engine=settings.run.engine)
     found = _find(data.predict, data.images, data.image_column)
     said = told_of(found.images, predictor.info, data.predict)
-    tally, notes = answer_table(predictor, found, run.answers)
-    for note in (*said, *notes, *predictor.told):
+    form = kaggle(found, predictor.classes, several=predictor.several)
+    found, tally = once(found), Tally()
+    form.write(run.answers, tally.watch(predictor.stream(found.images)))
+    for note in (*said, *found.notes, *form.notes, *predictor.told):
         console.warn(note)
     if tally.failures:
         first = listed([failure.image for failure in tally.failures], most=SHOWN)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fieldmark.data.sources import gone
-from fieldmark.errors import Mistake, RunError, listed, nearest
+from fieldmark.errors import Mistake, RunError, counted, listed, nearest, refuse
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import Samples
 from fieldmark.rundir import INFO, STUDY, RunDir
@@ -82,3 +82,10 @@ def class_mistakes(names: Iterable[str], info: BundleInfo) -> Iterator[Mistake]:
         if name not in info.classes:
             hint = nearest(name, info.classes) or f"; there are {listed(info.classes)}"
             yield Mistake("--class", f"the model knows no class '{name}'{hint}")
+
+
+def refuse_top(top: int, info: BundleInfo) -> None:
+    """Raise SettingsError where there are not as many classes."""
+    if top > len(info.classes):
+        what = f"the model knows {counted(len(info.classes), 'class')}; ask for no more"
+        refuse([Mistake(f"--top {top}", what)])

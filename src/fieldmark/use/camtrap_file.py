@@ -13,7 +13,7 @@ from typing import IO
 
 from fieldmark.data.boxes import parted
 from fieldmark.files import write_stream
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer, Prediction
 
 COLUMNS = (
     "observationID",
@@ -64,11 +64,11 @@ class CamtrapDP:
     media: Mapping[str, Row]
     classifier: str
 
-    def write(self, out: Path | IO[str], answers: Iterable[Prediction | Failure]) -> None:
+    def write(self, out: Path | IO[str], answers: Iterable[Answer]) -> None:
         """A row a label, as they come; a picture without an answer has none. Raises DiskError."""
         write_stream(out, lambda stream: self._write(stream, answers))
 
-    def _write(self, stream: IO[str], answers: Iterable[Prediction | Failure]) -> None:
+    def _write(self, stream: IO[str], answers: Iterable[Answer]) -> None:
         writer = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
         writer.writeheader()
         for answer in answers:

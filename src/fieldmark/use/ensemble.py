@@ -128,11 +128,6 @@ class Ensemble:
         self.info, self._joining, self._opened = info, joining, opened
 
     @property
-    def packages(self) -> tuple[str, ...]:
-        """Of another engine than torch."""
-        return self._opened[0].packages
-
-    @property
     def told(self) -> list[str]:
         """What another engine than torch has computed, in words."""
         return [line for each in self._opened for line in each.told]

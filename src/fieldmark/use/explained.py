@@ -18,7 +18,7 @@ from fieldmark.errors import DataError
 from fieldmark.heats import SIDE, Heat, Wanted, Way
 from fieldmark.records import Samples
 from fieldmark.task import TASKS
-from fieldmark.use.opened import Opened, together
+from fieldmark.use.opened import Opened
 from fieldmark.use.reading import Read
 
 
@@ -115,11 +115,11 @@ def images_of(samples: Samples, wanted: Sequence[Wanted], opened: Opened) -> Ite
 
 
 def batches_of(
-    read: Iterable[Read], wanted: Iterable[Wanted], words: int, size: int
+    read: Iterable[Read], wanted: Iterable[Wanted], opened: Opened, size: int
 ) -> Iterator[tuple[Seen, list[Wanted]]]:
     """Those that can be read, `size` at a time."""
     both = iter(zip(read, wanted, strict=True))
     while batch := list(islice(both, size)):
         there = [pair for pair in batch if isinstance(pair[0].seen, torch.Tensor)]
-        for images in together([image for image, _ in there], words):
+        for images in opened.together([image for image, _ in there]):
             yield images, [each for _, each in there]

@@ -33,7 +33,6 @@ class Exported:
     outputs: tuple[str, ...]
     told: list[str]
     resizes: bool = True
-    packages: tuple[str, ...] = ("onnxruntime",)
 
     def check(self, path: str | Path) -> Check | str:
         """What the export holds images against, or in a sentence why it cannot.

@@ -1,10 +1,9 @@
 """Files of the trade that predictions can be written as, by the names of `predict --format`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
 
 from fieldmark.data.crops import Finder
 from fieldmark.data.formats import camtrap_dp
@@ -17,8 +16,6 @@ from fieldmark.use.camtrap_file import CamtrapDP
 from fieldmark.use.inputs import Found
 from fieldmark.use.kaggle import Kaggle, kaggle
 from fieldmark.use.megadetector_file import MegaDetector
-from fieldmark.use.predictor import Failure, Prediction, Predictor
-from fieldmark.use.tally import Tally
 
 ENDINGS = {"kaggle": ".csv", "megadetector": ".json", "camtrap-dp": ".csv"}
 OF_MODEL = ("kaggle", "megadetector")  # whose classes are the model's
@@ -98,21 +95,3 @@ def _name_of(info: BundleInfo) -> str:
     """The model in words: who reads the file later must know which it was."""
     of = f" {info.weights_sha256[:12]}" if info.weights_sha256 else ""
     return f"Fieldmark {version('fieldmark')} {info.model}{of}"
-
-
-def answer_form(
-    form: Form,
-    predictor: Predictor,
-    found: Found,
-    out: Path | IO[str],
-    look: Callable[[Sequence[Any]], Iterator[Prediction | Failure]] | None = None,
-) -> Tally:
-    """Write the answers to all images. -> what went by. Raises DiskError.
-
-    look: what gives the answers of images, in place of the predictor itself.
-    """
-    if isinstance(form, MegaDetector) and predictor.abstention is not None:
-        form = replace(form, above=predictor.abstention.score)
-    tally = Tally()
-    form.write(out, tally.watch((look or predictor.stream)(found.images)))
-    return tally

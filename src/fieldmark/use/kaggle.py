@@ -1,17 +1,16 @@
 """A file as Kaggle takes it: a row for each image of a table, in its order, and its labels."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, SettingsError, counted, listed
 from fieldmark.files import write_stream
 from fieldmark.use.inputs import Found
-from fieldmark.use.predictor import Failure, Prediction, Predictor
-from fieldmark.use.tally import Tally
+from fieldmark.use.predictor import Answer, Failure
 
 MARKS = {" ": "spaces", "|": "vertical bars", ";": "semicolons", ",": "commas"}  # between labels
 
@@ -32,14 +31,14 @@ class Kaggle:
         spaced = next(name for name in self.classes if " " in name)
         return [f"labels are divided by {MARKS[self.mark]}, for '{spaced}' holds a space"]
 
-    def write(self, out: Path | IO[str], answers: Iterable[Prediction | Failure]) -> None:
+    def write(self, out: Path | IO[str], answers: Iterable[Answer]) -> None:
         """A row each, as they come: an image without an answer or a label has an empty cell.
 
         A row of the table that names no image has none here. Raises DiskError.
         """
         write_stream(out, lambda stream: self._write(stream, answers))
 
-    def _write(self, stream: IO[str], answers: Iterable[Prediction | Failure]) -> None:
+    def _write(self, stream: IO[str], answers: Iterable[Answer]) -> None:
         place = {name: index for index, name in enumerate(self.classes)}
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(self.header)
@@ -82,21 +81,3 @@ def once(found: Found) -> Found:
         return found
     note = f"{counted(repeats, 'row')} of images that stand above already: one row an image"
     return replace(found, images=tuple(kept), notes=(*found.notes, note))
-
-
-def answer_table(
-    predictor: Predictor,
-    found: Found,
-    out: Path | IO[str],
-    look: Callable[[Sequence[Any]], Iterator[Prediction | Failure]] | None = None,
-) -> tuple[Tally, tuple[str, ...]]:
-    """Each image of a table once, in its order; one without an answer has no label.
-
-    look: what gives the answers of images, in place of the predictor itself.
-    -> what went by, and what is to be said of the table and of how labels are written. Raises
-    SettingsError as `kaggle` does, DiskError.
-    """
-    form, found = kaggle(found, predictor.classes, several=predictor.several), once(found)
-    tally = Tally()
-    form.write(out, tally.watch((look or predictor.stream)(found.images)))
-    return tally, (*found.notes, *form.notes)

@@ -14,14 +14,13 @@ from typing import IO, Any
 
 from fieldmark.data.boxes import Box, parted
 from fieldmark.files import write_stream
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer, Failure, Prediction
 
 ANIMAL = "1"
 EMPTY = ("empty", "blank")  # classes of pictures without an animal, in which there is no box
 MOST = 5  # classes a box
 PLACES = 4  # of a score, as the format's makers write it
 WHOLE = (0.0, 0.0, 1.0, 1.0)
-Answer = Prediction | Failure
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,14 @@ class Opened:
 
     def together(self, read: Iterable[Read]) -> list[Seen]:
         """Those of the images that could be read as one batch, [] without any."""
-        return together(read, self.info.spec.words)
+        there = [each for each in read if isinstance(each.seen, torch.Tensor)]
+        if not there:
+            return []
+        images = torch.stack([torch.as_tensor(each.seen) for each in there])
+        if not self.info.spec.words:
+            return [images]
+        words = counted([each.caption for each in there], self.info.spec.words)
+        return [Captioned(images, torch.from_numpy(words))]
 
     def logits(
         self, batches: Iterable[Any], advance: Callable[[int], None] | None = None
@@ -87,21 +94,6 @@ class Opened:
         with watched(self.network.network, self.info.spec.words, see) as seen:
             logits = self.logits(batches, advance)
         return logits, np.concatenate(seen) if seen else np.full(len(logits), np.nan, np.float32)
-
-
-def together(read: Iterable[Read], buckets: int) -> list[Seen]:
-    """Those of the images that could be read as one batch, [] without any.
-
-    buckets: of words, that a network which reads captions has; 0 is another one.
-    """
-    there = [each for each in read if isinstance(each.seen, torch.Tensor)]
-    if not there:
-        return []
-    images = torch.stack([torch.as_tensor(each.seen) for each in there])
-    if not buckets:
-        return [images]
-    words = counted([each.caption for each in there], buckets)
-    return [Captioned(images, torch.from_numpy(words))]
 
 
 def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TORCH) -> Opened:

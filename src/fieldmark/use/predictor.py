@@ -96,6 +96,9 @@ class Failure:
     part: float = 1.0
 
 
+Answer = Prediction | Failure
+
+
 @dataclass(frozen=True)
 class Answering:
     """How images are answered. abstain: 0.95: only where validation says that 95 % of the answers
@@ -202,7 +205,7 @@ class Predictor:
         """What another engine than torch has computed so far, and captions that lack, in words."""
         return [*self._said, *self._lacks, *self._opened.told]
 
-    def predict(self, images: Any) -> "Prediction | list[Prediction | Failure]":
+    def predict(self, images: Any) -> "Prediction | list[Answer]":
         """One image's prediction, or a list for a folder, a table or several images.
 
         An image is a path, the bytes of a picture file, one of Pillow's images, or an array
@@ -227,7 +230,7 @@ class Predictor:
             warnings.warn(f"{what}; the first: {failed[0].reason}", stacklevel=2)
         return answers
 
-    def stream(self, images: Iterable[Path | Content | Named]) -> Iterator[Prediction | Failure]:
+    def stream(self, images: Iterable[Path | Content | Named]) -> Iterator[Answer]:
         """Answers in the order of `images`; memory does not grow with their number.
 
         A model that reads captions finds them in what is Named; see `told_of` of those without.
@@ -239,7 +242,7 @@ class Predictor:
         """What the network sees of one image, or why it cannot be read; threads may call it."""
         return seen_of(image, name, self._opened.read, self.info.spec)._replace(caption=caption)
 
-    def answers(self, batch: list[Read]) -> Iterator[Prediction | Failure]:
+    def answers(self, batch: list[Read]) -> Iterator[Answer]:
         """Answers, in order, of images that are read; they are one batch for the network."""
         images: list[Any] = self._opened.together(batch)
         logits, far = self._look(images)
@@ -263,7 +266,7 @@ class Predictor:
 
     def _prediction(
         self, name: str, scores: np.ndarray, guess: np.ndarray, unlike: np.bool_
-    ) -> Prediction | Failure:
+    ) -> Answer:
         """guess: the class (), or of several labels whether each is there (C,)."""
         if np.isnan(scores).any():
             return Failure(name, f"{name}: {NO_SCORES}")

@@ -21,7 +21,7 @@ from fieldmark.records import SAMPLE_COLUMNS, Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
 from fieldmark.use.abstention import refuse_share, right_words
-from fieldmark.use.predictor import UNLIKE, UNSURE, Failure, Prediction
+from fieldmark.use.predictor import UNLIKE, UNSURE, Answer, Failure, Prediction
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,7 @@ def _masked(scores: np.ndarray, kept: np.ndarray) -> np.ndarray:
     return np.asarray(its / its.sum(axis=1, keepdims=True))
 
 
-def refine(
-    answers: Iterable[Prediction | Failure], events: Sequence[str | None], way: Way
-) -> Iterator[Prediction | Failure]:
+def refine(answers: Iterable[Answer], events: Sequence[str | None], way: Way) -> Iterator[Answer]:
     """The answers as `way` makes them. events: of each image; all are held where it goes by them.
 
     Images without an answer, and those told unlike the training ones, stay so.
@@ -200,7 +198,7 @@ def refine(
         yield _refined(answer, own, way)
 
 
-def _scores(answer: Prediction | Failure, way: Way) -> np.ndarray:
+def _scores(answer: Answer, way: Way) -> np.ndarray:
     """(C,), nan of an image whose scores are not to be used."""
     if isinstance(answer, Failure) or answer.reason == UNLIKE:
         return np.full(len(way.kept), np.nan)
@@ -208,7 +206,7 @@ def _scores(answer: Prediction | Failure, way: Way) -> np.ndarray:
     return np.asarray(_masked(own, way.kept)[0])
 
 
-def _refined(answer: Prediction | Failure, scores: np.ndarray, way: Way) -> Prediction | Failure:
+def _refined(answer: Answer, scores: np.ndarray, way: Way) -> Answer:
     if isinstance(answer, Failure) or answer.reason == UNLIKE:
         way.answered[""] += isinstance(answer, Prediction)
         return answer

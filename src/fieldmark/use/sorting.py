@@ -17,7 +17,7 @@ from fieldmark.data.inside import changed_at, content_at, into_zip
 from fieldmark.errors import DataError, DiskError, counted, writing
 from fieldmark.files import renamed, write_new
 from fieldmark.use.folder_names import folder_names
-from fieldmark.use.predictor import UNLIKE, UNSURE, Failure, Prediction
+from fieldmark.use.predictor import UNLIKE, UNSURE, Answer, Failure, Prediction
 
 NO_ANSWER, NO_LABEL = "no answer", "no label"
 PART = 1 << 20  # bytes that are compared at a time
@@ -42,12 +42,12 @@ class Sorter:
 
     def watch(
         self,
-        answers: Iterable[Prediction | Failure],
+        answers: Iterable[Answer],
         images: Sequence[Any],
         *,
         before: int = 0,
         held: bool = False,
-    ) -> Iterator[Prediction | Failure]:
+    ) -> Iterator[Answer]:
         """The answers, each given when its picture is in place. Raises DiskError.
 
         before: how many at the beginning are those of a command that was stopped: each picture was
@@ -143,7 +143,7 @@ def sorter(
     return Sorter(into, folder_names(labels), move)
 
 
-def folders_of(answer: Prediction | Failure) -> tuple[str, ...]:
+def folders_of(answer: Answer) -> tuple[str, ...]:
     """The labels of an answer, or in a word why there is none."""
     if isinstance(answer, Failure):
         return (NO_ANSWER,)

@@ -1,7 +1,7 @@
 """What stands against sorting pictures into folders, and which are looked at all the same."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,34 +15,28 @@ from fieldmark.task import TASKS
 from fieldmark.use.inputs import Found, is_table
 
 
-@dataclass(frozen=True)
-class Sorting:
-    """into: the folder of folders that pictures are sorted into, if any; move: not copied."""
-
-    into: Path | None = None
-    move: bool = False
-
-    def options(self) -> dict[str, Any]:
-        """Plain values, by which answers that are gone on with were asked for the same."""
-        if self.into is None:
-            return {}
-        return {"sort_into": str(self.into.absolute()), "move": self.move}
-
-
 def sorting_mistakes(
-    sorting: Sorting, inputs: Sequence[str], *, crops: str | None = None, page: Path | None = None
+    into: Path | None,
+    inputs: Sequence[str],
+    *,
+    move: bool,
+    crops: str | None = None,
+    page: Path | None = None,
 ) -> Iterator[Mistake]:
-    """What stands against it before any image is looked at."""
-    if sorting.into is not None:
-        if sorting.into.exists() and not sorting.into.is_dir():
-            yield Mistake(f"--sort-into {sorting.into}", "is a file; name a folder")
-        elif RunDir(sorting.into).settings.is_file():
-            yield Mistake(f"--sort-into {sorting.into}", "is a run's folder; name another one")
-        elif wrong := folder_trouble(sorting.into):
-            yield Mistake(f"--sort-into {sorting.into}", wrong)
-    if not sorting.move:
+    """What stands against it before any image is looked at.
+
+    into: the folder of folders that pictures are sorted into, if any; move: not copied.
+    """
+    if into is not None:
+        if into.exists() and not into.is_dir():
+            yield Mistake(f"--sort-into {into}", "is a file; name a folder")
+        elif RunDir(into).settings.is_file():
+            yield Mistake(f"--sort-into {into}", "is a run's folder; name another one")
+        elif wrong := folder_trouble(into):
+            yield Mistake(f"--sort-into {into}", wrong)
+    if not move:
         return
-    if sorting.into is None:
+    if into is None:
         yield Mistake("--move", "goes with --sort-into, the folder to move into; name that too")
     if crops is not None:
         what = "a picture may have boxes of several labels, and goes to one folder; leave it out"
@@ -58,10 +52,8 @@ def sorting_mistakes(
             yield Mistake("--move", f"nothing is taken out of a zip ('{each}'); leave it out")
 
 
-def move_mistakes(sorting: Sorting, info: BundleInfo, found: Found) -> Iterator[Mistake]:
-    """What stands against it by the model, and by the pictures that were found."""
-    if not sorting.move:
-        return
+def move_mistakes(info: BundleInfo, found: Found) -> Iterator[Mistake]:
+    """What stands against moving by the model, and by the pictures that were found."""
     if TASKS[info.task].several:
         what = "a picture may have several labels, and goes to one folder; leave it out to copy"
         yield Mistake("--move", what)

@@ -4,19 +4,23 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any, TypedDict, Unpack
 
 import polars as pl
 
-from fieldmark.errors import writing
+from fieldmark.errors import DataError, Mistake, SettingsError, writing
 from fieldmark.files import check_table, write_whole
-from fieldmark.use.predictor import Failure, Prediction
-from fieldmark.use.sheet_file import ENDING, write_sheet
+from fieldmark.machine import INSTALL
+from fieldmark.use.predictor import Answer, Prediction
 
 Row = dict[str, Any]
 SCORE = "score:"
 BETWEEN = "|"  # labels of one image
+SHEET = ".xlsx"
+MOST_ROWS = 1_048_576  # of a sheet, the names of its columns among them
+WIDE, NARROW = 48, 14  # characters
 DIGITS = 6  # of a score: the last bits differ from machine to machine
 
 
@@ -37,7 +41,7 @@ class More(TypedDict, total=False):
 
 def write_table(
     out: Path | IO[str],
-    answers: Iterable[Prediction | Failure],
+    answers: Iterable[Answer],
     classes: Sequence[str],
     *,
     top: int = 0,
@@ -62,6 +66,13 @@ def write_table(
     with writing(out):
         out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, lambda draft: WRITERS[out.suffix.lower()](draft, rows, columns))
+
+
+def refuse_lacking(out: Path) -> None:
+    """Raise SettingsError, before any work, where there is nothing to write a sheet with."""
+    if out.suffix.lower() == SHEET and find_spec("xlsxwriter") is None:
+        what = f"to write it needs another package: {INSTALL} 'fieldmark[excel]'; or take .csv"
+        raise SettingsError([Mistake(f"--out {out}", what)])
 
 
 def appended(
@@ -105,7 +116,7 @@ def _stream_csv(stream: IO[str], rows: Iterator[Row], columns: Sequence[str]) ->
     writer.writerows(rows)
 
 
-def _row(answer: Prediction | Failure, columns: Sequence[str], several: bool, top: int) -> Row:
+def _row(answer: Answer, columns: Sequence[str], several: bool, top: int) -> Row:
     name = answer.image.encode("utf-8", "backslashreplace").decode()  # any file name can be written
     label = {"labels": BETWEEN.join(answer.labels)} if several else {"label": answer.label}
     is_answer = isinstance(answer, Prediction)
@@ -149,9 +160,38 @@ def _write_parquet(path: Path, rows: Iterator[Row], columns: Sequence[str]) -> N
         between.unlink(missing_ok=True)
 
 
+def _write_sheet(path: Path, rows: Iterator[dict[str, Any]], columns: Sequence[str]) -> None:
+    """A sheet of Excel by XlsxWriter (BSD-2-Clause), which is an extra, a row at a time.
+
+    Texts stay texts, also such as "=A1" or "007", and numbers are numbers. Raises DataError where
+    there are more rows than a sheet has.
+    """
+    import xlsxwriter
+
+    with xlsxwriter.Workbook(path, {"constant_memory": True, "in_memory": False}) as book:
+        sheet, bold = book.add_worksheet("predictions"), book.add_format({"bold": True})
+        sheet.freeze_panes(1, 1)
+        for place, name in enumerate(columns):
+            sheet.set_column(place, place, NARROW if name.startswith("score") else WIDE)
+            sheet.write_string(0, place, name, bold)
+        number = 0
+        for number, row in enumerate(rows, 1):
+            if number >= MOST_ROWS:
+                raise DataError(
+                    f"a sheet of Excel has {MOST_ROWS:,} rows, and there are more images; take .csv"
+                )
+            for place, name in enumerate(columns):
+                value = row[name]
+                if isinstance(value, float):
+                    sheet.write_number(number, place, value)
+                elif value is not None:
+                    sheet.write_string(number, place, str(value))
+        sheet.autofilter(0, 0, number, len(columns) - 1)
+
+
 WRITERS: dict[str, Callable[[Path, Iterator[Row], Sequence[str]], None]] = {
     ".csv": _write_csv,
     ".jsonl": _write_json_lines,
     ".parquet": _write_parquet,
-    ENDING: write_sheet,
+    SHEET: _write_sheet,
 }

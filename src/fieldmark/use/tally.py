@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fieldmark.data.seen_part import LITTLE
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer, Failure, Prediction
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Tally:
     failures: list[Failure] = field(default_factory=list)
     little: list[str] = field(default_factory=list)
 
-    def watch(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction | Failure]:
+    def watch(self, answers: Iterable[Answer]) -> Iterator[Answer]:
         """The answers, of which the failures are kept."""
         for answer in answers:
             if isinstance(answer, Failure):
@@ -38,6 +38,6 @@ class Tally:
                     self.little.append(answer.image)
             yield answer
 
-    def answered(self, answers: Iterable[Prediction | Failure]) -> Iterator[Prediction]:
+    def answered(self, answers: Iterable[Answer]) -> Iterator[Prediction]:
         """The answers but the failures."""
         return (each for each in self.watch(answers) if isinstance(each, Prediction))

@@ -18,9 +18,8 @@ from typing import IO, Any
 from fieldmark.cache import open_cache
 from fieldmark.errors import Mistake, counted, refuse, writing
 from fieldmark.stopping import undoing
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer, Failure, Prediction
 
-Answer = Prediction | Failure
 Asked = dict[str, Any]
 OTHER = {
     "model": "another model was asked",

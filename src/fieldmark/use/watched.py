@@ -6,20 +6,23 @@ that grows by their answers, with a file beside it that says which have theirs.
 
 A row is where it begins in the table, and how many bytes it has, null of a picture without an
 answer. The line is written first, so that a kill leaves at most one row that lacks or is torn.
+The process that does so holds a lock, .TABLE.lock, which no other has at the same time.
 """
 
 import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fieldmark.data.inside import size_and_time
-from fieldmark.errors import DataError, counted, writing
+from fieldmark.errors import DataError, Mistake, counted, refuse, writing
+from fieldmark.files import held
 from fieldmark.use.inputs import pictures_of
-from fieldmark.use.predictor import Failure, Prediction
+from fieldmark.use.predictor import Answer
 from fieldmark.use.sorting import folders_of
 from fieldmark.use.sorting_asked import place_in
 from fieldmark.use.unfinished import beside, keep, whole_lines
@@ -97,14 +100,36 @@ class Inbox:
         yield from (str(path) for path in paths if below is None or not path.is_relative_to(below))
 
 
+@contextmanager
+def growing_alone(out: Path) -> Iterator[None]:
+    """Hold a table, inside, for this process alone. Raises SettingsError where another one lets it
+    grow, DiskError."""
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    with held(_lock(out)) as is_ours:
+        if not is_ours:
+            what = "another process watches for this table; stop that one, or name another file"
+            refuse([Mistake(f"--out {out}", what)])
+        yield
+
+
+def refuse_watched(out: Path) -> None:
+    """Raise SettingsError for a table that another process lets grow just now."""
+    if _lock(out).is_file():
+        with growing_alone(out):
+            pass
+
+
+def _lock(out: Path) -> Path:
+    return out.with_name(f".{out.name}.lock")
+
+
 class Growing:
     """A table that grows by rows, and the file beside it of the pictures that have their answer."""
 
     def __init__(self, out: Path, asked: dict[str, Any], head: bytes):
         """head: what the table begins with. Raises DiskError."""
         self._out, self._head, self._path = out, head, beside(out)
-        with writing(out):
-            out.parent.mkdir(parents=True, exist_ok=True)
         self.done: dict[str, Stamp] = {}
         self.rows = 0
         self.last: dict[str, Any] | None = None
@@ -113,7 +138,7 @@ class Growing:
         else:
             self._keep(asked)
 
-    def add(self, answer: Prediction | Failure, stamp: Stamp, row: bytes | None) -> None:
+    def add(self, answer: Answer, stamp: Stamp, row: bytes | None) -> None:
         """One more picture that has its answer, with its row, or the reason why it has none."""
         with writing(self._out):
             size = self._out.stat().st_size if self._out.exists() else 0

@@ -5,9 +5,8 @@ import pytest
 from fieldmark.data.formats.excel import read_sheet
 from fieldmark.errors import DataError, SettingsError
 from fieldmark.machine import INSTALL
-from fieldmark.use import sheet_file
+from fieldmark.use import table
 from fieldmark.use.predictor import Prediction
-from fieldmark.use.table import write_table
 
 pytest.importorskip("xlsxwriter")
 fastexcel = pytest.importorskip("fastexcel")
@@ -24,7 +23,7 @@ def answers(*labels):
 def test_a_sheet_holds_the_table_and_texts_stay_texts(tmp_path):
     out = tmp_path / "answers.xlsx"
     given = answers("=A1+1", "007", "fox", None)
-    write_table(out, given, ("=A1+1", "007", "fox"), scores=True)
+    table.write_table(out, given, ("=A1+1", "007", "fox"), scores=True)
     frame = read_sheet(out).frame
     assert frame.columns == ["image", "label", "score", "score:=A1+1", "score:007", "score:fox"]
     assert frame["label"].to_list() == ["=A1+1", "007", "fox", None]
@@ -36,21 +35,21 @@ def test_a_sheet_holds_the_table_and_texts_stay_texts(tmp_path):
 
 
 def test_more_images_than_rows_are_told_and_leave_no_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheet_file, "MOST", 3)
+    monkeypatch.setattr(table, "MOST_ROWS", 3)
     out = tmp_path / "answers.xlsx"
     with pytest.raises(DataError) as error:
-        write_table(out, answers("fox", "fox", "fox"), ("fox",), scores=False)
+        table.write_table(out, answers("fox", "fox", "fox"), ("fox",), scores=False)
     assert str(error.value) == ("a sheet of Excel has 3 rows, and there are more images; take .csv")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_package_a_sheet_is_refused_before_any_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(sheet_file, "find_spec", lambda name: None)
+    monkeypatch.setattr(table, "find_spec", lambda name: None)
     out = tmp_path / "answers.xlsx"
     with pytest.raises(SettingsError) as error:
-        sheet_file.refuse_lacking(out)
+        table.refuse_lacking(out)
     assert str(error.value) == (
         f"--out {out}: to write it needs another package: {INSTALL} 'fieldmark[excel]'; or take "
         ".csv"
     )
-    sheet_file.refuse_lacking(tmp_path / "answers.csv")
+    table.refuse_lacking(tmp_path / "answers.csv")
