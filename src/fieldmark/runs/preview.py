@@ -15,6 +15,7 @@ from fieldmark.machine import generators_kept, threads
 from fieldmark.models.summary import short, summarise, text
 from fieldmark.records import SPLITS, Samples
 from fieldmark.report.curves import rates_in_words, write_rates
+from fieldmark.runs.budgets import limit
 from fieldmark.runs.network import build
 from fieldmark.runs.resume import is_exact
 from fieldmark.runs.run import prepare, settled
@@ -44,6 +45,8 @@ def show(resolved: Resolved, console: Console, *, layers: bool = False) -> None:
         trainers = trainers_of(prepared, console, decode=False)
         state = new_state(prepared, trainers, len(trainers) - 1)  # what is trained at last
         console.say(f"\ntime\n  {trainers[-1].estimate(state)}")
+        if prepared.settings.budget.max_hours is not None:
+            console.say(f"  {limit(prepared.settings.budget.max_hours)}")
         console.say(f"\nmodel {prepared.settings.model.name}")
         whole = summarise(prepared.model.network, prepared.spec.size)
         console.say(text(whole) if layers else f"  {short(whole)}; --summary shows its layers")
