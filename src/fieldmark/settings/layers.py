@@ -62,6 +62,14 @@ def layer(origin: str, nested: Mapping[str, Any], prefix: str = "") -> Layer:
     return Layer(origin, values, {key: f"{prefix}{key}" for key in values})
 
 
+def setting_of(typed: str) -> str:
+    """What a typed name sets, whether there is such a setting or not.
+
+    epochs -> train.epochs, optimizer -> optimizer.name, train.ema -> train.ema
+    """
+    return next(iter(layer(TYPED, {OPTIONS.get(typed, typed): typed}).values))
+
+
 def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:
     """Put layers together and read them, the first the weakest.
 
