@@ -139,7 +139,7 @@ class RunDir:
         shutil.rmtree(self.checkpoint, ignore_errors=True)
 
     def write_manifest(self, about: dict[str, Any]) -> None:
-        """Say that the run is done, with the size of every file of it."""
+        """Say that the run is done, with the size that every file of it has now."""
         files = sorted(p for p in self.path.rglob("*") if p.is_file() and not self._own(p))
         sizes = {p.relative_to(self.path).as_posix(): p.stat().st_size for p in files}
         write_json(self.manifest, {**about, "files": sizes})

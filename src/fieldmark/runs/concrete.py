@@ -88,7 +88,7 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     """
     given = resolved.settings
     filling = Filling(given.model_dump(), dict(resolved.origins))
-    make_paths_absolute(filling)
+    make_paths_absolute(filling.values)
     filling.put("data.task", data.samples.task.name)
     if data.separator != "auto":
         filling.put("data.label_separator", data.separator)
@@ -148,19 +148,18 @@ def own_channels(
     return numbers
 
 
-def make_paths_absolute(filling: Filling) -> None:
-    """So that the run can go on from any folder."""
-    data = filling.values["data"]
+def make_paths_absolute(values: Mapping[str, dict[str, Any]]) -> None:
+    """In a tree's plain values, so that the run can go on from any folder."""
+    data, augment, model = values["data"], values["augment"], values["model"]
     for key, words in PATHS.items():
         if data[key] not in (None, *words) and is_there(Path(data[key])):
             data[key] = os.path.realpath(data[key])
-    pipeline = filling.get("augment.name")
-    if is_pipeline_file(pipeline) and Path(pipeline).is_file():
-        filling.values["augment"]["name"] = os.path.realpath(pipeline)
-    weights = str(filling.get("model.weights"))
+    if is_pipeline_file(augment["name"]) and Path(augment["name"]).is_file():
+        augment["name"] = os.path.realpath(augment["name"])
+    weights = str(model["weights"])
     parts = [weights] if is_file(weights) else weights.split(BESIDE)
     whole = [os.path.realpath(each) if is_file(each) else each for each in parts]
-    filling.values["model"]["weights"] = BESIDE.join(whole)
+    model["weights"] = BESIDE.join(whole)
 
 
 def is_file(weights: str) -> bool:

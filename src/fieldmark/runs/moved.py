@@ -76,8 +76,7 @@ def follow(run: RunDir, settings: Settings, changes: Layer, console: Console) ->
     command = f"fieldmark train --config {run.settings}"
     write_text(run.settings, f"{COMMAND}{command}\n{to_yaml(settings)}")
     if run.is_done:
-        about = {key: each for key, each in run.read_manifest().items() if key != "files"}
-        run.write_manifest(about)
+        run.write_manifest(run.read_manifest())
     console.say(f"{counted(len(samples), 'image')} found again in {root}, each the same")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from fieldmark.judge.metrics import METRICS
 from fieldmark.judge.paired import Difference, paired_metrics
@@ -94,16 +95,8 @@ def best_of(cells: Sequence[Finished]) -> Best | None:
     found = against(score, others, side="val")
     pairs = zip(others, found.pairings, strict=True) if found else []
     level = [score, *(cell for cell, its in pairs if its.state(by) in ("close", "same"))]
-    time, size = (min(level, key=key) for key in (_seconds, _megabytes))
+    time, size = (min(level, key=attrgetter(name)) for name in ("seconds", "megabytes"))
     return Best(metric, score, time, size, tuple(level))
-
-
-def _seconds(cell: Finished) -> float:
-    return cell.seconds
-
-
-def _megabytes(cell: Finished) -> float:
-    return cell.megabytes
 
 
 def against(

@@ -7,13 +7,12 @@ from typing import Any
 
 from fieldmark.console import duration
 from fieldmark.errors import counted
-from fieldmark.files import write_text
 from fieldmark.metrics_json import Interval
-from fieldmark.report.compare_charts import COLOURS, LINES, Dot, dots_chart, learning_chart
-from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.compare_charts import COLOURS, LINES, Dot, dots_chart, learning_charts
+from fieldmark.report.curves import Curve
 from fieldmark.report.scatter import Spot, scatter_chart
-from fieldmark.report.skeleton import about_texts, about_words, render_page
-from fieldmark.rundir import source_name
+from fieldmark.report.skeleton import about_texts, about_words
+from fieldmark.study import page
 from fieldmark.study.axes import axis_words, short_label
 from fieldmark.study.best import Found
 from fieldmark.study.cells import Finished, chosen_by
@@ -56,25 +55,17 @@ class Crossed:
 
 
 def write_page(found: Found) -> None:
-    """report.html, one file without network, whole or not at all."""
-    write_text(found.study.report, render(found))
-
-
-def render(found: Found) -> str:
-    """The whole HTML text. The same study gives the same text."""
+    """The page of a grid."""
     first, by = found.first, chosen_by(found.cells)
-    source = source_name(found.study.question["settings"]["data"]["source"])
     axes, data = found.axes, found.study.read_data(first.planned.data)
     keys = list(axes)
     names = [axis_words(key) for key in keys]
     values: dict[str, Any] = {
-        "title": found.study.name,
         "headline": headline(found),
-        "doing": f"{' x '.join(names)} on {source}: {counted(len(found.study.plans()), 'cell')}, "
-        "each from a fresh model.",
+        "doing": f"{' x '.join(names)} on {page.source_of(found.study)}: "
+        f"{counted(len(found.study.plans()), 'cell')}, each from a fresh model.",
         "names": names,
         "failed": [(short_label(each.about), reason) for each, reason in found.failed],
-        "planned": len(found.study.plans()),
         "notes": data.notes,
         "best": best_lines(found),
         "traded": traded(found),
@@ -90,10 +81,9 @@ def render(found: Found) -> str:
         "apart": apart(found),
         "costs": costs(found),
         "learning": learning(found.cells),
-        "typed": found.study.question["command"],
         "about": about_words(about_texts(first.metrics.about), seconds="Training of the best"),
     }
-    return render_page("grid.html", values, sheets=("compare.css",))
+    page.write(found.study, "grid.html", values)
 
 
 def headline(found: Found) -> tuple[str, str]:
@@ -204,7 +194,4 @@ def learning(cells: Sequence[Finished]) -> list[Curve]:
     histories = [(cell.label, cell.place, cell.history) for cell in cells if cell.epochs > 1]
     if not histories:
         return []
-    monitor = str(cells[0].settings["train"]["monitor"])
-    name = next(filter(None, (monitored(rows, monitor) for _, _, rows in histories)), None)
-    charts = [learning_chart(histories, each) for each in ("loss", name) if each]
-    return [chart for chart in charts if chart]
+    return learning_charts(histories, str(cells[0].settings["train"]["monitor"]))

@@ -10,13 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Self
 
 from fieldmark.errors import PrunedError, counted
 from fieldmark.fit.plan import Follow
 from fieldmark.report.words import figure, metric_words
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.planned import without_defaults
 
 KEY = "prune"  # of a study's options
 LEAST = 2  # other runs that have reached an epoch, before the median is one
@@ -41,15 +39,6 @@ class Rule:
     eta: float = ETA
     strict: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, which `from_json` reads back."""
-        return without_defaults(self)
-
-    @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> Self:
-        """The reverse of `to_json`."""
-        return cls(**kept)
-
     @property
     def brackets(self) -> list[int]:
         """The epochs at which hyperband looks, rising."""
@@ -65,7 +54,7 @@ def watching(study: StudyDir, name: str) -> Follow | None:
     kept = study.question["options"].get(KEY)
     if kept is None:
         return None
-    rule, last = Rule.from_json(kept), None
+    rule, last = Rule(**kept), None
 
     def watch(history: Sequence[dict[str, float]]) -> None:
         nonlocal last
