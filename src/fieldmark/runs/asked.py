@@ -105,12 +105,8 @@ def _is_told_here(key: str, value: Any) -> bool:
     return key == "optimizer.lr" or not (is_option or key in WITH_TORCH)
 
 
-def check_words(raw: Sections) -> list[Mistake]:
+def check_words(raw: Sections) -> Iterator[Mistake]:
     """What is wrong with names and numbers, as far as no torch is needed to know it."""
-    return [*_check_words(raw)]
-
-
-def _check_words(raw: Sections) -> Iterator[Mistake]:
     yield from check_source(raw["data"].get("source"))
     weights = str(raw["model"].get("weights", "auto"))
     if weights.endswith(FILES) and not Path(weights).is_file():
@@ -118,10 +114,7 @@ def _check_words(raw: Sections) -> Iterator[Mistake]:
         yield Mistake("model.weights", what)
     yield from _check_choices(raw)
     yield from _check_rate(raw["optimizer"].get("lr", 1.0))
-    own = [each.partition("@")[0] for each in as_list(raw["train"].get("own_figures"))]
-    monitor = raw["train"].get("monitor")
-    yield from check_figures("train.monitor", monitor, ("auto", "loss", *METRICS, *own))
-    yield from check_figures("train.figures", raw["train"].get("figures"), (*METRICS, *own))
+    yield from check_epoch_figures(raw)
     yield from check_targets(raw["budget"].get("target"))
 
 
@@ -158,6 +151,14 @@ def _check_rate(given: Any) -> Iterator[Mistake]:
         TypeAdapter(Rate).validate_python(given)
     except ValidationError as error:
         yield Mistake("optimizer.lr", in_words(error.errors()[0]))
+
+
+def check_epoch_figures(raw: Sections) -> Iterator[Mistake]:
+    """Figures that are to be told of each epoch, and the one that chooses it."""
+    train = raw["train"]
+    known = (*METRICS, *(each.partition("@")[0] for each in as_list(train.get("own_figures"))))
+    yield from check_figures("train.monitor", train.get("monitor"), ("auto", "loss", *known))
+    yield from check_figures("train.figures", train.get("figures"), known)
 
 
 def check_figures(key: str, wanted: Any, known: Collection[str]) -> list[Mistake]:

@@ -36,7 +36,7 @@ LISTS = {
     "features.scalings": "a list of plain, standard and length",
 }
 NORMALIZE = ("auto", "imagenet", "half", "dataset")
-Check = Callable[[dict[str, dict[str, Any]]], list[Mistake]]
+Check = Callable[[dict[str, dict[str, Any]]], Iterable[Mistake]]
 
 
 @dataclass(frozen=True)
