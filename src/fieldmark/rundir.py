@@ -42,13 +42,13 @@ def source_name(source: str) -> str:
 
 
 class Inside:
-    """A place in a folder, by its name there."""
+    """A place in a folder, by its name there, in which {name} is that of the folder."""
 
     def __init__(self, name: str):
         self._name = name
 
     def __get__(self, owner: Any, kind: type) -> Path:
-        place: Path = owner.path / self._name
+        place: Path = owner.path / self._name.format(name=owner.name)
         return place
 
 
@@ -75,6 +75,9 @@ class RunDir:
     manifest = Inside("manifest.json")  # written last: the run is done
     tracking = Inside("tracking.json")  # what trackers know the run by
     tensorboard = Inside("tensorboard")  # a folder: its event files
+    log = Inside("{name}.log")  # what was said
+    answers = Inside("{name}.csv")  # the labels of data.predict's images, as Kaggle takes them
+    exported = Inside("{name}.pth")  # with data.predict: the weights as a plain state dict
     suspects = Inside("suspects.html")  # doubtful labels; a table of the same name beside it
     evaluations = Inside("evaluations")  # a folder: evaluations on other data
     explanations = Inside("explanations")  # a folder: what `fieldmark explain` made
@@ -85,21 +88,6 @@ class RunDir:
     def name(self) -> str:
         """The run's name: the folder's."""
         return self.path.absolute().name
-
-    @property
-    def log(self) -> Path:
-        """What was said."""
-        return self.path / f"{self.name}.log"
-
-    @property
-    def answers(self) -> Path:
-        """The labels of the images of data.predict, as Kaggle takes them."""
-        return self.path / f"{self.name}.csv"
-
-    @property
-    def exported(self) -> Path:
-        """With data.predict: the weights as a plain state dict."""
-        return self.path / f"{self.name}.pth"
 
     @property
     def has_bundle(self) -> bool:

@@ -33,8 +33,13 @@ from fieldmark.models.body import body_and_head
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
-from fieldmark.runs.asked import as_list, check_epoch_figures, check_targets
-from fieldmark.runs.checks_of_files import Sections, check_source
+from fieldmark.runs.asked import (
+    Sections,
+    as_list,
+    check_epoch_figures,
+    check_source,
+    check_targets,
+)
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings, sections
 from fieldmark.task import TASKS

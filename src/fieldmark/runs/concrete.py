@@ -33,9 +33,8 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.asked import Beside, layers_of
+from fieldmark.runs.asked import Beside, check_names, layers_of
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
-from fieldmark.runs.checks_of_files import check_names
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import CHOSEN, Filling
 from fieldmark.runs.for_task import fill_task, fill_whole

@@ -1,7 +1,6 @@
 """The page and the lines of a cross-validation, from its folder. No torch, no model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.data.intake import Dataset
@@ -31,18 +30,6 @@ CAUTION = (
     "Folds share most of their training images, so they are not independent: their spread says "
     "less than that of as many new data sets would."
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """A fold in the table. place: its colour. epochs: 0 where its head was solved."""
-
-    label: str
-    place: int
-    link: str
-    n: int
-    values: dict[str, float | None]
-    epochs: int
 
 
 def lines(found: Figures, spread: dict[str, Spread], folds: int) -> list[str]:
@@ -75,17 +62,9 @@ def write_page(
     first, shown = metrics[0], measured(metrics[0].classes, {"test": found}, "test")
     data = study.read_data(done[0][0].data)
     model = str(first_settings(done)["model"]["name"])
-    rows = [
-        Row(
-            planned.label,
-            min(place, COLOURS),
-            f"runs/{planned.name}/report.html",
-            its.sides["test"].n,
-            its.sides["test"].values,
-            sum(defined(row.get("lr")) for row in run.read_history()),
-        )
-        for place, ((planned, run), its) in enumerate(zip(done, metrics, strict=True))
-    ]
+    # epochs that were trained: 0 where its head was solved
+    epochs = [sum(defined(row.get("lr")) for row in run.read_history()) for _, run in done]
+    tests = [its.sides["test"] for its in metrics]
     values: dict[str, Any] = {
         **shown,
         "headline": headline("test", found, first.of_task),
@@ -97,7 +76,8 @@ def write_page(
         "notes": data.notes,
         "caution": CAUTION,
         "metrics": list(prominent(Shown.KEY, first.of_task)),
-        "rows": rows,
+        "folds": list(zip((planned for planned, _ in done), tests, epochs, strict=True)),
+        "colours": COLOURS,
         "spread": {name: (its.mean, deviation(its, name)) for name, its in spread.items()},
         "learning": learning(done),
         "about": about_words(about_texts(first.about), seconds="Training of the first"),

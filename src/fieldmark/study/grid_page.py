@@ -8,7 +8,7 @@ from typing import Any
 from fieldmark.console import duration
 from fieldmark.errors import counted
 from fieldmark.metrics_json import Interval
-from fieldmark.report.compare_charts import COLOURS, LINES, Dot, dots_chart, learning_charts
+from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_charts
 from fieldmark.report.curves import Curve
 from fieldmark.report.scatter import Spot, scatter_chart
 from fieldmark.report.skeleton import about_texts, about_words
@@ -20,28 +20,6 @@ from fieldmark.study.grid_words import best_lines, marks, notes, shown, traded
 
 NAN = float("nan")
 TABLE_MOST = 40  # values of the second axis; a wider table could not be read
-
-
-@dataclass(frozen=True)
-class Row:
-    """A cell in the table of all."""
-
-    label: str
-    place: int
-    link: str
-    val: float | None
-    value: float | None
-    bounds: Interval | None
-    parameters: int
-    megabytes: float
-    multiply_adds: int
-    epochs: int
-    an_epoch: float | None
-    seconds: float
-    a_second: float | None
-    gap: float | None
-    marks: str
-    dash: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +53,8 @@ def write_page(found: Found) -> None:
         "metric": found.metric,
         "by": by,
         "side": first.side,
-        "rows": [row(found, cell) for cell in found.cells],
+        "cells": [(cell, marks(found, cell)) for cell in found.cells],
+        "colours": COLOURS,
         "crossed": crossed(found),
         "columns": axes[keys[1]] if len(keys) > 1 else [],
         "apart": apart(found),
@@ -94,29 +73,6 @@ def headline(found: Found) -> tuple[str, str]:
     under = f", and {counted(close, 'other')} in validation too close to tell" if close else ""
     cells = counted(len(found.cells), "cell")
     return f"Best of {cells}: {found.first.label}", f"{shown(found.first)}{under}"
-
-
-def row(found: Found, cell: Finished) -> Row:
-    """A cell's line in the table."""
-    by = chosen_by(found.cells)
-    return Row(
-        cell.label,
-        min(cell.place, COLOURS),
-        f"runs/{cell.planned.name}/report.html",
-        cell.validation(by),
-        cell.value,
-        cell.figures.interval(found.metric),
-        cell.metrics.about.parameters or 0,
-        cell.megabytes,
-        cell.multiply_adds,
-        cell.epochs,
-        cell.seconds_an_epoch,
-        cell.seconds,
-        cell.images_a_second,
-        cell.gap(by),
-        marks(found, cell),
-        cell.place % len(LINES),
-    )
 
 
 def sentences(found: Found) -> list[tuple[str, str]]:

@@ -128,7 +128,7 @@ def _row(found: Found, cell: Finished, by: str) -> Sequence[str]:
         cell.label,
         figure(cell.validation(by), by),
         figure(cell.value, metric) + (f" ({bounds})" if bounds else ""),
-        size(cell.metrics.about.parameters or 0),
+        size(cell.parameters),
         f"{cell.megabytes:.3g}",
         str(cell.epochs) if cell.epochs else "solved",
         MISSING if an_epoch is None else f"{an_epoch:.3g}",

@@ -10,7 +10,7 @@ from fieldmark.console import Bar, Console
 from fieldmark.errors import StoppedError, WorkError, counted
 from fieldmark.machine import SHARERS, cores
 from fieldmark.stopping import listening, undoing
-from fieldmark.study.claims import claims, clear, release
+from fieldmark.study.claims import claims, release
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.work import MOST_CRASHES
 
@@ -35,7 +35,7 @@ def run_all(
     there will be at the end, where that is known. Raises StoppedError
     where the user stops; the same command goes on then. WorkError where processes die at once.
     """
-    clear(study)
+    release(study)
     workers = list[subprocess.Popen[bytes]]()
     told = set[str]()
     bar_of = console.bar(study.question["kind"], len(study.plans()))
