@@ -302,7 +302,7 @@ def fill_training(filling: Filling, given: Settings) -> None:
         layers = len(stages(outline(filling.get("model.name"), 2))) - 1
     wanted = wanted_stages(given, has_weights=has_weights, layers=layers)
     exact = fill_solver(filling, given, wanted)
-    planned = plan(given, has_weights=has_weights, layers=layers, exact=exact)
+    planned = plan(given, wanted, has_weights=has_weights, exact=exact)
     stages_of = TrainSettings(stages=planned["stages"])
     once = given.features.views == 1 and stages_of.head_alone
     seen = "light" if filling.get("input.size") <= SMALL else "standard"
