@@ -37,7 +37,7 @@ from fieldmark.runs.asked import Beside, check_names, layers_of
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import CHOSEN, Filling
-from fieldmark.runs.for_task import fill_task, fill_whole
+from fieldmark.runs.for_task import fill_whole
 from fieldmark.runs.solver import fill_solver
 from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
@@ -96,7 +96,8 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
     )
     fill_pipeline(filling)
-    fill_task(filling, data.samples.task)
+    filling.fill("loss.name", data.samples.task.loss)
+    filling.fill("train.monitor", data.samples.task.monitor)
     fill_whole(filling, data.samples.task, longest)
     fill_input(filling, longest, learned_sizes(data.samples))
     fill_second(filling)

@@ -72,7 +72,11 @@ def rewrite(words: Sequence[str]) -> Rewritten:
             own |= _set_by(word)
         else:
             _put(done, alias, value if equals else next(rest, ""), aliases[alias])
-    _refuse_twice(done, own)
+    refuse(  # of a word of the user's own beside an alias it would be unclear which holds
+        Mistake(alias, f"sets {key}, and so does {own[key]}; leave one out")
+        for key, alias in done.typed.items()
+        if key in own
+    )
     return done
 
 
@@ -172,12 +176,3 @@ def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> N
         if key == IMAGES and key in done.typed:
             raise SettingsError([Mistake(alias, "names the images a second time; leave one out")])
         done.typed[OPTIONS.get(key, key)] = alias
-
-
-def _refuse_twice(done: Rewritten, own: Mapping[str, str]) -> None:
-    """A word of the user's own beside an alias for the same setting: which holds is unclear."""
-    refuse(
-        Mistake(alias, f"sets {key}, and so does {own[key]}; leave one out")
-        for key, alias in done.typed.items()
-        if key in own
-    )

@@ -8,7 +8,6 @@ from fieldmark.judge.metrics import METRICS
 from fieldmark.judge.paired import Difference, paired_metrics
 from fieldmark.reviews.compare import Comparison, pair
 from fieldmark.reviews.compared import read_runs
-from fieldmark.reviews.compared_run import ComparedRun
 from fieldmark.study.cells import Finished, chosen_by
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.planned import Planned
@@ -110,10 +109,9 @@ def against(
         return None
     cells = (first, *others)
     runs = read_runs([str(cell.run.path) for cell in cells])
-    named = [_as_cell(run, cell, side) for run, cell in zip(runs, cells, strict=True)]
+    named = [
+        replace(run, name=cell.label, split=side or run.split)
+        for run, cell in zip(runs, cells, strict=True)
+    ]
     pairings = tuple(pair(named[0], each) for each in named[1:])
     return Comparison(first.metrics.of_task.metric, tuple(named), pairings)
-
-
-def _as_cell(run: ComparedRun, cell: Finished, side: str | None) -> ComparedRun:
-    return replace(run, name=cell.label, split=side or run.split)

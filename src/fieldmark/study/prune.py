@@ -7,7 +7,7 @@ left to save.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -86,22 +86,22 @@ def verdict(rule: Rule, own: Values, others: Sequence[Values]) -> str:
     epoch = len(own)
     if math.isnan(own[-1]):
         return ""
-    judge: Callable[[Rule, Values, list[Values]], float | None]
-    judge = by_median if rule.type == "median" else by_hyperband
-    least = judge(rule, own, [each for each in others if len(each) >= epoch])
+    there = [each for each in others if len(each) >= epoch]
+    if rule.type == "median":
+        least, its, what = by_median(own, there), _best(own), "the median"
+    else:
+        least, its, what = by_hyperband(rule, own, there), own[-1], f"the best 1/{rule.eta:g}"
     if least is None:
         return ""
     sign = 1 if rule.more_is_better else -1
-    its = figure(sign * _best(own) if rule.type == "median" else sign * own[-1], rule.metric)
-    bar = figure(sign * least, rule.metric)
-    what = "the median" if rule.type == "median" else f"the best 1/{rule.eta:g}"
+    told, bar = (figure(sign * each, rule.metric) for each in (its, least))
     return (
-        f"ended after {counted(epoch, 'epoch')}: validation {metric_words(rule.metric)} {its}, "
+        f"ended after {counted(epoch, 'epoch')}: validation {metric_words(rule.metric)} {told}, "
         f"where {what} of the other runs had {bar}"
     )
 
 
-def by_median(rule: Rule, own: Values, others: list[Values]) -> float | None:
+def by_median(own: Values, others: list[Values]) -> float | None:
     """The median at this epoch, where the run's best so far is behind it; else None.
 
     As in Golovin et al., "Google Vizier", 2017; of all runs that have been there, those that were

@@ -144,12 +144,8 @@ def _tried(trial: Trial, score: float | None, metric: str) -> Tried:
     told = f"{metric_words(metric)} {figure(score, metric)}" if score is not None else trial.state
     ended = f", {trial.state}" if trial.state != "done" and score is not None else ""
     words = f"trial {trial.number}: {told}{ended}; {in_words(trial.point)}"
-    shown = {name: _plain_value(value) for name, value in trial.point.items()}
+    shown = {k: v if type(v) in (int, float) else as_text(v) for k, v in trial.point.items()}
     return Tried(trial.planned.label, trial.state, score, shown, words)
-
-
-def _plain_value(value: Any) -> Any:
-    return value if type(value) in (int, float) else as_text(value)
 
 
 def _row(trial: Trial, score: float | None) -> dict[str, Any]:
