@@ -110,12 +110,12 @@ class OnImages:
         None where the network has no one head that features enter, or no image was seen.
         """
         model, words = self.prepared.model, self.prepared.spec.words
-        batches = self._plain_batches(rows).epoch(0)
+        batches = self._plain_batches(rows)  # by its own name: its workers end with it
         with (
             watched(model.network, words, see) as seen,
             self.console.bar("looking at images", len(rows)) as bar,
         ):
-            logits = self._infer(model, batches, bar)
+            logits = self._infer(model, batches.epoch(0), bar)
         return logits, np.concatenate(seen) if seen else None
 
     def _infer(self, model: torch.nn.Module, batches: Iterable[Batch], bar: Bar) -> np.ndarray:
