@@ -86,13 +86,10 @@ class Heat:
             return "flat"
         if self.beats is None:
             return "unchecked"
-        if self.score - self.blurred < MOVED and (self.beats or self._is_firm):
+        is_firm = all(abs(self.score - each) < MOVED for each in self.random)
+        if self.score - self.blurred < MOVED and (self.beats or is_firm):
             return "still"
         return "true" if self.beats else "untrue"
-
-    @property
-    def _is_firm(self) -> bool:
-        return all(abs(self.score - each) < MOVED for each in self.random)
 
     @property
     def is_drawn(self) -> bool:

@@ -320,6 +320,19 @@ def read(path: Path) -> Metrics:
 def flat(figures: Figures) -> dict[str, Any]:
     """As the file has them: every metric by its name beside n; the rest as plain values."""
     half = figures.at_half
+    more = {  # as far as it is known
+        "confusion": figures.confusion,
+        "reliability": figures.reliability and [*map(asdict, figures.reliability)],
+        "answers": figures.answers and [*map(asdict, figures.answers)],
+        "groups": figures.groups,
+        "within_group": figures.within_group or None,
+        "folds": figures.folds,
+        "total_answers": figures.total_answers,
+        "cooccurrence": figures.cooccurrence,
+        "unlike": figures.unlike and asdict(figures.unlike),
+        "sets": figures.sets and [*map(asdict, figures.sets)],
+        AT_HALF: half and {**half.values, "per_class": half.per_class},
+    }
     return {
         "n": figures.n,
         "unknown": figures.unknown,
@@ -336,25 +349,7 @@ def flat(figures: Figures) -> dict[str, Any]:
             }
             for name, each in figures.per_class.items()
         },
-        **_known(
-            {
-                "confusion": figures.confusion,
-                "reliability": figures.reliability and [*map(asdict, figures.reliability)],
-                "answers": figures.answers and [*map(asdict, figures.answers)],
-            }
-        ),
-        "groups": figures.groups,
-        **({"within_group": True} if figures.within_group else {}),
-        **_known(
-            {
-                "folds": figures.folds,
-                "total_answers": figures.total_answers,
-                "cooccurrence": figures.cooccurrence,
-                "unlike": figures.unlike and asdict(figures.unlike),
-                "sets": figures.sets and [*map(asdict, figures.sets)],
-            }
-        ),
-        **({AT_HALF: {**half.values, "per_class": half.per_class}} if half else {}),
+        **{name: value for name, value in more.items() if value is not None or name == "groups"},
     }
 
 

@@ -36,13 +36,13 @@ def source_name(source: str) -> str:
 
 
 class Inside:
-    """A place in a folder, by its name there."""
+    """A place in a folder, by its name there, in which {name} is that of the folder."""
 
     def __init__(self, name: str):
         self._name = name
 
     def __get__(self, owner: Any, kind: type) -> Path:
-        place: Path = owner.path / self._name
+        place: Path = owner.path / self._name.format(name=owner.name)
         return place
 
 
@@ -69,6 +69,9 @@ class RunDir:
     manifest = Inside("manifest.json")  # written last: the run is done
     tracking = Inside("tracking.json")  # what trackers know the run by
     tensorboard = Inside("tensorboard")  # a folder: its event files
+    log = Inside("{name}.log")  # what was said
+    answers = Inside("{name}.csv")  # the labels of data.predict's images, as Kaggle takes them
+    exported = Inside("{name}.pth")  # with data.predict: the weights as a plain state dict
     suspects = Inside("suspects.html")  # doubtful labels; a table of the same name beside it
     evaluations = Inside("evaluations")  # a folder: evaluations on other data
     explanations = Inside("explanations")  # a folder: what `fieldmark explain` made
@@ -79,21 +82,6 @@ class RunDir:
     def name(self) -> str:
         """The run's name: the folder's."""
         return self.path.absolute().name
-
-    @property
-    def log(self) -> Path:
-        """What was said."""
-        return self.path / f"{self.name}.log"
-
-    @property
-    def answers(self) -> Path:
-        """The labels of the images of data.predict, as Kaggle takes them."""
-        return self.path / f"{self.name}.csv"
-
-    @property
-    def exported(self) -> Path:
-        """With data.predict: the weights as a plain state dict."""
-        return self.path / f"{self.name}.pth"
 
     @property
     def has_bundle(self) -> bool:
@@ -133,7 +121,7 @@ class RunDir:
         shutil.rmtree(self.checkpoint, ignore_errors=True)
 
     def write_manifest(self, about: dict[str, Any]) -> None:
-        """Say that the run is done, with the size of every file of it."""
+        """Say that the run is done, with the size that every file of it has now."""
         files = sorted(p for p in self.path.rglob("*") if p.is_file() and not self._own(p))
         sizes = {p.relative_to(self.path).as_posix(): p.stat().st_size for p in files}
         write_json(self.manifest, {**about, "files": sizes})

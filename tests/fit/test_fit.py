@@ -16,8 +16,7 @@ from fieldmark.fit.keeper import Keeper, as_csv
 from fieldmark.fit.loop import fit
 from fieldmark.fit.losses import cross_entropy
 from fieldmark.fit.penalty import Penalty
-from fieldmark.fit.plan import Parts, Plan
-from fieldmark.fit.ranks import ALONE, Ranks
+from fieldmark.fit.plan import ALONE, Parts, Plan, Ranks
 from fieldmark.fit.schedules import one_cycle
 from fieldmark.fit.state import Running, State
 from fieldmark.judge.metrics import metrics_of, of_task

@@ -19,7 +19,6 @@ from fieldmark.data.intake import Dataset
 from fieldmark.errors import DataError, RunError
 from fieldmark.rundir import RunDir
 from fieldmark.runs.concrete import make_paths_absolute
-from fieldmark.runs.filling import Filling
 from fieldmark.runs.moved import _refuse_test_elsewhere, named_anew
 from fieldmark.runs.resume import resume_run
 from fieldmark.settings.layers import Layer
@@ -46,10 +45,10 @@ def test_a_table_in_a_zip_is_where_it_was_and_its_path_holds_from_any_folder(tmp
     assert named_anew(run, layer).values == {"data.source": source}
     (tmp_path / "md.json").write_text("[]")
     settings = Settings(data={"source": "t3.zip/labels.csv", "crops": "md.json"})
-    filling = Filling(settings.model_dump(), {})
-    make_paths_absolute(filling)
-    assert filling.get("data.source") == source
-    assert filling.get("data.crops") == f"{tmp_path}/md.json"
+    values = settings.model_dump()
+    make_paths_absolute(values)
+    assert values["data"]["source"] == source
+    assert values["data"]["crops"] == f"{tmp_path}/md.json"
 
 
 @pytest.fixture(scope="module")

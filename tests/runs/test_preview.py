@@ -1,5 +1,6 @@
 """Looks before training leave the process as they found it."""
 
+import io
 import random
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from smallruns import QUIET, SMALL, draw_photos
 
+from fieldmark.console import Console
 from fieldmark.errors import SettingsError
 from fieldmark.machine import generators_kept
 from fieldmark.runs.concrete import gather
@@ -41,6 +43,16 @@ def test_a_head_that_is_solved_exactly_has_no_rate_to_look_for(photos, weights):
         find_rates(resolved, QUIET)
     what = "is for rates, and this head is solved exactly; add features.solver=epochs"
     assert str(told.value) == f"--find-lr: {what}"
+
+
+def test_an_estimate_says_when_the_hours_of_the_budget_end_the_training(tmp_path):
+    told = io.StringIO()
+    photos = draw_photos(tmp_path / "photos")
+    resolved = gather(str(photos), SMALL, {"max_hours": 0.25})
+    show(resolved, Console(stream=told))
+    _, time, *_ = told.getvalue().split("\n\n")
+    ending = "  training ends after 15 min of the whole run, if not before (--max-hours)"
+    assert time.splitlines()[2:] == [ending]
 
 
 def test_a_run_on_the_processor_begins_nothing_on_an_accelerator(monkeypatch):

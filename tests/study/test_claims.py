@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from fieldmark.study import claims as module
-from fieldmark.study.claims import Had, claimed, claims, clear, release
+from fieldmark.study.claims import Had, claimed, claims, release
 from fieldmark.study.folder import StudyDir
 
 NOBODY = 2**22 + 1  # more than any process's number
@@ -100,5 +100,5 @@ def test_what_a_dead_process_held_is_given_up(study):
     claim_of(study, "c", host="elsewhere", process=NOBODY)
     assert release(study, NOBODY) == ["a"]
     claim_of(study, "a", process=NOBODY)
-    clear(study)
+    release(study)
     assert sorted(each.run for each in claims(study)) == ["b", "c"]

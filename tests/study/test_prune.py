@@ -8,6 +8,7 @@ from fieldmark.errors import PrunedError
 from fieldmark.files import write_json, write_text
 from fieldmark.fit.keeper import as_csv
 from fieldmark.study.folder import StudyDir
+from fieldmark.study.planned import without_defaults
 from fieldmark.study.prune import KEY, Rule, verdict, watching
 
 MEDIAN = Rule("median", "accuracy", True)
@@ -82,7 +83,7 @@ def study(tmp_path):
     """Six planned runs, five of which have a history of two epochs."""
     found = StudyDir(tmp_path)
     found.prepare()
-    found.ask({"kind": "sweep", "options": {KEY: MEDIAN.to_json()}})
+    found.ask({"kind": "sweep", "options": {KEY: without_defaults(MEDIAN)}})
     for number in range(6):
         name = f"trial-{number}"
         plan = {"name": name, "about": {"trial": number}, "data": "images", "sides": ["val"]}

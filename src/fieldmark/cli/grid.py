@@ -46,11 +46,8 @@ def command(over: Over, jobs: Jobs = 1, *, training: dict[str, Any]) -> int:
 
 def refuse_unknown(over: list[str], training: dict[str, Any]) -> None:
     """Raise SettingsError for what --over calls a setting and is none, before torch is imported."""
-    from fieldmark.settings.layers import TYPED, is_known, layer
-    from fieldmark.settings.options import OPTIONS
+    from fieldmark.settings.layers import TYPED, is_known, layer, setting_of
 
-    keys = [text.partition("=")[0] for text in over if "=" in text]
-    named = layer(TYPED, {OPTIONS.get(key, key): "" for key in keys if key})
-    refuse_without_torch(
-        training, *(layer(TYPED, {k: ""}) for k in named.values if not is_known(k))
-    )
+    typed = [text.partition("=")[0] for text in over if "=" in text]
+    keys = dict.fromkeys(setting_of(key) for key in typed if key)
+    refuse_without_torch(training, *(layer(TYPED, {k: ""}) for k in keys if not is_known(k)))

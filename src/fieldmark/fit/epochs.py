@@ -88,7 +88,7 @@ def out_of_patience(state: State, plan: Plan) -> str | None:
     # of equals the first; where no figure is defined, the newest counts as the best
     last = plan.first + better.index(max(known)) + 1 if known else state.best_epoch
     waited = state.history[max(last, state.patient_from) :]
-    if sum(map(_is_validated, waited)) < plan.patience:
+    if sum(any(name.startswith("val_") for name in row) for row in waited) < plan.patience:
         return None
     what = "less validation loss" if by_loss else f"better {plan.monitor}"
     return f"stopped early: no {what} for {count}"
@@ -107,10 +107,6 @@ def times_worse(losses: Sequence[float], delta: float, start: int = 0) -> int:
         elif loss > least + delta and place >= start:
             worse += 1
     return worse
-
-
-def _is_validated(row: Row) -> bool:
-    return any(name.startswith("val_") for name in row)
 
 
 def all_done(plan: Plan) -> str:

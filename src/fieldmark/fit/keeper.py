@@ -10,7 +10,7 @@ from typing import Any
 from fieldmark.errors import RunError, writing
 from fieldmark.files import write_text
 from fieldmark.fit.checkpoint import Checkpoints, Tensors
-from fieldmark.fit.ranks import ALONE, Ranks
+from fieldmark.fit.plan import ALONE, Ranks
 from fieldmark.fit.state import State
 
 STEP_COLUMNS = ("epoch", "step", "loss", "accuracy", "lr")

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,13 +12,13 @@ from fieldmark.captioned import Seen
 from fieldmark.data.loader import Feed
 from fieldmark.fit.losses import Loss
 from fieldmark.fit.penalty import Penalty
-from fieldmark.fit.ranks import ALONE, Ranks
 from fieldmark.fit.schedules import Schedule
 from fieldmark.fit.state import Row
 from fieldmark.models.precision import Autocast
 
 Judged = tuple[np.ndarray, np.ndarray]  # logits (N, C), targets (N,)
 Follow = Callable[[list[Row]], None]
+T = TypeVar("T")
 Mix = Callable[[Seen, torch.Tensor, int, int], tuple[Seen, torch.Tensor]]
 
 
@@ -67,6 +68,32 @@ class Plan:
     def last(self) -> int:
         """How many epochs are done when this stage is."""
         return self.first + self.epochs
+
+
+class Ranks:
+    """What several processes that train one network must agree on, lest they part ways.
+
+    Today there is one process, which agrees with itself. With several, `any_of` and `of_first` are
+    where they wait for each other: each must ask them at the same places, in the same order.
+    """
+
+    rank = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is the one that writes."""
+        return self.rank == 0
+
+    def any_of(self, mine: bool) -> bool:
+        """Whether it is so in any process."""
+        return mine
+
+    def of_first(self, mine: T) -> T:
+        """What the first one found: clocks and last bits may differ."""
+        return mine
+
+
+ALONE = Ranks()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from fieldmark.report.curves import (
     empty_axes,
     from_to,
     line,
+    monitored,
     themed_svg,
 )
 from fieldmark.report.words import defined, figure, is_share, metric_name
@@ -122,6 +123,13 @@ def learning_chart(
         svg = coloured(themed_svg(found, f"{name}-{metric}", hover=by_epoch(named, metric)))
     title = f"{metric_name(metric)} in validation"
     return Curve(svg, title, f"{title} by epoch: {from_to(named, metric)}")
+
+
+def learning_charts(histories: Sequence[tuple[str, int, Rows]], monitor: str) -> list[Curve]:
+    """The loss, and the monitored figure where any run has it, in a drawing each."""
+    name = next(filter(None, (monitored(rows, monitor) for _, _, rows in histories)), None)
+    charts = [learning_chart(histories, each) for each in ("loss", name) if each]
+    return [chart for chart in charts if chart]
 
 
 def colour_of(place: int) -> str:

@@ -95,6 +95,15 @@ def count(value: float) -> str:
     return f"{value:,.0f}"
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words as lines, with columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
 def images(n: int, split: str = "") -> str:
     """ "270 test images", "1 image"."""
     words = [count(n), SPLIT_WORDS.get(split, split), "image" if n == 1 else "images"]

@@ -12,8 +12,8 @@ from fieldmark.insight.galleries import Picture, shown_at
 from fieldmark.judge.figures import SEED
 from fieldmark.machine import machine, versions
 from fieldmark.records import Samples
-from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_chart
-from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_charts
+from fieldmark.report.curves import Curve
 from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.words import count, images
 from fieldmark.reviews.compare import PACKAGES, Comparison, columns
@@ -140,10 +140,7 @@ def _learning(runs: Sequence[ComparedRun]) -> list[Curve]:
     """The loss and the monitored figure of all runs."""
     monitor = str(runs[0].settings.get("train.monitor") or "accuracy")
     histories = [(run.name, place, run.history) for place, run in enumerate(runs)]
-    found = [monitored(run.history, monitor) for run in runs if run.history]
-    metrics = ["loss", *list(dict.fromkeys(filter(None, found)))[:1]]
-    charts = [learning_chart(histories, metric) for metric in metrics]
-    return [chart for chart in charts if chart]
+    return learning_charts(histories, monitor)
 
 
 def unlike(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:

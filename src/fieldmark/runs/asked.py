@@ -15,11 +15,15 @@ from pydantic import TypeAdapter, ValidationError
 import fieldmark
 from fieldmark import recipes
 from fieldmark.catalog import Catalog
+from fieldmark.data.columns import Reading, named
+from fieldmark.data.formats.recognised import bring
+from fieldmark.data.inside import is_there
+from fieldmark.data.sources import BUILT_IN, STREAM, address
 from fieldmark.errors import Mistake, listed, nearest
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import BESIDE, MODELS
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.checks_of_files import Sections, check_names, check_source, refuse_columns
+from fieldmark.settings.data import DataSettings
 from fieldmark.settings.layers import Layer, layer, read
 from fieldmark.settings.section import in_words
 from fieldmark.settings.texts import read_file, read_given, read_yaml
@@ -41,6 +45,13 @@ WITH_TORCH = (  # settings that are judged with torch, or beside others
 )
 CHOSEN = ("optimizer", "schedule", "loss", "mix", "head", "model", "augment")
 FILES = (".pth", ".pt", ".safetensors")
+NONE = ("none", "null")
+MOST_BYTES = 20_000_000  # of a table whose columns are looked at before torch comes
+Sections = dict[str, dict[str, Any]]
+MADE_BY = {
+    "label_names": "as `fieldmark inspect` writes it",
+    "corrections": "as the page of `fieldmark suspects` saves it",
+}
 
 
 class Beside(TypedDict, total=False):
@@ -105,12 +116,8 @@ def _is_told_here(key: str, value: Any) -> bool:
     return key == "optimizer.lr" or not (is_option or key in WITH_TORCH)
 
 
-def check_words(raw: Sections) -> list[Mistake]:
+def check_words(raw: Sections) -> Iterator[Mistake]:
     """What is wrong with names and numbers, as far as no torch is needed to know it."""
-    return [*_check_words(raw)]
-
-
-def _check_words(raw: Sections) -> Iterator[Mistake]:
     yield from check_source(raw["data"].get("source"))
     weights = str(raw["model"].get("weights", "auto"))
     if weights.endswith(FILES) and not Path(weights).is_file():
@@ -118,10 +125,7 @@ def _check_words(raw: Sections) -> Iterator[Mistake]:
         yield Mistake("model.weights", what)
     yield from _check_choices(raw)
     yield from _check_rate(raw["optimizer"].get("lr", 1.0))
-    own = [each.partition("@")[0] for each in as_list(raw["train"].get("own_figures"))]
-    monitor = raw["train"].get("monitor")
-    yield from check_figures("train.monitor", monitor, ("auto", "loss", *METRICS, *own))
-    yield from check_figures("train.figures", raw["train"].get("figures"), (*METRICS, *own))
+    yield from check_epoch_figures(raw)
     yield from check_targets(raw["budget"].get("target"))
 
 
@@ -160,6 +164,14 @@ def _check_rate(given: Any) -> Iterator[Mistake]:
         yield Mistake("optimizer.lr", in_words(error.errors()[0]))
 
 
+def check_epoch_figures(raw: Sections) -> Iterator[Mistake]:
+    """Figures that are to be told of each epoch, and the one that chooses it."""
+    train = raw["train"]
+    known = (*METRICS, *(each.partition("@")[0] for each in as_list(train.get("own_figures"))))
+    yield from check_figures("train.monitor", train.get("monitor"), ("auto", "loss", *known))
+    yield from check_figures("train.figures", train.get("figures"), known)
+
+
 def check_figures(key: str, wanted: Any, known: Collection[str]) -> list[Mistake]:
     """Names that are no figure of an epoch."""
     return [
@@ -186,3 +198,50 @@ def as_list(value: Any) -> list[str]:
     if isinstance(value, str):
         value = [part.strip() for part in value.strip("[]").split(",")]
     return [str(each) for each in value if each] if isinstance(value, (list, tuple)) else []
+
+
+def check_source(source: Any) -> list[Mistake]:
+    """Whether the images are there, or are a built-in set."""
+    if not isinstance(source, str) or source in BUILT_IN or is_there(Path(source)):
+        return []
+    if what := address(source):
+        return [Mistake("data.source", f"{source} {what}")]
+    if source == STREAM:
+        what = "'-' is a list that comes in, for predict; write it into a .txt file, a path a line"
+        return [Mistake("data.source", what)]
+    there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
+    hint = nearest(source, BUILT_IN) or there
+    return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
+
+
+def refuse_columns(data: DataSettings) -> None:
+    """Raise DataError for a named column that a table of texts has not.
+
+    Only where the table is small enough to be read twice; else its reading says it.
+    """
+    table = Path(data.source or "")
+    given = {role: getattr(data, f"{role}_column") for role in ("image", "label", "group", "split")}
+    wanted = {role: name for role, name in given.items() if name and "," not in name}
+    is_text = table.suffix.lower() in (".csv", ".tsv") and table.is_file()
+    if not wanted or not is_text or table.stat().st_size > MOST_BYTES or data.pattern:
+        return
+    brought = bring(table, Reading(task=data.task))
+    if brought.plain:
+        for role, name in wanted.items():
+            named(str(table), brought.table.frame.columns, role, name)
+
+
+def check_names(raw: Sections) -> list[Mistake]:
+    """Whether files of names and corrections, and the images' folder, are there.
+
+    A run that goes on has kept the files, and says itself where its photos are gone.
+    """
+    given = {key: raw["data"].get(key) for key in MADE_BY}
+    images = raw["data"].get("images")
+    lost = f"there is no folder or file '{images}'; name the one that the images lie in"
+    wrong = isinstance(images, str) and images.casefold() not in NONE and not is_there(Path(images))
+    return [Mistake("data.images", lost)] * wrong + [
+        Mistake(f"data.{key}", f"there is no file '{path}'; name one {MADE_BY[key]}")
+        for key, path in given.items()
+        if isinstance(path, str) and path.casefold() not in NONE and not Path(path).is_file()
+    ]

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from fieldmark.console import duration
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import BudgetError, Mistake, RunError, StoppedError, counted, listed
 from fieldmark.fit.checkpoint import Checkpoints
@@ -97,6 +98,12 @@ def smaller(settings: Settings, most: float) -> list[str]:
 def device_hours(seconds: float) -> float:
     """Seconds of a clock on the wall as hours of all devices."""
     return seconds * DEVICES / 3600
+
+
+def limit(max_hours: float) -> str:
+    """When a run of so many device hours ends its training, in words."""
+    seconds = max_hours * 3600 / DEVICES
+    return f"training ends after {duration(seconds)} of the whole run, if not before (--max-hours)"
 
 
 def is_used_up(budget: BudgetSettings, clock: Clock) -> bool:

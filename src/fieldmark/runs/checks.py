@@ -33,8 +33,13 @@ from fieldmark.models.body import body_and_head
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS, FOR_SMALL, MODELS
 from fieldmark.models.heads import HEADS, head_of
 from fieldmark.models.stages import chosen
-from fieldmark.runs.asked import as_list, check_figures, check_targets
-from fieldmark.runs.checks_of_files import Sections, check_source
+from fieldmark.runs.asked import (
+    Sections,
+    as_list,
+    check_epoch_figures,
+    check_source,
+    check_targets,
+)
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings, sections
 from fieldmark.task import TASKS
@@ -61,7 +66,7 @@ NO_WEIGHTS = (
 
 def check(
     raw: Sections, *, photos: bool = True, weights: bool = True, trackers: bool = True
-) -> list[Mistake]:
+) -> Iterator[Mistake]:
     """What the catalogs, the disk and the machine say against raw settings, nothing read yet.
 
     photos: whether the source must be there; a run that is done has no need of it.
@@ -73,26 +78,22 @@ def check(
         for name, part in sections().items()
     }
     model, run = whole["model"], whole["run"]
-    mistakes = check_source(raw["data"].get("source")) if photos else []
-    mistakes += check_weights(str(model["name"]), str(model["weights"])) if weights else []
+    if photos:
+        yield from check_source(raw["data"].get("source"))
+    if weights:
+        yield from check_weights(str(model["name"]), str(model["weights"]))
     for section, catalog in CATALOGS.items():
-        mistakes += _check_choice(section, catalog, whole[section])
-    own = {each.partition("@")[0]: each for each in as_list(whole["train"]["own_figures"])}
-    known = (*METRICS, *own)  # those of `own` that are lost are told once
-    monitor = whole["train"]["monitor"]
-    mistakes += check_figures("train.monitor", monitor, ("auto", "loss", *known))
-    mistakes += check_figures("train.figures", whole["train"]["figures"], known)
-    mistakes += [
-        Mistake("train.own_figures", lost(f"{OWN}{each}", "figure"))
-        for name, each in own.items()
-        if name not in METRICS
-    ]
-    mistakes += check_targets(whole["budget"]["target"])
-    mistakes += _check_init(str(model["init"]), str(model["weights"]))
-    mistakes += check_trackers(as_list(whole["track"]["to"])) if trackers else []
-    mistakes += _check_training(whole)
-    words = (str(run[key]) for key in ("device", "precision", "engine"))
-    return mistakes + _check_device(*words)
+        yield from _check_choice(section, catalog, whole[section])
+    yield from check_epoch_figures(whole)
+    for each in as_list(whole["train"]["own_figures"]):  # where lost, it is told here alone
+        if each.partition("@")[0] not in METRICS:
+            yield Mistake("train.own_figures", lost(f"{OWN}{each}", "figure"))
+    yield from check_targets(whole["budget"]["target"])
+    yield from _check_init(str(model["init"]), str(model["weights"]))
+    if trackers:
+        yield from check_trackers(as_list(whole["track"]["to"]))
+    yield from _check_training(whole)
+    yield from _check_device(*(str(run[key]) for key in ("device", "precision", "engine")))
 
 
 def check_weights(name: str, weights: str) -> list[Mistake]:

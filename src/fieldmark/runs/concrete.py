@@ -33,12 +33,11 @@ from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
-from fieldmark.runs.asked import Beside, layers_of
+from fieldmark.runs.asked import Beside, check_names, layers_of
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
-from fieldmark.runs.checks_of_files import check_names
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
 from fieldmark.runs.filling import CHOSEN, Filling
-from fieldmark.runs.for_task import fill_task, fill_whole
+from fieldmark.runs.for_task import fill_whole
 from fieldmark.runs.solver import fill_solver
 from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
@@ -88,7 +87,7 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     """
     given = resolved.settings
     filling = Filling(given.model_dump(), dict(resolved.origins))
-    make_paths_absolute(filling)
+    make_paths_absolute(filling.values)
     filling.put("data.task", data.samples.task.name)
     if data.separator != "auto":
         filling.put("data.label_separator", data.separator)
@@ -97,7 +96,8 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
     )
     fill_pipeline(filling)
-    fill_task(filling, data.samples.task)
+    filling.fill("loss.name", data.samples.task.loss)
+    filling.fill("train.monitor", data.samples.task.monitor)
     fill_whole(filling, data.samples.task, longest)
     fill_input(filling, longest, learned_sizes(data.samples))
     fill_second(filling)
@@ -148,19 +148,18 @@ def own_channels(
     return numbers
 
 
-def make_paths_absolute(filling: Filling) -> None:
-    """So that the run can go on from any folder."""
-    data = filling.values["data"]
+def make_paths_absolute(values: Mapping[str, dict[str, Any]]) -> None:
+    """In a tree's plain values, so that the run can go on from any folder."""
+    data, augment, model = values["data"], values["augment"], values["model"]
     for key, words in PATHS.items():
         if data[key] not in (None, *words) and is_there(Path(data[key])):
             data[key] = os.path.realpath(data[key])
-    pipeline = filling.get("augment.name")
-    if is_pipeline_file(pipeline) and Path(pipeline).is_file():
-        filling.values["augment"]["name"] = os.path.realpath(pipeline)
-    weights = str(filling.get("model.weights"))
+    if is_pipeline_file(augment["name"]) and Path(augment["name"]).is_file():
+        augment["name"] = os.path.realpath(augment["name"])
+    weights = str(model["weights"])
     parts = [weights] if is_file(weights) else weights.split(BESIDE)
     whole = [os.path.realpath(each) if is_file(each) else each for each in parts]
-    filling.values["model"]["weights"] = BESIDE.join(whole)
+    model["weights"] = BESIDE.join(whole)
 
 
 def is_file(weights: str) -> bool:
@@ -304,7 +303,7 @@ def fill_training(filling: Filling, given: Settings) -> None:
         layers = len(stages(outline(filling.get("model.name"), 2))) - 1
     wanted = wanted_stages(given, has_weights=has_weights, layers=layers)
     exact = fill_solver(filling, given, wanted)
-    planned = plan(given, has_weights=has_weights, layers=layers, exact=exact)
+    planned = plan(given, wanted, has_weights=has_weights, exact=exact)
     stages_of = TrainSettings(stages=planned["stages"])
     once = given.features.views == 1 and stages_of.head_alone
     seen = "light" if filling.get("input.size") <= SMALL else "standard"

@@ -33,13 +33,11 @@ def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool
     if not settings.run.explain:
         run.heat.unlink(missing_ok=True)
         return
-    if settings.head.name == BOOSTED:
-        Heats(reason=NO_GRADIENTS.format(run=run.path)).write(run.heat)
-        return
-    if not ends:
-        Heats(reason=NOT_ENDED.format(run=run.path)).write(run.heat)
-        return
     try:
+        if settings.head.name == BOOSTED:
+            raise UserError(NO_GRADIENTS.format(run=run.path))
+        if not ends:
+            raise UserError(NOT_ENDED.format(run=run.path))
         found = heats_of_run(run, open_bundle(run.path, settings.run.device), console)
     except UserError as error:
         found = Heats(reason=str(error))

@@ -21,12 +21,6 @@ from fieldmark.task import Task
 LARGER = 10 / 7  # 320 px in place of 224, where small things at the edge are labels, too
 
 
-def fill_task(filling: Filling, task: Task) -> None:
-    """The loss and the figure that chooses the epoch, where none is named."""
-    filling.fill("loss.name", task.loss)
-    filling.fill("train.monitor", task.monitor)
-
-
 def fill_whole(filling: Filling, task: Task, longest: int) -> None:
     """Of several labels the whole picture is seen, squeezed, and larger; what is small in it shows
     in the maximum of the last maps beside their mean.
@@ -58,19 +52,14 @@ def against_task(settings: Settings, data: Dataset) -> Iterator[Mistake]:
     task = data.samples.task
     loss, monitor = settings.loss.name, settings.train.monitor
     if not suits(loss, task):
-        what = f"'{loss}' is not for {task.words}; take {listed(losses_of(task))}"
-        yield Mistake("loss.name", what)
+        others = listed(name for name in LOSSES if suits(name, task))
+        yield Mistake("loss.name", f"'{loss}' is not for {task.words}; take {others}")
     if monitor.removeprefix("val_") not in monitors(task):
         what = f"{monitor} does not exist for {task.words}; take {task.monitor}"
         yield Mistake("train.monitor", what)
     if task.several and settings.train.sampling == "balanced":
         what = f"balanced is not for {task.words}; take loss.pos_weight=balanced"
         yield Mistake("train.sampling", what)
-
-
-def losses_of(task: Task) -> list[str]:
-    """The losses that a task may have."""
-    return [name for name in LOSSES if suits(name, task)]
 
 
 def suits(loss: str, task: Task) -> bool:

@@ -76,14 +76,13 @@ def follow(run: RunDir, settings: Settings, changes: Layer, console: Console) ->
     command = f"fieldmark train --config {run.settings}"
     write_text(run.settings, f"{COMMAND}{command}\n{to_yaml(settings)}")
     if run.is_done:
-        about = {key: each for key, each in run.read_manifest().items() if key != "files"}
-        run.write_manifest(about)
+        run.write_manifest(run.read_manifest())
     console.say(f"{counted(len(samples), 'image')} found again in {root}, each the same")
 
 
 def _root_now(root: str, before: Layer, changes: Layer) -> str:
     """Where paths of images begin now: it lies to what was named anew as it lay before."""
-    at = next((key for key in ("data.images", "data.source") if key in changes.values), None)
+    at = _place_of_images(changes)
     old = before.values.get(at) if at else None
     if at is None or old is None:
         return root
@@ -92,10 +91,12 @@ def _root_now(root: str, before: Layer, changes: Layer) -> str:
 
 def _has_followed(root: str, before: Layer, changes: Layer) -> bool:
     """Whether paths begin at the new place already: a kill came before the settings named it."""
-    at = next((key for key in ("data.images", "data.source") if key in changes.values), None)
-    if at is None:
-        return False
-    return _near(root, changes.values[at]) and not _near(root, before.values[at])
+    at = _place_of_images(changes)
+    return at is not None and _near(root, changes.values[at]) and not _near(root, before.values[at])
+
+
+def _place_of_images(changes: Layer) -> str | None:
+    return next((key for key in ("data.images", "data.source") if key in changes.values), None)
 
 
 def _near(one: str, other: str) -> bool:

@@ -1,7 +1,7 @@
 """Training a network on images: batches that are augmented, the loop, predictions."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from itertools import chain, count, islice
 from typing import Any
@@ -10,11 +10,11 @@ import numpy as np
 import torch
 
 from fieldmark.cache import open_cache
-from fieldmark.console import Console, duration
+from fieldmark.console import Bar, Console, duration
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.batch_augment import BATCH_AUGMENTS
 from fieldmark.data.in_memory import InMemory, read_all
-from fieldmark.data.loader import Augmenting, Batches, Feed, Images
+from fieldmark.data.loader import Augmenting, Batch, Batches, Feed, Images
 from fieldmark.data.sources import BUILT_IN
 from fieldmark.data.stored import Stored, store
 from fieldmark.fit.clock import Clock
@@ -32,6 +32,7 @@ from fieldmark.judge.metrics import each_epoch
 from fieldmark.models import precision
 from fieldmark.models.infer import infer
 from fieldmark.models.known import watched
+from fieldmark.models.precision import Autocast
 from fieldmark.models.stages import set_training
 from fieldmark.runs.network import Prepared
 from fieldmark.runs.stages import enter_stage, plan_of, stage_of
@@ -97,37 +98,33 @@ class OnImages:
 
         -> (n, C) float32, in the order of the split's rows. mirrored: of the mirror images
         """
-        prepared, run = self.prepared, self.prepared.settings.run
-        batches = self._batches_of(side).epoch(0)
-        with self.console.bar(f"predicting {side}", len(prepared.samples.rows(side))) as bar:
-            return infer(
-                model or prepared.model,
-                ((images.flip(-1), each) for images, each in batches) if mirrored else batches,
-                device=prepared.device,
-                autocast=precision.autocast(run.precision, prepared.device),
-                advance=bar.advance,
-            )
+        batches: Iterable[Batch] = self._batches_of(side).epoch(0)
+        if mirrored:
+            batches = ((images.flip(-1), targets) for images, targets in batches)
+        with self.console.bar(f"predicting {side}", len(self.prepared.samples.rows(side))) as bar:
+            return self._infer(model or self.prepared.model, batches, bar)
 
     def look(self, rows: np.ndarray, see: See) -> tuple[np.ndarray, np.ndarray | None]:
         """Logits (n, C) of the samples at `rows`, and what `see` makes of their features.
 
         None where the network has no one head that features enter, or no image was seen.
         """
-        prepared, words = self.prepared, self.prepared.spec.words
-        run, console = prepared.settings.run, self.console
-        batches = self._plain_batches(rows)
+        model, words = self.prepared.model, self.prepared.spec.words
+        batches = self._plain_batches(rows)  # by its own name: its workers end with it
         with (
-            watched(prepared.model.network, words, see) as seen,
-            console.bar("looking at images", len(rows)) as bar,
+            watched(model.network, words, see) as seen,
+            self.console.bar("looking at images", len(rows)) as bar,
         ):
-            logits = infer(
-                prepared.model,
-                batches.epoch(0),
-                device=prepared.device,
-                autocast=precision.autocast(run.precision, prepared.device),
-                advance=bar.advance,
-            )
+            logits = self._infer(model, batches.epoch(0), bar)
         return logits, np.concatenate(seen) if seen else None
+
+    def _infer(self, model: torch.nn.Module, batches: Iterable[Batch], bar: Bar) -> np.ndarray:
+        device = self.prepared.device
+        return infer(model, batches, device=device, autocast=self._autocast, advance=bar.advance)
+
+    @property
+    def _autocast(self) -> Autocast:
+        return precision.autocast(self.prepared.settings.run.precision, self.prepared.device)
 
     def estimate(self, state: State) -> str:
         """How long the stage that `state` is in will take, from a few steps, in one sentence."""
@@ -163,7 +160,7 @@ class OnImages:
         return parts_of(
             prepared,
             self._training_batches(),
-            autocast=precision.autocast(settings.run.precision, prepared.device),
+            autocast=self._autocast,
             validate=self.validate if len(prepared.samples.rows("val")) else None,
             mix=addressed(mix, seed=settings.run.seed, classes=classes) if mix else None,
             follow=self._follow,

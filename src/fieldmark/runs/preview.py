@@ -15,6 +15,8 @@ from fieldmark.machine import generators_kept, threads
 from fieldmark.models.summary import short, summarise, text
 from fieldmark.records import SPLITS, Samples
 from fieldmark.report.curves import rates_in_words, write_rates
+from fieldmark.report.words import aligned
+from fieldmark.runs.budgets import limit
 from fieldmark.runs.network import build
 from fieldmark.runs.resume import is_exact
 from fieldmark.runs.run import prepare, settled
@@ -33,7 +35,7 @@ def show(resolved: Resolved, console: Console, *, layers: bool = False) -> None:
     """
     concrete, data = settled(resolved, console)
     console.say("images")
-    console.say(aligned(by_class(data.samples)))
+    console.say(indented(by_class(data.samples)))
     console.say(f"  {sizes(data.samples, int(concrete.settings.input.size))}")
     for note in data.notes:
         console.warn(note)
@@ -44,12 +46,14 @@ def show(resolved: Resolved, console: Console, *, layers: bool = False) -> None:
         trainers = trainers_of(prepared, console, decode=False)
         state = new_state(prepared, trainers, len(trainers) - 1)  # what is trained at last
         console.say(f"\ntime\n  {trainers[-1].estimate(state)}")
+        if prepared.settings.budget.max_hours is not None:
+            console.say(f"  {limit(prepared.settings.budget.max_hours)}")
         console.say(f"\nmodel {prepared.settings.model.name}")
         whole = summarise(prepared.model.network, prepared.spec.size)
         console.say(text(whole) if layers else f"  {short(whole)}; --summary shows its layers")
     rows = with_origins(Resolved(prepared.settings, prepared.origins))
     console.say("\nsettings")
-    console.say(aligned([(key, shortened(value), origin) for key, value, origin in rows]))
+    console.say(indented([(key, shortened(value), origin) for key, value, origin in rows]))
     console.say("nothing was trained; leave --dry-run out to train")
 
 
@@ -77,14 +81,9 @@ def shortened(value: str) -> str:
     return value if len(value) <= WIDEST else f"{value[: WIDEST - 4]} ..."
 
 
-def aligned(rows: Sequence[tuple[str, ...]]) -> str:
+def indented(rows: Sequence[tuple[str, ...]]) -> str:
     """Rows as lines with columns below each other."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-    return "\n".join(f"  {line}" for line in lines)
+    return "\n".join(f"  {line}" for line in aligned(rows))
 
 
 def find_rates(resolved: Resolved, console: Console) -> Path:

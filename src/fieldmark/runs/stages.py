@@ -1,6 +1,7 @@
 """Which stages a training has: what is trained, for how many epochs, at which rate; and how
 training enters one."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -29,58 +30,49 @@ HEAD, ALL, RESIZER = ("head",), ("all",), ("resizer",)
 # of training by epochs: where a head alone is trained, they say that it is to be so
 OF_EPOCHS = (
     *("train.epochs", "train.batch_size", "train.accumulate", "train.clip_norm", "train.ema"),
-    *(
-        "train.patience",
-        "train.min_delta",
-        "train.lookahead",
-        "train.layer_decay",
-        "train.head_factor",
-    ),
-    *("train.norm_frozen", "train.steps_every"),
+    *("train.patience", "train.min_delta", "train.lookahead", "train.layer_decay"),
+    *("train.head_factor", "train.norm_frozen", "train.steps_every"),
 )
 PLAIN_GROUPS = {"decay": 1.0, "head_factor": 1.0, "decay_on": "all", "bias_factor": 1.0}
 
 
 def plan(
-    settings: Settings, *, has_weights: bool, layers: int, exact: bool = False
+    settings: Settings, wanted: Sequence[StageSettings], *, has_weights: bool, exact: bool
 ) -> dict[str, Any]:
     """The stages made concrete. -> {"stages", "epochs", "lr"}: of `train` and of the optimiser.
 
-    exact: whether a head alone is solved, which counts as one epoch.
+    wanted: of `wanted_stages`. exact: whether a head alone is solved, which counts as one epoch.
 
     The last stage has no epochs and no rate of its own: they are train.epochs and optimizer.lr,
-    so that a run which is trained further needs one number changed. layers: the network's
-    stages before its head, for gradual unfreezing. Raises SettingsError.
+    so that a run which is trained further needs one number changed. Raises SettingsError.
     """
-    wanted = wanted_stages(settings, has_weights=has_weights, layers=layers)
     *before, last = wanted
+    is_gradual = settings.model.unfreeze == "gradual"
     epochs = one_of("train.epochs", settings.train.epochs, last.epochs)
     lr = one_of("optimizer.lr", settings.optimizer.options.get("lr"), last.lr)
     kind = "head" if last.head_alone else "tuned" if has_weights else "random"
     head = EPOCHS["exact" if exact else "head"]
     usual = head if last.head_alone else EPOCHS[kind]
-    epochs = epochs or (1 if settings.model.unfreeze == "gradual" else usual)
+    epochs = epochs or (1 if is_gradual else usual)
     lr = float(lr) if lr is not None else usual_rate(settings.optimizer.name, kind)
-    stages = [
-        {
-            "train": stage.train,
-            "epochs": stage.epochs or default_epochs(stage, settings, epochs, head),
-            "lr": stage.lr
-            or (
-                None
-                if exact and stage.head_alone
-                else default_rate(stage, settings, lr, place / len(before))
-            ),
-        }
-        for place, stage in enumerate(before)
-    ]
+    stages: list[dict[str, Any]] = []
+    for place, stage in enumerate(before):
+        many = head if stage.head_alone else 1 if is_gradual else epochs
+        rate = None  # of a head that is solved
+        if not (exact and stage.head_alone):
+            rate = default_rate(stage, settings, lr, place / len(before))
+        own = {"epochs": stage.epochs or many, "lr": stage.lr or rate}
+        stages.append({"train": stage.train, **own})
     return {"stages": [*stages, {"train": last.train}], "epochs": epochs, "lr": lr}
 
 
 def wanted_stages(
     settings: Settings, *, has_weights: bool, layers: int
 ) -> tuple[StageSettings, ...]:
-    """The stages as the settings ask for them, their numbers still open."""
+    """The stages as the settings ask for them, their numbers still open. Raises SettingsError.
+
+    layers: the network's stages before its head, for gradual unfreezing.
+    """
     model, given = settings.model, settings.train.stages
     planned = tuple(StageSettings(train=names) for names in implied(settings, has_weights, layers))
     if isinstance(given, str):  # auto
@@ -119,13 +111,6 @@ def by_epochs(settings: Settings) -> tuple[str, ...]:
     """Those of them that are trained epoch by epoch; of settings whose solver is concrete."""
     exact = ("linear",) if settings.features.solver == "exact" else ()
     return tuple(name for name in heads_of(settings) if name not in (BOOSTED, *exact))
-
-
-def default_epochs(stage: StageSettings, settings: Settings, last: int, head: int) -> int:
-    """Epochs of a stage that is not the last and does not say them; head: of a head alone."""
-    if stage.head_alone:
-        return head
-    return 1 if settings.model.unfreeze == "gradual" else last
 
 
 def default_rate(stage: StageSettings, settings: Settings, last: float, way: float) -> float:

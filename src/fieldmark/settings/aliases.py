@@ -14,16 +14,15 @@ A name that does not begin with "-" is one for `name=value` words.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from fieldmark import recipes
 from fieldmark.errors import Mistake, SettingsError, nearest, refuse
-from fieldmark.settings.layers import layer
-from fieldmark.settings.options import OPTIONS, flag
+from fieldmark.settings.layers import setting_of
+from fieldmark.settings.options import FLAGS, OPTIONS
 from fieldmark.settings.texts import config_text, read_table
 
 Aliases = dict[str, tuple[str, ...]]
-FLAGS = {flag(option): key for option, key in OPTIONS.items()}  # fieldmark's own
+KEYS = {flag: key for key, flag in FLAGS.items()}  # of fieldmark's own flags
 IMAGES = "data.source"
 
 
@@ -73,7 +72,11 @@ def rewrite(words: Sequence[str]) -> Rewritten:
             own |= _set_by(word)
         else:
             _put(done, alias, value if equals else next(rest, ""), aliases[alias])
-    _refuse_twice(done, own)
+    refuse(  # of a word of the user's own beside an alias it would be unclear which holds
+        Mistake(alias, f"sets {key}, and so does {own[key]}; leave one out")
+        for key, alias in done.typed.items()
+        if key in own
+    )
     return done
 
 
@@ -155,12 +158,12 @@ def _value_of(words: Sequence[str], option: str) -> str | None:
     return found
 
 
-def _set_by(word: str) -> dict[str, Any]:
+def _set_by(word: str) -> dict[str, str]:
     """The setting that an option or a `key=value` word sets, and how that is told; or none."""
     name, equals, _ = word.partition("=")
-    if name in FLAGS:
-        return {FLAGS[name]: name}
-    return layer("", {OPTIONS.get(name, name): word}).values if name and equals else {}
+    if name in KEYS:
+        return {KEYS[name]: name}
+    return {setting_of(name): word} if name and equals else {}
 
 
 def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> None:
@@ -173,12 +176,3 @@ def _put(done: Rewritten, alias: str, value: str, targets: tuple[str, ...]) -> N
         if key == IMAGES and key in done.typed:
             raise SettingsError([Mistake(alias, "names the images a second time; leave one out")])
         done.typed[OPTIONS.get(key, key)] = alias
-
-
-def _refuse_twice(done: Rewritten, own: Mapping[str, str]) -> None:
-    """A word of the user's own beside an alias for the same setting: which holds is unclear."""
-    refuse(
-        Mistake(alias, f"sets {key}, and so does {own[key]}; leave one out")
-        for key, alias in done.typed.items()
-        if key in own
-    )

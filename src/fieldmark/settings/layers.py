@@ -36,7 +36,7 @@ LISTS = {
     "features.scalings": "a list of plain, standard and length",
 }
 NORMALIZE = ("auto", "imagenet", "half", "dataset")
-Check = Callable[[dict[str, dict[str, Any]]], list[Mistake]]
+Check = Callable[[dict[str, dict[str, Any]]], Iterable[Mistake]]
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,14 @@ def layer(origin: str, nested: Mapping[str, Any], prefix: str = "") -> Layer:
     """A layer from a nested table, as YAML gives it. A section given a value takes it as name."""
     values = dict(_flatten(nested))
     return Layer(origin, values, {key: f"{prefix}{key}" for key in values})
+
+
+def setting_of(typed: str) -> str:
+    """What a typed name sets, whether there is such a setting or not.
+
+    epochs -> train.epochs, optimizer -> optimizer.name, train.ema -> train.ema
+    """
+    return next(iter(layer(TYPED, {OPTIONS.get(typed, typed): typed}).values))
 
 
 def read(layers: Iterable[Layer], checks: Iterable[Check] = ()) -> Resolved:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fieldmark.errors import nearest
-from fieldmark.settings.options import OPTIONS, flag
+from fieldmark.settings.options import FLAGS, OPTIONS
 from fieldmark.settings.other_words import CHOICES, FOR_VERBS, MEANT, OF_TIMM, SIZES, VERBS
 from fieldmark.settings.tree import known_keys
 
@@ -30,7 +30,7 @@ def of_option(verb: str, typed: str, own: Collection[str], value: str | None, tr
     if " " in target:
         return f"; {target}" if trains or verb in FOR_VERBS else ""
     key, _, fixed = target.partition("=")
-    short = SHORT.get(key, "")
+    short = FLAGS.get(key, "")
     if short == "--out" not in own and "--page" in own:
         short = "--page"
     if short in own:
@@ -46,7 +46,6 @@ def _only_one(word: str) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-SHORT = {key: flag(option) for option, key in OPTIONS.items()}
 SWITCHES = ("--freeze",)
 
 

@@ -37,3 +37,6 @@ OPTIONS = {
 def flag(option: str) -> str:
     """The option as it is typed: batch_size -> --batch-size."""
     return f"--{option.replace('_', '-')}"
+
+
+FLAGS = {key: flag(option) for option, key in OPTIONS.items()}  # how a setting's option is typed

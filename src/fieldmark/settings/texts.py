@@ -62,14 +62,14 @@ def read_file(path: str | Path) -> Layer:
     return layer(f"file {path}", read_yaml(config_text(path), str(path)), prefix=f"{path}: ")
 
 
-def config_text(path: str | Path) -> str:
-    """A settings file as it is written. Raises SettingsError."""
+def config_text(path: str | Path, option: str = "--config") -> str:
+    """A file that an option names, as it is written. Raises SettingsError."""
     try:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
         what = f"cannot be read: {reason}; check the path"
-        raise SettingsError([Mistake(f"--config {path}", what)]) from error
+        raise SettingsError([Mistake(f"{option} {path}", what)]) from error
 
 
 def pairs_of(words: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Every setting, its type, default and range. A frozen tree; unknown keys are refused."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -336,6 +337,14 @@ class Settings(Section):
     budget: BudgetSettings = BudgetSettings()
     track: TrackSettings = TrackSettings()
     run: RunSettings = RunSettings()
+
+    def having(self, **sections: Mapping[str, Any]) -> "Settings":
+        """The same settings with other values in some sections, such as run={"seed": 1}."""
+        parts = {
+            name: getattr(self, name).model_copy(update=dict(values))
+            for name, values in sections.items()
+        }
+        return self.model_copy(update=parts)
 
 
 def sections() -> dict[str, type[Section]]:

@@ -12,11 +12,10 @@ from fieldmark.data.asked_images import listing_hash
 from fieldmark.data.intake import changed_images
 from fieldmark.errors import DataError, Mistake, RunError, counted, listed, refuse
 from fieldmark.runs.concrete import make_paths_absolute
-from fieldmark.runs.filling import Filling
 from fieldmark.settings.layers import TYPED, Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.study.claims import Had, claimed
-from fieldmark.study.folder import LEFT, PLACES, StudyDir, is_study
+from fieldmark.study.folder import PLACES, StudyDir, is_study
 from fieldmark.study.planned import (
     Planned,
     carried,
@@ -117,10 +116,9 @@ def carry_on(study: StudyDir, before: Settings, now: Settings, console: Console)
     """Have what is left done as this command says, on its device and with its trackers."""
     if carried(before, before, now) == before:
         return
-    for each in study.plans():
-        if study.state(each.name) in LEFT:
-            settings = carried(each.resolved.settings, before, now)
-            study.plan_anew(replace(each, resolved=replace(each.resolved, settings=settings)))
+    for each in study.left():
+        settings = carried(each.resolved.settings, before, now)
+        study.plan_anew(replace(each, resolved=replace(each.resolved, settings=settings)))
     study.ask({**study.question, "settings": now.model_dump(mode="json")})
     if before.track != now.track:
         console.warn("runs that were begun before keep the trackers that they began with")
@@ -146,9 +144,9 @@ def refuse_of_one_run(resolved: Resolved, console: Console) -> None:
 
 def with_absolute_paths(resolved: Resolved) -> Resolved:
     """The same settings, so that runs can be done from any folder."""
-    filling = Filling(resolved.settings.model_dump(), resolved.origins)
-    make_paths_absolute(filling)
-    return replace(resolved, settings=Settings.model_validate(filling.values))
+    values = resolved.settings.model_dump()
+    make_paths_absolute(values)
+    return replace(resolved, settings=Settings.model_validate(values))
 
 
 def refuse_taken(study: StudyDir) -> None:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from fieldmark.errors import Mistake, SettingsError, counted, listed, refuse
-from fieldmark.settings.layers import Resolved
+from fieldmark.settings.layers import Resolved, setting_of
 from fieldmark.settings.options import OPTIONS
-from fieldmark.settings.tree import sections
 from fieldmark.study.planned import PLACE, in_words
 
 MOST = 1000  # cells
@@ -82,9 +81,7 @@ def divided(text: str) -> list[str]:
 
 
 def _axis(key: str, typed: str, texts: Sequence[str]) -> Axis:
-    full = OPTIONS.get(key, key)
-    if full in sections():
-        full = f"{full}.{'source' if full == 'data' else 'name'}"
+    full = setting_of(key)
     has_schedule = full == OPTIMIZER and any(text.count(":") == 2 for text in texts)
     names = [Path(text).stem if Path(text).is_file() else text for text in texts]
     labels = names if len(set(names)) == len(set(texts)) else texts

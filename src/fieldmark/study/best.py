@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from fieldmark.judge.metrics import METRICS
 from fieldmark.judge.paired import Difference, paired_metrics
 from fieldmark.reviews.compare import Comparison, pair
 from fieldmark.reviews.compared import read_runs
-from fieldmark.reviews.compared_run import ComparedRun
 from fieldmark.study.cells import Finished, chosen_by
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.planned import Planned
@@ -94,16 +94,8 @@ def best_of(cells: Sequence[Finished]) -> Best | None:
     found = against(score, others, side="val")
     pairs = zip(others, found.pairings, strict=True) if found else []
     level = [score, *(cell for cell, its in pairs if its.state(by) in ("close", "same"))]
-    time, size = (min(level, key=key) for key in (_seconds, _megabytes))
+    time, size = (min(level, key=attrgetter(name)) for name in ("seconds", "megabytes"))
     return Best(metric, score, time, size, tuple(level))
-
-
-def _seconds(cell: Finished) -> float:
-    return cell.seconds
-
-
-def _megabytes(cell: Finished) -> float:
-    return cell.megabytes
 
 
 def against(
@@ -117,10 +109,9 @@ def against(
         return None
     cells = (first, *others)
     runs = read_runs([str(cell.run.path) for cell in cells])
-    named = [_as_cell(run, cell, side) for run, cell in zip(runs, cells, strict=True)]
+    named = [
+        replace(run, name=cell.label, split=side or run.split)
+        for run, cell in zip(runs, cells, strict=True)
+    ]
     pairings = tuple(pair(named[0], each) for each in named[1:])
     return Comparison(first.metrics.of_task.metric, tuple(named), pairings)
-
-
-def _as_cell(run: ComparedRun, cell: Finished, side: str | None) -> ComparedRun:
-    return replace(run, name=cell.label, split=side or run.split)

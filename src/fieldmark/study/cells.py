@@ -71,6 +71,11 @@ class Finished:
         return val[metric] if val else None
 
     @property
+    def parameters(self) -> int:
+        """Of its network."""
+        return self.metrics.about.parameters or 0
+
+    @property
     def megabytes(self) -> float:
         """Of its file of weights, 1e6 bytes each."""
         return (self.run.path / WEIGHTS).stat().st_size / MEGA

@@ -81,16 +81,17 @@ def claimed(
         path.unlink(missing_ok=True)
 
 
-def clear(study: StudyDir) -> None:
-    """Give up what processes of this machine held that live no more."""
-    for each in claims(study):
-        if each.is_here and not lives(each.process):
-            (study.claims / each.run).unlink(missing_ok=True)
+def release(study: StudyDir, process: int | None = None) -> list[str]:
+    """Give up what a process of this machine held, now that it has died. -> the runs
 
-
-def release(study: StudyDir, process: int) -> list[str]:
-    """Give up what a process of this machine held, now that it has died. -> the runs"""
-    held = [each for each in claims(study) if each.is_here and each.process == process]
+    None: what all of them held that live no more.
+    """
+    held = [
+        each
+        for each in claims(study)
+        if each.is_here
+        and (each.process == process or (process is None and not lives(each.process)))
+    ]
     for each in held:
         (study.claims / each.run).unlink(missing_ok=True)
     return [each.run for each in held]

@@ -44,7 +44,8 @@ def cross_validate(
         looked = without_test(look(data, console), console)
         for repeat in range(repeats):
             fold = fold_numbers(looked, k=k, seed=data.split_seed, repeat=repeat)
-            seeded = with_seed(resolved, resolved.settings.run.seed + repeat)
+            run = {"seed": resolved.settings.run.seed + repeat}
+            seeded = replace(resolved, settings=resolved.settings.having(run=run))
             for number in range(k):
                 about = {"fold": number + 1, **({"repeat": repeat + 1} if repeats > 1 else {})}
                 name = f"fold-{number + 1}-{repeat + 1}"
@@ -100,13 +101,6 @@ def with_note(data: Dataset, note: str) -> Dataset:
     """The images with a sentence on their sides in place of that on what the source says."""
     own = data.in_folds and with_note(data.in_folds, note)
     return replace(data, split_notes=(note, *data.split_notes[1:]), in_folds=own)
-
-
-def with_seed(resolved: Resolved, seed: int) -> Resolved:
-    """The same settings with another seed."""
-    settings = resolved.settings
-    run = settings.run.model_copy(update={"seed": seed})
-    return replace(resolved, settings=settings.model_copy(update={"run": run}))
 
 
 def tell(study: StudyDir, console: Console) -> int:

@@ -141,6 +141,10 @@ class StudyDir:
         """The planned runs that are in this state, with their folders."""
         return [(p, self.run(p.name)) for p in self.plans() if self.state(p.name) == state]
 
+    def left(self) -> list[Planned]:
+        """The planned runs that there is something to do for."""
+        return [each for each in self.plans() if self.state(each.name) in LEFT]
+
     def finished(self) -> list[tuple[Planned, RunDir]]:
         """The runs that are done. Raises WorkError where none is."""
         done = self.runs("done")

@@ -1,19 +1,17 @@
 """The page and the lines of a cross-validation, from its folder. No torch, no model."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.data.intake import Dataset
-from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
-from fieldmark.report.compare_charts import COLOURS, learning_chart
-from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.compare_charts import COLOURS, learning_charts
+from fieldmark.report.curves import Curve
 from fieldmark.report.figure_lines import figure_lines
 from fieldmark.report.measures import measured
-from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.report.skeleton import about_texts, about_words
 from fieldmark.report.words import (
     count,
     defined,
@@ -24,7 +22,7 @@ from fieldmark.report.words import (
     size,
     task_fact,
 )
-from fieldmark.rundir import source_name
+from fieldmark.study import page
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.together import Done, Spread
 
@@ -32,18 +30,6 @@ CAUTION = (
     "Folds share most of their training images, so they are not independent: their spread says "
     "less than that of as many new data sets would."
 )
-
-
-@dataclass(frozen=True)
-class Row:
-    """A fold in the table. place: its colour. epochs: 0 where its head was solved."""
-
-    label: str
-    place: int
-    link: str
-    n: int
-    values: dict[str, float | None]
-    epochs: int
 
 
 def lines(found: Figures, spread: dict[str, Spread], folds: int) -> list[str]:
@@ -72,55 +58,31 @@ def write_page(
     found: Figures,
     spread: dict[str, Spread],
 ) -> None:
-    """report.html, one file without network, whole or not at all."""
-    write_text(study.report, render(study, done, metrics, found, spread))
-
-
-def render(
-    study: StudyDir,
-    done: Done,
-    metrics: Sequence[Metrics],
-    found: Figures,
-    spread: dict[str, Spread],
-) -> str:
-    """The whole HTML text. The same study gives the same text."""
+    """The page of a cross-validation."""
     first, shown = metrics[0], measured(metrics[0].classes, {"test": found}, "test")
     data = study.read_data(done[0][0].data)
-    source = source_name(study.question["settings"]["data"]["source"])
     model = str(first_settings(done)["model"]["name"])
-    rows = [
-        Row(
-            planned.label,
-            min(place, COLOURS),
-            f"runs/{planned.name}/report.html",
-            its.sides["test"].n,
-            its.sides["test"].values,
-            sum(defined(row.get("lr")) for row in run.read_history()),
-        )
-        for place, ((planned, run), its) in enumerate(zip(done, metrics, strict=True))
-    ]
-    failed = [(each.label, reason) for each, reason in study.failures()]
+    # epochs that were trained: 0 where its head was solved
+    epochs = [sum(defined(row.get("lr")) for row in run.read_history()) for _, run in done]
+    tests = [its.sides["test"] for its in metrics]
     values: dict[str, Any] = {
         **shown,
-        "title": study.name,
         "headline": headline("test", found, first.of_task),
-        "doing": f"Cross-validation of {model} on {source}: {len(done)} models, each tested on "
-        "the images that it was trained without.",
+        "doing": f"Cross-validation of {model} on {page.source_of(study)}: {len(done)} models, "
+        "each tested on the images that it was trained without.",
         "classes": first.classes,
         "pictures": Galleries(),
         "facts": facts(done, first, data),
-        "failed": failed,
-        "planned": len(study.plans()),
         "notes": data.notes,
         "caution": CAUTION,
         "metrics": list(prominent(Shown.KEY, first.of_task)),
-        "rows": rows,
+        "folds": list(zip((planned for planned, _ in done), tests, epochs, strict=True)),
+        "colours": COLOURS,
         "spread": {name: (its.mean, deviation(its, name)) for name, its in spread.items()},
         "learning": learning(done),
-        "typed": study.question["command"],
         "about": about_words(about_texts(first.about), seconds="Training of the first"),
     }
-    return render_page("folds.html", values, sheets=("compare.css",))
+    page.write(study, "folds.html", values)
 
 
 def facts(done: Done, first: Metrics, data: Dataset) -> dict[str, str]:
@@ -147,7 +109,4 @@ def learning(done: Done) -> list[Curve]:
     histories = [(p.label, place, run.read_history()) for place, (p, run) in enumerate(done)]
     if max(len(rows) for _, _, rows in histories) < 2:
         return []
-    monitor = str(first_settings(done)["train"]["monitor"])
-    name = next(filter(None, (monitored(rows, monitor) for _, _, rows in histories)), None)
-    charts = [learning_chart(histories, each) for each in ("loss", name) if each]
-    return [chart for chart in charts if chart]
+    return learning_charts(histories, str(first_settings(done)["train"]["monitor"]))

@@ -15,13 +15,13 @@ from fieldmark.settings.layers import Resolved
 from fieldmark.study.asked import asked, tell_places, with_absolute_paths
 from fieldmark.study.axes import Axis, Cell, of_all
 from fieldmark.study.best import Found, against, best_of
-from fieldmark.study.cells import Finished, chosen_by, finished
+from fieldmark.study.cells import chosen_by, finished
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.grid_page import write_page
 from fieldmark.study.grid_words import lines
 from fieldmark.study.local import run_all
+from fieldmark.study.one_model import stand_for
 from fieldmark.study.planned import Planned, digest, identity, planned
-from fieldmark.use.ensemble import Joining, Member
 
 KIND = "grid"
 
@@ -80,18 +80,11 @@ def tell(study: StudyDir, console: Console) -> int:
     write_json(study.results, as_json(found, rows))
     write_whole(study.table, pl.DataFrame(rows, infer_schema_length=None).write_csv)
     if best:
-        as_one(study, best.score)
+        stand_for(study, best.score.run, best.score.metrics.classes)
     write_page(found)
     console.say("\n".join(lines(found)))
     tell_places(console, study=study.path, table=study.table, report=study.report)
     return int(bool(found.failed))
-
-
-def as_one(study: StudyDir, best: Finished) -> None:
-    """Say that the study's model is the best cell's, so that it predicts and is exported."""
-    member = Member(f"runs/{best.planned.name}")
-    thresholds = best.run.read_thresholds()
-    Joining(best.metrics.classes, (member,), thresholds=thresholds).write(study.path)
 
 
 def table(found: Found) -> list[dict[str, Any]]:

@@ -7,13 +7,12 @@ from typing import Any
 
 from fieldmark.console import duration
 from fieldmark.errors import counted
-from fieldmark.files import write_text
 from fieldmark.metrics_json import Interval
-from fieldmark.report.compare_charts import COLOURS, LINES, Dot, dots_chart, learning_chart
-from fieldmark.report.curves import Curve, monitored
+from fieldmark.report.compare_charts import COLOURS, Dot, dots_chart, learning_charts
+from fieldmark.report.curves import Curve
 from fieldmark.report.scatter import Spot, scatter_chart
-from fieldmark.report.skeleton import about_texts, about_words, render_page
-from fieldmark.rundir import source_name
+from fieldmark.report.skeleton import about_texts, about_words
+from fieldmark.study import page
 from fieldmark.study.axes import axis_words, short_label
 from fieldmark.study.best import Found
 from fieldmark.study.cells import Finished, chosen_by
@@ -21,28 +20,6 @@ from fieldmark.study.grid_words import best_lines, marks, notes, shown, traded
 
 NAN = float("nan")
 TABLE_MOST = 40  # values of the second axis; a wider table could not be read
-
-
-@dataclass(frozen=True)
-class Row:
-    """A cell in the table of all."""
-
-    label: str
-    place: int
-    link: str
-    val: float | None
-    value: float | None
-    bounds: Interval | None
-    parameters: int
-    megabytes: float
-    multiply_adds: int
-    epochs: int
-    an_epoch: float | None
-    seconds: float
-    a_second: float | None
-    gap: float | None
-    marks: str
-    dash: int
 
 
 @dataclass(frozen=True)
@@ -56,25 +33,17 @@ class Crossed:
 
 
 def write_page(found: Found) -> None:
-    """report.html, one file without network, whole or not at all."""
-    write_text(found.study.report, render(found))
-
-
-def render(found: Found) -> str:
-    """The whole HTML text. The same study gives the same text."""
+    """The page of a grid."""
     first, by = found.first, chosen_by(found.cells)
-    source = source_name(found.study.question["settings"]["data"]["source"])
     axes, data = found.axes, found.study.read_data(first.planned.data)
     keys = list(axes)
     names = [axis_words(key) for key in keys]
     values: dict[str, Any] = {
-        "title": found.study.name,
         "headline": headline(found),
-        "doing": f"{' x '.join(names)} on {source}: {counted(len(found.study.plans()), 'cell')}, "
-        "each from a fresh model.",
+        "doing": f"{' x '.join(names)} on {page.source_of(found.study)}: "
+        f"{counted(len(found.study.plans()), 'cell')}, each from a fresh model.",
         "names": names,
         "failed": [(short_label(each.about), reason) for each, reason in found.failed],
-        "planned": len(found.study.plans()),
         "notes": data.notes,
         "best": best_lines(found),
         "traded": traded(found),
@@ -84,16 +53,16 @@ def render(found: Found) -> str:
         "metric": found.metric,
         "by": by,
         "side": first.side,
-        "rows": [row(found, cell) for cell in found.cells],
+        "cells": [(cell, marks(found, cell)) for cell in found.cells],
+        "colours": COLOURS,
         "crossed": crossed(found),
         "columns": axes[keys[1]] if len(keys) > 1 else [],
         "apart": apart(found),
         "costs": costs(found),
         "learning": learning(found.cells),
-        "typed": found.study.question["command"],
         "about": about_words(about_texts(first.metrics.about), seconds="Training of the best"),
     }
-    return render_page("grid.html", values, sheets=("compare.css",))
+    page.write(found.study, "grid.html", values)
 
 
 def headline(found: Found) -> tuple[str, str]:
@@ -104,29 +73,6 @@ def headline(found: Found) -> tuple[str, str]:
     under = f", and {counted(close, 'other')} in validation too close to tell" if close else ""
     cells = counted(len(found.cells), "cell")
     return f"Best of {cells}: {found.first.label}", f"{shown(found.first)}{under}"
-
-
-def row(found: Found, cell: Finished) -> Row:
-    """A cell's line in the table."""
-    by = chosen_by(found.cells)
-    return Row(
-        cell.label,
-        min(cell.place, COLOURS),
-        f"runs/{cell.planned.name}/report.html",
-        cell.validation(by),
-        cell.value,
-        cell.figures.interval(found.metric),
-        cell.metrics.about.parameters or 0,
-        cell.megabytes,
-        cell.multiply_adds,
-        cell.epochs,
-        cell.seconds_an_epoch,
-        cell.seconds,
-        cell.images_a_second,
-        cell.gap(by),
-        marks(found, cell),
-        cell.place % len(LINES),
-    )
 
 
 def sentences(found: Found) -> list[tuple[str, str]]:
@@ -204,7 +150,4 @@ def learning(cells: Sequence[Finished]) -> list[Curve]:
     histories = [(cell.label, cell.place, cell.history) for cell in cells if cell.epochs > 1]
     if not histories:
         return []
-    monitor = str(cells[0].settings["train"]["monitor"])
-    name = next(filter(None, (monitored(rows, monitor) for _, _, rows in histories)), None)
-    charts = [learning_chart(histories, each) for each in ("loss", name) if each]
-    return [chart for chart in charts if chart]
+    return learning_charts(histories, str(cells[0].settings["train"]["monitor"]))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fieldmark.console import duration
 from fieldmark.errors import counted
-from fieldmark.report.words import MISSING, figure, images, interval, metric_words, size
+from fieldmark.report.words import MISSING, aligned, figure, images, interval, metric_words, size
 from fieldmark.study.axes import short_label
 from fieldmark.study.best import Best, Found, against
 from fieldmark.study.cells import Finished, chosen_by
@@ -112,12 +112,7 @@ def _table(found: Found) -> list[str]:
     metric, by = found.metric, chosen_by(found.cells)
     side = "test" if found.first.side == "test" else "validation"
     heads = ["cell", f"val {metric_words(by)}", f"{side} {metric_words(metric)} (95 %)", *HEADS]
-    rows = [heads, *(_row(found, cell, by) for cell in found.cells)]
-    widths = [max(len(row[k]) for row in rows) for k in range(len(heads))]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    ]
+    return aligned([heads, *(_row(found, cell, by) for cell in found.cells)])
 
 
 def _row(found: Found, cell: Finished, by: str) -> Sequence[str]:
@@ -128,7 +123,7 @@ def _row(found: Found, cell: Finished, by: str) -> Sequence[str]:
         cell.label,
         figure(cell.validation(by), by),
         figure(cell.value, metric) + (f" ({bounds})" if bounds else ""),
-        size(cell.metrics.about.parameters or 0),
+        size(cell.parameters),
         f"{cell.megabytes:.3g}",
         str(cell.epochs) if cell.epochs else "solved",
         MISSING if an_epoch is None else f"{an_epoch:.3g}",

@@ -10,9 +10,8 @@ from fieldmark.console import Bar, Console
 from fieldmark.errors import StoppedError, WorkError, counted
 from fieldmark.machine import SHARERS, cores
 from fieldmark.stopping import listening, undoing
-from fieldmark.study.claims import claims, clear, release
-from fieldmark.study.folder import LEFT, StudyDir
-from fieldmark.study.planned import Planned
+from fieldmark.study.claims import claims, release
+from fieldmark.study.folder import StudyDir
 from fieldmark.study.work import MOST_CRASHES
 
 EVERY = 0.3  # seconds between two looks
@@ -36,7 +35,7 @@ def run_all(
     there will be at the end, where that is known. Raises StoppedError
     where the user stops; the same command goes on then. WorkError where processes die at once.
     """
-    clear(study)
+    release(study)
     workers = list[subprocess.Popen[bytes]]()
     told = set[str]()
     bar_of = console.bar(study.question["kind"], len(study.plans()))
@@ -45,7 +44,7 @@ def run_all(
         more = propose()
         try:
             while True:
-                left = _left(study)
+                left = study.left()
                 if stop.asked or not (left or more):
                     break
                 while len(workers) < min(jobs, len(left)):
@@ -65,12 +64,8 @@ def run_all(
         _end(workers)
         _tell(study, console, told)
         if stop.asked:
-            runs = counted(len(_left(study)), "run")
+            runs = counted(len(study.left()), "run")
             raise StoppedError(f"stopped with {runs} left; {GOES_ON}")
-
-
-def _left(study: StudyDir) -> list[Planned]:
-    return [each for each in study.plans() if study.state(each.name) in LEFT]
 
 
 def _begin(study: StudyDir, jobs: int) -> "subprocess.Popen[bytes]":
@@ -125,7 +120,7 @@ def _show(study: StudyDir, bar: Bar, shown: int, expected: int) -> int:
     """Draw how far all is. -> how many runs are through"""
     plans = study.plans()
     bar.resize(max(expected, len(plans)))
-    through = len(plans) - len(_left(study))
+    through = len(plans) - len(study.left())
     label = {each.name: each.label for each in plans}
     now = [_going(study, each.run, label.get(each.run, "")) for each in claims(study)]
     bar.advance(through - shown, "; ".join(filter(None, now[:2])))

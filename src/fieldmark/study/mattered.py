@@ -125,16 +125,9 @@ def correlations(trials: Sequence[Trial], figure: str) -> tuple[list[str], np.nd
     made = columns(known)
     if len(known) < FEWEST or not made:
         return [], np.zeros((0, 0))
-    all_columns = [*(column.values for column in made), scores]
-    ranks = np.stack([_ranks(values) for values in all_columns])
+    from scipy.stats import rankdata
+
+    ranks = rankdata([*(column.values for column in made), scores], axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
         found = np.corrcoef(ranks)
     return [*(column.name for column in made), "score"], found
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1, equal values at their mean. (T,) -> (T,)"""
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    found: np.ndarray = (last - (counts - 1) / 2)[place]
-    return found

@@ -8,10 +8,9 @@ from fieldmark.errors import Mistake, listed, nearest, refuse
 from fieldmark.judge.metrics import METRICS
 from fieldmark.runs.checks import CATALOGS
 from fieldmark.settings.aliases import Aliases
-from fieldmark.settings.layers import TYPED, Layer, Resolved
-from fieldmark.settings.options import OPTIONS, flag
-from fieldmark.settings.section import Choice
-from fieldmark.settings.tree import known_keys, sections
+from fieldmark.settings.layers import TYPED, Layer, Resolved, is_known, setting_of
+from fieldmark.settings.options import FLAGS, OPTIONS
+from fieldmark.settings.tree import known_keys
 from fieldmark.study.wandb_file import SweepFile
 
 SIDE = ("val_", "val/", "val.", "validation_", "valid_")  # what figures of validation begin with
@@ -55,9 +54,8 @@ def names_of(file: SweepFile, aliases: Aliases) -> Names:
     for name in file.parameters:
         found = _target(name, aliases)
         if found is None:
-            mistakes.append(
-                Mistake(_at(file, name), f"there is no such setting{_near(name, aliases)}")
-            )
+            what = f"there is no such setting{_near(name, aliases)}"
+            mistakes.append(Mistake(_at(file, name), what))
         else:
             targets[name] = found
     by_key: dict[str, str] = {}
@@ -88,12 +86,11 @@ def _inert(file: SweepFile, names: Names) -> Iterator[Mistake]:
 
 
 def _typed_too(file: SweepFile, names: Names, resolved: Resolved) -> Iterator[Mistake]:
-    flags = {key: flag(option) for option, key in OPTIONS.items()}
     for name in file.parameters:
         key = names.targets[name][0]
         if resolved.origins.get(key) == TYPED:
             what = f"is set by {file.path} too, as {name}; leave one out"
-            yield Mistake(flags.get(key, key), what)
+            yield Mistake(FLAGS.get(key, key), what)
 
 
 def figure_of(file: SweepFile) -> str | None:
@@ -132,15 +129,8 @@ def _target(name: str, aliases: Aliases) -> tuple[str, ...] | None:
     for alias in (f"{dashes}{each}" for each in spelt for dashes in ("--", "-", "")):
         if alias in aliases:
             return aliases[alias]
-    if name in OPTIONS:
-        return (OPTIONS[name],)
-    section, dot, option = name.partition(".")
-    is_choice = section in sections() and issubclass(sections()[section], Choice)
-    if name in known_keys() or (is_choice and option and "." not in option):
-        return (name,)
-    if is_choice and not dot:
-        return (f"{name}.name",)
-    return None
+    key = setting_of(name)
+    return (key,) if is_known(key) else None
 
 
 def _near(name: str, aliases: Aliases) -> str:

@@ -3,7 +3,13 @@
 from fieldmark.errors import RunError
 from fieldmark.rundir import RunDir
 from fieldmark.study.folder import StudyDir
-from fieldmark.use.ensemble import is_ensemble, read_joining
+from fieldmark.use.ensemble import Joining, Member, is_ensemble, read_joining
+
+
+def stand_for(study: StudyDir, run: RunDir, classes: tuple[str, ...]) -> None:
+    """Say that a study's model is that of one of its runs, so that what takes a run takes it."""
+    member = Member(run.path.relative_to(study.path).as_posix())
+    Joining(classes, (member,), thresholds=run.read_thresholds()).write(study.path)
 
 
 def one_model(study: StudyDir) -> RunDir:

@@ -22,7 +22,7 @@ from fieldmark.study.folder import StudyDir
 from fieldmark.study.local import run_all
 from fieldmark.study.ovr_answers import ALL, Asked, read_answers
 from fieldmark.study.ovr_figures import found_of
-from fieldmark.study.planned import Planned, planned
+from fieldmark.study.planned import Planned, planned, without_defaults
 from fieldmark.study.solved_rest import solve_all, solves
 
 KIND = "one-vs-rest"
@@ -48,7 +48,7 @@ def one_vs_rest(
     if table := resolved.settings.data.predict:
         what = "would be done by every model, and each knows one class alone; leave it out, and let"
         raise SettingsError([Mistake("--predict", f"{what} fieldmark predict STUDY {table} do it")])
-    options, resolved = wanted.to_json(), with_absolute_paths(resolved)
+    options, resolved = without_defaults(wanted), with_absolute_paths(resolved)
     twin = twin and with_absolute_paths(twin)
     plan = partial(_plan, wanted=wanted, twin=twin, console=console)
     study = asked(KIND, resolved, options, command, plan, console)

@@ -12,7 +12,6 @@ from fieldmark.metrics_json import About
 from fieldmark.records import Predictions, Samples
 from fieldmark.study.against_rest import shifts, taken
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.planned import without_defaults
 from fieldmark.study.together import Done, joined
 from fieldmark.use.ensemble import Joining, Member
 
@@ -29,10 +28,6 @@ class Asked:
     name: str | None = None
     softmax: bool = True
     twin: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, which `Asked(**values)` reads back."""
-        return without_defaults(self)
 
     def numbered(self, classes: Sequence[str]) -> list[tuple[int, str]]:
         """The classes that are asked for, with their numbers among all."""

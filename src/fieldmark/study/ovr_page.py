@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.console import duration
-from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.judge.paired import Difference
@@ -14,7 +13,7 @@ from fieldmark.report.compare_charts import Dot, dots_chart, learning_chart
 from fieldmark.report.curves import Curve
 from fieldmark.report.figure_lines import direction, figure_lines, number, sentence
 from fieldmark.report.measures import measured
-from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.report.skeleton import about_texts, about_words
 from fieldmark.report.words import (
     capital,
     count,
@@ -25,7 +24,8 @@ from fieldmark.report.words import (
     size,
     task_fact,
 )
-from fieldmark.rundir import INFO, source_name
+from fieldmark.rundir import INFO
+from fieldmark.study import page
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.ovr_answers import OVR, SOFTMAX, Answers, Asked
 from fieldmark.study.ovr_figures import TWIN, Found, Joined, OfClass
@@ -110,30 +110,20 @@ def worth(joined: Joined, seconds: dict[str, float]) -> str:
 
 
 def write_page(study: StudyDir, answers: Answers, found: Found) -> None:
-    """report.html, one file without network, whole or not at all."""
-    write_text(study.report, render(study, answers, found))
-
-
-def render(study: StudyDir, answers: Answers, found: Found) -> str:
-    """The whole HTML text. The same study gives the same text."""
+    """The page of one-vs-rest."""
     info, joined, first = info_of(study, answers), found.joined, found.classes[0]
     shown = joined.figures if joined else first.whole
     classes, wanted = tuple(shown.per_class), Asked(**study.question["options"])
-    source = source_name(study.question["settings"]["data"]["source"])
-    failed = [(each.label, reason) for each, reason in study.failures()]
     many = "class" if len(found.classes) == 1 else "classes"
     values: dict[str, Any] = {
         **measured(classes, {"test": shown}, "test"),
-        "title": study.name,
         "headline": headline("test", shown) if joined else headline_of(first),
-        "doing": f"One against the rest: {info.model} on {source}, {count(len(found.classes))} "
-        f"{many} in {wanted.folds} folds, trained against {100 * wanted.take:g} % of the "
-        "images of the others.",
+        "doing": f"One against the rest: {info.model} on {page.source_of(study)}, "
+        f"{count(len(found.classes))} {many} in {wanted.folds} folds, trained "
+        f"against {100 * wanted.take:g} % of the images of the others.",
         "classes": classes,
         "pictures": Galleries(),
         "facts": facts(answers, info, found),
-        "failed": failed,
-        "planned": len(study.plans()),
         "notes": answers.notes,
         "found": found,
         "joined": joined,
@@ -146,15 +136,12 @@ def render(study: StudyDir, answers: Answers, found: Found) -> str:
         "metrics": list(prominent(Shown.KEY, ONE_LABEL)),
         "learning": learning(answers, found),
         "folds": wanted.folds,
-        "typed": study.question["command"],
-        "about": about_words(about_texts(answers.about), seconds=took_words(answers)),
+        "about": about_words(
+            about_texts(answers.about),
+            seconds="Training of the first" if answers.runs else "One pass and all heads",
+        ),
     }
-    return render_page("one_vs_rest.html", values, sheets=("compare.css",))
-
-
-def took_words(answers: Answers) -> str:
-    """What the time in the list of circumstances is of."""
-    return "Training of the first" if answers.runs else "One pass and all heads"
+    page.write(study, "one_vs_rest.html", values)
 
 
 def headline_of(only: OfClass) -> tuple[str, str]:

@@ -101,8 +101,8 @@ def carried(settings: Settings, before: Settings, now: Settings) -> Settings:
     for section, names in CARRIED.items():
         own, old, new = (getattr(each, section) for each in (settings, before, now))
         same = [name for name in names if getattr(own, name) == getattr(old, name)]
-        parts[section] = own.model_copy(update={name: getattr(new, name) for name in same})
-    return settings.model_copy(update=parts)
+        parts[section] = {name: getattr(new, name) for name in same}
+    return settings.having(**parts)
 
 
 def files_of(settings: Settings) -> dict[str, str]:

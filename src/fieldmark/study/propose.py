@@ -50,7 +50,8 @@ def drawn(parameters: Parameters, seed: int, number: int, taken: set[str]) -> Po
     count = count_of(parameters)
     left = []
     if count is not None and count <= FEW:
-        left = [each for each in points_of_grid(_likely(parameters)) if same(each) not in taken]
+        likely = {name: each.likely() for name, each in parameters.items()}
+        left = [each for each in points_of_grid(likely) if same(each) not in taken]
     numbers = streams.draw(Stream.SWEEP, seed, number, TRIES, LEFT_OVER)
     return left[int(numbers.integers(len(left)))] if left else None
 
@@ -75,23 +76,11 @@ def proposed(
     return drawn(parameters, seed, number, taken)
 
 
-def _likely(parameters: Parameters) -> Parameters:
-    """Without the values whose probability is 0."""
-    return {name: each.likely() for name, each in parameters.items()}
-
-
 def check_optuna() -> None:
     """Raise SettingsError where Optuna is not installed, which only bayes needs."""
     what = f"bayes is Optuna's, which is not installed; install it with: {INSTALL}"
     missing = [] if is_installed("optuna") else [f"{what} 'fieldmark[sweep]', or take random"]
     refuse(Mistake("method", each) for each in missing)
-
-
-def optuna_version() -> str:
-    """The version that proposes here."""
-    from importlib.metadata import version
-
-    return version("optuna")
 
 
 def _ask(

@@ -7,16 +7,14 @@ left to save.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, Self
 
 from fieldmark.errors import PrunedError, counted
 from fieldmark.fit.plan import Follow
 from fieldmark.report.words import figure, metric_words
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.planned import without_defaults
 
 KEY = "prune"  # of a study's options
 LEAST = 2  # other runs that have reached an epoch, before the median is one
@@ -41,15 +39,6 @@ class Rule:
     eta: float = ETA
     strict: bool = False
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, which `from_json` reads back."""
-        return without_defaults(self)
-
-    @classmethod
-    def from_json(cls, kept: dict[str, Any]) -> Self:
-        """The reverse of `to_json`."""
-        return cls(**kept)
-
     @property
     def brackets(self) -> list[int]:
         """The epochs at which hyperband looks, rising."""
@@ -65,7 +54,7 @@ def watching(study: StudyDir, name: str) -> Follow | None:
     kept = study.question["options"].get(KEY)
     if kept is None:
         return None
-    rule, last = Rule.from_json(kept), None
+    rule, last = Rule(**kept), None
 
     def watch(history: Sequence[dict[str, float]]) -> None:
         nonlocal last
@@ -97,22 +86,22 @@ def verdict(rule: Rule, own: Values, others: Sequence[Values]) -> str:
     epoch = len(own)
     if math.isnan(own[-1]):
         return ""
-    judge: Callable[[Rule, Values, list[Values]], float | None]
-    judge = by_median if rule.type == "median" else by_hyperband
-    least = judge(rule, own, [each for each in others if len(each) >= epoch])
+    there = [each for each in others if len(each) >= epoch]
+    if rule.type == "median":
+        least, its, what = by_median(own, there), _best(own), "the median"
+    else:
+        least, its, what = by_hyperband(rule, own, there), own[-1], f"the best 1/{rule.eta:g}"
     if least is None:
         return ""
     sign = 1 if rule.more_is_better else -1
-    its = figure(sign * _best(own) if rule.type == "median" else sign * own[-1], rule.metric)
-    bar = figure(sign * least, rule.metric)
-    what = "the median" if rule.type == "median" else f"the best 1/{rule.eta:g}"
+    told, bar = (figure(sign * each, rule.metric) for each in (its, least))
     return (
-        f"ended after {counted(epoch, 'epoch')}: validation {metric_words(rule.metric)} {its}, "
+        f"ended after {counted(epoch, 'epoch')}: validation {metric_words(rule.metric)} {told}, "
         f"where {what} of the other runs had {bar}"
     )
 
 
-def by_median(rule: Rule, own: Values, others: list[Values]) -> float | None:
+def by_median(own: Values, others: list[Values]) -> float | None:
     """The median at this epoch, where the run's best so far is behind it; else None.
 
     As in Golovin et al., "Google Vizier", 2017; of all runs that have been there, those that were

@@ -1,6 +1,7 @@
 """`fieldmark sweep`: trials of many settings, the best by validation, and its test, once."""
 
 from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from typing import Any
 
 from fieldmark.console import Console
@@ -11,12 +12,11 @@ from fieldmark.study.asked import asked, tell_places, with_absolute_paths
 from fieldmark.study.folder import LEFT, StudyDir
 from fieldmark.study.local import run_all
 from fieldmark.study.names import more_is_better
-from fieldmark.study.planned import Planned, planned
+from fieldmark.study.planned import Planned, planned, without_defaults
 from fieldmark.study.propose import (
     TRIES,
     count_of,
     drawn,
-    optuna_version,
     points_of_grid,
     proposed,
 )
@@ -67,13 +67,13 @@ def sweep(
 
     beside: dict[str, Any] = {"sweep": space.file.about}
     if space.file.method == "bayes":
-        beside["optuna"] = optuna_version()
+        beside["optuna"] = version("optuna")
     study = asked(KIND, base, options_of(space, rule), command, plan, console, beside=beside)
     before, now = study.question.get("optuna"), beside.get("optuna")
     if before != now:
         what = "which may propose otherwise"
         console.warn(f"the study began with Optuna {before}, and this is {now}, {what}")
-    told = {each.name for each in study.plans() if study.state(each.name) not in LEFT}
+    told = {each.name for each in study.plans()} - {each.name for each in study.left()}
     plan_more = proposing(study, space, wanted, jobs, console)
 
     def propose() -> bool:
@@ -94,7 +94,7 @@ def options_of(space: Space, rule: Rule | None) -> dict[str, Any]:
         "targets": {name: list(each) for name, each in space.names.targets.items()},
         "figure": space.figure,
         "target": space.file.metric.get("target"),
-        KEY: rule and rule.to_json(),
+        KEY: rule and without_defaults(rule),
     }
 
 
@@ -114,7 +114,7 @@ def proposing(
     def propose() -> bool:
         nonlocal is_told
         while len(taken) < wanted:
-            if waits and sum(study.state(each.name) in LEFT for each in study.plans()) >= jobs:
+            if waits and len(study.left()) >= jobs:
                 return True
             found = read_trials(study, space.figure) if waits else []
             if reached(space, found):

@@ -9,13 +9,12 @@ import numpy as np
 
 from fieldmark.console import duration
 from fieldmark.errors import counted
-from fieldmark.files import write_text
 from fieldmark.report.compare_charts import COLOURS, learning_chart
 from fieldmark.report.curves import Curve
-from fieldmark.report.skeleton import about_texts, about_words, render_page
+from fieldmark.report.skeleton import about_texts, about_words
 from fieldmark.report.trial_charts import Tried, history_chart, parallel_chart, slice_chart
 from fieldmark.report.words import figure, images, interval, metric_words, whole_percent
-from fieldmark.rundir import source_name
+from fieldmark.study import page
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.mattered import METHOD, correlations, scores_of
 from fieldmark.study.prune import KEY
@@ -50,12 +49,7 @@ def lines(trials: Sequence[Trial], won: Won) -> list[str]:
 
 
 def write_page(study: StudyDir, trials: Sequence[Trial], won: Won) -> None:
-    """report.html, one file without network, whole or not at all."""
-    write_text(study.report, render(study, trials, won))
-
-
-def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
-    """The whole HTML text. The same study gives the same text."""
+    """The page of a sweep."""
     options, metric = study.question["options"], won.figure
     figure_name = str(options["figure"])
     known, scores = scores_of(trials, figure_name)
@@ -63,7 +57,6 @@ def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
     tried = [_tried(trial, reached.get(trial.number), metric) for trial in trials]
     names = [name for name, (kind, _) in options["parameters"].items() if kind != "constant"]
     data = study.read_data(trials[0].planned.data)
-    source = source_name(study.question["settings"]["data"]["source"])
     model = str(won.trial.run.read_settings()["model"]["name"])
     side, found = ("test", won.test) if won.test else ("validation", won.val)
     bounds = interval(found.intervals.get(metric), metric)
@@ -75,8 +68,8 @@ def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
             f"{figure(found[metric], metric)} on {images(found.n)} of the {side}",
             f"(95 % interval {bounds})" if bounds else "",
         ),
-        "doing": f"A sweep of {model} on {source}. Trials were chosen by {options['method']} and "
-        f"judged on {images(won.val.n, 'val')}.",
+        "doing": f"A sweep of {model} on {page.source_of(study)}. Trials were chosen by "
+        f"{options['method']} and judged on {images(won.val.n, 'val')}.",
         "notes": [*data.notes, *_failures(failed)],
         "flattery": flattery(won),
         "winner": {name: as_text(value) for name, value in won.trial.point.items()},
@@ -99,13 +92,12 @@ def render(study: StudyDir, trials: Sequence[Trial], won: Won) -> str:
         "reasons": any(each.reason for each in trials),
         "rows": [_row(trial, reached.get(trial.number)) for trial in trials],
         "again": f"fieldmark train --config {won.settings}",
-        "typed": study.question["command"],
         "about": about_words(
             about_texts(won.metrics.about, optuna=study.question.get("optuna")),
             seconds="Training of the winner",
         ),
     }
-    return render_page("sweep.html", values, sheets=("compare.css", "sweep.css"))
+    page.write(study, "sweep.html", values, "sweep.css")
 
 
 def counts_of(trials: Sequence[Trial]) -> str:
@@ -152,12 +144,8 @@ def _tried(trial: Trial, score: float | None, metric: str) -> Tried:
     told = f"{metric_words(metric)} {figure(score, metric)}" if score is not None else trial.state
     ended = f", {trial.state}" if trial.state != "done" and score is not None else ""
     words = f"trial {trial.number}: {told}{ended}; {in_words(trial.point)}"
-    shown = {name: _plain_value(value) for name, value in trial.point.items()}
+    shown = {k: v if type(v) in (int, float) else as_text(v) for k, v in trial.point.items()}
     return Tried(trial.planned.label, trial.state, score, shown, words)
-
-
-def _plain_value(value: Any) -> Any:
-    return value if type(value) in (int, float) else as_text(value)
 
 
 def _row(trial: Trial, score: float | None) -> dict[str, Any]:

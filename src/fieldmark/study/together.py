@@ -73,9 +73,9 @@ def out_of_fold(done: Done) -> tuple[Predictions, Figures]:
     return table, figures_by_image(table, own_thresholds(done, table))
 
 
-def spreads(all_metrics: Sequence[Metrics], side: str = "test") -> dict[str, Spread]:
-    """Each figure over the runs, those left out where it is not defined in all."""
-    sides = [each.sides[side].values for each in all_metrics]
+def spreads(all_metrics: Sequence[Metrics]) -> dict[str, Spread]:
+    """Each figure of the test over the runs, those left out where it is not defined in all."""
+    sides = [each.sides["test"].values for each in all_metrics]
     found = {}
     for name in sides[0]:
         values = [each.get(name) for each in sides]

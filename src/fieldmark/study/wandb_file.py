@@ -7,11 +7,10 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from fieldmark.errors import Mistake, SettingsError, listed, nearest, refuse
-from fieldmark.settings.texts import read_table
+from fieldmark.errors import Mistake, listed, nearest, refuse
+from fieldmark.settings.texts import config_text, read_table
 from fieldmark.study.space import IN_GRID, IN_OPTUNA, NUMBERS, Parameter
 
 METHODS = ("bayes", "random", "grid")
@@ -45,13 +44,7 @@ class SweepFile:
 
 def read_sweep(path: str) -> SweepFile:
     """The file, checked as far as that can be without settings. Raises SettingsError with all."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        what = f"cannot be read: {reason}; check the path"
-        raise SettingsError([Mistake(f"--sweep {path}", what)]) from error
-    table = read_table(text, path)
+    table = read_table(config_text(path, "--sweep"), path)
     method, nested = str(table.get("method")), table.get("parameters")
     mistakes = list(_wrong_keys(table))
     parameters: dict[str, Parameter] = {}

@@ -24,8 +24,8 @@ from fieldmark.runs.outcome import write_tables
 from fieldmark.settings.run import BudgetSettings
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.mattered import Mattered, mattered, scores_of
+from fieldmark.study.one_model import stand_for
 from fieldmark.study.trials import Trial
-from fieldmark.use.ensemble import Joining, Member
 from fieldmark.use.opened import open_bundle
 
 BEST = "best.yaml"
@@ -54,10 +54,7 @@ class Won:
 
 
 def crown(study: StudyDir, trials: list[Trial], best: Trial, figure: str, console: Console) -> Won:
-    """Measure the winner's test where that is not done, and write best.yaml and results.json.
-
-    A file says that the study's model is the winner's, so that what takes a run takes the study.
-    """
+    """Measure the winner's test where that is not done, and write best.yaml and results.json."""
     metrics = measure_test(best.run, console)
     shown = "log_loss" if figure == "loss" else figure
     won = Won(
@@ -69,8 +66,7 @@ def crown(study: StudyDir, trials: list[Trial], best: Trial, figure: str, consol
         settings=write_best(study, best, shown),
         mattered=tuple(mattered(trials, figure, seed=metrics.about.seed or 0)),
     )
-    member = Member(str(best.run.path.relative_to(study.path)))
-    Joining(metrics.classes, (member,), thresholds=best.run.read_thresholds()).write(study.path)
+    stand_for(study, best.run, metrics.classes)
     write_json(study.results, results(trials, won))
     return won
 
@@ -97,8 +93,7 @@ def measure_test(run: RunDir, console: Console) -> Metrics:
     metrics = replace(metrics, about=about)
     metrics.write(run.metrics)
     report(run)
-    manifest = {key: each for key, each in run.read_manifest().items() if key != "files"}
-    run.write_manifest({**manifest, **about.to_json()})
+    run.write_manifest({**run.read_manifest(), **about.to_json()})
     return metrics
 
 

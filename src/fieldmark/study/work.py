@@ -43,10 +43,10 @@ def work(study: StudyDir, console: Console, *, alone: bool) -> None:
     this machine has not the device that a run is to be done on; a run that fails is noted, and
     the next one begins.
     """
-    renewing = _nothing if alone else _ending_with(os.getppid())
+    renewing = _ending_with(None if alone else os.getppid())
     with listening() as stop:
         while True:
-            left = [each for each in study.plans() if study.state(each.name) in LEFT]
+            left = study.left()
             has_done = False
             for planned in left:
                 has_done |= do(study, planned, console, renewing=renewing)
@@ -107,13 +107,7 @@ def train(study: StudyDir, planned: Planned, console: Console) -> None:
     where = {"out": str(run.path.parent), "name": run.name, "tag": None}
     settings = planned.resolved.settings
     group = {"group": settings.track.group or study.name}
-    settings = settings.model_copy(
-        update={
-            "run": settings.run.model_copy(update=where),
-            "track": settings.track.model_copy(update=group),
-        }
-    )
-    resolved = replace(planned.resolved, settings=settings)
+    resolved = replace(planned.resolved, settings=settings.having(run=where, track=group))
     data = study.read_data(planned.data)
     command = study.question["command"]
     train_run(resolved, quiet, command, data, sides=planned.sides, watch=watch)
@@ -148,17 +142,16 @@ def changed_by(run: RunDir, planned: Planned, console: Console) -> dict[str, Any
     return changes
 
 
-def _nothing() -> None:
-    """What a process does about the one that began it where there is none."""
+def _ending_with(parent: int | None) -> Callable[[], None]:
+    """What ends this process, as a first Ctrl-C does, when the one that began it is gone.
 
-
-def _ending_with(parent: int) -> Callable[[], None]:
-    """What ends this process, as a first Ctrl-C does, when the one that began it is gone."""
+    None: no other did.
+    """
     asked = False
 
     def look() -> None:
         nonlocal asked
-        if not asked and os.getppid() != parent:
+        if not asked and parent not in (None, os.getppid()):
             asked = True
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from fieldmark.fit.losses import LOSSES
 from fieldmark.fit.plan import Parts, Plan
-from fieldmark.fit.wise import best_share, judged_shares, mean_of, moved
+from fieldmark.runs.tuning import best_share, judged_shares, mean_of, moved
 
 
 def test_a_mean_is_that_of_every_weight_and_whole_numbers_are_those_after():

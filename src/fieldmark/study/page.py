@@ -1,0 +1,28 @@
+"""What the pages of all studies share."""
+
+from typing import Any
+
+from fieldmark.files import write_text
+from fieldmark.report.skeleton import render_page
+from fieldmark.rundir import source_name
+from fieldmark.study.folder import StudyDir
+
+
+def write(study: StudyDir, template: str, values: dict[str, Any], *sheets: str) -> None:
+    """report.html, one file without network, whole or not at all.
+
+    The same study gives the same text. values: what the template is told besides, or otherwise.
+    """
+    shared = {
+        "title": study.name,
+        "failed": [(each.label, reason) for each, reason in study.failures()],
+        "planned": len(study.plans()),
+        "typed": study.question["command"],
+    }
+    page = render_page(template, {**shared, **values}, sheets=("compare.css", *sheets))
+    write_text(study.report, page)
+
+
+def source_of(study: StudyDir) -> str:
+    """What the images of a study are called."""
+    return source_name(study.question["settings"]["data"]["source"])
