@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from fieldmark.data.intake import Dataset
-from fieldmark.insight.galleries import Galleries, Picture
+from fieldmark.insight.answered import Picture
+from fieldmark.insight.galleries import Galleries
 from fieldmark.metrics_json import About, Answer, Bin, ClassFigures, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Samples

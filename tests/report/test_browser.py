@@ -17,7 +17,8 @@ from reviews import test_compare_page, test_evaluated
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.health import Finding
 from fieldmark.heats import Heat, Heats
-from fieldmark.insight.galleries import Confused, Picture
+from fieldmark.insight.answered import Picture
+from fieldmark.insight.galleries import Confused
 from fieldmark.insight.looks import Look
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.report import inspect_page, page

@@ -1,13 +1,12 @@
 """Of each class the images that say most of it: surest hits, surest mistakes, least sure hits."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from fieldmark.insight.galleries import Shown, sayable, shown_at
-from fieldmark.insight.label_galleries import Decision, decision_at, least_scores
-from fieldmark.judge.evidence import Evidence
+from fieldmark.insight.answered import Answer, Answered, first
 from fieldmark.records import Predictions
 
 EACH = 3  # images of a kind
@@ -19,7 +18,7 @@ class ClassGallery:
     """Images that were, or should have been, taken for a class, by kind, in the order of KINDS."""
 
     label: str
-    kinds: Mapping[str, tuple[Shown | Decision, ...]]
+    kinds: Mapping[str, tuple[Answer, ...]]
 
 
 def class_galleries(
@@ -37,62 +36,26 @@ def class_galleries(
     Mistakes are images that were taken for the class; of several labels an image also those whose
     label was missed. Rows as in `galleries.chosen`. At most MOST_CLASSES that nobody named.
     """
-    table = sayable(predictions)
-    evidence = Evidence.on(table, temperature, thresholds)
-    places = [k for k, name in enumerate(table.classes) if not labels or name in labels]
-    if table.task.several:
-        least = least_scores(table, thresholds)
-        found = [_of_label(table, evidence, least, k, each) for k in places]
-    else:
-        found = [_of_class(table, evidence, k, each) for k in places]
+    answered = Answered.of(predictions, temperature, thresholds)
+    wanted = [k for k, name in enumerate(predictions.classes) if not labels or name in labels]
+    found = [_of_class(answered, index, each) for index in wanted]
     there = [(gallery, wrong) for gallery, wrong in found if any(gallery.kinds.values())]
     if len(there) > MOST_CLASSES and not labels:
         there = sorted(there, key=lambda pair: -pair[1])[:MOST_CLASSES]
     return [gallery for gallery, _ in there]
 
 
-def _of_class(
-    table: Predictions, evidence: Evidence, index: int, each: int
-) -> tuple[ClassGallery, int]:
-    guessed = evidence.guesses == index
-    hits, wrong = guessed & evidence.right, guessed & ~evidence.right
-    first = _by_score(evidence.confidence)
-    sure, mistakes, unsure = first(hits, each), first(wrong, each), first(hits, each, up=True)
-    kinds = {
-        "Surest hits": sure,
-        "Surest mistakes": mistakes,
-        "Least sure hits": [place for place in unsure if place not in sure],
-    }
-    shown = {
-        kind: tuple(shown_at(table, evidence, place) for place in places)
-        for kind, places in kinds.items()
-    }
-    return ClassGallery(table.classes[index], shown), int(wrong.sum())
-
-
-def _of_label(
-    table: Predictions, evidence: Evidence, least: np.ndarray, index: int, each: int
-) -> tuple[ClassGallery, int]:
-    given, there = evidence.guesses[:, index], evidence.targets[:, index] == 1
-    first = _by_score(evidence.scores[:, index])
-    kinds = {
-        "Surest hits": first(given & there, each),
-        "Surest mistakes": first(given & ~there, each),
-        "Missed": first(~given & there, each, up=True),
-    }
-    shown = {
-        kind: tuple(decision_at(table, evidence, least, (place, index)) for place in places)
-        for kind, places in kinds.items()
-    }
-    return ClassGallery(table.classes[index], shown), int((given != there).sum())
-
-
-def _by_score(scores: np.ndarray) -> Callable[..., list[int]]:
-    """Chooses the rows with the highest scores, or, `up`, the lowest."""
-
-    def first(rows: np.ndarray, most: int, *, up: bool = False) -> list[int]:
-        places, sign = np.flatnonzero(rows), 1 if up else -1
-        order = np.argsort(sign * scores[places], kind="stable")[:most]
-        return [int(place) for place in places[order]]
-
-    return first
+def _of_class(answered: Answered, index: int, each: int) -> tuple[ClassGallery, int]:
+    """A class's gallery, and how many mistakes there are."""
+    evidence = answered.evidence
+    given, there = evidence.is_taken_for(index), evidence.is_of(index)
+    best = partial(first, evidence.scores[:, index], most=each)
+    kinds = {"Surest hits": best(given & there), "Surest mistakes": best(given & ~there)}
+    mistakes = given & ~there
+    if evidence.task.several:
+        kinds["Missed"], mistakes = best(~given & there, lowest=True), given != there
+    else:
+        unsure = best(given & there, lowest=True)
+        kinds["Least sure hits"] = [row for row in unsure if row not in kinds["Surest hits"]]
+    shown = {kind: tuple(answered.at(row, index) for row in rows) for kind, rows in kinds.items()}
+    return ClassGallery(answered.table.classes[index], shown), int(mistakes.sum())

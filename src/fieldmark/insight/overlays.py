@@ -30,9 +30,9 @@ def laid(photo: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return overlaid(photo, heat), heat
 
 
-def alone(cells: np.ndarray, side: int = LEAST) -> np.ndarray:
-    """A map without a picture, in the same colours. (s, s) uint8 -> (side, side, 3) uint8"""
-    return coloured(stretched(cells / 255, (side, side)))
+def alone(cells: np.ndarray) -> np.ndarray:
+    """A map without a picture, in the same colours. (s, s) uint8 -> (LEAST, LEAST, 3) uint8"""
+    return coloured(stretched(cells / 255, (LEAST, LEAST)))
 
 
 def stretched(values: np.ndarray, sides: tuple[int, ...]) -> np.ndarray:

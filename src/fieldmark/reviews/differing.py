@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fieldmark.insight.album import Album
-from fieldmark.insight.galleries import Picture, shown_at
+from fieldmark.insight.answered import Picture, first, pictured, shown_at
 from fieldmark.records import Samples
 from fieldmark.reviews.compared_run import ComparedRun
 
@@ -51,11 +51,6 @@ def _won(
 ) -> Won:
     """rows: of the loser's split; won: whether the winner alone is right about each."""
     table = replace(loser.shown, frame=loser.shown.frame[rows])
-    evidence, lost = loser.evidence(table.classes, rows), np.flatnonzero(won)
-    surest = lost[np.argsort(-evidence.confidence[lost], kind="stable")]
-    wanted = [shown_at(table, evidence, row) for row in surest[:MOST].tolist()]
-    pictures = tuple(
-        Picture(**vars(shown), content=content, mime=mime)
-        for shown, content, mime in album.pictures(wanted)
-    )
-    return Won(winner.name, loser.name, len(lost), pictures)
+    evidence = loser.evidence(table.classes, rows)
+    wanted = [shown_at(table, evidence, row) for row in first(evidence.confidence, won, MOST)]
+    return Won(winner.name, loser.name, int(won.sum()), pictured(album, None, wanted, Picture))
