@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fieldmark.errors import counted
-from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, themed_svg
+from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, shortened, themed_svg
 
 FEW = 4  # images with both maps; of fewer it is not said whether maps are to be believed
 STAYS = 0.5  # a rank correlation above which a map has hardly changed
@@ -122,16 +122,12 @@ def _drawn_chart(drawn: Sequence[tuple[str, float, int]]) -> Curve:
         axes.plot(places, values, "o-", color=VAL, linewidth=2.2, markersize=6)
         axes.set(xlim=(-0.3, len(drawn) - 0.7), ylim=(min([0.0, *known]) - 0.05, 1))
         every = -(-len(drawn) // TICKS)
-        names = [_short(name) for name, _, _ in drawn][::every]
+        names = [shortened(name, LETTERS) for name, _, _ in drawn][::every]
         axes.set_xticks(places[::every], names, rotation=30, ha="right")
         axes.set_xlabel("")
         hover = [(k - 0.5, k + 0.5, _hover(*each)) for k, each in enumerate(drawn)]
         svg = themed_svg(found, "heat-drawn", hover=hover)
     return Curve(svg, title, "; ".join(_hover(*each) for each in drawn))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"\N{HORIZONTAL ELLIPSIS}{name[-LETTERS + 1 :]}"
 
 
 def _hover(name: str, value: float, images: int) -> str:
