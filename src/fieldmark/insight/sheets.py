@@ -6,8 +6,7 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.insight.album import encoded
-from fieldmark.insight.colours import coloured
-from fieldmark.insight.overlays import laid
+from fieldmark.insight.overlays import coloured, laid
 
 COLUMNS = 4  # of a sheet of maps
 TILE = 80  # pixels a side of a picture on a sheet, of its longer one
