@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.report.curves import (
-    INK,
     VAL,
     Curve,
     Hover,
@@ -73,7 +72,7 @@ def _short(value: Any) -> str:
 def history_chart(trials: Sequence[Tried], best: Sequence[float | None], metric: str) -> Curve:
     """Every trial's score in order, and the best so far. Hollow: ended early."""
     with drawing():
-        found, axes = empty_axes(height=230)
+        found, axes = empty_axes(230, "trial")
         numbers = range(1, len(trials) + 1)
         steps = [(n, value) for n, value in zip(numbers, best, strict=True) if value is not None]
         if steps:
@@ -82,7 +81,6 @@ def history_chart(trials: Sequence[Tried], best: Sequence[float | None], metric:
             if trial.score is not None:
                 _dot(axes, number, trial)
         axes.set_xlim(0.5, len(trials) + 0.5)
-        axes.set_xlabel("trial", color=INK, fontsize=12)
         share_axis(axes, metric)
         hover = [(n - 0.5, n + 0.5, each.words) for n, each in zip(numbers, trials, strict=True)]
         svg = themed_svg(found, "history", hover=hover)
@@ -104,13 +102,12 @@ def slice_chart(trials: Sequence[Tried], name: str, metric: str) -> Curve | None
         return None
     axis = axis_of(name, [each.values[name] for each in known])
     with drawing():
-        found, axes = empty_axes(height=190)
+        found, axes = empty_axes(190, "")
         places = _side_by_side(axis)
         for place, trial in zip(places, known, strict=True):
             _dot(axes, place, trial)
         axes.set_xlim(-0.12, 1.12)
         axes.set_xticks(*zip(*axis.ticks, strict=True))
-        axes.set_xlabel("")
         share_axis(axes, metric)
         order = sorted(zip(places, known, strict=True), key=lambda pair: pair[0])
         svg = themed_svg(found, f"slice-{_plain(name)}", hover=_between(order))
