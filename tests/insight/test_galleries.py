@@ -7,7 +7,8 @@ from PIL import Image
 
 from fieldmark.insight import album as insight
 from fieldmark.insight.album import encoded
-from fieldmark.insight.galleries import Shown, chosen, galleries
+from fieldmark.insight.answered import Shown
+from fieldmark.insight.galleries import chosen, galleries
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.records import Predictions, Samples
 

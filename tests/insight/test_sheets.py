@@ -5,8 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
-from fieldmark.insight.colours import coloured, overlaid
-from fieldmark.insight.overlays import LEAST
+from fieldmark.insight.overlays import LEAST, coloured, overlaid
 from fieldmark.insight.sheets import GAP, TILE, map_sheet, over_photo, picture_sheet
 
 

@@ -6,6 +6,7 @@ from fieldmark.judge.exchange import TwoModels, area_differences, count_differen
 from fieldmark.judge.metrics import overall
 
 ROC, PRECISION = "roc_auc", "average_precision"
+METRIC = {ROC: "roc_auc", PRECISION: "mean_average_precision"}  # the means of both
 
 
 def logits_of(n, classes, seed, targets):
@@ -17,8 +18,35 @@ def logits_of(n, classes, seed, targets):
 @pytest.fixture
 def pair():
     targets = np.random.default_rng(0).integers(4, size=60)
-    first, second = (Evidence.of(logits_of(60, 4, seed, targets), targets) for seed in (1, 2))
-    return TwoModels(first, second)
+    return pair_of(targets, [logits_of(60, 4, seed, targets) for seed in (1, 2)])
+
+
+def pair_of(targets, logits):
+    return TwoModels(*(Evidence.of(each, targets) for each in logits))
+
+
+def difference(pair, area):
+    """Of the mean area, as it is computed without any draw."""
+    return overall(pair.second)[METRIC[area]] - overall(pair.first)[METRIC[area]]
+
+
+def anew(targets, logits, weights, area):
+    """The same of images that are taken so often."""
+    taken = np.repeat(np.arange(len(targets)), weights)
+    return difference(pair_of(targets[taken], [each[taken] for each in logits]), area)
+
+
+def ranks_exchanged(pair, crossed, area):
+    """The mean area's difference where ranks of some images are really exchanged."""
+    ranked = [
+        np.stack([placements(column, column) for column in each.scores.T], axis=1)
+        for each in (pair.first, pair.second)
+    ]
+    one, two = (
+        Evidence.of(each, pair.first.targets, scores=each).areas[area].mean()
+        for each in (np.where(crossed[:, None], ranked[1 - k], ranked[k]) for k in (0, 1))
+    )
+    return two - one
 
 
 def exchanged(pair, crossed):
@@ -56,53 +84,28 @@ def test_exchanging_all_turns_the_sign(pair):
     assert all(straight[name] == -crossed[name] for name in straight)
 
 
-def test_the_shares_of_an_area_sum_to_the_difference(pair):
-    wanted = overall(pair.second)["roc_auc"] - overall(pair.first)["roc_auc"]
-    assert pair.areas[ROC].shares.sum() == pytest.approx(wanted, abs=1e-6)
+@pytest.mark.parametrize(("area", "near"), [(ROC, 1e-6), (PRECISION, 1e-9)])
+def test_the_shares_of_an_area_sum_to_the_difference_where_no_scores_are_equal(pair, area, near):
+    assert pair.areas[area].shares.sum() == pytest.approx(difference(pair, area), abs=near)
 
 
 def test_the_shares_of_an_area_tell_what_any_exchange_gives(pair):
-    ranked = [
-        np.stack([placements(column, column) for column in each.scores.T], axis=1)
-        for each in (pair.first, pair.second)
-    ]
     for crossed in np.random.default_rng(5).random((5, 60)) < 0.5:
-        first, second = (np.where(crossed[:, None], ranked[1 - k], ranked[k]) for k in (0, 1))
-        targets = pair.first.targets
-        areas = [
-            Evidence.of(each, targets, scores=each).areas["roc_auc"].mean()
-            for each in (first, second)
-        ]
+        wanted = ranks_exchanged(pair, crossed, ROC)
         signs = np.where(crossed, -1, 1)
-        assert signs @ pair.areas[ROC].shares == pytest.approx(areas[1] - areas[0], abs=1e-6)
+        assert signs @ pair.areas[ROC].shares == pytest.approx(wanted, abs=1e-6)
 
 
-def test_areas_drawn_once_each_are_the_difference_itself(pair):
-    wanted = overall(pair.second)["roc_auc"] - overall(pair.first)["roc_auc"]
-    assert pair.areas[ROC].drawn(np.ones((1, 60)))[0] == pytest.approx(wanted, abs=1e-6)
+@pytest.mark.parametrize("area", [ROC, PRECISION])
+@pytest.mark.parametrize("weight", [1, 3])
+def test_images_drawn_equally_often_have_the_difference_itself(pair, area, weight):
+    found = pair.areas[area].drawn(np.full((1, 60), float(weight)))[0]
+    assert found == pytest.approx(difference(pair, area), abs=1e-6)
 
 
-def test_areas_of_draws_are_near_those_that_are_computed_anew():
-    targets = np.random.default_rng(0).integers(3, size=400)
-    logits = [logits_of(400, 3, seed, targets) for seed in (1, 2)]
-    pair = TwoModels(*(Evidence.of(each, targets) for each in logits))
-    rng = np.random.default_rng(6)
-    weights = np.stack([np.bincount(rng.integers(400, size=400), minlength=400) for _ in range(50)])
-    wanted = []
-    for row in weights:
-        taken = np.repeat(np.arange(400), row)
-        one, two = (overall(Evidence.of(each[taken], targets[taken])) for each in logits)
-        wanted.append(two["roc_auc"] - one["roc_auc"])
-    found = pair.areas[ROC].drawn(weights.astype(float))
-    assert np.corrcoef(found, wanted)[0, 1] > 0.995
-    assert found.std() == pytest.approx(np.std(wanted), rel=0.05)
-
-
-def test_precisions_drawn_once_each_are_the_difference_itself(pair):
-    name = "mean_average_precision"
-    wanted = overall(pair.second)[name] - overall(pair.first)[name]
-    assert pair.areas[PRECISION].drawn(np.ones((1, 60)))[0] == pytest.approx(wanted, abs=1e-6)
-    assert pair.areas[PRECISION].drawn(np.full((1, 60), 3.0))[0] == pytest.approx(wanted, abs=1e-6)
+def as_they_come(n=400, classes=3):
+    targets = np.random.default_rng(0).integers(classes, size=n)
+    return targets, [logits_of(n, classes, seed, targets) for seed in (1, 2)]
 
 
 def far_apart(n=400, classes=3):
@@ -113,63 +116,37 @@ def far_apart(n=400, classes=3):
     return targets, logits
 
 
-def test_precisions_of_draws_are_near_those_that_are_computed_anew():
-    targets, logits = far_apart()
-    pair, rng = (
-        TwoModels(*(Evidence.of(each, targets) for each in logits)),
-        np.random.default_rng(6),
-    )
+@pytest.mark.parametrize(
+    ("area", "made", "alike", "near"),
+    [(ROC, as_they_come, 0.995, 0.05), (PRECISION, far_apart, 0.98, 0.1)],
+)
+def test_areas_of_draws_are_near_those_that_are_computed_anew(area, made, alike, near):
+    targets, logits = made()
+    rng = np.random.default_rng(6)
     weights = np.stack([np.bincount(rng.integers(400, size=400), minlength=400) for _ in range(50)])
-    wanted = []
-    for row in weights:
-        taken = np.repeat(np.arange(400), row)
-        one, two = (overall(Evidence.of(each[taken], targets[taken])) for each in logits)
-        wanted.append(two["mean_average_precision"] - one["mean_average_precision"])
-    found = pair.areas[PRECISION].drawn(weights.astype(float))
-    assert np.corrcoef(found, wanted)[0, 1] > 0.98
-    assert found.std() == pytest.approx(np.std(wanted), rel=0.1)
+    wanted = [anew(targets, logits, row, area) for row in weights]
+    found = pair_of(targets, logits).areas[area].drawn(weights.astype(float))
+    assert np.corrcoef(found, wanted)[0, 1] > alike
+    assert found.std() == pytest.approx(np.std(wanted), rel=near)
 
 
 @pytest.mark.parametrize("thrice", [0, 2])
 def test_precisions_of_a_draw_with_more_images_of_one_class_drift_with_it(thrice):
     targets, logits = far_apart()
-    pair = TwoModels(*(Evidence.of(each, targets) for each in logits))
     weights = np.where(targets == thrice, 3, 1)
-    taken = np.repeat(np.arange(400), weights)
-    one, two = (overall(Evidence.of(each[taken], targets[taken])) for each in logits)
-    wanted = two["mean_average_precision"] - one["mean_average_precision"]
-    assert pair.areas[PRECISION].drawn(weights[None].astype(float))[0] == pytest.approx(
-        wanted, abs=0.01
-    )
+    found = pair_of(targets, logits).areas[PRECISION].drawn(weights[None].astype(float))[0]
+    assert found == pytest.approx(anew(targets, logits, weights, PRECISION), abs=0.01)
 
 
 def test_the_shares_of_precisions_nearly_tell_what_an_exchange_gives():
-    targets, logits = far_apart()
-    pair = TwoModels(*(Evidence.of(each, targets) for each in logits))
-    ranked = [
-        np.stack([placements(column, column) for column in each.scores.T], axis=1)
-        for each in (pair.first, pair.second)
-    ]
+    pair = pair_of(*far_apart())
     coins = np.random.default_rng(5).random((50, 400)) < 0.5
     coins[0] = False
-    wanted = []
-    for crossed in coins:
-        first, second = (np.where(crossed[:, None], ranked[1 - k], ranked[k]) for k in (0, 1))
-        one, two = (
-            Evidence.of(each, targets, scores=each).areas["average_precision"].mean()
-            for each in (first, second)
-        )
-        wanted.append(two - one)
+    wanted = [ranks_exchanged(pair, crossed, PRECISION) for crossed in coins]
     found = np.where(coins, -1, 1) @ pair.areas[PRECISION].shares
     assert np.corrcoef(found[1:], wanted[1:])[0, 1] > 0.98
     assert found[1:].std() == pytest.approx(np.std(wanted[1:]), rel=0.05)
     assert found[0] == pytest.approx(wanted[0], rel=0.05)
-
-
-def test_the_shares_of_precisions_sum_to_the_difference_where_no_scores_are_equal(pair):
-    name = "mean_average_precision"
-    wanted = overall(pair.second)[name] - overall(pair.first)[name]
-    assert pair.areas[PRECISION].shares.sum() == pytest.approx(wanted, abs=1e-9)
 
 
 def test_exchanging_two_classifiers_turns_the_sign_of_every_share(pair):

@@ -6,7 +6,6 @@ from torch import nn
 
 from fieldmark.errors import SettingsError
 from fieldmark.models.catalog import MODELS, NETWORKS, side_mistake
-from fieldmark.models.heads import head_of
 from fieldmark.models.nature_cnn import (
     ACTIVATIONS,
     final_side,
@@ -14,7 +13,6 @@ from fieldmark.models.nature_cnn import (
     smallest_side,
     widths,
 )
-from fieldmark.models.stages import stages
 
 OF_3_AND_5 = list(product((3, 5), repeat=5))
 ODD_ONES = [(1, 1, 1, 1, 1), (7, 7, 7, 7, 7), (2, 4, 6, 3, 1), (11, 9, 7, 5, 3), (1, 5, 1, 5, 1)]
@@ -205,10 +203,3 @@ def test_a_misspelt_activation_is_met_with_the_right_one():
 )
 def test_what_no_network_could_be_built_with_never_reaches_torch(option, value):
     assert mistake(option, value).startswith("must be ")
-
-
-def test_its_stages_are_the_blocks_and_the_head():
-    network = nature_cnn(2, batch_norm=True, image_size=32)
-    names = [stage.name for stage in stages(network)]
-    assert names == ["conv1", "conv2", "conv3", "conv4", "conv5", "head"]
-    assert head_of(network)[0] == "head"

@@ -116,12 +116,6 @@ def test_dropout_stands_before_the_three_wide_layers():
         assert [layer.p for layer in dropouts] == 3 * [rate]
 
 
-def test_its_stages_are_the_convolutions_the_hidden_layers_and_the_head():
-    names = [stage.name for stage in stages(outline("birds_alexnet", 25))]
-    features = [f"features.{place}" for place in (0, 4, 8, 11, 14)]
-    assert names == [*features, "classifier", "head"]
-
-
 def test_a_dropout_that_is_no_share_is_a_mistake():
     _, mistakes = MODELS.read("birds_alexnet", {"dropout": 1.5})
     assert [str(mistake) for mistake in mistakes] == ["dropout: must be at most 1, not 1.5"]
@@ -148,11 +142,6 @@ def test_an_l1_penalty_of_1e_5_begins_at_about_two_as_the_recipe_says():
         2.2, abs=0.1
     )
     assert not any(isinstance(layer, nn.MaxPool2d) for layer in network.modules())
-
-
-def test_its_stages_are_those_of_a_resnet():
-    names = [stage.name for stage in stages(outline("cifar_resnet18", 10))]
-    assert names == ["conv1", "layer1", "layer2", "layer3", "layer4", "head"]
 
 
 def smooth_images(count=64, side=32):
@@ -288,10 +277,8 @@ def test_in_bf16_and_channels_last_it_computes_nearly_the_same(learnt):
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.1 * float(expected.std()))
 
 
-def test_its_stages_begin_with_the_whitening_layers_bias(learnt):
-    parts = stages(learnt)
-    assert [part.name for part in parts] == ["whiten", "block1", "block2", "block3", "head"]
-    assert parts[0].parameters == ("whiten.bias",)
+def test_of_the_first_layer_the_bias_alone_is_trained(learnt):
+    assert stages(learnt)[0].parameters == ("whiten.bias",)
 
 
 def test_it_memorises_eight_images():

@@ -23,6 +23,11 @@ from fieldmark.records import InputSpec
 
 NAMES = {  # of the stages before the head
     "small_cnn": ["stage1", "stage2", "stage3"],
+    "nature_cnn": [f"conv{place}" for place in range(1, 6)],
+    "attention_cnn": [*(f"block{place}" for place in range(1, 6)), "attention"],
+    "birds_alexnet": [*(f"features.{place}" for place in (0, 4, 8, 11, 14)), "classifier"],
+    "cifar_resnet18": ["conv1", "layer1", "layer2", "layer3", "layer4"],
+    "cifar_fast": ["whiten", "block1", "block2", "block3"],
     "resnet18": ["conv1", "layer1", "layer2", "layer3", "layer4"],
     "mobilenet_v2": [f"features.{place}" for place in range(19)],
     "mobilenet_v3_small": [*(f"features.{place}" for place in range(13)), "classifier"],
@@ -206,6 +211,7 @@ def test_where_all_is_trained_all_is_in_training_mode(name):
 
 DROPOUTS = {
     "small_cnn": ["dropout"],
+    "nature_cnn": ["dropout5"],
     "mobilenet_v2": ["classifier.0"],
     "mobilenet_v3_small": ["classifier.2"],
     "efficientnet_b0": ["classifier.0"],

@@ -1,14 +1,18 @@
 import io
 import math
-from collections.abc import Callable
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from fieldmark.data.intake import Dataset
-from fieldmark.insight.galleries import Galleries, Picture
+from fieldmark.insight.answered import Picture
+from fieldmark.insight.galleries import Galleries
 from fieldmark.metrics_json import About, Answer, Bin, ClassFigures, Figures, Metrics
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import InputSpec, Samples
@@ -173,3 +177,47 @@ def run_page_of(classes: tuple[str, ...] = ("1", "2", "3"), **given: Any) -> Run
 @pytest.fixture
 def make_page() -> Callable[..., RunPage]:
     return run_page_of
+
+
+PATIENCE = 30_000  # ms; a machine may be busy
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, without which the test is skipped, unless FIELDMARK_BROWSER=required."""
+    chromium = shutil.which("chromium")
+    if chromium is None and os.environ.get("FIELDMARK_BROWSER") != "required":
+        pytest.skip("there is no chromium on this machine")
+    from playwright.sync_api import expect, sync_playwright
+
+    assert chromium, "FIELDMARK_BROWSER=required, and there is no chromium on this machine"
+    expect.set_options(timeout=PATIENCE)
+    with sync_playwright() as driver:
+        started = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Callable[[Path, int], Any]]:
+    """Opens a page's file; what goes wrong while the test uses it fails the test."""
+    wrong, tabs = [], []
+
+    def go(file: Path, width: int) -> Any:
+        tab = browser.new_page(viewport={"width": width, "height": 800})
+        tabs.append(tab)
+        tab.set_default_timeout(PATIENCE)
+        tab.on("console", lambda message: wrong.append(f"console: {message.text}"))
+        tab.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
+        tab.on("request", lambda request: asked(request.url, file))
+        tab.goto(file.as_uri())
+        return tab
+
+    def asked(address: str, file: Path) -> None:
+        if address != file.as_uri() and not address.startswith("data:"):
+            wrong.append(f"request: {address}")
+
+    yield go
+    for tab in tabs:
+        tab.close()
+    assert wrong == []

@@ -1,9 +1,7 @@
 """Every page in a real browser: nothing goes wrong in it, and what it promises can be used."""
 
-import os
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,17 +15,14 @@ from reviews import test_compare_page, test_evaluated
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.data.finding import Finding
 from fieldmark.heats import Heat, Heats
-from fieldmark.insight.galleries import Confused, Picture
+from fieldmark.insight.answered import Picture
+from fieldmark.insight.galleries import Confused
 from fieldmark.insight.looks import Look
 from fieldmark.judge.figures import ConfusedPair
 from fieldmark.report import inspect_page, page
 
-CHROMIUM = shutil.which("chromium")
 PHONE, DESK = 390, 1200  # px
-PATIENCE = 30_000  # ms; a machine may be busy
 WIDE = "a_class_whose_name_is_long_and_has_no_space_at_all"
-if CHROMIUM is None and os.environ.get("FIELDMARK_BROWSER") != "required":
-    pytest.skip("there is no chromium on this machine", allow_module_level=True)
 
 
 def heat_of(label: str, *, drawn: bool) -> Heat:
@@ -112,19 +107,6 @@ def command(*words: object) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import expect, sync_playwright
-
-    expect.set_options(timeout=PATIENCE)
-
-    assert CHROMIUM, "FIELDMARK_BROWSER=required, and there is no chromium on this machine"
-    with sync_playwright() as driver:
-        started = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Where a page lies; it is made when it is first asked for, the real ones together."""
     folder = tmp_path_factory.mktemp("pages")
@@ -142,29 +124,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
 
 @pytest.fixture
-def visit(browser: Any, files: Callable[[str], Path]) -> Iterator[Callable[..., Any]]:
+def visit(opened: Callable[..., Any], files: Callable[[str], Path]) -> Callable[..., Any]:
     """Open a page of ALL; what goes wrong while the test uses it fails the test."""
-    wrong, tabs = [], []
-
-    def go(name: str, width: int = DESK) -> Any:
-        file = files(name)
-        tab = browser.new_page(viewport={"width": width, "height": 800})
-        tabs.append(tab)
-        tab.set_default_timeout(PATIENCE)
-        tab.on("console", lambda message: wrong.append(f"console: {message.text}"))
-        tab.on("pageerror", lambda error: wrong.append(f"exception: {error}"))
-        tab.on("request", lambda request: asked(request.url, file))
-        tab.goto(file.as_uri())
-        return tab
-
-    def asked(address: str, file: Path) -> None:
-        if address != file.as_uri() and not address.startswith("data:"):
-            wrong.append(f"request: {address}")
-
-    yield go
-    for tab in tabs:
-        tab.close()
-    assert wrong == []
+    return lambda name, width=DESK: opened(files(name), width)
 
 
 def test_what_leaves_the_file_would_be_seen(browser):

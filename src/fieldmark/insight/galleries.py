@@ -1,39 +1,33 @@
-"""Images that are worth a look: sure mistakes, unsure hits, and classes that look alike."""
+"""Images that are worth a look: sure mistakes, unsure hits, look-alike classes, wrong labels."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
-from fieldmark.insight.album import Album, Placed
-from fieldmark.insight.looks import Look, Looks
-from fieldmark.judge.evidence import Evidence
+from fieldmark.insight.album import Album
+from fieldmark.insight.answered import (
+    Answer,
+    Answered,
+    Decision,
+    LabelPicture,
+    Made,
+    Picture,
+    Shown,
+    first,
+    pictured,
+    shown_at,
+)
+from fieldmark.insight.looks import Looks
 from fieldmark.judge.figures import ConfusedPair, most_confused
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import NO_GUESS
 
 ORDINARY, CLASSES = 3, 40  # ordinary hits of a class that are shown, of at most so many classes
-
 SURE = 0.9  # the score from which a hit is no longer among the least sure
-
-
-@dataclass(frozen=True)
-class Shown(Placed):
-    """One image of a gallery: where it is, what it is, and what the model took it for."""
-
-    truth: str
-    guess: str
-    score: float  # of the guess, 0..1
-    truth_score: float
-
-
-@dataclass(frozen=True)
-class Picture(Shown):
-    """The same with its image, encoded, of the type `mime`."""
-
-    content: bytes
-    mime: str
-    look: Look | None = None  # where the network looked for its guess
+MOST = 12  # pictures of a kind
+OF_A_LABEL = 3  # of one of several labels among them
 
 
 @dataclass(frozen=True)
@@ -60,11 +54,21 @@ class Galleries:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class LabelGalleries:
+    """The same of several labels an image: labels that were given wrongly, or missed."""
+
+    wrong: tuple[LabelPicture, ...] = ()
+    missed: tuple[LabelPicture, ...] = ()
+    ordinary: dict[str, tuple[LabelPicture, ...]] = field(default_factory=dict)  # by label
+    notes: tuple[str, ...] = ()
+
+
 def chosen(
     predictions: Predictions,
     *,
     temperature: float = 1.0,
-    most: int = 12,
+    most: int = MOST,
     pairs: int = 5,
     each: int = 3,
 ) -> tuple[list[Shown], list[Shown], list[Confused]]:
@@ -77,65 +81,82 @@ def chosen(
     without a known truth, or with a logit that is nan or infinite, are left out, also from the
     counts: nothing can be said of them.
     """
-    table = sayable(predictions)
-    evidence, classes = Evidence.on(table, temperature), table.classes
+    answered = Answered.of(predictions, temperature)
+    evidence, classes = answered.evidence, predictions.classes
 
-    def first(rows: np.ndarray, most: int, *, surest: bool = True) -> list[Shown]:
-        places, sign = np.flatnonzero(rows), -1 if surest else 1
-        order = np.argsort(sign * evidence.confidence[places], kind="stable")[:most]
-        return [shown_at(table, evidence, place) for place in places[order].tolist()]
+    def shown(rows: np.ndarray, most: int, *, lowest: bool = False) -> list[Shown]:
+        places = first(evidence.confidence, rows, most, lowest=lowest)
+        return [shown_at(answered.table, evidence, place) for place in places]
 
     confused = []
     for pair in most_confused(evidence.counts[:, :NO_GUESS], classes, pairs):
+        truth, guess = classes.index(pair.truth), classes.index(pair.guess)
         taken, typical = (
-            first((evidence.guesses == classes.index(pair.guess)) & evidence.is_of(truth), each)
-            for truth in (classes.index(pair.truth), classes.index(pair.guess))
+            shown(evidence.is_taken_for(guess) & evidence.is_of(own), each)
+            for own in (truth, guess)
         )
         confused.append(Confused(pair, tuple(taken), tuple(typical)))
-    return first(~evidence.right, most), first(evidence.right, most, surest=False), confused
+    return shown(~evidence.right, most), shown(evidence.right, most, lowest=True), confused
+
+
+def surest(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+    most: int = MOST,
+) -> tuple[list[Decision], list[Decision]]:
+    """Labels that were given and are not there, and labels that are there and were missed.
+
+    Of either at most `most`, the farthest from the threshold of their label first, on the scale
+    of logits; at most OF_A_LABEL of one label, for a common one would be all there is. Rows as in
+    `chosen`.
+    """
+    answered = Answered.of(predictions, temperature, thresholds)
+    evidence, least = answered.evidence, answered.least
+    scores = evidence.scores.clip(1e-12, 1 - 1e-12)
+    far = np.log(scores / (1 - scores)) - np.log(least / (1 - least))
+    truth, given = evidence.targets == 1, evidence.guesses
+
+    def farthest(chosen: np.ndarray, sign: int) -> list[Decision]:
+        rows, labels = np.nonzero(chosen)
+        order = np.argsort(-sign * far[rows, labels], kind="stable")
+        found: list[Decision] = []
+        seen = np.zeros(len(predictions.classes), np.int64)
+        for row, label in zip(rows[order].tolist(), labels[order].tolist(), strict=True):
+            if seen[label] < OF_A_LABEL and len(found) < most:
+                seen[label] += 1
+                found.append(answered.decision(row, label))
+        return found
+
+    return farthest(given & ~truth, 1), farthest(~given & truth, -1)
 
 
 def ordinary(
-    predictions: Predictions, *, temperature: float = 1.0, each: int = ORDINARY
-) -> dict[str, list[Shown]]:
-    """Hits of each class, drawn evenly from the least sure to the surest, at most `each`.
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+    each: int = ORDINARY,
+) -> dict[str, list[Answer]]:
+    """Hits of each class or label, drawn evenly from the least sure to the surest, at most `each`.
 
     Three of them are the middle ones of three times as many: `each` 9 holds what 3 gives. Classes
     of which nothing was recognised are left out, and rows as in `chosen`.
     """
-    table = sayable(predictions)
-    evidence, found = Evidence.on(table, temperature), {}
-    for index, name in enumerate(table.classes):
-        places = np.flatnonzero(evidence.right & evidence.is_of(index))
-        order = places[np.argsort(evidence.confidence[places], kind="stable")]
-        taken = even_places(len(order), each)
-        if len(taken):
-            found[name] = [shown_at(table, evidence, place) for place in order[taken].tolist()]
+    answered, found = Answered.of(predictions, temperature, thresholds), {}
+    evidence = answered.evidence
+    for index, name in enumerate(predictions.classes):
+        places = np.flatnonzero(evidence.is_of(index) & evidence.is_taken_for(index))
+        order = places[np.argsort(evidence.scores[places, index], kind="stable")]
+        if taken := order[even_places(len(order), each)].tolist():
+            found[name] = [answered.at(row, index) for row in taken]
     return found
 
 
 def even_places(number: int, most: int) -> np.ndarray:
     """At most `most` places of 0..number-1, evenly: the middle of each of so many parts."""
     return np.unique(((np.arange(most) + 0.5) * number / most).astype(np.int64))[:number]
-
-
-def sayable(predictions: Predictions) -> Predictions:
-    """The rows with a known truth and finite logits."""
-    kept = predictions.known & np.isfinite(predictions.logits).all(axis=1)
-    return replace(predictions, frame=predictions.frame.filter(kept))
-
-
-def shown_at(table: Predictions, evidence: Evidence, place: int) -> Shown:
-    """A row of a table as a gallery has it."""
-    truth, guess = evidence.targets[place], evidence.guesses[place]
-    return Shown(
-        path=table.frame["path"][place],
-        row=table.frame["row"][place],
-        truth=table.classes[truth],
-        guess=table.classes[guess],
-        score=float(evidence.scores[place, guess]),
-        truth_score=float(evidence.scores[place, truth]),
-    )
 
 
 def galleries(
@@ -151,36 +172,42 @@ def galleries(
     looks: where the network looked, where that is known.
     """
     album = Album(samples)
-
-    def pictures(wanted: Iterable[Shown]) -> tuple[Picture, ...]:
-        found = []
-        for shown, content, mime in album.pictures(wanted):
-            look = looks.of(shown.path, shown.row, shown.guess) if looks else None
-            found.append(Picture(**vars(shown), content=content, mime=mime, look=look))
-        return tuple(found)
-
+    pictures = partial(pictured, album, looks, kind=Picture)
     mistakes, hits, confused = chosen(predictions, temperature=temperature)
-    hits = [each for each in hits if each.score < SURE]
+    found = pictures(mistakes), pictures(each for each in hits if each.score < SURE)
     pairs = [
         replace(each, taken=pictures(each.taken), typical=pictures(each.typical))
         for each in confused
     ]
-    return Galleries(
-        mistakes=pictures(mistakes),
-        hits=pictures(hits),
-        pairs=tuple(pair for pair in pairs if pair.taken),
-        ordinary=_ordinary_pictures(predictions, temperature, pictures),
-        notes=album.notes(),
-    )
+    shown = tuple(pair for pair in pairs if pair.taken)
+    return Galleries(*found, shown, _ordinary(predictions, pictures, temperature), album.notes())
 
 
-def _ordinary_pictures(
+def label_galleries(
     predictions: Predictions,
+    samples: Samples,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+    looks: Looks | None = None,
+) -> LabelGalleries:
+    """The same of several labels an image."""
+    album = Album(samples)
+    pictures = partial(pictured, album, looks, kind=LabelPicture)
+    wrong, missed = surest(predictions, temperature=temperature, thresholds=thresholds)
+    found = pictures(wrong), pictures(missed)
+    usual = _ordinary(predictions, pictures, temperature, thresholds)
+    return LabelGalleries(*found, usual, album.notes())
+
+
+def _ordinary(
+    predictions: Predictions,
+    pictures: Callable[[Iterable[Answer]], tuple[Made, ...]],
     temperature: float,
-    pictures: Callable[[Iterable[Shown]], tuple[Picture, ...]],
-) -> dict[str, tuple[Picture, ...]]:
+    thresholds: np.ndarray | None = None,
+) -> dict[str, tuple[Made, ...]]:
     """Ordinary hits by class, {} where there are too many classes to look at."""
     if len(predictions.classes) > CLASSES:
         return {}
-    found = ordinary(predictions, temperature=temperature)
+    found = ordinary(predictions, temperature=temperature, thresholds=thresholds)
     return {label: its for label, shown in found.items() if (its := pictures(shown))}

@@ -2,13 +2,13 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.files import write_text
-from fieldmark.insight.caption_words import particular, phrase, words_of
+from fieldmark.insight.caption_words import particular, phrase
 from fieldmark.names import written
 
 OTHERS = 5  # further words of a proposal
@@ -53,23 +53,12 @@ def in_order(classes: Sequence[str]) -> list[str]:
     return sorted(classes, key=int) if are_numbers(classes) else sorted(classes)
 
 
-def propose(
-    labels: Sequence[Sequence[str]], captions: Sequence[str | None]
-) -> tuple[LabelName, ...]:
-    """A name for each label that its captions suggest one for, in the labels' order.
-
-    labels, captions: of the same images; those without a caption say nothing.
-    """
-    both = zip(labels, captions, strict=True)
-    told = [(its, text) for its, text in both if text and text.strip()]
-    return name_by([its for its, _ in told], words_of(text for _, text in told))
-
-
 def name_by(
     labels: Sequence[Sequence[str]], words: Sequence[Sequence[str]]
 ) -> tuple[LabelName, ...]:
-    """The same by the words of each caption, as `words_of` gives them.
+    """A name for each label that its captions suggest one for, in the labels' order.
 
+    labels, words: of the same images with a caption; words as `caption_words.words_of` gives them.
     Each label gets the word that is most particular to it (`caption_words.particular`), with the
     neighbour that most of its captions have beside it ("hydrant" -> "fire hydrant"). No two
     labels get one name: it goes to the label that the word is more particular to, and the other
@@ -104,22 +93,22 @@ def name_by(
 
 def write_names(path: Path, names: Sequence[LabelName]) -> None:
     """The proposals as CSV, a line each, for a person to change; whole or not at all."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(HEADER)
-    for each in names:
-        about = [" ".join(each.others), f"{each.weight:.2f}", each.captions, each.of]
-        writer.writerow([each.label, each.name, *about])
-    write_text(path, stream.getvalue())
+    rows = [
+        [each.label, each.name, " ".join(each.others), f"{each.weight:.2f}", each.captions, each.of]
+        for each in names
+    ]
+    _write(path, [HEADER, *rows])
 
 
 def keep_names(path: Path, names: ShownNames) -> None:
     """Names that were accepted, to be read by `read_names`; nothing where there are none."""
-    if not names.names:
-        return
+    if names.names:
+        _write(path, [HEADER[:2], *names.names.items()])
+
+
+def _write(path: Path, rows: Iterable[Iterable[object]]) -> None:
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerows([HEADER[:2], *names.names.items()])
+    csv.writer(stream, lineterminator="\n").writerows(rows)
     write_text(path, stream.getvalue())
 
 

@@ -6,17 +6,17 @@ import numpy as np
 from PIL import Image
 
 from fieldmark.insight.album import encoded
-from fieldmark.insight.colours import coloured
-from fieldmark.insight.overlays import laid
+from fieldmark.insight.overlays import coloured, laid
 
+COLUMNS = 4  # of a sheet of maps
 TILE = 80  # pixels a side of a picture on a sheet, of its longer one
 GAP = 4  # pixels between two of them, which are nothing: the page is seen
 Encoded = tuple[bytes, str]  # a picture for a page, and its type
 
 
-def map_sheet(maps: np.ndarray, columns: int = 4) -> Encoded:
+def map_sheet(maps: np.ndarray) -> Encoded:
     """(k, h, w) of 0..1, k at least 1 -> them in their colours, row after row."""
-    return picture_sheet([coloured(each) for each in maps], columns)
+    return picture_sheet([coloured(each) for each in maps], COLUMNS)
 
 
 def picture_sheet(pictures: Sequence[np.ndarray], columns: int, tile: int = TILE) -> Encoded:

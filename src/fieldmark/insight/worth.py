@@ -1,16 +1,21 @@
-"""Which images of a run are worth a heat map, and for which class: those that its page shows."""
+"""Which images of a run are worth a heat map: those that its page shows, or say most of a class."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from fieldmark.heats import Wanted
-from fieldmark.insight.galleries import CLASSES, ORDINARY, Shown, chosen, ordinary
-from fieldmark.insight.label_galleries import Decision, ordinary_labels, surest
+from fieldmark.insight.answered import Answer, Answered, first
+from fieldmark.insight.galleries import CLASSES, ORDINARY, chosen, ordinary, surest
 from fieldmark.records import Predictions
 
 SAMPLED = 3 * ORDINARY  # of a class, for its mean map; an odd multiple, so that it holds the others
 MOST_SAMPLED = 120  # of all classes
+EACH = 3  # images of a kind
+MOST_CLASSES = 40
 
 
 def worth_explaining(
@@ -24,52 +29,82 @@ def worth_explaining(
     Mistakes, ordinary hits, pairs of classes, hits that were least sure, then what is drawn for
     the mean map of each class. Of several labels an image wrong and missed ones, then those.
     """
+    at: Any = {"temperature": temperature, "thresholds": thresholds}
     few = len(predictions.classes) <= CLASSES
     each = min(SAMPLED, MOST_SAMPLED // max(1, len(predictions.classes)))
     each = SAMPLED if each == SAMPLED else ORDINARY  # else the page's would not be among them
-    first, then = _of_the_page(predictions, temperature, thresholds)
-    usual = _usual(predictions, temperature, thresholds, each) if few else []
-    shown = _usual(predictions, temperature, thresholds, ORDINARY) if few else []
+    before, after = _beside_ordinary(predictions, at)
+    usual, shown = (
+        [one for its in ordinary(predictions, **at, each=n).values() for one in its] if few else []
+        for n in (each, ORDINARY)
+    )
     drawn = {_key(one) for one in usual}
     found: dict[tuple[str, int | None, str], Wanted] = {}
-    for group, on_page in ((first, True), (shown, True), (then, True), (usual, False)):
+    for group, on_page in ((before, True), (shown, True), (after, True), (usual, False)):
         for one in group:
             key = _key(one)
-            wanted = Wanted(*key, sampled=key in drawn, shown=on_page, score=one[0].score)
+            wanted = Wanted(*key, sampled=key in drawn, shown=on_page, score=one.score)
             found.setdefault(key, wanted)
     return list(found.values())
 
 
-Chosen = tuple[Shown | Decision, str]
+def _key(one: Answer) -> tuple[str, int | None, str]:
+    return one.path, one.row, one.label
 
 
-def _key(one: Chosen) -> tuple[str, int | None, str]:
-    return one[0].path, one[0].row, one[1]
-
-
-def _of_the_page(
-    predictions: Predictions, temperature: float, thresholds: np.ndarray | None
-) -> tuple[list[Chosen], list[Chosen]]:
-    """What comes before ordinary hits, and after them."""
+def _beside_ordinary(predictions: Predictions, at: Any) -> tuple[list[Answer], list[Answer]]:
+    """What a page shows before ordinary hits, and after them."""
     if predictions.task.several:
-        wrong, missed = surest(predictions, temperature=temperature, thresholds=thresholds)
-        return [(each, each.label) for each in (*wrong, *missed)], []
-    mistakes, hits, pairs = chosen(predictions, temperature=temperature)
+        wrong, missed = surest(predictions, **at)
+        return [*wrong, *missed], []
+    mistakes, hits, pairs = chosen(predictions, temperature=at["temperature"])
     taken = [shown for pair in pairs for shown in (*pair.taken, *pair.typical)]
-    return _guessed(mistakes), _guessed([*taken, *hits])
+    return [*mistakes], [*taken, *hits]
 
 
-def _guessed(shown: Iterable[Shown]) -> list[Chosen]:
-    return [(each, each.guess) for each in shown]
+@dataclass(frozen=True)
+class ClassGallery:
+    """Images that were, or should have been, taken for a class, by kind."""
+
+    label: str
+    kinds: Mapping[str, tuple[Answer, ...]]
 
 
-def _usual(
-    predictions: Predictions, temperature: float, thresholds: np.ndarray | None, each: int
-) -> list[Chosen]:
-    """Ordinary hits, a class after the other."""
-    if predictions.task.several:
-        at = {"temperature": temperature, "thresholds": thresholds}
-        by_label = ordinary_labels(predictions, **at, each=each)  # type: ignore[arg-type]
-        return [(one, one.label) for found in by_label.values() for one in found]
-    by_class = ordinary(predictions, temperature=temperature, each=each)
-    return [(one, one.guess) for found in by_class.values() for one in found]
+def class_galleries(
+    predictions: Predictions,
+    *,
+    temperature: float = 1.0,
+    thresholds: np.ndarray | None = None,
+    labels: Collection[str] = (),
+    each: int = EACH,
+) -> list[ClassGallery]:
+    """Of every class with an image to show, those with the most mistakes first where many.
+
+    labels: the classes that are wanted; none: all.
+
+    Mistakes are images that were taken for the class; of several labels an image also those whose
+    label was missed. Rows as in `galleries.chosen`. At most MOST_CLASSES that nobody named.
+    """
+    answered = Answered.of(predictions, temperature, thresholds)
+    wanted = [k for k, name in enumerate(predictions.classes) if not labels or name in labels]
+    found = [_of_class(answered, index, each) for index in wanted]
+    there = [(gallery, wrong) for gallery, wrong in found if any(gallery.kinds.values())]
+    if len(there) > MOST_CLASSES and not labels:
+        there = sorted(there, key=lambda pair: -pair[1])[:MOST_CLASSES]
+    return [gallery for gallery, _ in there]
+
+
+def _of_class(answered: Answered, index: int, each: int) -> tuple[ClassGallery, int]:
+    """A class's gallery, and how many mistakes there are."""
+    evidence = answered.evidence
+    given, there = evidence.is_taken_for(index), evidence.is_of(index)
+    best = partial(first, evidence.scores[:, index], most=each)
+    kinds = {"Surest hits": best(given & there), "Surest mistakes": best(given & ~there)}
+    mistakes = given & ~there
+    if evidence.task.several:
+        kinds["Missed"], mistakes = best(~given & there, lowest=True), given != there
+    else:
+        unsure = best(given & there, lowest=True)
+        kinds["Least sure hits"] = [row for row in unsure if row not in kinds["Surest hits"]]
+    shown = {kind: tuple(answered.at(row, index) for row in rows) for kind, rows in kinds.items()}
+    return ClassGallery(answered.table.classes[index], shown), int(mistakes.sum())

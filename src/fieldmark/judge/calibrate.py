@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fieldmark.judge.evidence import Evidence, ratio
+from fieldmark.judge.evidence import Evidence, ends_of_ties, ratio
 from fieldmark.metrics_json import Bin, Change, Values
 from fieldmark.records import Predictions
 from fieldmark.task import sigmoid
@@ -196,27 +196,33 @@ def curve_of(predictions: Predictions, temperature: float, *, most: int | None =
     """
     if predictions.task.several:
         return ()
-    evidence = Evidence.on(predictions, temperature)
-    images = len(evidence.targets)
-    return tuple(answer_curve(evidence, most=images if most is None else most)) if images else ()
+    return tuple(answer_curve(Evidence.on(predictions, temperature), most=most))
 
 
-def answer_curve(evidence: Evidence, *, most: int = MOST_ROWS) -> list[tuple[float, int, int]]:
+def answer_curve(
+    evidence: Evidence, *, most: int | None = MOST_ROWS
+) -> list[tuple[float, int, int]]:
+    """`curve_by` of each image's guess; images without one are never answered."""
+    return curve_by(evidence.confidence, evidence.right, most=most)
+
+
+def curve_by(
+    scores: np.ndarray, is_right: np.ndarray, *, most: int | None = None
+) -> list[tuple[float, int, int]]:
     """Rows (score, answered, right), the surest first: what holds if this score is asked for.
 
-    answered: images whose guess has at least this score; right: how many of them are right.
-    Images of one score come together. Images without a guess are never answered. Of more than
+    scores (N,), nan where there is no answer; is_right (N,) bool. answered: those of at least this
+    score; right: how many of them are right. What has one score comes together. Of more than
     `most` different scores (100 or more), kept are the first and the last, those that
     `threshold_for` chooses for TARGETS, and others evenly spaced.
     """
-    made = np.flatnonzero(~np.isnan(evidence.confidence))
-    order = made[np.argsort(-evidence.confidence[made], kind="stable")]
-    scores = evidence.confidence[order]
-    lasts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
-    right = np.cumsum(evidence.right[order])
-    if len(lasts) > most:
+    made = np.flatnonzero(~np.isnan(scores))
+    order = made[np.argsort(-scores[made], kind="stable")]
+    ranked, right = scores[order], np.cumsum(is_right[order])
+    lasts = ends_of_ties(ranked)
+    if most is not None and len(lasts) > most:
         lasts = lasts[_kept(right[lasts] / (lasts + 1), most)]
-    return [(float(scores[row]), int(row) + 1, int(right[row])) for row in lasts]
+    return [(float(ranked[row]), int(row) + 1, int(right[row])) for row in lasts]
 
 
 def _kept(accuracy: np.ndarray, most: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 
 from fieldmark.judge.conformal import row_for, sets
 from fieldmark.judge.intervals import share_interval
-from fieldmark.judge.unlike import entropy, is_unlike
+from fieldmark.judge.unlike import entropy
 from fieldmark.metrics_json import Figures, SetFigures, Share, UnlikeFigures
 from fieldmark.models.bundle_info import BundleInfo, Unlike
 from fieldmark.records import Predictions
@@ -23,11 +23,9 @@ def unlike_figures(table: Predictions, info: BundleInfo) -> UnlikeFigures | None
 
     None where the bundle cannot tell, or no distance was measured.
     """
-    if info.unlike is None or table.distances is None or not len(table):
+    by = _signs(table, info.unlike, info.temperature)
+    if not by:
         return None
-    by = {"distance": table.distances > info.unlike.distance}
-    if info.unlike.entropy is not None:
-        by["scores"] = entropy(table.scores(info.temperature)) > info.unlike.entropy
     either = np.logical_or.reduce([*by.values()])
     own = {name: share_of(is_hit, table.groups) for name, is_hit in by.items()}
     return UnlikeFigures(len(table), share_of(either, table.groups), own)
@@ -35,11 +33,19 @@ def unlike_figures(table: Predictions, info: BundleInfo) -> UnlikeFigures | None
 
 def without_unlike(table: Predictions, unlike: Unlike | None, temperature: float) -> Predictions:
     """The rows that are not told unlike the training images; all where nothing tells it."""
+    by = _signs(table, unlike, temperature)
+    flagged = np.logical_or.reduce([*by.values()])
+    return replace(table, frame=table.frame.filter(~flagged)) if by else table
+
+
+def _signs(table: Predictions, unlike: Unlike | None, temperature: float) -> dict[str, np.ndarray]:
+    """Which rows each of the two tells unlike; {} where nothing tells it. -> (N,) bool each"""
     if unlike is None or table.distances is None or not len(table):
-        return table
-    spread = entropy(table.scores(temperature)) if unlike.entropy is not None else None
-    flagged = is_unlike(unlike.distance, unlike.entropy, table.distances, spread)
-    return replace(table, frame=table.frame.filter(~flagged))
+        return {}
+    by = {"distance": table.distances > unlike.distance}
+    if unlike.entropy is not None:
+        by["scores"] = entropy(table.scores(temperature)) > unlike.entropy
+    return by
 
 
 def set_figures(

@@ -342,6 +342,11 @@ def _ranks(values: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return below + low.sum(), up_to + low.sum()
 
 
+def ends_of_ties(ranked: np.ndarray) -> np.ndarray:
+    """The place of the last of each run of equal values. (N,) in order -> (n,) int, rising"""
+    return np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True)[: len(ranked)])
+
+
 def mean_of_present(values: np.ndarray) -> np.ndarray:
     """The mean of what is not nan along the last axis; nan where all is. (..., C) -> (...)"""
     present = ~np.isnan(values)

@@ -9,7 +9,14 @@ from functools import cached_property
 
 import numpy as np
 
-from fieldmark.judge.evidence import Cells, Evidence, Margins, mean_of_present, placements
+from fieldmark.judge.evidence import (
+    Cells,
+    Evidence,
+    Margins,
+    ends_of_ties,
+    mean_of_present,
+    placements,
+)
 from fieldmark.judge.jackknife import others_from
 from fieldmark.judge.metrics import OfImages, averages, of_task
 
@@ -151,7 +158,7 @@ def area_differences(first: Evidence, second: Evidence) -> dict[str, AreaDiffere
 def _ranked(column: np.ndarray) -> np.ndarray:
     """`placements` of a column (N,) among itself."""
     order = np.argsort(column)
-    ends = np.flatnonzero(np.append(np.diff(column[order]) != 0, True)) + 1
+    ends = ends_of_ties(column[order]) + 1
     sizes = np.diff(ends, prepend=0)
     found = np.empty(len(column))
     found[order] = np.repeat(2 * ends - sizes, sizes) / (2 * len(column))

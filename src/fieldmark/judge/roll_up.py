@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fieldmark.data.taxonomy import Rank
-from fieldmark.judge.calibrate import threshold_for
+from fieldmark.judge.calibrate import curve_by, threshold_for
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,13 @@ def choose_bars(
         summed = taxon_scores(scores[left], rank)
         best, guess = summed.max(axis=1, initial=0), summed.argmax(axis=1)
         right = guess == np.array(rank.of)[targets[left]]
-        row = threshold_for(_curve(best, right), accuracy)
+        row = threshold_for(curve_by(best, right), accuracy)
         if row is None:
             bars.append(Bar(rank, None))
             continue
         bars.append(Bar(rank, *row))
         left[np.flatnonzero(left)[best >= row[0]]] = False
     return tuple(bars)
-
-
-def _curve(best: np.ndarray, right: np.ndarray) -> list[tuple[float, int, int]]:
-    """Rows (score, answered, right), the surest first; images of one score come together."""
-    order = np.argsort(-best, kind="stable")
-    scores, hits = best[order], np.cumsum(right[order])
-    lasts = np.flatnonzero(np.append(scores[1:] != scores[:-1], True)[: len(scores)])
-    return [(float(scores[row]), int(row) + 1, int(hits[row])) for row in lasts]
 
 
 def roll_up(scores: np.ndarray, bars: tuple[Bar, ...]) -> tuple[Rank, str, float] | None:

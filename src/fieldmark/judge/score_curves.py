@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fieldmark.judge.evidence import Evidence, class_areas
+from fieldmark.judge.evidence import Evidence, class_areas, ends_of_ties
 
 POINTS = 120  # of a curve; its area is that of all points
 
@@ -56,7 +56,7 @@ def _worst(values: np.ndarray, there: np.ndarray, most: int | None) -> list[int]
 def _points(score: np.ndarray, is_of: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """False positive rate, recall and precision from a threshold above all scores downwards."""
     order = np.argsort(-score, kind="stable")
-    lasts = np.flatnonzero(np.append(np.diff(score[order]) != 0, True))
+    lasts = ends_of_ties(score[order])
     mine = np.cumsum(is_of[order])[lasts]
     answered = lasts + 1
     recall, false = mine / is_of.sum(), (answered - mine) / (~is_of).sum()

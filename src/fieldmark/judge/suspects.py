@@ -52,18 +52,13 @@ def confident_class(scores: np.ndarray, least: np.ndarray) -> np.ndarray:
 
 
 def suspects(
-    scores: np.ndarray,
-    targets: np.ndarray,
-    *,
-    learned_on: np.ndarray | None = None,
-    ranking: str = "self_confidence",
+    scores: np.ndarray, targets: np.ndarray, *, learned_on: np.ndarray | None = None
 ) -> Suspected:
     """One label an image: each label's standing, the likeliest mistake first.
 
     scores: (n, C), each of a model that was trained without the image. targets: (n,) classes.
     learned_on: (n,) bool, the images that the thresholds are learned from; all, where not given.
     A label that the model itself gives is never flagged, as cleanlab has it.
-    ranking: self_confidence, the score of the label; margin, that less the highest of the others.
     """
     known = np.ones(len(targets), bool) if learned_on is None else learned_on
     least = thresholds(scores[known], targets[known])
@@ -71,17 +66,16 @@ def suspects(
     own, others = scores[rows, targets], scores.copy()
     others[rows, targets] = -np.inf
     suggested = others.argmax(axis=1)
-    margin = own - others[rows, suggested]
-    score = margin if ranking == "margin" else own
+    given = own >= others[rows, suggested]
     found = confident_class(scores, least)
-    order = np.argsort(score, kind="stable")
+    order = np.argsort(own, kind="stable")
     return Suspected(
         rows[order],
         targets[order],
         suggested[order],
         np.ones(len(rows), bool),
-        score[order],
-        ((found >= 0) & (found != targets) & (margin < 0))[order],
+        own[order],
+        ((found >= 0) & (found != targets) & ~given)[order],
     )
 
 

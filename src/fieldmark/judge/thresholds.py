@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fieldmark.judge.evidence import ends_of_ties
 from fieldmark.task import HALF, sigmoid
 
 PULL = 20.0  # as many positives of a label weigh as much as the common threshold
@@ -64,7 +65,7 @@ def best_cut(logits: np.ndarray, truth: np.ndarray) -> float:
         return 0.0
     order = np.argsort(-logits, kind="stable")
     ranked, hits = logits[order], truth[order].cumsum()
-    lasts = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
+    lasts = ends_of_ties(ranked)
     f1 = 2 * hits[lasts] / (lasts + 1 + hits[-1])
     last = lasts[f1.argmax()]
     beyond = ranked[min(last + 1, len(ranked) - 1)]

@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from fieldmark.catalog import Catalog
 from fieldmark.errors import WeightsError
 from fieldmark.models.catalog import BESIDE, MODELS, outline
-from fieldmark.models.heads import Head, Linear32, head_dropouts, head_of, make_head, redrawn
+from fieldmark.models.heads import (
+    Head,
+    Linear32,
+    head_dropouts,
+    head_of,
+    make_head,
+    redrawn,
+    sides_of,
+)
 from fieldmark.models.joined import Joined
 from fieldmark.models.mirrored import MeanOfBoth, Mirrored
 from fieldmark.models.pooling import BOTH, MEAN, add_maximum
@@ -127,7 +135,7 @@ def _base(design: Design, classes: int, kept: int) -> nn.Module:
 def _crown(network: nn.Module, design: Design, classes: int, seed: int) -> None:
     """Give the network the design's head. The network changes."""
     name, own = head_of(network)
-    taken, given = _sides(own)
+    taken, given = sides_of(own)
     features = (given if design.head == AFTER else taken) + design.words
     head = make_head(design.head, design.head_options, features, classes, seed)
     on_features = design.mirror or design.words  # maps of two images differ, and words have none
@@ -159,18 +167,9 @@ def _free_logits(network: nn.Module) -> None:
                 above[place] = nn.Identity()
 
 
-def _sides(layer: nn.Module) -> tuple[int, int]:
-    """Features that a layer takes, and those that it gives."""
-    if isinstance(layer, nn.Conv2d):
-        return layer.in_channels, layer.out_channels
-    assert isinstance(layer, nn.Linear)
-    return layer.in_features, layer.out_features
-
-
 def _in_float32(layer: nn.Linear) -> Linear32:
     """The same layer, its parameters themselves, as a Linear32; draws no random number."""
-    sides, with_bias = (layer.in_features, layer.out_features), layer.bias is not None
-    same = Linear32(*sides, bias=with_bias, device="meta")
+    same = Linear32(*sides_of(layer), bias=layer.bias is not None, device="meta")
     same.weight, same.bias = layer.weight, layer.bias
     return same
 

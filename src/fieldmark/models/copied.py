@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from fieldmark.models.heads import LAST, head_of
+from fieldmark.models.heads import LAST, head_of, sides_of
 
 
 def copies_of(given: nn.Module) -> Callable[[int], nn.Module]:
@@ -17,7 +17,7 @@ def copies_of(given: nn.Module) -> Callable[[int], nn.Module]:
     def build(num_classes: int) -> nn.Module:
         network = copy.deepcopy(given)
         name, last = head_of(network)
-        if isinstance(last, LAST) and _outputs(last) != num_classes:
+        if isinstance(last, LAST) and sides_of(last)[1] != num_classes:
             if not name:
                 return _like(last, num_classes)
             network.set_submodule(name, _like(last, num_classes))
@@ -26,14 +26,10 @@ def copies_of(given: nn.Module) -> Callable[[int], nn.Module]:
     return build
 
 
-def _outputs(layer: nn.Module) -> int:
-    return int(layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features)  # type: ignore[arg-type]
-
-
 def _like(layer: nn.Module, classes: int) -> nn.Module:
     """A layer that takes what this one does, and gives a logit a class."""
     bias = layer.bias is not None
     if isinstance(layer, nn.Conv2d):
         inside = (layer.kernel_size, layer.stride, layer.padding)
         return nn.Conv2d(layer.in_channels, classes, *inside, bias=bias)  # type: ignore[arg-type]
-    return nn.Linear(layer.in_features, classes, bias=bias)  # type: ignore[arg-type]
+    return nn.Linear(sides_of(layer)[0], classes, bias=bias)

@@ -232,6 +232,23 @@ def bias_of(network: nn.Module) -> Tensor | None:
     return layers[-1].bias if layers else None
 
 
+def take_head_off(network: nn.Module) -> tuple[tuple[nn.Module, ...], nn.Module]:
+    """Let the network give what entered its head, and drop nothing of it. -> dropouts, head"""
+    dropouts, (place, head) = head_dropouts(network), head_of(network)
+    for path, layer in list(network.named_modules()):
+        if layer in dropouts or path == place:
+            network.set_submodule(path, nn.Identity())
+    return dropouts, head
+
+
+def sides_of(layer: nn.Module) -> tuple[int, int]:
+    """Features that a last layer takes, and those that it gives."""
+    if isinstance(layer, nn.Conv2d):
+        return layer.in_channels, layer.out_channels
+    assert isinstance(layer, nn.Linear)
+    return layer.in_features, layer.out_features
+
+
 def head_dropouts(network: nn.Module) -> tuple[nn.Module, ...]:
     """The dropout layers between the last layer that has weights and the head.
 

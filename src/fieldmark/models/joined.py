@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from fieldmark.models.heads import head_dropouts, head_of
+from fieldmark.models.heads import take_head_off
 
 BUCKETS = 4096  # that words fall into; of 1,200 captions 1,024 did nearly as well
 
@@ -53,10 +53,7 @@ class Joined(nn.Module):
     def __init__(self, network: nn.Module, buckets: int):
         """network: its head takes features and words already, and comes out of it. It changes."""
         super().__init__()
-        dropouts, (place, head) = head_dropouts(network), head_of(network)
-        for path, layer in list(network.named_modules()):
-            if layer in dropouts or path == place:
-                network.set_submodule(path, nn.Identity())
+        dropouts, head = take_head_off(network)
         self.network = network
         self.words = Words(buckets)
         self.dropouts = nn.Sequential(*dropouts)

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -131,13 +132,10 @@ def image_bytes(network: nn.Module, size: int, *, training: bool) -> int:
         del given
         return sum(kept.values()) // 2
     leaves = [layer for layer in network.modules() if not any(layer.children())]
-    handles = [layer.register_forward_hook(note) for layer in leaves]
-    try:
-        with evaluating(network), torch.inference_mode():
-            network(images)
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, evaluating(network), torch.inference_mode():
+        for layer in leaves:
+            hooks.enter_context(layer.register_forward_hook(note))
+        network(images)
     return largest // 2
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fieldmark.models.heads import head_dropouts, head_of
+from fieldmark.models.heads import sides_of, take_head_off
 
 PLACES = ("first", "second")  # where they are, in the names of tensors
 
@@ -33,7 +33,7 @@ class SideBySide(nn.Module):
     ):
         """networks: with heads of their own, of which only the sides count. They change."""
         super().__init__()
-        width = sum(map(_take_head_off, networks))
+        width = sum(sides_of(take_head_off(each)[1])[0] for each in networks)
         self.first, self.second = networks
         self.size = size
         # not persistent: they are options of the network, not weights
@@ -50,15 +50,3 @@ class SideBySide(nn.Module):
         halves = [F.normalize(features.float(), dim=1) for features in found]
         logits: Tensor = self.head(torch.cat(halves, dim=1))
         return logits
-
-
-def _take_head_off(network: nn.Module) -> int:
-    """Let the network give what entered its head, and drop nothing of it. -> how many features"""
-    dropouts, (name, head) = head_dropouts(network), head_of(network)
-    for path, layer in list(network.named_modules()):
-        if layer in dropouts or path == name:
-            network.set_submodule(path, nn.Identity())
-    if isinstance(head, nn.Conv2d):
-        return head.in_channels
-    assert isinstance(head, nn.Linear)
-    return head.in_features

@@ -3,7 +3,7 @@
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Container
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -214,21 +214,16 @@ def layer_times(
     def end(name: str, _: nn.Module, *passed: Any) -> None:
         spent[name] += _now(passed[-1]) - begun[name]
 
-    with evaluating(network), torch.inference_mode(), autocast():
+    with evaluating(network), torch.inference_mode(), autocast(), ExitStack() as hooks:
         network(images)
-        handles = []
         for name, module in leaves.items():
-            handles.append(module.register_forward_pre_hook(partial(begin, name)))
-            handles.append(module.register_forward_hook(partial(end, name)))
+            hooks.enter_context(module.register_forward_pre_hook(partial(begin, name)))
+            hooks.enter_context(module.register_forward_hook(partial(end, name)))
         started, passes = _now(images), 0
-        try:
-            while passes < PASSES and (not passes or _now(images) - started < AT_MOST):
-                network(images)
-                passes += 1
-            whole = (_now(images) - started) / passes
-        finally:
-            for handle in handles:
-                handle.remove()
+        while passes < PASSES and (not passes or _now(images) - started < AT_MOST):
+            network(images)
+            passes += 1
+        whole = (_now(images) - started) / passes
     found = [LayerTime(n, type(leaves[n]).__name__, s / passes) for n, s in spent.items()]
     return whole, sorted(found, key=lambda layer: -layer.seconds)
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -120,16 +120,13 @@ def trace(classifier: nn.Module, network: nn.Module, image: Seen, autocast: Auto
     def note_begin(*_: Any) -> None:
         begun.append(len(calls.found))
 
-    named = list(network.named_modules())
-    handles = [module.register_forward_hook(partial(note, name)) for name, module in named]
-    handles.append(network.register_forward_pre_hook(note_begin))
-    with suppress(UserError):  # without a head, the way back begins at the logits
-        handles.append(head_of(network)[1].register_forward_pre_hook(note_head))
-    try:
+    with ExitStack() as hooks:
+        for name, module in network.named_modules():
+            hooks.enter_context(module.register_forward_hook(partial(note, name)))
+        hooks.enter_context(network.register_forward_pre_hook(note_begin))
+        with suppress(UserError):  # without a head, the way back begins at the logits
+            hooks.enter_context(head_of(network)[1].register_forward_pre_hook(note_head))
         with evaluating(classifier), torch.no_grad(), autocast(), calls:
             logits = classifier(image)
-    finally:
-        for handle in handles:
-            handle.remove()
     last = entered[-1] if entered else next(tensors_in([logits]))
     return Trace(pixels_of(image), calls.found, outputs, begun[0], last)

@@ -149,16 +149,10 @@ def _compare(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], head: str
 
 
 def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, partial: bool) -> None:
-    loaded, skipped, missing = (
-        [n for n in names if not is_inside(n, head) and not plain_name(n).startswith(SIDE_HEADS)]
-        for names in (report.loaded, report.skipped, report.missing)
+    loaded, skipped, missing, unexpected = (
+        [n for n in names if not is_inside(plain_name(n), plain_name(head)) and not _is_aside(n)]
+        for names in (report.loaded, report.skipped, report.missing, report.unexpected)
     )
-    unexpected = [
-        name
-        for name in report.unexpected
-        if not is_inside(plain_name(name), plain_name(head))
-        and not plain_name(name).startswith(SIDE_HEADS)
-    ]
     wrong = [*missing, *skipped, *unexpected]
     fits = any(not _is_counter(name) for name in loaded)
     if not wrong or (partial and fits):
@@ -170,6 +164,10 @@ def _refuse_strangers(network: nn.Module, report: WeightsReport, head: str, part
         f"head of {kind} fit, {len(missing)} are missing, {len(skipped)} are of another shape and "
         f"{len(unexpected)} unknown (such as '{wrong[0]}'); give weights of this network{advice}"
     )
+
+
+def _is_aside(name: str) -> bool:
+    return plain_name(name).startswith(SIDE_HEADS)
 
 
 def _is_counter(name: str) -> bool:

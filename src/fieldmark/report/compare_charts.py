@@ -14,6 +14,8 @@ from fieldmark.report.curves import (
     from_to,
     line,
     monitored,
+    share_axis,
+    shortened,
     themed_svg,
 )
 from fieldmark.report.words import defined, figure, is_share, metric_name
@@ -67,7 +69,7 @@ def _whisker(axes: Any, dot: Dot, y: float, scale: float) -> None:
         axes.plot([dot.low * scale, dot.high * scale], [y, y], color=colour, linewidth=2.4)
     face = colour if dot.filled else "none"
     axes.plot([value], [y], "o", color=colour, markersize=8, mfc=face, mew=2, zorder=4)
-    text = _plain(_short(dot.label, LABEL)) + ("" if known else " (no interval)")
+    text = _plain(shortened(dot.label, LABEL)) + ("" if known else " (no interval)")
     at = axes.get_yaxis_transform()
     axes.text(0, y + 0.26, text, transform=at, color=INK, fontsize=12, va="baseline")
 
@@ -82,7 +84,7 @@ def _x_axis(axes: Any, *, points: bool, against: str) -> None:
         axes.set_xlim(min(low, -0.08 * (high - low)), max(high, 0.08 * (high - low)))
         axes.axvline(0, color=INK, alpha=0.6, linewidth=1.2, zorder=1)
         unit = "points, against" if points else "against"
-        axes.set_xlabel(f"{unit} {_plain(_short(against, 28))}", color=INK, fontsize=12)
+        axes.set_xlabel(f"{unit} {_plain(shortened(against, 28))}", color=INK, fontsize=12)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:+g}" if value else "0")
     else:
         axes.set_xlabel("")
@@ -118,8 +120,7 @@ def learning_chart(
         found, axes = empty_axes(height=250)
         for _, place, points in lines:
             line(axes, points, colour_of(place), linestyle=LINES[place % len(LINES)], linewidth=2)
-        if is_share(metric):
-            axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+        share_axis(axes, metric)
         svg = coloured(themed_svg(found, f"{name}-{metric}", hover=by_epoch(named, metric)))
     title = f"{metric_name(metric)} in validation"
     return Curve(svg, title, f"{title} by epoch: {from_to(named, metric)}")
@@ -142,11 +143,6 @@ def coloured(svg: str) -> str:
     for place in range(COLOURS + 1):
         svg = svg.replace(colour_of(place), f"var(--run{place})")
     return svg
-
-
-def _short(text: str, most: int) -> str:
-    """A name's end, which tells it from others, where the whole has no room."""
-    return text if len(text) <= most else f"\N{HORIZONTAL ELLIPSIS}{text[1 - most :]}"
 
 
 def _plain(text: str) -> str:

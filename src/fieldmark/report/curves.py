@@ -116,8 +116,7 @@ def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | Non
             axes.plot([best_epoch], its, "o", color=VAL, markersize=7.5, zorder=4)
         side: Side = "right" if best_epoch > sum(axes.get_xlim()) / 2 else "left"
         _mark(axes, best_epoch, "best", side, low=is_share(metric))  # below curves that rise
-    if is_share(metric):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+    share_axis(axes, metric)
     named = [("training", train), ("validation", val)]
     title = metric_name(metric)
     svg = themed_svg(found, f"curve-{metric}", hover=by_epoch(named, metric))
@@ -139,8 +138,8 @@ def _rate(history: Rows) -> Curve | None:
     return Curve(svg, "Learning rate", words)
 
 
-def empty_axes(height: int) -> tuple[Any, Any]:
-    """An empty figure `WIDTH` x `height` px, and its quiet axes."""
+def empty_axes(height: int, label: str = "epoch") -> tuple[Any, Any]:
+    """An empty figure `WIDTH` x `height` px, and its quiet axes; label: what is to the right."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
@@ -155,8 +154,31 @@ def empty_axes(height: int) -> tuple[Any, Any]:
         MaxNLocator(nbins=7, integer=True, steps=[1, 2, 5, 10], min_n_ticks=1)
     )
     axes.yaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]))
-    axes.set_xlabel("epoch", color=INK, fontsize=12)
+    axes.set_xlabel(label, color=INK, fontsize=12)
     return found, axes
+
+
+def share_axis(axes: Any, metric: str) -> None:
+    """Percentages up the side, where the metric is a share."""
+    if is_share(metric):
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
+
+
+def share_axes(label: str) -> tuple[Any, Any]:
+    """`empty_axes` from 0 to 1 both ways, in percentages; label: what is to the right."""
+    from matplotlib.ticker import MultipleLocator
+
+    found, axes = empty_axes(300, label)
+    axes.xaxis.set_major_locator(MultipleLocator(0.2))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
+    axes.set(xlim=(0, 1.02), ylim=(0, 1.02))
+    return found, axes
+
+
+def shortened(text: str, most: int) -> str:
+    """A name's end, which tells it from others, where the whole has no room."""
+    return text if len(text) <= most else f"\N{HORIZONTAL ELLIPSIS}{text[1 - most :]}"
 
 
 def line(axes: Any, points: Points, color: str, **style: Any) -> None:
@@ -250,10 +272,9 @@ def write_rates(path: Path, rows: Rows, suggestion: float | None) -> None:
     about: dict[str, Any] = {"metadata": {"Date": None}} if kind == "svg" else {"dpi": DPI}
     rates, losses, smoothed = ([row[name] for row in rows] for name in ("lr", "loss", "smoothed"))
     with drawing():
-        found, axes = empty_axes(height=230)
+        found, axes = empty_axes(230, "learning rate")
         axes.set_title(TRIED, loc="left", fontsize=12, color=INK)
         axes.set_xscale("log")
-        axes.set_xlabel("learning rate", color=INK, fontsize=12)
         axes.tick_params(which="minor", length=0)
         axes.plot(rates, losses, "o", color=GREEN, markersize=2.6, alpha=0.35)
         axes.plot(rates, smoothed, color=GREEN, linewidth=2.2)

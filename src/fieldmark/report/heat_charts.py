@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fieldmark.errors import counted
-from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, themed_svg
+from fieldmark.report.curves import INK, VAL, Curve, drawing, empty_axes, shortened, themed_svg
 
 FEW = 4  # images with both maps; of fewer it is not said whether maps are to be believed
 STAYS = 0.5  # a rank correlation above which a map has hardly changed
@@ -87,13 +87,12 @@ def _order_chart(title: str, hottest: np.ndarray, random: np.ndarray, verb: str)
     shares = np.linspace(0, 1, hottest.shape[1])
     ours, theirs = hottest.mean(axis=0), random.mean(axis=0)
     with drawing():
-        found, axes = empty_axes(height=200)
+        found, axes = empty_axes(200, f"share of the picture that is {verb}")
         axes.plot(shares, theirs, color=INK, alpha=0.6, linewidth=1.6, linestyle=(0, (4, 2)))
         axes.plot(shares, ours, color=VAL, linewidth=2.2)
         axes.set(xlim=(0, 1), ylim=(0, max(1e-3, *ours, *theirs) * 1.05))
         axes.xaxis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
         axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-        axes.set_xlabel(f"share of the picture that is {verb}", color=INK, fontsize=12)
         half = 0.5 / (len(shares) - 1)
         hover = [
             (
@@ -117,21 +116,16 @@ def _drawn_chart(drawn: Sequence[tuple[str, float, int]]) -> Curve:
     values = [value for _, value, _ in drawn]
     known = [value for value in values if np.isfinite(value)]
     with drawing():
-        found, axes = empty_axes(height=230)
+        found, axes = empty_axes(230, "")
         axes.axhline(STAYS, color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)))
         axes.plot(places, values, "o-", color=VAL, linewidth=2.2, markersize=6)
         axes.set(xlim=(-0.3, len(drawn) - 0.7), ylim=(min([0.0, *known]) - 0.05, 1))
         every = -(-len(drawn) // TICKS)
-        names = [_short(name) for name, _, _ in drawn][::every]
+        names = [shortened(name, LETTERS) for name, _, _ in drawn][::every]
         axes.set_xticks(places[::every], names, rotation=30, ha="right")
-        axes.set_xlabel("")
         hover = [(k - 0.5, k + 0.5, _hover(*each)) for k, each in enumerate(drawn)]
         svg = themed_svg(found, "heat-drawn", hover=hover)
     return Curve(svg, title, "; ".join(_hover(*each) for each in drawn))
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LETTERS else f"\N{HORIZONTAL ELLIPSIS}{name[-LETTERS + 1 :]}"
 
 
 def _hover(name: str, value: float, images: int) -> str:

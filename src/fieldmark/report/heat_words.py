@@ -1,12 +1,13 @@
 """What is said of heat maps, on pages and on the screen."""
 
+from collections import Counter
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from fieldmark.errors import counted
-from fieldmark.heats import Heat, Heats, Standing
+from fieldmark.heats import Heat, Heats
 from fieldmark.insight.looks import ClassLook, class_looks
 from fieldmark.judge.places import FEW, Part
 from fieldmark.records import InputSpec
@@ -65,9 +66,7 @@ def told(heats: Sequence[Heat]) -> str:
 
     "21 of 24 heat maps beat random parts; 2 do not and are not drawn; 1 is flat, not drawn"
     """
-    count: dict[Standing, int] = dict.fromkeys(get_args(Standing), 0)
-    for each in heats:
-        count[each.standing] += 1
+    count = Counter(each.standing for each in heats)
     judged = count["true"] + count["untrue"]
     parts = []
     if judged:

@@ -60,6 +60,8 @@ def render(page: InspectPage) -> str:
     """
     values = {
         "page": page,
+        "title": page.title,
+        "headline": (page.verdict, ""),
         "seen": images(n) if (n := _image_count(page)) else page.data,
         "collage": _collage(page.sheets),
         "findings": by_severity(page.notes),

@@ -80,9 +80,6 @@ def _matrix(labels: LabelCounts, shown: Naming) -> dict[str, Any]:
         ],
         "all": [_percent(n / max(labels.images, 1)) for n in own],
         "left_out": len(labels.counts) - len(chosen),
-        "upright": max(map(len, names)) > 4 and len(names) > 4,
-        "dense": len(names) > 14,
-        "roomy": len(names) <= 4,
     }
 
 

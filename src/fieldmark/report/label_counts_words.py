@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fieldmark.errors import counted, listed
+from fieldmark.errors import listed
 from fieldmark.insight.label_counts import Captions, LabelCounts, Pair
-from fieldmark.report.words import count, whole_percent
+from fieldmark.report.words import count, images, whole_percent
 
 PAIRS = 5  # on the screen
 WORDS = 12  # on the screen
@@ -29,7 +29,7 @@ def balance(labels: LabelCounts, shown: Naming) -> str:
         return ""
     large, small = labels.largest, labels.smallest
     return (
-        f"'{shown(large)}' has {counted_images(labels.counts[large])}, "
+        f"'{shown(large)}' has {images(labels.counts[large])}, "
         f"'{shown(small)}' {count(labels.counts[small])}: {times(ratio)} as many"
     )
 
@@ -73,16 +73,11 @@ def times(ratio: float) -> str:
     return f"{ratio:.1f} times" if ratio < 100 else f"{count(ratio)} times"
 
 
-def counted_images(n: int) -> str:
-    """1200 -> "1,200 images"."""
-    return counted(n, "image").replace(str(n), count(n))
-
-
-def caption_facts(captions: Captions, images: int) -> str:
+def caption_facts(captions: Captions, among: int) -> str:
     """How many captions there are, and how long they are."""
     least, middle, most = captions.lengths
     length = f"{least} words each" if least == most else f"{middle} words ({least} to {most})"
-    return f"{count(captions.images)} of {counted_images(images)} have one, of {length}"
+    return f"{count(captions.images)} of {images(among)} have one, of {length}"
 
 
 def as_json(labels: LabelCounts, shown: Naming) -> dict[str, Any]:
@@ -116,8 +111,8 @@ def _pairs(labels: LabelCounts, shown: Naming) -> Iterator[tuple[str, str]]:
         yield "" if place else "together", pair_words(pair, shown)
 
 
-def _captions(captions: Captions, images: int, shown: Naming) -> Iterator[tuple[str, str]]:
-    yield "captions", caption_facts(captions, images)
+def _captions(captions: Captions, among: int, shown: Naming) -> Iterator[tuple[str, str]]:
+    yield "captions", caption_facts(captions, among)
     common = [f"{word} {count(n)}" for word, n in captions.common[:WORDS]]
     if common:
         yield "words", ", ".join(common)

@@ -44,8 +44,6 @@ def labels_part(classes: Sequence[str], figures: Figures) -> dict[str, Any] | No
         "at_half": half.values if half else {},
         "shown": ("micro_f1", "macro_f1", "samples_f1", "subset_accuracy"),
         "together": together(matrix, classes) if len(classes) <= TABLE_MOST else None,
-        "upright": max(map(len, classes)) > 4 and len(classes) > 4,
-        "dense": len(classes) > 14,
     }
 
 

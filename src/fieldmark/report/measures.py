@@ -155,9 +155,6 @@ def _confusion(classes: Sequence[str], figures: Figures) -> dict[str, Any] | Non
         "picture": None if as_table else Thumb(picture(matrix), in_words, small=True, ratio=1),
         "together": together(len(matrix)),
         "pairs": most_confused(matrix, classes, most=6 if as_table else 15),
-        "upright": max(map(len, classes)) > 4 and len(classes) > 4,
-        "roomy": len(classes) <= 4,
-        "dense": len(classes) > 14,
     }
 
 

@@ -13,8 +13,6 @@ from fieldmark.records import LOGIT, Predictions
 
 def named_metrics(metrics: Metrics, names: ShownNames) -> Metrics:
     """The same figures, of classes that are called by their names."""
-    if not names.names:
-        return metrics
     by, flip = metrics.by, metrics.test_flip
     return replace(
         metrics,
@@ -52,8 +50,5 @@ def named_predictions(predictions: Predictions, names: ShownNames) -> Prediction
 
 def named_heats(heats: Heats, names: ShownNames) -> Heats:
     """The same maps, for classes that are called by their names."""
-    if not names.names:
-        return heats
-    return replace(
-        heats, rows=tuple(replace(each, label=names.shown(each.label)) for each in heats.rows)
-    )
+    rows = (replace(each, label=names.shown(each.label)) for each in heats.rows)
+    return replace(heats, rows=tuple(rows))

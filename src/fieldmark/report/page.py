@@ -11,8 +11,7 @@ from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError
 from fieldmark.files import write_text
 from fieldmark.heats import Heats
-from fieldmark.insight.galleries import Galleries, galleries
-from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
+from fieldmark.insight.galleries import Galleries, LabelGalleries, galleries, label_galleries
 from fieldmark.insight.label_names import ShownNames, kept_names
 from fieldmark.insight.looks import Looks
 from fieldmark.insight.suspects import Panel, panel

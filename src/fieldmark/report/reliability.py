@@ -6,7 +6,7 @@ from typing import Any
 from fieldmark.judge.calibrate import threshold_for
 from fieldmark.judge.intervals import wilson
 from fieldmark.metrics_json import Answer, Bin, Calibration, Change, Figures
-from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, themed_svg
+from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, share_axes, themed_svg
 from fieldmark.report.words import SPLIT_WORDS, count, defined, images, percent, sureness
 
 WANTED = (0.9, 0.95, 0.98, 0.99, 0.995)  # shares right that somebody may ask for
@@ -136,9 +136,8 @@ def reliability_chart(bins: Bins, *, bounds: bool = True, several: bool = False)
     With `bounds`, beside each dot stands the 95 % interval of the share right, Wilson's.
     """
     with drawing():
-        found, axes = empty_axes(height=300)
-        _percent_axes(axes, "score of a label" if several else "score of the guess")
-        axes.set(xlim=(0, 1.02), ylim=(0, 1.03))
+        found, axes = share_axes("score of a label" if several else "score of the guess")
+        axes.set_ylim(0, 1.03)
         axes.plot([0, 1], [0, 1], color=INK, alpha=0.45, linewidth=1, linestyle=(0, (2, 3)))
         most = max(each.n for each in bins)
         for each in bins:
@@ -162,8 +161,7 @@ def answers_chart(
 ) -> Curve:
     """Share right among the images that are answered, against their share, the surest first."""
     with drawing():
-        found, axes = empty_axes(height=300)
-        _percent_axes(axes, "share of the images that is answered")
+        found, axes = share_axes("share of the images that is answered")
         shown = [each.accuracy for its in answers.values() for each in its if each.share >= SHOWN]
         lowest = min(shown, default=1.0)
         floor = max(0, lowest - max(0.02, 0.08 * (1 - lowest)))
@@ -175,7 +173,7 @@ def answers_chart(
                     *zip(*points, strict=True),
                     color=color, linewidth=2, linestyle=style, clip_on=False, zorder=3,
                 )  # fmt: skip
-        axes.set(xlim=(0, 1.02), ylim=(floor, 1))
+        axes.set_ylim(floor, 1)
         svg = themed_svg(found, "calibration-answers")
     ends = [
         f"{names[side]}: {percent(its[-1].accuracy)} right where {percent(its[-1].share)} "
@@ -189,15 +187,6 @@ def answers_chart(
 def _half(answers: Answers) -> Answer:
     """The point at which about half of the images are answered."""
     return min(answers, key=lambda each: abs(each.share - 0.5))
-
-
-def _percent_axes(axes: Any, label: str) -> None:
-    from matplotlib.ticker import MultipleLocator
-
-    axes.xaxis.set_major_locator(MultipleLocator(0.2))
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(lambda value, _: f"{value * 100:.4g} %")
-    axes.set_xlabel(label, color=INK, fontsize=12)
 
 
 def _bin_words(each: Bin, *, several: bool = False) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fieldmark.report.compare_charts import colour_of, coloured
-from fieldmark.report.curves import INK, Curve, drawing, empty_axes, themed_svg
+from fieldmark.report.curves import Curve, drawing, empty_axes, themed_svg
 from fieldmark.report.words import defined, figure, is_share, metric_name
 
 WIDE = 10.0  # largest over least, from which the costs stand on a logarithmic axis
@@ -37,10 +37,10 @@ def scatter_chart(
         return None
     scale = 100 if is_share(metric) else 1
     with drawing():
-        found, axes = empty_axes(height=250)
+        found, axes = empty_axes(250, cost)
         for spot in shown:
             _draw(axes, spot, scale)
-        _cost_axis(axes, [spot.cost for spot in shown], cost, words)
+        _cost_axis(axes, [spot.cost for spot in shown], words)
         if is_share(metric):
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g} %")
         svg = coloured(themed_svg(found, name))
@@ -63,7 +63,7 @@ def _draw(axes: Any, spot: Spot, scale: float) -> None:
     axes.plot([spot.cost], [spot.value * scale], "o", color=colour, markersize=8, zorder=4)
 
 
-def _cost_axis(axes: Any, costs: Sequence[float], name: str, words: Callable[[float], str]) -> None:
+def _cost_axis(axes: Any, costs: Sequence[float], words: Callable[[float], str]) -> None:
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     axes.margins(x=0.08)
@@ -74,7 +74,6 @@ def _cost_axis(axes: Any, costs: Sequence[float], name: str, words: Callable[[fl
     else:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=5, steps=[1, 2, 5, 10]))
     axes.xaxis.set_major_formatter(lambda value, _: words(value))
-    axes.set_xlabel(name, color=INK, fontsize=12)
 
 
 def _places(

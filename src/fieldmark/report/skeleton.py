@@ -64,12 +64,7 @@ FILTERS: dict[str, Any] = {
     "suspicion": lambda look: heat_words.suspicion(look.label, look.suspects),
     "kept": lambda text: text.replace(" %", "\N{NO-BREAK SPACE}%"),  # on one line with its number
     "sections": sections,
-    "pictured": lambda shown: thumb(shown[1], shown[2], shown[0].caption),
-    "thumb_of": lambda picture, caption: thumb(picture[0], picture[1], caption),
-    "thumb_of_class": lambda look: thumb(look.content, look.mime, look.label),
     "unsuspected": heat_words.unsuspected,
-    "thumb_of_look": lambda look: thumb(look.content, look.mime, look.heat.label),
-    "thumb": lambda shown: thumb(shown.content, shown.mime, shown.caption),
     "sort_key": lambda value: value if words.defined(value) else "",
     "markup": Markup,
 }
@@ -78,6 +73,7 @@ WORDS = {
     "missing": words.MISSING,
     "no_test_sentence": words.no_test_sentence,
     "split_words": words.SPLIT_WORDS,
+    "thumb": thumb,
 }
 
 

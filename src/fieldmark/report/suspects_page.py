@@ -91,6 +91,7 @@ def render(page: SuspectsPage) -> str:
     """The whole HTML text. The same page gives the same text; it is safe to write as UTF-8."""
     values = {
         "page": page,
+        "title": page.title,
         "notes": page.notes,
         "headline": headline(page.found),
         "of_test": sum(each.split == "test" for each in page.found.suspects),

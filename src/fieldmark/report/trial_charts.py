@@ -7,8 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fieldmark.report.curves import INK, VAL, Curve, Hover, drawing, empty_axes, themed_svg
-from fieldmark.report.words import figure, is_share, metric_words
+from fieldmark.report.curves import (
+    VAL,
+    Curve,
+    Hover,
+    drawing,
+    empty_axes,
+    share_axis,
+    themed_svg,
+)
+from fieldmark.report.words import figure, metric_words
 
 WIDE, ROW, HEAD, FOOT = 380, 74, 26, 34  # px: of lines over all settings
 EDGE, LETTERS = 14, 12  # px beside an axis; letters of a tick
@@ -64,23 +72,27 @@ def _short(value: Any) -> str:
 def history_chart(trials: Sequence[Tried], best: Sequence[float | None], metric: str) -> Curve:
     """Every trial's score in order, and the best so far. Hollow: ended early."""
     with drawing():
-        found, axes = empty_axes(height=230)
+        found, axes = empty_axes(230, "trial")
         numbers = range(1, len(trials) + 1)
         steps = [(n, value) for n, value in zip(numbers, best, strict=True) if value is not None]
         if steps:
             axes.step(*zip(*steps, strict=True), where="post", color=VAL, linewidth=2.2)
         for number, trial in zip(numbers, trials, strict=True):
             if trial.score is not None:
-                face = VAL if trial.state == "done" else "none"
-                axes.plot([number], [trial.score], "o", color=VAL, markersize=6, mfc=face, mew=1.5)
+                _dot(axes, number, trial)
         axes.set_xlim(0.5, len(trials) + 0.5)
-        axes.set_xlabel("trial", color=INK, fontsize=12)
-        _shares(axes, metric)
+        share_axis(axes, metric)
         hover = [(n - 0.5, n + 0.5, each.words) for n, each in zip(numbers, trials, strict=True)]
         svg = themed_svg(found, "history", hover=hover)
     told = [figure(value, metric) for value in best if value is not None]
     words = f"from {told[0]} to {told[-1]}" if told else "none came to its end"
     return Curve(svg, "Best so far", f"The best {metric_words(metric)} by trial: {words}")
+
+
+def _dot(axes: Any, place: float, trial: Tried) -> None:
+    """A trial's score; hollow where it was ended early."""
+    face = VAL if trial.state == "done" else "none"
+    axes.plot([place], [trial.score], "o", color=VAL, markersize=6, mfc=face, mew=1.5)
 
 
 def slice_chart(trials: Sequence[Tried], name: str, metric: str) -> Curve | None:
@@ -90,15 +102,13 @@ def slice_chart(trials: Sequence[Tried], name: str, metric: str) -> Curve | None
         return None
     axis = axis_of(name, [each.values[name] for each in known])
     with drawing():
-        found, axes = empty_axes(height=190)
+        found, axes = empty_axes(190, "")
         places = _side_by_side(axis)
         for place, trial in zip(places, known, strict=True):
-            face = VAL if trial.state == "done" else "none"
-            axes.plot([place], [trial.score], "o", color=VAL, markersize=6, mfc=face, mew=1.5)
+            _dot(axes, place, trial)
         axes.set_xlim(-0.12, 1.12)
         axes.set_xticks(*zip(*axis.ticks, strict=True))
-        axes.set_xlabel("")
-        _shares(axes, metric)
+        share_axis(axes, metric)
         order = sorted(zip(places, known, strict=True), key=lambda pair: pair[0])
         svg = themed_svg(found, f"slice-{_plain(name)}", hover=_between(order))
     return Curve(svg, name, f"{metric_words(metric)} by {name}, {len(known)} trials")
@@ -205,11 +215,6 @@ def _between(order: Sequence[tuple[float, Tried]]) -> Hover:
         high = (order[k + 1][0] + place) / 2 if k + 1 < len(order) else place + 0.05
         found.append((max(low, place - 0.05), min(high, place + 0.05), trial.words))
     return found
-
-
-def _shares(axes: Any, metric: str) -> None:
-    if is_share(metric):
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value * 100:g} %")
 
 
 def _plain(name: str) -> str:

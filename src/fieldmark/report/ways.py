@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fieldmark.report.curves import INK, TRAIN, VAL, Curve, drawing, empty_axes, line, themed_svg
+from fieldmark.report.curves import TRAIN, VAL, Curve, drawing, empty_axes, line, themed_svg
 from fieldmark.report.words import SCALINGS, decimal, defined
 
 STYLES: dict[str, Any] = {"plain": "-", "standard": (0, (4, 2)), "length": (0, (1, 1.5))}
@@ -20,14 +20,13 @@ def ways_curve(tried: Sequence[Mapping[str, Any]]) -> Curve | None:
     if kept is None or len(known) < 2:
         return None
     with drawing():
-        found, axes = empty_axes(height=230)
+        found, axes = empty_axes(230, "penalty")
         for scaling, style in STYLES.items():
             own = [(_place(w), w["val_loss"]) for w in known if w["scaling"] == scaling]
             if own:
                 color = VAL if scaling == kept["scaling"] else TRAIN
                 line(axes, own, color, linestyle=style, linewidth=1.9, label=SCALINGS[scaling])
         axes.plot([_place(kept)], [kept["val_loss"]], "o", color=VAL, markersize=7.5, zorder=4)
-        axes.set_xlabel("penalty", color=INK, fontsize=12)
         axes.set_yscale("log")
         axes.xaxis.set_major_formatter(lambda value, _: f"{10**-value:g}")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")

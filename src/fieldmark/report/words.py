@@ -30,6 +30,7 @@ def made_words(trial: Mapping[str, Any]) -> str:
     return "  ".join(words)
 
 
+LONG = 60  # letters of two classes that a sentence has no room for beyond
 SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
 
 
@@ -153,13 +154,13 @@ def quoted(name: str) -> str:
     return f"\N{LEFT SINGLE QUOTATION MARK}{name}\N{RIGHT SINGLE QUOTATION MARK}"
 
 
-def doing(classes: Sequence[str], task: Task = ONE_LABEL, most: int = 60) -> str:
+def doing(classes: Sequence[str], task: Task = ONE_LABEL) -> str:
     """What the classifier does, in words: "tells 'cat' from 'dog'", "tells 10 classes apart"."""
     if task.several:
         return f"says which of {count(len(classes))} labels an image has"
     if len(classes) == 1:
         return "knows one class"
-    if len(classes) == 2 and sum(map(len, classes)) <= most:
+    if len(classes) == 2 and sum(map(len, classes)) <= LONG:
         return f"tells {quoted(classes[0])} from {quoted(classes[1])}"
     return f"tells {count(len(classes))} classes apart"
 

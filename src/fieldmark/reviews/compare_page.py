@@ -8,7 +8,7 @@ import numpy as np
 
 from fieldmark.files import write_text
 from fieldmark.insight.album import Album
-from fieldmark.insight.galleries import Picture, shown_at
+from fieldmark.insight.answered import Picture, first, pictured, shown_at
 from fieldmark.judge.figures import SEED
 from fieldmark.machine import machine, versions
 from fieldmark.records import Samples
@@ -189,11 +189,6 @@ def _won(
 ) -> Won:
     """rows: of the loser's split; won: whether the winner alone is right about each."""
     table = replace(loser.shown, frame=loser.shown.frame[rows])
-    evidence, lost = loser.evidence(table.classes, rows), np.flatnonzero(won)
-    surest = lost[np.argsort(-evidence.confidence[lost], kind="stable")]
-    wanted = [shown_at(table, evidence, row) for row in surest[:PICTURES].tolist()]
-    pictures = tuple(
-        Picture(**vars(shown), content=content, mime=mime)
-        for shown, content, mime in album.pictures(wanted)
-    )
-    return Won(winner.name, loser.name, len(lost), pictures)
+    evidence = loser.evidence(table.classes, rows)
+    wanted = [shown_at(table, evidence, row) for row in first(evidence.confidence, won, PICTURES)]
+    return Won(winner.name, loser.name, int(won.sum()), pictured(album, None, wanted, Picture))

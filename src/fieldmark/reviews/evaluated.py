@@ -8,8 +8,7 @@ import numpy as np
 from fieldmark.console import Console, duration
 from fieldmark.errors import counted, writing
 from fieldmark.files import write_text
-from fieldmark.insight.galleries import Galleries, galleries
-from fieldmark.insight.label_galleries import LabelGalleries, label_galleries
+from fieldmark.insight.galleries import Galleries, LabelGalleries, galleries, label_galleries
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.calibrate import Curve, curve_of
 from fieldmark.judge.cautions import LEVELS, without_unlike

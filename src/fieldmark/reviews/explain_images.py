@@ -13,8 +13,7 @@ from fieldmark.captioned import Captioned, Seen
 from fieldmark.data.sources import place_name
 from fieldmark.errors import RunError, counted, listed
 from fieldmark.heats import Heat, Wanted
-from fieldmark.insight.class_galleries import ClassGallery, class_galleries
-from fieldmark.insight.worth import worth_explaining
+from fieldmark.insight.worth import ClassGallery, class_galleries, worth_explaining
 from fieldmark.judge.figures import shown_side
 from fieldmark.judge.thresholds import in_order
 from fieldmark.records import Predictions, Samples

@@ -195,7 +195,7 @@ def render(found: Explained) -> str:
     looks = found.class_looks
     values: dict[str, Any] = {
         "title": found.title,
-        "headline": headline(rows),
+        "headline": (headline(rows), ""),
         "source": found.source,
         "seen": words.seen(found.spec),
         "groups": found.groups,

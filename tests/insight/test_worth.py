@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from fieldmark.insight.class_galleries import class_galleries
 from fieldmark.insight.galleries import even_places, ordinary
-from fieldmark.insight.worth import worth_explaining
+from fieldmark.insight.worth import class_galleries, worth_explaining
 from fieldmark.records import Predictions, Samples
 from fieldmark.task import SEVERAL_LABELS
 
@@ -55,7 +54,7 @@ def test_of_several_labels_what_was_missed_is_a_mistake_too():
 
 
 def test_a_class_that_is_named_is_shown_however_many_there_are(monkeypatch):
-    monkeypatch.setattr("fieldmark.insight.class_galleries.MOST_CLASSES", 1)
+    monkeypatch.setattr("fieldmark.insight.worth.MOST_CLASSES", 1)
     table = predictions(ROWS)
     assert [each.label for each in class_galleries(table)] == ["cat"]
     assert [each.label for each in class_galleries(table, labels=["dog"])] == ["dog"]
