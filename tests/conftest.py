@@ -1,9 +1,21 @@
+import gc
 import os
 
 import pytest
 
+gc.set_threshold(20_000, 20, 20)  # to look for garbage as often as ever took a tenth of the time
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests share two cores
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks a server for its version
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bare_charts():
+    """The charts of pages are empty; whoever looks at them has a fixture of this name."""
+    from barecharts import bare_charts
+
+    with bare_charts():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

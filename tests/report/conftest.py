@@ -95,6 +95,11 @@ def picture_of(truth: str = "1", guess: str = "2", side: int = 8) -> Picture:
     return Picture("digits", 7, truth, guess, 0.93, 0.04, buffer.getvalue(), "image/png")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def bare_charts() -> None:
+    """Here charts are drawn."""
+
+
 @pytest.fixture
 def picture() -> Callable[..., Picture]:
     return picture_of

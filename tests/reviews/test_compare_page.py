@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from barecharts import bare_charts as empty_charts
 from comparedruns import table_of, write_run
 from PIL import Image
 
@@ -18,6 +19,11 @@ from fieldmark.reviews.compare_page import headline, render
 from fieldmark.reviews.differing import MOST, differing
 
 COMMAND = "fieldmark compare runs/a runs/b"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bare_charts():
+    """Here charts are drawn, but where a test says otherwise."""
 
 
 def compared(folder, *names, split="test", **settings):
@@ -94,6 +100,7 @@ def test_the_headline_counts_what_is_clear(two, states, words):
     assert headline(replace(two, pairings=pairings))[0] == words
 
 
+@empty_charts()
 def test_unpaired_runs_have_no_chart_of_differences(two):
     assert 'id="differences"' in render(two, COMMAND)
     unpaired = replace(two, pairings=(pairing_of("b", "unpaired"),))
@@ -107,6 +114,7 @@ def test_names_are_text_not_markup(two):
     assert "&lt;b&gt;$x$" in text
 
 
+@empty_charts()
 def test_runs_without_history_and_unlike_settings_leave_those_out(tmp_path):
     found = compared(tmp_path, "a", "b")
     for run in found.runs:
@@ -116,6 +124,7 @@ def test_runs_without_history_and_unlike_settings_leave_those_out(tmp_path):
     assert "The runs have the same settings, seed and versions." in text
 
 
+@empty_charts()
 def test_validation_images_are_named_in_the_table(two, tmp_path):
     by_val = compared(tmp_path, "a", "b", split="val")
     assert "each on 200 validation images." in render(by_val, COMMAND)
@@ -151,6 +160,7 @@ def test_learning_curves_lie_over_another():
     assert "epoch 4: a 40.0 %<" in chart.svg
 
 
+@empty_charts()
 def test_images_that_one_alone_recognises_are_shown_the_surest_mistakes_first(two, tmp_path):
     first, other = two.runs
     folder, names = tmp_path / "photos", first.shown.frame["path"].to_list()

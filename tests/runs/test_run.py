@@ -124,7 +124,7 @@ def test_shuffled_labels_score_chance_and_the_interval_says_so(tmp_path):
     frame = samples.frame.with_columns(pl.Series("labels", [labels[k] for k in order]))
     shuffled = split(Samples(frame, samples.root), val=0.15, test=0.3, seed=0)
     words = ("model.width=8", "train.batch_size=64", "augment=none")
-    options = {"out": str(tmp_path), "name": "run", "epochs": "6"}
+    options = {"out": str(tmp_path), "name": "run", "epochs": "2"}
     resolved = gather("digits", words, options)
     run = train_run(resolved, QUIET, "a test", Dataset(shuffled))
     found = run.read_metrics().sides["test"]
