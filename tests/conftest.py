@@ -9,12 +9,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests share tw
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks a server for its version
 
 
-@pytest.fixture(scope="module", autouse=True)
-def bare_charts():
-    """The charts of pages are empty; whoever looks at them has a fixture of this name."""
-    from barecharts import bare_charts
+@pytest.fixture(scope="session", autouse=True)
+def _bare_charts():
+    """The charts of pages are empty, but inside `drawn_charts`."""
+    import barecharts
 
-    with bare_charts():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", barecharts.bare)
         yield
 
 

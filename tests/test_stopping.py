@@ -136,12 +136,14 @@ with listening() as stop:
 
 def test_one_press_that_comes_twice_as_through_uv_run_has_a_clean_end():
     code = """
+import fieldmark.stopping
+fieldmark.stopping.SOON = 0.2
 with listening() as stop:
     print("now", flush=True)
     while not stop.asked:
         time.sleep(0.01)
     os.kill(os.getpid(), signal.SIGINT)
-    time.sleep(1.5)
+    time.sleep(0.6)
 sys.exit("a clean end")
 """
     asked = "fieldmark: stopping after this step; once more to stop at once\n"

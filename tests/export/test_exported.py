@@ -27,7 +27,7 @@ from fieldmark.export.formats import FORMATS, INSIDE, Asked
 from fieldmark.export.parity import differing
 from fieldmark.use.ensemble import Joining, Member
 
-pytestmark = needs("onnxruntime")
+pytestmark = [needs("onnxruntime"), pytest.mark.usefixtures("quick")]
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,6 @@ def run(tmp_path_factory):
     """A run whose photos are there."""
     folder = tmp_path_factory.mktemp("trained")
     return train(draw_photos(folder / "photos", side=19), folder, "run", epochs="1")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The exporter that takes a second, and not ten."""
-    only = replace(FORMATS["onnx"], ways=("torchscript",))
-    monkeypatch.setitem(FORMATS, "onnx", only)
 
 
 def asked(photos, **more):

@@ -15,14 +15,14 @@ from fieldmark.data.images import seen as seen_by_network
 from fieldmark.errors import RunError
 from fieldmark.export import kept, onnx_file, parity
 from fieldmark.export.exported import export
-from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.formats import Asked
 from fieldmark.export.lowered import images_of
 from fieldmark.export.precisions import INT8, RECIPES
 from fieldmark.export.resizing import RESIZED
 from fieldmark.export.whole import read_source
 from fieldmark.records import Samples
 
-pytestmark = needs("onnxruntime")
+pytestmark = [needs("onnxruntime"), pytest.mark.usefixtures("quick")]
 WORDS = (
     r"int8 per [a-z, ]+ beside float32, \d+ images of validation: (?P<seen>.+?)"
     r"(, at most [\d.]+ points worse)?; (?P<changed>\d+) images? \([\d.]+ %\) decided "
@@ -35,13 +35,6 @@ def run(tmp_path_factory):
     """A run whose photos are there."""
     folder = tmp_path_factory.mktemp("trained")
     return train(draw_photos(folder / "photos", side=19), folder, "run", epochs="2")
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The exporter that takes a second, and not ten."""
-    only = replace(FORMATS["onnx"], ways=("torchscript",))
-    monkeypatch.setitem(FORMATS, "onnx", only)
 
 
 def graph(folder):

@@ -1,6 +1,5 @@
 """Published weights on real photos in fewer bits: within a point of what they are in float32."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from smallruns import QUIET
 from fieldmark.data.images import unresized
 from fieldmark.export import onnx_file
 from fieldmark.export.exported import export
-from fieldmark.export.formats import FORMATS, Asked
+from fieldmark.export.formats import Asked
 from fieldmark.export.parity import pictures_of
 from fieldmark.export.precisions import RECIPES
 from fieldmark.records import Samples
@@ -19,7 +18,7 @@ from fieldmark.runs.concrete import gather
 from fieldmark.runs.run import train_run
 from fieldmark.use.asked import info_of_any
 
-pytestmark = [pytest.mark.slow, needs("onnxruntime")]
+pytestmark = [pytest.mark.slow, needs("onnxruntime"), pytest.mark.usefixtures("quick")]
 SHARED = Path(__file__).parents[2].parent / "shared"
 MONKEYS, WEIGHTS = SHARED / "data" / "monkeys10", SHARED / "weights" / "mobilenet_v2.safetensors"
 
@@ -41,13 +40,6 @@ def photos(run):
     rows, spec = samples.rows("test"), info_of_any(run.path).spec
     images = [unresized(read()[1], spec, "a photo") for read in pictures_of(samples, rows)]
     return images, samples.targets(samples.classes)[rows], metrics.sides["test"]["accuracy"]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    """The exporter that takes seconds, and not a minute."""
-    only = replace(FORMATS["onnx"], ways=("torchscript",))
-    monkeypatch.setitem(FORMATS, "onnx", only)
 
 
 @pytest.mark.parametrize("precision", list(RECIPES))

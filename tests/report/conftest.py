@@ -1,10 +1,11 @@
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from barecharts import drawn_charts
 from PIL import Image
 
 from fieldmark.data.intake import Dataset
@@ -96,8 +97,10 @@ def picture_of(truth: str = "1", guess: str = "2", side: int = 8) -> Picture:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def bare_charts() -> None:
-    """Here charts are drawn."""
+def _drawn() -> Iterator[None]:
+    """Here charts are looked at."""
+    with drawn_charts():
+        yield
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from barecharts import bare_charts as empty_charts
+from barecharts import drawn_charts
 from comparedruns import table_of, write_run
 from PIL import Image
 
@@ -19,11 +19,6 @@ from fieldmark.reviews.compare_page import headline, render
 from fieldmark.reviews.differing import MOST, differing
 
 COMMAND = "fieldmark compare runs/a runs/b"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def bare_charts():
-    """Here charts are drawn, but where a test says otherwise."""
 
 
 def compared(folder, *names, split="test", **settings):
@@ -60,6 +55,7 @@ def test_the_page_says_verdict_figures_settings_and_commands(two):
     assert "ROC-AUC" in text
 
 
+@drawn_charts()
 def test_the_page_needs_no_network_and_is_the_same_each_time(two):
     text = render(two, COMMAND)
     assert "http:" not in text
@@ -100,13 +96,13 @@ def test_the_headline_counts_what_is_clear(two, states, words):
     assert headline(replace(two, pairings=pairings))[0] == words
 
 
-@empty_charts()
 def test_unpaired_runs_have_no_chart_of_differences(two):
     assert 'id="differences"' in render(two, COMMAND)
     unpaired = replace(two, pairings=(pairing_of("b", "unpaired"),))
     assert 'id="differences"' not in render(unpaired, COMMAND)
 
 
+@drawn_charts()
 def test_names_are_text_not_markup(two):
     first, second = two.runs
     text = render(replace(two, runs=(replace(first, name="<b>$x$"), second)), COMMAND)
@@ -114,7 +110,6 @@ def test_names_are_text_not_markup(two):
     assert "&lt;b&gt;$x$" in text
 
 
-@empty_charts()
 def test_runs_without_history_and_unlike_settings_leave_those_out(tmp_path):
     found = compared(tmp_path, "a", "b")
     for run in found.runs:
@@ -124,7 +119,6 @@ def test_runs_without_history_and_unlike_settings_leave_those_out(tmp_path):
     assert "The runs have the same settings, seed and versions." in text
 
 
-@empty_charts()
 def test_validation_images_are_named_in_the_table(two, tmp_path):
     by_val = compared(tmp_path, "a", "b", split="val")
     assert "each on 200 validation images." in render(by_val, COMMAND)
@@ -139,6 +133,7 @@ def test_a_chart_of_what_is_not_defined_is_left_out():
     assert learning_chart([("a", 0, [{"epoch": 1.0, "val_loss": nan}])], "loss") is None
 
 
+@drawn_charts()
 def test_charts_tell_their_values_in_words_and_colour_runs_by_variables():
     dots = [Dot("a", 0, 0.9, 0.85, 0.94), Dot("b", 12, 0.8, 0.7, 0.9)]
     chart = dots_chart(dots, "accuracy", "own")
@@ -150,6 +145,7 @@ def test_charts_tell_their_values_in_words_and_colour_runs_by_variables():
     assert apart.words == "Accuracy against a: b -2.0 points (-3.0 to +1.0)"
 
 
+@drawn_charts()
 def test_learning_curves_lie_over_another():
     history = [{"epoch": float(e), "val_macro_f1": 0.1 * e} for e in range(1, 5)]
     chart = learning_chart([("a", 0, history), ("b", 1, history[:2])], "macro_f1")
@@ -160,7 +156,6 @@ def test_learning_curves_lie_over_another():
     assert "epoch 4: a 40.0 %<" in chart.svg
 
 
-@empty_charts()
 def test_images_that_one_alone_recognises_are_shown_the_surest_mistakes_first(two, tmp_path):
     first, other = two.runs
     folder, names = tmp_path / "photos", first.shown.frame["path"].to_list()
