@@ -310,7 +310,7 @@ SENTENCE = r"fieldmark: stopped($| at the start$|.*; go on with: fieldmark train
 def test_a_signal_at_any_moment_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))
     moments, wrong = random.Random(0), []
-    for number in range(12):
+    for number in range(8):
         folder, seconds = tmp_path / str(number), moments.uniform(0.1, 12)
         folder.mkdir()
         kind = moments.choice([signal.SIGINT, signal.SIGTERM])
