@@ -1,9 +1,22 @@
+import gc
 import os
 
 import pytest
 
+gc.set_threshold(20_000, 20, 20)  # to look for garbage as often as ever took a tenth of the time
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two processes of tests share two cores
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # else its import asks a server for its version
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _bare_charts():
+    """The charts of pages are empty, but inside `drawn_charts`."""
+    import barecharts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("matplotlib.figure.Figure.savefig", barecharts.bare)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

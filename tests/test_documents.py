@@ -4,6 +4,7 @@ import importlib.util
 import re
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -81,13 +82,18 @@ def look_at(words):
 
 def parsed(words):
     """What the verb is given; an option that there is not, or a word too many, is an error."""
-    import typer
-
-    command, rest = typer.main.get_command(app), words
+    command, rest = whole_command(), words
     while hasattr(command, "commands"):
         assert rest[0] in command.commands
         command, rest = command.commands[rest[0]], rest[1:]
     return command.make_context("", rest).params if rest and "--help" not in rest else {}
+
+
+@cache
+def whole_command():
+    import typer
+
+    return typer.main.get_command(app)
 
 
 def test_the_commands_are_found():

@@ -81,7 +81,7 @@ def test_stored_figures_by_the_width(capsys, a_run):
 
 
 def test_a_built_in_set_is_evaluated(capsys, tmp_path):
-    run = train("digits", tmp_path / "runs", "d", epochs="1").path
+    run = train("digits", tmp_path / "runs", "d", "train.batch_size=256", epochs="1").path
     code, said, _ = evaluate(capsys, run, "digits")
     assert code == 0
     assert "digits, 1797 images" in said

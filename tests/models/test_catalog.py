@@ -15,6 +15,9 @@ SMALLEST = {
 }
 ONE_A_SERIES = sorted(SMALLEST.values())
 OF_ANY_SIZE = [name for name in ONE_A_SERIES if "image_size" not in MODELS[name].options()]
+EVERY = [
+    pytest.param(name, marks=() if name in ONE_A_SERIES else pytest.mark.slow) for name in MODELS
+]
 WITH_DROPOUT = [name for name in ONE_A_SERIES if "dropout" in MODELS[name].options()]
 
 
@@ -39,21 +42,15 @@ def test_the_side_that_nature_cnn_is_built_for_is_its_builders():
     assert side_mistake("nature_cnn", {}, 2 * side)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_network_is_built_float32_with_the_classes_asked_for(name):
     network = built(name)
     assert {weight.dtype for weight in network.parameters()} == {torch.float32}
     assert head_of(network)[1].weight.shape[0] == 7
 
 
-@pytest.mark.parametrize("name", ONE_A_SERIES)
-def test_a_network_of_every_series_gives_a_logit_a_class(name):
-    assert built(name).eval()(images(name)).shape == (2, 7)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(set(MODELS) - set(ONE_A_SERIES)))
-def test_every_other_network_gives_a_logit_a_class_too(name):
+@pytest.mark.parametrize("name", EVERY)
+def test_every_network_gives_a_logit_a_class(name):
     assert built(name).eval()(images(name)).shape == (2, 7)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from barecharts import drawn_charts
 from PIL import Image
 
 from fieldmark.data.intake import Dataset
@@ -97,6 +98,13 @@ def picture_of(truth: str = "1", guess: str = "2", side: int = 8) -> Picture:
     buffer = io.BytesIO()
     Image.new("L", (side, side), 90).save(buffer, "PNG")
     return Picture("digits", 7, truth, guess, 0.93, 0.04, buffer.getvalue(), "image/png")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn() -> Iterator[None]:
+    """Here charts are looked at."""
+    with drawn_charts():
+        yield
 
 
 @pytest.fixture

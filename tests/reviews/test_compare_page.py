@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from barecharts import drawn_charts
 from comparedruns import table_of, write_run
 from PIL import Image
 
@@ -53,6 +54,7 @@ def test_the_page_says_verdict_figures_settings_and_commands(two):
     assert "ROC-AUC" in text
 
 
+@drawn_charts()
 def test_the_page_needs_no_network_and_is_the_same_each_time(two):
     text = render(two, COMMAND)
     assert "http:" not in text
@@ -99,6 +101,7 @@ def test_unpaired_runs_have_no_chart_of_differences(two):
     assert 'id="differences"' not in render(unpaired, COMMAND)
 
 
+@drawn_charts()
 def test_names_are_text_not_markup(two):
     first, second = two.runs
     text = render(replace(two, runs=(replace(first, name="<b>$x$"), second)), COMMAND)
@@ -129,6 +132,7 @@ def test_a_chart_of_what_is_not_defined_is_left_out():
     assert learning_chart([("a", 0, [{"epoch": 1.0, "val_loss": nan}])], "loss") is None
 
 
+@drawn_charts()
 def test_charts_tell_their_values_in_words_and_colour_runs_by_variables():
     dots = [Dot("a", 0, 0.9, 0.85, 0.94), Dot("b", 12, 0.8, 0.7, 0.9)]
     chart = dots_chart(dots, "accuracy", "own")
@@ -140,6 +144,7 @@ def test_charts_tell_their_values_in_words_and_colour_runs_by_variables():
     assert apart.words == "Accuracy against a: b -2.0 points (-3.0 to +1.0)"
 
 
+@drawn_charts()
 def test_learning_curves_lie_over_another():
     history = [{"epoch": float(e), "val_macro_f1": 0.1 * e} for e in range(1, 5)]
     chart = learning_chart([("a", 0, history), ("b", 1, history[:2])], "macro_f1")
