@@ -214,18 +214,41 @@ def test_of_very_many_images_some_choose_and_all_are_trained_on(monkeypatch):
     assert same_scores(found.numpy(), wanted.numpy(), atol=1e-3)
 
 
-@pytest.mark.parametrize(("classes", "each"), [(60, 20), (200, 5)])
-def test_of_many_classes_some_choose_and_all_their_sides_are_there(classes, each, monkeypatch):
+@pytest.mark.parametrize(
+    ("each", "folds", "afforded", "problems"),
+    [(40, 0, 400_000, 1), (40, 5, 2_400_000, 2), (12, 5, 1_400_000, 4)],
+)
+def test_where_some_choose_all_classes_and_their_sides_are_there(
+    each, folds, afforded, problems, monkeypatch
+):
+    classes = 60
     monkeypatch.setattr(exact, "COSTLY", 100_000)
+    monkeypatch.setattr(exact, "AFFORDED", afforded)
     features, targets = drawn(classes * each, D, classes)
-    whole = task(features, targets, classes=classes, out=np.arange(len(targets)) // classes < 2)
+    out = None if folds else np.arange(len(targets)) // classes < 8
+    whole = task(features, targets, classes=classes, folds=folds, out=out)
     few = exact._few(whole)
-    there = np.unique(few.targets)
-    assert 20 <= few.shares.shape[1] == len(there) < classes
-    for target in there:
+    assert few.cost < whole.cost
+    assert few.shares.shape[1] == classes
+    assert len(few.judged) == problems
+    assert np.bincount(few.targets).min() >= min(each, exact.FEWEST)
+    for target in range(classes):
         own = few.targets == target
-        assert few.trained[0, own].any()
-        assert few.judged[0, own].any()
+        for trained, judged in zip(few.trained, few.judged, strict=True):
+            assert trained[own].any()
+            assert judged[own].any()
+            assert not (trained & judged).any()
+
+
+def test_those_that_choose_for_very_many_images_find_the_penalty_that_all_find(monkeypatch):
+    features, targets = drawn(60 * 20, 16, 60, apart=1.2)
+    whole = task(features, targets, classes=60, folds=5)
+    by_all = fit_exact(whole, ["plain"])
+    monkeypatch.setattr(exact, "COSTLY", whole.cost // 4)
+    monkeypatch.setattr(exact, "AFFORDED", whole.cost // 8)
+    by_few = fit_exact(whole, ["plain"])
+    assert by_few.penalty == by_all.penalty
+    assert 1e-6 < by_all.penalty < 1
 
 
 def test_balanced_weights_are_as_if_every_class_had_as_many_images():

@@ -59,13 +59,11 @@ def test_the_first_five_percent_of_the_ranking_hold_most_of_the_planted(tmp_path
     paths = answers.frame["path"].to_list()
     planted = np.array([path in wrong for path in paths])
     looked_at = round(SHARE * len(paths))
-    found = {}
-    for ranking in ("self_confidence", "margin"):
-        ranked = suspects(answers.scores(temperature), answers.targets, ranking=ranking)
-        found[ranking] = planted[ranked.places[:looked_at]].sum() / planted.sum()
+    ranked = suspects(answers.scores(temperature), answers.targets)
+    found = planted[ranked.places[:looked_at]].sum() / planted.sum()
     flagged = ranked.places[ranked.flagged]
     print(seed, found, f"flagged {len(flagged)}, of them planted {planted[flagged].sum()}")
-    assert found["self_confidence"] >= 0.7
+    assert found >= 0.7
     assert planted[flagged].mean() >= 0.7
 
 

@@ -29,7 +29,8 @@ UNJUDGED: tuple[Kind, float] = ("length", 1e-4)  # where no image can judge, as 
 WORSE = 2  # weaker penalties in a row that do not help end the search
 COSTLY = 1_000_000_000  # multiplications for one look at all images, above which few choose,
 MOST_CHOOSE = 4_000  # or above so many images
-FEWEST = 20  # classes that choose, at least
+AFFORDED = 500_000_000  # for one look at those that choose
+FEWEST = 20  # of them of a class, at least
 SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
 MOST = 1000  # looks at all images, in one search
 ROUGH, FINE, FINEST = 1e-3, 1e-4, 1e-5  # of the gradient: to choose, of all, of the head kept
@@ -56,19 +57,18 @@ class Task:
     against: Tensor | None = None
     words: int = 0
 
-    def only(self, rows: np.ndarray, kept: np.ndarray | None = None) -> "Task":
-        """The same of some images, which are of the `kept` (C,) classes; None: of all."""
-        at, masks = torch.from_numpy(rows), (self.trained[:, rows], self.judged[:, rows])
-        targets, shares, shift = self.targets[rows], self.shares[at], self.shift
-        if kept is not None:
-            columns = torch.from_numpy(kept)
-            targets, shares, shift = (
-                (np.cumsum(kept) - 1)[targets],
-                shares[:, columns],
-                shift[columns],
-            )
-        against = None if self.against is None else self.against[at]
-        return Task(self.features[at], targets, shares, shift, *masks, against, self.words)
+    def only(self, rows: np.ndarray, problems: np.ndarray) -> "Task":
+        """The same of some images and some problems."""
+        at, which = torch.from_numpy(rows), np.ix_(problems, rows)
+        return replace(
+            self,
+            features=self.features[at],
+            targets=self.targets[rows],
+            shares=self.shares[at],
+            trained=self.trained[which],
+            judged=self.judged[which],
+            against=None if self.against is None else self.against[at],
+        )
 
     def turned(self, kind: Kind) -> Turned:
         """The features, scaled as the kept head's images say, along their principal directions."""
@@ -156,9 +156,8 @@ def fit_exact(
         else:
             turned = task.turned(kind)
             at = _zero(turned, task)
-            if path is not None and path.at.shape[1:] == at.shape[1:]:
-                at = turned.done(*path.turned.undone(path.at))
-        at = _solve(turned.rows, task, penalty, at, FINE, looking)
+        if len(task.trained) > 1:
+            at = _solve(turned.rows, task, penalty, at, FINE, looking)
         own = replace(task, trained=task.trained[:1], judged=task.judged[:1])
         at[:, :1] = _solve(turned.rows, own, penalty, at[:, :1], FINEST, looking)
     return Solved(kind, penalty, *turned.undone(at), tuple(tried))
@@ -174,24 +173,23 @@ def _can_judge(task: Task) -> np.ndarray:
 
 
 def _few(task: Task) -> Task:
-    """So few images that the search costs little: of every m-th class, evenly within the class.
+    """So little that the search costs little: of every class every m-th image, and fewer problems.
 
-    Of each class images that only train, or only judge, stay in proportion. Of several labels all
-    stay, and of all images every m-th.
+    All classes stay, for among fewer of them a weaker penalty is best. Of each class images that
+    only train, or only judge, stay in proportion; of several labels the same goes for all images.
     """
-    classes, some = task.shares.shape[1], task
-    apart = min(int(np.ceil((task.cost / COSTLY) ** 0.5)), max(1, classes // FEWEST))
-    if apart > 1 and task.against is None:
-        kept = np.arange(classes) % apart == 0
-        some = task.only(np.flatnonzero(kept[task.targets]), kept)
-    step = max(-(-some.cost // COSTLY), -(-len(some.features) // MOST_CHOOSE))
-    if step == 1:
-        return some
-    groups = some.judged.any(axis=0) + (2 * some.targets if task.against is None else 0)
+    (images, classes), one = task.shares.shape, task.cost // len(task.judged)
+    wanted = max(-(-images // MOST_CHOOSE), -(-one // AFFORDED))
+    step = max(1, min(wanted, images // (FEWEST * classes)))
+    if step == 1 and task.cost <= COSTLY:
+        return task
+    judging = np.flatnonzero(task.judged.any(axis=1))
+    problems = judging[: max(1, AFFORDED * step // one)] if len(judging) else np.arange(1)
+    groups = task.judged[problems].any(axis=0) + (2 * task.targets if task.against is None else 0)
     order = np.argsort(groups, kind="stable")
     sizes = np.unique_counts(groups).counts
-    place = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return some.only(np.sort(order[place % step == 0]))
+    place = np.arange(images) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    return task.only(np.sort(order[place % step == 0]), problems)
 
 
 class _Path(NamedTuple):
