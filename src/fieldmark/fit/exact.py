@@ -26,14 +26,12 @@ from fieldmark.machine import threads
 KINDS: tuple[Kind, ...] = ("plain", "length", "standard")
 PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 UNJUDGED: tuple[Kind, float] = ("length", 1e-4)  # where no image can judge, as with one a class
-WORSE = 2  # weaker penalties in a row that do not help end the search
-COSTLY = 1_000_000_000  # multiplications for one look at all images, above which few choose,
+COSTLY = 250_000_000  # multiplications for one look at all images, above which few choose,
 MOST_CHOOSE = 4_000  # or above so many images
-AFFORDED = 500_000_000  # for one look at those that choose
-FEWEST = 20  # of them of a class, at least
+FEWEST = 20  # images of a class that choose, at least
 SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
 MOST = 1000  # looks at all images, in one search
-ROUGH, FINE, FINEST = 1e-3, 1e-4, 1e-5  # of the gradient: to choose, of all, of the head kept
+ROUGH, FINE, FINEST = 2e-4, 1e-4, 1e-5  # of the gradient: to choose, of all, of the head kept
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,19 +136,17 @@ def fit_exact(
 
     looking: called at each look at the images; it may raise, which ends the search.
     """
-    ways = [(kind, penalty) for kind in kinds for penalty in penalties]
+    path: _Path | None = None
     with threads(1 if task.cost < SMALL else torch.get_num_threads()):
         few = _few(task)
         judged = _can_judge(few)
-        if len(ways) == 1 or not judged.any():  # nothing to choose, or none to judge
+        if len(kinds) * len(penalties) == 1 or not judged.any():  # nothing to choose, or by none
             kind = UNJUDGED[0] if UNJUDGED[0] in kinds else kinds[0]
             penalty = min(penalties, key=lambda each: abs(np.log(each / UNJUDGED[1])))
-            tried, path = [Tried(kind, penalty, np.nan)], None
+            tried = [Tried(kind, penalty, np.nan)]
         else:
-            paths = [_path(few, judged, kind, penalties, looking) for kind in kinds]
-            tried = [way for each in paths for way in each.tried]
-            path = min(paths, key=lambda each: each.best.loss)
-            kind, penalty, _ = path.best
+            tried, path = _chosen(few, judged, kinds, penalties, looking)
+            kind, penalty = path.kind, path.penalty
         if path is not None and few is task:
             turned, at = path.turned, path.at
         else:
@@ -179,12 +175,12 @@ def _few(task: Task) -> Task:
     only train, or only judge, stay in proportion; of several labels the same goes for all images.
     """
     (images, classes), one = task.shares.shape, task.cost // len(task.judged)
-    wanted = max(-(-images // MOST_CHOOSE), -(-one // AFFORDED))
+    wanted = max(-(-images // MOST_CHOOSE), -(-one // COSTLY))
     step = max(1, min(wanted, images // (FEWEST * classes)))
     if step == 1 and task.cost <= COSTLY:
         return task
     judging = np.flatnonzero(task.judged.any(axis=1))
-    problems = judging[: max(1, AFFORDED * step // one)] if len(judging) else np.arange(1)
+    problems = judging[: max(1, COSTLY * step // one)] if len(judging) else np.arange(1)
     groups = task.judged[problems].any(axis=0) + (2 * task.targets if task.against is None else 0)
     order = np.argsort(groups, kind="stable")
     sizes = np.unique_counts(groups).counts
@@ -193,12 +189,31 @@ def _few(task: Task) -> Task:
 
 
 class _Path(NamedTuple):
-    """The penalties that were tried with one scaling, the best of them and where it ended."""
+    """What was tried with one scaling, the least loss and its penalty, and the penalty to take."""
 
+    kind: Kind
     tried: list[Tried]
-    best: Tried
+    least: float
+    best: float
+    penalty: float
     turned: Turned
-    at: Tensor  # (r + 1, P, C)
+    at: Tensor  # (r + 1, P, C), where the search ended at the penalty to take
+
+
+def _chosen(
+    task: Task,
+    judged: np.ndarray,
+    kinds: Sequence[Kind],
+    penalties: Sequence[float],
+    looking: Callable[[], None],
+) -> tuple[list[Tried], _Path]:
+    """All that was tried, and the scaling of the least loss; each begins at the penalty so far."""
+    begin = sorted(penalties)[(len(penalties) - 1) // 2]
+    paths: list[_Path] = []
+    for kind in kinds:
+        paths.append(_path(task, judged, kind, penalties, begin, looking))
+        begin = min(paths, key=lambda path: path.least).best
+    return [way for path in paths for way in path.tried], min(paths, key=lambda path: path.least)
 
 
 def _path(
@@ -206,41 +221,49 @@ def _path(
     judged: np.ndarray,
     kind: Kind,
     penalties: Sequence[float],
+    begin: float,
     looking: Callable[[], None],
 ) -> _Path:
-    """From the middle one to weaker ones, and where none was better to stronger ones.
+    """From one penalty to weaker ones, while they help, and where none did to stronger ones.
 
-    Each is begun where its neighbour ended; WORSE in a row end a direction.
+    Each is begun where its neighbour ended. Taken is the strongest whose loss is more than the
+    least by no more than a standard error of the difference (the one standard error rule of
+    L. Breiman and others, Classification and Regression Trees, 1984; the difference is paired).
     """
     turned = task.turned(kind)
-    problems, places = (torch.from_numpy(each) for each in np.nonzero(judged))
-    weight = task.weights[places].sum()
+    where = np.nonzero(judged)
+    problems, places = (torch.from_numpy(each) for each in where)
+    images, place = np.unique(where[1], return_inverse=True)
+    weight, image = task.weights[places].sum() / len(images), torch.from_numpy(place)
 
-    def loss(at: Tensor) -> float:
+    def look(penalty: float, at: Tensor) -> tuple[Tensor, Tensor]:
+        """Where the search ends, and what each image that judges has of the loss."""
+        at = _solve(turned.rows, task, penalty, at, ROUGH, looking)
         logits = torch.einsum("nr,rpc->npc", turned.rows, at[:-1]) + at[-1]
-        return float(task.losses(logits[places, problems], places).sum() / weight)
+        losses = task.losses(logits[places, problems], places).sum(dim=1) / weight
+        return at, torch.zeros(len(images), dtype=losses.dtype).index_add(0, image, losses)
 
-    ordered = sorted(penalties, reverse=True)
-    middle = len(ordered) // 2
-    first = _solve(turned.rows, task, ordered[middle], _zero(turned, task), ROUGH, looking)
-    tried = [Tried(kind, ordered[middle], loss(first))]
-    best = tried[0], first
-    for direction in (ordered[middle + 1 :], ordered[:middle][::-1]):
-        at, worse = first, 0
+    found, best = {begin: look(begin, _zero(turned, task))}, begin
+    weaker = sorted((each for each in penalties if each < begin), reverse=True)
+    stronger = sorted(each for each in penalties if each > begin)
+    for direction in (weaker, stronger):
         for penalty in direction:
-            at = _solve(turned.rows, task, penalty, at, ROUGH, looking)
-            way = Tried(kind, penalty, loss(at))
-            tried.append(way)
-            if way.loss < best[0].loss:
-                best, worse = (way, at), 0
-            else:
-                worse += 1
-            if worse == WORSE:
+            found[penalty] = look(penalty, found[best][0])
+            if found[penalty][1].mean() >= found[best][1].mean():
                 break
-        if best[1] is not first:
+            best = penalty
+        if best != begin:
             break
-    tried.sort(key=lambda way: -way.penalty)
-    return _Path(tried, best[0], turned, best[1])
+    least = found[best][1]
+    clear = {each: _is_clear(losses - least) for each, (_, losses) in found.items()}
+    chosen = max(each for each in found if not clear[each])
+    tried = [Tried(kind, each, float(found[each][1].mean())) for each in sorted(found)[::-1]]
+    return _Path(kind, tried, float(least.mean()), best, chosen, turned, found[chosen][0])
+
+
+def _is_clear(more: Tensor) -> bool:
+    """Whether a mean difference is more than its standard error. (n,)"""
+    return bool(more.mean() > more.std(correction=0) / len(more) ** 0.5)
 
 
 def _zero(turned: Turned, task: Task) -> Tensor:
