@@ -35,7 +35,7 @@ def ways_curve(tried: Sequence[Mapping[str, Any]]) -> Curve | None:
         axes.legend(frameon=False, fontsize=9, labelcolor="linecolor")
         svg = themed_svg(found, "ways", hover=_by_penalty(known))
     made = f"{SCALINGS[kept['scaling']]} and a penalty of {kept['penalty']:g}"
-    words = f"Loss by penalty: least {decimal(kept['val_loss'])} with {made}"
+    words = f"Loss by penalty: {decimal(kept['val_loss'])} with {made}"
     return Curve(svg, "Loss by penalty, from strong to weak", words)
 
 

@@ -75,7 +75,8 @@ MEANT = by_word(
         "train.sampling=balanced": "oversample balanced balance weighted-sampler balanced-sampling",
         "train.test_flip=true": "tta flip-test test-time-augmentation",
         "train.layer_decay": "layer-lr-decay llrd",
-        "optimizer.lr": "learning-rate lr0 base-lr max-lr init-lr learningrate initial-lr eta",
+        "optimizer.lr": "learning-rate lr0 base-lr max-lr init-lr learningrate initial-lr eta "
+        "lr-rate",
         "optimizer.name": "opt optim optimiser solver",
         "optimizer.weight_decay": "wd weight-decay decay l2-reg",
         "optimizer.momentum": "momentum",
