@@ -15,7 +15,8 @@ import time
 import numpy as np
 import torch
 
-from fieldmark.fit.exact import Task, fit_exact
+from fieldmark.fit.exact import fit_exact
+from fieldmark.fit.logistic import Task
 from fieldmark.fit.losses import LOSSES
 
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from fieldmark.errors import StoppedError
 from fieldmark.fit.boosted import PATIENCE, fit_boosted
-from fieldmark.fit.exact import Task
+from fieldmark.fit.logistic import Task
 from fieldmark.machine import is_installed
 from fieldmark.models.heads import HEADS
 

@@ -10,8 +10,9 @@ from sklearn.metrics import log_loss
 from torch.nn import functional
 
 from fieldmark.errors import StoppedError
-from fieldmark.fit import exact
-from fieldmark.fit.exact import KINDS, PENALTIES, Task, fit_exact
+from fieldmark.fit import exact, logistic
+from fieldmark.fit.exact import KINDS, PENALTIES, fit_exact
+from fieldmark.fit.logistic import Task
 from fieldmark.fit.losses import LOSSES, counts_of, weights_of
 
 N, D, C = 60, 8, 3
@@ -219,7 +220,7 @@ def test_features_that_never_differ_and_images_without_any_leave_all_finite():
 def test_of_very_many_images_some_choose_and_all_are_trained_on(monkeypatch):
     features, targets = drawn(600)
     monkeypatch.setattr(exact, "COSTLY", 600 * D * C // 4)
-    monkeypatch.setattr(exact, "ROWS", 64)
+    monkeypatch.setattr(logistic, "ROWS", 64)
     out = np.arange(600) % 5 == 0
     few = fit_exact(task(features, targets, out=out), ["plain", "length"], [1.0, 0.01])
     monkeypatch.setattr(exact, "COSTLY", 10**12)

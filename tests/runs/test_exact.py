@@ -125,7 +125,7 @@ def test_the_seed_changes_no_bit_of_an_exact_head(photos, weights, frozen, tmp_p
 @pytest.mark.parametrize(
     ("point", "count"),
     points(
-        ("fieldmark.fit.exact:_solve", 9),
+        ("fieldmark.fit.exact:solve", 9),
         ("fieldmark.fit.checkpoint:Checkpoints.write_best", 1),
         ("fieldmark.fit.checkpoint:Checkpoints.write", 1),
         ("fieldmark.models.bundle:save", 1),

@@ -1,7 +1,7 @@
 """The boosted head: small trees on features, each fitted to what those before it leave wrong.
 
 LightGBM grows them (Ke et al., "LightGBM: A Highly Efficient Gradient Boosting Decision Tree",
-2017), a tree a class in each round, on the loss of the exact head (`fit.exact.Task`): its slope
+2017), a tree a class in each round, on the loss of the exact head (`fit.logistic.Task`): its slope
 and its curvature by each logit. They begin with how common each class is. How many rounds are
 kept is chosen by the loss of images that the trees were not grown on. One thread grows them from
 one seed, so the same features give the same trees.
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fieldmark.fit.exact import Task, log_odds
+from fieldmark.fit.logistic import Task, log_odds
 from fieldmark.models.trees import Trees, trees_of
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.loader import Images
 from fieldmark.data.splits import classes_in_few_folds, folds
 from fieldmark.errors import DataError, Mistake, SettingsError, UserError, WeightsError
-from fieldmark.fit.exact import Task, fit_exact
+from fieldmark.fit.exact import fit_exact
 from fieldmark.fit.features import embed
+from fieldmark.fit.logistic import Task
 from fieldmark.machine import threads
 from fieldmark.models import published
 from fieldmark.models.candidates import Candidate

@@ -13,7 +13,7 @@ from fieldmark.data.intake import Dataset
 from fieldmark.data.sources import read_pixels
 from fieldmark.data.words import counted, told_of_captions
 from fieldmark.errors import UserError, WeightsError, listed, refuse
-from fieldmark.fit.exact import log_odds
+from fieldmark.fit.logistic import log_odds
 from fieldmark.fit.losses import counts_of
 from fieldmark.machine import versions
 from fieldmark.models import published

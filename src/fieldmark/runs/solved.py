@@ -15,8 +15,9 @@ from fieldmark.errors import StoppedError
 from fieldmark.fit.boosted import Boosted, fit_boosted
 from fieldmark.fit.checkpoint import Tensors
 from fieldmark.fit.epochs import close_epoch
-from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
+from fieldmark.fit.exact import KINDS, PENALTIES, Solved, fit_exact
 from fieldmark.fit.heads import Trained, state_of
+from fieldmark.fit.logistic import Task
 from fieldmark.fit.losses import weights_of
 from fieldmark.fit.optimizers import Idle
 from fieldmark.fit.plan import Judged, Parts

@@ -20,8 +20,9 @@ from fieldmark.data.scan import scan
 from fieldmark.data.stratify import units_of
 from fieldmark.errors import Mistake, SettingsError, StoppedError, writing
 from fieldmark.files import write_json
-from fieldmark.fit.exact import KINDS, PENALTIES, Solved, Task, fit_exact
+from fieldmark.fit.exact import KINDS, PENALTIES, Solved, fit_exact
 from fieldmark.fit.features import embed
+from fieldmark.fit.logistic import Task
 from fieldmark.fit.losses import LOSSES
 from fieldmark.judge.calibrate import SOLVED, fit_temperature
 from fieldmark.machine import PACKAGES, machine, threads, versions
