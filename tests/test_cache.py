@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from fieldmark.cache import Cache, address, open_cache
@@ -21,6 +22,14 @@ def test_what_was_put_is_there(tmp_path):
     assert cache.get("kind", "aa") == path
     assert path.read_text() == "one"
     assert cache.get("other", "aa") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no array"], ids=["empty", "damaged"])
+def test_an_array_that_cannot_be_read_is_found_anew_and_kept(tmp_path, content):
+    cache = Cache(tmp_path)
+    cache.put("kind", "aa", lambda draft: draft.write_bytes(content))
+    found = [cache.array("kind", "aa", lambda n=n: np.arange(n)).tolist() for n in (3, 4)]
+    assert found == [[0, 1, 2], [0, 1, 2]]
 
 
 def test_what_was_not_used_for_longest_goes_first(tmp_path):

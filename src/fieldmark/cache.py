@@ -55,7 +55,8 @@ class Cache:
     def array(self, kind: str, key: str, find: Callable[[], np.ndarray]) -> np.ndarray:
         """The array kept under this kind and key; else what `find` gives, which is kept then."""
         if (path := self.get(kind, key)) is not None:
-            with contextlib.suppress(OSError, ValueError):  # deleted this moment, or damaged
+            # deleted this moment, damaged, or empty
+            with contextlib.suppress(OSError, ValueError, EOFError):
                 return np.load(path)  # type: ignore[no-any-return]
         found = find()
 

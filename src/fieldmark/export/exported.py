@@ -82,11 +82,9 @@ def _in_float32(job: Job, console: Console) -> Try:
         except RunError as error:
             failed.append(error)
             continue
-        parity = tried[
-            -1
-        ].parity  # on the way to fewer bits, whose figures are told, decisions count
-        if parity.holds or (job.asked.precision != FLOAT32 and not parity.differ):
-            return tried[-1]
+        last = tried[-1]  # on the way to fewer bits, whose figures are told, decisions count
+        if last.parity.holds or (job.asked.precision != FLOAT32 and not last.parity.differ):
+            return last
     if not tried:
         raise failed[0]
     best = min(tried, key=lambda each: (len(each.parity.differ), each.parity.largest))

@@ -76,12 +76,6 @@ class Turned:
         shape = solved.shape[1:]
         return flat.T.reshape(*shape, -1), bias.reshape(shape)
 
-    def done(self, weights: Tensor, biases: Tensor) -> Tensor:
-        """The reverse: (P, C, D) and (P, C) -> (r + 1, P, C)"""
-        scaled = self.basis.T @ (weights * self.scaling.by).flatten(0, 1).T
-        moved = biases + weights @ self.scaling.mean
-        return torch.cat([scaled.view(-1, *biases.shape), moved.unsqueeze(0)])
-
 
 def turn(features: Tensor, scaling: Scaling) -> Turned:
     """So turned, the penalised loss is nearly as steep in each direction after one division.

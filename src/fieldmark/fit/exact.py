@@ -22,7 +22,7 @@ PENALTIES = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 UNJUDGED: tuple[Kind, float] = ("length", 1e-4)  # where no image can judge, as with one a class
 COSTLY = 250_000_000  # multiplications for one look at all images, above which few choose,
 MOST_CHOOSE = 4_000  # or above so many images
-FEWEST = 20  # images of a class that choose, at least
+FEWEST = 20  # images a class that choose, on average, at least
 SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
 ROUGH, FINE, FINEST = 2e-4, 1e-4, 1e-5  # of the gradient: to choose, of all, of the head kept
 
@@ -155,9 +155,9 @@ def _path(
 ) -> _Path:
     """From one penalty to weaker ones, while they help, and where none did to stronger ones.
 
-    Each is begun where its neighbour ended. Taken is the strongest whose loss is more than the
-    least by no more than a standard error of the difference (the one standard error rule of
-    L. Breiman and others, Classification and Regression Trees, 1984; the difference is paired).
+    Each is begun where its neighbour ended. Taken is the strongest of these whose loss is more
+    than the least by no more than a standard error of the difference (the one standard error rule
+    of L. Breiman and others, Classification and Regression Trees, 1984; the difference is paired).
     """
     turned = task.turned(kind)
     where = np.nonzero(judged)

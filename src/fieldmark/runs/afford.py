@@ -245,7 +245,7 @@ def held_out(features: torch.Tensor, targets: np.ndarray, fold: np.ndarray) -> n
     """The log loss of each image by a head that was trained on the other folds. -> (n,)
 
     features: (n, D). targets, fold: (n,). The head is that of a frozen network, solved exactly in
-    the way whose mean loss is the least: which is right differs from network to network.
+    the way that these folds choose: which is right differs from network to network.
     """
     outs = fold == np.unique(fold)[:, None]
     judged = np.concatenate([np.zeros_like(outs[:1]), outs])  # the first head is of all images
