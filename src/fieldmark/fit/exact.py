@@ -153,11 +153,11 @@ def _path(
     first: float,
     looking: Callable[[], None],
 ) -> _Path:
-    """From one penalty to weaker ones, while they help, and where none did to stronger ones.
+    """From one penalty to weaker ones, while they help, and to stronger ones until one is worse.
 
-    Each is begun where its neighbour ended. Taken is the strongest of these whose loss is more
-    than the least by no more than a standard error of the difference (the one standard error rule
-    of L. Breiman and others, Classification and Regression Trees, 1984; the difference is paired).
+    Each is begun where its neighbour ended. Taken is the strongest whose loss is more than the
+    least by no more than a standard error of the difference (the one standard error rule of
+    L. Breiman and others, Classification and Regression Trees, 1984; the difference is paired).
     """
     turned = task.turned(kind)
     where = np.nonzero(judged)
@@ -172,24 +172,24 @@ def _path(
         losses = task.losses(logits[places, problems], places).sum(dim=1) / weight
         return at, torch.zeros(len(images), dtype=losses.dtype).index_add(0, image, losses)
 
+    def is_clear(penalty: float) -> bool:
+        """Whether its loss is more than the least by more than that difference's standard error."""
+        more = found[penalty][1] - found[best][1]
+        return bool(more.mean() > more.std(correction=0) / len(more) ** 0.5)
+
     found, best = {first: look(first, begin(turned, task))}, first
-    weaker = sorted((each for each in penalties if each < first), reverse=True)
-    stronger = sorted(each for each in penalties if each > first)
-    for direction in (weaker, stronger):
-        for penalty in direction:
-            found[penalty] = look(penalty, found[best][0])
-            if found[penalty][1].mean() >= found[best][1].mean():
-                break
-            best = penalty
-        if best != first:
+    for penalty in sorted((each for each in penalties if each < first), reverse=True):
+        found[penalty] = look(penalty, found[best][0])
+        if found[penalty][1].mean() >= found[best][1].mean():
             break
-    least = found[best][1]
-    clear = {each: _is_clear(losses - least) for each, (_, losses) in found.items()}
-    chosen = max(each for each in found if not clear[each])
+        best = penalty
+    for penalty in sorted(each for each in penalties if each > first):
+        strongest = max(found)
+        if is_clear(strongest):
+            break
+        found[penalty] = look(penalty, found[strongest][0])
+        if found[penalty][1].mean() < found[best][1].mean():
+            best = penalty
+    chosen, least = max(each for each in found if not is_clear(each)), found[best][1].mean()
     tried = [Tried(kind, each, float(found[each][1].mean())) for each in sorted(found)[::-1]]
-    return _Path(kind, tried, float(least.mean()), best, chosen, turned, found[chosen][0])
-
-
-def _is_clear(more: Tensor) -> bool:
-    """Whether a mean difference is more than its standard error. (n,)"""
-    return bool(more.mean() > more.std(correction=0) / len(more) ** 0.5)
+    return _Path(kind, tried, float(least), best, chosen, turned, found[chosen][0])

@@ -114,7 +114,10 @@ def solve(
 ) -> Tensor:
     """Towards the minimum of every problem, all of them side by side in one search.
 
-    rows: (n, r), as `Turned` has them. start, and -> (r + 1, P, C): weights, and last the bias
+    Coordinates are divided by the root of the second derivative's diagonal, which is that of
+    where a search begins, so it is begun again where it ended, until its end is one by the
+    diagonal there. rows: (n, r), as `Turned` has them. start, and -> (r + 1, P, C): weights, and
+    last the bias. tolerance: the largest derivative that may be left, in these coordinates.
     """
     from scipy.optimize import minimize  # half a second; torch's own takes twice that to begin
 
@@ -132,15 +135,16 @@ def solve(
         shifted = logits + task.shift
         return shifted.softmax(dim=2) if task.against is None else shifted.sigmoid()
 
-    scores = scores_of(logits_of(start))
-    flat = (weight * scores * (1 - scores)).flatten(1)
-    parts = zip(torch.split(rows, ROWS), torch.split(flat, ROWS), strict=True)
-    steep = torch.stack([part.square().T @ each for part, each in parts]).sum(dim=0)
-    steep = torch.cat([steep, flat.sum(dim=0, keepdim=True)]).view_as(start)
-    steep[:-1] += penalties  # the second derivative's diagonal
-    step = steep.clamp(min=torch.finfo(steep.dtype).eps).rsqrt()
+    def step_at(at: Tensor) -> Tensor:
+        scores = scores_of(logits_of(at))
+        flat = (weight * scores * (1 - scores)).flatten(1)
+        parts = zip(torch.split(rows, ROWS), torch.split(flat, ROWS), strict=True)
+        steep = torch.stack([part.square().T @ each for part, each in parts]).sum(dim=0)
+        steep = torch.cat([steep, flat.sum(dim=0, keepdim=True)]).view_as(at)
+        steep[:-1] += penalties
+        return steep.clamp(min=torch.finfo(steep.dtype).eps).rsqrt()
 
-    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+    def loss(point: np.ndarray, step: Tensor) -> tuple[float, np.ndarray]:
         looking()
         at = torch.from_numpy(point).view_as(step) * step
         logits = logits_of(at)
@@ -150,11 +154,18 @@ def solve(
         value = 0.5 * (penalties * at[:-1].square()).sum() + (part * task.losses(logits)).sum()
         return float(value), (slope * step).flatten().numpy()
 
-    found = minimize(
-        loss,
-        (start / step).flatten().numpy(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": MOST, "maxfun": MOST, "gtol": tolerance, "ftol": 0},
-    )
-    return torch.from_numpy(found.x).view_as(step) * step
+    at, step, left = start, step_at(start), MOST
+    while left > 0:
+        found = minimize(
+            loss,
+            (at / step).flatten().numpy(),
+            (step,),
+            jac=True,
+            method="L-BFGS-B",
+            options={"maxiter": left, "maxfun": left, "gtol": tolerance, "ftol": 0},
+        )
+        at, left = torch.from_numpy(found.x).view_as(step) * step, left - found.nfev
+        slope, step = torch.from_numpy(found.jac).view_as(step) / step, step_at(at)
+        if (slope * step).abs().max() <= tolerance:
+            break
+    return at
