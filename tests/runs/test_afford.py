@@ -70,17 +70,19 @@ def test_the_loss_of_each_image_is_by_the_best_head_that_did_not_see_it():
         features / np.linalg.norm(features, axis=1, keepdims=True),
         features / np.sqrt(variance * 90),
     )
-    ways = []
-    for scaled, penalty in itertools.product(scalings, PENALTIES):
+    ways = {}
+    for (kind, scaled), penalty in itertools.product(enumerate(scalings), PENALTIES):
         wanted = np.zeros(60)
         for out in (fold == number for number in range(4)):
             head = LogisticRegression(C=1 / penalty, max_iter=5000, tol=1e-8)
             head.fit(scaled[~out], targets[~out])
             wanted[out] = -head.predict_log_proba(scaled[out])[np.arange(15), targets[out]]
-        ways.append(wanted)
-    best = min(ways, key=np.mean)
+        ways[kind, penalty] = wanted
+    best = min(ways, key=lambda way: ways[way].mean())
+    more = {way: wanted - ways[best] for way, wanted in ways.items() if way[0] == best[0]}
+    taken = max(way for way, by in more.items() if by.mean() <= by.std() / 60**0.5)
     found = held_out(torch.from_numpy(features), targets, fold)
-    np.testing.assert_allclose(found, best, atol=0.01)
+    np.testing.assert_allclose(found, ways[taken], atol=0.01)
 
 
 @pytest.fixture(scope="module")

@@ -138,9 +138,7 @@ def solve(
     def step_at(at: Tensor) -> Tensor:
         scores = scores_of(logits_of(at))
         flat = (weight * scores * (1 - scores)).flatten(1)
-        parts = zip(torch.split(rows, ROWS), torch.split(flat, ROWS), strict=True)
-        steep = torch.stack([part.square().T @ each for part, each in parts]).sum(dim=0)
-        steep = torch.cat([steep, flat.sum(dim=0, keepdim=True)]).view_as(at)
+        steep = _squared(rows, flat).view_as(at)
         steep[:-1] += penalties
         return steep.clamp(min=torch.finfo(steep.dtype).eps).rsqrt()
 
@@ -156,16 +154,18 @@ def solve(
 
     at, step, left = start, step_at(start), MOST
     while left > 0:
-        found = minimize(
-            loss,
-            (at / step).flatten().numpy(),
-            (step,),
-            jac=True,
-            method="L-BFGS-B",
-            options={"maxiter": left, "maxfun": left, "gtol": tolerance, "ftol": 0},
-        )
+        begun = (at / step).flatten().numpy()
+        options = {"maxiter": left, "maxfun": left, "gtol": tolerance, "ftol": 0}
+        found = minimize(loss, begun, (step,), jac=True, method="L-BFGS-B", options=options)
         at, left = torch.from_numpy(found.x).view_as(step) * step, left - found.nfev
         slope, step = torch.from_numpy(found.jac).view_as(step) / step, step_at(at)
         if (slope * step).abs().max() <= tolerance:
             break
     return at
+
+
+def _squared(rows: Tensor, weights: Tensor) -> Tensor:
+    """The weighted sums of the rows' squares, and last of ones. (n, r), (n, k) -> (r + 1, k)"""
+    parts = zip(torch.split(rows, ROWS), torch.split(weights, ROWS), strict=True)
+    sums = torch.stack([part.square().T @ each for part, each in parts]).sum(dim=0)
+    return torch.cat([sums, weights.sum(dim=0, keepdim=True)])
