@@ -19,7 +19,8 @@ from torch.nn.functional import softplus
 
 from fieldmark.fit.directions import ROWS, Kind, Turned, scaling_of, turn
 
-MOST = 1000  # looks at all images, in one search
+MOST, LEAST = 1000, 30  # looks at all images after which a search ends in any case, by cost:
+AFFORDED = 600_000_000_000  # multiplications of all its looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +153,7 @@ def solve(
         value = 0.5 * (penalties * at[:-1].square()).sum() + (part * task.losses(logits)).sum()
         return float(value), (slope * step).flatten().numpy()
 
-    at, step, left = start, step_at(start), MOST
+    at, step, left = start, step_at(start), min(MOST, max(LEAST, AFFORDED // task.cost))
     while left > 0:
         begun = (at / step).flatten().numpy()
         options = {"maxiter": left, "maxfun": left, "gtol": tolerance, "ftol": 0}
