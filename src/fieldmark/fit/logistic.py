@@ -20,7 +20,7 @@ from torch.nn.functional import softplus
 from fieldmark.fit.directions import ROWS, Kind, Turned, scaling_of, turn
 
 MOST, LEAST = 1000, 30  # looks at all images after which a search ends in any case, by cost:
-AFFORDED = 600_000_000_000  # multiplications of all its looks
+AFFORDED = 400_000_000_000  # multiplications of all its looks
 
 
 @dataclass(frozen=True, eq=False)
