@@ -63,15 +63,23 @@ def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int = 0
 
 @dataclass(frozen=True, eq=False)
 class Turned:
-    """Scaled features along their principal directions. rows: (n, r); basis: (D, r)."""
+    """Scaled features along their principal directions. rows: (n, r).
+
+    basis: (D, r), the directions; or where there are fewer images than features (n, r), of which
+    sum of `images` (n, D), the scaled features, each is.
+    """
 
     rows: Tensor
     basis: Tensor
     scaling: Scaling
+    images: Tensor | None = None
 
     def undone(self, solved: Tensor) -> tuple[Tensor, Tensor]:
         """(r + 1, P, C), last the bias -> (P, C, D) and (P, C), with the scaling folded in"""
-        flat = self.basis @ solved[:-1].flatten(1) / self.scaling.by.unsqueeze(1)
+        flat = self.basis @ solved[:-1].flatten(1)
+        if self.images is not None:
+            flat = self.images.T @ flat
+        flat /= self.scaling.by.unsqueeze(1)
         bias = solved[-1].flatten() - self.scaling.mean @ flat
         shape = solved.shape[1:]
         return flat.T.reshape(*shape, -1), bias.reshape(shape)
@@ -89,7 +97,7 @@ def turn(features: Tensor, scaling: Scaling) -> Turned:
         values, vectors = torch.linalg.eigh(scaled @ scaled.T)
         kept = values > RANK * values[-1]
         lengths = values[kept].sqrt()
-        return Turned(vectors[:, kept] * lengths, scaled.T @ (vectors[:, kept] / lengths), scaling)
+        return Turned(vectors[:, kept] * lengths, vectors[:, kept] / lengths, scaling, scaled)
     product = torch.zeros(width, width, dtype=torch.float64)
     for part in torch.split(features, ROWS):
         scaled = scaling(part)

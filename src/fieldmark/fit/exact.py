@@ -6,7 +6,7 @@ in `fit.logistic`.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +23,8 @@ UNJUDGED: tuple[Kind, float] = ("length", 1e-4)  # where no image can judge, as 
 COSTLY = 250_000_000  # multiplications for one look at all images, above which few choose,
 MOST_CHOOSE = 4_000  # or above so many images
 FEWEST = 20  # images a class that choose, on average, at least
-SMALL = 100_000_000  # the same, up to which one thread is best: others make it wait
-ROUGH, FINE, FINEST = 2e-4, 1e-4, 1e-5  # of the gradient: to choose, of all, of the head kept
+SMALL = 10_000_000  # the same, up to which one thread is best: others make it wait
+JUDGED, KEPT = 0.05, 0.0001  # of the penalty's slope: of heads that judge, and of the one kept
 
 
 class Tried(NamedTuple):
@@ -61,7 +61,7 @@ def fit_exact(
     penalties: Sequence[float] = PENALTIES,
     looking: Callable[[], None] = lambda: None,
 ) -> Solved:
-    """Choose the scaling and the penalty, then solve every problem once more, to the end.
+    """Choose the scaling and the penalty, then solve what is kept once more, to the end.
 
     looking: called at each look at the images; it may raise, which ends the search.
     """
@@ -76,16 +76,36 @@ def fit_exact(
         else:
             tried, path = _chosen(few, judged, kinds, penalties, looking)
             kind, penalty = path.kind, path.penalty
-        if path is not None and few is task:
-            turned, at = path.turned, path.at
-        else:
-            turned = task.turned(kind)
-            at = begin(turned, task)
-        if len(task.trained) > 1:
-            at = solve(turned.rows, task, penalty, at, FINE, looking)
-        own = replace(task, trained=task.trained[:1], judged=task.judged[:1])
-        at[:, :1] = solve(turned.rows, own, penalty, at[:, :1], FINEST, looking)
+        known = path if few is task else None
+        turned = known.turned if known else task.turned(kind)
+        at = _heads(task, turned, penalty, known.at if known else None, looking)
     return Solved(kind, penalty, *turned.undone(at), tuple(tried))
+
+
+def _heads(
+    task: Task, turned: Turned, penalty: float, known: Tensor | None, looking: Callable[[], None]
+) -> Tensor:
+    """All problems' heads, of which those that judge may be known; the others begin at their mean.
+
+    known: (r + 1, those, C). -> (r + 1, P, C)
+    """
+    at, judges = begin(turned, task), _judges(task)
+    others = [each for each in judges if each > 0]
+    kept = [each for each in range(len(task.judged)) if each not in others]
+    if known is not None:
+        at[:, judges] = known
+    elif others:
+        at[:, others] = solve(turned.rows, task.of(others), penalty, at[:, others], JUDGED, looking)
+    if others:
+        unjudged = [each for each in kept if each not in judges]
+        at[:, unjudged] = at[:, others].mean(dim=1, keepdim=True)
+    at[:, kept] = solve(turned.rows, task.of(kept), penalty, at[:, kept], KEPT, looking)
+    return at
+
+
+def _judges(task: Task) -> list[int]:
+    """The problems whose heads images judge."""
+    return [int(each) for each in np.flatnonzero(task.judged.any(axis=1))]
 
 
 def _can_judge(task: Task) -> np.ndarray:
@@ -108,13 +128,12 @@ def _few(task: Task) -> Task:
     step = max(1, min(wanted, images // (FEWEST * classes)))
     if step == 1 and task.cost <= COSTLY:
         return task
-    judging = np.flatnonzero(task.judged.any(axis=1))
-    problems = judging[: max(1, COSTLY * step // one)] if len(judging) else np.arange(1)
+    problems = (_judges(task) or [0])[: max(1, COSTLY * step // one)]
     groups = task.judged[problems].any(axis=0) + (2 * task.targets if task.against is None else 0)
     order = np.argsort(groups, kind="stable")
     sizes = np.unique_counts(groups).counts
     place = np.arange(images) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    return task.only(np.sort(order[place % step == 0]), problems)
+    return task.of(problems).only(np.sort(order[place % step == 0]))
 
 
 class _Path(NamedTuple):
@@ -159,7 +178,8 @@ def _path(
     least by no more than a standard error of the difference (the one standard error rule of
     L. Breiman and others, Classification and Regression Trees, 1984; the difference is paired).
     """
-    turned = task.turned(kind)
+    turned, judges = task.turned(kind), _judges(task)
+    task, judged = task.of(judges), judged[judges]  # the scaling is of what problem 0 trains on
     where = np.nonzero(judged)
     problems, places = (torch.from_numpy(each) for each in where)
     images, place = np.unique(where[1], return_inverse=True)
@@ -167,7 +187,7 @@ def _path(
 
     def look(penalty: float, at: Tensor) -> tuple[Tensor, Tensor]:
         """Where the search ends, and what each image that judges has of the loss."""
-        at = solve(turned.rows, task, penalty, at, ROUGH, looking)
+        at = solve(turned.rows, task, penalty, at, JUDGED, looking)
         logits = torch.einsum("nr,rpc->npc", turned.rows, at[:-1]) + at[-1]
         losses = task.losses(logits[places, problems], places).sum(dim=1) / weight
         return at, torch.zeros(len(images), dtype=losses.dtype).index_add(0, image, losses)

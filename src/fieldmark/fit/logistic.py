@@ -44,16 +44,20 @@ class Task:
     against: Tensor | None = None
     words: int = 0
 
-    def only(self, rows: np.ndarray, problems: np.ndarray) -> "Task":
-        """The same of some images and some problems."""
-        at, which = torch.from_numpy(rows), np.ix_(problems, rows)
+    def of(self, problems: list[int]) -> "Task":
+        """The same of some problems."""
+        return replace(self, trained=self.trained[problems], judged=self.judged[problems])
+
+    def only(self, rows: np.ndarray) -> "Task":
+        """The same of some images."""
+        at = torch.from_numpy(rows)
         return replace(
             self,
             features=self.features[at],
             targets=self.targets[rows],
             shares=self.shares[at],
-            trained=self.trained[which],
-            judged=self.judged[which],
+            trained=self.trained[:, rows],
+            judged=self.judged[:, rows],
             against=None if self.against is None else self.against[at],
         )
 
@@ -110,59 +114,92 @@ def solve(
     task: Task,
     penalty: float,
     start: Tensor,
-    tolerance: float,
+    share: float,
     looking: Callable[[], None],
 ) -> Tensor:
-    """Towards the minimum of every problem, all of them side by side in one search.
+    """To the minimum of every problem, all of them side by side in one search.
 
-    Coordinates are divided by the root of the second derivative's diagonal, which is that of
-    where a search begins, so it is begun again where it ended, until its end is one by the
-    diagonal there. rows: (n, r), as `Turned` has them. start, and -> (r + 1, P, C): weights, and
-    last the bias. tolerance: the largest derivative that may be left, in these coordinates.
+    There the loss is as steep as the penalty the other way; `share` of how steep that is where
+    it is steepest may be left. Coordinates are divided by the root of the second derivative's
+    diagonal where the search begins, so it is begun again where it ended, until its end is one by
+    the diagonal there, or the sum is no longer less. looking: called at each look at the images.
+    rows: (n, r), as `Turned` has them. start, and -> (r + 1, P, C): weights, and last the bias.
     """
     from scipy.optimize import minimize  # half a second; torch's own takes twice that to begin
+    from threadpoolctl import threadpool_limits
 
-    trained = torch.from_numpy(task.trained.T).double()  # (n, P)
-    total = trained.T @ task.weights.mean(dim=1)  # of each problem, by which its loss is divided
-    part = (trained / total).unsqueeze(2)  # (n, P, 1)
-    shares, weight = part * task.shares.unsqueeze(1), part * task.weights.unsqueeze(1)
-    penalties = (penalty / total).view(1, -1, 1)
+    whole = _Whole(rows, task, penalty)
+    left, least = min(MOST, max(LEAST, AFFORDED // task.cost)), float("inf")
+    at, step = start, whole.steps(start)
 
-    def logits_of(at: Tensor) -> Tensor:
-        flat = at.flatten(1)
-        return torch.addmm(flat[-1], rows, flat[:-1]).view_as(shares)
+    def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
+        looking()
+        value, slope = whole(torch.from_numpy(point).view_as(step) * step)
+        return value, (slope * step).flatten().numpy()
 
-    def scores_of(logits: Tensor) -> Tensor:
-        shifted = logits + task.shift
-        return shifted.softmax(dim=2) if task.against is None else shifted.sigmoid()
+    def is_there(at: Tensor, slope: Tensor) -> bool:
+        pull = (whole.penalties * at * step)[:-1].abs().numpy().max(initial=0)
+        return bool((slope * step).abs().max() <= share * pull)
 
-    def step_at(at: Tensor) -> Tensor:
-        scores = scores_of(logits_of(at))
-        flat = (weight * scores * (1 - scores)).flatten(1)
-        steep = _squared(rows, flat).view_as(at)
-        steep[:-1] += penalties
+    def end(point: np.ndarray) -> None:
+        if is_there(torch.from_numpy(point).view_as(step) * step, whole.slope):
+            raise StopIteration
+
+    with threadpool_limits({"libscipy_openblas": 1}):  # more would take the cores from torch
+        while left > 0:
+            found = minimize(
+                loss,
+                (at / step).flatten().numpy(),
+                jac=True,
+                method="L-BFGS-B",
+                callback=end,
+                options={"maxiter": left, "maxfun": left, "gtol": 0, "ftol": 0},
+            )
+            at, left = torch.from_numpy(found.x).view_as(step) * step, left - found.nfev
+            slope, step = torch.from_numpy(found.jac).view_as(step) / step, whole.steps(at)
+            if is_there(at, slope) or found.fun >= least:
+                break
+            least = found.fun
+    return at
+
+
+class _Whole:
+    """What is made small, of all problems together; each one's loss is a mean of its images."""
+
+    def __init__(self, rows: Tensor, task: Task, penalty: float) -> None:
+        trained = torch.from_numpy(task.trained.T).double()  # (n, P)
+        total = trained.T @ task.weights.mean(dim=1)  # of each problem
+        self._rows, self._task, self._part = rows, task, (trained / total).unsqueeze(2)  # (n, P, 1)
+        self._shares = self._part * task.shares.unsqueeze(1)
+        self._weight = self._part * task.weights.unsqueeze(1)
+        self.penalties = (penalty / total).view(1, -1, 1)
+        self.slope = torch.empty(0)  # where it was looked at last
+
+    def __call__(self, at: Tensor) -> tuple[float, Tensor]:
+        """The sum, and how steep it is. (r + 1, P, C) -> (r + 1, P, C)"""
+        logits = self._logits(at)
+        errors = (self._weight * self._scores(logits) - self._shares).flatten(1)
+        slope = torch.cat([self._rows.T @ errors, errors.sum(dim=0, keepdim=True)]).view_as(at)
+        slope[:-1] += self.penalties * at[:-1]
+        losses = (self._part * self._task.losses(logits)).sum()
+        self.slope = slope
+        return float(0.5 * (self.penalties * at[:-1].square()).sum() + losses), slope
+
+    def steps(self, at: Tensor) -> Tensor:
+        """By what coordinates are divided: (r + 1, P, C) -> (r + 1, P, C)"""
+        scores = self._scores(self._logits(at))
+        flat = (self._weight * scores * (1 - scores)).flatten(1)
+        steep = _squared(self._rows, flat).view_as(at)
+        steep[:-1] += self.penalties
         return steep.clamp(min=torch.finfo(steep.dtype).eps).rsqrt()
 
-    def loss(point: np.ndarray, step: Tensor) -> tuple[float, np.ndarray]:
-        looking()
-        at = torch.from_numpy(point).view_as(step) * step
-        logits = logits_of(at)
-        errors = (weight * scores_of(logits) - shares).flatten(1)
-        slope = torch.cat([rows.T @ errors, errors.sum(dim=0, keepdim=True)]).view_as(at)
-        slope[:-1] += penalties * at[:-1]
-        value = 0.5 * (penalties * at[:-1].square()).sum() + (part * task.losses(logits)).sum()
-        return float(value), (slope * step).flatten().numpy()
+    def _logits(self, at: Tensor) -> Tensor:
+        flat = at.flatten(1)
+        return torch.addmm(flat[-1], self._rows, flat[:-1]).view_as(self._shares)
 
-    at, step, left = start, step_at(start), min(MOST, max(LEAST, AFFORDED // task.cost))
-    while left > 0:
-        begun = (at / step).flatten().numpy()
-        options = {"maxiter": left, "maxfun": left, "gtol": tolerance, "ftol": 0}
-        found = minimize(loss, begun, (step,), jac=True, method="L-BFGS-B", options=options)
-        at, left = torch.from_numpy(found.x).view_as(step) * step, left - found.nfev
-        slope, step = torch.from_numpy(found.jac).view_as(step) / step, step_at(at)
-        if (slope * step).abs().max() <= tolerance:
-            break
-    return at
+    def _scores(self, logits: Tensor) -> Tensor:
+        shifted = logits + self._task.shift
+        return shifted.softmax(dim=2) if self._task.against is None else shifted.sigmoid()
 
 
 def _squared(rows: Tensor, weights: Tensor) -> Tensor:
