@@ -15,6 +15,7 @@ from servers import form, picture
 from tinybundles import one_label
 
 from fieldmark.cli.main import run as fieldmark
+from fieldmark.machine import INSTALL
 from fieldmark.serve.door import read_token
 
 
@@ -56,7 +57,7 @@ def test_what_cannot_be_served_is_told(capsys, bundle, tmp_path, monkeypatch):
     monkeypatch.setattr("fieldmark.serve.server.is_installed", lambda package: False)
     assert refused(capsys, bundle) == (
         "fieldmark serve: needs 'fastapi', which is not installed; install it with: "
-        "pip install 'fieldmark[serve]'"
+        f"{INSTALL} 'fieldmark[serve]'"
     )
 
 

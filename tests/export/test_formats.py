@@ -9,6 +9,7 @@ from fieldmark.cli.main import run as fieldmark
 from fieldmark.errors import RunError, SettingsError
 from fieldmark.export import formats
 from fieldmark.export.formats import Asked, refuse_before_work
+from fieldmark.machine import INSTALL
 from fieldmark.use.ensemble import Joining, Member
 
 
@@ -30,7 +31,7 @@ def test_a_package_that_is_lacking_is_told_with_what_installs_it(tmp_path, monke
     monkeypatch.setattr(formats, "is_installed", lambda name: name != "onnxscript")
     assert refused(tmp_path, "onnx", tmp_path / "out") == (
         "--to: 'onnxscript' is not installed, which onnx needs; install it with: "
-        "pip install 'fieldmark[onnx]'"
+        f"{INSTALL} 'fieldmark[onnx]'"
     )
 
 

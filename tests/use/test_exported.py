@@ -12,6 +12,7 @@ from tinyexports import SIDE, mean_colours
 import fieldmark
 from fieldmark.cli.main import run as fieldmark_command
 from fieldmark.errors import RunError, SettingsError, WeightsError
+from fieldmark.machine import INSTALL
 from fieldmark.models.known import write_known
 from fieldmark.use.asked import holds_model, info_of_any
 from fieldmark.use.exported_info import metadata
@@ -195,7 +196,7 @@ def test_without_onnxruntime_it_is_told_what_to_install(export, monkeypatch):
         fieldmark.load(export)
     assert str(caught.value) == (
         f"{export}: is an export, which 'onnxruntime' computes, and that is not installed; install "
-        "it with: pip install onnxruntime"
+        f"it with: {INSTALL} onnxruntime"
     )
 
 

@@ -11,6 +11,7 @@ import typer
 from fieldmark.catalog import Catalog, Entry
 from fieldmark.cli.typed import flag
 from fieldmark.errors import Mistake, SettingsError, counted, listed, nearest, refuse
+from fieldmark.machine import INSTALL
 from fieldmark.settings.options import OPTIONS as SHORT
 from fieldmark.settings.section import Choice
 from fieldmark.settings.texts import as_typed
@@ -193,7 +194,7 @@ def print_formats(name: str, *, as_json: bool) -> None:
     for key, form in found.items():
         print_wrapped(form.about, f"{key:<{wide}}")
         needs = (
-            f"pip install 'fieldmark[{form.extra}]'" if form.extra else "nothing more to install"
+            f"{INSTALL} 'fieldmark[{form.extra}]'" if form.extra else "nothing more to install"
         )
         print_wrapped(needs, " " * wide)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fieldmark.errors import Mistake, RunError, listed, nearest, refuse
 from fieldmark.export.runtime import read_runtime
-from fieldmark.machine import is_installed
+from fieldmark.machine import INSTALL, is_installed
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.rundir import EXPORT, RunDir
 from fieldmark.settings.meant import of_choice
@@ -183,7 +183,7 @@ def least_score(path: str | Path, info: BundleInfo, asked: Asked) -> Abstention 
 def no_browser() -> str:
     """Why a page cannot be tried here, and what to do; "" where it can."""
     if not is_installed("playwright"):
-        return "needs playwright: pip install playwright; or leave it out"
+        return f"needs playwright: {INSTALL} playwright; or leave it out"
     if shutil.which("chromium") is None:
         return "needs Debian's chromium: apt-get install chromium; or leave it out"
     return ""
@@ -208,7 +208,7 @@ def _mistakes(to: str, asked: Asked) -> Iterator[Mistake]:
     form = FORMATS[to]
     lacking = [name for name in form.needs if not is_installed(name)]
     if lacking:
-        how = f"install it with: pip install 'fieldmark[{form.extra}]'"
+        how = f"install it with: {INSTALL} 'fieldmark[{form.extra}]'"
         yield Mistake("--to", f"'{lacking[0]}' is not installed, which {to} needs; {how}")
     if asked.embedding and not form.embeds:
         what = "shows scores alone" if to == "page" else "holds weights and no outputs"

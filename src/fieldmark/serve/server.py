@@ -12,7 +12,7 @@ import numpy as np
 
 from fieldmark.data.images import made_up
 from fieldmark.errors import Mistake, SettingsError, WorkError, refuse
-from fieldmark.machine import cores, is_installed
+from fieldmark.machine import INSTALL, cores, is_installed
 from fieldmark.serve.desk import BATCHES, Desk
 from fieldmark.serve.limits import Limits
 
@@ -29,8 +29,8 @@ STARTING = 30.0  # seconds that a server may take to listen
 def refuse_lacking() -> None:
     """Raise SettingsError where the extra is not installed."""
     missing = [package for package in PACKAGES if not is_installed(package)]
-    what = "needs '{0}', which is not installed; install it with: pip install 'fieldmark[serve]'"
-    refuse(Mistake("fieldmark serve", what.format(name)) for name in missing[:1])
+    how = f"which is not installed; install it with: {INSTALL} 'fieldmark[serve]'"
+    refuse(Mistake("fieldmark serve", f"needs '{name}', {how}") for name in missing[:1])
 
 
 def bound(host: str, port: int) -> socket.socket:

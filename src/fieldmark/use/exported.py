@@ -11,7 +11,7 @@ from fieldmark.data.images import Content, seen, uncropped
 from fieldmark.data.inside import content_at
 from fieldmark.data.tables import Named
 from fieldmark.errors import Mistake, WeightsError, refuse
-from fieldmark.machine import cores, is_installed
+from fieldmark.machine import INSTALL, cores, is_installed
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.use.exported_info import drift, exported_info, metadata, onnx_file
 from fieldmark.use.reading import Read, batches
@@ -141,4 +141,4 @@ def _mistakes(path: str | Path, device: str, engine: str) -> Iterator[Mistake]:
         yield Mistake(f"--engine {engine}", what)
     if not is_installed("onnxruntime"):
         what = "is an export, which 'onnxruntime' computes, and that is not installed; install it"
-        yield Mistake(str(path), f"{what} with: pip install onnxruntime")
+        yield Mistake(str(path), f"{what} with: {INSTALL} onnxruntime")
