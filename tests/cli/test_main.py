@@ -138,7 +138,7 @@ def test_all_mistakes_are_told_together(capsys, tmp_path):
         (
             ["train", "digits", "--track", "neptune"],
             "--track: must be tensorboard, wandb, mlflow, or several with commas between such as "
-            "tensorboard,mlflow",
+            "tensorboard,mlflow, not neptune",
         ),
         (
             ["train", "photos"],

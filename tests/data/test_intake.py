@@ -318,20 +318,19 @@ def test_files_that_are_left_out_are_among_the_findings(photos):
 
 
 def test_classes_of_next_to_no_images_are_told():
-    few, enough = (
+    few, half, enough = (
         Samples.from_columns(
             {
-                "path": [f"{k}" for k in range(n)],
-                "labels": [["a"], ["b"]] * (n // 2),
-                "split": ["train"] * n,
+                "path": [f"{k}" for k in range(len(names))],
+                "labels": [[name] for name in names],
+                "split": ["train"] * len(names),
             }
         )
-        for n in (6, 8)
+        for names in ("ababab", "ababcccc", "abababab")
     )
-    assert few_images_note(few) == [
-        "half of the classes have 3 images or fewer, of which little can be learned and nothing "
-        "proved; add images, 20 or more a class"
-    ]
+    what = "of which little can be learned and nothing proved; add images, 20 or more a class"
+    assert few_images_note(few) == [f"the classes have 3 images or fewer, {what}"]
+    assert few_images_note(half) == [f"half of the classes have 2 images or fewer, {what}"]
     assert few_images_note(enough) == []
     assert few_images_note(samples(["train"])) == []
 

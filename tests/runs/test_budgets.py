@@ -89,7 +89,7 @@ def test_all_that_is_wrong_with_targets_is_told(photos, tmp_path):
     for wrong in ("accuracy=85", "accuracy", "accuracy=0.8;ece=0.1"):
         assert mistakes(photos, tmp_path, f"target={wrong}") == [
             "budget.target: must be METRIC=VALUE with a value from 0 to 1 such as micro_f1=0.85, "
-            "or several with commas between"
+            f"or several with commas between, not {wrong}"
         ]
 
 

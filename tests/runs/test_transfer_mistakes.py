@@ -82,6 +82,10 @@ from fieldmark.runs.run import prepare
             "features.rates: must be a list of rates above 0 such as [1e-3, 1e-2]",
         ),
         (
+            ("features.penalties=[0.1, -3]",),
+            "features.penalties: must be a list of penalties above 0 such as [1e-4, 1e-2], not -3",
+        ),
+        (
             ("model.freeze=true", "features.heads=[linaer]"),
             "features.heads: there is no head 'linaer'; did you mean 'linear'?",
         ),

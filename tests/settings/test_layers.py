@@ -11,7 +11,7 @@ NORMALIZE = (
 )
 TRACK = (
     "track.to: must be tensorboard, wandb, mlflow, or several with commas between such as "
-    "tensorboard,mlflow"
+    "tensorboard,mlflow, not neptune"
 )
 
 

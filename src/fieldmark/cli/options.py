@@ -193,9 +193,7 @@ def print_formats(name: str, *, as_json: bool) -> None:
     wide = max(map(len, found)) + 2
     for key, form in found.items():
         print_wrapped(form.about, f"{key:<{wide}}")
-        needs = (
-            f"{INSTALL} 'fieldmark[{form.extra}]'" if form.extra else "nothing more to install"
-        )
+        needs = f"{INSTALL} 'fieldmark[{form.extra}]'" if form.extra else "nothing more to install"
         print_wrapped(needs, " " * wide)
 
 

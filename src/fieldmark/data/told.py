@@ -138,8 +138,9 @@ def few_images_note(samples: Samples) -> list[str]:
     middle = int(np.median(sizes)) if sizes else LEAST
     if middle >= LEAST:
         return []
+    which = "the classes have" if max(sizes) == middle else "half of the classes have"
     return [
-        f"half of the classes have {counted(middle, 'image')} or fewer, of which little can be "
+        f"{which} {counted(middle, 'image')} or fewer, of which little can be "
         f"learned and nothing proved; add images, {ENOUGH} or more a class"
     ]
 
@@ -218,8 +219,10 @@ def _alone_note(samples: Samples) -> list[str]:
     alone = [name for name, count in found.items() if count == 1]
     if not alone:
         return []
-    stand = "is in one fold only" if len(alone) == 1 else "are in one fold only each"
-    return [f"{listed(alone, most=5)} {stand}, so validation says nothing of it"]
+    if len(alone) == 1:
+        return [f"'{alone[0]}' is in one fold only, so validation says nothing of it"]
+    what = "are in one fold only each, so validation says nothing of them"
+    return [f"{listed(alone, most=5)} {what}"]
 
 
 def group_note(samples: Samples) -> list[str]:

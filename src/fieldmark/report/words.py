@@ -22,7 +22,7 @@ SCALINGS = {
 def made_words(trial: Mapping[str, Any]) -> str:
     """How a head that was tried was made."""
     if "penalty" in trial:
-        ways = f", the best of {trial['ways']} ways" if trial.get("ways", 1) > 1 else ""
+        ways = f", chosen of {trial['ways']} ways" if trial.get("ways", 1) > 1 else ""
         return f"exact head on {SCALINGS[trial['scaling']]}, penalty {trial['penalty']:g}{ways}"
     if "trees" in trial:
         return f"{counted(trial['trees'], 'tree')} a class, of at most {trial['leaves']} leaves"

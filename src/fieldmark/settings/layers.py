@@ -188,7 +188,8 @@ def _in_list(key: str, problem: Mapping[str, Any]) -> str | None:
         return f"stage {inside[0] + 1}: say what it trains, as in {{train: head, epochs: 10}}"
     given = problem["input"]
     near = nearest(given, NORMALIZE) if key == "input.normalize" and type(given) is str else ""
-    return f"must be {LISTS[key]}{near}"
+    told = f", not {given}" if isinstance(given, str | int | float) and not near else ""
+    return f"must be {LISTS[key]}{told}{near}"
 
 
 def _either(words: list[str]) -> str:

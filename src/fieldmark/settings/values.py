@@ -25,8 +25,11 @@ def _like(pattern: str, words: str) -> AfterValidator:
 
 
 def as_names(value: Any) -> Any:
-    """One name, or names with commas between, as a list of them."""
-    return value.replace(" ", "").split(",") if isinstance(value, str) else value
+    """One name or number, or names with commas between, as a list of them."""
+    if isinstance(value, str):
+        return value.replace(" ", "").split(",")
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return [value] if is_number else value
 
 
 NAMING = ("data", "model", "optimizer", "lr", "seed")  # words that a run's name is made of
