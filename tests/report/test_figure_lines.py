@@ -180,14 +180,14 @@ def test_a_clear_difference_says_who_is_better_by_how_much(metric, numbers, word
 def test_a_difference_too_small_to_tell_says_how_many_images_would_tell():
     assert told("accuracy", 0.005, -0.012, 0.022, spread=0.2) == (
         "B and A are too close to tell with 200 images: 0.5 points of accuracy more "
-        "(1.2 less to 2.2 more); to see a difference of 1 point you would need about 3,000"
+        "(1.2 less to 2.2 more); to see a difference of 1 point you would need about 3,000 images"
     )
 
 
 def test_a_larger_difference_asks_for_as_many_images_as_it_takes_itself():
     assert told("accuracy", -0.034, -0.07, 0.002, spread=0.3).endswith(
         "3.4 points of accuracy less (7.0 less to 0.2 more); to see a difference of 3.4 points "
-        "you would need about 600"
+        "you would need about 600 images"
     )
 
 
@@ -204,12 +204,12 @@ def test_an_interval_that_ends_at_zero_is_too_close_to_tell():
 def test_groups_are_counted_as_images_again():
     words = told("log_loss", 0.004, -0.01, 0.02, spread=0.05, units=20, groups=20)
     assert "with 200 images in 20 groups: log loss 0.004 higher (0.010 lower to 0.020" in words
-    assert words.endswith("to see a difference of 0.01 you would need about 2,000")
+    assert words.endswith("to see a difference of 0.01 you would need about 2,000 images")
 
 
 def test_without_a_spread_a_share_still_says_what_is_needed():
     words = told("accuracy", 0.0, -0.02, 0.02, spread=0.0)
-    assert words.endswith("; to see a difference of 1 point you would need about 800")
+    assert words.endswith("; to see a difference of 1 point you would need about 800 images")
     assert told("log_loss", 0.0, -0.02, 0.02, spread=0.0).endswith("(0.020 lower to 0.020 higher)")
 
 

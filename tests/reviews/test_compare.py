@@ -296,7 +296,17 @@ def test_what_stands_in_brackets_is_said_to_be_a_95_percent_interval(pair_of):
     head = as_lines(found)[0]
     assert "macro F1 (95 % interval)" in head
     assert head.count("interval") == 1
-    assert found.notes()[-1].startswith("The intervals in brackets, 95 % each, tell what")
+    told = (
+        "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
+        "of these models"
+    )
+    another = "; the same settings with another seed would make other models."
+    assert found.notes()[-1] == told + another
+    first, second = (each.run for each in found.runs)
+    first.history.write_text("epoch,train_loss\n1,0.1\n")  # as of a head that was solved exactly
+    assert compared(first, second).notes()[-1] == told + another
+    second.history.write_text("epoch,train_loss\n1,0.2\n")
+    assert compared(first, second).notes()[-1] == f"{told}."
 
 
 def test_one_run_alone_is_refused(tmp_path):

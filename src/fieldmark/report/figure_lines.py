@@ -232,7 +232,7 @@ def needed_words(difference: Difference, images: int) -> str:
     needed = units * images / difference.units
     if needed <= images:
         return f"{asked} would most likely have shown"
-    return f"to see {asked} you would need about {about(needed)}"
+    return f"to see {asked} you would need about {about(needed)} images"
 
 
 def about(number: float) -> str:

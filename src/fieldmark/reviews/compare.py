@@ -23,10 +23,11 @@ AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
 PACKAGES = ("fieldmark", "numpy", "polars")
 State = Literal["better", "worse", "close", "same", "unpaired"]
 SAME = "their weights are the same"
-SEEDS = (
+IN_BRACKETS = (
     "The intervals in brackets, 95 % each, tell what other images of the same kind would show "
-    "of these models; the same settings with another seed would make other models."
+    "of these models"
 )
+SEEDS = "; the same settings with another seed would make other models"
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,8 @@ class Comparison:
                 f"{made} comparisons, each with {self.runs[0].name}: of runs that are "
                 "equal, each looks different in up to 5 of 100 cases"
             )
-        return [*filter(None, notes), *([SEEDS] if made else [])]
+        seeds = "" if all(run.is_without_draws for run in self.runs) else SEEDS
+        return [*filter(None, notes), *([f"{IN_BRACKETS}{seeds}."] if made else [])]
 
 
 def compare(paths: Sequence[str], *, metric: str | None = None) -> Comparison:

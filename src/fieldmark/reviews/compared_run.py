@@ -99,6 +99,11 @@ class ComparedRun:
         """What to say where the head alone was kept of a run that trained more; "" elsewhere."""
         return head_alone(self.settings.get("train.stages"), self.history, self.about.best_epoch)
 
+    @property
+    def is_without_draws(self) -> bool:
+        """Whether no epoch drew anything: a frozen network with a head that was solved exactly."""
+        return bool(self.epochs) and not any("lr" in row for row in self.epochs)
+
     def is_one_model_with(self, other: "ComparedRun") -> bool:
         """Whether both have the same weights, byte for byte."""
         mine, its = (run.run.path / WEIGHTS for run in (self, other))
