@@ -68,15 +68,24 @@ def test_a_bar_without_a_terminal_says_nothing_of_short_work():
     assert stream.getvalue() == ""
 
 
-def test_long_work_without_a_terminal_is_a_line_a_minute(clock):
+def test_long_work_without_a_terminal_is_a_line_soon_and_then_one_a_minute(clock):
     stream = io.StringIO()
     with Console(stream=stream).bar("reading", 100) as bar:
         for step in range(30):
             clock.seconds = 5.0 * (step + 1)
             bar.advance(1, "loss 0.5")
     assert stream.getvalue() == (
-        "reading: 13/100  loss 0.5  7 min 15 s left\nreading: 26/100  loss 0.5  6 min 10 s left\n"
+        "reading: 3/100  loss 0.5  8 min 5 s left\nreading: 16/100  loss 0.5  7 min left\n"
+        "reading: 29/100  loss 0.5  5 min 55 s left\n"
     )
+
+
+def test_work_that_ends_with_a_line_of_its_own_may_be_silent_for_longer(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("epoch 1", 100, first=60.0) as bar:
+        for clock.seconds in (30.0, 60.0, 61.0):
+            bar.advance()
+    assert stream.getvalue() == "epoch 1: 3/100    32 min 52 s left\n"
 
 
 def test_work_that_has_not_begun_or_is_more_than_was_said_has_no_odd_time_left(clock):

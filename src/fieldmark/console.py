@@ -10,16 +10,17 @@ from typing import Any, TextIO
 
 from fieldmark.errors import writing
 
-PLAIN_EVERY = 60.0  # seconds between lines of a long piece of work, where there is no terminal
+PLAIN_FIRST = 10.0  # seconds of a piece of work before a line, where there is no terminal,
+PLAIN_EVERY = 60.0  # and between lines
 
 
 class Bar:
     """Progress of one piece of work: `advance` it by steps, with words on how it goes."""
 
-    def __init__(self, console: "Console", label: str, total: int):
+    def __init__(self, console: "Console", label: str, total: int, first: float):
         self._console, self._label, self._total = console, label, total
         self._done, self._start = 0, time.monotonic()
-        self._said = self._start
+        self._next = self._start + first
         self._drawn: Any = None
         self._task: Any = None
 
@@ -35,9 +36,9 @@ class Bar:
         self._done += steps
         if self._drawn is not None:
             self._drawn.update(self._task, advance=steps, words=words)
-        elif self._done and time.monotonic() - self._said > PLAIN_EVERY:
-            self._said = time.monotonic()
-            left = (self._said - self._start) / self._done * max(0, self._total - self._done)
+        elif self._done and (now := time.monotonic()) > self._next:
+            self._next = now + PLAIN_EVERY
+            left = (now - self._start) / self._done * max(0, self._total - self._done)
             self._console.say(
                 f"{self._label}: {self._done}/{self._total}  {words}  {duration(left)} left"
             )
@@ -78,9 +79,12 @@ class Console:
         self.say(f"note: {text}", level="WARNING")
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar on a terminal, gone when its work is done; a line a minute elsewhere."""
-        bar = Bar(self, label, total)
+    def bar(self, label: str, total: int, *, first: float = PLAIN_FIRST) -> Iterator[Bar]:
+        """A bar on a terminal, gone when its work is done; elsewhere a line now and then.
+
+        first: seconds before the first line.
+        """
+        bar = Bar(self, label, total, first)
         if self._quiet or not self._stream.isatty():
             yield bar
             return

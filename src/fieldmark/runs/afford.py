@@ -103,6 +103,8 @@ def afford(
     found = Afforded([], [], [], len(data.samples), few)
     asked = {"hub", "address"} if fetch else set[str]()
     reading, cores = None, torch.get_num_threads()
+    if len(candidates) > 1:
+        console.say(f"measuring {len(candidates)} networks, some seconds each")
     for each in candidates:
         at_hand, note = had(each, asked)
         try:
@@ -155,7 +157,7 @@ def sample(samples: Samples) -> tuple[Samples, np.ndarray]:
 
 
 def had(candidate: Candidate, asked: set[str]) -> tuple[bool, str]:
-    """Whether its weights are at hand, and why not where they were asked for.
+    """Whether its weights are at hand, and why not where they were asked for, or what brings them.
 
     asked: the kinds of places that may be asked; one that does not answer is taken out.
     """
@@ -164,6 +166,8 @@ def had(candidate: Candidate, asked: set[str]) -> tuple[bool, str]:
         return not candidate.file_only, ""
     if published.at_hand(weights) is not None:
         return True, ""
+    if weights.kept == "package":
+        return False, f"{published.installing(weights)} brings its weights"
     if weights.kept not in asked:
         return False, ""
     try:
