@@ -3,6 +3,7 @@
 import csv
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from smallruns import QUIET, draw_photos, train
@@ -10,6 +11,7 @@ from smallruns import QUIET, draw_photos, train
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.records import Samples
 from fieldmark.report.page import report
+from fieldmark.reviews import suspects
 from fieldmark.reviews.alike import alike
 from fieldmark.reviews.earlier import again, earlier
 
@@ -164,3 +166,18 @@ def test_a_cross_validation_judges_every_image(trained, tmp_path, capsys):
     assert "of the test" not in page
     assert "in the test" not in page  # of pairs: folds are no sides
     assert "fieldmark cross-validate" in page
+
+
+@pytest.mark.parametrize(("many", "last"), [(5, "  5.jpg: cat"), (7, "  and 2 more, on the page")])
+def test_the_screen_names_five_and_says_how_many_there_are_beside(many, last):
+    words = SimpleNamespace(words="cat")
+    each = [
+        SimpleNamespace(caption=f"{place}.jpg", named=lambda names: words)
+        for place in range(1, many + 1)
+    ]
+    found = SimpleNamespace(suspects=each, judged=20, sure=0, all=20)
+    judged = SimpleNamespace(names={}, source="test")
+    told = suspects.lines(judged, found, None)
+    assert told[0] == f"{many} labels are worth a look, of 20 images that were judged"
+    assert told[2] == "  1.jpg: cat"
+    assert told[-1] == last

@@ -151,6 +151,8 @@ def lines(judged: Judged, found: Found, near: Alike | None) -> list[str]:
     told += [
         f"  {each.caption}: {each.named(judged.names).words}" for each in found.suspects[:ON_SCREEN]
     ]
+    if (more := len(found.suspects) - ON_SCREEN) > 0:
+        told.append(f"  and {more} more, on the page")
     if near is not None:
         pairs, strange = counted(len(near.pairs), "pair"), counted(len(near.strange), "picture")
         told.append(
