@@ -128,21 +128,21 @@ def solve(
     from scipy.optimize import minimize  # half a second; torch's own takes twice that to begin
     from threadpoolctl import threadpool_limits
 
-    whole = _Whole(rows, task, penalty)
+    objective = _Objective(rows, task, penalty)
     left, least = min(MOST, max(LEAST, AFFORDED // task.cost)), float("inf")
-    at, step = start, whole.steps(start)
+    at, step = start, objective.steps(start)
 
     def loss(point: np.ndarray) -> tuple[float, np.ndarray]:
         looking()
-        value, slope = whole(torch.from_numpy(point).view_as(step) * step)
+        value, slope = objective(torch.from_numpy(point).view_as(step) * step)
         return value, (slope * step).flatten().numpy()
 
     def is_there(at: Tensor, slope: Tensor) -> bool:
-        pull = (whole.penalties * at * step)[:-1].abs().numpy().max(initial=0)
+        pull = (objective.penalties * at * step)[:-1].abs().numpy().max(initial=0)
         return bool((slope * step).abs().max() <= share * pull)
 
     def end(point: np.ndarray) -> None:
-        if is_there(torch.from_numpy(point).view_as(step) * step, whole.slope):
+        if is_there(torch.from_numpy(point).view_as(step) * step, objective.slope):
             raise StopIteration
 
     with threadpool_limits({"libscipy_openblas": 1}):  # more would take the cores from torch
@@ -156,14 +156,14 @@ def solve(
                 options={"maxiter": left, "maxfun": left, "gtol": 0, "ftol": 0},
             )
             at, left = torch.from_numpy(found.x).view_as(step) * step, left - found.nfev
-            slope, step = torch.from_numpy(found.jac).view_as(step) / step, whole.steps(at)
+            slope, step = torch.from_numpy(found.jac).view_as(step) / step, objective.steps(at)
             if is_there(at, slope) or found.fun >= least:
                 break
             least = found.fun
     return at
 
 
-class _Whole:
+class _Objective:
     """What is made small, of all problems together; each one's loss is a mean of its images."""
 
     def __init__(self, rows: Tensor, task: Task, penalty: float) -> None:
