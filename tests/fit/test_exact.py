@@ -137,6 +137,26 @@ def losses_out_of_fold(folds, scaling, penalty):
     return found
 
 
+@pytest.mark.parametrize("penalty", [1e-2, 1e-4, 1e-6])
+def test_what_judges_is_solved_so_far_that_its_loss_is_scikit_learns(penalty):
+    """Of images that were held out, begun at zero, and from the penalty before."""
+    features, targets = drawn(100, 200, 5, apart=0.35)
+    folds = task(features, targets, folds=5, classes=5)
+    scaled = features / np.sqrt((features.astype(np.float64) ** 2).sum(axis=1).mean())
+    wanted = np.empty(len(targets))
+    for held in folds.judged[1:]:
+        head = LogisticRegression(C=1 / penalty, tol=1e-10, max_iter=10_000)
+        head.fit(scaled[~held], targets[~held])
+        scores = head.predict_log_proba(scaled[held])
+        wanted[held] = -scores[np.arange(held.sum()), targets[held]]
+    cold = losses_out_of_fold(folds, "plain", penalty)
+    assert cold.mean() == pytest.approx(wanted.mean(), rel=0.02)
+    tried = {way.penalty: way.loss for way in fit_exact(folds, ["plain"]).tried}
+    assert (penalty in tried) == (penalty < 1e-2)  # from 1e-3 weaker ones help
+    if penalty in tried:
+        assert tried[penalty] == pytest.approx(wanted.mean(), rel=0.06)
+
+
 @pytest.mark.parametrize(("apart", "is_best"), [(0.6, True), (1.2, True), (2, False)])
 def test_the_strongest_penalty_within_a_standard_error_of_the_least_loss_is_taken(apart, is_best):
     """Of images that were held out, with the scaling whose least is the least of all."""
