@@ -185,10 +185,7 @@ def tell_end(
     if alone := head_alone(settings["train"]["stages"], history, best):
         console.say(alone)
     if "val" not in found.sides and about.whole:
-        said = (
-            "these are the last weights" if "lr" in history[-1] else "no image could judge the head"
-        )
-        console.say(f"no validation: {said}")
+        console.say("no validation" + ": these are the last weights" * ("lr" in history[-1]))
     side = "test" if "test" in found.sides else "val"
     if side in found.sides:
         console.say("\n".join(figure_lines(side, found.sides[side], found.calibration)))
