@@ -5,6 +5,7 @@ import pytest
 from fieldmark.metrics_json import Figures
 from fieldmark.report.words import (
     MISSING,
+    breaks,
     capital,
     decimal,
     doing,
@@ -112,3 +113,7 @@ def test_a_sentence_that_begins_with_a_file_or_a_network_keeps_its_name():
     assert capital("mobilenet_v2, linear is best") == "mobilenet_v2, linear is best"
     assert capital("of 3 folds. So it is") == "Of 3 folds. So it is"
     assert capital("") == ""
+
+
+def test_a_name_breaks_where_its_reader_would_break_it_and_nothing_of_it_is_markup():
+    assert breaks("a_b/<i> & c") == "a_<wbr>b/<wbr>&lt;i&gt; &amp; c"

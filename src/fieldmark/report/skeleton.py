@@ -43,6 +43,7 @@ def sections(body: str) -> list[tuple[str, Markup]]:
 
 
 FILTERS: dict[str, Any] = {
+    "breaks": words.breaks,
     "capital": words.capital,
     "count": words.count,
     "decimal": words.decimal,
@@ -58,6 +59,7 @@ FILTERS: dict[str, Any] = {
     "metric_name": words.metric_name,
     "metric_words": words.metric_words,
     "millions": lambda count: f"{count / 1e6:,.3g}" if count < 1e9 else f"{count / 1e6:,.0f}",
+    "named": lambda name: Markup(f"<bdi>{words.breaks(name)}</bdi>"),
     "percent": words.percent,
     "quoted": words.quoted,
     "rate": "{:g}".format,

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
+from markupsafe import Markup, escape
+
 from fieldmark.errors import counted
 from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
 from fieldmark.metrics_json import Figures
@@ -17,6 +19,8 @@ SCALINGS = {
     "standard": "standardised features",
     "length": "features divided by their length",
 }
+LONG = 60  # letters of two classes that a sentence has no room for beyond
+SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
 
 
 def made_words(trial: Mapping[str, Any]) -> str:
@@ -30,13 +34,14 @@ def made_words(trial: Mapping[str, Any]) -> str:
     return "  ".join(words)
 
 
-LONG = 60  # letters of two classes that a sentence has no room for beyond
-SAME = 0.02  # a temperature so near to 1 changes nothing that is worth a word
-
-
 def defined(value: Any) -> TypeGuard[float]:
     """Whether there is a number to show: not None, nan or infinite."""
     return isinstance(value, int | float) and math.isfinite(value)
+
+
+def breaks(text: str) -> Markup:
+    """A text that breaks after `/` and `_`, where a reader would break a path or a long name."""
+    return Markup(escape(text).replace("/", Markup("/<wbr>")).replace("_", Markup("_<wbr>")))
 
 
 def percent(value: float | None, sign: str = " %") -> str:
