@@ -58,8 +58,12 @@ def test_maps_are_counted_by_whether_they_can_be_believed():
 
 def test_the_mean_fall_stands_beside_that_of_random_parts():
     assert fall_words([heat(), heat(score=0.8, blurred=0.8, random=(0.7, 0.7))]) == (
-        "Blurring the hottest fifth takes 26 points off the score on average, blurring random "
-        "parts of the same shape 10 (2 maps)."
+        "On average, blurring the hottest fifth takes 26 points off the score, and blurring random "
+        "parts of the same shape takes 10 off it (2 maps)."
+    )
+    assert fall_words([heat(score=0.5, blurred=0.51, random=(0.57,))]) == (
+        "On average, blurring the hottest fifth adds 1 point to the score, and blurring random "
+        "parts of the same shape adds 7 to it (1 map)."
     )
     assert fall_words([heat(beats=None, random=())]) == ""
 

@@ -149,17 +149,21 @@ def fallen(heats: Sequence[Heat]) -> tuple[float, float] | None:
 
 
 def fall_words(heats: Sequence[Heat]) -> str:
-    """ "Blurring the hottest fifth takes 31 points off the score, random parts 4 (24 maps)." """
+    """What blurring takes off the score, or adds to it; "" where no map was checked."""
     found = fallen(heats)
     if found is None:
         return ""
     known = sum(bool(each.random) for each in heats)
-    points = counted(round(100 * found[0]), "point")
+    by_heat, by_chance = (round(100 * each) for each in found)
     return (
-        f"Blurring the hottest fifth takes {points} off the score on average, "
-        f"blurring random parts of the same shape {round(100 * found[1])} "
-        f"({counted(known, 'map')})."
+        f"On average, blurring the hottest fifth {_does(counted(abs(by_heat), 'point'), by_heat)} "
+        f"the score, and blurring random parts of the same shape "
+        f"{_does(f'{abs(by_chance)}', by_chance)} it ({counted(known, 'map')})."
     )
+
+
+def _does(points: str, fall: float) -> str:
+    return f"takes {points} off" if fall >= 0 else f"adds {points} to"
 
 
 def heat_part(
