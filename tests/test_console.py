@@ -88,6 +88,14 @@ def test_work_that_ends_with_a_line_of_its_own_may_be_silent_for_longer(clock):
     assert stream.getvalue() == "epoch 1: 3/100    32 min 52 s left\n"
 
 
+def test_of_work_that_is_done_no_line_says_how_far_it_is(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("making the head", 1) as bar:
+        clock.seconds = 48.0
+        bar.advance()
+    assert stream.getvalue() == ""
+
+
 def test_work_that_has_not_begun_or_is_more_than_was_said_has_no_odd_time_left(clock):
     stream = io.StringIO()
     with Console(stream=stream).bar("reading", 1) as bar:

@@ -36,7 +36,7 @@ class Bar:
         self._done += steps
         if self._drawn is not None:
             self._drawn.update(self._task, advance=steps, words=words)
-        elif self._done and (now := time.monotonic()) > self._next:
+        elif self._done not in (0, self._total) and (now := time.monotonic()) > self._next:
             self._next = now + PLAIN_EVERY
             left = (now - self._start) / self._done * max(0, self._total - self._done)
             self._console.say(

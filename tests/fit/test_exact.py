@@ -237,6 +237,31 @@ def test_features_that_never_differ_and_images_without_any_leave_all_finite():
         assert solved.weights[:, :, 1].abs().max() < 1e-6  # nothing is known of it
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [5, 40], ids=["many", "few"])
+def test_where_images_that_train_are_all_alike_others_are_answered_too(kind, width):
+    features, targets = drawn(30, width)
+    features[:20] = 0.3 * (kind != "length")  # of length 0 they stay alike
+    out = np.arange(30) >= 20
+    solved = fit_exact(task(features, targets, out=out), [kind])
+    assert solved.weights.isfinite().all()
+    assert not any(np.isnan(way.loss) for way in solved.tried)
+    shares = np.log(np.bincount(targets[:20]) / 20)
+    assert same_scores(solved.logits(torch.from_numpy(features)).numpy(), shares[None], atol=1e-2)
+
+
+def test_where_all_images_and_folds_choose_nothing_is_turned_or_begun_anew(monkeypatch):
+    features, targets = drawn(60)
+    whole = task(features, targets, out=np.arange(60) % 5 == 0)
+    monkeypatch.setattr(exact, "COSTLY", whole.cost // 2)
+    assert exact._few(whole) is whole  # fewer than FEWEST a class are never taken
+    folds = task(features, targets, folds=5)
+    monkeypatch.setattr(exact, "COSTLY", folds.cost * 5 // 6)  # the folds' own
+    assert exact._few(folds) is folds
+    monkeypatch.setattr(exact, "COSTLY", folds.cost * 5 // 6 - 1)
+    assert len(exact._few(folds).judged) == 4
+
+
 def test_of_very_many_images_some_choose_and_all_are_trained_on(monkeypatch):
     features, targets = drawn(600)
     monkeypatch.setattr(exact, "COSTLY", 600 * D * C // 4)

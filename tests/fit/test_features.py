@@ -16,7 +16,7 @@ from fieldmark.cache import Cache
 from fieldmark.console import Console
 from fieldmark.data.augment import AUGMENTS
 from fieldmark.data.loader import Augmenting, Images
-from fieldmark.errors import DataError, SettingsError, StoppedError
+from fieldmark.errors import DataError, SettingsError, StoppedError, WeightsError
 from fieldmark.fit.features import Pass, Views, embed
 from fieldmark.models import engines
 from fieldmark.models.bundle import Classifier
@@ -102,6 +102,21 @@ def test_features_are_what_the_body_gives_in_eval_mode(photos):
     with torch.inference_mode():
         wanted = Classifier(body, SPEC).eval()(images)
     torch.testing.assert_close(found.plain, wanted)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"), [("float32", ""), ("bf16", ", or run.precision=float32")]
+)
+def test_features_that_are_no_numbers_are_refused_from_the_cache_too(
+    photos, tmp_path, kind, remedy
+):
+    body, cache = Body(), Cache(tmp_path / "cache")
+    body[1].bias.data[0] = float("nan")
+    told = "cat/01.png: its features are nan or infinite"
+    for rows, more in (([0], ""), ([0, 1], ", and those of 1 image more")) * 2:
+        with pytest.raises(WeightsError) as caught:
+            features(passing(body, precision=kind), some(photos, rows), cache)
+        assert str(caught.value) == f"{told}{more}; take other weights{remedy}"
 
 
 def test_workers_change_nothing(photos):

@@ -58,7 +58,7 @@ def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int = 0
         by = torch.cat([(own * len(own)).sqrt(), length.expand(words)])
     else:
         by = (squares.sum() / count).sqrt().expand(width)
-    return Scaling(kind == "length", mean, by.clamp(min=torch.finfo(by.dtype).tiny))
+    return Scaling(kind == "length", mean, torch.where(by > 0, by, 1))  # 0: all are alike
 
 
 @dataclass(frozen=True, eq=False)

@@ -126,9 +126,10 @@ def _few(task: Task) -> Task:
     (images, classes), one = task.shares.shape, task.cost // len(task.judged)
     wanted = max(-(-images // MOST_CHOOSE), -(-one // COSTLY))
     step = max(1, min(wanted, images // (FEWEST * classes)))
-    if step == 1 and task.cost <= COSTLY:
+    judges = _judges(task) or [0]
+    problems = judges[: max(1, COSTLY * step // one)]
+    if step == 1 and problems == judges:
         return task
-    problems = (_judges(task) or [0])[: max(1, COSTLY * step // one)]
     groups = task.judged[problems].any(axis=0) + (2 * task.targets if task.against is None else 0)
     order = np.argsort(groups, kind="stable")
     sizes = np.unique_counts(groups).counts
@@ -172,7 +173,7 @@ def _path(
     first: float,
     looking: Callable[[], None],
 ) -> _Path:
-    """From one penalty to weaker ones, while they help, and to stronger ones until one is worse.
+    """From a penalty to weaker ones while they help, to stronger ones until one is clearly worse.
 
     Each is begun where its neighbour ended. Taken is the strongest whose loss is more than the
     least by no more than a standard error of the difference (the one standard error rule of

@@ -28,7 +28,7 @@ from fieldmark.cache import Cache, address
 from fieldmark.console import Bar, Console
 from fieldmark.data import stored as stored_images
 from fieldmark.data.loader import Augmenting, Batch, Batches, Images, Key
-from fieldmark.errors import StoppedError, counted
+from fieldmark.errors import StoppedError, WeightsError, counted
 from fieldmark.machine import threads
 from fieldmark.models import engines, precision
 from fieldmark.models.bundle import Classifier
@@ -165,8 +165,9 @@ def embed(
     """Features of every row, and of the views; what the cache has is not computed.
 
     The same image twice passes once. A pass that is stopped or killed goes on, the next time,
-    near where it was. Raises DataError for an image that cannot be read, StoppedError, and
-    SettingsError for an engine that cannot take the body or whose features are not torch's.
+    near where it was. Raises DataError for an image that cannot be read, StoppedError,
+    WeightsError for features that are no numbers, and SettingsError for an engine that cannot
+    take the body or whose features are not torch's.
     """
     jobs = _jobs(passing, samples, stored, views)
     kept = FeatureCache(cache, _origin(passing))
@@ -188,7 +189,21 @@ def embed(
                     known |= _pass(passing, model, part, kept, bar)
         seconds = time.monotonic() - begun
     plain, *others = (torch.stack([known[key] for key in job.keys]) for job in jobs)
+    _refuse_not_finite(passing, samples, plain)
     return Features(plain, torch.stack(others) if others else None, seconds)
+
+
+def _refuse_not_finite(passing: Pass, samples: Samples, plain: Tensor) -> None:
+    """Raise WeightsError where an image has features that are nan or infinite."""
+    rows = torch.nonzero(~plain.flatten(1).isfinite().all(dim=1)).flatten().tolist()
+    if not rows:
+        return
+    more = f", and those of {counted(len(rows) - 1, 'image')} more" if rows[1:] else ""
+    remedy = "" if passing.precision == "float32" else ", or run.precision=float32"
+    raise WeightsError(
+        f"{samples.frame['path'][rows[0]]}: its features are nan or infinite{more}; "
+        f"take other weights{remedy}"
+    )
 
 
 def _jobs(

@@ -137,7 +137,9 @@ class Bench:
         few, given = self.looked.of_rows(rows), self.prepared.settings
         units = len(units_of(few.samples, few.copies, np.arange(len(rows))))
         seed, at = given.data.split_seed, torch.from_numpy(rows)
-        inner = fold_numbers(few, k=min(INNER, units), seed=seed)
+        inner = np.full(len(rows), -1)  # with one group left none judges
+        if units > 1:
+            inner = fold_numbers(few, k=min(INNER, units), seed=seed)
         outs = [inner == number for number in range(int(inner.max()) + 1)]
         judged = np.stack([np.zeros(len(rows), bool), *outs])
         targets = shares.argmax(dim=1) if against is None else (shares > 0).long()
