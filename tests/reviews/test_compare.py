@@ -307,6 +307,9 @@ def test_what_stands_in_brackets_is_said_to_be_a_95_percent_interval(pair_of):
     assert compared(first, second).notes()[-1] == told + another
     second.history.write_text("epoch,train_loss\n1,0.2\n")
     assert compared(first, second).notes()[-1] == f"{told}."
+    settings = second.settings.read_text()
+    second.settings.write_text(settings.replace("name: linear", "name: boosted"))
+    assert compared(first, second).notes()[-1] == told + another  # trees draw features
 
 
 def test_one_run_alone_is_refused(tmp_path):

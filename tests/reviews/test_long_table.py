@@ -86,6 +86,20 @@ def test_where_several_rates_were_tried_it_is_that_of_the_head_that_was_kept(run
     assert rates_of(own, runs[0])[0] == [0.01, 0.02]
 
 
+def test_a_head_that_was_solved_or_is_of_trees_has_no_rate(runs, tmp_path):
+    several = {"train__stages": STAGES, "features__rates": [0.1, 0.01]}
+    own = write_run(tmp_path / "c", table_of(20), optimizer__lr=0.02, **several)
+    history = pl.read_csv(own.history)
+    unrated = pl.when(pl.col("stage") > 1).then(pl.col("lr")).alias("lr")
+    history.with_columns(unrated).write_csv(own.history)
+    metrics = json.loads(own.metrics.read_text())
+    tried = [{"head": "mlp", "lr": 0.1, "kept": False}, {"head": "boosted", "kept": True}]
+    own.metrics.write_text(json.dumps({"about": {**metrics["about"], "heads_tried": tried}}))
+    assert rates_of(own, runs[0])[0] == [None, 0.02]
+    history.drop("lr").write_csv(own.history)  # of that head alone
+    assert rates_of(own, runs[0])[0] == [None, None]
+
+
 def test_where_one_rate_was_tried_it_is_that(runs, tmp_path):
     several = {"train__stages": STAGES[:1], "features__rates": [0.03]}
     assert rates_of(write_run(tmp_path / "c", table_of(20), **several), runs[0])[0] == [0.03, 0.03]

@@ -101,8 +101,13 @@ class ComparedRun:
 
     @property
     def is_without_draws(self) -> bool:
-        """Whether no epoch drew anything: a frozen network with a head that was solved exactly."""
-        return bool(self.epochs) and not any("lr" in row for row in self.epochs)
+        """Whether nothing was drawn: a frozen network with a head that was solved exactly.
+
+        Boosted trees have no epochs either, but draw the features that each tree looks at.
+        """
+        heads = self.settings.get("features.heads") or (self.settings.get("head.name"),)
+        solved = bool(self.epochs) and not any("lr" in row for row in self.epochs)
+        return solved and set(heads) == {"linear"}
 
     def is_one_model_with(self, other: "ComparedRun") -> bool:
         """Whether both have the same weights, byte for byte."""

@@ -32,7 +32,8 @@ def long_table(runs: Sequence[ComparedRun]) -> pl.DataFrame:
 
     split: train, val or test; each epoch's seconds, its stage, and its lr, the rate at its end,
     stand with train. learning_rate: the one that the epoch's stage began with, not what the
-    schedule made of it; of a stage in which several were tried, that of the head that was kept.
+    schedule made of it; of a stage in which several were tried, that of the head that was kept;
+    none of a head that was solved exactly or is of trees.
     temperature: what logits were divided by. It is fitted after the last epoch, so that
     the epochs have 1. The figures of the predictions that were kept stand at the epoch whose
     weights were kept, at the fitted temperature: all of the test, and of validation whatever the
@@ -55,15 +56,21 @@ def _rows(each: ComparedRun) -> Iterator[tuple[Any, ...]]:
     stages: dict[int | None, int]
     stages = {int(row["epoch"]): int(row.get("stage", 1)) for row in each.epochs}
     last = max(stages.values(), default=1)
-    rates = {stage: _rate(each, stage) for stage in {*stages.values(), last}}
+    rates = {stage: _rate(each, stage) for stage in {*stages.values(), last} - _solved(each)}
     seen = set()
     for epoch, split, metric, temperature, value in (*_epochs(each), *_final(each)):
         row = METRICS.get(metric)
         own = temperature if row and row.of_scores else None
         if math.isfinite(value) and (epoch, split, metric, own) not in seen:
             seen.add((epoch, split, metric, own))
-            rate = rates[stages.get(epoch, last)]
+            rate = rates.get(stages.get(epoch, last))
             yield *about, rate, epoch, split, metric, temperature, value
+
+
+def _solved(each: ComparedRun) -> set[int]:
+    """The stages, counted from 1, whose epochs had no rate."""
+    rows = [row for row in each.epochs if math.isnan(row.get("lr", math.nan))]
+    return {int(row.get("stage", 1)) for row in rows}
 
 
 def _rate(each: ComparedRun, stage: int) -> float | None:
