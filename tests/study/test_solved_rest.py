@@ -29,11 +29,11 @@ def weights(tmp_path_factory):
     return one_label(tmp_path_factory.mktemp("tiny") / "bundle") / "model.safetensors"
 
 
-def solve(photos, weights, out, *words, name="solved", name_of=None, console=QUIET):
+def solve(photos, weights, out, *words, name="solved", name_of=None, folds=3, console=QUIET):
     given = {"out": str(out), "name": name, "freeze": True, "model": "small_cnn"}
     words = ("model.width=4", f"model.weights={weights}", "run.workers=0", *words)
     resolved = gather(str(photos), words, given, new=False)
-    wanted = Asked(3, 0.5, name_of)
+    wanted = Asked(folds, 0.5, name_of)
     study = ovr.one_vs_rest(resolved, console, "fieldmark one-vs-rest", wanted)
     assert ovr.tell(study, console) == 0
     return study
@@ -92,6 +92,23 @@ def test_a_class_alone_is_what_it_is_beside_others(solved, photos, weights, tmp_
     study, _ = solved
     alone = solve(photos, weights, tmp_path, *WAY, name_of="red")
     assert np.array_equal(read_answers(alone).margins, read_answers(study).margins[:, 2:])
+
+
+def test_where_a_fold_leaves_one_group_its_heads_are_solved_without_a_judge(
+    photos, weights, tmp_path, monkeypatch
+):
+    fit, made = module.fit_exact, []
+    monkeypatch.setattr(module, "fit_exact", lambda *a: made.append(fit(*a)) or made[-1])
+    rows = ["image,label,site"]
+    for label in ("blue", "green", "red"):
+        for number, path in enumerate(sorted((photos / label).iterdir())):
+            rows.append(f"{path},{label},site{min(number // 5, 2)}")
+    table = photos.parent / "three_sites.csv"
+    table.write_text("\n".join(rows) + "\n")
+    study = solve(table, weights, tmp_path, "data.group_column=site", folds=2)
+    assert np.isfinite(read_answers(study).margins).all()
+    judged = [not np.isnan(each.tried[0].loss) for each in made]
+    assert judged == [True, False, True] * 2  # without each fold, of all; then the softmax
 
 
 @pytest.mark.slow
