@@ -318,7 +318,7 @@ def test_files_that_are_left_out_are_among_the_findings(photos):
 
 
 def test_classes_of_next_to_no_images_are_told():
-    few, half, enough = (
+    few, uneven, half, enough = (
         Samples.from_columns(
             {
                 "path": [f"{k}" for k in range(len(names))],
@@ -326,10 +326,11 @@ def test_classes_of_next_to_no_images_are_told():
                 "split": ["train"] * len(names),
             }
         )
-        for names in ("ababab", "ababcccc", "abababab")
+        for names in ("ababab", "abababc", "ababcccc", "abababab")
     )
     what = "of which little can be learned and nothing proved; add images, 20 or more a class"
-    assert few_images_note(few) == [f"the classes have 3 images or fewer, {what}"]
+    assert few_images_note(few) == [f"each class has 3 images, {what}"]
+    assert few_images_note(uneven) == [f"the classes have 3 images or fewer, {what}"]
     assert few_images_note(half) == [f"half of the classes have 2 images or fewer, {what}"]
     assert few_images_note(enough) == []
     assert few_images_note(samples(["train"])) == []

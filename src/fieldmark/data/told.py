@@ -139,9 +139,12 @@ def few_images_note(samples: Samples) -> list[str]:
     if middle >= LEAST:
         return []
     which = "the classes have" if max(sizes) == middle else "half of the classes have"
+    held = f"{which} {counted(middle, 'image')} or fewer"
+    if min(sizes) == max(sizes):
+        held = f"each class has {counted(middle, 'image')}"
     return [
-        f"{which} {counted(middle, 'image')} or fewer, of which little can be "
-        f"learned and nothing proved; add images, {ENOUGH} or more a class"
+        f"{held}, of which little can be learned and nothing proved; "
+        f"add images, {ENOUGH} or more a class"
     ]
 
 

@@ -122,7 +122,8 @@ def solve(
     There the loss is as steep as the penalty the other way; `share` of how steep that is where
     it is steepest may be left. Coordinates are divided by the root of the second derivative's
     diagonal where the search begins, so it is begun again where it ended, until its end is one by
-    the diagonal there, or the sum is no longer less. looking: called at each look at the images.
+    the diagonal there, the sum is no longer less, or its looks are used up. looking: called at
+    each look at the images.
     rows: (n, r), as `Turned` has them. start, and -> (r + 1, P, C): weights, and last the bias.
     """
     from scipy.optimize import minimize  # half a second; torch's own takes twice that to begin
