@@ -309,6 +309,23 @@ def test_those_that_choose_for_very_many_images_find_the_penalty_that_all_find(m
     assert 1e-6 < by_all.penalty < 1
 
 
+@pytest.mark.parametrize(
+    ("costly", "ways"), [(10**12, (KINDS,)), (1, (KINDS,)), (1, (["plain"], [0.1]))]
+)
+def test_the_kept_head_alone_is_the_one_beside_those_of_folds(costly, ways, monkeypatch):
+    monkeypatch.setattr(exact, "COSTLY", costly)
+    folds, seen, real = task(*drawn(600), folds=4), [], exact.solve
+    monkeypatch.setattr(exact, "solve", lambda *a: seen.append(len(a[1].trained)) or real(*a))
+    beside, looks = fit_exact(folds, *ways), len(seen)
+    alone = fit_exact(folds, *ways, alone=True)
+    assert alone.weights.shape == (1, C, D)
+    assert (alone.scaling, alone.penalty) == (beside.scaling, beside.penalty)
+    assert alone.tried == beside.tried
+    torch.testing.assert_close(alone.weights, beside.weights[:1], atol=2e-3, rtol=1e-3)
+    assert seen[-1] == 1
+    assert len(seen) - looks == looks - (costly == 1)  # the folds' own search is left out
+
+
 def test_balanced_weights_are_as_if_every_class_had_as_many_images():
     features, targets = drawn(30)
     few = np.concatenate([np.flatnonzero(targets == 0)[:2], np.flatnonzero(targets > 0)])

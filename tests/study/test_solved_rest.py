@@ -98,7 +98,7 @@ def test_where_a_fold_leaves_one_group_its_heads_are_solved_without_a_judge(
     photos, weights, tmp_path, monkeypatch
 ):
     fit, made = module.fit_exact, []
-    monkeypatch.setattr(module, "fit_exact", lambda *a: made.append(fit(*a)) or made[-1])
+    monkeypatch.setattr(module, "fit_exact", lambda *a, **k: made.append(fit(*a, **k)) or made[-1])
     rows = ["image,label,site"]
     for label in ("blue", "green", "red"):
         for number, path in enumerate(sorted((photos / label).iterdir())):
@@ -114,7 +114,9 @@ def test_where_a_fold_leaves_one_group_its_heads_are_solved_without_a_judge(
 @pytest.mark.slow
 def test_no_image_of_a_fold_takes_part_in_what_answers_it(photos, weights, tmp_path, monkeypatch):
     real, fit, heads = module.embed, module.fit_exact, []
-    monkeypatch.setattr(module, "fit_exact", lambda *a: heads.append(fit(*a)) or heads[-1])
+    monkeypatch.setattr(
+        module, "fit_exact", lambda *a, **k: heads.append(fit(*a, **k)) or heads[-1]
+    )
     few = ("features.scalings=[plain,length]", "features.penalties=[1,0.01,1.0e-4]")
     fold = read_answers(solve(photos, weights, tmp_path, *few, name="before")).fold
     before, heads[:] = list(heads), []

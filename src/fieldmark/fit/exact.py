@@ -37,7 +37,7 @@ class Tried(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Solved:
-    """The heads of all problems in the way that was chosen.
+    """The heads of all problems, or of the kept one alone, in the way that was chosen.
 
     weights: (P, C, D) and biases: (P, C) float64, for features as they are, or where the scaling
     is "length" for features divided by their length. tried: every way, in order.
@@ -60,10 +60,13 @@ def fit_exact(
     kinds: Sequence[Kind] = KINDS,
     penalties: Sequence[float] = PENALTIES,
     looking: Callable[[], None] = lambda: None,
+    *,
+    alone: bool = False,
 ) -> Solved:
     """Choose the scaling and the penalty, then solve what is kept once more, to the end.
 
-    looking: called at each look at the images; it may raise, which ends the search.
+    looking: called at each look at the images; it may raise, which ends the search. alone: only
+    the kept head is given, and what judges is not solved for more than the choice.
     """
     path: _Path | None = None
     with threads(1 if task.cost < SMALL else torch.get_num_threads()):
@@ -78,8 +81,9 @@ def fit_exact(
             kind, penalty = path.kind, path.penalty
         known = path if few is task else None
         turned = known.turned if known else task.turned(kind)
-        at = _heads(task, turned, penalty, known.at if known else None, looking)
-    return Solved(kind, penalty, *turned.undone(at), tuple(tried))
+        wanted = task.of([0]) if alone and known is None else task
+        at = _heads(wanted, turned, penalty, known.at if known else None, looking)
+    return Solved(kind, penalty, *turned.undone(at[:, :1] if alone else at), tuple(tried))
 
 
 def _heads(

@@ -49,7 +49,8 @@ def _exact(
     bench: Bench, task: Task, looking: Callable[[], None]
 ) -> tuple[Solved, list[dict[str, Any]]]:
     features = bench.prepared.settings.features
-    made = fit_exact(task, features.scalings or KINDS, features.penalties or PENALTIES, looking)
+    ways = features.scalings or KINDS, features.penalties or PENALTIES
+    made = fit_exact(task, *ways, looking, alone=bench.samples.folds is None)
     chosen = made.scaling, made.penalty
     return made, [
         {

@@ -147,9 +147,8 @@ class Bench:
         shift = torch.zeros(shares.shape[1], dtype=torch.float64)
         task = Task(self.features[at], targets[at].numpy(), shares[at], shift, ~judged, judged, own)
         features = given.features
-        return fit_exact(
-            task, features.scalings or KINDS, features.penalties or PENALTIES, self.looking
-        )
+        ways = features.scalings or KINDS, features.penalties or PENALTIES
+        return fit_exact(task, *ways, self.looking, alone=True)
 
 
 def solve_all(study: StudyDir, resolved: Resolved, wanted: Asked, console: Console) -> None:
