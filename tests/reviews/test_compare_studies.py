@@ -68,6 +68,17 @@ def test_two_studies_of_the_same_images_are_paired_image_by_image(tmp_path):
     assert [each.command for each in found.runs] == ["fieldmark cv", "fieldmark ovr"]
 
 
+def test_another_seed_is_spoken_of_where_a_model_of_a_study_drew_anything(tmp_path):
+    one = write_study(tmp_path / "cv", seed=1)
+    other = write_study(tmp_path / "ovr", seed=2, solved=True)
+    seeds = "; the same settings with another seed would make other models."
+    for fold in range(3):
+        assert compare([one, other]).notes()[-1].endswith(f"of these models{seeds}")
+        history = tmp_path / "cv" / "runs" / f"fold-{fold}" / "history.csv"
+        history.write_text("epoch,train_loss\n1,0.1\n")  # as of a head that was solved exactly
+    assert compare([one, other]).notes()[-1].endswith("of these models.")
+
+
 def test_an_image_that_is_answered_more_than_once_counts_once(tmp_path):
     one, other = (
         write_study(tmp_path / name, seed=seed, repeats=2) for name, seed in (("a", 1), ("b", 3))

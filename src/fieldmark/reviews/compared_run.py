@@ -2,7 +2,7 @@
 
 import filecmp
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,15 @@ from fieldmark.records import LOGIT, Predictions
 from fieldmark.report.words import head_alone
 from fieldmark.rundir import WEIGHTS, RunDir
 from fieldmark.settings.layers import layer
+
+
+def is_solved(settings: Mapping[str, Any], epochs: Sequence[Mapping[str, float]]) -> bool:
+    """Whether these rows of a history are of a head that was solved exactly, and of nothing else.
+
+    Boosted trees have no rate either, but draw the features that each tree looks at.
+    """
+    heads = settings.get("features.heads") or (settings.get("head.name"),)
+    return bool(epochs) and set(heads) == {"linear"} and not any("lr" in row for row in epochs)
 
 
 @dataclass(frozen=True)
@@ -101,13 +110,8 @@ class ComparedRun:
 
     @property
     def is_without_draws(self) -> bool:
-        """Whether nothing was drawn: a frozen network with a head that was solved exactly.
-
-        Boosted trees have no epochs either, but draw the features that each tree looks at.
-        """
-        heads = self.settings.get("features.heads") or (self.settings.get("head.name"),)
-        solved = bool(self.epochs) and not any("lr" in row for row in self.epochs)
-        return solved and set(heads) == {"linear"}
+        """Whether nothing was drawn: a frozen network with a head that was solved exactly."""
+        return is_solved(self.settings, self.epochs)
 
     def is_one_model_with(self, other: "ComparedRun") -> bool:
         """Whether both have the same weights, byte for byte."""

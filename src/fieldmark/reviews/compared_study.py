@@ -19,7 +19,7 @@ from fieldmark.judge.thresholds import of_rows
 from fieldmark.metrics_json import About, Figures, Values
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions
-from fieldmark.reviews.compared_run import ComparedRun
+from fieldmark.reviews.compared_run import ComparedRun, is_solved
 from fieldmark.rundir import INFO, STUDY, RunDir
 from fieldmark.settings.layers import layer
 
@@ -67,6 +67,12 @@ class ComparedStudy(ComparedRun):
         """Seed, versions and machine of the first model, and the study's command."""
         about = {**self.results["about"], "command": self.question["command"], "best_epoch": None}
         return About(**about)
+
+    @property
+    def is_without_draws(self) -> bool:
+        """Whether no model drew anything; where heads were solved side by side none did."""
+        trained = [each for each in self.members if each.settings.is_file()]
+        return all(is_solved(self.settings, each.read_history()) for each in trained)
 
     def images(self, rows: np.ndarray) -> int:
         """How many images these rows are of."""
