@@ -14,6 +14,7 @@ from fieldmark.judge.many_answers import figures_by_image
 from fieldmark.judge.thresholds import of_rows
 from fieldmark.records import Predictions
 from fieldmark.reviews.compare import compare
+from fieldmark.reviews.long_table import long_table
 from fieldmark.task import SEVERAL_LABELS
 
 N = 120
@@ -76,7 +77,9 @@ def test_another_seed_is_spoken_of_where_a_model_of_a_study_drew_anything(tmp_pa
         assert compare([one, other]).notes()[-1].endswith(f"of these models{seeds}")
         history = tmp_path / "cv" / "runs" / f"fold-{fold}" / "history.csv"
         history.write_text("epoch,train_loss\n1,0.1\n")  # as of a head that was solved exactly
-    assert compare([one, other]).notes()[-1].endswith("of these models.")
+    found = compare([one, other])
+    assert found.notes()[-1].endswith("of these models.")
+    assert long_table(found.runs)["learning_rate"].is_null().all()
 
 
 def test_an_image_that_is_answered_more_than_once_counts_once(tmp_path):

@@ -68,7 +68,9 @@ def _rows(each: ComparedRun) -> Iterator[tuple[Any, ...]]:
 
 
 def _solved(each: ComparedRun) -> set[int]:
-    """The stages, counted from 1, whose epochs had no rate."""
+    """The stages, counted from 1, whose epochs had no rate; of a solved study the one."""
+    if not each.epochs and each.is_without_draws:
+        return {1}
     rows = [row for row in each.epochs if math.isnan(row.get("lr", math.nan))]
     return {int(row.get("stage", 1)) for row in rows}
 
