@@ -295,9 +295,12 @@ def test_one_image_a_class_is_trained_on(weights, photos, tmp_path):
 
 
 def test_a_length_that_is_asked_for_is_the_only_scaling(photos, weights, tmp_path):
-    run = exact(photos, tmp_path, "run", weights, *FROZEN, "head.length=true")
+    run = exact(photos, tmp_path, "run", weights, *FROZEN, "head.length=true", page=True)
     assert settings_of(run)["features"]["scalings"] == ["length"]
-    assert {way["scaling"] for way in run.read_metrics().about.heads_tried} == {"length"}
+    tried = run.read_metrics().about.heads_tried
+    assert {way["scaling"] for way in tried} == {"length"}
+    told = f"in {len(tried)} ways: features divided by their length, and with penalties"
+    assert told in run.report.read_text(encoding="utf-8")
 
 
 def test_without_validation_few_images_and_groups_are_enough(weights, photos, tmp_path):
