@@ -14,7 +14,7 @@ from PIL import Image
 from smallruns import draw_photos, train
 
 import fieldmark
-from fieldmark.data.images import read_file
+from fieldmark.data.images import decode
 from fieldmark.errors import DataError, DiskError, RunError, SettingsError
 from fieldmark.models import engines
 from fieldmark.models.infer import infer
@@ -245,7 +245,7 @@ def test_an_engine_that_there_is_not_is_told_before_the_weights_are_read(run, mo
 
 def test_what_is_in_memory_is_answered_as_its_file_is(run, photos):
     paths = [photos / "red" / "00.png", photos / "green" / "00.png"]
-    pixels = np.stack([read_file(path) for path in paths])
+    pixels = np.stack([decode(path.read_bytes(), path.name) for path in paths])
     predictor = Predictor(run.path)
     wanted = [(each.label, each.score) for each in predictor.predict(paths)]
     for images in (

@@ -20,7 +20,6 @@ from fieldmark.report.skeleton import render_page
 from fieldmark.report.words import images
 
 STEPS = 2000  # places along a side of the map
-Shown = tuple[Placed, bytes, str]  # with its picture, encoded, and the type of that
 
 
 @dataclass(frozen=True)
