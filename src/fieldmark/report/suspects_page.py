@@ -100,7 +100,10 @@ def render(page: SuspectsPage) -> str:
         "words": {"pair": pair_words},
     }
     return render_page(
-        "suspects.html", values, sheets=("suspects.css",), scripts=("suspects.js", "map.js")
+        "suspects.html",
+        values,
+        sheets=("suspects.css",),
+        scripts=("csv.js", "suspects.js", "map.js"),
     )
 
 
