@@ -36,7 +36,7 @@ from fieldmark.models.weights import WeightsReport, fill, read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.runs.budgets import against_size
 from fieldmark.runs.checks import check_network, settle
-from fieldmark.runs.concrete import input_spec
+from fieldmark.runs.sight import input_spec
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
