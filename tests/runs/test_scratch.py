@@ -58,11 +58,6 @@ def refused(data, *words):
     return str(error.value)
 
 
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
-
-
 @pytest.fixture
 def parted(tmp_path):
     """Photos with a split that is given."""

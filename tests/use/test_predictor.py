@@ -11,7 +11,7 @@ import pytest
 import torch
 from enginesthere import ENGINES
 from PIL import Image
-from smallruns import draw_photos, train
+from smallruns import train
 
 import fieldmark
 from fieldmark.data.images import decode
@@ -22,11 +22,6 @@ from fieldmark.records import Predictions
 from fieldmark.use.info import unended
 from fieldmark.use.predictor import Failure, Predictor
 from fieldmark.use.table import write_table
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
 
 
 @pytest.fixture(scope="module")
