@@ -1,9 +1,9 @@
-import io
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 from pngs import png_head
 
@@ -32,12 +32,6 @@ def quarters(width=64, height=48):
     pixels[height // 2 :, : width // 2] = (0, 0, 255)
     pixels[height // 2 :, width // 2 :] = (255, 255, 0)
     return pixels
-
-
-def encoded(image, kind, **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def photo(width, height, seed=0):

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from pictures import encoded
 from PIL import Image
 from scannedsource import read_source
 from tablerows import refusal
@@ -31,9 +32,7 @@ FEATURES = {
 
 def png(seed, size=(5, 4)):
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(Image.fromarray(pixels))
 
 
 def shard(path, labels, *, features=FEATURES, first=0, **columns):
