@@ -96,8 +96,8 @@ def review(
     command: str,
     console: Console,
     *,
-    mapped: bool = True,
-    device: str = "auto",
+    mapped: bool,
+    device: str,
 ) -> Found:
     """Write the page and, beside it, a table of everything that was found; say what was.
 

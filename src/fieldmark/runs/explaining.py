@@ -23,7 +23,7 @@ FEWEST = 60  # passes that they may cost however few images there are
 PASSES = MASKS + 4  # of an image whose map is held against random parts; a map alone is about one
 
 
-def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool = True) -> None:
+def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool) -> None:
     """Write the run's heat maps, or why there are none; a pure function of what the run kept.
 
     ends: whether the run has come to its end and is judged; else nothing is spent on maps.

@@ -98,8 +98,8 @@ def go(
     console: Console,
     command: str,
     *,
-    sides: Sequence[str] = JUDGED,
-    watch: Follow | None = None,
+    sides: Sequence[str],
+    watch: Follow | None,
 ) -> None:
     """Train, predict, measure, report: of a new run, or of one that goes on where it stands."""
     settings, clock = prepared.settings, Clock(prepared.device.type)
