@@ -21,9 +21,8 @@ from fieldmark.report.words import SPLIT_WORDS
 from fieldmark.reviews.explain_asked import Asked
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
-from fieldmark.use.explained import batches_of, images_of, scores_of
+from fieldmark.use.explained import batches_of, scores_of
 from fieldmark.use.opened import Opened
-from fieldmark.use.reading import Read
 from fieldmark.use.unlike import Check, check_of
 
 BATCH = 16
@@ -195,14 +194,7 @@ def _batches(
 
     def batches(failures: list[str]) -> Batches:
         for some in (shown, others):
-            read = told(images_of(samples, some, opened), failures)
-            yield from batches_of(read, some, opened, BATCH)
-
-    def told(read: Iterable[Read], failures: list[str]) -> Iterator[Read]:
-        for each in read:
-            if isinstance(each.seen, str):
-                failures.append(each.seen)
-            yield each
+            yield from batches_of(samples, some, opened, BATCH, failures)
 
     return batches
 
