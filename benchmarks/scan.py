@@ -20,7 +20,7 @@ from PIL import Image
 
 from fieldmark.cache import Cache
 from fieldmark.data.copies import find_copies
-from fieldmark.data.images import SUFFIXES, read_file
+from fieldmark.data.images import SUFFIXES, decode
 from fieldmark.data.scan import scan
 from fieldmark.machine import processor, versions
 from fieldmark.records import Samples
@@ -71,7 +71,7 @@ def large(folder):
     for path in pictures(folder):
         with Image.open(path) as image:
             millions = image.width * image.height / 1e6
-        ways = (plain, lambda picture: read_file(picture, ("shorter", SIDE)))
+        ways = (plain, lambda picture: decode(picture.read_bytes(), "", ("shorter", SIDE)))
         taken = [[timed(lambda w=way, p=path: w(p))[0] for way in ways] for _ in range(RUNS)]
         slow, fast = np.min(taken, axis=0)  # in turns: other work on the machine slows both
         print(

@@ -25,3 +25,11 @@ def _a_cache_of_its_own(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FIELDMARK_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory):
+    """The folder of 48 images in three classes, for tests that leave it as it is."""
+    from smallruns import draw_photos  # it imports torch, which not every test needs
+
+    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")

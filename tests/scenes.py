@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+from pictures import encoded
 from PIL import Image, ImageDraw, ImageEnhance
 
 
@@ -48,9 +49,7 @@ def part(seed, *, scratched):
 
 def as_jpeg(image, quality):
     """Saved as a JPEG and opened again."""
-    stream = io.BytesIO()
-    image.convert("RGB").save(stream, "JPEG", quality=quality)
-    return Image.open(io.BytesIO(stream.getvalue()))
+    return Image.open(io.BytesIO(encoded(image.convert("RGB"), "JPEG", quality=quality)))
 
 
 def smaller(image, factor):

@@ -1,7 +1,6 @@
 """A server of a tiny model in this process, and a client that speaks to it over a socket."""
 
 import http.client
-import io
 import json
 import socket
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event, Thread
 
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from fieldmark.serve.desk import Desk
@@ -96,9 +96,7 @@ def form(*parts):
 
 def picture(shade=0, side=16, form="PNG"):
     """The bytes of a picture file."""
-    stream = io.BytesIO()
-    Image.new("RGB", (side, side), (shade, 255 - shade, 90)).save(stream, form)
-    return stream.getvalue()
+    return encoded(Image.new("RGB", (side, side), (shade, 255 - shade, 90)), form)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from PIL import Image
 
 import fieldmark
 from fieldmark.console import Console
-from fieldmark.data import shards
+from fieldmark.data import packs
 from fieldmark.reviews.evaluate import evaluate_new
 from fieldmark.reviews.evaluated import Asked
 from fieldmark.rundir import RunDir
@@ -132,7 +132,7 @@ def train_and_die(point: str, count: int, data: Path, out: Path, name: str, word
 def given_and_die(point: str, count: int, pixels, labels, options) -> None:
     """Train on arrays, and be killed as `train_and_die` is; this process opens Parquet itself."""
     die_at(point, count)
-    shards._home = os.getpid()
+    packs._home = os.getpid()
     fieldmark.train(pixels, labels, quiet=True, **options)
 
 

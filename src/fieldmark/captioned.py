@@ -21,7 +21,7 @@ class Captioned:
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, places: slice) -> "Captioned":
+    def __getitem__(self, places: slice | Tensor) -> "Captioned":
         return Captioned(self.images[places], self.words[places])
 
     def dim(self) -> int:

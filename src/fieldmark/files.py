@@ -1,6 +1,8 @@
 """Files and folders appear whole or not at all: written beside their place, then renamed."""
 
 import contextlib
+import csv
+import io
 import json
 import os
 import re
@@ -162,6 +164,13 @@ def _is_free(stream: IO[str]) -> bool:
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8, whole or not at all."""
     write_whole(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def write_csv(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """Rows of cells as CSV in UTF-8, whole or not at all."""
+    stream = io.StringIO()
+    csv.writer(stream, lineterminator="\n").writerows(rows)
+    write_text(path, stream.getvalue())
 
 
 def write_stream(out: Path | IO[str], fill: Callable[[IO[str]], Any]) -> None:

@@ -202,13 +202,11 @@ class RunDir:
         return path.name in ("manifest.json", ".lock") or inside[0] in TRACKERS
 
     def _read_json(self, path: Path) -> dict[str, Any]:
-        try:
-            return dict(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise RunError(
-                f"{path}: cannot be read; the run may have been stopped before it was written, "
-                f"go on with: fieldmark train --resume {self.path}"
-            ) from error
+        return read_json(
+            path,
+            "the run may have been stopped before it was written, go on with: "
+            f"fieldmark train --resume {self.path}",
+        )
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -222,6 +220,14 @@ class RunDir:
                     f"{self.path}: another process is training this run; wait for it or stop it"
                 )
             yield
+
+
+def read_json(path: Path, remedy: str) -> dict[str, Any]:
+    """What a file of a run or a study says. Raises RunError, with what to do."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"{path}: cannot be read; {remedy}") from error
 
 
 def refuse_taken(out: str, name: str | None) -> None:
@@ -275,12 +281,17 @@ def exists(path: Path) -> str:
     )
 
 
+def is_study(path: str | os.PathLike[str]) -> bool:
+    """Whether a folder is a study's, of many runs."""
+    return Path(path, STUDY).is_file()
+
+
 def open_run(path: str | os.PathLike[str]) -> RunDir:
     """The run at `path`; raises RunError where there is none."""
     run = RunDir(Path(path))
     if not run.path.is_dir():
         raise RunError(f"{path}: there is no such run folder; `ls runs` shows those of this folder")
-    if (run.path / STUDY).is_file():
+    if is_study(path):
         raise RunError(f"{path}: is a study of many runs; name one of them, in {run.path / 'runs'}")
     if (run.path / EXPORT).is_file():
         raise RunError(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from fieldmark.cache import Cache
@@ -29,9 +30,7 @@ from fieldmark.use.inputs import find_images
 
 
 def png(pixels):
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(Image.fromarray(pixels))
 
 
 def ramp(height=60, width=100):

@@ -1,10 +1,10 @@
 """Hugging Face's ImageFolder with metadata, JSON that is a table, and what save_to_disk wrote."""
 
-import io
 import json
 
 import polars as pl
 import pytest
+from pictures import encoded
 from PIL import Image
 from tablerows import labels_of, refusal, rows_of
 
@@ -119,9 +119,7 @@ def saved(root, side, rows, first=0):
 
 
 def png(shade):
-    stream = io.BytesIO()
-    Image.new("RGB", (4, 4), (shade, 0, 0)).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(Image.new("RGB", (4, 4), (shade, 0, 0)))
 
 
 def test_what_save_to_disk_wrote_is_read_with_its_splits_and_names(tmp_path):

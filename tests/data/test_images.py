@@ -1,13 +1,13 @@
-import io
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 from pngs import png_head
 
-from fieldmark.data.images import centre_crop, decode, from_array, read_file, to_form
+from fieldmark.data.images import centre_crop, decode, from_array, read_bytes, to_form
 from fieldmark.data.opening import FORMATS
 from fieldmark.errors import DataError
 
@@ -32,12 +32,6 @@ def quarters(width=64, height=48):
     pixels[height // 2 :, : width // 2] = (0, 0, 255)
     pixels[height // 2 :, width // 2 :] = (255, 255, 0)
     return pixels
-
-
-def encoded(image, kind, **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def photo(width, height, seed=0):
@@ -69,10 +63,9 @@ def test_a_jpeg_gives_nearly_the_pixels_that_went_in():
     assert np.abs(found.astype(int) - quarters()).mean() < 2
 
 
-def test_a_file_is_known_by_its_content_and_not_by_its_name(tmp_path):
-    path = tmp_path / "été 海.jpg"
-    path.write_bytes(encoded(Image.fromarray(quarters()), "PNG"))
-    assert np.array_equal(read_file(path), quarters())
+def test_a_file_is_known_by_its_content_and_not_by_its_name():
+    content = encoded(Image.fromarray(quarters()), "PNG")
+    assert np.array_equal(decode(content, "été 海.jpg"), quarters())
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -324,7 +317,7 @@ def test_floats_are_refused_for_nobody_knows_their_white():
 
 def test_a_path_that_cannot_be_read_is_told(tmp_path):
     with pytest.raises(DataError) as caught:
-        read_file(tmp_path / "a.png")
+        read_bytes(tmp_path / "a.png")
     assert str(caught.value) == f"{tmp_path / 'a.png'}: cannot be read (No such file or directory)"
     with pytest.raises(DataError, match=r"cannot be read \(Is a directory\)"):
-        read_file(tmp_path)
+        read_bytes(tmp_path)

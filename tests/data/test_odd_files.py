@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fieldmark.data.images import decode, read_file
+from fieldmark.data.images import decode, read_bytes
 from fieldmark.errors import DataError
 
 FOLDER = Path(__file__).parents[2].parent / "shared" / "data" / "odd_files"
@@ -49,14 +49,15 @@ def test_what_can_be_read_has_the_size_and_the_mean_of_the_manifest(row):
 def test_what_cannot_be_read_is_refused_by_name_in_one_line(row):
     path = FOLDER / row["file"]
     with pytest.raises(DataError) as caught:
-        read_file(path)
+        decode(read_bytes(path), str(path))
     assert str(caught.value).startswith(f"{path}: ")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("turn", range(1, 9))
 def test_every_landscape_has_its_bright_quarters_up(turn):
-    gray = read_file(FOLDER / f"landscape_{turn}.jpg").mean(axis=2)
+    name = f"landscape_{turn}.jpg"
+    gray = decode((FOLDER / name).read_bytes(), name).mean(axis=2)
     upper_left, upper_right = gray[:225, :300].mean(), gray[:225, 300:].mean()
     lower_left, lower_right = gray[225:, :300].mean(), gray[225:, 300:].mean()
     assert upper_right > upper_left > lower_left > lower_right

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import iccs
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image, ImageCms
 from pngs import chunk
 
@@ -30,12 +31,6 @@ SPACES = {
     "red and green exchanged": (iccs.EXCHANGED, 563 / 256, iccs.D65),
     "linear": (iccs.SRGB, 1.0, iccs.D65),
 }
-
-
-def encoded(image, kind="PNG", **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def with_chunks(image, *extra):

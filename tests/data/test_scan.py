@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from pictures import encoded
 from PIL import Image
 from pngs import png_head
 
@@ -29,12 +30,6 @@ def photo(seed=0, width=120, height=90):
     blobs = Image.fromarray(rng.integers(0, 256, size=(7, 9, 3), dtype=np.uint8))
     soft = np.asarray(blobs.resize((width, height), Image.Resampling.BICUBIC)).astype(int)
     return Image.fromarray(np.clip(soft + rng.integers(-8, 9, soft.shape), 0, 255).astype("uint8"))
-
-
-def encoded(image, kind, **options):
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def keep(path, content):

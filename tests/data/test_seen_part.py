@@ -6,8 +6,9 @@ from smallruns import QUIET
 from fieldmark.data.intake import take_in
 from fieldmark.data.seen_part import seen_notes, seen_words, shares_seen, squeezed
 from fieldmark.records import InputSpec
-from fieldmark.runs.concrete import gather, make_concrete, notes_of_sight, small_note
+from fieldmark.runs.concrete import gather, make_concrete
 from fieldmark.runs.run import prepare
+from fieldmark.runs.sight import notes_of_sight, small_note
 from fieldmark.settings.data import DataSettings
 
 MIDDLE = InputSpec("shorter:256", 224)

@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from pictures import encoded
 from PIL import Image
 from scannedsource import read_source
 from tablerows import refusal
 
-from fieldmark.data import shards
+from fieldmark.data import packs
 from fieldmark.data.columns import Columns
 from fieldmark.data.intake import changed_images
 from fieldmark.data.sources import Reading, content_of, open_files, read_listing, read_pixels
@@ -31,9 +32,7 @@ FEATURES = {
 
 def png(seed, size=(5, 4)):
     pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(Image.fromarray(pixels))
 
 
 def shard(path, labels, *, features=FEATURES, first=0, **columns):
@@ -49,7 +48,7 @@ def shard(path, labels, *, features=FEATURES, first=0, **columns):
 @pytest.fixture
 def fresh(monkeypatch, tmp_path):
     """No file is open, and the cache is empty."""
-    monkeypatch.setattr(shards, "_open", {})
+    monkeypatch.setattr(packs, "_open", {})
     monkeypatch.setenv("FIELDMARK_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -72,7 +71,7 @@ def test_a_file_of_pictures_is_listed_by_row_without_touching_them(tmp_path, fre
     assert listing.samples.root == str(tmp_path.resolve())
     assert (listing.notes, listing.left_out) == ((), {})
     assert not fresh.exists()
-    assert shards._open == {}
+    assert packs._open == {}
 
 
 @pytest.mark.parametrize("folder", ["", "data/"])
@@ -247,19 +246,19 @@ def test_a_second_process_reads_from_the_cache_and_a_damaged_cache_is_made_anew(
         raise AssertionError("the Parquet file is read again")
 
     with monkeypatch.context() as patch:
-        patch.setattr(shards, "_open", {})
-        patch.setattr(shards, "_pictures", refuse)
+        patch.setattr(packs, "_open", {})
+        patch.setattr(packs, "_pictures", refuse)
         assert content_of(str(tmp_path), "a.parquet", 1) == png(1)
     whole = kept.read_bytes()
     for damage in (b"", whole[:-30], whole[1:]):
         kept.write_bytes(damage)
-        monkeypatch.setattr(shards, "_open", {})
+        monkeypatch.setattr(packs, "_open", {})
         assert content_of(str(tmp_path), "a.parquet", 1) == png(1)
 
 
 def test_a_large_file_is_copied_in_parts(tmp_path, fresh, monkeypatch):
     path = shard(tmp_path / "a.parquet", [0, 1] * 5)
-    monkeypatch.setattr(shards, "AT_ONCE", path.stat().st_size // 4)
+    monkeypatch.setattr(packs, "AT_ONCE", path.stat().st_size // 4)
     assert [content_of(str(tmp_path), "a.parquet", row) for row in range(10)] == list(
         map(png, range(10))
     )
@@ -357,7 +356,7 @@ def test_opening_all_files_beforehand(tmp_path, fresh):
     shard(tmp_path / "train-0.parquet", [0, 1])
     shard(tmp_path / "test-0.parquet", [0, 1])
     open_files(read_listing(str(tmp_path)).samples)
-    assert sorted(map(os.path.basename, shards._open)) == ["test-0.parquet", "train-0.parquet"]
+    assert sorted(map(os.path.basename, packs._open)) == ["test-0.parquet", "train-0.parquet"]
 
 
 @pytest.mark.skipif(not CIFAR.is_dir(), reason="the pictures do not lie beside the checkout")

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 from pngs import chunk
 from tiffs import BYTE, LONG, SHORT, page, tiff
@@ -137,9 +138,7 @@ def test_alpha_that_is_0_everywhere_is_none_in_a_tiff(pixels, photometric, shown
 
 
 def test_alpha_that_is_0_everywhere_is_none_in_a_bmp():
-    stream = io.BytesIO()
-    Image.fromarray(np.dstack([COLOURS, CLEAR])).save(stream, "BMP")
-    content = bytearray(stream.getvalue())
+    content = bytearray(encoded(Image.fromarray(np.dstack([COLOURS, CLEAR])), "BMP"))
     start = int.from_bytes(content[10:14], "little")
     head = struct.pack("<IiiHHIIiiII", 108, 32, 24, 1, 32, 3, 0, 0, 0, 0, 0)
     head += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + bytes(52)

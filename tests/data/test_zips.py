@@ -1,12 +1,12 @@
 """Zips of photos, read in place: layouts, tables inside, what is damaged, hostile or locked."""
 
-import io
 import multiprocessing
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 from tablerows import labels_of, refusal, rows_of
 
@@ -21,9 +21,7 @@ from fieldmark.use.inputs import find_images
 
 
 def picture(shade):
-    stream = io.BytesIO()
-    Image.new("RGB", (8, 6), (shade, 0, 0)).save(stream, "PNG")
-    return stream.getvalue()
+    return encoded(Image.new("RGB", (8, 6), (shade, 0, 0)))
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from smallruns import draw_photos, given_and_die, in_process
 
 import fieldmark
-from fieldmark.data.images import read_file
+from fieldmark.data.images import decode
 from fieldmark.errors import DataError, RunError, SettingsError
 from fieldmark.records import Predictions
 
@@ -128,7 +128,7 @@ def test_its_curves_are_a_figure_that_a_notebook_shows(run, tmp_path):
 def test_figures_are_found_on_others_in_memory_too(run, pairs):
     own = run.evaluate()
     assert own["test"] == {**run.metrics["test"], "intervals": own["test"]["intervals"]}
-    images = [read_file(path) for path, _ in pairs]
+    images = [decode(path.read_bytes(), path.name) for path, _ in pairs]
     found = run.evaluate(images, [name for _, name in pairs])
     assert found["test"]["n"] == len(pairs)
     assert found["test"]["accuracy"] == run.evaluate(pairs)["test"]["accuracy"]
@@ -162,7 +162,7 @@ def test_images_in_memory_are_looked_at_before_anything_is_trained(pairs, tmp_pa
 
 
 def test_a_killed_run_on_arrays_goes_on_to_the_same_bits(pairs, tmp_path):
-    pixels = np.stack([read_file(path) for path, _ in pairs])
+    pixels = np.stack([decode(path.read_bytes(), path.name) for path, _ in pairs])
     labels = [name for _, name in pairs]
     whole = fieldmark.train(pixels, labels, out=tmp_path / "a", quiet=True, **SMALL, **DOTTED)
     killed = {"out": tmp_path / "b", "name": "run", **SMALL, **DOTTED}
@@ -176,7 +176,7 @@ def test_a_killed_run_on_arrays_goes_on_to_the_same_bits(pairs, tmp_path):
 
 
 def test_a_test_set_in_memory_is_the_test(pairs, tmp_path):
-    pixels = np.stack([read_file(path) for path, _ in pairs])
+    pixels = np.stack([decode(path.read_bytes(), path.name) for path, _ in pairs])
     labels = [name for _, name in pairs]
     test = {"data.test": (255 - pixels[::3], labels[::3])}
     run = fieldmark.train(pixels, labels, out=tmp_path, quiet=True, **SMALL, **DOTTED, **test)

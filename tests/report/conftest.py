@@ -1,4 +1,3 @@
-import io
 import math
 import os
 import shutil
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from barecharts import drawn_charts
+from pictures import encoded
 from PIL import Image
 
 from fieldmark.data.intake import Dataset
@@ -95,9 +95,8 @@ def history_of(epochs: int) -> list[dict[str, float]]:
 
 
 def picture_of(truth: str = "1", guess: str = "2", side: int = 8) -> Picture:
-    buffer = io.BytesIO()
-    Image.new("L", (side, side), 90).save(buffer, "PNG")
-    return Picture("digits", 7, truth, guess, 0.93, 0.04, buffer.getvalue(), "image/png")
+    content = encoded(Image.new("L", (side, side), 90))
+    return Picture("digits", 7, truth, guess, 0.93, 0.04, content, "image/png")
 
 
 @pytest.fixture(scope="module", autouse=True)

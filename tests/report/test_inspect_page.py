@@ -1,9 +1,9 @@
-import io
 import os
 import re
 from typing import Any
 
 import pytest
+from pictures import encoded
 from PIL import Image
 from report.test_page import NASTY, Reader
 
@@ -14,9 +14,7 @@ CLASSES = {"cat": {"train": 60, "val": 20}, "dog": {"train": 15, "val": 5}}
 
 
 def shot(caption: str, width: int = 120, height: int = 96) -> tuple[bytes, str, str]:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (90, 120, 60)).save(buffer, "JPEG")
-    return buffer.getvalue(), "image/jpeg", caption
+    return encoded(Image.new("RGB", (width, height), (90, 120, 60)), "JPEG"), "image/jpeg", caption
 
 
 def sheet(title: str, n: int = 3, **size: int) -> Sheet:

@@ -1,10 +1,10 @@
 """The page of doubtful labels in a real browser: marks are kept, saved, and taken by a training."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from pictures import encoded
 from PIL import Image
 
 from fieldmark.data.corrections import correct, read_corrections
@@ -29,9 +29,7 @@ SIX = [f"{number}.png" for number in range(6)]
 
 
 def picture():
-    stream = io.BytesIO()
-    Image.new("RGB", (90, 70), (60, 90, 120)).save(stream, "PNG")
-    return stream.getvalue(), "image/png"
+    return encoded(Image.new("RGB", (90, 70), (60, 90, 120))), "image/png"
 
 
 def suspect(path, label, suggested, kind="wrong", split="val"):

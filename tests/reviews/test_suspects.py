@@ -120,7 +120,7 @@ def test_a_corrected_run_says_so_and_carries_its_corrections_on(trained, tmp_pat
     run = train(photos, tmp_path, "fixed", epochs="1", corrections=str(file))
     report(run)
     assert f"Labels of 1 image corrected, 1 image removed, 1 found right, from {file}" in (
-        run.report.read_text(encoding="utf-8")
+        run.report.read_text(encoding="utf-8").replace("<wbr>", "")
     )
     assert f"corrections: {file}" in run.settings.read_text()
     assert len(Samples.read(run.samples)) == 47

@@ -3,11 +3,6 @@ from smallruns import STAGED, draw_photos, train
 
 
 @pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
-
-
-@pytest.fixture(scope="session")
 def weights(photos, tmp_path_factory):
     """The words for a network that was trained on other classes, whose head is trained by epochs
     and validated on images that are put aside."""

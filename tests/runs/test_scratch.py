@@ -24,7 +24,7 @@ from smallruns import (
 )
 
 from fieldmark.console import Console
-from fieldmark.data.images import read_file
+from fieldmark.data.images import decode
 from fieldmark.errors import DataError, SettingsError, StoppedError
 from fieldmark.fit.keeper import Keeper
 from fieldmark.models.bundle import load
@@ -56,11 +56,6 @@ def refused(data, *words):
     with pytest.raises(SettingsError) as error:
         settled(data, *words)
     return str(error.value)
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
 
 
 @pytest.fixture
@@ -281,7 +276,8 @@ def test_mirror_images_are_averaged_and_told_apart(photos, tmp_path):
 
     model, _ = load(flipped.path)
     row = table.row(0, named=True)
-    image = torch.from_numpy(read_file(photos / row["path"]).copy()).permute(2, 0, 1)[None]
+    pixels = decode((photos / row["path"]).read_bytes(), row["path"])
+    image = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
     with torch.inference_mode():
         both = (model.eval()(image) + model(image.flip(-1))) / 2
     found = [row[f"logit:{name}"] for name in ("blue", "green", "red")]

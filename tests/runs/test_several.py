@@ -37,7 +37,6 @@ from fieldmark.use.abstention import abstention
 from fieldmark.use.predictor import Predictor
 
 FROZEN = ("model.freeze=true", "model.width=4", "run.workers=0")
-COLOURS = ("red", "green", "blue")
 
 
 def draw(root, count=60, seed=0):

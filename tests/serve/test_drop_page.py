@@ -135,7 +135,7 @@ def test_where_a_token_is_needed_the_page_tells_nothing_and_asks_for_it(browser,
 def test_the_page_names_the_classes_and_is_whole(folder):
     page = drop_page.render(folder, info_of(folder), Limits())
     assert "Tells 3 classes apart" in page
-    assert "a_class_of_a_long_name" in page
+    assert "a_class_of_a_long_name" in page.replace("<wbr>", "")
     assert "connect-src 'self'" in page
     assert 'src="http' not in page
     assert "At most 64 pictures and 32 MiB at once." in page

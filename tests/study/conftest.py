@@ -1,15 +1,10 @@
 """A small cross-validation, planned, its runs not done."""
 
 import pytest
-from smallruns import QUIET, SMALL, draw_photos
+from smallruns import QUIET, SMALL
 
 from fieldmark.runs.concrete import gather
 from fieldmark.study import cross_validate as cv
-
-
-@pytest.fixture(scope="session")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("study") / "photos")
 
 
 @pytest.fixture

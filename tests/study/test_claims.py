@@ -28,14 +28,20 @@ def claim_of(study, name, *, host=None, process=NOBODY, age=0.0):
     os.utime(path, (time.time() - age,) * 2)
 
 
-def test_only_one_of_many_has_a_claim(study):
+def held_by_many(study):
+    """What each of eight threads had that held one claim at a time."""
+
     def hold(_):
         with claimed(study, "a") as had:
             time.sleep(0.2)
             return had
 
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(hold, range(8)))
+        return list(threads.map(hold, range(8)))
+
+
+def test_only_one_of_many_has_a_claim(study):
+    found = held_by_many(study)
     assert sorted(each.name for each in found) == ["FREE", *["NOT"] * 7]
     assert claims(study) == []  # given up
 
@@ -73,15 +79,7 @@ def test_a_claim_of_another_machine_is_taken_when_it_was_not_renewed_for_a_while
 
 def test_of_many_that_find_a_stale_claim_one_takes_it(study):
     claim_of(study, "a", host="elsewhere", age=1000)
-
-    def hold(_):
-        with claimed(study, "a") as had:
-            time.sleep(0.2)
-            return had
-
-    with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(hold, range(8)))
-    assert found.count(Had.NOT) == 7
+    assert held_by_many(study).count(Had.NOT) == 7
 
 
 def test_a_claim_is_renewed_while_it_is_held(study, monkeypatch):

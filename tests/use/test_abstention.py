@@ -5,7 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from smallruns import draw_photos, train
+from smallruns import train
 
 import fieldmark
 from fieldmark.errors import RunError, SettingsError
@@ -80,11 +80,6 @@ def test_a_bundle_without_answers_is_refused():
         "it was trained without validation, or by an older Fieldmark: train anew, or leave "
         "--abstain out"
     )
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
 
 
 @pytest.fixture(scope="module")

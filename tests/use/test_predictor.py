@@ -11,10 +11,10 @@ import pytest
 import torch
 from enginesthere import ENGINES
 from PIL import Image
-from smallruns import draw_photos, train
+from smallruns import train
 
 import fieldmark
-from fieldmark.data.images import read_file
+from fieldmark.data.images import decode
 from fieldmark.errors import DataError, DiskError, RunError, SettingsError
 from fieldmark.models import engines
 from fieldmark.models.infer import infer
@@ -22,11 +22,6 @@ from fieldmark.records import Predictions
 from fieldmark.use.info import unended
 from fieldmark.use.predictor import Failure, Predictor
 from fieldmark.use.table import write_table
-
-
-@pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    return draw_photos(tmp_path_factory.mktemp("drawn") / "photos")
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +240,7 @@ def test_an_engine_that_there_is_not_is_told_before_the_weights_are_read(run, mo
 
 def test_what_is_in_memory_is_answered_as_its_file_is(run, photos):
     paths = [photos / "red" / "00.png", photos / "green" / "00.png"]
-    pixels = np.stack([read_file(path) for path in paths])
+    pixels = np.stack([decode(path.read_bytes(), path.name) for path in paths])
     predictor = Predictor(run.path)
     wanted = [(each.label, each.score) for each in predictor.predict(paths)]
     for images in (

@@ -54,8 +54,8 @@ def usual_method(
     classifier: nn.Module,
     image: Seen,
     *,
-    layer: str | None = None,
-    autocast: Autocast = nullcontext,
+    layer: str | None,
+    autocast: Autocast,
 ) -> str:
     """The name of the method that "auto" is for this network. image: any one, as `heat` takes it.
 

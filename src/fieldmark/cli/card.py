@@ -53,9 +53,9 @@ def command(
 
 def _run(run: str) -> "RunDir":
     """The run, or the one that a study came to."""
-    from fieldmark.rundir import STUDY, open_run
+    from fieldmark.rundir import is_study, open_run
 
-    if not Path(run, STUDY).is_file():
+    if not is_study(run):
         return open_run(run)
     from fieldmark.study.folder import StudyDir
     from fieldmark.study.one_model import one_model

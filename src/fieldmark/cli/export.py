@@ -64,7 +64,8 @@ def command(
         precision=precision,
         at_most_worse=at_most_worse,
     )
-    return _write(_model_of(run), to, out, asked, overwrite=overwrite)
+    _refuse_without_model(run)
+    return _write(Path(run), to, out, asked, overwrite=overwrite)
 
 
 def _write(path: Path, to: str, out: Path | None, asked: "Asked", *, overwrite: bool) -> int:
@@ -83,14 +84,13 @@ def _write(path: Path, to: str, out: Path | None, asked: "Asked", *, overwrite: 
     return 0
 
 
-def _model_of(run: str) -> Path:
-    """The folder of the one model, of a sweep or a grid too."""
-    from fieldmark.rundir import STUDY
+def _refuse_without_model(run: str) -> None:
+    """Raise RunError for a study that came to no model, or has not come to its end."""
+    from fieldmark.rundir import is_study
     from fieldmark.use.ensemble import is_ensemble
 
-    if Path(run, STUDY).is_file() and not is_ensemble(run):
+    if is_study(run) and not is_ensemble(run):
         from fieldmark.study.folder import StudyDir
         from fieldmark.study.one_model import one_model
 
-        return one_model(StudyDir(Path(run))).path
-    return Path(run)
+        one_model(StudyDir(Path(run)))

@@ -23,11 +23,11 @@ def command(
     from fieldmark.console import Console
     from fieldmark.files import check_page
     from fieldmark.reviews.suspects import judged_run, review
-    from fieldmark.rundir import STUDY
+    from fieldmark.rundir import is_study
 
     if page is not None:
         check_page(page)
-    if Path(run, STUDY).is_file():
+    if is_study(run):
         from fieldmark.study.judged import judged_study
 
         judged = judged_study(run)

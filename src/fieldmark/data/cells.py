@@ -84,7 +84,7 @@ def find_labels(
     where: str,
     reading: Reading,
     *,
-    is_named: bool = False,
+    is_named: bool,
     count: int | None = None,
 ) -> LabelCells:
     """Each row's labels, from the column that holds them; without one there are none.
@@ -147,7 +147,7 @@ def _captions_in(column: pl.Series, where: str) -> list[str | None]:
 
 
 def label_columns(
-    frame: pl.DataFrame, given: Columns, where: str, known: Sequence[str] = ()
+    frame: pl.DataFrame, given: Columns, where: str, known: Sequence[str]
 ) -> tuple[list[str], list[str]]:
     """The columns of 0 and 1 that are a label each, and what is to be said of the choice.
 

@@ -27,7 +27,7 @@ NUMBERED = re.compile(r"(\D+?)([ _.-]+)\d+")  # a file's stem: a label, a mark, 
 ANSWERS = ("submission", "example", "template")  # tables of no labels that anybody gave
 
 
-def read_folder(tree: Tree, *, labelled: bool = True, levels: str | None = None) -> Listing:
+def read_folder(tree: Tree, *, labelled: bool, levels: str | None) -> Listing:
     """Every picture below class folders, or below train, val and test folders of such.
 
     A class is a folder directly under its split, or where `layout_of` finds it; its pictures may

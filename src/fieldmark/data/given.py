@@ -20,7 +20,7 @@ from PIL import Image
 
 from fieldmark.data.columns import Columns, find_columns
 from fieldmark.data.images import to_bytes
-from fieldmark.data.shards import picture_columns
+from fieldmark.data.packs import picture_columns
 from fieldmark.errors import DataError, writing
 from fieldmark.files import write_whole
 

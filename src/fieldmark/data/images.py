@@ -136,11 +136,6 @@ def size_of(content: Content) -> tuple[int, int]:
         return image.size
 
 
-def read_file(path: Path, form: Form | None = None) -> np.ndarray:
-    """The pixels of a picture file, as `decode` gives them. Raises PictureError."""
-    return decode(read_bytes(path), str(path), form)
-
-
 def read_bytes(path: Path) -> bytes:
     """A file's content. Raises PictureError."""
     try:

@@ -58,7 +58,7 @@ class Placed:
     group: str | None
 
 
-def layout_of(tree: Tree, levels: str | None = None) -> Layout:
+def layout_of(tree: Tree, levels: str | None) -> Layout:
     """What the levels of folders mean; levels: as data.levels says it.
 
     Without that it is found: splits by their names, above or below the classes; of two levels

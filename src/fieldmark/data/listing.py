@@ -44,7 +44,7 @@ class Listing:
     unsaid: tuple[str, ...] = ()
 
 
-def with_roles(listing: Listing, test: str, *, validated: bool = True) -> Listing:
+def with_roles(listing: Listing, test: str, *, validated: bool) -> Listing:
     """Decide what the splits of a source are for, and say it.
 
     `test` is auto, none, or names a test set of its own. validated: whether there will be

@@ -17,7 +17,8 @@ from fieldmark.data.images import Form, decode, from_array
 from fieldmark.data.inside import ZIP, content_at, is_folder, is_there, tree_of
 from fieldmark.data.label_cells import task_of
 from fieldmark.data.listing import Listing, join_test, with_known_labels, with_roles
-from fieldmark.data.shards import ARROW, content_of_row, find_shards, holds_pictures, read_shards
+from fieldmark.data.packs import ARROW, content_of_row, holds_pictures
+from fieldmark.data.shards import find_shards, read_shards
 from fieldmark.data.tables import read_table
 from fieldmark.errors import DataError, listed, nearest
 from fieldmark.records import Samples

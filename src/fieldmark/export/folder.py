@@ -56,7 +56,7 @@ class Job:
         return self.maker.open(self.folder, self.source), size
 
 
-def about_of(source: Source, to: str, way: str, *, embedding: bool = False) -> About:
+def about_of(source: Source, to: str, way: str, *, embedding: bool) -> About:
     """Plain values by name, for a file's metadata and for export.json.
 
     name: of the run. exporter: the way that it was made, where there are several. resizes: whether

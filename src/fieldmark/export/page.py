@@ -87,7 +87,9 @@ def with_all(network: onnx.ModelProto, source: Source, asked: Asked) -> str:
             "weights": packed.weights,
         },
     }
-    return render_page("classify.html", values, sheets=("classify.css",), scripts=("classify.js",))
+    return render_page(
+        "classify.html", values, sheets=("classify.css",), scripts=("csv.js", "classify.js")
+    )
 
 
 def _facts(

@@ -23,7 +23,7 @@ from fieldmark.models.infer import infer
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
-from fieldmark.use.ensemble import Joining, mean_of_scores, one_vs_rest
+from fieldmark.use.ensemble import joined
 from fieldmark.use.inputs import find_images
 
 VALIDATION = "validation"  # images that no part of the model was trained on
@@ -227,16 +227,12 @@ def decisions(scores: np.ndarray, info: BundleInfo) -> np.ndarray:
 def torch_scores(source: Source) -> Callable[[np.ndarray], np.ndarray]:
     """What gives the scores (1, C) of an image (side, side, 3) by torch, in float32."""
     task, info, joining = TASKS[source.info.task], source.info, source.joining
+    infos = [each for _, each in source.members]
 
     def scores(pixels: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
         found = [infer(network, [batch], device="cpu") for network, _ in source.members]
-        logits = found[0] if joining is None else _joined(joining, source, found)
+        logits = found[0] if joining is None else joined(joining, infos, found)
         return task.scores(logits, info.temperature)
 
     return scores
-
-
-def _joined(joining: Joining, source: Source, found: Sequence[np.ndarray]) -> np.ndarray:
-    join = one_vs_rest if joining.kind == "one-vs-rest" else mean_of_scores
-    return join(joining, [info for _, info in source.members], found)

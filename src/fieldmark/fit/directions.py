@@ -32,7 +32,7 @@ def by_length(features: Tensor) -> Tensor:
     return torch.nn.functional.normalize(features.double(), dim=1)
 
 
-def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int = 0) -> Scaling:
+def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int) -> Scaling:
     """Of the images (n,) that are trained on; afterwards their mean square length is about 1.
 
     So a penalty means the same for each network. Standardised features are divided by their

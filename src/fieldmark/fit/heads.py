@@ -133,8 +133,8 @@ def fit_heads(
     *,
     plan: Plan,
     console: Console,
-    stop_asked: Callable[[], bool] = lambda: False,
-    begun: State | None = None,
+    stop_asked: Callable[[], bool],
+    begun: State | None,
 ) -> list[Trained]:
     """Train every trial; plan.seed does not count, for each has its own. -> in their order
 

@@ -187,8 +187,8 @@ def label_galleries(
     predictions: Predictions,
     samples: Samples,
     *,
-    temperature: float = 1.0,
-    thresholds: np.ndarray | None = None,
+    temperature: float,
+    thresholds: np.ndarray | None,
     looks: Looks | None = None,
 ) -> LabelGalleries:
     """The same of several labels an image."""

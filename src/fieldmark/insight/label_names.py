@@ -2,12 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from fieldmark.errors import DataError, listed, nearest
-from fieldmark.files import write_text
+from fieldmark.files import write_csv
 from fieldmark.insight.caption_words import particular, phrase
 from fieldmark.names import written
 
@@ -97,19 +97,13 @@ def write_names(path: Path, names: Sequence[LabelName]) -> None:
         [each.label, each.name, " ".join(each.others), f"{each.weight:.2f}", each.captions, each.of]
         for each in names
     ]
-    _write(path, [HEADER, *rows])
+    write_csv(path, [HEADER, *rows])
 
 
 def keep_names(path: Path, names: ShownNames) -> None:
     """Names that were accepted, to be read by `read_names`; nothing where there are none."""
     if names.names:
-        _write(path, [HEADER[:2], *names.names.items()])
-
-
-def _write(path: Path, rows: Iterable[Iterable[object]]) -> None:
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    write_text(path, stream.getvalue())
+        write_csv(path, [HEADER[:2], *names.names.items()])
 
 
 def kept_names(path: Path, classes: Sequence[str]) -> ShownNames:

@@ -108,7 +108,7 @@ def suspected(predictions: Predictions, samples: Samples, temperature: float = 1
     return Found(tuple(shown), len(table), len(samples), int(seen.sum()), several)
 
 
-def panel(predictions: Predictions, samples: Samples, temperature: float = 1.0) -> Panel:
+def panel(predictions: Predictions, samples: Samples, temperature: float) -> Panel:
     """The first suspects of a run for its report; an image that cannot be read is left out."""
     found = suspected(predictions, samples, temperature)
     return Panel(tuple(Album(samples, SIDE).pictures(found.suspects[:PANEL])), found)

@@ -259,7 +259,7 @@ def _of_packages(own: Iterable[str]) -> dict[str, Metric]:
 METRICS = {**METRICS, **_of_packages(METRICS)}
 
 
-def prominent(least: Shown, task: Task = ONE_LABEL) -> dict[str, Metric]:
+def prominent(least: Shown, task: Task) -> dict[str, Metric]:
     """The metrics of a task that stand so far to the front, in the order of the table."""
     return {name: metric for name, metric in of_task(task).items() if metric.shown >= least}
 

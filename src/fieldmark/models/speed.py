@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
 from torch import nn
@@ -15,9 +14,7 @@ MOMENT = 0.5  # seconds that one measurement takes, or two batches where that is
 LONG = 5.0  # seconds of a batch after which none follows
 
 
-def frozen_speed(
-    body: nn.Module, size: int, count: int, *, autocast: Autocast = nullcontext
-) -> float:
+def frozen_speed(body: nn.Module, size: int, count: int, *, autocast: Autocast) -> float:
     """Images a second without gradients, in batches of `count` of `size` x `size` pixels.
 
     On a processor they are those of one thread, as features are computed: each worker has one.
@@ -32,9 +29,7 @@ def frozen_speed(
         return count / _seconds(run, images.device)
 
 
-def trained_speed(
-    network: nn.Module, size: int, count: int, *, autocast: Autocast = nullcontext
-) -> float:
+def trained_speed(network: nn.Module, size: int, count: int, *, autocast: Autocast) -> float:
     """Images a second of training all weights, but for the optimiser's step.
 
     As many threads compute as torch has now. The network's weights are as they were afterwards,

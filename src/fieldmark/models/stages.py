@@ -123,11 +123,11 @@ def chosen(network: nn.Module, wanted: Sequence[str]) -> frozenset[str]:
     layers and parameters. Raises UserError where one fits nothing.
     """
     parts = stages(network)
-    found = [_meant(network, parts, word) for word in wanted]
+    found = [_meant(parts, word) for word in wanted]
     return frozenset(name for names in found for name in names)
 
 
-def _meant(network: nn.Module, parts: Sequence[Stage], word: str) -> Collection[str]:
+def _meant(parts: Sequence[Stage], word: str) -> Collection[str]:
     names = [name for part in parts for name in part.parameters]
     if word == ALL:
         return names

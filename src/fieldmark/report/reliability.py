@@ -189,7 +189,7 @@ def _half(answers: Answers) -> Answer:
     return min(answers, key=lambda each: abs(each.share - 0.5))
 
 
-def _bin_words(each: Bin, *, several: bool = False) -> str:
+def _bin_words(each: Bin, *, several: bool) -> str:
     """A bin of the diagram in words."""
     said, right = percent(each.confidence), percent(each.accuracy)
     if several:

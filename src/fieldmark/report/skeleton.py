@@ -98,7 +98,7 @@ def environment() -> Any:
     return environment
 
 
-def style_and_script(sheets: tuple[str, ...], scripts: tuple[str, ...] = ()) -> dict[str, str]:
+def style_and_script(sheets: tuple[str, ...], scripts: tuple[str, ...]) -> dict[str, str]:
     """Both go into the page as they are; no script but the one of this hash may run in it."""
     script = "".join(
         (TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.js", *scripts)

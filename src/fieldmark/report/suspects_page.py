@@ -20,7 +20,6 @@ from fieldmark.report.skeleton import render_page
 from fieldmark.report.words import images
 
 STEPS = 2000  # places along a side of the map
-Shown = tuple[Placed, bytes, str]  # with its picture, encoded, and the type of that
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,10 @@ def render(page: SuspectsPage) -> str:
         "words": {"pair": pair_words},
     }
     return render_page(
-        "suspects.html", values, sheets=("suspects.css",), scripts=("suspects.js", "map.js")
+        "suspects.html",
+        values,
+        sheets=("suspects.css",),
+        scripts=("csv.js", "suspects.js", "map.js"),
     )
 
 

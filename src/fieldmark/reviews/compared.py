@@ -9,7 +9,7 @@ from fieldmark.judge.figures import shown_side
 from fieldmark.records import Predictions
 from fieldmark.reviews.compared_run import ComparedRun
 from fieldmark.reviews.compared_study import ComparedStudy, answers_as_one, read_study
-from fieldmark.rundir import STUDY, RunDir
+from fieldmark.rundir import RunDir, is_study
 
 
 def read_runs(paths: Sequence[str]) -> tuple[ComparedRun, ...]:
@@ -40,7 +40,7 @@ def runs_of(each: ComparedRun) -> tuple[ComparedRun, ...]:
 
 def _named_by(path: str, *, whole: bool) -> list[str]:
     """What a path stands for: the finished runs of a study's folder, or the folder itself."""
-    if not (Path(path) / STUDY).is_file() or (whole and answers_as_one(path)):
+    if not is_study(path) or (whole and answers_as_one(path)):
         return [path]
     done = sorted(str(each.parent) for each in Path(path).glob("runs/*/manifest.json"))
     if not done and answers_as_one(path):
@@ -74,7 +74,7 @@ def _parent(place: Path) -> RunDir | None:
 
 
 def _read(path: str, name: str) -> ComparedRun:
-    if (Path(path) / STUDY).is_file():
+    if is_study(path):
         return read_study(path, name)
     run = _parent(Path(path).resolve())
     folder = RunDir(Path(path)) if run else rundir.open_run(path)

@@ -3,7 +3,6 @@
 Read from the study's own files: its question, its predictions, its results. No model.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +19,7 @@ from fieldmark.metrics_json import About, Figures, Values
 from fieldmark.models.bundle_info import read_info
 from fieldmark.records import Predictions
 from fieldmark.reviews.compared_run import ComparedRun, is_solved
-from fieldmark.rundir import INFO, STUDY, RunDir
+from fieldmark.rundir import INFO, STUDY, RunDir, read_json
 from fieldmark.settings.layers import layer
 
 RESULTS = "results.json"
@@ -95,16 +94,11 @@ def answers_as_one(path: str | Path) -> bool:
 def read_study(path: str, name: str) -> ComparedStudy:
     """The study at `path`. Raises RunError where a file of it is damaged."""
     folder = RunDir(Path(path))
-    question, results = (_read(folder.path / each) for each in (STUDY, RESULTS))
+    question, results = (
+        read_json(folder.path / each, "copy the study again") for each in (STUDY, RESULTS)
+    )
     predictions = in_one_group(Predictions.read(folder.predictions))
     if not (runs := results.get("runs")):
         raise RunError(f"{path}: is of an older Fieldmark; the command that made it writes it anew")
     members = tuple(RunDir(folder.path / "runs" / each) for each in runs)
     return ComparedStudy(name, folder, folder, "test", predictions, 1.0, question, results, members)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(f"{path}: cannot be read; copy the study again") from error

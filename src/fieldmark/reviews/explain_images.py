@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from fieldmark import rundir
-from fieldmark.captioned import Captioned, Seen
+from fieldmark.captioned import Seen
 from fieldmark.data.sources import place_name
 from fieldmark.errors import RunError, counted, listed
 from fieldmark.heats import Heat, Wanted
@@ -21,9 +21,8 @@ from fieldmark.report.words import SPLIT_WORDS
 from fieldmark.reviews.explain_asked import Asked
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
-from fieldmark.use.explained import batches_of, images_of, scores_of
+from fieldmark.use.explained import batches_of, scores_of
 from fieldmark.use.opened import Opened
-from fieldmark.use.reading import Read
 from fieldmark.use.unlike import Check, check_of
 
 BATCH = 16
@@ -106,7 +105,7 @@ def given_subject(opened: Opened, images: Sequence[object], asked: Asked) -> Sub
                 for start in range(0, len(pairs), BATCH):
                     part = pairs[start : start + BATCH]
                     wanted = [Wanted(there[row], None, label) for row, label in part]
-                    yield rows_of(seen, [row for row, _ in part]), wanted
+                    yield seen[torch.tensor([row for row, _ in part])], wanted
 
     return Subject(len(images), batches, each=len(asked.labels) or 1, check=check, unlike=unlike)
 
@@ -133,14 +132,6 @@ def classes_of(opened: Opened, scores: np.ndarray) -> list[list[str]]:
         or [info.classes[index]]
         for row, index in zip(given, first, strict=True)
     ]
-
-
-def rows_of(images: Seen, rows: Sequence[int]) -> Seen:
-    """These images, some maybe more than once."""
-    places = torch.tensor(rows)
-    if isinstance(images, Captioned):
-        return Captioned(images.images[places], images.words[places])
-    return images[places]
 
 
 def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
@@ -203,14 +194,7 @@ def _batches(
 
     def batches(failures: list[str]) -> Batches:
         for some in (shown, others):
-            read = told(images_of(samples, some, opened), failures)
-            yield from batches_of(read, some, opened, BATCH)
-
-    def told(read: Iterable[Read], failures: list[str]) -> Iterator[Read]:
-        for each in read:
-            if isinstance(each.seen, str):
-                failures.append(each.seen)
-            yield each
+            yield from batches_of(samples, some, opened, BATCH, failures)
 
     return batches
 

@@ -4,8 +4,6 @@ Doubtful labels come from answers that are there already, so no network is loade
 near what comes from features: of a frozen network the cache has them, else each image passes once.
 """
 
-import csv
-import io
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +13,7 @@ from typing import Any
 from fieldmark import rundir
 from fieldmark.console import Console
 from fieldmark.errors import Mistake, RunError, SettingsError, UserError, counted, writing
-from fieldmark.files import write_text
+from fieldmark.files import write_csv, write_text
 from fieldmark.insight.album import Album, Placed
 from fieldmark.insight.label_names import ShownNames, kept_names
 from fieldmark.insight.suspects import SIDE, Found, source_words, suspected
@@ -98,8 +96,8 @@ def review(
     command: str,
     console: Console,
     *,
-    mapped: bool = True,
-    device: str = "auto",
+    mapped: bool,
+    device: str,
 ) -> Found:
     """Write the page and, beside it, a table of everything that was found; say what was.
 
@@ -128,7 +126,7 @@ def review(
     text = render(told)
     with writing(place):
         place.parent.mkdir(parents=True, exist_ok=True)
-    write_text(table, table_of(found, near))
+    write_csv(table, rows_of(found, near))
     write_text(place, text)
     console.say("\n".join(lines(judged, found, near)))
     for note in notes:
@@ -162,7 +160,7 @@ def lines(judged: Judged, found: Found, near: Alike | None) -> list[str]:
     return told
 
 
-def table_of(found: Found, near: Alike | None) -> str:
+def rows_of(found: Found, near: Alike | None) -> list[Sequence[Any]]:
     """suspects.csv: doubtful labels, then look-alikes, then strange pictures."""
     rows: list[Sequence[Any]] = [HEADER]
     for each in found.suspects:
@@ -174,9 +172,7 @@ def table_of(found: Found, near: Alike | None) -> str:
         rows.append((*first, second[-1], f"{far:.4f}", "look-alike", "", twin))
     for at, far in near.strange if near else ():
         rows.append((*_row(near, at), "", f"{far:.4f}", "unlike", "", ""))
-    stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
+    return rows
 
 
 def _row(near: Alike | None, at: int) -> tuple[Any, ...]:

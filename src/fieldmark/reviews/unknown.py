@@ -40,9 +40,7 @@ class Told:
         return asdict(self)
 
 
-def evaluate_unknown(
-    path: str, folder: str, console: Console, *, device: str = "auto", engine: str = "torch"
-) -> Told:
+def evaluate_unknown(path: str, folder: str, console: Console, *, device: str, engine: str) -> Told:
     """How many pictures of no class a run tells unlike, beside its own; nothing is chosen by them.
 
     Its own are those of its test, or without a test of validation, by which it was chosen what is

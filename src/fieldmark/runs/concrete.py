@@ -1,12 +1,10 @@
 """Settings of a run: gathered from words, then made concrete, so that no `auto` is left."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Unpack
 
-import numpy as np
 import torch
 
 from fieldmark.console import Console
@@ -14,8 +12,7 @@ from fieldmark.data.augment import is_pipeline_file, read_pipeline
 from fieldmark.data.augment_albumentations import normalised_by
 from fieldmark.data.inside import is_there
 from fieldmark.data.intake import Dataset
-from fieldmark.data.seen_part import learned_sizes, seen_notes, squeezed
-from fieldmark.data.stored import channels_of
+from fieldmark.data.seen_part import learned_sizes
 from fieldmark.errors import Mistake, SettingsError, WeightsError, counted
 from fieldmark.machine import loaders
 from fieldmark.models import precision, published
@@ -27,17 +24,24 @@ from fieldmark.models.catalog import (
     is_foreign,
     outline,
 )
-from fieldmark.models.joined import BUCKETS
 from fieldmark.models.recognise import recognise
 from fieldmark.models.stages import stages
 from fieldmark.models.weights import read_weights
-from fieldmark.records import InputSpec, Samples
 from fieldmark.rundir import refuse_taken
 from fieldmark.runs.asked import Beside, check_names, layers_of
 from fieldmark.runs.checks import CATALOGS, NO_WEIGHTS, check, settle
 from fieldmark.runs.checks_of_images import against_batches, check_augmenting, check_images
-from fieldmark.runs.filling import CHOSEN, Filling
+from fieldmark.runs.filling import Filling
 from fieldmark.runs.for_task import fill_whole
+from fieldmark.runs.sight import (
+    SMALL,
+    fill_input,
+    fill_own_size,
+    fill_second,
+    input_spec,
+    longest_side,
+    own_channels,
+)
 from fieldmark.runs.solver import fill_solver
 from fieldmark.runs.stages import OF_EPOCHS, plan, wanted_stages
 from fieldmark.runs.unlabelled import check_predict
@@ -45,13 +49,7 @@ from fieldmark.settings.layers import Resolved, read
 from fieldmark.settings.tree import Settings, TrainSettings
 
 THREADS = torch.get_num_threads()  # the machine's own, before any run sets another
-SMALL = 64  # pixels: images up to here are small, and seen at their own size
 TINY = 16  # pixels: up to here a second thread costs more than it gives
-LARGE = 512  # pixels a side that a learned resizer takes
-NORMALIZE = {
-    "imagenet": (InputSpec.mean, InputSpec.std),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-}
 PATHS = {  # or these words
     **dict.fromkeys(
         ("source", "images", "data_dir", "label_names", "predict", "corrections", "crops"), ()
@@ -91,7 +89,7 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
     filling.put("data.task", data.samples.task.name)
     if data.separator != "auto":
         filling.put("data.label_separator", data.separator)
-    longest = int(data.samples.frame.select("width", "height").max().to_numpy().max())
+    longest = longest_side(data.samples)
     fill_model(
         filling, small=(longest if given.input.size == "auto" else given.input.size) <= SMALL
     )
@@ -122,30 +120,6 @@ def make_concrete(resolved: Resolved, data: Dataset, console: Console) -> Resolv
         settings = settle(filling.values)
     check_augmenting(settings, input_spec(settings))
     return Resolved(settings, filling.origins)
-
-
-def input_spec(settings: Settings) -> InputSpec:
-    """What the network sees."""
-    given = settings.input.normalize
-    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
-    words = BUCKETS if settings.model.captions else 0
-    return InputSpec(settings.input.stored, int(settings.input.size), mean, std, words)
-
-
-def own_channels(
-    settings: Settings, samples: Samples, advance: Callable[[int], None]
-) -> tuple[float, ...]:
-    """The mean and standard deviation of the training images' channels, six numbers.
-
-    They are numbers in the settings from here on, so that a run that goes on has the same.
-    """
-    spec = InputSpec(settings.input.stored, int(settings.input.size))  # as they are before that
-    mean, std = channels_of(samples, samples.rows("train"), spec, advance)
-    numbers = tuple(float(f"{value:.6g}") for value in (*mean, *std))
-    if min(numbers[3:]) <= 0:
-        what = "the training images are of one colour in a channel; take half or imagenet"
-        raise SettingsError([Mistake("input.normalize", what)])
-    return numbers
 
 
 def make_paths_absolute(values: Mapping[str, dict[str, Any]]) -> None:
@@ -198,82 +172,6 @@ def recognised(file: str) -> str:
         raise WeightsError(f"{file}: {error}") from error
 
 
-def fill_input(filling: Filling, longest: int, sizes: np.ndarray) -> None:
-    """Size, stored form and normalisation: the weights' own, where there are weights.
-
-    sizes: of the training images. Where too little of them would be seen, they are made square.
-    """
-    name, weights = filling.get("model.name"), filling.get("model.weights")
-    rule = None if weights == "none" else published.rule_of(name, weights)
-    large = filling.get("model.resizer") is not None
-    own = rule.size if rule else longest if longest <= SMALL else 224
-    filling.fill("input.size", LARGE if large else own)
-    size = filling.values["input"]["size"] = int(filling.get("input.size"))
-    if filling.get("input.stored") == "square":
-        filling.values["input"]["stored"] = f"square:{size}"
-    stored = f"shorter:{size}" if large else usual_form(size, rule, max(size, longest) <= SMALL)
-    filling.fill("input.stored", squeezed(sizes, InputSpec(stored, size)).stored)
-    channels = (rule.mean, rule.std) if rule else NORMALIZE["imagenet"]
-    known = [name for name, each in NORMALIZE.items() if each == channels]
-    filling.fill("input.normalize", known[0] if known else (*channels[0], *channels[1]))
-
-
-def usual_form(size: int, rule: published.Rule | None, small: bool) -> str:
-    """The stored form for a size, before the images' own shapes are looked at."""
-    if rule:
-        word, side, *smooth = rule.stored.split(":")
-        return ":".join([word, str(round(int(side) * size / rule.size)), *smooth])
-    return f"square:{size}" if small else f"shorter:{InputSpec('original', size).around}"
-
-
-def notes_of_sight(settings: Settings, origins: Mapping[str, str], data: Dataset) -> list[str]:
-    """How much of the training images is seen, where that is worth a word."""
-    spec, sizes = input_spec(settings), learned_sizes(data.samples)
-    weights, size = settings.model.weights, spec.size
-    rule = None if weights == "none" else published.rule_of(settings.model.name, weights)
-    small = small_note(size, rule.size) if rule and not settings.model.resizer else []
-    if data.samples.task.several or not len(sizes):
-        return small
-    given = origins.get("input.stored", CHOSEN) != CHOSEN
-    large = settings.model.resizer is not None
-    longest = max(size, int(data.samples.frame.select("width", "height").max().to_numpy().max()))
-    usual = f"shorter:{size}" if large else usual_form(size, rule, longest <= SMALL)
-    cut = replace(spec, stored=usual)
-    turned = spec.stored.startswith("square") and not usual.startswith("square")
-    return [*small, *seen_notes(sizes, spec, cut if turned and not given else None)]
-
-
-def small_note(size: int, learned: int) -> list[str]:
-    """What to say where images are shown much smaller than the weights have learned them."""
-    if 3 * size > learned:
-        return []
-    return [
-        f"the network sees {size} x {size} px, and its weights have learned from {learned} x "
-        f"{learned} px: at so small a size they know little; --image-size {learned} costs more "
-        "time, and is mostly more exact"
-    ]
-
-
-def fill_second(filling: Filling) -> None:
-    """How the second of two networks is shown what the first one sees. Raises SettingsError."""
-    name, weights = filling.get("model.name"), filling.get("model.weights")
-    if BESIDE not in name:
-        return
-    rule = published.rule_of(*published.parts(name, weights)[1])
-    given = filling.get("input.normalize")
-    if given == "dataset":
-        what = "dataset is for one network, and these are two with their own; leave it out"
-        raise SettingsError([Mistake("input.normalize", what)])
-    if rule is None:  # nobody says how it wants images: it sees them as the first does
-        return
-    mean, std = NORMALIZE[given] if isinstance(given, str) else (given[:3], given[3:])
-    channels = list(zip(mean, std, rule.mean, rule.std, strict=True))
-    if rule.size != filling.get("input.size"):
-        filling.fill("model.second_size", rule.size)
-    filling.fill("model.second_scale", tuple(s / own for _, s, _, own in channels))
-    filling.fill("model.second_shift", tuple((m - at) / own for m, _, at, own in channels))
-
-
 def fill_pipeline(filling: Filling) -> None:
     """A pipeline's file becomes a part of the settings, and says how images are normalised."""
     name = filling.get("augment.name")
@@ -285,14 +183,6 @@ def fill_pipeline(filling: Filling) -> None:
     own = normalised_by(text)
     if own is not None and filling.get("model.weights") == "none":
         filling.fill("input.normalize", (*own[0], *own[1]))
-
-
-def fill_own_size(filling: Filling) -> None:
-    """A network that is built for one size is built for the size of the images."""
-    name = filling.get("model.name")
-    if filling.get("model.weights") == "none" and "image_size" in CATALOGS["model"][name].options():
-        seen = filling.get("model.resizer") or filling.get("input.size")
-        filling.fill("model.image_size", int(seen))
 
 
 def fill_training(filling: Filling, given: Settings) -> None:

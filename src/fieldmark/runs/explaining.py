@@ -13,7 +13,7 @@ from fieldmark.records import Predictions, Samples
 from fieldmark.rundir import RunDir
 from fieldmark.runs.stages import BOOSTED
 from fieldmark.settings.tree import Settings
-from fieldmark.use.explained import batches_of, concrete, explained, images_of
+from fieldmark.use.explained import batches_of, concrete, explained
 from fieldmark.use.opened import Opened, open_bundle
 
 MASKS = 3  # random parts that each map is held against; `fieldmark explain` takes 20
@@ -23,7 +23,7 @@ FEWEST = 60  # passes that they may cost however few images there are
 PASSES = MASKS + 4  # of an image whose map is held against random parts; a map alone is about one
 
 
-def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool = True) -> None:
+def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool) -> None:
     """Write the run's heat maps, or why there are none; a pure function of what the run kept.
 
     ends: whether the run has come to its end and is judged; else nothing is spent on maps.
@@ -66,8 +66,7 @@ def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:
     found: list[Heat] = []
     with console.bar("heat maps", len(judged) + len(plain)) as bar:
         for some, its_way in ((judged, way), (plain, replace(way, masks=0))):
-            read = images_of(samples, some, opened)
-            for images, its in batches_of(read, some, opened, BATCH):
+            for images, its in batches_of(samples, some, opened, BATCH, []):
                 found += explained(opened, images, its, its_way)[0]
                 bar.advance(len(its))
     return Heats(tuple(found), way.method, weights=info.weights_sha256)

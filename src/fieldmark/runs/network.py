@@ -36,7 +36,7 @@ from fieldmark.models.weights import WeightsReport, fill, read_weights
 from fieldmark.records import InputSpec, Samples
 from fieldmark.runs.budgets import against_size
 from fieldmark.runs.checks import check_network, settle
-from fieldmark.runs.concrete import input_spec
+from fieldmark.runs.sight import input_spec
 from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.streams import Stream
@@ -329,13 +329,13 @@ def with_head(
     return network, bundle_info(settings, prepared.samples, prepared.spec)
 
 
-def adopt(prepared: Prepared, head: str, options: Mapping[str, Any] | None = None) -> bool:
+def adopt(prepared: Prepared, head: str, options: Mapping[str, Any]) -> bool:
     """Give the network this kind of head, new; its other layers stay as they are.
 
     -> whether it had another one
     """
     info = prepared.info
-    if head == info.head and {**info.head_options, **(options or {})} == info.head_options:
+    if head == info.head and {**info.head_options, **options} == info.head_options:
         return False
     # others hold the whole classifier
     prepared.model.network, prepared.info = with_head(prepared, head, options)

@@ -172,7 +172,7 @@ def trained_parameters(prepared: Prepared, state: State) -> int:
 
 
 def tell_end(
-    run: RunDir, prepared: Prepared, found: Metrics, console: Console, files: Sequence[Path] = ()
+    run: RunDir, prepared: Prepared, found: Metrics, console: Console, files: Sequence[Path]
 ) -> None:
     """The figures that matter, and where everything lies; files: that were asked for beside it."""
     found = named_metrics(found, kept_names(run.label_names, found.classes))

@@ -16,11 +16,12 @@ from fieldmark.metrics_json import WHOLE
 from fieldmark.report.page import report
 from fieldmark.rundir import RunDir
 from fieldmark.runs.budgets import nothing_reached
-from fieldmark.runs.concrete import make_concrete, notes_of_sight
+from fieldmark.runs.concrete import make_concrete
 from fieldmark.runs.explaining import explain_run
 from fieldmark.runs.folder import guarded, label_names, new_folder, write_settings
 from fieldmark.runs.network import Prepared, build
 from fieldmark.runs.outcome import predict, tell_end, write_metrics
+from fieldmark.runs.sight import notes_of_sight
 from fieldmark.runs.training import tell_start, train
 from fieldmark.runs.unlabelled import answer_unlabelled, check_classes, forget_answers
 from fieldmark.settings.layers import Resolved
@@ -97,8 +98,8 @@ def go(
     console: Console,
     command: str,
     *,
-    sides: Sequence[str] = JUDGED,
-    watch: Follow | None = None,
+    sides: Sequence[str],
+    watch: Follow | None,
 ) -> None:
     """Train, predict, measure, report: of a new run, or of one that goes on where it stands."""
     settings, clock = prepared.settings, Clock(prepared.device.type)

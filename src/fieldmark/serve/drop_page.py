@@ -64,4 +64,4 @@ def _rendered(
         "more": max(0, len(info.classes) - SHOWN) if info is not None else 0,
         "about": {name: text for name, text in (about or {}).items() if text},
     }
-    return render_page("drop.html", values, sheets=("drop.css",), scripts=("drop.js",))
+    return render_page("drop.html", values, sheets=("drop.css",), scripts=("csv.js", "drop.js"))

@@ -15,7 +15,7 @@ from fieldmark.runs.concrete import make_paths_absolute
 from fieldmark.settings.layers import TYPED, Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.study.claims import Had, claimed
-from fieldmark.study.folder import PLACES, StudyDir, is_study
+from fieldmark.study.folder import PLACES, StudyDir
 from fieldmark.study.planned import (
     Planned,
     carried,
@@ -52,13 +52,13 @@ def asked(
     study = StudyDir(
         Path(settings.run.out) / (settings.run.name or name_of(kind, options, settings))
     )
-    if not is_study(study.path):
+    if not rundir.is_study(study.path):
         refuse_taken(study)
         study.prepare()
         with claimed(study, PLANNING) as had:
             if had is Had.NOT:
                 raise RunError(f"{study.path}: another process is planning it; wait until it has")
-            if not is_study(study.path):
+            if not rundir.is_study(study.path):
                 study.forget_plans()
                 study.plan(plan(study, resolved))
                 question = {

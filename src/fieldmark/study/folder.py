@@ -9,7 +9,6 @@ ended/          of runs that came to another end: how, and why
 report.html     and tables, when all is done
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -22,7 +21,7 @@ from pydantic import ValidationError
 from fieldmark.data.intake import Dataset
 from fieldmark.errors import RunError, WorkError, writing
 from fieldmark.files import write_json
-from fieldmark.rundir import STUDY, Inside, RunDir
+from fieldmark.rundir import STUDY, Inside, RunDir, is_study, read_json
 from fieldmark.settings.tree import Settings
 from fieldmark.study.planned import Planned
 
@@ -241,17 +240,7 @@ def _of_this_version(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise RunError(
-            f"{path}: cannot be read; copy the study again, or start a new one"
-        ) from error
-
-
-def is_study(path: str | Path) -> bool:
-    """Whether a folder is a study's."""
-    return (Path(path) / STUDY).is_file()
+    return read_json(path, "copy the study again, or start a new one")
 
 
 def open_study(path: str | Path) -> StudyDir:

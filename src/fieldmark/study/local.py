@@ -25,7 +25,7 @@ def run_all(
     study: StudyDir,
     console: Console,
     *,
-    jobs: int = 1,
+    jobs: int,
     propose: Callable[[], bool] = lambda: False,
     expected: int = 0,
 ) -> None:

@@ -7,7 +7,7 @@ from fieldmark.data.sources import gone
 from fieldmark.errors import Mistake, RunError, counted, listed, nearest, refuse
 from fieldmark.models.bundle_info import BundleInfo
 from fieldmark.records import Samples
-from fieldmark.rundir import INFO, STUDY, RunDir
+from fieldmark.rundir import INFO, RunDir, is_study
 from fieldmark.settings.texts import read_file
 from fieldmark.use.ensemble import alone, is_ensemble, joined_info, read_joining
 from fieldmark.use.exported_info import exported_info, is_export
@@ -33,7 +33,7 @@ def refuse_swapped(verb: str, run: str, others: Iterable[str], option: str = "")
     verb: what was typed, as "explain"; option: that the others were given with, as "--unknown".
     """
     its = next((each for each in others if holds_model(each)), None)
-    if its is None or holds_model(run) or (Path(run) / STUDY).is_file():
+    if its is None or holds_model(run) or is_study(run):
         return
     typed = " ".join(filter(None, ("fieldmark", verb, its, option, run)))
     is_folder = Path(run).is_dir()

@@ -157,8 +157,7 @@ class Ensemble:
         ]
         if not kept:
             return np.zeros((0, len(self.info.classes)), np.float32)
-        join = one_vs_rest if self._joining.kind == "one-vs-rest" else mean_of_scores
-        return join(self._joining, [each.info for each in self._opened], found)
+        return joined(self._joining, [each.info for each in self._opened], found)
 
 
 def open_ensemble(path: str | Path, device: str = "auto", engine: str = "torch") -> Ensemble:
@@ -170,9 +169,16 @@ def open_ensemble(path: str | Path, device: str = "auto", engine: str = "torch")
     return Ensemble(joining, joined_info(path), opened)
 
 
-def mean_of_scores(
+def joined(
     joining: Joining, infos: Sequence[BundleInfo], logits: Sequence[np.ndarray]
 ) -> np.ndarray:
+    """The members' logits as those of one model. -> (N, C)"""
+    if joining.kind == "one-vs-rest":
+        return one_vs_rest(joining, infos, logits)
+    return mean_of_scores(infos, logits)
+
+
+def mean_of_scores(infos: Sequence[BundleInfo], logits: Sequence[np.ndarray]) -> np.ndarray:
     """Logits of the mean of the members' scores, each at its own temperature. -> (N, C)"""
     task = TASKS[infos[0].task]
     scores = np.mean(

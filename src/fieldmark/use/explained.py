@@ -16,7 +16,7 @@ from fieldmark.data.images import centre_crop
 from fieldmark.data.sources import place_name, read_pixels
 from fieldmark.errors import DataError
 from fieldmark.heats import SIDE, Heat, Wanted, Way
-from fieldmark.records import Samples
+from fieldmark.records import InputSpec, Samples
 from fieldmark.task import TASKS
 from fieldmark.use.opened import Opened
 from fieldmark.use.reading import Read
@@ -99,27 +99,29 @@ def cells_of(found: np.ndarray) -> np.ndarray | None:
     return (255 * small / small.max()).round().to(torch.uint8).numpy()
 
 
-def images_of(samples: Samples, wanted: Sequence[Wanted], opened: Opened) -> Iterator[Read]:
-    """Images of a table as the network sees them, with their captions, as their places are."""
-    frame, spec = samples.frame, opened.info.spec
-    captions = dict(zip(samples.places(), frame["caption"].to_list(), strict=True))
-    for each in wanted:
-        place = (each.path, each.row)
-        name = place_name(*place)
-        try:
-            pixels = read_pixels(samples.root, *place, spec.evaluated_form)
-            seen = torch.from_numpy(centre_crop(pixels, spec.size).copy()).permute(2, 0, 1)
-            yield Read(name, seen, captions.get(place))
-        except DataError as error:
-            yield Read(name, str(error))
-
-
 def batches_of(
-    read: Iterable[Read], wanted: Iterable[Wanted], opened: Opened, size: int
+    samples: Samples, wanted: Iterable[Wanted], opened: Opened, size: int, failures: list[str]
 ) -> Iterator[tuple[Seen, list[Wanted]]]:
-    """Those that can be read, `size` at a time."""
-    both = iter(zip(read, wanted, strict=True))
-    while batch := list(islice(both, size)):
-        there = [pair for pair in batch if isinstance(pair[0].seen, torch.Tensor)]
-        for images in opened.together([image for image, _ in there]):
-            yield images, [each for _, each in there]
+    """Images of a table as the network sees them, with their captions, `size` at a time.
+
+    failures: takes the reason of each that cannot be read.
+    """
+    captions = dict(zip(samples.places(), samples.frame["caption"].to_list(), strict=True))
+    left = iter(wanted)
+    while batch := list(islice(left, size)):
+        places = [(each.path, each.row) for each in batch]
+        read = [_read(samples.root, at, opened.info.spec, captions.get(at)) for at in places]
+        failures += [each.seen for each in read if isinstance(each.seen, str)]
+        both = zip(batch, read, strict=True)
+        there = [each for each, image in both if not isinstance(image.seen, str)]
+        for images in opened.together(read):
+            yield images, there
+
+
+def _read(root: str, place: tuple[str, int | None], spec: InputSpec, caption: str | None) -> Read:
+    """An image of a table, or why it cannot be read."""
+    try:
+        pixels = centre_crop(read_pixels(root, *place, spec.evaluated_form), spec.size)
+    except DataError as error:
+        return Read(place_name(*place), str(error))
+    return Read(place_name(*place), torch.from_numpy(pixels.copy()).permute(2, 0, 1), caption)

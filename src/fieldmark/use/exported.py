@@ -95,7 +95,7 @@ class Exported:
         return [np.concatenate(rows).astype(np.float32) for rows in zip(*found, strict=True)]
 
 
-def open_export(path: str | Path, device: str = "auto", engine: str = "torch") -> Exported:
+def open_export(path: str | Path, device: str, engine: str) -> Exported:
     """An export, opened on the processor. engine: "torch" is what nobody has asked for here.
 
     Raises RunError where it is none, WeightsError where it is damaged, SettingsError for what an

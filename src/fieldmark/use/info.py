@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fieldmark.errors import RunError
 from fieldmark.models.bundle_info import BundleInfo, read_info
-from fieldmark.rundir import INFO, STUDY, RunDir
+from fieldmark.rundir import INFO, RunDir, is_study
 from fieldmark.use.exported_info import is_export
 
 
@@ -22,7 +22,7 @@ def info_of(path: str | Path) -> BundleInfo:
         raise RunError(f"{path}: is a file, and a trained model is a folder{hint}")
     if not file.parent.is_dir():
         raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
-    if (file.parent / STUDY).is_file():
+    if is_study(path):
         raise RunError(
             f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"
         )

@@ -119,9 +119,6 @@ class Answering:
         return self.unlike or self.unlike_if_known or self.abstain is not None
 
 
-EVERY = Answering()  # image is answered
-
-
 class Predictor:
     """A bundle (a run's folder, or one that holds its two files) that is ready to predict.
 

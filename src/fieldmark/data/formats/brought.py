@@ -10,7 +10,7 @@ import polars as pl
 
 from fieldmark.data.columns import Columns
 from fieldmark.data.inside import content_at, into_zip
-from fieldmark.data.shards import reading_parquet
+from fieldmark.data.packs import reading_parquet
 from fieldmark.data.text_tables import Table
 from fieldmark.errors import DataError, counted, listed
 

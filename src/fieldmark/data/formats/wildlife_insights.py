@@ -49,9 +49,7 @@ def tables_of_download(folder: Path) -> list[Path]:
     return tables if is_images(read_text_table(tables[0]).frame.columns) else []
 
 
-def read_download(
-    folder: Path, tables: Sequence[Path], task: str, images: Path | None = None
-) -> Brought:
+def read_download(folder: Path, tables: Sequence[Path], task: str, images: Path | None) -> Brought:
     """The images of a download, with the lowest rank that is known of each. Raises DataError.
 
     An image may have several rows, one an animal. Files are those below the folder, or below

@@ -269,7 +269,6 @@ addEventListener("drop", (event) => {
 });
 
 // The table, as `fieldmark predict --scores` writes it.
-const cell = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const rounded = (score) => String(Number(score.toPrecision(6)));
 const table = () => {
   const reasons = facts.least === null ? [] : ["reason"];
@@ -280,15 +279,9 @@ const table = () => {
     const why = reasons.length ? [answer.reason] : [];
     lines.push([name, label, rounded(answer.score), ...why, ...answer.scores.map(rounded)]);
   }
-  return lines.map((line) => `${line.map(cell).join(",")}\n`).join("");
+  return lines;
 };
-part("save").addEventListener("click", () => {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([table()], { type: "text/csv" }));
-  link.download = "predictions.csv";
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-});
+part("save").addEventListener("click", () => saveCsv("predictions.csv", table()));
 part("clear").addEventListener("click", () => {
   for (const image of part("answers").querySelectorAll("img")) URL.revokeObjectURL(image.src);
   rows = [];

@@ -191,21 +191,12 @@
   });
   addEventListener("paste", (event) => take([...event.clipboardData.files]));
 
-  const cell = (value) => {
-    const words = String(value ?? "");
-    return /[",\n\r]/.test(words) ? `"${words.replaceAll('"', '""')}"` : words;
-  };
   tools.querySelector("[data-save]").addEventListener("click", () => {
     const several = rows.some((row) => row.labels);
-    const lines = rows.map((row) => [
+    const head = ["image", several ? "labels" : "label", "score", "reason", "error"];
+    saveCsv("labels.csv", [head, ...rows.map((row) => [
       row.image, several ? (row.labels ?? []).join("|") : row.label, row.score, row.reason, row.error,
-    ].map(cell).join(","));
-    const head = `image,${several ? "labels" : "label"},score,reason,error`;
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([`${[head, ...lines].join("\n")}\n`], { type: "text/csv" }));
-    link.download = "labels.csv";
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    ])]);
   });
   tools.querySelector("[data-clear]").addEventListener("click", () => {
     round += 1;

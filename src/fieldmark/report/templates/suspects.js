@@ -82,17 +82,9 @@
     }
     return [...once.values()];
   };
-  const cell = (text) => (/[",;\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const written = () => [
-    "path,row,action,label",
-    ...lines().map(({ path, row, action, label }) => [path, row, action, action === "remove" ? "" : label].map(cell).join(",")),
-  ].join("\n") + "\n";
-
   bar.querySelector("[data-save]").addEventListener("click", () => {
-    const link = document.createElement("a");
-    link.href = `data:text/csv;charset=utf-8,${encodeURIComponent(written())}`;
-    link.download = "corrections.csv";
-    link.click();
+    const rows = lines().map(({ path, row, action, label }) => [path, row, action, action === "remove" ? "" : label]);
+    saveCsv("corrections.csv", [["path", "row", "action", "label"], ...rows], /[",;\r\n]|^\s|\s$/);
   });
   bar.querySelector("[data-forget]").addEventListener("click", () => {
     if (confirm(`Forget ${marks.size} marks?`)) marks = new Map();
