@@ -106,6 +106,14 @@ def test_work_that_has_not_begun_or_is_more_than_was_said_has_no_odd_time_left(c
         assert stream.getvalue() == "reading: 2/1    0 s left\n"
 
 
+def test_of_work_whose_end_nobody_knows_a_line_says_how_long_it_has_been(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("making the head", None) as bar:
+        for clock.seconds in (5.0, 12.0, 30.0, 80.0):
+            bar.advance()
+    assert stream.getvalue() == "making the head: 12 s so far\nmaking the head: 1 min 20 s so far\n"
+
+
 def test_a_bar_learns_its_length_later(clock):
     stream = io.StringIO()
     with Console(stream=stream).bar("reading", 1) as bar:

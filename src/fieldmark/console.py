@@ -17,7 +17,7 @@ PLAIN_EVERY = 60.0  # and between lines
 class Bar:
     """Progress of one piece of work: `advance` it by steps, with words on how it goes."""
 
-    def __init__(self, console: "Console", label: str, total: int, first: float):
+    def __init__(self, console: "Console", label: str, total: int | None, first: float):
         self._console, self._label, self._total = console, label, total
         self._done, self._start = 0, time.monotonic()
         self._next = self._start + first
@@ -38,10 +38,13 @@ class Bar:
             self._drawn.update(self._task, advance=steps, words=words)
         elif self._done not in (0, self._total) and (now := time.monotonic()) > self._next:
             self._next = now + PLAIN_EVERY
-            left = (now - self._start) / self._done * max(0, self._total - self._done)
-            self._console.say(
-                f"{self._label}: {self._done}/{self._total}  {words}  {duration(left)} left"
-            )
+            self._console.say(f"{self._label}: {self._so_far(now - self._start, words)}")
+
+    def _so_far(self, seconds: float, words: str) -> str:
+        if self._total is None:
+            return f"{duration(seconds)} so far"
+        left = seconds / self._done * max(0, self._total - self._done)
+        return f"{self._done}/{self._total}  {words}  {duration(left)} left"
 
 
 class Console:
@@ -79,10 +82,10 @@ class Console:
         self.say(f"note: {text}", level="WARNING")
 
     @contextmanager
-    def bar(self, label: str, total: int, *, first: float = PLAIN_FIRST) -> Iterator[Bar]:
+    def bar(self, label: str, total: int | None, *, first: float = PLAIN_FIRST) -> Iterator[Bar]:
         """A bar on a terminal, gone when its work is done; elsewhere a line now and then.
 
-        first: seconds before the first line.
+        total: steps; None: nobody knows. first: seconds before the first line.
         """
         bar = Bar(self, label, total, first)
         if self._quiet or not self._stream.isatty():

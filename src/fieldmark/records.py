@@ -23,11 +23,13 @@ SAMPLE_COLUMNS: dict[str, Any] = {
     "labels": pl.List(pl.String),
     "split": pl.String,  # train, val, test, or null while undecided
     "group": pl.String,  # what must not straddle a split (site, animal, patient), or null
+    "copy_of": pl.Int64,  # the same number: one picture, on one side; null: where hashes are equal
     "folds": pl.List(pl.Int64),  # that hold it out, one a repeat; null where none does
     "caption": pl.String,
     "width": pl.Int64,
     "height": pl.Int64,
 }
+YOUNG = ("copy_of", "folds")  # columns that runs from before there were any have not
 LOGIT, DISTANCE = "logit:", "distance"
 GUESS, SCORE = "guess", "score"  # in files for people, derived anew from the logits when read
 GIVEN_LABELS = "given_labels"  # as the source has them, where a person has looked at an image
@@ -82,6 +84,11 @@ class Samples:
         column = pl.Series("folds", lists, SAMPLE_COLUMNS["folds"])
         return replace(self, frame=self.frame.with_columns(column))
 
+    def with_copies(self, numbers: np.ndarray) -> "Samples":
+        """The same images, those of the same number copies of one picture. numbers: (N,)"""
+        column = pl.Series("copy_of", numbers, SAMPLE_COLUMNS["copy_of"])
+        return replace(self, frame=self.frame.with_columns(column))
+
     def held_out(self, fold: int) -> "Samples":
         """The same images, those that this fold of the first repeat holds out for validation."""
         assert self.folds is not None
@@ -133,9 +140,11 @@ class Samples:
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read what `write` wrote."""
-        frame = _read_table(path, [name for name in SAMPLE_COLUMNS if name != "folds"])
-        if "folds" not in frame.columns:  # of a run from before there were any
-            frame = frame.with_columns(pl.lit(None, SAMPLE_COLUMNS["folds"]).alias("folds"))
+        frame = _read_table(path, [name for name in SAMPLE_COLUMNS if name not in YOUNG])
+        lacking = [name for name in YOUNG if name not in frame.columns]
+        frame = frame.with_columns(
+            pl.lit(None, SAMPLE_COLUMNS[name]).alias(name) for name in lacking
+        )
         kept = pl.read_parquet_metadata(path)
         return cls(frame, kept.get("root", "."), TASKS[kept.get("task", ONE_LABEL.name)])
 

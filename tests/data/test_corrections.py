@@ -3,7 +3,6 @@
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from smallruns import QUIET, draw_photos
@@ -293,7 +292,8 @@ def test_folds_are_dealt_by_the_labels_as_they_came(photos, fixed):
     corrected, stays = looked.corrected()
     assert len(corrected.samples) == stays.sum() == 59
     assert corrected.corrections is NONE
-    assert np.array_equal(corrected.copies, looked.copies[stays])
+    of_all = looked.samples.frame["copy_of"].filter(stays)
+    assert of_all.equals(corrected.samples.frame["copy_of"])
 
 
 def test_conflicting_copies_are_sound_once_one_is_corrected(photos, fixed):

@@ -19,9 +19,9 @@ def table(labels, groups=None, splits=None):
     return Samples.from_columns(columns)
 
 
-def refusal(samples, k, copies=None):
+def refusal(samples, k):
     with pytest.raises(DataError) as caught:
-        folds(samples, k=k, seed=0, copies=copies)
+        folds(samples, k=k, seed=0)
     return str(caught.value)
 
 
@@ -46,7 +46,7 @@ def test_given_test_images_are_in_no_fold_and_given_validation_images_are():
 
 
 def test_an_image_with_conflicting_labels_is_held_out_once_with_its_copies():
-    fold = folds(table(["a", "b"] * 10), k=4, seed=0, copies=np.arange(20) // 2)
+    fold = folds(table(["a", "b"] * 10).with_copies(np.arange(20) // 2), k=4, seed=0)
     assert (fold[::2] == fold[1::2]).all()
     assert set(fold) == {0, 1, 2, 3}
 
@@ -82,7 +82,7 @@ def test_more_folds_than_can_be_filled_are_refused():
     assert refusal(table(["a", "b"] * 2), 5) == (
         ".: 5 folds are too many for 4 different images; ask for at most 4 folds"
     )
-    assert refusal(table(["a", "b"] * 2), 3, np.array([0, 0, 1, 1])) == (
+    assert refusal(table(["a", "b"] * 2).with_copies(np.array([0, 0, 1, 1])), 3) == (
         ".: 3 folds are too many for 2 different images; ask for at most 2 folds"
     )
     assert refusal(table(["a", "b"] * 6, groups=["x", "y", "z"] * 4), 5) == (

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from fieldmark.data.finding import Finding
 from fieldmark.data.intake import FILES, Dataset, changed_images, take_in
 from fieldmark.data.scan import scan, with_facts
 from fieldmark.data.sources import read_listing
+from fieldmark.data.splits import folds
 from fieldmark.data.told import few_groups_note, few_images_note, group_note, split_notes
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
@@ -75,18 +77,40 @@ def test_photos_saved_again_are_taken_out_of_training_unless_only_equal_ones_cou
     assert told.files == ("train/red/copy.jpg", "val/red/08.png")
 
 
-def test_what_counts_as_a_copy_is_one_setting_for_drawn_splits_too(tmp_path):
-    again = SAVED_AGAIN["larger"]
+@pytest.fixture(scope="module")
+def saved_twice(tmp_path_factory):
+    folder, again = tmp_path_factory.mktemp("saved-twice"), SAVED_AGAIN["larger"]
     for number in range(30):
         label, image = "ab"[number % 2], photo(number)
-        (tmp_path / label).mkdir(exist_ok=True)
-        image.save(tmp_path / label / f"{number}.png")
-        again(image).save(tmp_path / label / f"{number}.jpg")
+        (folder / label).mkdir(exist_ok=True)
+        image.save(folder / label / f"{number}.png")
+        again(image).save(folder / label / f"{number}.jpg")
+    return folder
+
+
+def parted_pairs(samples, by):
+    """Of how many photos the two files lie in two parts. by: (N,)"""
+    of_photo = samples.frame.with_columns(by=pl.Series(by)).group_by(pl.col("path").str.head(-4))
+    return (of_photo.agg(pl.col("by").n_unique())["by"] > 1).sum()
+
+
+def test_what_counts_as_a_copy_is_one_setting_for_drawn_splits_too(saved_twice):
     parted = {}
     for what in ("near", "equal"):
-        frame = take_in(DataSettings(source=str(tmp_path), copies=what), QUIET).samples.frame
-        photos = frame.group_by(pl.col("path").str.head(-4)).agg(pl.col("split").n_unique())
-        parted[what] = (photos["split"] > 1).sum()
+        samples = take_in(DataSettings(source=str(saved_twice), copies=what), QUIET).samples
+        parted[what] = parted_pairs(samples, samples.frame["split"])
+    assert parted["near"] == 0
+    assert parted["equal"] > 0
+
+
+def test_folds_that_are_dealt_later_know_what_is_a_copy_too(saved_twice, tmp_path):
+    parted, file = {}, tmp_path / "samples.parquet"
+    for what in ("near", "equal"):
+        data = DataSettings(source=str(saved_twice), copies=what, val="none")
+        take_in(data, QUIET).samples.write(file)
+        samples = Samples.read(file)
+        samples = replace(samples, frame=samples.frame.filter(pl.col("split") == "train"))
+        parted[what] = parted_pairs(samples, folds(samples, k=5, seed=0))
     assert parted["near"] == 0
     assert parted["equal"] > 0
 
@@ -240,10 +264,9 @@ def samples(sides, groups=None):
 
 
 def words(sides, *, listed=None, groups=None, copies=None, **data):
-    table = samples(sides, groups)
-    numbers = np.arange(len(sides)) if copies is None else np.array(copies)
+    table = samples(sides, groups).with_copies(np.array(copies or np.arange(len(sides))))
     settings = DataSettings(source="photos", **data)
-    return list(split_notes(settings, listed or [None] * len(sides), table, numbers))
+    return list(split_notes(settings, listed or [None] * len(sides), table))
 
 
 def test_a_drawn_split_says_shares_and_seed():

@@ -29,13 +29,14 @@ def table(labels, hashes=None, splits=None, groups=None):
 
 
 def sides_of(samples, val=0.15, test=0.15, seed=0, copies=None):
-    done = split(samples, val=val, test=test, seed=seed, copies=copies)
+    samples = samples if copies is None else samples.with_copies(np.array(copies))
+    done = split(samples, val=val, test=test, seed=seed)
     return done.frame["split"].to_list()
 
 
 def refusal(samples, val=0.15, test=0.15, copies=None):
     with pytest.raises(DataError) as caught:
-        split(samples, val=val, test=test, seed=0, copies=copies)
+        sides_of(samples, val, test, copies=copies)
     return str(caught.value)
 
 
@@ -249,7 +250,7 @@ def test_conflicting_labels_that_leave_a_side_empty_are_refused():
 def taken_out(splits, copies):
     """What each image that was taken out is a copy of, by their places."""
     samples = table(["a", "b"] * (len(splits) // 2), splits=splits)
-    original = copies_of_test(samples, np.array(copies)).tolist()
+    original = copies_of_test(samples.with_copies(np.array(copies))).tolist()
     return {row: at for row, at in enumerate(original) if at >= 0}
 
 
@@ -272,7 +273,7 @@ def test_copies_on_one_side_stay():
 def test_after_copies_are_taken_out_none_straddles_and_the_test_is_whole(rows):
     samples = table(["a"] * len(rows), splits=[side for _, side in rows])
     copies = np.array([number for number, _ in rows])
-    stays = copies_of_test(samples, copies) < 0
+    stays = copies_of_test(samples.with_copies(copies)) < 0
     reduced = Samples(samples.frame.filter(stays))
     where = {}
     for number, side in zip(copies[stays].tolist(), reduced.frame["split"], strict=True):

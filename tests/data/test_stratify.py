@@ -48,12 +48,13 @@ def linked(draw, splits=(None,)):
     )
     rows = draw(st.lists(row, max_size=40)) + [(["ab"[k % 2]], None, None, None) for k in range(40)]
     labels, groups, numbers, given_splits = zip(*rows, strict=True)
-    copies = [100 + k if number is None else number for k, number in enumerate(numbers)]
-    return table(labels, groups, given_splits), np.array(copies)
+    copies = np.array([100 + k if each is None else each for k, each in enumerate(numbers)])
+    return table(labels, groups, given_splits).with_copies(copies), copies
 
 
 def sides_of(samples, val=0.15, test=0.15, seed=0, copies=None):
-    done = split(samples, val=val, test=test, seed=seed, copies=copies)
+    samples = samples if copies is None else samples.with_copies(np.array(copies))
+    done = split(samples, val=val, test=test, seed=seed)
     return done.frame["split"].to_list()
 
 
@@ -111,7 +112,7 @@ def test_neither_groups_nor_copies_straddle_what_is_carved(drawn, val, test, see
 @given(linked(splits=SIDES), st.integers(2, 6), seeds)
 def test_neither_groups_nor_copies_straddle_folds(drawn, k, seed):
     samples, copies = drawn
-    fold = folds(samples, k=k, seed=seed, copies=copies)
+    fold = folds(samples, k=k, seed=seed)
     is_test = (samples.frame["split"] == "test").fill_null(False).to_numpy()
     assert (fold[is_test] == -1).all()
     assert set(fold[~is_test]) == set(range(k))
@@ -123,8 +124,7 @@ def test_neither_groups_nor_copies_straddle_folds(drawn, k, seed):
 @FEW
 @given(linked(), shares, shares, seeds)
 def test_every_label_has_an_image_for_training(drawn, val, test, seed):
-    samples, copies = drawn
-    done = split(samples, val=val, test=test, seed=seed, copies=copies)
+    done = split(drawn[0], val=val, test=test, seed=seed)
     assert all(by_side["train"] for by_side in done.counts().values())
 
 
@@ -146,7 +146,7 @@ def test_the_same_seed_gives_the_same_sides_and_folds(drawn, seed):
     samples, copies = drawn
     again = Samples(samples.frame.clone())
     assert sides_of(samples, seed=seed, copies=copies) == sides_of(again, seed=seed, copies=copies)
-    one, other = (folds(rows, k=3, seed=seed, copies=copies) for rows in (samples, again))
+    one, other = (folds(rows, k=3, seed=seed) for rows in (samples, again))
     assert (one == other).all()
 
 
@@ -180,11 +180,11 @@ def test_links_are_those_of_a_search_by_brute_force(pairs):
 
 def test_a_unit_counts_each_image_once_under_all_its_labels():
     samples = table([["a"], ["b"], ["b"], [], ["c", "b"]], ["x", None, "x", "x", None])
-    assert units_of(samples, np.array([0, 0, 1, 2, 3]), np.arange(5)) == [
+    assert units_of(samples.with_copies(np.array([0, 0, 1, 2, 3])), np.arange(5)) == [
         Unit([0, 1, 2, 3], 3, {0: 1, 1: 2, 3: 1}, clear=False),
         Unit([4], 1, {1: 1, 2: 1}, clear=True),
     ]
-    assert units_of(samples, None, np.array([1, 2, 3])) == [
+    assert units_of(samples, np.array([1, 2, 3])) == [
         Unit([1], 1, {1: 1}, clear=True),
         Unit([2, 3], 2, {1: 1, 3: 1}, clear=True),
     ]

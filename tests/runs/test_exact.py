@@ -1,5 +1,6 @@
 """A head solved exactly, and validated by folds: whole runs."""
 
+import re
 import signal
 
 import numpy as np
@@ -279,9 +280,13 @@ def test_hold_puts_images_aside_and_none_does_without(photos, weights, tmp_path)
     hold = exact(photos, tmp_path, "hold", weights, *FROZEN, "data.val=hold")
     assert len(Predictions.read(hold.predictions).of_split("val")) == 6
     assert Predictions.read(hold.predictions).folds is None
-    none = exact(photos, tmp_path, "none", weights, *FROZEN, "data.val=none")
+    none = exact(photos, tmp_path, "none", weights, *FROZEN, "data.val=none", page=True)
     assert list(none.read_metrics().sides) == ["test"]
     assert none.read_metrics().sides["test"]["accuracy"] > 0.6
+    log, page = (each.read_text(encoding="utf-8") for each in (none.log, none.report))
+    assert re.search(r"penalty \S+, chosen of \d+ ways  out-of-fold loss \d\.\d{4}\n", log)
+    assert "Out-of-fold loss" in page
+    assert "val loss" not in (log + page).lower()
 
 
 def test_one_image_a_class_is_trained_on(weights, photos, tmp_path):

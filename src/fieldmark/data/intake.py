@@ -112,7 +112,7 @@ class Looked:
     """Images that were listed, scanned and checked, before they are put on sides.
 
     samples: those that can be used, with the sides that were given. given: which sides the source
-    names. copies (N,): the same number is the same image. corrections: of labels, which are laid
+    names. corrections: of labels, which are laid
     over them when they have their sides: sides are drawn by the labels that the source gives, so
     that a correction moves no other image. thumbs: hash and small picture of each, of `scan`; None
     where nobody needs them. The rest as Dataset has it.
@@ -120,7 +120,6 @@ class Looked:
 
     samples: Samples
     given: frozenset[str]
-    copies: np.ndarray
     notes: tuple[str, ...]
     findings: tuple[Finding, ...]
     mirrored: bool
@@ -133,7 +132,7 @@ class Looked:
         """Some of the images alone, (n,) of their places."""
         few = replace(self.samples, frame=self.samples.frame[rows])
         thumbs = None if self.thumbs is None else self.thumbs[rows]
-        return replace(self, samples=few, copies=self.copies[rows], thumbs=thumbs)
+        return replace(self, samples=few, thumbs=thumbs)
 
     def corrected(self) -> tuple["Looked", np.ndarray]:
         """The images with their labels as corrected, and which of all those are. (N,) bool"""
@@ -163,7 +162,7 @@ def look(data: DataSettings, console: Console) -> Looked:
     notes += [*proposal(listing.samples), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
     small = facts.filter(good).select("path", "row", "hash", "thumb").unique(["path", "row"])
-    samples, copies, taken_out = without_copies(samples, all_copies, good, data.copies)
+    samples, taken_out = without_copies(samples, all_copies, good, data.copies)
     thumbs = samples.frame.select("path", "row").join(
         small, on=["path", "row"], how="left", nulls_equal=True, maintain_order="left"
     )
@@ -171,7 +170,6 @@ def look(data: DataSettings, console: Console) -> Looked:
     return Looked(
         samples,
         given,
-        copies,
         (*notes, *taken_out),
         tuple(found),
         mirrored=listing.mirrored,
@@ -199,9 +197,9 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
     data.val: cross puts the images that are not for the test into folds. With auto they are on
     sides, and where no validation is given in folds too (`in_folds`).
     """
-    samples, copies = looked.samples, looked.copies
+    samples = looked.samples
     drawn = data.val == "auto" and data.val_fraction > 0 and "val" not in looked.given
-    parted, spared = on_sides(data, samples, copies, or_none=drawn or data.val == "cross")
+    parted, spared = on_sides(data, samples, or_none=drawn or data.val == "cross")
     open_files(parted)
     pairs = exchanged_of(looked, parted)
     mirrors = mirror_findings(pairs)
@@ -209,8 +207,8 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
     def told(val: str) -> Dataset:
         done = parted if val in ("auto", "hold") else merge_val_into_train(parted)
         if val == "cross":
-            done = done.with_folds(folds_of(done, copies, data.split_seed))
-        parted_again, stays = replace(looked, samples=done).corrected()
+            done = done.with_folds(folds_of(done, data.split_seed))
+        parted_again, _ = replace(looked, samples=done).corrected()
         refuse_emptied(done, parted_again.samples, looked.corrections)
         done = parted_again.samples
         own = parted_notes(done)
@@ -220,7 +218,7 @@ def part(data: DataSettings, looked: Looked) -> Dataset:
             done,
             tuple(dict.fromkeys([*parted_again.notes, *(each.sentence for each in mirrors), *own])),
             tuple(sorted([*looked.findings, *mirrors], key=by_severity)),
-            tuple(split_notes(data, looked.given, done, copies[stays])),
+            tuple(split_notes(data, looked.given, done)),
             mirrored=looked.mirrored,
             exchanged=bool(pairs),
             embedded=looked.embedded,
@@ -242,9 +240,7 @@ def exchanged_of(looked: Looked, parted: Samples) -> tuple[MirrorPair, ...]:
     return mirror_pairs(looked.thumbs[known], labels, open_cache())
 
 
-def on_sides(
-    data: DataSettings, samples: Samples, copies: np.ndarray, *, or_none: bool
-) -> tuple[Samples, bool]:
+def on_sides(data: DataSettings, samples: Samples, *, or_none: bool) -> tuple[Samples, bool]:
     """The images with a side each, and whether any are for validation.
 
     or_none: whether there may be none where images are too few. Folds, too, leave to the test
@@ -253,11 +249,11 @@ def on_sides(
     val = 0.0 if data.val == "none" else data.val_fraction
     test = 0.0 if data.test == "none" else data.test_fraction
     try:
-        done = split(samples, val=val, test=test, seed=data.split_seed, copies=copies)
+        done = split(samples, val=val, test=test, seed=data.split_seed)
     except DataError:
         if not (or_none and val):
             raise
-        done = split(samples, val=0.0, test=test, seed=data.split_seed, copies=copies)
+        done = split(samples, val=0.0, test=test, seed=data.split_seed)
     return done, "val" in done.frame["split"].to_list()
 
 
@@ -271,7 +267,7 @@ def refuse_emptied(before: Samples, after: Samples, corrections: Corrections) ->
             )
 
 
-def folds_of(samples: Samples, copies: np.ndarray, seed: int) -> np.ndarray:
+def folds_of(samples: Samples, seed: int) -> np.ndarray:
     """Folds of the images that are not for the test, drawn anew where these are very few.
 
     No more folds than half of the classes have images: of two images a class, five folds would
@@ -279,11 +275,11 @@ def folds_of(samples: Samples, copies: np.ndarray, seed: int) -> np.ndarray:
     -> (repeats, N) int64, -1 for the test. Raises DataError where there are too few for two.
     """
     free = np.flatnonzero((samples.frame["split"] != "test").to_numpy())
-    units = len(units_of(samples, copies, free))
+    units = len(units_of(samples, free))
     counts = [sides["train"] + sides["val"] for sides in samples.counts().values()]
     k = max(2, min(FOLDS, units, int(np.median(counts))))
     repeats = min(REPEATS, -(-ENOUGH // max(units, 1)))
-    drawn = [folds(samples, k=k, seed=seed, copies=copies, repeat=each) for each in range(repeats)]
+    drawn = [folds(samples, k=k, seed=seed, repeat=each) for each in range(repeats)]
     return np.stack(drawn)
 
 

@@ -16,12 +16,9 @@ from fieldmark.streams import Stream
 DEALT = ("train", "test", "val")  # of few images one trains first, then one is tested
 
 
-def split(
-    samples: Samples, *, val: float, test: float, seed: int, copies: np.ndarray | None = None
-) -> Samples:
+def split(samples: Samples, *, val: float, test: float, seed: int) -> Samples:
     """Fill in the splits, stratified by label; groups and copies of an image stay on one side.
 
-    `copies` (N,): the same number is the same image; without it, rows with the same hash are.
     Nor does a chain straddle: with a copy in another group, both groups are on one side.
 
     Rows that have a split keep it. Where some have one, only what is missing is carved out of
@@ -38,7 +35,7 @@ def split(
     sides = [side or "train" for side in samples.frame["split"].to_list()]
     wanted = {"test": 0.0 if "test" in sides else test, "val": 0.0 if "val" in sides else val}
     free = np.flatnonzero([side == "train" for side in sides])
-    units = units_of(samples, copies, free)
+    units = units_of(samples, free)
     several = bool((samples.frame["labels"].list.n_unique() > 1).any())
     if several or any(unit.images > 1 for unit in units):
         shares = {"train": 1.0 - sum(wanted.values()), **wanted}
@@ -61,14 +58,14 @@ def merge_val_into_train(samples: Samples) -> Samples:
     return samples.with_splits(["train" if side == "val" else side for side in sides])
 
 
-def copies_of_test(samples: Samples, copies: np.ndarray) -> np.ndarray:
+def copies_of_test(samples: Samples) -> np.ndarray:
     """What of training is in validation or test too, and of validation what is in the test.
 
     Only given splits can have such copies. A given test set stays as it is, and copies on the
-    same side stay. `copies` (N,): the same number is the same image.
+    same side stay.
     -> (N,) int64, the first row on the last side that a row is a copy of; -1 where it stays
     """
-    numbers = copies.tolist()
+    numbers = samples.frame["copy_of"].to_list()
     rank = [SPLITS.index(side or "train") for side in samples.frame["split"].to_list()]
     home: dict[int, int] = {}  # image -> its first row on the last side that it is on
     for row, number in enumerate(numbers):
@@ -80,17 +77,17 @@ def copies_of_test(samples: Samples, copies: np.ndarray) -> np.ndarray:
 
 def without_copies(
     samples: Samples, copies: Copies, good: np.ndarray, what: str
-) -> tuple[Samples, np.ndarray, list[str]]:
+) -> tuple[Samples, list[str]]:
     """Take copies of judged images out of training as `what` (data.copies) says, and tell.
 
     good: which of the images that `copies` numbers the samples are.
-    -> the samples that stay, the number of each, the same for copies that share a side
+    -> the samples that stay; what is a copy of what stands in them
     """
-    numbers = (copies.near if what == "near" else copies.equal)[good]
-    original = copies_of_test(samples, numbers)
+    samples = samples.with_copies((copies.near if what == "near" else copies.equal)[good])
+    original = copies_of_test(samples)
     stays, paths = original < 0, samples.frame["path"]
     if stays.all():
-        return samples, numbers, []
+        return samples, []
     taken = np.flatnonzero(~stays).tolist()
     pairs = listed([f"{paths[row]} = {paths[int(original[row])]}" for row in taken], most=3)
     if what == "show":
@@ -98,12 +95,12 @@ def without_copies(
             f"{counted(len(taken), 'image')} stand on two sides of the split and are kept "
             f"(data.copies=show), so the figures flatter: {pairs}"
         )
-        return samples, numbers, [note]
+        return samples, [note]
     note = (
         f"{counted(len(taken), 'image')} taken out of training or validation, being copies of "
         f"images that are judged: {pairs}"
     )
-    return replace(samples, frame=samples.frame.filter(stays)), numbers[stays], [note]
+    return replace(samples, frame=samples.frame.filter(stays)), [note]
 
 
 def refuse_one_class(samples: Samples) -> None:
@@ -168,9 +165,7 @@ def _refuse_empty(
     )
 
 
-def folds(
-    samples: Samples, *, k: int, seed: int, copies: np.ndarray | None = None, repeat: int = 0
-) -> np.ndarray:
+def folds(samples: Samples, *, k: int, seed: int, repeat: int = 0) -> np.ndarray:
     """The fold in which each row is held out. -> (N,) int64, 0 to k - 1; -1 for given test rows
 
     Stratified by label; neither groups nor copies (as in `split`) are ever in two folds, and no
@@ -181,7 +176,7 @@ def folds(
     """
     refuse_one_class(samples)
     rows = np.flatnonzero((samples.frame["split"] != "test").fill_null(True).to_numpy())
-    units = units_of(samples, copies, rows)
+    units = units_of(samples, rows)
     _refuse_number(samples, k, units)
     found = np.full(len(samples), -1, dtype=np.int64)
     dealt = stratified(units, [1 / k] * k, streams.draw(Stream.FOLDS, seed, repeat))

@@ -25,15 +25,16 @@ class Unit(NamedTuple):
     clear: bool  # no image stands under several, conflicting sets of labels
 
 
-def units_of(samples: Samples, copies: np.ndarray | None, among: np.ndarray) -> list[Unit]:
+def units_of(samples: Samples, among: np.ndarray) -> list[Unit]:
     """What must stay together of the rows `among`, in the order of each unit's first row.
 
-    `copies` (N,): the same number is the same image; None: rows with the same hash are. Rows
-    outside `among` link too: two rows that are tied to a third one stay together without it.
+    Rows outside `among` link too: two rows that are tied to a third one stay together without it.
     A label is its position in `samples.classes`; images without any share the number after.
     """
     frame = samples.frame
-    same = _numbered(frame["hash"].to_list()) if copies is None else copies.tolist()
+    same = frame["copy_of"].to_list()
+    if None in same:
+        same = _numbered(frame["hash"].to_list())
     linked = joined(same, _numbered(frame["group"].to_list()))
     place = {name: number for number, name in enumerate(samples.classes)}
     labels = _label_sets(frame["labels"].to_list(), place)

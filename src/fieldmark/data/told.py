@@ -149,12 +149,11 @@ def few_images_note(samples: Samples) -> list[str]:
 
 
 def split_notes(
-    data: DataSettings, listed_sides: Collection[str], samples: Samples, copies: np.ndarray
+    data: DataSettings, listed_sides: Collection[str], samples: Samples
 ) -> Iterator[str]:
     """How the images came to their sides, a sentence each.
 
-    listed_sides: those that the source names. samples, copies (N,): of
-    the images that are used, with their splits; the same number is the same image.
+    listed_sides: those that the source names. samples: the images that are used, with splits.
     """
     given = [side for side in SPLITS if side in listed_sides]
     carved = [side for side in SPLITS if side != "train" and side not in given]
@@ -179,7 +178,11 @@ def split_notes(
         yield "There is no validation (data.val=none): its images were trained on."
     if "test" not in given and data.test == "none":
         yield "There is no test (data.test=none)."
-    together = [number for number, many in Counter(copies.tolist()).items() if many > 1]
+    together = [
+        number
+        for number, many in Counter(samples.frame["copy_of"].drop_nulls()).items()
+        if many > 1
+    ]
     if together:
         pictures = counted(len(together), "picture")
         stand = "stands" if len(together) == 1 else "stand"

@@ -191,17 +191,18 @@ class OnFeatures:
         if len({trial["head"] for trial in tried}) == 1 and "lr" not in tried[0]:
             kept_way = next(trial for trial in tried if trial["kept"])
             tried = [{**kept_way, "ways": len(tried), **state.history[-1]}]
+        by = "val" if "val_loss" in state.history[-1] else "out-of-fold"
         for trial in tried:
             kept = "  kept" if trial["kept"] and len(tried) > 1 else ""
-            self._console.say(trial_line(trial, told) + kept)
+            self._console.say(trial_line(trial, told, by) + kept)
             if trial["error"]:
                 self._console.warn(trial["error"])
 
 
-def trial_line(trial: Mapping[str, Any], told: Iterable[str]) -> str:
-    """How a head was made, and its figures of validation."""
+def trial_line(trial: Mapping[str, Any], told: Iterable[str], by: str) -> str:
+    """How a head was made, and the figures that chose it. by: of what, "val" or "out-of-fold"."""
     figures = [
-        f"val {name} {trial[f'val_{name}']:.4f}"
+        f"{by} {name} {trial[f'val_{name}']:.4f}"
         for name in told
         if trial.get(f"val_{name}") is not None
     ]

@@ -84,14 +84,15 @@ def _made(bench: Bench, name: str, ended: str, make: Maker) -> Found:
     parts = bench.parts(bench.training(), bench.plan.seed)
     task, rows = _task(bench, parts)
 
-    def looking() -> None:
-        if bench.stop_asked():
-            raise StoppedError(f"stopped before {ended}")
+    with bench.console.bar(f"making the {name} head", None) as bar:
 
-    with bench.console.bar(f"making the {name} head", 1) as bar:
+        def looking() -> None:
+            bar.advance()
+            if bench.stop_asked():
+                raise StoppedError(f"stopped before {ended}")
+
         made, tried = make(bench, task, looking)
-        bar.advance(1)
-    looking()
+        looking()
     kept = next(row for row in tried if row["kept"])
     options = options_of(kept)
     head = body_and_head(with_head(prepared, name, options)[0])[1]
@@ -165,10 +166,8 @@ def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
     else:
         of_rows = samples.folds
         if of_rows is None:
-            seed, units = (
-                bench.prepared.settings.data.split_seed,
-                len(units_of(samples, None, train)),
-            )
+            seed = bench.prepared.settings.data.split_seed
+            units = len(units_of(samples, train))
             of_rows = np.zeros((0, len(samples)), np.int64)  # with one image or group none judges
             if units > 1:
                 of_rows = folds(samples, k=min(INNER, units), seed=seed)[None]

@@ -78,7 +78,7 @@ def without_test(looked: Looked, console: Console) -> Looked:
 
 def fold_numbers(looked: Looked, *, k: int, seed: int, repeat: int = 0) -> np.ndarray:
     """The fold that holds each image out, 0 to k - 1; copies and groups share one. -> (N,)"""
-    return folds(looked.samples, k=k, seed=seed, copies=looked.copies, repeat=repeat)
+    return folds(looked.samples, k=k, seed=seed, repeat=repeat)
 
 
 def held_out(looked: Looked, out: np.ndarray, settings: Settings) -> Dataset:

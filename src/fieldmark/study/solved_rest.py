@@ -14,9 +14,7 @@ import torch
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.copies import find_copies
 from fieldmark.data.intake import Dataset, Looked
-from fieldmark.data.scan import scan
 from fieldmark.data.stratify import units_of
 from fieldmark.errors import Mistake, SettingsError, StoppedError, writing
 from fieldmark.files import write_json
@@ -86,18 +84,15 @@ def _is_of_runs(given: Settings) -> bool:
     )
 
 
-def kept(study: StudyDir, resolved: Resolved) -> tuple[Looked, np.ndarray]:
+def kept(study: StudyDir) -> tuple[Looked, np.ndarray]:
     """The images that a study keeps, whatever its source holds by now, and the fold of each (N,)"""
-    data, cache = study.read_data(ALL), open_cache()
+    data = study.read_data(ALL)
     assert data.samples.folds is not None
     fold = data.samples.folds[0]
     samples = data.samples.with_splits([None] * len(fold)).with_folds(np.full((1, len(fold)), -1))
-    copies = find_copies(scan(samples, cache), samples.frame["labels"], cache, root=samples.root)
-    numbers = copies.near if resolved.settings.data.copies == "near" else copies.equal
     looked = Looked(
         samples,
         frozenset(),
-        numbers,
         data.notes,
         data.findings,
         mirrored=data.mirrored,
@@ -135,7 +130,7 @@ class Bench:
 
     def _fit(self, rows: np.ndarray, shares: torch.Tensor, against: torch.Tensor | None) -> Solved:
         few, given = self.looked.of_rows(rows), self.prepared.settings
-        units = len(units_of(few.samples, few.copies, np.arange(len(rows))))
+        units = len(units_of(few.samples, np.arange(len(rows))))
         seed, at = given.data.split_seed, torch.from_numpy(rows)
         inner = np.full(len(rows), -1)  # with one group left none judges
         if units > 1:
@@ -158,7 +153,7 @@ def solve_all(study: StudyDir, resolved: Resolved, wanted: Asked, console: Conso
     corrected, at the temperature that the answers chose. Raises any FieldmarkError.
     """
     begun = time.monotonic()
-    looked, fold = kept(study, resolved)
+    looked, fold = kept(study)
     samples = looked.samples
     prepared = prepare(resolved, console, held_out(looked, fold == 0, resolved.settings))
     with listening() as stop, threads(int(prepared.settings.run.threads)):
