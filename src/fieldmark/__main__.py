@@ -2,7 +2,10 @@
 
 # what `signal` is made of, which takes milliseconds to import: long enough to hit
 import _signal  # type: ignore[import-not-found]
+import atexit
+import gc
 import os
+import sys
 
 
 def main() -> None:
@@ -12,9 +15,19 @@ def main() -> None:
     from fieldmark.stopping import take_over
 
     take_over()
+    gc.set_threshold(
+        700, 50, 50
+    )  # what is imported stays: a second of a run went into looking at it
+    atexit.register(_leave)
     from fieldmark.cli.main import main as run_typed
 
     run_typed()
+
+
+def _leave() -> None:
+    """Without a last look for what could be freed: the system takes it all, and sooner."""
+    if "triton" not in sys.modules:  # which tells of each object of its own that is left
+        gc.freeze()
 
 
 def _end(*_: object) -> None:

@@ -297,9 +297,10 @@ def test_a_bomb_is_looked_at_every_time(tmp_path, cache, work):
 def test_rows_of_vanished_files_are_dropped_and_those_of_another_table_stay(data, cache):
     scan(data, cache)
     Path(data.root, "a/0.jpg").unlink()
-    scan(table(data.root, "a/1.png"), cache)
+    keep(Path(data.root, "a/3.png"), encoded(photo(), "PNG"))
+    scan(table(data.root, "a/3.png"), cache)
     (stored,) = [path for path in Path(cache._root).rglob("*") if path.is_file()]
-    assert sorted(pl.read_parquet(stored)["path"]) == ["a/1.png", "b/2.webp"]
+    assert sorted(pl.read_parquet(stored)["path"]) == ["a/1.png", "a/3.png", "b/2.webp"]
 
 
 def test_an_image_that_stands_twice_in_a_table_is_read_once(data, cache, work):

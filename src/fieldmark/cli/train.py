@@ -144,9 +144,10 @@ def conclude(run: "RunDir", console: "Console", *, profile: bool) -> int:
     -> exit code; raises BudgetError
     """
     from fieldmark.runs.budgets import refuse_missed
-    from fieldmark.runs.profile import tell_profile
 
     if profile:
+        from fieldmark.runs.profile import tell_profile
+
         tell_profile(run, console)
     refuse_missed(run)
     return 0

@@ -22,7 +22,7 @@ from PIL import Image
 from fieldmark.cache import Cache, address
 from fieldmark.data.copies import LEAST_SIDE, perceptual_hash
 from fieldmark.data.images import Picture, examine, thumb_of
-from fieldmark.data.inside import is_there, size_and_time
+from fieldmark.data.inside import size_and_time
 from fieldmark.data.kinds import HEIF_SUFFIXES
 from fieldmark.data.opening import PictureError, refuse_unread
 from fieldmark.data.sources import content_of, place_name, raw_pixels
@@ -162,8 +162,8 @@ def scan(
                     advance(known.height + len(fresh), now.height)
     finally:
         found = pl.concat([known.select(*SCHEMA), pl.DataFrame(fresh, SCHEMA)])
-        kept = _to_keep(samples.root, found, remembered, begun)
-        if not kept.equals(remembered):
+        if fresh:
+            kept = _to_keep(samples.root, found, remembered, begun)
             cache.put(KIND, _key(samples.root), kept.write_parquet)
     places = samples.frame.select(PLACE)
     return places.join(found, on=PLACE, how="left", nulls_equal=True, maintain_order="left")
@@ -234,8 +234,8 @@ def _to_keep(root: str, found: pl.DataFrame, remembered: pl.DataFrame, begun: in
     The time of a file that was changed just before is not kept, so that it is read once more.
     """
     others = remembered.join(found, on=PLACE, how="anti", nulls_equal=True)
-    there = [path for path in others["path"].unique() if is_there(Path(root, path))]
-    all_known = pl.concat([found, others.filter(pl.col("path").is_in(there))])
+    there = _files(Samples(others, root)).drop_nulls("modified")
+    all_known = pl.concat([found, others.join(there, on=PLACE, how="semi", nulls_equal=True)])
     lasting = pl.col("hash").is_not_null() & pl.col("problem").ne_missing("bomb")
     sure = pl.when(pl.col("modified") < begun - YOUNG).then("modified").alias("modified")
     return all_known.filter(lasting).with_columns(sure)

@@ -282,6 +282,8 @@ def _batches(passing: Pass, model: "_Model", job: _Job) -> Iterator[Tensor]:
     images = _Embedded(job.images, model) if in_workers else job.images
     workers = torch.get_num_threads() if passing.workers is None else passing.workers
     workers = min(workers, len(rows) // size)
+    if in_workers and workers == 1:
+        workers = 0  # it would do all the work, and this process would wait
     batches = Batches(images, rows, batch_size=size, seed=None, workers=workers)
     with evaluating(model.classifier):
         for batch, _ in batches.epoch(job.epoch):

@@ -88,5 +88,5 @@ def encoded(pixels: np.ndarray, side: int = SIDE) -> tuple[bytes, str]:
     scale = min(side / min(image.size), 3 * side / max(image.size))
     if scale < 1:
         image = image.resize([max(1, round(side * scale)) for side in image.size])
-    image.save(stream, "WEBP", quality=QUALITY, method=4)
+    image.save(stream, "WEBP", quality=QUALITY, method=2)  # 3 % larger than 4 in half the time
     return stream.getvalue(), "image/webp"

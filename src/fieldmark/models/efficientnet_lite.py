@@ -34,9 +34,15 @@ class SameConv2d(nn.Conv2d):
     (N, C', ceil(H / stride), ceil(W / stride)).
     """
 
+    def __init__(self, taken: int, given: int, kernel: int, stride: int, *, groups: int = 1):
+        even = kernel // 2 if stride == 1 else 0  # which the convolution itself does, and faster
+        super().__init__(taken, given, kernel, stride, even, groups=groups, bias=False)
+
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C', H', W')"""
         (kernel, _), (stride, _) = self.kernel_size, self.stride
+        if stride == 1:
+            return super().forward(images)
         sides = []
         for side in (images.shape[-1], images.shape[-2]):
             whole = max((math.ceil(side / stride) - 1) * stride + kernel - side, 0)
@@ -54,7 +60,7 @@ class Block(nn.Sequential):
             layers["expand_conv"] = nn.Conv2d(taken, wide, 1, bias=False)
             layers["bn0"] = norm(wide)
             layers["act0"] = nn.ReLU6(inplace=True)
-        layers["depthwise_conv"] = SameConv2d(wide, wide, kernel, stride, groups=wide, bias=False)
+        layers["depthwise_conv"] = SameConv2d(wide, wide, kernel, stride, groups=wide)
         layers["bn1"] = norm(wide)
         layers["act1"] = nn.ReLU6(inplace=True)
         layers["project_conv"] = nn.Conv2d(wide, given, 1, bias=False)
@@ -79,7 +85,7 @@ def efficientnet_lite(num_classes: int, width: float, depth: float, dropout: flo
             blocks.append(Block(taken, given, kernel=kernel, stride=step, expansion=expansion))
             taken = given
     layers = {
-        "conv_stem": SameConv2d(3, 32, 3, 2, bias=False),
+        "conv_stem": SameConv2d(3, 32, 3, 2),
         "bn0": norm(32),
         "act0": nn.ReLU6(inplace=True),
         "blocks": nn.Sequential(*blocks),
