@@ -117,6 +117,7 @@ def test_the_page_of_the_command_line_is_that_of_the_commands():
 
 
 def test_settings_files_of_the_guide_are_read(tmp_path):
+    pytest.importorskip("optuna")  # which the sweep among them asks for
     for number, (language, text, _) in enumerate(blocks("docs/guide.md")):
         if language == "yaml" and "method:" in text:
             (tmp_path / "sweep.yaml").write_text(text)

@@ -11,8 +11,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'fieldmark[onnx]'")
+
 from enginesthere import needs
 from smallruns import draw_photos
 from tinybundles import one_label, several_labels

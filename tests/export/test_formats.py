@@ -82,10 +82,13 @@ def test_weights_alone_have_no_third_output(tmp_path):
     ],
 )
 def test_what_stands_against_fewer_bits_is_told_before_any_work(tmp_path, to, given, told):
+    if to == "onnx":
+        pytest.importorskip("onnxscript")
     assert refused(tmp_path, to, tmp_path / "out", Asked(**given)) == told
 
 
 def test_what_several_models_cannot_have_is_told_before_any_work(tmp_path):
+    pytest.importorskip("onnxscript")
     place, classes = tmp_path / "out", ("a", "b")
     for name in classes:
         one_label(tmp_path / name, ("a", "b"))

@@ -5,8 +5,10 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import onnx
 import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'fieldmark[onnx]'")
+
 from enginesthere import needs
 from smallruns import draw_photos
 from tinybundles import one_label

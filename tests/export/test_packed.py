@@ -3,7 +3,10 @@
 import gzip
 
 import numpy as np
-import onnx
+import pytest
+
+onnx = pytest.importorskip("onnx", reason="needs onnx: pip install 'fieldmark[onnx]'")
+
 from onnx import TensorProto, helper, numpy_helper
 
 from fieldmark.export.packed import LEAST, pack, rounded, unpack, zipped

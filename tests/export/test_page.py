@@ -8,6 +8,9 @@ import shutil
 
 import numpy as np
 import pytest
+
+pytest.importorskip("onnx", reason="needs onnx: pip install 'fieldmark[onnx]'")
+
 from PIL import Image
 from tinybundles import one_label, several_labels
 

@@ -4,6 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.importorskip("onnx", reason="needs onnx: pip install 'fieldmark[onnx]'")
+
 from enginesthere import needs
 from smallruns import QUIET
 

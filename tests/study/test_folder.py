@@ -59,6 +59,7 @@ def test_a_setting_that_a_later_version_adds_is_no_part_of_what_decides(
 
 
 def test_what_decides_no_result_may_be_said_otherwise(photos, tmp_path, study_of, planned_only):
+    pytest.importorskip("tensorboard")
     study = study_of(photos, tmp_path, name=None)
     done, left, _ = (each.name for each in study.plans())
     study.run(done).path.mkdir()

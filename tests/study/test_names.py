@@ -28,6 +28,7 @@ def refused(folder, *args, **more):
 
 
 def test_the_published_names_are_the_recipes_aliases(tmp_path):
+    pytest.importorskip("optuna")
     file = sweep_file(tmp_path, PUBLISHED)
     names = names_of(file, of_recipe("nature-cnn"))
     assert names.targets == {
