@@ -90,7 +90,7 @@ def test_work_that_ends_with_a_line_of_its_own_may_be_silent_for_longer(clock):
 
 def test_of_work_that_is_done_no_line_says_how_far_it_is(clock):
     stream = io.StringIO()
-    with Console(stream=stream).bar("making the head", 1) as bar:
+    with Console(stream=stream).bar("reading images", 1) as bar:
         clock.seconds = 48.0
         bar.advance()
     assert stream.getvalue() == ""

@@ -15,9 +15,8 @@ def main() -> None:
     from fieldmark.stopping import take_over
 
     take_over()
-    gc.set_threshold(
-        700, 50, 50
-    )  # what is imported stays: a second of a run went into looking at it
+    # what is imported stays: looking at it again and again took a second of a run
+    gc.set_threshold(700, 50, 50)
     atexit.register(_leave)
     from fieldmark.cli.main import main as run_typed
 

@@ -112,10 +112,10 @@ class Looked:
     """Images that were listed, scanned and checked, before they are put on sides.
 
     samples: those that can be used, with the sides that were given. given: which sides the source
-    names. corrections: of labels, which are laid
-    over them when they have their sides: sides are drawn by the labels that the source gives, so
-    that a correction moves no other image. thumbs: hash and small picture of each, of `scan`; None
-    where nobody needs them. The rest as Dataset has it.
+    names. corrections: of labels, which are laid over them when they have their sides: sides are
+    drawn by the labels that the source gives, so that a correction moves no other image. thumbs:
+    hash and small picture of each, of `scan`; None where nobody needs them. The rest as Dataset
+    has it.
     """
 
     samples: Samples

@@ -19,7 +19,8 @@ DEALT = ("train", "test", "val")  # of few images one trains first, then one is 
 def split(samples: Samples, *, val: float, test: float, seed: int) -> Samples:
     """Fill in the splits, stratified by label; groups and copies of an image stay on one side.
 
-    Nor does a chain straddle: with a copy in another group, both groups are on one side.
+    What is a copy the samples say, by `copy_of` or else by equal hashes. Nor does a chain
+    straddle: with a copy in another group, both groups are on one side.
 
     Rows that have a split keep it. Where some have one, only what is missing is carved out of
     `train`: with a test set that is given, `test` is not taken; with a given validation set,

@@ -178,11 +178,8 @@ def split_notes(
         yield "There is no validation (data.val=none): its images were trained on."
     if "test" not in given and data.test == "none":
         yield "There is no test (data.test=none)."
-    together = [
-        number
-        for number, many in Counter(samples.frame["copy_of"].drop_nulls()).items()
-        if many > 1
-    ]
+    counts = Counter(samples.frame["copy_of"].drop_nulls())
+    together = [number for number, many in counts.items() if many > 1]
     if together:
         pictures = counted(len(together), "picture")
         stand = "stands" if len(together) == 1 else "stand"

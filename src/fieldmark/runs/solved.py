@@ -24,6 +24,7 @@ from fieldmark.fit.plan import Judged, Parts
 from fieldmark.models.body import body_and_head
 from fieldmark.models.heads import HEADS, Linear32
 from fieldmark.models.trees import Trees
+from fieldmark.records import Samples
 from fieldmark.runs.bench import Bench, Found
 from fieldmark.runs.network import with_head
 
@@ -155,6 +156,18 @@ def head_weights(head: nn.Module, made: Solved | Boosted, problem: int) -> Tenso
     return weights | {f"{last}.{name}": tensor for name, tensor in own.items()}
 
 
+def inner_folds(samples: Samples, seed: int) -> np.ndarray:
+    """Folds that choose where nothing else validates. -> (N,), -1 where none judges
+
+    None does for the test, and where there is only one image or group besides.
+    """
+    rows = np.flatnonzero((samples.frame["split"] != "test").fill_null(True).to_numpy())
+    units = len(units_of(samples, rows))
+    if units < 2:
+        return np.full(len(samples), -1)
+    return folds(samples, k=min(INNER, units), seed=seed)
+
+
 def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
     """What is solved, and the rows of the samples that it is about."""
     samples = bench.samples
@@ -166,11 +179,7 @@ def _task(bench: Bench, parts: Parts) -> tuple[Task, np.ndarray]:
     else:
         of_rows = samples.folds
         if of_rows is None:
-            seed = bench.prepared.settings.data.split_seed
-            units = len(units_of(samples, train))
-            of_rows = np.zeros((0, len(samples)), np.int64)  # with one image or group none judges
-            if units > 1:
-                of_rows = folds(samples, k=min(INNER, units), seed=seed)[None]
+            of_rows = inner_folds(samples, bench.prepared.settings.data.split_seed)[None]
         number = int(of_rows.max(initial=-1)) + 1
         outs = [fold[rows] == each for fold in of_rows for each in range(number)]
         judged = np.stack([np.zeros(len(rows), bool), *outs])

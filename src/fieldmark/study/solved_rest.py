@@ -15,7 +15,6 @@ import torch
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, Looked
-from fieldmark.data.stratify import units_of
 from fieldmark.errors import Mistake, SettingsError, StoppedError, writing
 from fieldmark.files import write_json
 from fieldmark.fit.exact import KINDS, PENALTIES, Solved, fit_exact
@@ -31,14 +30,14 @@ from fieldmark.runs.concrete import make_concrete
 from fieldmark.runs.network import Prepared, with_head
 from fieldmark.runs.on_features import passing
 from fieldmark.runs.run import prepare
-from fieldmark.runs.solved import INNER, head_weights, options_of
+from fieldmark.runs.solved import head_weights, inner_folds, options_of
 from fieldmark.runs.stages import heads_of
 from fieldmark.settings.layers import TYPED, Resolved
 from fieldmark.settings.run import BudgetSettings
 from fieldmark.settings.tree import Settings
 from fieldmark.stopping import listening
 from fieldmark.study.against_rest import shifts
-from fieldmark.study.cross_validate import fold_numbers, held_out
+from fieldmark.study.cross_validate import held_out
 from fieldmark.study.folder import StudyDir
 from fieldmark.study.ovr_answers import ALL, OVR, SOFTMAX, Asked, lots, table_of
 
@@ -130,11 +129,7 @@ class Bench:
 
     def _fit(self, rows: np.ndarray, shares: torch.Tensor, against: torch.Tensor | None) -> Solved:
         few, given = self.looked.of_rows(rows), self.prepared.settings
-        units = len(units_of(few.samples, np.arange(len(rows))))
-        seed, at = given.data.split_seed, torch.from_numpy(rows)
-        inner = np.full(len(rows), -1)  # with one group left none judges
-        if units > 1:
-            inner = fold_numbers(few, k=min(INNER, units), seed=seed)
+        at, inner = torch.from_numpy(rows), inner_folds(few.samples, given.data.split_seed)
         outs = [inner == number for number in range(int(inner.max()) + 1)]
         judged = np.stack([np.zeros(len(rows), bool), *outs])
         targets = shares.argmax(dim=1) if against is None else (shares > 0).long()
