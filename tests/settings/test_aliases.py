@@ -123,6 +123,13 @@ def test_a_flag_for_the_images_beside_the_images_is_refused(words, capsys):
     assert capsys.readouterr().err == told
 
 
+def test_a_misspelt_folder_is_told_with_the_one_beside_it(capsys, tmp_path):
+    (tmp_path / "train").mkdir()
+    assert main.run(["train", f"{tmp_path}/trian"]) == 2
+    told = f"DATA: there is no folder or file '{tmp_path}/trian'; did you mean 'train'?"
+    assert capsys.readouterr().err == f"fieldmark: {told}\n"
+
+
 def test_images_that_are_not_where_the_recipe_has_them_are_told_as_its_own(
     capsys, tmp_path, monkeypatch
 ):

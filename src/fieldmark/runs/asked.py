@@ -6,6 +6,7 @@ together: so where something that is given can only be judged with torch, nothin
 
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -210,8 +211,15 @@ def check_source(source: Any) -> list[Mistake]:
         what = "'-' is a list that comes in, for predict; write it into a .txt file, a path a line"
         return [Mistake("data.source", what)]
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
-    hint = nearest(source, BUILT_IN) or there
+    hint = nearest(source, BUILT_IN) or nearest(Path(source).name, _beside(source)) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
+
+
+def _beside(source: str) -> list[str]:
+    """The names in the folder where a source should be; none where that is not there either."""
+    with suppress(OSError):
+        return [each.name for each in Path(source).parent.iterdir()]
+    return []
 
 
 def refuse_columns(data: DataSettings) -> None:
