@@ -5,6 +5,9 @@ import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import count
+from threading import Barrier
 
 import pytest
 
@@ -23,17 +26,18 @@ def study(tmp_path):
 
 
 def claim_of(study, name, *, host=None, process=NOBODY, age=0.0):
-    path = study.claims / name
+    path = next(p for n in count() if not (p := study.claims / f"{name}.{n}").exists())
     path.write_text(json.dumps({"host": host or socket.gethostname(), "process": process}))
     os.utime(path, (time.time() - age,) * 2)
 
 
 def held_by_many(study):
-    """What each of eight threads had that held one claim at a time."""
+    """What each of eight threads had that asked for one claim, held until all have asked."""
+    all_have_asked = Barrier(8)
 
     def hold(_):
         with claimed(study, "a") as had:
-            time.sleep(0.2)
+            all_have_asked.wait(30)
             return had
 
     with ThreadPoolExecutor(8) as threads:
@@ -78,17 +82,62 @@ def test_a_claim_of_another_machine_is_taken_when_it_was_not_renewed_for_a_while
 
 
 def test_of_many_that_find_a_stale_claim_one_takes_it(study):
-    claim_of(study, "a", host="elsewhere", age=1000)
-    assert held_by_many(study).count(Had.NOT) == 7
+    for _ in range(20):  # each is taken, and given up
+        claim_of(study, "a", host="elsewhere", age=1000)
+        found = held_by_many(study)
+        assert sorted(each.name for each in found) == [*["NOT"] * 7, "TAKEN"]
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_who_looked_before_another_took_a_claim_does_not_have_it(study, monkeypatch, given_up):
+    claim_of(study, "a")
+    with ExitStack() as other:
+
+        def look(claim, path):
+            monkeypatch.undo()
+            assert other.enter_context(claimed(study, "a")) is Had.TAKEN
+            if given_up:
+                other.close()
+            return True
+
+        monkeypatch.setattr(module, "_is_stale", look)
+        with claimed(study, "a") as had:
+            assert had is Had.NOT
+        assert len(claims(study)) == (not given_up)
+    with claimed(study, "a") as had:
+        assert had is Had.FREE
+
+
+def test_processes_of_a_machine_that_has_slept_renew_before_they_are_taken_for_dead(
+    study, monkeypatch
+):
+    with claimed(study, "a"), monkeypatch.context() as patch:
+        os.utime(study.claims / "a.0", (0, 0))
+        patch.setattr(module, "sleep", lambda _: os.utime(study.claims / "a.0"))
+        with claimed(study, "a") as had:
+            assert had is Had.NOT
+
+
+def test_who_was_taken_for_dead_gives_up_its_own_claim_alone(study, monkeypatch):
+    monkeypatch.setattr(module, "sleep", lambda _: None)
+    with ExitStack() as slow:
+        slow.enter_context(claimed(study, "a"))
+        os.utime(study.claims / "a.0", (0, 0))
+        with claimed(study, "a") as had:
+            assert had is Had.TAKEN
+            slow.close()
+            assert [each.number for each in claims(study)] == [1]
+            with claimed(study, "a") as third:
+                assert third is Had.NOT
 
 
 def test_a_claim_is_renewed_while_it_is_held(study, monkeypatch):
     monkeypatch.setattr(module, "RENEWED", 0.05)
     seen = []
     with claimed(study, "a", renewing=lambda: seen.append(1)):
-        os.utime(study.claims / "a", (0, 0))
+        os.utime(study.claims / "a.0", (0, 0))
         time.sleep(0.3)
-        assert (study.claims / "a").stat().st_mtime > 0
+        assert (study.claims / "a.0").stat().st_mtime > 0
     assert seen
 
 

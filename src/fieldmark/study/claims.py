@@ -1,8 +1,10 @@
-"""Who works on which planned run: a claim is a file that only one process can make.
+"""Who works on which planned run: a run's claims are numbered files, and the last one counts.
 
-It says on which machine and in which process, and is renewed while that process lives. A claim
-whose process is gone, or that was not renewed for a while, is stale, and may be taken. Machines
-need nothing in common but the folder; their clocks may differ, for ages are told by the folder's.
+Only one process can make the file of a number. It says on which machine and in which process, is
+renewed while that process lives, and is emptied to give the run up. A claim whose process is gone,
+or that was not renewed for a while, is stale; to take it is to make the next number. None is ever
+taken away, so what came between a look and a claim is seen: its number is there. Machines need
+nothing in common but the folder; their clocks may differ, for ages are told by the folder's.
 """
 
 import json
@@ -13,8 +15,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
+from itertools import count
 from pathlib import Path
 from threading import Event, Thread
+from time import sleep
 
 from fieldmark.errors import disk_error
 from fieldmark.study.folder import StudyDir, files_below
@@ -36,6 +40,7 @@ class Claim:
     """What a claim's file says."""
 
     run: str
+    number: int
     host: str
     process: int
 
@@ -46,8 +51,13 @@ class Claim:
 
 
 def claims(study: StudyDir) -> list[Claim]:
-    """All that there are, stale ones too."""
-    found = (_read(path) for path in files_below(study.claims) if not path.name.startswith("."))
+    """The last of each run that is not given up, stale ones too."""
+    last: dict[str, int] = {}
+    for path in files_below(study.claims):
+        run, _, number = path.name.rpartition(".")
+        if number.isdecimal() and not run.startswith("."):
+            last[run] = max(int(number), last.get(run, 0))
+    found = (_read(_place(study, run, number)) for run, number in last.items())
     return [each for each in found if each is not None]
 
 
@@ -59,12 +69,13 @@ def claimed(
 
     renewing: called whenever the claim is renewed, from another thread.
     """
-    path, had = study.claims / name, Had.FREE
-    if not _make(path):
-        had = Had.TAKEN
-        if not (_is_stale(study, path) and _take_away(study, path) and _make(path)):
-            yield Had.NOT
-            return
+    number = _next(study, name)
+    last = _place(study, name, number - 1)
+    before = _read(last)
+    path = _place(study, name, number)
+    if (before is not None and not _is_stale(before, last)) or not _make(path):
+        yield Had.NOT
+        return
     done = Event()
 
     def renew() -> None:
@@ -75,10 +86,10 @@ def claimed(
 
     Thread(target=renew, daemon=True).start()
     try:
-        yield had
+        yield Had.FREE if before is None else Had.TAKEN
     finally:
         done.set()
-        path.unlink(missing_ok=True)
+        _give_up(path)
 
 
 def release(study: StudyDir, process: int | None = None) -> list[str]:
@@ -93,8 +104,22 @@ def release(study: StudyDir, process: int | None = None) -> list[str]:
         and (each.process == process or (process is None and not lives(each.process)))
     ]
     for each in held:
-        (study.claims / each.run).unlink(missing_ok=True)
+        _give_up(_place(study, each.run, each.number))
     return [each.run for each in held]
+
+
+def _place(study: StudyDir, run: str, number: int) -> Path:
+    return study.claims / f"{run}.{number}"
+
+
+def _next(study: StudyDir, run: str) -> int:
+    """The first number that is still to be had."""
+    return next(number for number in count() if not _place(study, run, number).exists())
+
+
+def _give_up(path: Path) -> None:
+    with suppress(FileNotFoundError):  # the study's folder was taken away
+        os.truncate(path, 0)
 
 
 def _make(path: Path) -> bool:
@@ -114,20 +139,28 @@ def _make(path: Path) -> bool:
 
 
 def _read(path: Path) -> Claim | None:
+    """None: given up, or never made. Raises DiskError."""
+    run, _, number = path.name.rpartition(".")
     try:
         kept = json.loads(path.read_text(encoding="utf-8"))
-        return Claim(path.name, str(kept["host"]), int(kept["process"]))
-    except (OSError, ValueError, KeyError, TypeError):  # gone this moment
+        return Claim(run, int(number), str(kept["host"]), int(kept["process"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    except OSError as error:
+        raise disk_error(path, error) from error
 
 
-def _is_stale(study: StudyDir, path: Path) -> bool:
-    claim = _read(path)
-    if claim is None:
-        return not path.exists()
+def _is_stale(claim: Claim, path: Path) -> bool:
     if claim.is_here and not lives(claim.process):
         return True
-    now = study.claims / f".now.{uuid.uuid4().hex}"
+    if claim.is_here and _is_old(path):
+        sleep(RENEWED)  # the machine may have slept: who lives renews now
+    return _is_old(path)
+
+
+def _is_old(path: Path) -> bool:
+    """Whether a claim was not renewed for a while, by the clock of its folder."""
+    now = path.with_name(f".now.{uuid.uuid4().hex}")
     try:
         now.touch()
         return now.stat().st_mtime - path.stat().st_mtime > STALE
@@ -135,25 +168,6 @@ def _is_stale(study: StudyDir, path: Path) -> bool:
         return False
     finally:
         now.unlink(missing_ok=True)
-
-
-def _take_away(study: StudyDir, path: Path) -> bool:
-    """Take a stale claim away. -> whether it was this process that did
-
-    Between the look at it and this, another may have taken it and made its own: that is put back.
-    """
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        path.rename(aside)
-    except FileNotFoundError:
-        return True  # somebody gave it up
-    if _is_stale(study, aside):
-        aside.unlink(missing_ok=True)
-        return True
-    with suppress(FileExistsError):
-        os.link(aside, path)
-    aside.unlink(missing_ok=True)
-    return False
 
 
 def lives(process: int) -> bool:
