@@ -131,6 +131,23 @@ def test_who_was_taken_for_dead_gives_up_its_own_claim_alone(study, monkeypatch)
                 assert third is Had.NOT
 
 
+def test_a_claim_that_is_being_made_is_held_and_one_cut_off_by_a_power_cut_is_taken(study):
+    (study.claims / "a.0").touch()
+    with claimed(study, "a") as had:
+        assert had is Had.NOT
+    os.utime(study.claims / "a.0", (0, 0))
+    with claimed(study, "a") as had:
+        assert had is Had.TAKEN
+
+
+def test_a_claim_needs_no_hard_links(study, monkeypatch):
+    def refused(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    assert sorted(each.name for each in held_by_many(study)) == ["FREE", *["NOT"] * 7]
+
+
 def test_a_claim_is_renewed_while_it_is_held(study, monkeypatch):
     monkeypatch.setattr(module, "RENEWED", 0.05)
     seen = []

@@ -1,10 +1,10 @@
 """Who works on which planned run: a run's claims are numbered files, and the last one counts.
 
 Only one process can make the file of a number. It says on which machine and in which process, is
-renewed while that process lives, and is emptied to give the run up. A claim whose process is gone,
-or that was not renewed for a while, is stale; to take it is to make the next number. None is ever
-taken away, so what came between a look and a claim is seen: its number is there. Machines need
-nothing in common but the folder; their clocks may differ, for ages are told by the folder's.
+renewed while that process lives, and is cut to one byte to give the run up. A claim whose process
+is gone, or that was not renewed for a while, is stale; to take it is to make the next number. None
+is ever taken away, so what came between a look and a claim is seen: its number is there. Machines
+need nothing in common but the folder; their clocks may differ, for ages are told by the folder's.
 """
 
 import json
@@ -25,6 +25,7 @@ from fieldmark.study.folder import StudyDir, files_below
 
 RENEWED = 10.0  # seconds between two renewals
 STALE = 120.0  # seconds without one
+GIVEN_UP = "{"  # what is left of a claim then
 
 
 class Had(Enum):
@@ -37,7 +38,7 @@ class Had(Enum):
 
 @dataclass(frozen=True)
 class Claim:
-    """What a claim's file says."""
+    """What a claim's file says; without a host while it is being made."""
 
     run: str
     number: int
@@ -117,37 +118,40 @@ def _next(study: StudyDir, run: str) -> int:
     return next(number for number in count() if not _place(study, run, number).exists())
 
 
-def _give_up(path: Path) -> None:
-    with suppress(FileNotFoundError):  # the study's folder was taken away
-        os.truncate(path, 0)
-
-
 def _make(path: Path) -> bool:
-    """Make a claim's file whole, in one step. -> whether there was none."""
+    """-> whether there was none"""
     about = json.dumps({"host": socket.gethostname(), "process": os.getpid()})
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
-        draft.write_text(about, encoding="utf-8")
-        os.link(draft, path)
-        return True
+        with path.open("x", encoding="utf-8") as file:
+            file.write(about)
     except FileExistsError:
         return False
     except OSError as error:
         raise disk_error(path, error) from error
-    finally:
-        draft.unlink(missing_ok=True)
+    return True
+
+
+def _give_up(path: Path) -> None:
+    with suppress(FileNotFoundError):  # the study's folder was taken away
+        os.truncate(path, len(GIVEN_UP))  # one step, for which a full disk has room
 
 
 def _read(path: Path) -> Claim | None:
     """None: given up, or never made. Raises DiskError."""
     run, _, number = path.name.rpartition(".")
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return Claim(run, int(number), str(kept["host"]), int(kept["process"]))
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
         return None
     except OSError as error:
         raise disk_error(path, error) from error
+    if text == GIVEN_UP:
+        return None
+    try:
+        kept = json.loads(text)
+        return Claim(run, int(number), str(kept["host"]), int(kept["process"]))
+    except (ValueError, KeyError, TypeError):  # this moment being made, or cut off by a power cut
+        return Claim(run, int(number), "", 0)
 
 
 def _is_stale(claim: Claim, path: Path) -> bool:
