@@ -11,6 +11,7 @@ from fieldmark.report.words import (
     doing,
     epoch_words,
     figure,
+    head_alone,
     headline,
     images,
     interval,
@@ -117,3 +118,11 @@ def test_a_sentence_that_begins_with_a_file_or_a_network_keeps_its_name():
 
 def test_a_name_breaks_where_its_reader_would_break_it_and_nothing_of_it_is_markup():
     assert breaks("a_b/<i> & c") == "a_<wbr>b/<wbr>&lt;i&gt; &amp; c"
+
+
+def test_that_the_head_alone_is_kept_is_no_verdict_before_the_end():
+    stages, history = [{"train": ["head"]}, {"train": ["all"]}], [{"stage": 1}, {"stage": 2}]
+    assert head_alone(stages, history, 2, whole=True) == ""
+    done, stopped = (head_alone(stages, history, 1, whole=whole) for whole in (True, False))
+    assert done.startswith("the head alone was kept: ")
+    assert stopped.startswith("so far the head alone is kept: ")

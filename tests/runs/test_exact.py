@@ -390,12 +390,24 @@ def test_where_the_head_makes_few_mistakes_nothing_is_trained_after_it(weights, 
     assert settings["least_mistakes"] == 5
     assert history(run).height == 1
     ending = run.read_manifest()["ending"]
-    assert ending.startswith("the head alone is wrong on ")
-    assert "too few to tell whether training more of the network would help" in ending
-    assert ending[:60] in run.report.read_text(encoding="utf-8").replace("The head", "the head")
-    asked = exact(photos, tmp_path, "asked", weights, *plain, "train.epochs=1")
+    assert ending.startswith("only the head was trained: it is wrong on ")
+    assert "too few to see whether training more of the network helps" in ending
+    assert ending[:60] in run.report.read_text(encoding="utf-8").replace("Only the", "only the")
+    asked = exact(photos, tmp_path, "asked", weights, *plain, "train.epochs=1", page=True)
     assert settings_of(asked)["train"]["least_mistakes"] == 0
     assert history(asked).height == 2
+
+
+def test_what_validates_more_than_the_head_is_said_with_what_the_head_has_there(
+    weights, photos, tmp_path
+):
+    words = ("model.width=4", "run.workers=0", "data.val=cross", "train.epochs=1")
+    run = exact(photos, tmp_path, "run", weights, *words, page=True)
+    one = int((Dataset.read(run.samples).samples.folds[0] == 0).sum())
+    said = f"what follows is validated on the first fold, {one} images; the head without them: val"
+    assert said in run.log.read_text()
+    page = run.report.read_text(encoding="utf-8")
+    assert page.count(f"validated on the first fold alone, {one} images; the head itself") == 2
 
 
 def test_with_one_image_a_class_nothing_is_trained_after_the_head(weights, photos, tmp_path):
@@ -406,7 +418,12 @@ def test_with_one_image_a_class_nothing_is_trained_after_the_head(weights, photo
     words = ("model.width=4", "run.workers=0", f"data.test={photos}", "data.copies=show")
     run = exact(few, tmp_path, "run", weights, *words)
     assert history(run).height == 1
-    assert run.read_manifest()["ending"].startswith("no image could be spared to tell")
+    assert run.read_manifest()["ending"].startswith(
+        "only the head was trained: no image could be spared to see"
+    )
+    said = run.log.read_text()
+    assert "no class has images in two folds of the training images, so nothing can be" in said
+    assert "48 test; no validation)" in said
 
 
 def test_more_epochs_of_an_exact_head_are_refused(frozen):

@@ -6,12 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import numpy as np
 
 from fieldmark.data.finding import LEFT_OUT, PROBLEMS, Finding
-from fieldmark.data.splits import classes_in_few_folds
+from fieldmark.data.splits import classes_in_few_folds, judged_rows
 from fieldmark.errors import counted, listed
 from fieldmark.records import SPLITS, Samples
 from fieldmark.settings.data import DataSettings
 
 FEW = 3  # groups; fewer tell nearly nothing
+UNJUDGED = "no class has images in two folds of the training images"
 LEAST, ENOUGH = 4, 20  # images of a class: fewer teach nearly nothing, so many are a beginning
 
 
@@ -196,6 +197,8 @@ def split_notes(
 def _fold_note(samples: Samples) -> str:
     """How validation goes by folds, in a sentence."""
     assert samples.folds is not None
+    if not len(judged_rows(samples)):
+        return f"There is no validation: {UNJUDGED}."
     repeats, number = len(samples.folds), int(samples.folds.max()) + 1
     anew = f", {repeats} times over" if repeats > 1 else ""
     return (
@@ -218,6 +221,8 @@ def _alone_note(samples: Samples) -> list[str]:
     """Which classes no fold can judge, being in one fold alone."""
     if samples.folds is None:
         return []
+    if not len(judged_rows(samples)):
+        return [f"{UNJUDGED}, so nothing can be validated"]
     found = classes_in_few_folds(samples, samples.folds[0])
     alone = [name for name, count in found.items() if count == 1]
     if not alone:

@@ -149,9 +149,14 @@ def epoch_line(row: Row, plan: Plan, is_best: bool) -> str:
     if "train_penalty" in row:
         words.append(f"penalty {row['train_penalty']:.4f}")
     if "val_loss" in row:
-        told = [name for name in plan.told if f"val_{name}" in row]
-        words += [f"val {name} {row[f'val_{name}']:.4f}" for name in told]
+        words.append(validation_words(row, plan))
     return "  ".join(words) + ("  best" if is_best and "val_loss" in row else "")
+
+
+def validation_words(row: Row, plan: Plan) -> str:
+    """An epoch's figures of validation that are told: "val loss 0.1837  val accuracy 0.94"."""
+    told = [name for name in plan.told if f"val_{name}" in row]
+    return "  ".join(f"val {name} {row[f'val_{name}']:.4f}" for name in told)
 
 
 def refuse_not_finite(state: State, parts: Parts, value: float, what: str = "loss") -> None:

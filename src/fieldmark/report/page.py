@@ -145,6 +145,7 @@ def render(page: RunPage) -> str:
     # of a head that was solved, and nothing else, there is nothing to follow
     solved = len(history) == 1 and (settings.get("features") or {}).get("solver") == "exact"
     shown = measured(metrics.classes, metrics.sides, split)
+    tuned_on = words.fold_of_tuning(data.samples, history)
     values = {
         **shown,
         "title": page.title,
@@ -163,7 +164,9 @@ def render(page: RunPage) -> str:
         "stage_changes": stage_changes(history),
         "monitor": words.metric_words(monitor.removeprefix("val_")),
         "best_epoch": best,
-        "head_alone": words.head_alone(train.get("stages"), history, best),
+        "head_alone": words.head_alone(train.get("stages"), history, best, whole=about.whole),
+        "tuned_on": tuned_on,
+        "best_words": words.epoch_words(history, best) if best and len(history) >= best else "",
         "trials": about.heads_tried,
         "tried_by": monitor if metrics.of_task.several else "accuracy",
         "shares": about.shares,
@@ -179,7 +182,7 @@ def render(page: RunPage) -> str:
         "heat": heat_part(page.heats, metrics.classes, page.info.spec if page.info else None),
         "of_labels": labels_part(metrics.classes, shown["figures"]),
         "notes": (*data.notes, *page.pictures.notes, *(page.labels.notes if page.labels else ())),
-        "split_notes": (*data.split_notes, *_name_note(page.names)),
+        "split_notes": (*data.split_notes, *filter(None, [tuned_on]), *_name_note(page.names)),
         "findings": by_severity(page.findings),
         "found_words": found_words(data.findings),
         "timing": timing,

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from fieldmark.errors import counted
 from fieldmark.judge.metrics import CLASS_METRICS, METRICS, ClassMetric, Metric
 from fieldmark.metrics_json import Figures
+from fieldmark.records import Samples
 from fieldmark.task import ONE_LABEL, Task
 
 MISSING = "\N{EN DASH}"
@@ -200,19 +201,38 @@ def epoch_words(history: Sequence[Mapping[str, float]], epoch: int) -> str:
     return f"stage {stage}, epoch {epoch - stages.index(stage)}"
 
 
-def head_alone(stages: Any, history: Sequence[Mapping[str, float]], best: int | None) -> str:
+def head_alone(
+    stages: Any, history: Sequence[Mapping[str, float]], best: int | None, *, whole: bool | None
+) -> str:
     """What to say where later stages trained more than the head, and the head alone was kept.
 
-    stages: `train.stages` of the settings. history: the rows of history.csv. best: epoch.
+    stages: `train.stages` of the settings. history: the rows of history.csv. best: epoch. whole:
+    whether the training came to its end.
     """
     if best is None or len(history) < best or not isinstance(stages, list | tuple):
         return ""
     kept, last = (int(row.get("stage", 1)) for row in (history[best - 1], history[-1]))
     if kept == last or list(stages[kept - 1]["train"]) != ["head"]:
         return ""
+    its = f"the weights of stage {kept}, on a body as it was"
+    if whole is False:
+        return (
+            f"so far the head alone is kept: {its}; no epoch of training more has done better than "
+            "it on the images that validate that, and the end judges anew"
+        )
     return (
-        f"the head alone was kept: the weights of stage {kept}, on a body as it was; training more "
-        "of the network did no better on validation"
+        f"the head alone was kept: {its}; training more of the network did no better on validation"
+    )
+
+
+def fold_of_tuning(samples: Samples, history: Sequence[Mapping[str, float]]) -> str:
+    """What validates what, where folds validated the head and more was trained; "" elsewhere."""
+    if samples.folds is None or not history or history[-1].get("stage", 1) == 1:
+        return ""
+    one = counted(int((samples.folds[0] == 0).sum()), "image")
+    return (
+        f"What was trained after the head is validated on the first fold alone, {one}; the head "
+        "itself was validated out of fold, so its figures and those of later epochs do not compare."
     )
 
 

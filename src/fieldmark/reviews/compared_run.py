@@ -106,7 +106,8 @@ class ComparedRun:
     @property
     def head_alone(self) -> str:
         """What to say where the head alone was kept of a run that trained more; "" elsewhere."""
-        return head_alone(self.settings.get("train.stages"), self.history, self.about.best_epoch)
+        about, stages = self.about, self.settings.get("train.stages")
+        return head_alone(stages, self.history, about.best_epoch, whole=about.whole)
 
     @property
     def is_without_draws(self) -> bool:

@@ -166,11 +166,6 @@ class OnImages:
             follow=self._follow,
         )
 
-    def judge(self, state: State) -> float:
-        """The monitored figure of the network as it is now, signed so that more is better."""
-        plan = self.plan(state)
-        return plan.sign * self.parts.measure(*self.validate(state.model))[plan.monitor]
-
     def validate(self, model: torch.nn.Module) -> tuple[np.ndarray, np.ndarray]:
         """-> (n, C) logits and (n,) targets of the validation images"""
         samples, classes = self.prepared.samples, self.prepared.classes

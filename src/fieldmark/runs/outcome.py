@@ -182,7 +182,7 @@ def tell_end(
     console.say()
     kept = f"; the weights of {epoch_words(history, best)} are kept" * ("lr" in history[-1])
     console.say(f"{about.ending}; training took {taken}{kept}")
-    if alone := head_alone(settings["train"]["stages"], history, best):
+    if alone := head_alone(settings["train"]["stages"], history, best, whole=about.whole):
         console.say(alone)
     if "val" not in found.sides and about.whole:
         console.say("no validation" + ": these are the last weights" * ("lr" in history[-1]))

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from fieldmark.console import Console
+from fieldmark.data.splits import judged_rows
 from fieldmark.errors import DiskError, NotFiniteError, PrunedError, StoppedError
 from fieldmark.fit.checkpoint import Checkpoints
 from fieldmark.fit.clock import Clock
@@ -81,7 +82,9 @@ def tell_start(prepared: Prepared, console: Console) -> None:
         f"{number} {side}" for side, number in counts.items() if number or samples.folds is None
     )
     if samples.folds is not None:
-        sides += f"; validation by {samples.folds.max() + 1} folds of train"
+        can_judge = len(judged_rows(samples)) > 0
+        folds = f"validation by {samples.folds.max() + 1} folds of train"
+        sides += f"; {folds if can_judge else 'no validation'}"
     console.say(
         f"{Path(settings.data.source).name}: {len(samples)} images in {len(prepared.classes)} "
         f"classes ({sides})"
@@ -260,7 +263,7 @@ def train_stages(
                 state.head_epoch = state.best_epoch
                 keeper.checkpoints.write_start(dict(state.model.state_dict()))
             if state.held_out and isinstance(best, OnFeatures) and isinstance(following, OnImages):
-                hold_out(state, following)
+                hold_out(state, following, console)
         state.stage += 1
         state.stage_begun = state.patient_from = state.epoch
         trainers[state.stage].enter(state)

@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from fieldmark.console import Console
+from fieldmark.errors import counted
 from fieldmark.fit.checkpoint import Checkpoints, Tensors
+from fieldmark.fit.epochs import validation_words
 from fieldmark.fit.keeper import Keeper
 from fieldmark.fit.plan import Judged, Parts, Plan
 from fieldmark.fit.state import State
@@ -41,29 +43,36 @@ def enough_alone(state: State, samples: Samples, least: int) -> str:
         folds, images = int(samples.folds.max()) + 1, len(state.out_of_fold)
     if least and samples.folds is not None and math.isnan(accuracy):
         return (
-            "no image could be spared to tell whether training more of the network would help "
-            "(train.least_mistakes=0 tries)"
+            "only the head was trained: no image could be spared to see whether training more of "
+            "the network helps; train.least_mistakes=0 tries"
         )
     if math.isnan(accuracy) or round((1 - accuracy) * images) >= least * folds:
         return ""
     wrong = round((1 - accuracy) * images)
-    these = f", about {round(wrong / folds)} of those that would validate more" * (folds > 1)
+    one = f", {round(wrong / folds)} in the fold that would validate more" if wrong > folds else ""
     return (
-        f"the head alone is wrong on {wrong} of {images} images{these}, too few to tell whether "
-        "training more of the network would help (train.least_mistakes=0 tries)"
+        f"only the head was trained: it is wrong on {wrong} of {images} validation images{one}, "
+        "too few to see whether training more of the network helps; train.least_mistakes=0 tries"
     )
 
 
-def hold_out(state: State, trainer: OnImages) -> None:
+def hold_out(state: State, trainer: OnImages, console: Console) -> None:
     """Begin with the head that was trained without the images that `trainer` validates on.
 
     What comes has to be better than it on these, and not than all folds' heads on all images.
     """
     assert state.best_epoch is not None
     _put_held_out(state)
-    gain = trainer.judge(state)
+    logits, targets = trainer.validate(state.model)
+    plan, found = trainer.plan(state), trainer.parts.measure(logits, targets)
+    loss = trainer.parts.loss(torch.from_numpy(logits), torch.from_numpy(targets)).item()
+    figures = {"val_loss": loss, **{f"val_{name}": value for name, value in found.items()}}
+    console.say(
+        f"what follows is validated on the first fold, {counted(len(targets), 'image')}; "
+        f"the head without them: {validation_words(figures, plan)}"
+    )
     state.monitored = [math.nan] * len(state.monitored)
-    state.monitored[state.best_epoch - 1] = gain
+    state.monitored[state.best_epoch - 1] = plan.sign * found[plan.monitor]
 
 
 def average_ends(state: State, trainer: OnImages, keeper: Keeper, console: Console) -> None:
