@@ -185,3 +185,10 @@ def test_an_svg_of_rates_stands_alone_and_is_the_same_each_time(tmp_path):
 def test_a_place_for_rates_that_cannot_be_written_is_told(tmp_path):
     with pytest.raises(DiskError, match=r"rates\.png: cannot be written"):
         write_rates(tmp_path / "missing" / "rates.png", ROWS, None)
+
+
+def test_validation_on_other_images_is_not_joined_to_what_follows(history):
+    rows = [{**row, "stage": 1 if row["epoch"] < 3 else 2} for row in history(5)]
+    joined, apart = (curves(rows, "macro_f1", None, apart=apart)[0].svg for apart in (False, True))
+    drawn = re.compile(r'<path d="[^"]*"[^>]*stroke: var\(--val\); stroke-width: 2.2')
+    assert [len(drawn.findall(svg)) for svg in (joined, apart)] == [1, 2]

@@ -25,10 +25,10 @@ DRAWN = {}  # charts, by what they are of
 def _charts_are_drawn_once(monkeypatch):
     """Nearly all of these pages have the same charts, which are most of what a page costs."""
 
-    def drawn(*asked):
-        if repr(asked) not in DRAWN:
-            DRAWN[repr(asked)] = curves(*asked)
-        return DRAWN[repr(asked)]
+    def drawn(*asked, **how):
+        if repr((asked, how)) not in DRAWN:
+            DRAWN[repr((asked, how))] = curves(*asked, **how)
+        return DRAWN[repr((asked, how))]
 
     monkeypatch.setattr(module, "curves", drawn)
 

@@ -45,16 +45,24 @@ class Curve:
 
 
 def curves(
-    history: Rows, monitor: str, best_epoch: int | None, more: Sequence[str] = ()
+    history: Rows,
+    monitor: str,
+    best_epoch: int | None,
+    more: Sequence[str] = (),
+    *,
+    apart: bool = False,
 ) -> list[Curve]:
     """Loss, the monitored metric, `more` metrics and the learning rate; what the history lacks
-    is left out."""
+    is left out. apart: the first stage was validated on other images, so no line joins it."""
     if not history:
         return []
     metric = monitored(history, monitor)
     metrics = dict.fromkeys(["loss", *([metric] if metric else []), *more])
     with drawing():
-        wanted = [*(_compared(history, name, best_epoch) for name in metrics), _rate(history)]
+        wanted = [
+            *(_compared(history, name, best_epoch, apart) for name in metrics),
+            _rate(history),
+        ]
     return [curve for curve in wanted if curve]
 
 
@@ -98,7 +106,7 @@ def _points(history: Rows, column: str) -> Points:
     return [(epoch, float(value) if defined(value) else math.nan) for epoch, value in told]
 
 
-def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | None:
+def _compared(history: Rows, metric: str, best_epoch: int | None, apart: bool) -> Curve | None:
     """Training and validation in one chart."""
     train, val = _points(history, f"train_{metric}"), _points(history, f"val_{metric}")
     if not train and not val:
@@ -107,7 +115,10 @@ def _compared(history: Rows, metric: str, best_epoch: int | None) -> Curve | Non
     if train:
         line(axes, train, TRAIN, linestyle=(0, (4, 2)), linewidth=1.7)
     if val:
-        line(axes, val, VAL, linewidth=2.2)
+        end = stage_changes(history)[0] if apart else 0
+        before, after = ([at for at in val if (at[0] > end) == later] for later in (False, True))
+        for part in filter(None, (before, after)):
+            line(axes, part, VAL, linewidth=2.2)
     for epoch in stage_changes(history):
         axes.axvline(epoch + 0.5, color=INK, alpha=0.35, linewidth=0.8)
     if best_epoch is not None:

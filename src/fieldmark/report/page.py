@@ -160,7 +160,9 @@ def render(page: RunPage) -> str:
         "counts": counts,
         "totals": totals,
         "history": history,
-        "curves": [] if solved else curves(history, monitor, best, train.get("figures", ())),
+        "curves": []
+        if solved
+        else curves(history, monitor, best, train.get("figures", ()), apart=bool(tuned_on)),
         "stage_changes": stage_changes(history),
         "monitor": words.metric_words(monitor.removeprefix("val_")),
         "best_epoch": best,
