@@ -20,7 +20,7 @@ from fieldmark.data.listing import Listing, join_test, with_known_labels, with_r
 from fieldmark.data.packs import ARROW, content_of_row, holds_pictures
 from fieldmark.data.shards import find_shards, read_shards
 from fieldmark.data.tables import read_table
-from fieldmark.errors import DataError, listed, nearest
+from fieldmark.errors import DataError, listed, nearest, nearest_path
 from fieldmark.records import Samples
 from fieldmark.task import SEVERAL_LABELS
 
@@ -52,7 +52,8 @@ def read_listing(
     if test in ("auto", "none"):
         return listing
     if not is_there(Path(test)):
-        raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
+        hint = nearest_path(test, Path.exists) or "; name one, or auto or none"
+        raise DataError(f"data.test={test}: there is no such file{hint}")
     own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
     of_test = replace(
         reading,
@@ -137,8 +138,9 @@ def refuse_missing(source: str) -> None:
             "name that"
         )
     if not is_there(Path(source)) and source not in BUILT_IN:
-        hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
-        raise DataError(f"{source}: there is no such folder or table{hint}")
+        hint = nearest(source, BUILT_IN) or nearest_path(source, Path.exists)
+        there = hint or f"; name one, or one of {listed(BUILT_IN)}"
+        raise DataError(f"{source}: there is no such folder or table{there}")
 
 
 def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:

@@ -24,7 +24,7 @@ from fieldmark.data.listing import shown
 from fieldmark.data.sources import STREAM, address
 from fieldmark.data.tables import Named, named_images
 from fieldmark.data.words import told_of_captions
-from fieldmark.errors import DataError, counted, listed
+from fieldmark.errors import DataError, counted, listed, nearest_path
 from fieldmark.models.bundle_info import BundleInfo
 
 Given = str | Path | Content
@@ -229,7 +229,8 @@ def _missing(path: str | Path) -> str:
         return f"{named}: {what}"
     if set("*?[") & set(str(path)):  # the shell left it as it was
         return f"{shown(str(path))}: matches no file; check the folder and the ending"
-    return f"{shown(str(path))}: there is no such file or folder; check the path"
+    hint = nearest_path(path, Path.exists) or "; check the path"
+    return f"{shown(str(path))}: there is no such file or folder{hint}"
 
 
 def _refuse_without_table(given: Iterable[object], options: dict[str, str | None]) -> None:
