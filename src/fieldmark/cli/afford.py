@@ -62,7 +62,7 @@ def candidates_of(pattern: str) -> "list[Candidate]":
         raise SettingsError([Mistake(pattern, what)])
     found = list(named(names))
     if not found:
-        which = "none whose name holds this has published weights" if names else NO_NAME
+        which = "no network of this name has published weights" if names else NO_NAME
         what = f"{which}; leave it out for those worth a try"
         raise SettingsError([Mistake(pattern, what)])
     return found
