@@ -65,6 +65,14 @@ def test_the_beginning_of_a_name_or_of_a_word_in_it_is_near(name, known, hint):
     assert nearest(name, known) == hint
 
 
+def test_endings_alone_make_no_file_alike_another(tmp_path):
+    for name in ("test.csv", "labels.tsv"):
+        (tmp_path / name).touch()
+    hints = [nearest_path(tmp_path / name, Path.is_file) for name in ("gone.csv", "tests.csv")]
+    assert hints == ["", f"; did you mean '{tmp_path}/test.csv'?"]
+    assert "labels.tsv" in nearest_path(tmp_path / "labels.csv", Path.is_file)
+
+
 def test_a_name_like_no_other_gets_no_hint():
     assert nearest("zebra", ["husky", "poodle"]) == ""
     assert nearest("zebra", []) == ""

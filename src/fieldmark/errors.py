@@ -126,9 +126,21 @@ def nearest_path(path: str | os.PathLike[str], fits: Callable[[Path], bool]) -> 
         if lost:
             above, below = lost[-1].parent, whole.relative_to(lost[-1])
             names = [each.name for each in above.iterdir() if fits(each / below)]
-            found = _near(lost[-1].name, names)
+            found = _near_file(lost[-1].name, names)
             return f"; did you mean '{above / found / below}'?" if found else ""
     return ""
+
+
+def _near_file(name: str, known: Iterable[str]) -> str | None:
+    """The nearest name: of those with the same ending by what stands before it, else of others."""
+    whole, alike, others = Path(name), dict[str, str](), list[str]()
+    for each in map(Path, known):
+        if each.suffix.casefold() == whole.suffix.casefold():
+            alike[each.stem] = each.name
+        else:
+            others.append(each.name)
+    found = _near(whole.stem, alike)
+    return alike[found] if found is not None else _near(name, others)
 
 
 def _near(name: str, known: Iterable[str]) -> str | None:
