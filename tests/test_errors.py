@@ -15,6 +15,7 @@ from fieldmark.errors import (
     disk_error,
     listed,
     nearest,
+    nearest_path,
     writing,
 )
 
@@ -64,9 +65,41 @@ def test_the_beginning_of_a_name_or_of_a_word_in_it_is_near(name, known, hint):
     assert nearest(name, known) == hint
 
 
+def test_endings_alone_make_no_file_alike_another(tmp_path):
+    for name in ("test.csv", "labels.tsv"):
+        (tmp_path / name).touch()
+    hints = [nearest_path(tmp_path / name, Path.is_file) for name in ("gone.csv", "tests.csv")]
+    assert hints == ["", f"; did you mean '{tmp_path}/test.csv'?"]
+    assert "labels.tsv" in nearest_path(tmp_path / "labels.csv", Path.is_file)
+
+
 def test_a_name_like_no_other_gets_no_hint():
     assert nearest("zebra", ["husky", "poodle"]) == ""
     assert nearest("zebra", []) == ""
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("fotos5", "photos5"),
+        ("../here/fotos5", "../here/photos5"),
+        ("./fotos5/cat", "photos5/cat"),
+        ("fotos5/dog", None),
+        ("photos5/cats", "photos5/cat"),
+        ("noets.txt", None),
+        ("photos5", None),
+        ("zebra/cat", None),
+        ("x" * 5000, None),
+        ("nul\0", None),
+    ],
+)
+def test_a_misspelt_path_is_answered_by_one_that_can_be_typed(typed, meant, tmp_path, monkeypatch):
+    (tmp_path / "here/photos5/cat").mkdir(parents=True)
+    (tmp_path / "here/notes.txt").touch()
+    monkeypatch.chdir(tmp_path / "here")
+    hint = nearest_path(typed, Path.is_dir)
+    assert hint == (f"; did you mean '{meant}'?" if meant else "")
+    assert meant is None or Path(meant).is_dir()
 
 
 @pytest.mark.parametrize(

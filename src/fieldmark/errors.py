@@ -16,9 +16,10 @@ FieldmarkError                 exit code
 """
 
 import errno
+import os
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -110,10 +111,43 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
     Near is also the one name that begins so, or in which one word does: 'patas' of 'patas_monkey'.
     """
+    found = _near(name, known)
+    return f"; did you mean '{found}'?" if found else ""
+
+
+def nearest_path(path: str | os.PathLike[str], fits: Callable[[Path], bool]) -> str:
+    """The ending "; did you mean '../photos5'?" for a misspelt path, as it can be typed, or "".
+
+    One name in the path may be wrong, also that of a folder; what is named then is there and fits.
+    """
+    whole = Path(path)
+    with suppress(OSError, ValueError):  # a text that can be no path, a folder that is not read
+        lost = [each for each in (whole, *whole.parents) if not each.exists()]
+        if lost:
+            above, below = lost[-1].parent, whole.relative_to(lost[-1])
+            names = [each.name for each in above.iterdir() if fits(each / below)]
+            found = _near_file(lost[-1].name, names)
+            return f"; did you mean '{above / found / below}'?" if found else ""
+    return ""
+
+
+def _near_file(name: str, known: Iterable[str]) -> str | None:
+    """The nearest name: of those with the same ending by what stands before it, else of others."""
+    whole, alike, others = Path(name), dict[str, str](), list[str]()
+    for each in map(Path, known):
+        if each.suffix.casefold() == whole.suffix.casefold():
+            alike[each.stem] = each.name
+        else:
+            others.append(each.name)
+    found = _near(whole.stem, alike)
+    return alike[found] if found is not None else _near(name, others)
+
+
+def _near(name: str, known: Iterable[str]) -> str | None:
     options = {option.casefold(): option for option in known}
     name = name.casefold()
     found = get_close_matches(name, options, n=1, cutoff=0.6) or _with_the_word(name, options)
-    return f"; did you mean '{options[found[0]]}'?" if found else ""
+    return options[found[0]] if found else None
 
 
 def _with_the_word(name: str, options: Iterable[str]) -> list[str]:

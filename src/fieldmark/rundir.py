@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from fieldmark import metrics_json
-from fieldmark.errors import RunError, SettingsError, disk_error, writing
+from fieldmark.errors import RunError, SettingsError, disk_error, nearest_path, writing
 from fieldmark.files import held, write_json
 from fieldmark.metrics_json import Metrics
 
@@ -290,7 +290,8 @@ def open_run(path: str | os.PathLike[str]) -> RunDir:
     """The run at `path`; raises RunError where there is none."""
     run = RunDir(Path(path))
     if not run.path.is_dir():
-        raise RunError(f"{path}: there is no such run folder; `ls runs` shows those of this folder")
+        hint = nearest_path(path, Path.is_dir) or "; `ls runs` shows those of this folder"
+        raise RunError(f"{path}: there is no such run folder{hint}")
     if is_study(path):
         raise RunError(f"{path}: is a study of many runs; name one of them, in {run.path / 'runs'}")
     if (run.path / EXPORT).is_file():

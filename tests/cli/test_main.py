@@ -325,6 +325,16 @@ def test_recipes_are_listed_printed_and_copied(capsys, tmp_path):
     assert (tmp_path / "mine.yaml").read_text() == text
 
 
+@pytest.mark.parametrize(
+    "words", [[], ["train"], ["train", "--recipe", "digits"], ["recipes"], ["study", "work"]]
+)
+def test_h_is_help_of_every_verb(words, capsys):
+    assert fieldmark([*words, "--help"]) == 0
+    whole = capsys.readouterr().out
+    assert fieldmark([*words, "-h"]) == 0
+    assert capsys.readouterr().out == whole
+
+
 def test_help_and_version(capsys):
     assert fieldmark(["--help"]) == 0
     said = capsys.readouterr().out

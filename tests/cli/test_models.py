@@ -5,13 +5,13 @@ import torch
 from safetensors.torch import save_file
 from smallruns import draw_photos
 
-from fieldmark.cli.afford import of_file
+from fieldmark.cli.afford import candidates_of, of_file
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.cli.models import print_rows, print_summary
 from fieldmark.errors import SettingsError, WeightsError
 from fieldmark.machine import INSTALL
 from fieldmark.models.candidates import Candidate
-from fieldmark.models.catalog import MODELS
+from fieldmark.models.catalog import MODELS, rows
 
 
 def test_the_list_says_what_each_network_costs_and_where_it_comes_from(capsys):
@@ -43,6 +43,28 @@ def test_the_one_that_was_named_stands_before_those_that_have_it_in_their_names(
     assert lines[1].startswith("timm/resnet50     ")
     assert "25,557,032" in lines[1]
     assert "timm/seresnet50" in lines
+
+
+@pytest.mark.parametrize(
+    ("pattern", "names"),
+    [
+        ("EfficientNet_lite*", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]),
+        ("*_lite?", ["efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"]),
+        ("lite*", []),
+        ("timm/resnet1[04]t", ["timm/resnet10t", "timm/resnet14t"]),
+    ],
+)
+def test_a_pattern_with_stars_is_one_of_whole_names(pattern, names):
+    assert [row.name for row in rows(pattern)] == names
+
+
+def test_what_is_measured_for_images_is_found_by_the_same_patterns():
+    assert [each.name for each in candidates_of("*_lite[02]")] == [
+        "efficientnet_lite0",
+        "efficientnet_lite2",
+    ]
+    with pytest.raises(SettingsError, match="no network's name holds this"):
+        candidates_of("lite*")
 
 
 @pytest.mark.parametrize(

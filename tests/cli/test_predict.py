@@ -14,7 +14,9 @@ from fieldmark.data.images import SUFFIXES
 
 
 def said(capsys):
-    return [line.removeprefix("fieldmark: ") for line in capsys.readouterr().err.splitlines()]
+    return [
+        re.sub("^(fieldmark|note): ", "", line) for line in capsys.readouterr().err.splitlines()
+    ]
 
 
 @pytest.mark.parametrize("out", [[], ["--out", "t.csv"]])
@@ -47,7 +49,7 @@ def test_files_that_are_passed_over_are_told_beside_the_table(capsys, a_run, pho
     told = capsys.readouterr()
     assert told.out == "3 images labelled in t.csv\n"
     assert told.err == (
-        "fieldmark: mixed: 1 file passed over: 'red/1.jxl' is JPEG XL: it is not read; "
+        "note: mixed: 1 file passed over: 'red/1.jxl' is JPEG XL: it is not read; "
         "save it as JPEG or PNG\n"
     )
 
@@ -100,10 +102,10 @@ def test_abstaining_leaves_labels_out_and_closes_with_what_it_rests_on(
     assert [row.split(",")[1] for row in rows] == [""] * 8
     assert [row.split(",")[3] for row in rows] == ["unsure"] * 8
     assert told.err == (
-        f"fieldmark: {tmp_path}: lacks known.safetensors, by which images unlike the training ones "
+        f"note: {tmp_path}: lacks known.safetensors, by which images unlike the training ones "
         "are told; copy it from the run beside the other two files; so images are left out for "
         "their score alone\n"
-        "fieldmark: 8 of 8 images left without a label, for their score is below 1; of 20 "
+        "note: 8 of 8 images left without a label, for their score is below 1; of 20 "
         "validation images 10 would be labelled, 100.0 % (72.2 to 100.0 %) of them rightly "
         "(pictures of none of the classes may get a label all the same)\n"
     )
@@ -275,7 +277,7 @@ def test_reasons_and_sets_are_columns_and_their_ground_is_told(capsys, a_run, ph
 
 
 def said_of(text):
-    return [line.removeprefix("fieldmark: ") for line in text.splitlines()]
+    return [re.sub("^(fieldmark|note): ", "", line) for line in text.splitlines()]
 
 
 def test_sets_are_no_column_of_kaggles(capsys, a_run, photos):

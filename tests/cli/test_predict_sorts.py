@@ -1,5 +1,6 @@
 """`fieldmark predict --sort-into` and `--move`."""
 
+import re
 import zipfile
 from pathlib import Path
 
@@ -20,7 +21,9 @@ def asked(tmp_path):
 
 
 def said(capsys):
-    return [line.removeprefix("fieldmark: ") for line in capsys.readouterr().err.splitlines()]
+    return [
+        re.sub("^(fieldmark|note): ", "", line) for line in capsys.readouterr().err.splitlines()
+    ]
 
 
 def names(folder):

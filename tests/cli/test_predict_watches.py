@@ -70,7 +70,11 @@ def images():
 
 def said(capsys):
     told = capsys.readouterr()
-    errors = [line for line in told.err.splitlines() if line.startswith("fieldmark: inbox")]
+    errors = [
+        line
+        for line in told.err.splitlines()
+        if line.startswith(("fieldmark: inbox", "note: inbox"))
+    ]
     return told.out.splitlines(), errors
 
 
@@ -152,7 +156,7 @@ def test_json_lines_grow_too_and_a_folder_that_goes_away_is_waited_for(looks, ca
         ("inbox/1.png", "cat"),
     ]
     assert said(capsys)[1] == [
-        "fieldmark: inbox: is not there just now, or cannot be read; it is waited for"
+        "note: inbox: is not there just now, or cannot be read; it is waited for"
     ]
 
 

@@ -86,11 +86,11 @@ def test_every_kind_has_its_severity_and_the_gravest_come_first():
 @pytest.mark.parametrize(
     ("problem", "words"),
     [
-        ("missing", "2 files are not there and are left out; '20.jpg' cannot be found"),
-        ("zero-byte", "2 files are empty and are left out; '20.jpg' cannot be found"),
-        ("truncated", "2 files end too early and are left out; '20.jpg' cannot be found"),
-        ("unreadable", "2 files cannot be read and are left out; '20.jpg' cannot be found"),
-        ("bomb", "2 files have too many pixels and are left out; '20.jpg' cannot be found"),
+        ("missing", "2 files are not there"),
+        ("zero-byte", "2 files are empty"),
+        ("truncated", "2 files end too early"),
+        ("unreadable", "2 files cannot be read"),
+        ("bomb", "2 files have too many pixels"),
     ],
 )
 def test_files_that_are_left_out_are_errors_and_the_first_has_its_reason(problem, words):
@@ -101,8 +101,27 @@ def test_files_that_are_left_out_are_errors_and_the_first_has_its_reason(problem
     found = told(*some(10, "cat"), *some(10, "dog"), *bad)
     assert list(found) == [problem]
     assert found[problem].severity == "error"
-    assert found[problem].sentence == words
+    them = "and are left out ('20.jpg' and '21.jpg')"
+    assert found[problem].sentence == f"{words} {them}; '20.jpg' cannot be found"
     assert found[problem].files == ("20.jpg", "21.jpg")
+
+
+def test_files_that_cannot_be_read_are_told_by_why():
+    reasons = [
+        "is an archive: unpack it",
+        "is damaged (at 7); mend it",
+        "is damaged (at 9); mend it",
+    ]
+    bad = [
+        (["cat"], {"problem": "unreadable", "reason": f"root/{20 + at}.jpg: {reason}"})
+        for at, reason in enumerate(reasons)
+    ]
+    images = [*some(10, "cat"), *some(10, "dog"), *bad]
+    assert [each.sentence for each in looked_at(*invented(*images))] == [
+        "1 file cannot be read and is left out: '20.jpg' is an archive: unpack it",
+        "2 files cannot be read and are left out ('21.jpg' and '22.jpg'); '21.jpg' is damaged "
+        "(at 7); mend it",
+    ]
 
 
 def test_one_file_that_is_left_out():

@@ -22,6 +22,7 @@ from fieldmark.data.splits import folds
 from fieldmark.data.told import few_groups_note, few_images_note, group_note, split_notes
 from fieldmark.errors import DataError
 from fieldmark.records import Samples
+from fieldmark.rundir import RunDir
 from fieldmark.settings.data import DataSettings
 from fieldmark.use.predictor import Failure, Predictor
 
@@ -31,6 +32,35 @@ MONKEYS = Path(__file__).parents[2].parent / "shared" / "data" / "monkeys10"
 @pytest.fixture
 def photos(tmp_path):
     return draw_photos(tmp_path / "photos", each=12, side=80)
+
+
+def test_more_photos_are_judged_by_the_test_of_an_earlier_run(photos, tmp_path, monkeypatch):
+    run = RunDir(tmp_path / "runs" / "a")
+    run.path.mkdir(parents=True)
+    run.settings.touch()
+    first = take_in(DataSettings(source=str(photos)), QUIET).samples
+    first.write(run.samples)
+    for name in ("red", "blue"):
+        for number in range(4):
+            photo([number, ord(name[0])], 80, 80).save(photos / name / f"more{number}.png")
+    more = take_in(DataSettings(source=str(photos), test=str(run.path)), QUIET)
+    its, now = (set(s.frame["hash"].gather(s.rows("test"))) for s in (first, more.samples))
+    assert its == now
+    assert f"of the test set: the {len(its)} images are the test of {run.path}" in more.notes
+    assert len(more.samples) == len(first) + 8
+    assert "leakage" not in {each.kind for each in more.findings}
+    assert not any("copies of images that are judged" in note for note in more.notes)
+    drawn = take_in(DataSettings(source=str(photos)), QUIET).samples
+    assert set(drawn.frame["hash"].gather(drawn.rows("test"))) != its  # what it is for
+
+
+def test_a_run_without_test_images_has_none_to_lend(photos, tmp_path):
+    run = RunDir(tmp_path / "a")
+    run.path.mkdir()
+    run.settings.touch()
+    take_in(DataSettings(source=str(photos), test="none"), QUIET).samples.write(run.samples)
+    with pytest.raises(DataError, match=r"a: this run has no test images; name another run"):
+        take_in(DataSettings(source=str(photos), test=str(run.path)), QUIET)
 
 
 def parted(photos, split, side):

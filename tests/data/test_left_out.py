@@ -1,5 +1,7 @@
 """What is left out is counted and told, each kind in its own finding."""
 
+import shutil
+
 import pytest
 from scenes import photo
 from smallruns import QUIET
@@ -7,7 +9,7 @@ from smallruns import QUIET
 from fieldmark.data import kinds
 from fieldmark.data.finding import KINDS, LEFT_OUT
 from fieldmark.data.intake import take_in
-from fieldmark.data.left_out import left_out_findings
+from fieldmark.data.left_out import left_out_findings, left_out_notes
 from fieldmark.data.sources import read_listing
 from fieldmark.machine import INSTALL
 from fieldmark.settings.data import DataSettings
@@ -20,6 +22,12 @@ def photos(tmp_path):
             (tmp_path / name).mkdir(exist_ok=True)
             photo([number, len(name), ord(name[0])], 20, 20).save(tmp_path / name / f"{number}.png")
     return tmp_path
+
+
+def notes(source):
+    """What training says of files that it leaves out."""
+    data = take_in(DataSettings(source=str(source)), QUIET)
+    return [note for note in data.notes if "left out" in note]
 
 
 def table(folder, *more):
@@ -95,13 +103,66 @@ def test_files_of_foreign_formats_and_videos_in_a_folder_are_errors(photos, name
     assert name in told(photos)[kind]
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_foreign_file_is_what_its_content_says_and_the_ending_only_where_that_says_nothing(
+    photos, tmp_path, zipped
+):
+    (photos / "cat/a.jp2").write_bytes(b"PK\x03\x04 and more")
+    (photos / "cat/b.mp4").write_bytes(b"\x00\x00\x00\x0cjP  \r\n\x87\n and more")
+    (photos / "cat/c.psd").write_bytes(b"")
+    source = shutil.make_archive(f"{tmp_path}-z", "zip", photos) if zipped else photos
+    listing = read_listing(str(source))
+    assert {name: why.rpartition(": is ")[2] for name, why in listing.left_out.items()} == {
+        "cat/a.jp2": "an archive: unpack it",
+        "cat/b.mp4": "JPEG 2000: it is not read; save it as JPEG or PNG",
+        "cat/c.psd": "a Photoshop file: it is not read; save it as JPEG or PNG",
+    }
+    assert set(told(source)) == {"foreign-format"}
+
+
+def test_several_reasons_are_counted_in_one_sentence_with_where_each_is_named(photos):
+    (photos / "cat/a.jp2").write_bytes(b"PK\x03\x04 and more")
+    for name in ("b.mp4", "c.mov"):
+        (photos / "cat" / name).touch()
+    (photos / "cat/d.png").touch()
+    (photos / "cat/e.png").write_bytes((photos / "cat/1.png").read_bytes()[:200])
+    (photos / "cat/f.png").write_bytes(b"a text")
+    assert notes(photos) == [
+        "6 images left out: 2 are each a video, 1 is an archive, 1 is empty, 1 ends too early, 1 "
+        f"cannot be read; `fieldmark inspect {photos} --json` names each"
+    ]
+
+
+def test_six_of_one_reason_hide_no_name(photos):
+    for name in range(6):
+        (photos / f"cat/z{name}.png").touch()
+    assert notes(photos) == [
+        f"6 images left out: 6 are empty; `fieldmark inspect {photos} --json` names each"
+    ]
+    (photos / "cat/z5.png").unlink()
+    [note] = notes(photos)
+    assert note.startswith("5 images left out ('cat/z0.png', 'cat/z1.png', 'cat/z2.png', ")
+    assert note.endswith(f"{photos}/cat/z0.png: is empty (0 bytes); copy it anew or take it out")
+
+
+def test_what_can_be_installed_is_told_once():
+    reason = f"is HEIC: {INSTALL} 'fieldmark[heic]' lets it be read; or save it as JPEG or PNG"
+    left_out = {name: f"x/{name}: {reason}" for name in ("a.heic", "b.heic")}
+    left_out["c.jpg"] = "x/c.jpg: is empty (0 bytes)"
+    kinds_of = dict.fromkeys(("a.heic", "b.heic"), "foreign-format") | {"c.jpg": "zero-byte"}
+    assert left_out_notes(left_out, kinds_of, {}, "fieldmark inspect x --json") == [
+        f"3 images left out: 2 are HEIC, 1 is empty; {INSTALL} 'fieldmark[heic]' lets HEIC be "
+        "read, and `fieldmark inspect x --json` names each"
+    ]
+
+
 @pytest.mark.skipif(kinds.READS_HEIF, reason="HEIC is read where fieldmark[heic] is installed")
 def test_many_are_counted_and_three_are_named(photos):
     for number in range(6):
         (photos / "cat" / f"{number}.heic").touch()
     assert told(photos) == {
         "foreign-format": "6 files are of formats not read and are left out ('cat/0.heic', "
-        "'cat/1.heic', 'cat/2.heic' and 3 more); 'cat/0.heic' is HEIC: " + f"{INSTALL} "
+        "'cat/1.heic', 'cat/2.heic' and 3 more); each is HEIC: " + f"{INSTALL} "
         "'fieldmark[heic]' lets it be read; or save it as JPEG or PNG"
     }
 

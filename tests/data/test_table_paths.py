@@ -86,6 +86,21 @@ def test_a_file_that_may_be_one_of_several_is_no_ones_and_the_way_out_is_named(t
     )
 
 
+def test_of_several_folders_the_one_is_named_under_which_most_cells_lie_as_written(tmp_path):
+    put(
+        tmp_path,
+        *(f"{at}/cat/{k}.jpg" for at, many in (("few", 1), ("all", 3)) for k in range(many)),
+    )
+    source = tabled(tmp_path, [f"cat/{k}.jpg" for k in range(3)])
+    left_out = [*read_listing(source).left_out.values()]
+    assert left_out == [
+        f"{source}, line 2: 'cat/0.jpg' lies in several folders, 'all' and 'few'; "
+        f"write which, or name one: --images {tmp_path}/all"
+    ]
+    listing = read_listing(source, Reading(images=f"{tmp_path}/all"))
+    assert paths(listing) == ["cat/0.jpg", "cat/1.jpg", "cat/2.jpg"]
+
+
 def test_a_missing_file_is_not_replaced_by_one_of_its_name_elsewhere(tmp_path):
     put(tmp_path, "img/0.jpg", "img/1.jpg", "masks/2.jpg")
     source = tabled(tmp_path, ["img/0.jpg", "img/1.jpg", "img/2.jpg"])

@@ -44,6 +44,11 @@ def test_values_keep_their_shape():
             "5 images stand more than once, e.g. 'a.jpg' = 'b.jpg'; ...",
             "5 images stand more than once",
         ),
+        (
+            "3 images left out: 2 are HEIC, 1 is empty; uv pip install 'fieldmark[heic]' lets HEIC "
+            "be read, and `fieldmark inspect mine --json` names each",
+            "3 images left out: 2 are HEIC, 1 is empty",
+        ),
         ("12 files in /home/me have no row", ""),
         ("the folder 'val' is the test set", ""),
         ("weights: 312 tensors taken from /home/me/w.safetensors", ""),

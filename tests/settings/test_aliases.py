@@ -126,7 +126,7 @@ def test_a_flag_for_the_images_beside_the_images_is_refused(words, capsys):
 def test_a_misspelt_folder_is_told_with_the_one_beside_it(capsys, tmp_path):
     (tmp_path / "train").mkdir()
     assert main.run(["train", f"{tmp_path}/trian"]) == 2
-    told = f"DATA: there is no folder or file '{tmp_path}/trian'; did you mean 'train'?"
+    told = f"DATA: there is no folder or file '{tmp_path}/trian'; did you mean '{tmp_path}/train'?"
     assert capsys.readouterr().err == f"fieldmark: {told}\n"
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fieldmark.runs.afford import Afforded, Row
 
 NAME = 32  # columns: the whole is 80 wide
+NO_NAME = "no network's name holds this"
 FOR_HAND = "--weights FILE gives those of a file, --fetch asks where they are published"
 
 
@@ -61,7 +62,8 @@ def candidates_of(pattern: str) -> "list[Candidate]":
         raise SettingsError([Mistake(pattern, what)])
     found = list(named(names))
     if not found:
-        what = "no network of this name has published weights; leave it out for those worth a try"
+        which = "no network of this name has published weights" if names else NO_NAME
+        what = f"{which}; leave it out for those worth a try"
         raise SettingsError([Mistake(pattern, what)])
     return found
 
@@ -73,6 +75,7 @@ def of_file(given: str) -> "Candidate":
     """
     from fieldmark.models.candidates import Candidate, named
     from fieldmark.models.catalog import MODELS
+    from fieldmark.models.published import no_file
     from fieldmark.models.recognise import recognise
     from fieldmark.models.weights import read_weights
 
@@ -80,8 +83,7 @@ def of_file(given: str) -> "Candidate":
     if name not in MODELS:
         name, path = "", given
     if not Path(path).is_file():
-        what = f"there is no file '{path}'; name a .safetensors or .pth file"
-        raise SettingsError([Mistake("--weights", what)])
+        raise SettingsError([Mistake("--weights", no_file(path))])
     if not name:
         try:
             name = recognise(read_weights(Path(path)))

@@ -54,6 +54,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "options": options.command,
 }
 LINE = 300  # letters of that sentence, at the most
+HELP = ["-h", "--help"]
 # verbs that take settings, recipes and their aliases
 TRAINING = ("train", "cross-validate", "one-vs-rest", "grid", "sweep")
 
@@ -75,6 +76,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=True,
+    context_settings={"help_option_names": HELP},
 )
 for verb, command in COMMANDS.items():
     app.command(verb, epilog=shown(verb))(command)
@@ -160,7 +162,7 @@ def _drop_output() -> None:
 def _call(words: list[str]) -> int:
     """Call the verb, with a recipe's aliases rewritten. -> exit code"""
     has_aliases = any(word.startswith(("--recipe", "--config")) for word in words)
-    if words[0] not in TRAINING or not has_aliases or "--help" in words:
+    if words[0] not in TRAINING or not has_aliases or {*HELP} & {*words}:
         return int(app(words, prog_name="fieldmark", standalone_mode=False) or 0)
     from fieldmark.settings.aliases import rewrite
 

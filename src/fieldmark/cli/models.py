@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 Pattern = typer.Argument(
-    metavar="[PATTERN] [KEY=VALUE ...]", help="Only names that hold this; timm/PART for timm's."
+    metavar="[PATTERN] [KEY=VALUE ...]",
+    help="Only names that hold this, or that fit 'resnet*'; timm/PART for timm's.",
 )
 
 

@@ -104,9 +104,10 @@ def answer(asked: Asked, looked: Looked) -> int:
     write = _as_table if looked.form is None else _in_a_form
     code = write(predictor, asked, looked, answers)
     if looked.way is not None:
-        tell(looked.way.words())
+        note(looked.way.words())
     if sorter is not None:
-        tell([*sorter.lost, *sorter.words()])
+        tell(sorter.lost)
+        note(sorter.words())
         code = 1 if sorter.lost else code
     if groups is not None and asked.page is not None:
         _write_page(groups, predictor, looked.found, asked.page)
@@ -170,7 +171,7 @@ def _as_table(
     code = _close(predictor, looked.found.notes, tally, without)
     row, of_validation = predictor.set_row, predictor.info.sets
     if sets is not None and row is not None and of_validation is not None and tally.sets:
-        tell([words(of_validation, row, sets, tally.in_sets / tally.sets)])
+        note([words(of_validation, row, sets, tally.in_sets / tally.sets)])
     return code
 
 
@@ -227,22 +228,28 @@ def _close(predictor: "Predictor", notes: Iterable[str], tally: "Tally", then: s
     """Say what there is to be said beside the table. -> the exit code"""
     from fieldmark.data.seen_part import little_words
 
-    tell([*notes, *predictor.told])
+    note([*notes, *predictor.told])
     tell(failure.reason for failure in tally.failures)
     if tally.failures:
         tell([f"{counted(len(tally.failures), 'file')} had no answer{then}"])
-    tell(little_words(tally.little, tally.seen))
+    note(little_words(tally.little, tally.seen))
     if predictor.abstention is not None and tally.seen:
-        tell([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
+        note([predictor.abstention.words(tally.unlabelled, tally.seen, tally.unlike)])
     elif predictor.check is not None and tally.seen:
         if predictor.leaves_out:
-            tell([predictor.check.words(tally.unlike, tally.seen)])
+            note([predictor.check.words(tally.unlike, tally.seen)])
         elif tally.unlike and predictor.check.is_of_enough:
-            tell([predictor.check.advice(tally.unlike, tally.seen)])
+            note([predictor.check.advice(tally.unlike, tally.seen)])
     return 1 if tally.failures else 0
 
 
 def tell(lines: Iterable[str]) -> None:
-    """Sentences for the user, beside what is written."""
+    """What could not be done, beside what is written."""
     for line in lines:
         print(f"fieldmark: {line}", file=sys.stderr)
+
+
+def note(lines: Iterable[str]) -> None:
+    """What is good to know, beside what is written."""
+    for line in lines:
+        print(f"note: {line}", file=sys.stderr)

@@ -113,12 +113,12 @@ def serve(predictor: Any, run: str, limits: "Limits", asked: Asked, *, log: bool
     from fieldmark.use.info import unended
 
     pace = warmed(predictor, limits)
-    _tell(*unended(run), *predictor.told)
+    _note(*unended(run), *predictor.told)
     page = drop_page.render(run, predictor.info, limits)
     if asked.token is not None:
         page = drop_page.render_closed(limits)
     elif is_open(asked.socket):
-        _tell("other machines reach it, and nobody is asked for a token; --token-file FILE asks")
+        _note("other machines reach it, and nobody is asked for a token; --token-file FILE asks")
     with (
         listening("answering what was taken", limits.seconds + 5) as stop,
         running(
@@ -127,7 +127,7 @@ def serve(predictor: Any, run: str, limits: "Limits", asked: Asked, *, log: bool
             page=page,
             top=asked.top,
             token=asked.token,
-            log=_tell if log else None,
+            log=_log if log else None,
         ) as thread,
     ):
         print(f"{run} is served at {address_of(asked.socket)} (Ctrl-C ends it)", flush=True)
@@ -136,6 +136,10 @@ def serve(predictor: Any, run: str, limits: "Limits", asked: Asked, *, log: bool
     return 0
 
 
-def _tell(*lines: str) -> None:
+def _note(*lines: str) -> None:
     for line in lines:
-        print(f"fieldmark: {line}", file=sys.stderr, flush=True)
+        print(f"note: {line}", file=sys.stderr, flush=True)
+
+
+def _log(line: str) -> None:
+    print(f"fieldmark: {line}", file=sys.stderr, flush=True)

@@ -8,6 +8,7 @@ from fieldmark.cli.predicted import (
     Asked,
     Looked,
     columns_of,
+    note,
     opened,
     refined,
     seen,
@@ -103,9 +104,9 @@ def _watch(asked: Asked, looked: Looked, out: Path) -> int:
         return f"stopped; {now}{where}; the same command goes on"
 
     with undoing(stopped):
-        tell(predictor.told)
+        note(predictor.told)
         while True:
-            ready = inbox.ready(lambda line: tell([line]))
+            ready = inbox.ready(lambda line: note([line]))
             rows = growing.rows
             for answer in refined(looked, seen(predictor, ready), ready) if ready else ():
                 _take(answer, inbox, growing, row_of, sorter)

@@ -1,5 +1,7 @@
 """The images that the settings ask for: listed, scanned, and those of them that can be used."""
 
+import shlex
+
 import polars as pl
 
 from fieldmark.cache import open_cache
@@ -8,13 +10,19 @@ from fieldmark.data.columns import Columns, Reading
 from fieldmark.data.corrections import correct, read_corrections
 from fieldmark.data.crops import cropped, finder_of
 from fieldmark.data.exif_groups import with_exif_groups
+from fieldmark.data.left_out import left_out_notes
 from fieldmark.data.listing import Listing
-from fieldmark.data.scan import scan, with_facts
+from fieldmark.data.scan import problems_of, scan, with_facts
 from fieldmark.data.sources import read_listing
 from fieldmark.data.told import several_labels
 from fieldmark.errors import DataError, counted
 from fieldmark.records import Samples
 from fieldmark.settings.data import DataSettings
+
+WHERE = (  # settings that say what the images and labels of a source are
+    *("task", "images", "test", "image_column", "label_column", "label_separator"),
+    *("group_column", "split_column", "pattern", "crops", "crops_above", "levels", "data_dir"),
+)
 
 
 def listed_of(data: DataSettings, *, labelled: bool = True, known: tuple[str, ...] = ()) -> Listing:
@@ -86,6 +94,17 @@ def readable(
             f"{_one_each(listing.separator)}"
         )
     return samples, left_out
+
+
+def left_out_told(
+    data: DataSettings, listing: Listing, facts: pl.DataFrame, left_out: dict[str, str]
+) -> list[str]:
+    """What is to be said of the images that `readable` leaves out."""
+    kinds = {**listing.kinds, **problems_of(listing.samples, facts)}
+    given = data.model_dump(include={*WHERE}, exclude_defaults=True)
+    words = [f"data.{name}={value}" for name, value in given.items()]
+    see = shlex.join(["fieldmark", "inspect", str(data.source), *words, "--json"])
+    return left_out_notes(left_out, kinds, listing.missing, see)
 
 
 def _one_each(separator: str) -> str:

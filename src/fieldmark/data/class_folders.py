@@ -6,9 +6,9 @@ from pathlib import Path, PurePosixPath
 
 import polars as pl
 
+from fieldmark.data.finding import foreign_kind
 from fieldmark.data.folders import TABLES, Tree, join, parent_of
 from fieldmark.data.images import SUFFIXES
-from fieldmark.data.kinds import by_suffix
 from fieldmark.data.layouts import (
     Layout,
     Placed,
@@ -46,7 +46,10 @@ def read_folder(tree: Tree, *, labelled: bool, levels: str | None) -> Listing:
         found = [Placed(folder, "", None, None) for folder in tree.folders_below("")]
         pattern = _named_by_files(tree)
         notes = [f"there are no class folders: the pictures have no labels{pattern}"]
-    left_out = _unread(tree)
+    left_out = {
+        shown(path): f"{tree.root}/{shown(path)}: {why}" for path, why in tree.foreign.items()
+    }
+    kinds = {shown(path): foreign_kind(why) for path, why in tree.foreign.items()}
     texts, said = _labels(found)
     columns: dict[str, list[str | None]] = {"path": [], "label": [], "split": [], "group": []}
     for at in found:
@@ -65,7 +68,7 @@ def read_folder(tree: Tree, *, labelled: bool, levels: str | None) -> Listing:
     samples = Samples.from_columns(given, str(tree.root.resolve()))
     called = {side: f"the folder '{name}'" for name, side in layout.sides.items()}
     notes += [*said, *tree.notes()]
-    return Listing(samples, tuple(notes), left_out, called, unused=unused)
+    return Listing(samples, tuple(notes), left_out, called, kinds=kinds, unused=unused)
 
 
 def tables_in(tree: Tree) -> list[str]:
@@ -87,15 +90,6 @@ def tables_in(tree: Tree) -> list[str]:
         return {"train": 0, "": 1}.get(side, 2), len(name), name
 
     return sorted(tables, key=rank)
-
-
-def _unread(tree: Tree) -> dict[str, str]:
-    """Pictures of formats that are not read, each with the sentence that says so."""
-    left_out = {}
-    for path in tree.foreign:
-        name, why = shown(path), by_suffix(PurePosixPath(path).suffix)
-        left_out[name] = f"{tree.root}/{name}: {why}"
-    return left_out
 
 
 def _labels(found: list[Placed]) -> tuple[dict[str, str], list[str]]:

@@ -79,6 +79,11 @@ def may_be(path: str, name: str, key: str) -> bool:
     return shared_end(path, name) > 0 or ("/" not in path and key.startswith(("name ", "small ")))
 
 
+def above(path: str, parts: int) -> str:
+    """A path without its last parts; "" where none is left."""
+    return "/".join(path.split("/")[:-parts])
+
+
 def shared_end(path: str, other: str) -> int:
     """How many folders before the names of two paths are the same, counted from the end."""
     mine, its = (

@@ -62,6 +62,16 @@ LEFT_OUT = {  # of a source, before anything is opened
     "video": ("file is a video", "files are videos"),
     "left-out": ("image or row cannot be used", "images or rows cannot be used"),
 }
+
+
+def foreign_kind(what: str) -> str:
+    """The kind of LEFT_OUT that a file of a format that is not read is told under.
+
+    what: as kinds.said_of says it.
+    """
+    return "video" if what.startswith("is a video") else "foreign-format"
+
+
 KINDS = {
     **dict.fromkeys(PROBLEMS, "error"),
     **dict.fromkeys(LEFT_OUT, "error"),

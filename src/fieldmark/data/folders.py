@@ -27,7 +27,7 @@ class Tree:
     folders: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     pictures: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     others: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    foreign: list[str] = field(default_factory=list)  # of formats that are not read, and videos
+    foreign: dict[str, str] = field(default_factory=dict)  # of formats not read, and what they are
     hidden: list[str] = field(default_factory=list)
     not_followed: list[str] = field(default_factory=list)  # links to folders read already
     outside: list[str] = field(default_factory=list)  # of a zip, what its names put out of it
@@ -191,10 +191,10 @@ def _add_file(tree: Tree, folder: str, entry: os.DirEntry[str]) -> None:
             tree.not_followed.append(join(folder, entry.name))
         else:
             tree.others[folder].append(entry.name)
-    elif suffix in SUFFIXES or _begins_as_picture(entry.path, suffix):
+    elif suffix in SUFFIXES or kinds.begins_as_picture(head := _head(entry.path), suffix):
         tree.pictures[folder].append(entry.name)
-    elif kinds.by_suffix(suffix):
-        tree.foreign.append(join(folder, entry.name))
+    elif what := kinds.of_foreign(head, suffix):
+        tree.foreign[join(folder, entry.name)] = what
     else:
         tree.others[folder].append(entry.name)
 
@@ -218,13 +218,13 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _begins_as_picture(path: str, suffix: str) -> bool:
-    """Whether a file without a picture's suffix begins as a picture does."""
+def _head(path: str) -> bytes:
+    """How a file begins; b"" where it cannot be read."""
     try:
         with Path(path).open("rb") as stream:
-            return kinds.begins_as_picture(stream.read(kinds.HEAD), suffix)
+            return stream.read(kinds.HEAD)
     except OSError:
-        return False
+        return b""
 
 
 def _holds(folder: str, path: str) -> bool:

@@ -1,5 +1,6 @@
 """What is wrong with the images, told before training. From the table and the scan, no pixels."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -87,19 +88,21 @@ def _none_named(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _problems(rows: pl.DataFrame, root: str) -> Iterator[Finding]:
-    """Files that are left out; the sentence gives the reason of the first."""
+    """Files that are left out, those that cannot be read by why; else the first one's is given."""
     for kind, (one, more) in PROBLEMS.items():
-        bad = rows.filter(pl.col("problem") == kind)
-        names = bad["name"].to_list()
-        if not names:
-            continue
-        first = place_name(str(Path(root, bad["path"][0])), bad["row"][0])
-        reason = bad["reason"][0].removeprefix(f"{first}: ")
-        if len(names) == 1:
-            words = f"1 file {one} and is left out: '{names[0]}' {reason}"
-        else:
-            words = f"{len(names):,} files {more} and are left out; '{names[0]}' {reason}"
-        yield Finding(kind, "error", words, tuple(names))
+        by_why: dict[str, dict[str, str]] = defaultdict(dict)
+        bad = rows.filter(pl.col("problem") == kind).select("path", "row", "name", "reason")
+        for path, row, name, sentence in bad.iter_rows():
+            why = sentence.removeprefix(f"{place_name(str(Path(root, path)), row)}: ")
+            by_why[re.sub(r" \(.*\)", "", why) if kind == "unreadable" else ""][name] = why
+        for names in by_why.values():
+            first, reason = next(iter(names.items()))
+            if len(names) == 1:
+                words = f"1 file {one} and is left out: '{first}' {reason}"
+            else:
+                their = f"{len(names):,} files {more} and are left out"
+                words = f"{their} ({listed(names, most=3)}); '{first}' {reason}"
+            yield Finding(kind, "error", words, tuple(names))
 
 
 def _looks(good: pl.DataFrame) -> Iterator[Finding]:

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from fieldmark.data.boxes import BOX, cut, parted
 from fieldmark.data.folders import NOT_THE_USERS, Tree, parent_of, walk
 from fieldmark.data.images import SUFFIXES, read_bytes
-from fieldmark.data.kinds import by_suffix
+from fieldmark.data.kinds import HEAD, of_foreign
 from fieldmark.data.opening import PictureError
 from fieldmark.errors import DataError
 
@@ -159,12 +159,21 @@ def walk_zip(path: Path) -> Tree:
         elif file.lower().endswith(SUFFIXES):
             tree.pictures[folder].append(file)
             _add_folders(tree, folder)
-        elif by_suffix(PurePosixPath(file).suffix):
-            tree.foreign.append(name)
+        elif of_foreign(b"", suffix := PurePosixPath(file).suffix):
+            tree.foreign[name] = of_foreign(_head(archive, above + name), suffix) or ""
         else:
             tree.others[folder].append(file)
             _add_folders(tree, folder)
     return tree
+
+
+def _head(archive: Archive, name: str) -> bytes:
+    """How a member begins; b"" where it cannot be read, as one that is locked."""
+    try:
+        with archive.file.open(name) as stream:
+            return stream.read(HEAD)
+    except (*BROKEN, KeyError, RuntimeError):
+        return b""
 
 
 def _add_folders(tree: Tree, folder: str) -> None:

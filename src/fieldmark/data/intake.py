@@ -9,7 +9,7 @@ import polars as pl
 
 from fieldmark.cache import open_cache
 from fieldmark.console import Console
-from fieldmark.data.asked_images import listed_of, readable, scanned
+from fieldmark.data.asked_images import left_out_told, listed_of, readable, scanned
 from fieldmark.data.copies import Copies, copies_among
 from fieldmark.data.corrections import NONE, Corrections, correct, read_corrections
 from fieldmark.data.finding import Finding, by_severity
@@ -30,7 +30,6 @@ from fieldmark.data.stratify import units_of
 from fieldmark.data.told import (
     health_notes,
     joined_note,
-    left_out_notes,
     parted_notes,
     spare_notes,
     split_notes,
@@ -158,7 +157,7 @@ def look(data: DataSettings, console: Console) -> Looked:
     found += [*left_out_findings(listing), *group_findings(listing.samples)]
     found.sort(key=by_severity)
     notes = [*listing.notes, *task_notes(data, samples)]
-    notes += [*left_out_notes(left_out, listing.missing), *spare_notes(listing.spare)]
+    notes += [*left_out_told(data, listing, facts, left_out), *spare_notes(listing.spare)]
     notes += [*proposal(listing.samples), *health_notes(found)]
     good = facts["problem"].is_null().to_numpy()
     small = facts.filter(good).select("path", "row", "hash", "thumb").unique(["path", "row"])

@@ -99,10 +99,11 @@ def unread(content: bytes, suffix: str) -> str | None:
     return None if kind is None else said_of(kind)
 
 
-def by_suffix(suffix: str) -> str | None:
-    """The same by the suffix alone."""
+def of_foreign(head: bytes, suffix: str) -> str | None:
+    """The same of a file whose suffix is of such a kind, by its first HEAD bytes and, where these
+    say nothing, by the suffix; None of all others."""
     kind = BY_SUFFIX.get(suffix.lower())
-    return None if kind is None or _is_read(kind) else said_of(kind)
+    return None if kind is None or _is_read(kind) else unread(head, suffix) or said_of(kind)
 
 
 def said_of(kind: str) -> str:

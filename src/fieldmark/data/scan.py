@@ -184,6 +184,12 @@ def with_facts(samples: Samples, facts: pl.DataFrame) -> tuple[Samples, dict[str
     return replace(samples, frame=filled.filter(good)), left_out
 
 
+def problems_of(samples: Samples, facts: pl.DataFrame) -> dict[str, str]:
+    """Of the images that cannot be read, which problem each has, by name."""
+    each = zip(samples.places(), facts["problem"], strict=True)
+    return {place_name(*place): problem for place, problem in each if problem is not None}
+
+
 def _files(samples: Samples) -> pl.DataFrame:
     """The images, each once, with size and time of their files; null where there is no file."""
     places = samples.frame.select(PLACE).unique(maintain_order=True)

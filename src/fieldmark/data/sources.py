@@ -1,5 +1,6 @@
 """Where images come from: folders, tables, Parquet files and built-in data sets by name."""
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fieldmark.data.boxes import BOX
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.class_folders import read_folder
 from fieldmark.data.columns import AS_USUAL, Reading
@@ -20,8 +22,9 @@ from fieldmark.data.listing import Listing, join_test, with_known_labels, with_r
 from fieldmark.data.packs import ARROW, content_of_row, holds_pictures
 from fieldmark.data.shards import find_shards, read_shards
 from fieldmark.data.tables import read_table
-from fieldmark.errors import DataError, listed, nearest
+from fieldmark.errors import DataError, counted, listed, nearest, nearest_path
 from fieldmark.records import Samples
+from fieldmark.rundir import RunDir
 from fieldmark.task import SEVERAL_LABELS
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -44,7 +47,8 @@ def read_listing(
     source:   a folder of class folders, or of Parquet files with pictures, or a zip; a file or
               folder of a known format; a table; a Parquet file with pictures; a built-in name.
     test:     auto: a test set that the source has; none: no test set, and `val` is for
-              validation; else a source of its own, all of which is the test set.
+              validation; else a run's folder, whose test it is, or a source of its own, all of
+              which is the test set.
     labelled: False lists images without labels too.
     validated: False where there will be no validation, so that no note speaks of it.
     """
@@ -52,7 +56,11 @@ def read_listing(
     if test in ("auto", "none"):
         return listing
     if not is_there(Path(test)):
-        raise DataError(f"data.test={test}: there is no such file; name one, or auto or none")
+        hint = nearest_path(test, Path.exists) or "; name one, or auto or none"
+        raise DataError(f"data.test={test}: there is no such file{hint}")
+    if (run := RunDir(Path(test))).settings.is_file() and run.samples.is_file():
+        its = test_of(run)
+        return join_test(_without(listing, its.samples), its)
     own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
     of_test = replace(
         reading,
@@ -106,6 +114,36 @@ def open_files(samples: Samples) -> None:
         content_of(samples.root, path, row)
 
 
+def test_of(run: RunDir) -> Listing:
+    """The test images of a run as a listing, with the labels that count there.
+
+    Raises DataError where it has none, or these are boxes of pictures.
+    """
+    samples = Samples.read(run.samples)
+    frame = samples.frame.filter(pl.col("split") == "test")
+    if not frame.height:
+        raise DataError(f"data.test={run.path}: this run has no test images; name another run")
+    if frame["path"].str.contains(BOX, literal=True).any():
+        raise DataError(
+            f"data.test={run.path}: this run's test images are boxes of pictures (data.crops); "
+            "name a folder or a table of pictures"
+        )
+    columns = frame.select("path", "row", "labels", "group", "caption").to_dict(as_series=True)
+    note = f"the {counted(frame.height, 'image')} are the test of {run.path}"
+    listing = Samples.from_columns(columns, samples.root)
+    embedded = DIGITS in frame["path"]
+    return Listing(replace(listing, task=samples.task), (note,), embedded=embedded)
+
+
+def _without(listing: Listing, others: Samples) -> Listing:
+    """A listing but for these very images."""
+    taken = {(os.path.join(others.root, path), row) for path, row in others.places()}  # noqa: PTH118
+    root = listing.samples.root
+    stays = [(os.path.join(root, path), row) not in taken for path, row in listing.samples.places()]  # noqa: PTH118
+    frame = listing.samples.frame.filter(pl.Series(stays, dtype=pl.Boolean))
+    return replace(listing, samples=replace(listing.samples, frame=frame))
+
+
 def gone(samples: Samples) -> str:
     """That none of the images lies where it did, in words; "" where one does."""
     root = Path(samples.root)
@@ -137,8 +175,9 @@ def refuse_missing(source: str) -> None:
             "name that"
         )
     if not is_there(Path(source)) and source not in BUILT_IN:
-        hint = nearest(source, BUILT_IN) or f"; name one, or one of {listed(BUILT_IN)}"
-        raise DataError(f"{source}: there is no such folder or table{hint}")
+        hint = nearest(source, BUILT_IN) or nearest_path(source, Path.exists)
+        there = hint or f"; name one, or one of {listed(BUILT_IN)}"
+        raise DataError(f"{source}: there is no such folder or table{there}")
 
 
 def _read(source: str, reading: Reading, *, labelled: bool) -> Listing:

@@ -2,11 +2,13 @@
 
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from fieldmark.data.file_names import (
+    above,
     by_keys,
     folder_of,
     goes_up,
@@ -17,7 +19,7 @@ from fieldmark.data.file_names import (
     plain_path,
     shared_end,
 )
-from fieldmark.data.folders import join, may_be_file, parent_of, pictures_below
+from fieldmark.data.folders import join, may_be_file, pictures_below
 from fieldmark.data.images import SUFFIXES
 from fieldmark.data.inside import into_zip, is_folder, names_in, tree_of
 from fieldmark.data.split_words import split_of
@@ -33,11 +35,14 @@ class Found(NamedTuple):
     """A file's path below the root, or None and why there is none.
 
     as_said: whether it lies where the name says, but for an ending that the name lacks.
+    places: of a file that was found by the end of its path, or of several, the folders below which
+    each lies as the name says.
     """
 
     path: str | None
     reason: str | None = None
     as_said: bool = False
+    places: tuple[str, ...] = ()
 
 
 class Files(NamedTuple):
@@ -91,6 +96,7 @@ class Finder:
                 continue
             if folder_of(name) not in filled or OUTSIDE in (found[name].reason or ""):
                 found[name] = self._by_its_end(name) or found[name]
+        self._tell_places(found)
         others = [name for name, its in found.items() if name and its.path and not its.as_said]
         said = {its.path for its in found.values() if its.as_said} if others else ()
         for name in others:  # a file that a row names itself is no other row's
@@ -204,19 +210,25 @@ class Finder:
             paths = [each for each in here if may_be(each, path, key)]
             if not paths:
                 continue
-            if len(paths) == 1:
-                return Found(paths[0])
             ends = {each: shared_end(each, path) for each in paths}
             best = [each for each in paths if ends[each] == max(ends.values())]
             if len(best) > 1 and self._side:
                 own = [each for each in best if self._side in map(split_of, each.split("/")[:-1])]
                 best = own or best
-            if len(best) == 1:
-                return Found(best[0])
-            folders = listed([parent_of(each) or "." for each in best], most=3)
-            reason = f"'{name}' lies in several folders, {folders}; write which, or name one: "
-            return Found(None, f"{reason}--images {self.root / parent_of(best[0])}")
+            places = tuple(above(each, ends[each] + 1) for each in best)
+            return Found(best[0] if len(best) == 1 else None, places=places)
         return None
+
+    def _tell_places(self, found: dict[str | None, Found]) -> None:
+        """Say of names that lie in several folders which these are, and name the one of them under
+        which most of all names lie."""
+        most = Counter(place for its in found.values() for place in its.places)
+        for name, its in found.items():
+            if its.places[1:]:
+                best = max(its.places, key=lambda place: most[place])
+                folders = listed([place or "." for place in its.places], most=3)
+                reason = f"'{name}' lies in several folders, {folders}; write which, or name one: "
+                found[name] = its._replace(reason=f"{reason}--images {self.root / best}")
 
     def _listed(self, folder: str) -> dict[str, str]:
         """The files in a folder by name, and by name with its accents composed, as texts have it.

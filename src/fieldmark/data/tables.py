@@ -19,7 +19,7 @@ from fieldmark.data.row_reasons import reasons_of
 from fieldmark.data.split_words import sides_of, split_of
 from fieldmark.data.table_paths import Finder
 from fieldmark.data.text_tables import Table
-from fieldmark.errors import DataError, counted, listed
+from fieldmark.errors import DataError, counted, listed, nearest_path
 from fieldmark.records import Samples
 
 
@@ -83,7 +83,8 @@ def _finder_of(path: Path, brought: Brought, images: str | None) -> Finder:
     if images is None:
         return Finder(brought.root, brought.folders, side=side)
     if not is_folder(Path(images)):
-        raise DataError(f"--images {images}: there is no such folder; name the one of the images")
+        hint = nearest_path(images, Path.is_dir) or "; name the one of the images"
+        raise DataError(f"--images {images}: there is no such folder{hint}")
     return Finder(Path(images), side=side, chosen=True)
 
 
@@ -247,7 +248,7 @@ def named_images(
     found, by_event = [], given is not None and given.group is not None
     files, missing, moved = finder.find_all(samples.frame["path"].to_list())
     notes += [f"{path}: {each}" for each in moved]
-    for (place, name, caption, group), (file, reason, _) in zip(rows, files, strict=True):
+    for (place, name, caption, group), (file, reason, *_) in zip(rows, files, strict=True):
         at = None if file is None else finder.root / file
         event = group if by_event else None
         found.append(Named(name or "", at, reason and f"{place}: {reason}", caption, event))

@@ -1,7 +1,7 @@
 """What is said of images that were taken in: their labels, their sides, what is left out."""
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -62,24 +62,6 @@ def _missing_number(classes: Sequence[str]) -> list[str]:
         return []
     which = listed(map(str, missing)).replace("'", "")
     return [f"labels {numbers[0]} to {numbers[-1]} occur but for {which}"]
-
-
-def left_out_notes(left_out: dict[str, str], missing: Mapping[str, str]) -> list[str]:
-    """Which files are not used, with the reason of the first; rows without a file apart.
-
-    missing: of Listing.
-    """
-    without = {place: left_out[place] for place in missing}
-    others = {name: reason for name, reason in left_out.items() if name not in without}
-    notes = []
-    if without:
-        have = "row has no file" if len(without) == 1 else "rows have no file"
-        reason = next(iter(without.values()))
-        notes.append(f"{len(without):,} {have} ({listed(missing.values(), most=5)}); {reason}")
-    if others:
-        number, reason = counted(len(others), "image"), next(iter(others.values()))
-        notes.append(f"{number} left out ({listed(others, most=5)}); {reason}")
-    return notes
 
 
 def spare_notes(spare: dict[str, frozenset[str]]) -> list[str]:

@@ -4,11 +4,12 @@ import re
 from dataclasses import replace
 from typing import Any
 
+from fieldmark.machine import INSTALL
 from fieldmark.metrics_json import Metrics
 from fieldmark.models.at_home import FOLDERS, public
 
 COUNTED = re.compile(r"\d[\d,]* (image|row|file|picture|video)s?\b")
-EXAMPLES = re.compile(r"(, e\.g\.|:| \()?\s*'.*", re.DOTALL)
+EXAMPLES = re.compile(rf"(, e\.g\.|:| \()?\s*'.*|; (`|{INSTALL}).*", re.DOTALL)
 
 
 def public_values(value: Any) -> Any:

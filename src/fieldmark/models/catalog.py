@@ -8,6 +8,7 @@ is there too, as timm/NAME, and any two side by side, as A+B: not listed, but fo
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -162,15 +163,21 @@ class ModelRow:
 def rows(pattern: str = "") -> list[ModelRow]:
     """The networks with `pattern` in their name, in the catalog's order; "" gives all.
 
-    timm's are among them only where the pattern begins with "timm/". Where there are more than
-    MOST_COUNTED they come without numbers, but for one that has this very name.
+    With *, ? or [ in it the whole name must fit it, as the names of files do in a shell. timm's are
+    among them only where the pattern begins with "timm/". Where there are more than MOST_COUNTED
+    they come without numbers, but for one that has this very name.
     """
     if pattern.startswith(PREFIX):
         wanted = pattern.removeprefix(PREFIX)
-        found = [bare for bare in timm_networks.names() if wanted.casefold() in bare]
+        found = [bare for bare in timm_networks.names() if _fits(bare, wanted)]
         few = len(found) <= MOST_COUNTED
         return [_timm_row(bare, counted=few or bare == wanted) for bare in found]
-    return [_row(name) for name in MODELS if pattern.casefold() in name]
+    return [_row(name) for name in MODELS if _fits(name, pattern)]
+
+
+def _fits(name: str, pattern: str) -> bool:
+    pattern = pattern.casefold()
+    return fnmatchcase(name, pattern) if set("*?[") & set(pattern) else pattern in name
 
 
 def family(name: str) -> str:

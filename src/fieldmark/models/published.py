@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from urllib.error import URLError
 from urllib.parse import urlparse
 
-from fieldmark.errors import WeightsError, disk_error, listed, nearest
+from fieldmark.errors import WeightsError, disk_error, listed, nearest, nearest_path
 from fieldmark.machine import INSTALL
 from fieldmark.models import timm_networks, torchvision_networks
 from fieldmark.models.catalog import BESIDE, FOR_PHOTOS
@@ -115,7 +115,7 @@ def _of_both(name: str, weights: str) -> Published:
     found = [(chosen(*each), *each) for each in parts(name, weights)]
     for published, _, own in found:
         if published is None and not Path(own).is_file():
-            raise WeightsError(f"there is no file '{own}'; name a .safetensors or .pth file")
+            raise WeightsError(no_file(own))
     named = [each.version if each else os.path.realpath(own) for each, _, own in found]
     licences = [(each and each.licence) or "unknown" for each, _, _ in found]
     licence = None if set(licences) == {"unknown"} else BESIDE.join(licences)
@@ -183,6 +183,12 @@ def chosen(name: str, weights: str) -> Published | None:
         )
     hint = nearest(weights, versions(name)) or f"; there are {listed(versions(name))}"
     raise WeightsError(f"'{name}' has no weights '{weights}', nor is it a file{hint}")
+
+
+def no_file(path: str) -> str:
+    """What to say of a file of weights that is not there."""
+    hint = nearest_path(path, lambda each: each.is_file() and each.suffix.lower() in SUFFIXES)
+    return f"there is no file '{path}'{hint or '; name a .safetensors or .pth file'}"
 
 
 def rule_of(name: str, weights: str) -> Rule | None:

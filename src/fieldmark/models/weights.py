@@ -16,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from fieldmark.errors import WeightsError
+from fieldmark.errors import WeightsError, nearest_path
 from fieldmark.models.bundle_info import refuse_damaged
 from fieldmark.models.heads import head_of, is_inside
 from fieldmark.models.memory import available, refuse_large_file
@@ -59,7 +59,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     memory, or could run code.
     """
     if not path.is_file():
-        raise WeightsError(f"{path}: there is no such file; check the path")
+        hint = nearest_path(path, Path.is_file) or "; check the path"
+        raise WeightsError(f"{path}: there is no such file{hint}")
     suffix = path.suffix.lower()
     if suffix not in (".safetensors", *PICKLES):
         raise WeightsError(

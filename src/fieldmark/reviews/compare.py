@@ -1,11 +1,10 @@
 """Runs side by side, and each against the first on the same images. No torch, no model."""
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
-
-import numpy as np
 
 from fieldmark.errors import Mistake, SettingsError, listed, nearest
 from fieldmark.judge.figures import SEED
@@ -15,11 +14,15 @@ from fieldmark.machine import machine, versions
 from fieldmark.report.figure_lines import amount, direction, needed_words, sentence
 from fieldmark.report.words import SPLIT_WORDS, figure, interval, metric_words
 from fieldmark.reviews.compared import read_runs
-from fieldmark.reviews.compared_run import ComparedRun, shared_groups
+from fieldmark.reviews.compared_run import ComparedRun, shared_groups, shared_rows
 from fieldmark.reviews.compared_study import ComparedStudy
 from fieldmark.task import ONE_LABEL, TASKS, Task
 
-AGAIN = "evaluate both on the same images: fieldmark evaluate RUN DATA"
+AGAIN = (
+    "evaluate both on photos that neither was trained on, `fieldmark evaluate RUN FOLDER`, and "
+    "compare the two evaluations"
+)
+ENOUGH = 20  # test images that two runs with other tests share, with which they are compared
 PACKAGES = ("fieldmark", "numpy", "polars")
 State = Literal["better", "worse", "close", "same", "unpaired"]
 SAME = "their weights are the same"
@@ -34,8 +37,8 @@ SEEDS = "; the same settings with another seed would make other models"
 class Pairing:
     """One run against the first. differences: by metric; None where `refusal` says why.
 
-    grouping: what to know of the groups, where the two runs have not the same. one_model: both
-    kept the same weights.
+    grouping: what to know of the images that count and of their groups, where the two runs have
+    not the same. one_model: both kept the same weights.
     """
 
     first: str
@@ -152,8 +155,8 @@ def pair(first: ComparedRun, other: ComparedRun) -> Pairing:
     refusal = _refusal(first, other, keys, place)
     if refusal:
         return Pairing(first.name, other.name, 0, None, None, refusal)
-    known = np.flatnonzero(first.shown.known)
-    order = np.array([place[keys[row]] for row in known], dtype=np.int64)
+    known, order = shared_rows(first, other)
+    part = _part_note(first, other, len(known))
     classes = first.predictions.classes
     groups, grouping = shared_groups((first, known), (other, order))
     found = differences(
@@ -164,7 +167,17 @@ def pair(first: ComparedRun, other: ComparedRun) -> Pairing:
     if numbers[1] == images < len(known):  # answered more than once, an image is a group
         numbers = (images, None)
     same = first.is_one_model_with(other)
-    return Pairing(first.name, other.name, *numbers, found, "", grouping, same)
+    notes = "; ".join(filter(None, [part, grouping]))
+    return Pairing(first.name, other.name, *numbers, found, "", notes, same)
+
+
+def _part_note(first: ComparedRun, other: ComparedRun, shared: int) -> str:
+    """What to say where two runs are compared on a part of their tests; "" elsewhere."""
+    ours, theirs = (int(each.shown.known.sum()) for each in (first, other))
+    if shared == ours == theirs:
+        return ""
+    of = f"{ours}" if ours == theirs else f"{ours} and {theirs}"
+    return f"{shared} of {of} test images are in both tests, and these alone count here"
 
 
 def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dict[Any, int]) -> str:
@@ -193,7 +206,20 @@ def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dic
     of = f"{len(keys)}" if len(keys) == len(place) else f"{len(keys)} and {len(place)}"
     if isinstance(first, ComparedStudy) or isinstance(other, ComparedStudy):
         return _refusal_of_study(first, other, f"{shared} of {of} images are shared")
-    return f"{shared} of {of} {word} images are shared: not paired; {AGAIN}"
+    own_tests = first.split == "test" and not (first.is_evaluation or other.is_evaluation)
+    if own_tests and shared >= ENOUGH and relabelled <= 0:
+        return ""
+    advice = _way_to_pair(first, other) if own_tests else AGAIN
+    return f"{shared} of {of} {word} images are shared: not paired; {advice}"
+
+
+def _way_to_pair(first: ComparedRun, other: ComparedRun) -> str:
+    """What to do about two runs with other test images."""
+    words = other.command
+    if not words.startswith("fieldmark train ") or "data.test=" in words or "--resume" in words:
+        words = "fieldmark train DATA"
+    again = f"{words} {shlex.quote(f'data.test={first.folder.path}')}"
+    return f"train {other.name} again with the test of {first.name}: `{again}`; or {AGAIN}"
 
 
 def _refusal_of_study(first: ComparedRun, other: ComparedRun, shared: str) -> str:

@@ -17,7 +17,7 @@ from fieldmark.report.curves import Curve
 from fieldmark.report.skeleton import about_words, render_page
 from fieldmark.report.words import count, images
 from fieldmark.reviews.compare import PACKAGES, Comparison, columns
-from fieldmark.reviews.compared_run import ComparedRun
+from fieldmark.reviews.compared_run import ComparedRun, shared_rows
 from fieldmark.settings.texts import as_typed
 
 NAN = float("nan")
@@ -168,9 +168,7 @@ def differing(first: ComparedRun, other: ComparedRun) -> tuple[Won, ...]:
     """
     if first.predictions.task.several or not first.folder.samples.is_file():
         return ()
-    place, keys = {key: row for row, key in enumerate(other.keys())}, first.keys()
-    known = np.flatnonzero(first.shown.known)
-    order = np.array([place[keys[row]] for row in known], np.int64)
+    known, order = shared_rows(first, other)
     album = Album(Samples.read(first.folder.samples))
     ours, theirs = _right(first, known), _right(other, order)
     return (

@@ -145,6 +145,13 @@ class ComparedRun:
         return found
 
 
+def shared_rows(one: ComparedRun, other: ComparedRun) -> tuple[np.ndarray, np.ndarray]:
+    """The rows of the images that both are shown by, and that have an answer. -> (N,), (N,)"""
+    place, keys = {key: row for row, key in enumerate(other.keys())}, one.keys()
+    known = [row for row in np.flatnonzero(one.shown.known).tolist() if keys[row] in place]
+    return np.array(known, np.int64), np.array([place[keys[row]] for row in known], np.int64)
+
+
 def shared_groups(
     one: tuple[ComparedRun, np.ndarray], other: tuple[ComparedRun, np.ndarray]
 ) -> tuple[np.ndarray | None, str]:

@@ -10,11 +10,10 @@ import polars as pl
 
 from fieldmark import rundir
 from fieldmark.console import Console
-from fieldmark.data.asked_images import listed_of, readable, scanned
+from fieldmark.data.asked_images import left_out_told, listed_of, readable, scanned
 from fieldmark.data.listing import with_known_labels
 from fieldmark.data.loader import Batches, Images
 from fieldmark.data.sources import open_files
-from fieldmark.data.told import left_out_notes
 from fieldmark.data.words import told_of_captions
 from fieldmark.errors import DataError, RunError, counted, listed, nearest
 from fieldmark.files import write_whole
@@ -199,7 +198,7 @@ def take_in(
             f"{data.source}: none of its classes ({listed(samples.classes)}) is known to the "
             f"model, which has {listed(info.classes)}; name the classes as it does"
         )
-    notes = [*listing.notes, *left_out_notes(left_out, listing.missing)]
+    notes = [*listing.notes, *left_out_told(data, listing, facts, left_out)]
     if listing.unsaid:
         them = "it" if len(listing.unsaid) == 1 else "them"
         notes.append(

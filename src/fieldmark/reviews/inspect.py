@@ -18,11 +18,11 @@ from fieldmark.console import Console
 from fieldmark.data.asked_images import listed_of, scanned
 from fieldmark.data.copies import copies_among
 from fieldmark.data.corrections import correct, read_corrections
-from fieldmark.data.finding import SEVERITIES, Finding, by_severity
+from fieldmark.data.finding import LEFT_OUT, PROBLEMS, SEVERITIES, Finding, by_severity
 from fieldmark.data.group_columns import group_findings, proposal
 from fieldmark.data.health import findings
 from fieldmark.data.inside import is_there
-from fieldmark.data.left_out import NO_LABEL, left_out_findings, unlabelled, without_place
+from fieldmark.data.left_out import NO_LABEL, left_out_findings, unlabelled
 from fieldmark.data.listing import Listing
 from fieldmark.data.mirror_pairs import mirror_findings, mirror_pairs
 from fieldmark.data.seen_part import WHOLE_BELOW, listed_sides, seen_words, shares_seen
@@ -43,7 +43,7 @@ from fieldmark.settings.data import DataSettings
 SIDE = 192  # pixels of a picture's shorter side
 A_CLASS = 6  # pictures shown of a class
 A_FINDING = 6  # pictures shown of a finding
-LEFT_OUT = 20  # images that are named on the screen
+NAMED = 3  # files that a finding names
 CLASSES = 60  # classes that are shown as pictures
 SMALL = 64  # pixels: images up to here are seen whole
 MIDDLE = InputSpec("shorter:256", 224)  # what most networks see
@@ -205,15 +205,10 @@ def as_lines(seen: Look) -> list[str]:
     if seen.part:
         lines.append(f"{'seen':<{label_counts_words.INDENT}}{seen.part}")
     lines += [f"note: {note}" for note in seen.listing.notes]
-    left_out = [
-        f"left out: {name}: {without_place(name, sentence)}"
-        for name, sentence in seen.listing.left_out.items()
-    ]
-    lines += left_out[:LEFT_OUT]
-    if len(left_out) > LEFT_OUT:
-        lines.append(f"left out: {len(left_out) - LEFT_OUT:,} more; --json names all")
     lines += [f"{each.severity:<8} {each.kind}: {each.sentence}" for each in seen.found]
-    return [*lines, "", verdict(seen)]
+    gone = [each for each in seen.found if each.kind in {*PROBLEMS, *LEFT_OUT}]
+    more = any(len(each.files) > NAMED for each in gone)
+    return [*lines, "", *["--json names all that is left out"] * more, verdict(seen)]
 
 
 def verdict(seen: Look) -> str:

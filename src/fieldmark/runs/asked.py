@@ -6,7 +6,6 @@ together: so where something that is given can only be judged with torch, nothin
 
 import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -20,9 +19,10 @@ from fieldmark.data.columns import Reading, named
 from fieldmark.data.formats.recognised import bring
 from fieldmark.data.inside import is_there
 from fieldmark.data.sources import BUILT_IN, STREAM, address
-from fieldmark.errors import Mistake, listed, nearest
+from fieldmark.errors import Mistake, listed, nearest, nearest_path
 from fieldmark.judge.metrics import METRICS
 from fieldmark.models.catalog import BESIDE, MODELS
+from fieldmark.models.published import no_file
 from fieldmark.rundir import refuse_taken
 from fieldmark.settings.data import DataSettings
 from fieldmark.settings.layers import Layer, layer, read
@@ -122,8 +122,7 @@ def check_words(raw: Sections) -> Iterator[Mistake]:
     yield from check_source(raw["data"].get("source"))
     weights = str(raw["model"].get("weights", "auto"))
     if weights.endswith(FILES) and not Path(weights).is_file():
-        what = f"there is no file '{weights}'; name a .safetensors or .pth file"
-        yield Mistake("model.weights", what)
+        yield Mistake("model.weights", no_file(weights))
     yield from _check_choices(raw)
     yield from _check_rate(raw["optimizer"].get("lr", 1.0))
     yield from check_epoch_figures(raw)
@@ -211,15 +210,8 @@ def check_source(source: Any) -> list[Mistake]:
         what = "'-' is a list that comes in, for predict; write it into a .txt file, a path a line"
         return [Mistake("data.source", what)]
     there = f", and no built-in set of that name (there are {listed(BUILT_IN)})"
-    hint = nearest(source, BUILT_IN) or nearest(Path(source).name, _beside(source)) or there
+    hint = nearest(source, BUILT_IN) or nearest_path(source, Path.exists) or there
     return [Mistake("data.source", f"there is no folder or file '{source}'{hint}")]
-
-
-def _beside(source: str) -> list[str]:
-    """The names in the folder where a source should be; none where that is not there either."""
-    with suppress(OSError):
-        return [each.name for each in Path(source).parent.iterdir()]
-    return []
 
 
 def refuse_columns(data: DataSettings) -> None:
@@ -246,10 +238,13 @@ def check_names(raw: Sections) -> list[Mistake]:
     """
     given = {key: raw["data"].get(key) for key in MADE_BY}
     images = raw["data"].get("images")
-    lost = f"there is no folder or file '{images}'; name the one that the images lie in"
-    wrong = isinstance(images, str) and images.casefold() not in NONE and not is_there(Path(images))
-    return [Mistake("data.images", lost)] * wrong + [
-        Mistake(f"data.{key}", f"there is no file '{path}'; name one {MADE_BY[key]}")
+    mistakes = []
+    if isinstance(images, str) and images.casefold() not in NONE and not is_there(Path(images)):
+        hint = nearest_path(images, Path.exists) or "; name the one that the images lie in"
+        mistakes = [Mistake("data.images", f"there is no folder or file '{images}'{hint}")]
+    return mistakes + [
+        Mistake(f"data.{key}", f"there is no file '{path}'{hint}")
         for key, path in given.items()
         if isinstance(path, str) and path.casefold() not in NONE and not Path(path).is_file()
+        for hint in (nearest_path(path, Path.is_file) or f"; name one {MADE_BY[key]}",)
     ]

@@ -105,7 +105,7 @@ def check_weights(name: str, weights: str) -> list[Mistake]:
     try:
         if published.chosen(FOR_PHOTOS if name == "auto" else name, weights) is not None:
             return []
-        what = f"there is no file '{weights}'; name a .safetensors or .pth file"
+        what = published.no_file(weights)
     except WeightsError as error:
         what = str(error)
     return [Mistake("model.weights", what)]

@@ -7,7 +7,7 @@ from typing import Any
 from fieldmark.console import Console
 from fieldmark.data.inside import is_there
 from fieldmark.data.words import told_of_captions
-from fieldmark.errors import Mistake, RunError, UserError, counted, listed
+from fieldmark.errors import Mistake, RunError, UserError, counted, listed, nearest_path
 from fieldmark.export.pth import to_pth
 from fieldmark.rundir import RunDir
 from fieldmark.settings.data import DataSettings
@@ -32,7 +32,8 @@ def check_predict(raw: Mapping[str, Mapping[str, Any]]) -> list[Mistake]:
         what = "answers whole pictures, and --crops trains on boxes; leave one out, and use predict"
         return [Mistake(KEY, what)]
     if not is_there(Path(path)):
-        return [Mistake(KEY, f"there is no file '{path}'; name a table of images")]
+        hint = nearest_path(path, Path.is_file) or "; name a table of images"
+        return [Mistake(KEY, f"there is no file '{path}'{hint}")]
     if not is_table(path) or Path(path).is_dir():
         return [Mistake(KEY, f"'{path}' is no table; name a .csv, .tsv or .parquet file of images")]
     try:

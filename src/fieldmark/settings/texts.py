@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from fieldmark.errors import Mistake, SettingsError, refuse
+from fieldmark.errors import Mistake, SettingsError, nearest_path, refuse
 from fieldmark.settings.layers import TYPED, Layer, Resolved, layer
 from fieldmark.settings.options import OPTIONS, flag
 from fieldmark.settings.tree import Settings
@@ -68,7 +68,7 @@ def config_text(path: str | Path, option: str = "--config") -> str:
         return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text"
-        what = f"cannot be read: {reason}; check the path"
+        what = f"cannot be read: {reason}{nearest_path(path, Path.is_file) or '; check the path'}"
         raise SettingsError([Mistake(f"{option} {path}", what)]) from error
 
 

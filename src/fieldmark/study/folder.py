@@ -19,7 +19,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from fieldmark.data.intake import Dataset
-from fieldmark.errors import RunError, WorkError, writing
+from fieldmark.errors import RunError, WorkError, nearest_path, writing
 from fieldmark.files import write_json
 from fieldmark.rundir import STUDY, Inside, RunDir, is_study, read_json
 from fieldmark.settings.tree import Settings
@@ -246,7 +246,8 @@ def _read(path: Path) -> dict[str, Any]:
 def open_study(path: str | Path) -> StudyDir:
     """The study in a folder; raises RunError where there is none."""
     if not Path(path).is_dir():
-        raise RunError(f"{path}: there is no such folder; name a study's")
+        hint = nearest_path(path, Path.is_dir) or "; name a study's"
+        raise RunError(f"{path}: there is no such folder{hint}")
     if not is_study(path):
         raise RunError(f"{path}: is no study (it has no {STUDY}); name a study's folder")
     return StudyDir(Path(path))

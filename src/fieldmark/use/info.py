@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fieldmark.errors import RunError
+from fieldmark.errors import RunError, nearest_path
 from fieldmark.models.bundle_info import BundleInfo, read_info
 from fieldmark.rundir import INFO, RunDir, is_study
 from fieldmark.use.exported_info import is_export
@@ -21,7 +21,8 @@ def info_of(path: str | Path) -> BundleInfo:
         hint = f"; did you mean {at}?" if (at / INFO).is_file() else "; name the run's folder"
         raise RunError(f"{path}: is a file, and a trained model is a folder{hint}")
     if not file.parent.is_dir():
-        raise RunError(f"{path}: there is no such folder; name one that holds a trained model")
+        hint = nearest_path(path, Path.is_dir) or "; name one that holds a trained model"
+        raise RunError(f"{path}: there is no such folder{hint}")
     if is_study(path):
         raise RunError(
             f"{path}: is a study without one model for all; name one of its runs, in {path}/runs"

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,11 @@ from fieldmark.data.formats.recognised import FILES, SHOWN
 from fieldmark.data.given import images_of
 from fieldmark.data.images import SUFFIXES, Content
 from fieldmark.data.inside import ZIP, is_there, tree_of
-from fieldmark.data.kinds import by_suffix
 from fieldmark.data.listing import shown
 from fieldmark.data.sources import STREAM, address
 from fieldmark.data.tables import Named, named_images
 from fieldmark.data.words import told_of_captions
-from fieldmark.errors import DataError, counted, listed
+from fieldmark.errors import DataError, counted, listed, nearest_path
 from fieldmark.models.bundle_info import BundleInfo
 
 Given = str | Path | Content
@@ -229,7 +228,8 @@ def _missing(path: str | Path) -> str:
         return f"{named}: {what}"
     if set("*?[") & set(str(path)):  # the shell left it as it was
         return f"{shown(str(path))}: matches no file; check the folder and the ending"
-    return f"{shown(str(path))}: there is no such file or folder; check the path"
+    hint = nearest_path(path, Path.exists) or "; check the path"
+    return f"{shown(str(path))}: there is no such file or folder{hint}"
 
 
 def _refuse_without_table(given: Iterable[object], options: dict[str, str | None]) -> None:
@@ -243,9 +243,9 @@ def _refuse_without_table(given: Iterable[object], options: dict[str, str | None
 
 
 def _passed_over(tree: Tree) -> Iterator[str]:
-    by_kind: dict[str | None, list[str]] = {}
-    for name in sorted(tree.foreign):
-        by_kind.setdefault(by_suffix(PurePosixPath(name).suffix), []).append(shown(name))
+    by_kind: dict[str, list[str]] = {}
+    for name, why in sorted(tree.foreign.items()):
+        by_kind.setdefault(why, []).append(shown(name))
     for why, names in by_kind.items():
         yield f"{counted(len(names), 'file')} passed over: '{names[0]}' {why}"
     yield from tree.notes()

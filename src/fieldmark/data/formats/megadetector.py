@@ -14,7 +14,7 @@ from fieldmark.data.boxes import Box
 from fieldmark.data.columns import Columns
 from fieldmark.data.formats.brought import Brought, is_list_of_objects, read_json
 from fieldmark.data.text_tables import Table
-from fieldmark.errors import DataError
+from fieldmark.errors import DataError, nearest_path
 
 IMAGE, ANIMAL = "file", "animal"
 THRESHOLD = 0.2  # MegaDetector 5's own, where the file tells none
@@ -53,7 +53,8 @@ def read_files(path: Path, value: Any) -> Brought:
 def read_boxes(path: Path) -> Boxes:
     """The boxes of a results file. Raises DataError for one that is none."""
     if not path.is_file():
-        raise DataError(f"--crops {path}: there is no such file; name MegaDetector's results")
+        hint = nearest_path(path, Path.is_file) or "; name MegaDetector's results"
+        raise DataError(f"--crops {path}: there is no such file{hint}")
     value = read_json(path)
     if not is_results(value):
         raise DataError(
