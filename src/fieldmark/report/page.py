@@ -136,14 +136,12 @@ def render(page: RunPage) -> str:
     metrics, data, settings = page.metrics, page.data, read_yaml(page.settings, "settings.yaml")
     about, train, flip = metrics.about, settings.get("train") or {}, metrics.test_flip
     split = next((name for name in ("test", "val") if name in metrics.sides), None)
-    monitor, history, best = train.get("monitor", "accuracy"), page.history, about.best_epoch
+    monitor, history = train.get("monitor", "accuracy"), page.history
     timing = timing_of(about.times, settings) if about.times else None
     answers = {"val": page.info.curve if page.info else (), "test": page.tested}
     texts = about_texts(about, precision=(settings.get("run") or {}).get("precision"))
     counts = {page.names.shown(name): row for name, row in data.samples.counts().items()}
     totals = {split: len(data.samples.rows(split)) for split in words.SPLIT_WORDS}
-    # of a head that was solved, and nothing else, there is nothing to follow
-    solved = len(history) == 1 and (settings.get("features") or {}).get("solver") == "exact"
     shown = measured(metrics.classes, metrics.sides, split)
     tuned_on = words.fold_of_tuning(data.samples, history)
     values = {
@@ -159,16 +157,8 @@ def render(page: RunPage) -> str:
         "facts": _facts(page, totals, settings, texts),
         "counts": counts,
         "totals": totals,
-        "history": history,
-        "curves": []
-        if solved
-        else curves(history, monitor, best, train.get("figures", ()), apart=bool(tuned_on)),
-        "stage_changes": stage_changes(history),
+        **_learning(about, settings, history, tuned_on),
         "monitor": words.metric_words(monitor.removeprefix("val_")),
-        "best_epoch": best,
-        "head_alone": words.head_alone(train.get("stages"), history, best, whole=about.whole),
-        "tuned_on": tuned_on,
-        "best_words": words.epoch_words(history, best) if best and len(history) >= best else "",
         "trials": about.heads_tried,
         "tried_by": monitor if metrics.of_task.several else "accuracy",
         "shares": about.shares,
@@ -194,6 +184,25 @@ def render(page: RunPage) -> str:
         "about": about_words(texts, seconds="Training"),
     }
     return render_page("page.html", values, sheets=("calibration.css", "heat.css"))
+
+
+def _learning(
+    about: About, settings: dict[str, Any], history: Rows, tuned_on: str
+) -> dict[str, Any]:
+    """The epochs as charts, and which was kept; of a head that was solved, and nothing else,
+    there is nothing to follow."""
+    train, best = settings.get("train") or {}, about.best_epoch
+    solved = len(history) == 1 and (settings.get("features") or {}).get("solver") == "exact"
+    asked = history, train.get("monitor", "accuracy"), best, train.get("figures", ())
+    return {
+        "history": history,
+        "curves": [] if solved else curves(*asked, apart=bool(tuned_on)),
+        "stage_changes": stage_changes(history),
+        "best_epoch": best,
+        "head_alone": words.head_alone(train.get("stages"), history, best, whole=about.whole),
+        "tuned_on": tuned_on,
+        "best_words": words.epoch_words(history, best) if best and len(history) >= best else "",
+    }
 
 
 def _facts(
