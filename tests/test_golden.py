@@ -1,7 +1,9 @@
 """The golden run: digits, float32, a fixed seed. What must stay as it is through every redesign.
 
-Split, order and augmented images are exact. History and predictions agree to 1e-3, for
-processors differ in their last bits, and training makes more of them.
+Split, order and augmented images are exact. History and predictions agree to about 1e-3, for
+processors differ in their last bits, and training makes more of them, the more the higher the
+rate: at ten times this one two processors were 7e-3 apart. Another dropout moves the training
+loss by 1e-2.
 """
 
 import hashlib
@@ -65,15 +67,19 @@ def test_the_images_that_are_augmented_in_batches_stay(samples):
 @pytest.mark.parametrize("by", ["image", "batch"])
 def test_history_and_predictions_stay(tmp_path, by):
     options = {"out": str(tmp_path), "name": "golden", "epochs": "2", "seed": "3"}
-    words = ["augment=light", "model.width=8", "model.dropout=0.2", "optimizer.lr=0.003"]
+    words = ["augment=light", "model.width=8", "model.dropout=0.2", "optimizer.lr=0.0003"]
     words.append(f"augment.by={by}")
     run = train_run(gather("digits", words, options), QUIET, "a test")
     history = pl.read_csv(run.history)
-    columns = ["train_loss", "val_loss", "train_accuracy", "val_accuracy", "val_roc_auc"]
-    assert history.select(columns).to_numpy() == pytest.approx(np.array(HISTORY[by]), abs=1e-3)
+    for columns, within in (
+        (["train_loss", "val_loss", "val_roc_auc"], 1e-3),
+        (["train_accuracy", "val_accuracy"], 8e-3),  # two of the images for validation
+    ):
+        wanted = pytest.approx(pl.DataFrame(HISTORY[by]).select(columns).to_numpy(), abs=within)
+        assert history.select(columns).to_numpy() == wanted
     test = Predictions.read(run.predictions).of_split("test")
     assert test.scores()[:4].max(axis=1) == pytest.approx(SCORES[by], abs=1e-3)
-    assert test.logits.mean(axis=0) == pytest.approx(MEAN_LOGITS[by], abs=1e-3)
+    assert test.logits.mean(axis=0) == pytest.approx(MEAN_LOGITS[by], abs=3e-3)
 
 
 SPLIT = ["d8d155374cec72a1", "bebe51b6f13c112d", "a0a49722376bf2c4"]
@@ -84,42 +90,26 @@ IMAGES = [
 ]
 BATCHES = ["979e1f043299e417", "66ac8b3877f847ad"]
 HISTORY = {
-    "image": [
-        [2.16369, 2.16859, 0.22478, 0.4052, 0.87608],
-        [1.62953, 1.42966, 0.54408, 0.69517, 0.95767],
-    ],
-    "batch": [
-        [2.17007, 2.15749, 0.2224, 0.42007, 0.88074],
-        [1.62449, 1.38177, 0.53773, 0.66914, 0.95577],
-    ],
+    "image": {
+        "train_loss": [2.31876, 2.22877],
+        "val_loss": [2.30852, 2.1992],
+        "train_accuracy": [0.10485, 0.1668],
+        "val_accuracy": [0.14126, 0.23048],
+        "val_roc_auc": [0.58214, 0.79052],
+    },
+    "batch": {
+        "train_loss": [2.32141, 2.22371],
+        "val_loss": [2.30819, 2.18518],
+        "train_accuracy": [0.10643, 0.18348],
+        "val_accuracy": [0.12268, 0.22305],
+        "val_roc_auc": [0.59027, 0.81388],
+    },
 }
 SCORES = {
-    "image": [0.29534, 0.34593, 0.47085, 0.22824],
-    "batch": [0.45006, 0.35428, 0.47353, 0.25461],
+    "image": [0.14763, 0.12865, 0.1619, 0.13025],
+    "batch": [0.14052, 0.12884, 0.15425, 0.13055],
 }
 MEAN_LOGITS = {
-    "image": [
-        -0.18323,
-        -0.30823,
-        -0.2318,
-        -0.38593,
-        -0.00658,
-        -0.24529,
-        0.00598,
-        -0.25712,
-        -0.15774,
-        -0.38016,
-    ],
-    "batch": [
-        -0.32186,
-        -0.1806,
-        -0.21951,
-        -0.3482,
-        0.02124,
-        -0.33142,
-        -0.05846,
-        -0.10468,
-        -0.24555,
-        -0.37085,
-    ],
+    "image": [-0.179, -0.463, -0.246, -0.132, 0.037, -0.281, -0.114, 0.095, 0.072, -0.142],
+    "batch": [-0.167, -0.473, -0.234, -0.151, 0.054, -0.275, -0.111, 0.096, 0.073, -0.162],
 }
