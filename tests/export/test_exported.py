@@ -105,7 +105,8 @@ def test_how_far_off_predict_is_that_computes_in_bf16_is_told(tmp_path, photos, 
     assert other == (
         f"`fieldmark predict {bundle}` computes in bf16 here, so its scores are up to "
         f"{largest:.2g}, on these images, off those of the file, which "
-        f"`fieldmark predict {folder}` gives; a run that is trained with --precision float32 gives the same by both"
+        f"`fieldmark predict {folder}` gives; a run that is trained with --precision float32 "
+        "gives the same by both"
     )
 
 
