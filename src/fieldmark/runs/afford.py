@@ -43,7 +43,7 @@ from fieldmark.runs.run import prepare
 MOST, MOST_CLASSES = 400, 50  # images and classes that networks are ranked on
 FOLDS = 5
 DECODED = 16  # images that are read for an estimate
-TIMED, FEWEST = 8, 2  # images in a batch whose training is timed on a processor
+PASSED, FEWEST = 0.08, 2  # of a batch whose training is timed on a processor: seconds, images
 
 
 @dataclass(frozen=True)
@@ -262,8 +262,8 @@ def with_tuning(row: Row, made: Prepared, cores: int) -> Row:
     if not later:
         return row
     count = train.batch_size
-    if made.device.type == "cpu":  # where an image takes as long in few as in many
-        count = min(count, TIMED if row.speed > TIMED else FEWEST)
+    if made.device.type == "cpu":  # where an image of many takes about as long as one of few
+        count = min(count, max(FEWEST, round(PASSED * row.speed)))
     context = autocast(made.settings.run.precision, made.device)
     with threads(cores):
         pace = trained_pace(
