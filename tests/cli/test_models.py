@@ -104,7 +104,7 @@ def test_models_for_data_measures_and_ranks(large, capsys, monkeypatch):
     words = ["efficientnet_lite", "data.copies=equal", "run.workers=0"]
     assert fieldmark(["models", "--for", str(large), *words]) == 0
     said = capsys.readouterr().out
-    begun, *lines = said.splitlines()
+    begun, *lines = (line for line in said.splitlines() if "measuring networks: " not in line)
     assert max(map(len, lines)) <= 80 + len(str(large))
     head, first, beneath, second, *_ = lines
     assert begun == (
