@@ -85,7 +85,7 @@ def test_work_that_ends_with_a_line_of_its_own_may_be_silent_for_longer(clock):
     with Console(stream=stream).bar("epoch 1", 100, first=60.0) as bar:
         for clock.seconds in (30.0, 60.0, 61.0):
             bar.advance()
-    assert stream.getvalue() == "epoch 1: 3/100    32 min 52 s left\n"
+    assert stream.getvalue() == "epoch 1: 3/100  25 min 4 s left\n"
 
 
 def test_of_work_that_is_done_no_line_says_how_far_it_is(clock):
@@ -103,7 +103,7 @@ def test_work_that_has_not_begun_or_is_more_than_was_said_has_no_odd_time_left(c
         bar.advance(0)
         assert stream.getvalue() == ""
         bar.advance(2)
-        assert stream.getvalue() == "reading: 2/1    0 s left\n"
+        assert stream.getvalue() == "reading: 2/1\n"
 
 
 def test_of_work_whose_end_nobody_knows_a_line_says_how_long_it_has_been(clock):
@@ -117,10 +117,32 @@ def test_of_work_whose_end_nobody_knows_a_line_says_how_long_it_has_been(clock):
 def test_a_bar_learns_its_length_later(clock):
     stream = io.StringIO()
     with Console(stream=stream).bar("reading", 1) as bar:
-        bar.resize(10)
-        clock.seconds = 70.0
-        bar.advance(7)
-    assert stream.getvalue() == "reading: 7/10    30 s left\n"
+        bar.resize(11)
+        for clock.seconds in (10.0, 30.0, 70.0):
+            bar.advance(2)
+    assert stream.getvalue() == "reading: 4/11  1 min 10 s left\n"
+
+
+@pytest.mark.parametrize("words", ["", "loss 0.5"])
+def test_no_time_is_left_before_steps_after_the_first_have_shown_their_pace(clock, words):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("onnx by dynamo", 85) as bar:
+        for clock.seconds in (12.0, 12.1, 12.2, 13.0, 14.9, 80.0):
+            bar.advance(1, words)
+            bar._next = 0.0  # a line each
+    with_words = f"  {words}" if words else ""
+    started = "".join(f"onnx by dynamo: {step}/85{with_words}\n" for step in range(1, 6))
+    paced = f"onnx by dynamo: 6/85{with_words}  17 min 54 s left\n"
+    assert stream.getvalue() == started + paced
+
+
+def test_where_work_goes_on_what_was_done_before_is_no_pace(clock):
+    stream = io.StringIO()
+    with Console(stream=stream).bar("epoch 3", 100) as bar:
+        bar.advance(90)
+        for clock.seconds in (6.0, 12.0):
+            bar.advance()
+    assert stream.getvalue() == "epoch 3: 92/100  48 s left\n"
 
 
 def test_a_bar_on_a_terminal_is_drawn_and_disappears(terminal):
@@ -130,9 +152,17 @@ def test_a_bar_on_a_terminal_is_drawn_and_disappears(terminal):
         bar.resize(8)
         bar.advance(3, "loss 0.25")
         bar._drawn.refresh()
-        assert re.fullmatch(r"before\nreading images .*3/8 loss 0\.25.*", terminal.screen)
+        assert re.fullmatch(r"before\nreading images .*3/8 loss 0\.25 *", terminal.screen)
     console.say("after")
     assert terminal.screen == "before\nafter"
+
+
+def test_a_bar_on_a_terminal_says_how_long_it_still_takes_once_that_shows(terminal, clock):
+    with Console(stream=terminal).bar("reading images", 8) as bar:
+        for clock.seconds in (9.0, 10.0, 13.0):
+            bar.advance()
+        bar._drawn.refresh()
+        assert terminal.screen.endswith("3/8  10 s left")
 
 
 def test_a_bar_disappears_when_its_work_fails(terminal):

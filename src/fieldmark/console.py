@@ -12,6 +12,7 @@ from fieldmark.errors import writing
 
 PLAIN_FIRST = 10.0  # seconds of a piece of work before a line, where there is no terminal,
 PLAIN_EVERY = 60.0  # and between lines
+PACE_STEPS, PACE_SECONDS = 2, 3.0  # after the first, which show how fast work goes
 
 
 class Bar:
@@ -21,6 +22,7 @@ class Bar:
         self._console, self._label, self._total = console, label, total
         self._done, self._start = 0, time.monotonic()
         self._next = self._start + first
+        self._first: tuple[float, int] | None = None  # when a first step was done, and how many
         self._drawn: Any = None
         self._task: Any = None
 
@@ -34,17 +36,31 @@ class Bar:
     def advance(self, steps: int = 1, words: str = "") -> None:
         """`steps` more are done; `words`, such as loss and rate, stand beside the bar."""
         self._done += steps
+        now = time.monotonic()
+        if steps and self._first is None:
+            self._first = now, self._done
         if self._drawn is not None:
-            self._drawn.update(self._task, advance=steps, words=words)
-        elif self._done not in (0, self._total) and (now := time.monotonic()) > self._next:
+            self._drawn.update(self._task, advance=steps, words=words, left=self._left(now))
+        elif self._done not in (0, self._total) and now > self._next:
             self._next = now + PLAIN_EVERY
-            self._console.say(f"{self._label}: {self._so_far(now - self._start, words)}")
+            self._console.say(f"{self._label}: {self._so_far(now, words)}")
 
-    def _so_far(self, seconds: float, words: str) -> str:
+    def _so_far(self, now: float, words: str) -> str:
         if self._total is None:
-            return f"{duration(seconds)} so far"
-        left = seconds / self._done * max(0, self._total - self._done)
-        return f"{self._done}/{self._total}  {words}  {duration(left)} left"
+            return f"{duration(now - self._start)} so far"
+        return "  ".join(filter(None, (f"{self._done}/{self._total}", words, self._left(now))))
+
+    def _left(self, now: float) -> str:
+        """How long it still takes, in words; "" as long as steps have not shown it.
+
+        The first does not count: it holds what has to be made ready, or is where work goes on.
+        """
+        if self._total is None or self._first is None or self._done >= self._total:
+            return ""
+        seconds, steps = now - self._first[0], self._done - self._first[1]
+        if steps < PACE_STEPS or seconds < PACE_SECONDS:
+            return ""
+        return f"{duration(seconds / steps * (self._total - self._done))} left"
 
 
 class Console:
@@ -92,24 +108,18 @@ class Console:
             yield bar
             return
         from rich.console import Console as Terminal
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            TextColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[words]}"),
-            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[left]}"),
         )
         terminal = Terminal(file=self._stream)
         with Progress(*columns, console=terminal, transient=True) as drawn:
-            bar._drawn, bar._task = drawn, drawn.add_task(label, total=total, words="")
+            bar._drawn, bar._task = drawn, drawn.add_task(label, total=total, words="", left="")
             self._drawing = terminal
             try:
                 yield bar

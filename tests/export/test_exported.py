@@ -1,6 +1,7 @@
 """A trained model as a file: it answers as the model does, or it is not there."""
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -19,6 +20,8 @@ from enginesthere import needs
 from smallruns import draw_photos
 from tinybundles import one_label, several_labels
 
+import fieldmark
+from fieldmark.console import Console
 from fieldmark.data.images import unresized
 from fieldmark.errors import DiskError, RunError, WeightsError
 from fieldmark.export import exported, onnx_file, whole
@@ -81,6 +84,39 @@ def test_a_file_names_no_folder_of_the_machine_that_made_it(tmp_path, to, way):
     content = file.read_bytes()
     assert os.fsencode(Path(onnx_file.__file__).parent) not in content
     assert b".py" not in content
+
+
+def test_how_far_off_predict_is_that_computes_in_bf16_is_told(tmp_path, photos, monkeypatch):
+    monkeypatch.setattr("fieldmark.models.precision.has_fast_bf16", lambda: True)
+    bundle, out = one_label(tmp_path / "run"), io.StringIO()
+    info = json.loads((bundle / "model.json").read_text())
+    (bundle / "model.json").write_text(json.dumps({**info, "precision": "bf16"}))
+    folder, parity = export(bundle, "onnx", None, asked(photos), console=Console(stream=out))
+    own, files = (
+        np.array([list(each.scores.values()) for each in fieldmark.load(place).predict(photos)])
+        for place in (bundle, folder)
+    )
+    precision, largest = parity.predicts
+    assert precision == "bf16"
+    assert largest == pytest.approx(np.abs(own - files).max(), rel=0.01)
+    assert largest > 10 * parity.largest
+    alike, other = out.getvalue().splitlines()
+    assert "), both in float32; " in alike
+    assert other == (
+        f"`fieldmark predict {bundle}` computes in bf16 here, so its scores are up to "
+        f"{largest:.2g}, on these images, off those of the file, which "
+        f"`fieldmark predict {folder}` gives; a run that is trained with --precision float32 "
+        "gives the same by both"
+    )
+
+
+def test_of_a_bundle_in_float32_nothing_is_told_of_predict(tmp_path, photos):
+    out = io.StringIO()
+    _, parity = export(
+        *(one_label(tmp_path / "run"), "onnx", None, asked(photos)), console=Console(stream=out)
+    )
+    assert parity.predicts is None
+    assert len(out.getvalue().splitlines()) == 1
 
 
 def test_several_labels_are_decided_by_their_thresholds(tmp_path, photos):

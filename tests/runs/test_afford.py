@@ -14,7 +14,7 @@ from fieldmark.models.candidates import Candidate
 from fieldmark.models.catalog import MODELS
 from fieldmark.records import Samples
 from fieldmark.runs import afford as afford_module
-from fieldmark.runs.afford import afford, had, held_out, sample
+from fieldmark.runs.afford import afford, beginning, had, held_out, sample
 
 
 def table(labels, splits, groups=None):
@@ -37,6 +37,14 @@ def test_networks_are_ranked_on_training_images_of_all_classes_alike():
     for name in "abc":  # each fold has its share of each class
         own = fold[few.frame["labels"].list.first().to_numpy() == name]
         assert np.ptp(np.bincount(own, minlength=5)) <= 1
+
+
+def test_the_folds_of_a_run_are_those_that_networks_are_ranked_by():
+    samples = table(["a", "b"] * 10, ["train"] * 18 + ["test"] * 2)
+    samples = samples.with_folds(np.array([[3, 3, 0, 1, 2, 2, *[4, 1] * 6, -1, -1]]))
+    few, fold = sample(samples)
+    assert len(few) == 18
+    assert fold.tolist() == samples.folds[0, :18].tolist()
 
 
 def test_a_class_that_no_fold_could_have_learned_is_left_out():
@@ -94,7 +102,7 @@ def photos(tmp_path_factory):
 
 def test_networks_are_measured_and_those_with_weights_here_ranked(photos, tmp_path, monkeypatch):
     monkeypatch.setattr("fieldmark.models.speed.MOMENT", 0.01)
-    monkeypatch.setattr(afford_module, "TIMED", 2)
+    monkeypatch.setattr(afford_module, "PASSED", 0.0)
     torch.manual_seed(0)
     file = tmp_path / "vit.safetensors"
     save_file(MODELS.build("timm/test_vit", {}, 5).state_dict(), file)
@@ -118,7 +126,7 @@ def test_networks_are_measured_and_those_with_weights_here_ranked(photos, tmp_pa
     assert lite.size == 224
     assert lite.megabytes == pytest.approx(13.7, abs=0.1)
     assert lite.tuned > lite.frozen > 30 / lite.speed
-    assert len(lite.losses) == len(found.sample) == 18
+    assert len(lite.losses) == len(found.sample) == 24  # those that a run with folds trains on
 
     slow = afford(str(photos), words, candidates[2:3], QUIET, most_minutes=1e-6)
     assert (len(slow.rows), len(slow.slow)) == (0, 1)
@@ -140,6 +148,25 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch):
     silent, unasked = (False, "nobody answers"), (False, "")
     assert found == [silent, unasked, silent, (False, packaged)]
     assert asked == ["timm/test_vit", "resnet18"]
+
+
+def test_what_is_measured_and_what_the_minutes_limit_is_said_at_the_beginning(monkeypatch):
+    here = Candidate("efficientnet_lite0")
+    gone = Candidate("timm/test_vit", "nowhere")
+    monkeypatch.setattr(afford_module, "had", lambda each, asked: (each is here, ""))
+    (told,) = beginning([here], fetch=False, most_minutes=None)
+    assert told == "measuring 1 network, some seconds each"
+    told, limit = beginning([here, gone, gone], fetch=False, most_minutes=2.0)
+    assert told == (
+        "measuring 3 networks, some seconds each; the weights of 2 are not here, so these are only "
+        "timed"
+    )
+    assert limit == (
+        "--max-minutes 2: what takes longer in training, frozen, is left out; it is no limit on "
+        "this command"
+    )
+    (told,) = beginning([gone, here], fetch=True, most_minutes=None)
+    assert told.endswith("; the weights of 1 are not here; they are fetched where they can be")
 
 
 def test_other_engines_are_not_measured():

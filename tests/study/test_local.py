@@ -12,6 +12,7 @@ from smallruns import same_results
 
 from fieldmark.study.claims import claims, lives
 from fieldmark.study.folder import StudyDir
+from fieldmark.study.local import going
 
 WORDS = ("digits", "--folds", "2", "--epochs", "6", "train.patience=none", "--name", "cv")
 STOPPED = 130
@@ -33,6 +34,19 @@ def until(holds, seconds=120):
 def at_work(study):
     """The claims of processes that live."""
     return [each for each in claims(study) if lives(each.process)]
+
+
+def test_a_run_says_how_many_epochs_are_done_or_that_its_head_is_solved(tmp_path):
+    study = StudyDir(tmp_path)
+    assert going(study, "fold-4", "fold 4") == "fold 4"
+    history = study.run("fold-4").history
+    history.parent.mkdir(parents=True)
+    history.write_text("epoch,val_loss\n1,0.5\n")
+    assert going(study, "fold-4", "fold 4") == "fold 4: head solved"
+    history.write_text("epoch,val_loss,lr\n1,0.5,\n2,0.4,0.1\n")
+    assert going(study, "fold-4", "fold 4") == "fold 4: 1 epoch done"
+    history.write_text("epoch,val_loss,lr\n1,0.5,0.1\n2,0.4,0.1\n")
+    assert going(study, "fold-4", "fold 4") == "fold 4: 2 epochs done"
 
 
 def epochs(study):

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from fieldmark.models.candidates import Candidate
     from fieldmark.runs.afford import Afforded, Row
 
-NAME = 32  # columns: the whole is 80 wide
+NAME = 36  # columns: the whole is 80 wide
+UNSURE = "?"  # behind a number that is
 NO_NAME = "no network's name holds this"
 FOR_HAND = "--weights FILE gives those of a file, --fetch asks where they are published"
 
@@ -31,6 +32,7 @@ def print_afforded(
 ) -> None:
     """Measure, rank and print. Raises SettingsError, DataError, WeightsError."""
     from fieldmark.console import Console
+    from fieldmark.models.candidates import title
     from fieldmark.runs.afford import afford
 
     candidates = [*map(of_file, files), *candidates_of(pattern)]
@@ -38,14 +40,14 @@ def print_afforded(
     if not found.rows:
         raise SettingsError([nothing(found, most_minutes)])
     print(
-        f"{'network':<{NAME}}{'MB':>5}{'top-1':>7}{'images/s':>10}{'frozen':>8}{'tuned':>8}"
-        f"{'log loss':>10}"
+        f"{'network':<{NAME}}{'MB':>5}{'top-1':>6}{'images/s':>10}{'frozen':>7}{'tuned':>7}"
+        f"{'log loss':>9}"
     )
     for row in found.rows:
-        print(line(row))
+        print(line(row, title(row.candidate, candidates)))
         print_wrapped("; ".join(beneath(row)), "    ")
     print()
-    for sentence in closing(found, source, most_minutes):
+    for sentence in closing(found, source, most_minutes, candidates):
         print_wrapped(sentence)
 
 
@@ -94,15 +96,17 @@ def of_file(given: str) -> "Candidate":
     return replace(known, weights=path, top1=None, about="", licence=None, file_only=False)
 
 
-def line(row: "Row") -> str:
-    """A network's numbers, under each other."""
+def line(row: "Row", called: str) -> str:
+    """A network's numbers, under each other; a long name has a line of its own."""
     published = row.candidate.published
     top1 = row.candidate.top1 or (published.top1 if published else None)
+    tuned = "-" if row.tuned is None else minutes(row.tuned)
+    first = f"{called:<{NAME}}" if len(called) <= NAME else f"{called}\n{'':<{NAME}}"
     return (
-        f"{row.candidate.name:<{NAME}}{row.megabytes:>5.0f}"
-        f"{'-' if top1 is None else f'{top1:.1f}':>7}{digits(row.speed):>10}"
-        f"{minutes(row.frozen):>8}{'-' if row.tuned is None else minutes(row.tuned):>8}"
-        f"{'-' if row.losses is None else f'{row.log_loss:.3f}':>10}"
+        f"{first}{row.megabytes:>5.0f}{'-' if top1 is None else f'{top1:.1f}':>6}"
+        f"{digits(row.speed):>10}{minutes(row.frozen):>7}"
+        f"{f'{tuned}{UNSURE * (not row.is_steady)}':>7}"
+        f"{'-' if row.losses is None else f'{row.log_loss:.3f}':>9}"
     )
 
 
@@ -120,20 +124,32 @@ def beneath(row: "Row") -> Iterator[str]:
     yield from filter(None, (each.about, row.note))
 
 
-def closing(found: "Afforded", source: str, most_minutes: float | None) -> Iterator[str]:
+def closing(
+    found: "Afforded",
+    source: str,
+    most_minutes: float | None,
+    candidates: "Sequence[Candidate]",
+) -> Iterator[str]:
     """What the columns mean, on how many images, and what to do with it."""
+    from fieldmark.models.candidates import title
+
     ranked = [row for row in found.rows if row.losses is not None]
     yield (
-        "top-1: percent of ImageNet's validation images, as published. images/s: through the "
-        "frozen network, measured just now on this machine, however busy it is. frozen, tuned: "
-        f"about so many minutes in the network for these {found.images} images, with --freeze and "
-        "without."
+        "top-1: percent of ImageNet's validation images, as published; - where that is not known "
+        "here. images/s: through the frozen network, measured just now on this machine, however "
+        "busy it is. frozen, tuned: about so many minutes in the network for these "
+        f"{found.images} images, with --freeze and without."
     )
+    if not all(row.is_steady for row in found.rows):
+        yield (
+            f"{UNSURE}: steps of training took unlike times, since something else computes here; "
+            "ask again when nothing does."
+        )
     if most_minutes is not None:
         slow = f", {counted(len(found.slow), 'network')} left out" if found.slow else ""
         yield f"Kept is what takes at most {most_minutes:g} minutes frozen{slow}."
     for candidate, why in found.refused:
-        yield f"{candidate.name} is left out: {why}"
+        yield f"{title(candidate, candidates)} is left out: {why}"
     if ranked:
         classes = len(found.sample.classes)
         yield (
@@ -143,7 +159,7 @@ def closing(found: "Afforded", source: str, most_minutes: float | None) -> Itera
         )
     if len(ranked) < len(found.rows):
         yield f"Those without it have no weights on this machine: {FOR_HAND}."
-    yield from ahead(ranked)
+    yield from ahead(ranked, candidates)
     if ranked:
         best = ranked[0].candidate
         typed = ["--model", best.name]
@@ -152,8 +168,10 @@ def closing(found: "Afforded", source: str, most_minutes: float | None) -> Itera
         yield f"Train it: {command}"
 
 
-def ahead(ranked: "Sequence[Row]") -> Iterator[str]:
+def ahead(ranked: "Sequence[Row]", candidates: "Sequence[Candidate]") -> Iterator[str]:
     """By how much the first is ahead of the second, image by image, with a 95 % interval."""
+    from fieldmark.models.candidates import title
+
     if len(ranked) < 2:
         return
     first, second = ranked[:2]
@@ -162,11 +180,15 @@ def ahead(ranked: "Sequence[Row]") -> Iterator[str]:
     more = second.losses - first.losses
     error = 1.96 * more.std(ddof=1) / np.sqrt(len(more))
     low, high = more.mean() - error, more.mean() + error
-    told = "" if low > 0 else ": too few images to tell them apart"
-    yield (
-        f"{first.candidate.name} is ahead of {second.candidate.name} by {more.mean():.3f} "
-        f"(95 % interval {low:.3f} to {high:.3f}){told}."
-    )
+    leader, other = (title(row.candidate, candidates) for row in (first, second))
+    by = f"{more.mean():.3f}"
+    interval = f"95 % interval {low:.3f} to {high:.3f}"
+    if low > 0:
+        yield f"{leader} is ahead of {other} by {by} ({interval})."
+    else:
+        yield (
+            f"Too few images to tell {leader} and {other} apart (log loss {by} less, {interval})."
+        )
 
 
 def nothing(found: "Afforded", most_minutes: float | None) -> Mistake:

@@ -26,7 +26,7 @@ def command(
         Text, typer.Option("--for", metavar="DATA", help="Measure and rank those worth a try.")
     ] = None,
     max_minutes: Annotated[
-        float | None, named("N", "With --for: what N minutes allow.", min=0)
+        float | None, named("N", "With --for: those done, frozen, in N minutes.", min=0)
     ] = None,
     weights: Annotated[
         list[str] | None, named("FILE", "With --for: these too, or NAME=FILE; repeatable.")

@@ -62,6 +62,8 @@ def export(
         tried = _in_browser(job, console) if asked.browser else {}
         write_about(folder, {**about, "parity": asdict(parity), **tried})
     console.say(f"{place}: {seen.words()}")
+    if seen is parity and parity.predicts:
+        console.say(parity.of_predict(path, place))
     for sentence in FORMATS[to].maker().told(place, asked):
         console.say(sentence)
     if not about["resizes"]:

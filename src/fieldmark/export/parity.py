@@ -15,11 +15,13 @@ from fieldmark.data.inside import content_at
 from fieldmark.data.sources import content_of, gone, place_name, raw_pixels
 from fieldmark.data.tables import Named
 from fieldmark.errors import DataError, RunError, counted
-from fieldmark.export.formats import CHECKED
+from fieldmark.export.formats import CHECKED, FLOAT32
 from fieldmark.export.whole import Runner, Source
 from fieldmark.judge.thresholds import in_order
 from fieldmark.models.bundle_info import BundleInfo
+from fieldmark.models.catalog import family
 from fieldmark.models.infer import infer
+from fieldmark.models.precision import autocast, here, pick_device
 from fieldmark.records import Samples
 from fieldmark.rundir import RunDir
 from fieldmark.task import TASKS
@@ -38,7 +40,9 @@ class Parity:
     images: of what, in words: `of`. differ: the names of those that are decided otherwise; ties:
     those of them that torch itself decides by less than FARTHEST. largest, mean: by how much scores
     differ. seconds, torch_seconds: an image, decoded and answered one at a time, by the file and by
-    torch, on as many `threads`. unread: images that could not be read.
+    torch, on as many `threads`. unread: images that could not be read. predicts: in what `predict`
+    computes here with the bundle, where that is not float32: the precision, and the largest
+    difference of its scores from the file's; None on an accelerator, where nobody looked.
     """
 
     images: int
@@ -51,6 +55,7 @@ class Parity:
     threads: int
     ties: tuple[str, ...] = ()
     unread: int = 0
+    predicts: tuple[str, float | None] | None = None
 
     @property
     def holds(self) -> bool:
@@ -64,8 +69,19 @@ class Parity:
         return (
             f"{counted(self.images, 'image')} of {self.of}{unread}: "
             f"{alike if self.differ else 'decided alike'}, scores within {self.largest:.2g} "
-            f"(mean {self.mean:.2g}); {1000 * self.seconds:.3g} ms an image, torch "
-            f"{1000 * self.torch_seconds:.3g} ms"
+            f"(mean {self.mean:.2g}), both in float32; {1000 * self.seconds:.3g} ms an image, "
+            f"torch {1000 * self.torch_seconds:.3g} ms"
+        )
+
+    def of_predict(self, run: str | Path, place: Path) -> str:
+        """How what `predict` gives with the bundle differs, where it does, in a sentence."""
+        assert self.predicts is not None
+        precision, largest = self.predicts
+        off = "a little" if largest is None else f"up to {largest:.2g}, on these images,"
+        return (
+            f"`fieldmark predict {run}` computes in {precision} here, so its scores are {off} off "
+            f"those of the file, which `fieldmark predict {place}` gives; a run that is trained "
+            "with --precision float32 gives the same by both"
         )
 
     def named(self, most: int = 3) -> str:
@@ -150,7 +166,11 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
     resizes: whether the file does that itself; else it is given the network's size. Raises RunError
     where no image can be read.
     """
-    torchs = torch_scores(source)
+    torchs, place = torch_scores(source), pick_device("auto")
+    own = own_precisions(source, place)
+    lower = next((each for each in own if each != FLOAT32), None)
+    as_predict = torch_scores(source, own) if lower and place.type == "cpu" else None
+    predicted: list[float] = []
     scores: list[tuple[np.ndarray, np.ndarray]] = []
     names, seconds, spec = [], np.zeros(2), source.info.spec
     for read in shown.pictures:
@@ -161,12 +181,14 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
             pixels = (unresized if resizes else seen)(content, spec, name)
             its = run(pixels[None])[0].astype(np.float64)
             between = time.perf_counter()
-            wanted = torchs(seen(content, spec, name))
+            wanted = torchs(small := seen(content, spec, name))
         except DataError:
             continue
         seconds += between - began, time.perf_counter() - between
         names.append(name)
         scores.append((its, wanted))
+        if as_predict is not None:
+            predicted.append(float(np.abs(as_predict(small) - its).max()))
     if not scores:
         raise RunError(f"{source.path}: none of the images to hold the file to can be read")
     _refuse_unlike_together(source, run, pixels)
@@ -189,6 +211,7 @@ def compare(source: Source, run: Runner, shown: Shown, bar: Bar, *, resizes: boo
         threads=torch.get_num_threads(),
         ties=tuple(names[row] for row in np.flatnonzero(ties)),
         unread=len(shown.pictures) - len(names),
+        predicts=(lower, max(predicted, default=None)) if lower else None,
     )
 
 
@@ -224,14 +247,27 @@ def decisions(scores: np.ndarray, info: BundleInfo) -> np.ndarray:
     return TASKS[info.task].decide(scores, in_order(info.thresholds, info.classes))
 
 
-def torch_scores(source: Source) -> Callable[[np.ndarray], np.ndarray]:
-    """What gives the scores (1, C) of an image (side, side, 3) by torch, in float32."""
+def own_precisions(source: Source, place: torch.device) -> list[str]:
+    """In which precision `predict` computes by each of the networks on a device."""
+    return [here(each.precision, place, family(each.model)) for _, each in source.members]
+
+
+def torch_scores(
+    source: Source, precisions: Sequence[str] | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """What gives the scores (1, C) of an image (side, side, 3) by torch, in float32 or else, of
+    each network, in these."""
     task, info, joining = TASKS[source.info.task], source.info, source.joining
     infos = [each for _, each in source.members]
+    cpu = torch.device("cpu")
+    ways = [autocast(each, cpu) for each in precisions or [FLOAT32] * len(infos)]
 
     def scores(pixels: np.ndarray) -> np.ndarray:
         batch = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None]
-        found = [infer(network, [batch], device="cpu") for network, _ in source.members]
+        found = [
+            infer(network, [batch], device=cpu, autocast=way)
+            for (network, _), way in zip(source.members, ways, strict=True)
+        ]
         logits = found[0] if joining is None else joined(joining, infos, found)
         return task.scores(logits, info.temperature)
 

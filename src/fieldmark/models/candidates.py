@@ -3,8 +3,9 @@
 What they cost is measured where they are to run; which is best, on the images that they are for.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from fieldmark.models.published import DEFAULT, Published, weights_of
 
@@ -82,3 +83,9 @@ def named(names: list[str]) -> Iterator[Candidate]:
         known = [each for each in CANDIDATES if each.name == name]
         if known or weights_of(name):
             yield from known or [Candidate(name)]
+
+
+def title(candidate: Candidate, among: Sequence[Candidate]) -> str:
+    """Its name; with its weights where others of the name are among them."""
+    alike = sum(each.name == candidate.name for each in among)
+    return candidate.name if alike < 2 else f"{candidate.name}.{Path(candidate.weights).name}"

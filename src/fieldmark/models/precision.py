@@ -41,6 +41,12 @@ def check(precision: str, device: torch.device, engine: str = "torch") -> list[M
     return []
 
 
+def here(trained: str, device: torch.device, family: str, engine: str = "torch") -> str:
+    """In which precision a network answers that was trained and measured in `trained`: in the same,
+    where this device and engine have it."""
+    return choose(device, family, engine) if check(trained, device, engine) else trained
+
+
 def autocast(precision: str, device: torch.device) -> Autocast:
     """A context, made anew for each use, in which the network computes in this precision."""
     if precision == "float32":

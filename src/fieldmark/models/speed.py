@@ -1,7 +1,10 @@
 """How many images a second a network takes here. Weights may be any: the time is the same."""
 
+import math
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -9,9 +12,19 @@ from torch import nn
 from fieldmark.machine import threads
 from fieldmark.models.infer import evaluating
 from fieldmark.models.precision import Autocast
+from fieldmark.models.stages import chosen, set_trained, set_training
 
-MOMENT = 0.5  # seconds that one measurement takes, or two batches where that is more
-LONG = 5.0  # seconds of a batch after which none follows
+MOMENT = 0.5  # seconds that one measurement takes, or its fewest batches where that is more
+LONG = 5.0  # seconds after which no batch follows
+STEPS = 3  # the fewest of training
+STEADY = 1.5  # times the least of the steps that half of them take at most
+
+
+class Pace(NamedTuple):
+    """Images a second, and whether the steps that they were seen in took alike."""
+
+    speed: float
+    is_steady: bool
 
 
 def frozen_speed(body: nn.Module, size: int, count: int, *, autocast: Autocast) -> float:
@@ -26,33 +39,50 @@ def frozen_speed(body: nn.Module, size: int, count: int, *, autocast: Autocast) 
             body(images)
 
     with evaluating(body), threads(1):
-        return count / _seconds(run, images.device)
+        return count / min(_several(run, images.device, 2))
 
 
-def trained_speed(network: nn.Module, size: int, count: int, *, autocast: Autocast) -> float:
-    """Images a second of training all weights, but for the optimiser's step.
+def trained_pace(
+    network: nn.Module,
+    size: int,
+    count: int,
+    *,
+    trained: Sequence[str],
+    norm_frozen: bool,
+    autocast: Autocast,
+) -> Pace:
+    """Of training what the words of `trained` mean, but for the optimiser's step.
 
-    As many threads compute as torch has now. The network's weights are as they were afterwards,
-    and so is what batch norm counted.
+    As many threads compute as torch has now. Where something else runs too, they wait for each
+    other, ten times as long as they compute, and so the processor's time of one thread alone is an
+    upper bound. The network's weights are as they were afterwards, and so is what batch norm
+    counted.
     """
     images = _images(network, size, count)
     counted = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    trained = [weight.requires_grad for weight in network.parameters()]
-    network.requires_grad_(True)
+    before = [name for name, weight in network.named_parameters() if weight.requires_grad]
+    set_trained(network, chosen(network, trained))
 
     def run() -> None:
         with autocast():
-            logits = network.train()(images)
-        logits.float().square().mean().backward()
+            made = network(images)
+        several = made if isinstance(made, tuple) else (made,)  # logits on the way
+        losses = [each.float().square().mean() for each in several]
+        torch.autograd.backward(losses)
 
     with evaluating(network):  # which gives every part its own mode back
-        seconds = _seconds(run, images.device)
+        set_training(network, norm_frozen=norm_frozen)
+        with threads(1):  # it warms up, too
+            alone = _timed(run, images.device, time.process_time)
+        if images.device.type != "cpu":
+            alone = math.inf
+        found = _several(run, images.device, STEPS)
     network.zero_grad()
-    for weight, before in zip(network.parameters(), trained, strict=True):
-        weight.requires_grad_(before)
+    set_trained(network, before)
     for name, buffer in network.named_buffers():
         buffer.copy_(counted[name])
-    return count / seconds
+    least = min(alone, *found)
+    return Pace(count / least, statistics.median(found) <= STEADY * least)
 
 
 def _images(network: nn.Module, size: int, count: int) -> torch.Tensor:
@@ -61,17 +91,17 @@ def _images(network: nn.Module, size: int, count: int) -> torch.Tensor:
     return images.to(memory_format=torch.channels_last)
 
 
-def _seconds(run: Callable[[], None], device: torch.device) -> float:
-    """The least time of several runs, or of two; of one where that takes long."""
-    found = [_timed(run, device)]
-    while sum(found) < MOMENT or (len(found) < 2 and sum(found) < LONG):
-        found.append(_timed(run, device))
-    return min(found)
+def _several(run: Callable[[], None], device: torch.device, fewest: int) -> list[float]:
+    """The seconds of several runs, or of the fewest; of one where that takes long."""
+    found = [_timed(run, device, time.perf_counter)]
+    while sum(found) < MOMENT or (len(found) < fewest and sum(found) < LONG):
+        found.append(_timed(run, device, time.perf_counter))
+    return found
 
 
-def _timed(run: Callable[[], None], device: torch.device) -> float:
-    begun = time.perf_counter()
+def _timed(run: Callable[[], None], device: torch.device, now: Callable[[], float]) -> float:
+    begun = now()
     run()
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
-    return time.perf_counter() - begun
+    return now() - begun

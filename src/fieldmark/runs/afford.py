@@ -5,7 +5,7 @@ alone: the test is not looked at to choose a network either.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,16 +17,23 @@ from fieldmark.console import Console
 from fieldmark.data.intake import Dataset, take_in
 from fieldmark.data.loader import Images
 from fieldmark.data.splits import classes_in_few_folds, folds
-from fieldmark.errors import DataError, Mistake, SettingsError, UserError, WeightsError
+from fieldmark.errors import (
+    DataError,
+    Mistake,
+    SettingsError,
+    UserError,
+    WeightsError,
+    counted,
+)
 from fieldmark.fit.exact import fit_exact
 from fieldmark.fit.features import embed
 from fieldmark.fit.logistic import Task
 from fieldmark.machine import threads
 from fieldmark.models import published
-from fieldmark.models.candidates import Candidate
+from fieldmark.models.candidates import Candidate, title
 from fieldmark.models.engines import TORCH
 from fieldmark.models.precision import autocast
-from fieldmark.models.speed import frozen_speed, trained_speed
+from fieldmark.models.speed import frozen_speed, trained_pace
 from fieldmark.records import Samples
 from fieldmark.runs.concrete import gather
 from fieldmark.runs.network import Prepared
@@ -36,7 +43,7 @@ from fieldmark.runs.run import prepare
 MOST, MOST_CLASSES = 400, 50  # images and classes that networks are ranked on
 FOLDS = 5
 DECODED = 16  # images that are read for an estimate
-TIMED, FEWEST = 8, 2  # images in a batch whose training is timed on a processor
+PASSED, FEWEST = 0.08, 2  # of a batch whose training is timed on a processor: seconds, images
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,9 @@ class Row:
 
     size: of what it sees, pixels. megabytes: 1e6 bytes, of its weights. speed: images a second
     through the frozen network, of all that compute here. frozen, tuned: seconds that a run on
-    these images takes, with --freeze and without; None where its memory is not there. losses: of
-    each image of the sample, by a head that did not see it, (n,); None where the weights are not
-    at hand. note: why they could not be had.
+    these images takes, with --freeze and without; None where its memory is not there. is_steady:
+    whether the steps behind `tuned` took alike. losses: of each image of the sample, by a head that
+    did not see it, (n,); None where the weights are not at hand. note: why they could not be had.
     """
 
     candidate: Candidate
@@ -56,6 +63,7 @@ class Row:
     speed: float
     frozen: float
     tuned: float | None
+    is_steady: bool = True
     losses: np.ndarray | None = None
     note: str = ""
 
@@ -99,42 +107,64 @@ def afford(
         what = "networks are measured in torch here; leave it out"
         raise SettingsError([Mistake("run.engine", what)])
     data = take_in(given.data, console)
-    few, fold = sample(data.samples)
+    few, fold = sample(data.validated("cross" if given.data.val == "auto" else "hold").samples)
     found = Afforded([], [], [], len(data.samples), few)
     asked = {"hub", "address"} if fetch else set[str]()
     reading, cores = None, torch.get_num_threads()
-    if len(candidates) > 1:
-        console.say(f"measuring {len(candidates)} networks, some seconds each")
-    for each in candidates:
-        at_hand, note = had(each, asked)
-        try:
-            with console.bar(f"measuring {each.name}", 1), threads(1):
-                made = prepared(source, words, each, data, console, load=at_hand)
-                reading = reading or seconds_to_read(made)
-                row = replace(measured(made, each, reading, cores), note=note)
-                is_slow = most_minutes is not None and row.frozen > 60 * most_minutes
-                row = row if is_slow else with_tuning(row, made, cores)
-        except UserError as error:
-            found.refused.append((each, str(error)))
-            continue
-        if is_slow:
-            found.slow.append(row)
-            continue
-        if at_hand:
-            features = embed(passing(made), few, cache=open_cache(), console=console).plain
-            flat = features.float().flatten(2).mean(dim=2) if features.ndim > 2 else features
-            losses = held_out(flat.float(), few.targets(few.classes), fold)
-            row = replace(row, losses=losses)
-        found.rows.append(row)
+    for line in beginning(candidates, fetch=fetch, most_minutes=most_minutes):
+        console.say(line)
+    with console.bar("measuring networks", len(candidates)) as bar:
+        for place, each in enumerate(candidates):
+            bar.advance(min(1, place), title(each, candidates))
+            at_hand, note = had(each, asked)
+            try:
+                with threads(1):
+                    made = prepared(source, words, each, data, console, load=at_hand)
+                    reading = reading or seconds_to_read(made)
+                    row = replace(measured(made, each, reading, cores), note=note)
+                    is_slow = most_minutes is not None and row.frozen > 60 * most_minutes
+                    row = row if is_slow else with_tuning(row, made, cores)
+            except UserError as error:
+                found.refused.append((each, str(error)))
+                continue
+            if is_slow:
+                found.slow.append(row)
+                continue
+            found.rows.append(replace(row, losses=losses_of(made, few, fold)) if at_hand else row)
     found.rows.sort(key=lambda row: row.log_loss)
     return found
+
+
+def beginning(
+    candidates: Sequence[Candidate], *, fetch: bool, most_minutes: float | None
+) -> Iterator[str]:
+    """What is done now, which takes its time, and what the minutes are a limit of."""
+    told = f"measuring {counted(len(candidates), 'network')}, some seconds each"
+    if away := sum(not had(each, set())[0] for each in candidates):
+        then = "; they are fetched where they can be" if fetch else ", so these are only timed"
+        told += f"; the weights of {away} are not here{then}"
+    yield told
+    if most_minutes is not None:
+        yield (
+            f"--max-minutes {most_minutes:g}: what takes longer in training, frozen, is left out; "
+            "it is no limit on this command"
+        )
+
+
+def losses_of(made: Prepared, few: Samples, fold: np.ndarray) -> np.ndarray:
+    """The log loss of each image of the sample by heads that did not see it. -> (n,)"""
+    quiet = Console(quiet=True)  # within a bar
+    features = embed(passing(made), few, cache=open_cache(), console=quiet).plain
+    flat = features.float().flatten(2).mean(dim=2) if features.ndim > 2 else features
+    return held_out(flat.float(), few.targets(few.classes), fold)
 
 
 def sample(samples: Samples) -> tuple[Samples, np.ndarray]:
     """Training images to rank networks on, evenly over the classes, and the fold of each.
 
-    At most MOST of MOST_CLASSES classes. A class that lies in one fold is left out: whatever is
-    asked for it was trained without it. Raises DataError where fewer than two classes are left.
+    At most MOST of MOST_CLASSES classes. Where these are all, a run's own folds, if it has some,
+    are those here, so that the log loss is its. A class that lies in one fold is left out: whatever
+    is asked for it was trained without it. Raises DataError where fewer than two classes are left.
     """
     train = samples.rows("train")
     targets = samples.targets(samples.classes)
@@ -144,7 +174,10 @@ def sample(samples: Samples) -> tuple[Samples, np.ndarray]:
     each = max(2, MOST // max(1, len(some)))
     rows = np.sort(np.concatenate([_evenly(rows, each) for rows in some] or [train]))
     few = replace(samples, frame=samples.frame[rows])
-    fold = folds(few, k=min(FOLDS, len(few)), seed=0)
+    if samples.folds is not None and len(rows) == len(train):
+        fold = samples.folds[0][rows]
+    else:
+        fold = folds(few, k=min(FOLDS, len(few)), seed=0)
     alone = [name for name, many in classes_in_few_folds(few, fold).items() if many == 1]
     stays = ~few.frame["labels"].list.first().is_in(alone).to_numpy()
     few = replace(few, frame=few.frame.filter(stays))
@@ -220,20 +253,29 @@ def measured(made: Prepared, candidate: Candidate, reading: float, cores: int) -
 
 
 def with_tuning(row: Row, made: Prepared, cores: int) -> Row:
-    """The row with what a run takes that tunes all weights after the head, where it may."""
-    train, samples = made.settings.train, made.samples
+    """The row with what a run takes that tunes more after the head, where it may.
+
+    Each stage is taken to cost what the last does, which trains the most.
+    """
+    train = made.settings.train
     later = [stage for stage in train.stages if not stage.head_alone]
     if not later:
         return row
     count = train.batch_size
-    if made.device.type == "cpu":
-        count = TIMED if row.speed > TIMED else FEWEST
+    if made.device.type == "cpu":  # where an image of many takes about as long as one of few
+        count = min(count, max(FEWEST, round(PASSED * row.speed)))
     context = autocast(made.settings.run.precision, made.device)
-    with threads(cores):  # which wait for each other on a busy machine, as in a run
-        trained = trained_speed(made.model.network, row.size, count, autocast=context)
-    epoch = len(samples.rows("train")) / trained + len(samples.rows("val")) / row.speed
+    with threads(cores):
+        pace = trained_pace(
+            *(made.model.network, row.size, count),
+            trained=later[-1].train,
+            norm_frozen=train.norm_frozen,
+            autocast=context,
+        )
+    held = made.held_out().samples
+    epoch = len(held.rows("train")) / pace.speed + len(held.rows("val")) / row.speed
     epochs = sum(stage.epochs or train.epochs for stage in later)
-    return replace(row, tuned=row.frozen + epochs * epoch)
+    return replace(row, tuned=row.frozen + epochs * epoch, is_steady=pace.is_steady)
 
 
 def seconds_to_read(made: Prepared) -> float:

@@ -1,5 +1,6 @@
 """The executor of one machine: working processes that outlive runs, and one display of all."""
 
+import math
 import os
 import subprocess
 import sys
@@ -122,15 +123,17 @@ def _show(study: StudyDir, bar: Bar, shown: int, expected: int) -> int:
     bar.resize(max(expected, len(plans)))
     through = len(plans) - len(study.left())
     label = {each.name: each.label for each in plans}
-    now = [_going(study, each.run, label.get(each.run, "")) for each in claims(study)]
+    now = [going(study, each.run, label.get(each.run, "")) for each in claims(study)]
     bar.advance(through - shown, "; ".join(filter(None, now[:2])))
     return through
 
 
-def _going(study: StudyDir, name: str, label: str) -> str:
-    """What a run is at, in words."""
+def going(study: StudyDir, name: str, label: str) -> str:
+    """What a run has done so far, in words; a head that is solved has no epochs."""
     rows = study.run(name).read_history() if study.run(name).history.is_file() else []
-    return f"{label}: epoch {len(rows) + 1}" if rows else label
+    epochs = sum(not math.isnan(row.get("lr", math.nan)) for row in rows)
+    done = f"{counted(epochs, 'epoch')} done" if epochs else "head solved" if rows else ""
+    return f"{label}: {done}" if done else label
 
 
 def _tell(study: StudyDir, console: Console, told: set[str]) -> None:

@@ -111,9 +111,7 @@ def open_bundle(path: str | Path, device: str = "auto", engine: str = engines.TO
     refuse(engines.check(engine, place))
     network, info = bundle.load(Path(path))
     network.to(place).to(memory_format=torch.channels_last)
-    measured = info.precision
-    if precision.check(measured, place, engine):  # this device, or engine, does not have it
-        measured = precision.choose(place, family(info.model), engine)
+    measured = precision.here(info.precision, place, family(info.model), engine)
     autocast = precision.autocast(measured, place)
     if engine == engines.TORCH:
         return Opened(network, info, place, autocast)
