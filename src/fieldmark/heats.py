@@ -43,15 +43,13 @@ class Way:
 class Wanted:
     """An image that is to have a heat map for a class.
 
-    sampled: see `Heat`. shown: a run's page has it among its pictures. score: of the class, where
-    it is known; nan where it is not.
+    sampled: see `Heat`. score: of the class, where it is known; nan where it is not.
     """
 
     path: str
     row: int | None
     label: str
     sampled: bool = False
-    shown: bool = True
     score: float = float("nan")
 
 

@@ -176,7 +176,10 @@ def test_evaluate_on_other_images_matches_classes_by_name(capsys, a_run, tmp_pat
     (photos / "blue").rename(photos / "violet")
     assert fieldmark(["evaluate", str(a_run), str(photos)]) == 0
     said = capsys.readouterr().out
-    assert "note: 5 images of 'violet', which the model does not know, are out" in said
+    assert said.count("5 images") == 1  # told once
+    assert (
+        "note: 5 images of 'violet', which the model does not know, are out of the figures" in said
+    )
     assert "other, 10 images" in said
     assert "took part in training" not in said
     kept = json.loads((a_run / "evaluations" / "other-1" / "metrics.json").read_text())

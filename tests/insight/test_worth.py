@@ -83,6 +83,15 @@ def test_each_image_is_worth_one_map_for_its_guess_the_mistakes_first():
     assert all(0.5 < each.score < 1 for each in wanted)
 
 
+def test_each_class_has_an_ordinary_hit_before_a_second_of_any():
+    rows = [(["cat"], [k + 1.0, 0.0]) for k in range(3)] + [
+        (["dog"], [0.0, k + 1.0]) for k in (0, 1)
+    ]
+    assert [each.label for each in worth_explaining(predictions(rows))] == [
+        *("cat", "dog", "cat", "dog", "cat")
+    ]
+
+
 def test_of_several_labels_a_missed_one_is_worth_a_map_for_itself():
     rows = [(["dog"], [1.0, -3.0]), (["cat", "dog"], [3.0, 2.0])]
     wanted = worth_explaining(predictions(rows, SEVERAL_LABELS))

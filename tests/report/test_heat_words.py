@@ -1,5 +1,7 @@
 """What is said of heat maps: whole sentences with the numbers behind them."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,7 @@ def heat(score=0.93, blurred=0.41, random=(0.7, 0.88, 0.92), *, beats=True, cell
             "the hottest fifth is blurred; random parts: to 83.3 % (70.0 to 92.0 %).",
         ),
         (heat(cells=None), "No map: no place speaks for the class more than another."),
-        (heat(beats=None), "Not held against random parts."),
+        (heat(beats=None), "Unchecked: not held against random parts."),
     ],
 )
 def test_each_map_has_its_sentence(found, sentence):
@@ -48,12 +50,30 @@ def test_each_map_has_its_sentence(found, sentence):
 
 
 def test_maps_are_counted_by_whether_they_can_be_believed():
-    some = [*[heat()] * 3, heat(beats=False), heat(cells=None)]
+    still = heat(score=0.999, blurred=0.998, random=(0.9985, 0.9989))
+    some = [*[heat()] * 10, *[heat(beats=False)] * 5, *[still] * 3]
     assert told(some) == (
-        "3 of 4 heat maps beat random parts; 1 does not and is not drawn; 1 is flat, not drawn"
+        "18 heat maps: 10 beat random parts and are drawn; 5 do not; 3 cannot be judged (no "
+        "blurring moves their score)"
     )
-    assert told([heat(beats=None)] * 2) == "2 heat maps, not held against random parts"
+    assert told([heat(), heat(beats=False), still, heat(cells=None)]) == (
+        "4 heat maps: 1 beats random parts and is drawn; 1 does not; 1 cannot be judged (no "
+        "blurring moves its score); 1 is flat"
+    )
+    assert told([heat(beats=False)]) == "1 heat map: 1 does no better than random parts"
+    assert told([heat(beats=None)] * 2) == "2 heat maps: 2 are unchecked"
     assert told([]) == "no heat map was made"
+
+
+def test_the_parts_of_what_is_told_add_up_to_the_sum():
+    still = heat(score=0.999, blurred=0.998, random=(0.9985, 0.9989))
+    kinds = [heat(), heat(beats=False), still, heat(cells=None), heat(beats=None)]
+    for counts in itertools.product((0, 1, 2), repeat=len(kinds)):
+        some = [each for kind, many in zip(kinds, counts, strict=True) for each in [kind] * many]
+        if some:
+            whole, _, parts = told(some).partition(": ")
+            numbers = [int(part.split()[0]) for part in parts.split("; ")]
+            assert sum(numbers) == int(whole.split()[0]) == len(some)
 
 
 def test_the_mean_fall_stands_beside_that_of_random_parts():
@@ -84,7 +104,7 @@ def test_it_is_said_what_of_a_picture_the_network_saw():
 
 
 def test_nothing_is_said_of_corners_by_a_class_of_few_maps():
-    few, enough = (ClassLook("cat", images, (), b"", "") for images in (4, 5))
+    few, enough = (ClassLook("cat", images, True, (), b"", "") for images in (4, 5))
     assert unsuspected([few]) == (
         "With fewer than 5 maps of a class nothing is said of its corners and edges."
     )
@@ -96,16 +116,18 @@ def test_nothing_is_said_of_corners_by_a_class_of_few_maps():
 def test_a_run_without_maps_says_why_or_nothing():
     assert heat_part(Heats(), ("cat",), SPEC) is None
     assert heat_part(Heats(reason="no layer"), ("cat",), SPEC) == {"reason": "no layer"}
-    part = heat_part(Heats((heat(), heat(beats=None))), ("cat",), SPEC)
-    told_of_both = "1 of 1 heat map beats random parts; 1 more, not held against random parts"
-    assert (part["told"], part["unchecked"]) == (told_of_both, 1)
+    part = heat_part(Heats((heat(), heat(cells=None))), ("cat",), SPEC)
+    assert part["told"] == "2 heat maps: 1 beats random parts and is drawn; 1 is flat"
+    assert (part["masks"], part["more"]) == (3, 20)
+    part = heat_part(Heats((heat(random=(0.8,) * 20),)), ("cat",), SPEC)
+    assert (part["masks"], part["more"]) == (20, 0)
 
 
 def test_where_most_maps_say_nothing_another_way_is_named():
     few = (heat(), heat(beats=False), heat(beats=False), heat(cells=None))
     assert advice(Heats(few)) == [
-        "1 of 3 heat maps beats random parts, so the maps say little of where the model looks; "
-        "--method occlusion, or an earlier --layer, may say more"
+        "2 heat maps do no better than random parts, and 1 does, so the maps say little of where "
+        "the model looks; --method occlusion, or an earlier --layer, may say more"
     ]
     assert advice(Heats(few, "occlusion"))[0].endswith("--method integrated-gradients may say more")
     assert advice(Heats((heat(), heat(beats=False)))) == advice(Heats((heat(beats=None),))) == []
@@ -114,7 +136,3 @@ def test_where_most_maps_say_nothing_another_way_is_named():
 def test_of_a_score_that_no_blurring_moves_it_is_said_that_it_stays():
     still = heat(score=0.999, blurred=0.998, random=(0.9985, 0.9989))
     assert said(still) == ("No map: the score stays at 99.9 % whichever fifth is blurred.")
-    assert told([still]) == "1 has a score that no blurring moves and is not drawn"
-    assert told([heat(), still, still]) == (
-        "1 of 1 heat map beats random parts; 2 have scores that no blurring moves and are not drawn"
-    )

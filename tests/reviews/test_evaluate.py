@@ -238,8 +238,9 @@ def test_unknown_classes_are_counted_kept_and_left_out(run, others, capsys):
     assert found.unknown_classes == {"bleu": 6, "violet": 5}
     assert (found.sides["test"].n, found.sides["test"].unknown) == (6, 11)
     assert (
-        "note: 11 images of 'bleu' (6) and 'violet' (5), which the model does not know, are out; "
-        "did you mean 'blue' by 'bleu'?"
+        "note: 11 images of 'bleu' (6) and 'violet' (5), which the model does not know, are out of "
+        "the figures; none of them is told unlike the training images; did you mean 'blue' by "
+        "'bleu'?"
     ) in capsys.readouterr().out.splitlines()
     kept = Predictions.read(run.evaluations / "others-1" / "predictions.parquet")
     assert len(kept) == 17
@@ -251,8 +252,41 @@ def test_a_class_that_is_spelt_as_a_known_one_is_named_though_that_is_there_too(
     (others / "blue" / "00.png").rename(others / "Blue" / "00.png")
     samples = read_listing(str(others)).samples
     assert unknown_sentence((Unknown("Blue", 1, ()),), samples, ["blue", "green", "red"]) == [
-        "1 image of 'Blue', which the model does not know, is out; did you mean 'blue' by 'Blue'?"
+        "1 image of 'Blue', which the model does not know, is out of the figures; did you mean "
+        "'blue' by 'Blue'?"
     ]
+
+
+@pytest.mark.parametrize(
+    ("unlike", "told"),
+    [
+        ((2, 1), "3 of them are told unlike the training images"),
+        ((0, 1), "1 of them is told unlike the training images"),
+        ((0, 0), "none of them is told unlike the training images"),
+    ],
+)
+def test_of_images_of_unknown_classes_it_is_said_how_many_are_told_unlike(others, unlike, told):
+    samples = read_listing(str(others)).samples
+    unknown = [Unknown(name, 3, (), n) for name, n in zip(("fox", "owl"), unlike, strict=True)]
+    assert unknown_sentence(unknown, samples, ["blue"]) == [
+        "6 images of 'fox' (3) and 'owl' (3), which the model does not know, are out of the "
+        f"figures; {told}"
+    ]
+    [one] = unknown_sentence([Unknown("fox", 1, (), min(unlike))], samples, ["blue"])
+    negation = "" if min(unlike) else "not "
+    assert one.endswith(f"is out of the figures; it is {negation}told unlike the training images")
+
+
+def test_each_figure_is_of_the_images_whose_class_is_known(run, others, capsys):
+    (others / "red").rename(others / "violet")
+    console = type(QUIET)()
+    found = evaluate_new(str(run.path), DataSettings(source=str(others)), Asked(), console)
+    own = found.sides["test"]
+    assert (own.n, own.unknown, own.unlike.n) == (12, 6, 12)
+    assert capsys.readouterr().out.count("6 images") == 1
+    page = (run.evaluations / "others-1" / "report.html").read_text()
+    assert "without a known class" not in page
+    assert ">Told unlike<" in page.replace("\N{NO-BREAK SPACE}", " ")
 
 
 def test_where_no_class_is_known_nothing_is_done(run, others):

@@ -1,8 +1,13 @@
 """A small cross-validation, planned, its runs not done."""
 
+from contextlib import contextmanager
+from dataclasses import replace
+
 import pytest
 from smallruns import QUIET, SMALL
 
+from fieldmark.console import Console
+from fieldmark.data.intake import Dataset
 from fieldmark.runs.concrete import gather
 from fieldmark.study import cross_validate as cv
 
@@ -21,3 +26,33 @@ def study_of():
         return cv.cross_validate(resolved, QUIET, "a test", k=k, **more)
 
     return study
+
+
+@contextmanager
+def noted(study):
+    """Its runs say one thing of their images that all say, and the first one that it alone says."""
+    before = {run: Dataset.read(run.samples) for _, run in study.runs()}
+    try:
+        for number, (run, data) in enumerate(before.items()):
+            told = ("true of all images", *(["true of one run"] if not number else []))
+            replace(data, notes=told).write(run.samples)
+        yield
+    finally:
+        for run, data in before.items():
+            data.write(run.samples)
+
+
+@pytest.fixture
+def told_once(capsys):
+    """Says that screen and page of a study tell what is true of all its runs, and nothing else."""
+
+    def check(study, tell):
+        with noted(study):
+            tell(study, Console())
+        said, page = capsys.readouterr().out, study.report.read_text()
+        tell(study, QUIET)  # as it was
+        assert said.count("note: true of all images") == 1
+        assert page.count("True of all images") == 1
+        assert "rue of one run" not in said + page
+
+    return check

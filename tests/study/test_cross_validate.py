@@ -10,12 +10,14 @@ from sklearn.metrics import accuracy_score, f1_score
 from smallruns import QUIET, draw_photos, pages
 
 import fieldmark
+from fieldmark.data.intake import Dataset
 from fieldmark.errors import DataError, WorkError
 from fieldmark.judge.figures import figures
 from fieldmark.records import Predictions
 from fieldmark.rundir import RunDir
 from fieldmark.runs import run as run_module
 from fieldmark.study.cross_validate import tell
+from fieldmark.study.folds_page import notes
 from fieldmark.study.together import own_thresholds
 from fieldmark.study.work import work
 from fieldmark.task import SEVERAL_LABELS, softmax
@@ -155,6 +157,41 @@ def test_the_page_tells_every_fold_and_that_folds_are_not_independent(finished):
     for planned, _ in finished.runs():
         assert f'href="runs/{planned.name}/report.html"' in page
     assert "they are not independent" in page
+
+
+def begun(study):
+    """The planned runs, each with its images in its folder."""
+    done = [(planned, study.run(planned.name)) for planned in study.plans()]
+    for planned, run in done:
+        run.path.mkdir(parents=True)
+        study.read_data(planned.data).write(run.samples)
+    return done
+
+
+def test_what_one_folds_sides_lack_is_not_said_of_the_study(tmp_path, study_of, planned_only):
+    photos = draw_photos(tmp_path / "photos", each=2)
+    (photos / "red" / "broken.png").write_bytes(b"no picture")
+    done = begun(study_of(photos, tmp_path, k=3))
+    lacking = [note for _, run in done for note in Dataset.read(run.samples).notes]
+    assert any("no image in" in note for note in lacking)
+    left_out, few = notes(done)
+    assert left_out.startswith("1 image left out ('red/broken.png')")
+    assert few.startswith("each class has 2 images, of which little can be learned")
+
+
+def test_a_class_that_is_in_one_fold_alone_is_told(tmp_path, study_of, planned_only):
+    photos = draw_photos(tmp_path / "photos", each=12)
+    names = [str(path.relative_to(photos)) for path in sorted(photos.glob("*/*.png"))]
+    labels = [name.partition("/")[0] for name in names]
+    animals = ["one" if label == "red" else name for name, label in zip(names, labels, strict=True)]
+    table = photos / "labels.csv"
+    pl.DataFrame({"image": names, "label": labels, "animal": animals}).write_csv(table)
+    done = begun(study_of(table, tmp_path, "data.group_column=animal", k=3))
+    assert notes(done) == ["'red' is tested by a model that had no image of it to learn from"]
+
+
+def test_notes_that_hold_for_all_folds_are_on_screen_and_page_once(finished, told_once):
+    told_once(finished, tell)
 
 
 def test_a_study_whose_runs_all_failed_says_so(photos, tmp_path, study_of, planned_only):

@@ -2,19 +2,21 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from smallruns import QUIET, SMALL, pages
+from smallruns import QUIET, SMALL, draw_photos, pages
 
 import fieldmark
+from fieldmark.console import Console
 from fieldmark.errors import SettingsError, WorkError
 from fieldmark.records import Predictions
 from fieldmark.runs.concrete import gather
 from fieldmark.study import one_vs_rest as ovr
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.ovr_answers import Asked, read_answers
+from fieldmark.study.ovr_answers import ALL, Asked, read_answers
 from fieldmark.study.work import work
 
 
@@ -37,6 +39,24 @@ def finished(photos, tmp_path_factory):
         study = study_of(photos, tmp_path_factory.mktemp("out"), run=True)
     assert ovr.tell(study, QUIET) == 0
     return study
+
+
+def test_notes_of_the_images_are_on_screen_and_page_once(finished, capsys):
+    before = finished.read_data(ALL)
+    try:
+        finished.keep_data(ALL, replace(before, notes=("true of all images",)))
+        ovr.tell(finished, Console())
+        assert capsys.readouterr().out.count("note: true of all images") == 1
+        assert finished.report.read_text().count("True of all images") == 1
+    finally:
+        finished.keep_data(ALL, before)
+        ovr.tell(finished, QUIET)
+
+
+def test_next_to_no_images_a_class_are_told(tmp_path):
+    study = study_of(draw_photos(tmp_path / "photos", each=2), tmp_path)
+    [note] = read_answers(study).notes
+    assert note.startswith("each class has 2 images, of which little can be learned")
 
 
 def test_every_class_and_fold_has_a_run_and_every_fold_one_of_all_classes(photos, tmp_path):

@@ -69,6 +69,10 @@ def finished(photos, tmp_path_factory):
     return study
 
 
+def test_notes_that_hold_for_all_trials_are_on_screen_and_page_once(finished, told_once):
+    told_once(finished, tell)
+
+
 @pytest.fixture
 def copied(finished, tmp_path):
     """The same sweep, to be spoilt."""

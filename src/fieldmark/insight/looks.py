@@ -58,10 +58,14 @@ class Looks:
 
 @dataclass(frozen=True)
 class ClassLook:
-    """Where the network looks for a class: the mean of its maps, and what is suspicious there."""
+    """Where the network looks for a class: the mean of its maps, and what is suspicious there.
+
+    is_checked: whether each of the maps was held against random parts.
+    """
 
     label: str
     images: int
+    is_checked: bool
     suspects: tuple[Part, ...]
     content: bytes
     mime: str
@@ -71,10 +75,12 @@ def class_looks(heats: Sequence[Heat], classes: Sequence[str]) -> list[ClassLook
     """The mean of each class's maps that may be drawn, those with suspects first."""
     found = []
     for label in classes:
-        cells = [each.cells for each in heats if each.label == label and each.is_drawn]
-        if not cells:
+        its = [each for each in heats if each.label == label and each.is_drawn]
+        if not its:
             continue
-        stack = np.stack(cells)  # type: ignore[arg-type]  # what is drawn has cells
+        stack = np.stack([each.cells for each in its])  # type: ignore[misc]  # what is drawn has cells
+        is_checked = all(each.standing == "true" for each in its)
         mean = (255 * mean_map(stack)).round().astype(np.uint8)
-        found.append(ClassLook(label, len(cells), tuple(suspects(stack)), *encoded(alone(mean))))
+        parts = tuple(suspects(stack))
+        found.append(ClassLook(label, len(its), is_checked, parts, *encoded(alone(mean))))
     return sorted(found, key=lambda look: not look.suspects)

@@ -1,8 +1,9 @@
 """Which images of a run are worth a heat map: those that its page shows, or say most of a class."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,9 @@ def worth_explaining(
 ) -> list[Wanted]:
     """Of the predictions of one split, each image and class once; what matters most first.
 
-    Mistakes, ordinary hits, pairs of classes, hits that were least sure, then what is drawn for
-    the mean map of each class. Of several labels an image wrong and missed ones, then those.
+    Mistakes, ordinary hits, one of each class before a second of any, pairs of classes, hits that
+    were least sure, then what is drawn for the mean map of each class. Of several labels an image
+    wrong and missed ones, then those.
     """
     at: Any = {"temperature": temperature, "thresholds": thresholds}
     few = len(predictions.classes) <= CLASSES
@@ -35,17 +37,20 @@ def worth_explaining(
     each = SAMPLED if each == SAMPLED else ORDINARY  # else the page's would not be among them
     before, after = _beside_ordinary(predictions, at)
     usual, shown = (
-        [one for its in ordinary(predictions, **at, each=n).values() for one in its] if few else []
+        _in_turns(ordinary(predictions, **at, each=n).values()) if few else []
         for n in (each, ORDINARY)
     )
     drawn = {_key(one) for one in usual}
     found: dict[tuple[str, int | None, str], Wanted] = {}
-    for group, on_page in ((before, True), (shown, True), (after, True), (usual, False)):
-        for one in group:
-            key = _key(one)
-            wanted = Wanted(*key, sampled=key in drawn, shown=on_page, score=one.score)
-            found.setdefault(key, wanted)
+    for one in (*before, *shown, *after, *usual):
+        key = _key(one)
+        found.setdefault(key, Wanted(*key, sampled=key in drawn, score=one.score))
     return list(found.values())
+
+
+def _in_turns(classes: Iterable[Iterable[Answer]]) -> list[Answer]:
+    """The first of each class, then the second of each, to the last."""
+    return [one for turn in zip_longest(*classes) for one in turn if one is not None]
 
 
 def _key(one: Answer) -> tuple[str, int | None, str]:

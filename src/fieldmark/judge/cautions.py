@@ -33,9 +33,14 @@ def unlike_figures(table: Predictions, info: BundleInfo) -> UnlikeFigures | None
 
 def without_unlike(table: Predictions, unlike: Unlike | None, temperature: float) -> Predictions:
     """The rows that are not told unlike the training images; all where nothing tells it."""
+    flagged = told_unlike(table, unlike, temperature)
+    return table if flagged is None else replace(table, frame=table.frame.filter(~flagged))
+
+
+def told_unlike(table: Predictions, unlike: Unlike | None, temperature: float) -> np.ndarray | None:
+    """Whether each row is told unlike the training images; None where nothing tells it. -> (N,)"""
     by = _signs(table, unlike, temperature)
-    flagged = np.logical_or.reduce([*by.values()])
-    return replace(table, frame=table.frame.filter(~flagged)) if by else table
+    return np.logical_or.reduce([*by.values()]) if by else None
 
 
 def _signs(table: Predictions, unlike: Unlike | None, temperature: float) -> dict[str, np.ndarray]:
@@ -75,10 +80,13 @@ def with_cautions(
     info: BundleInfo,
     levels: Sequence[float] = LEVELS,
 ) -> dict[str, Figures]:
-    """Figures by split with what the test says of when not to answer; validation has chosen it."""
+    """Figures by split with what the test says of when not to answer; validation has chosen it.
+
+    As all its figures, it is of the images whose class is known.
+    """
     told = dict(found)
     if "test" in told:
-        table = tables["test"]
+        table = replace(tables["test"], frame=tables["test"].frame.filter(tables["test"].known))
         unlike, of_sets = unlike_figures(table, info), set_figures(table, info, levels)
         told["test"] = replace(told["test"], unlike=unlike, sets=of_sets)
     return told

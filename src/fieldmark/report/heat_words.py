@@ -1,13 +1,13 @@
 """What is said of heat maps, on pages and on the screen."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from fieldmark.errors import counted
-from fieldmark.heats import Heat, Heats
+from fieldmark.heats import Heat, Heats, Standing, Way
 from fieldmark.insight.looks import ClassLook, class_looks
 from fieldmark.judge.places import FEW, Part
 from fieldmark.records import InputSpec
@@ -35,7 +35,7 @@ def seen(spec: InputSpec) -> str:
 def said(heat: Heat) -> str:
     """One map in a sentence or two: what its hottest fifth does to the score, or why it is none."""
     if heat.standing == "unchecked":
-        return "Not held against random parts."
+        return "Unchecked: not held against random parts."
     fall = falls(heat) if heat.standing in ("true", "untrue") else ""
     return " ".join(filter(None, (reason(heat), fall)))
 
@@ -62,52 +62,58 @@ def falls(heat: Heat) -> str:
 
 
 def told(heats: Sequence[Heat]) -> str:
-    """How many maps there are, and how many of them can be believed.
+    """How many maps there are, and how many of them can be believed; the parts add up to them.
 
-    "21 of 24 heat maps beat random parts; 2 do not and are not drawn; 1 is flat, not drawn"
+    "18 heat maps: 10 beat random parts and are drawn; 5 do not; 3 cannot be judged (no blurring
+    moves their score)"
     """
+    if not heats:
+        return "no heat map was made"
     count = Counter(each.standing for each in heats)
-    judged = count["true"] + count["untrue"]
-    parts = []
-    if judged:
-        parts.append(beaten(count["true"], judged))
-    if count["untrue"]:
-        parts.append(f"{count['untrue']} {_do(count['untrue'])} not and {_are(count['untrue'])}")
-    if count["still"]:
-        have = "has a score" if count["still"] == 1 else "have scores"
-        parts.append(f"{count['still']} {have} that no blurring moves and {_are(count['still'])}")
-    if count["flat"]:
-        parts.append(f"{count['flat']} {'is' if count['flat'] == 1 else 'are'} flat, not drawn")
-    if count["unchecked"]:
-        kind = "more" if parts else counted(count["unchecked"], "heat map").partition(" ")[2]
-        parts.append(f"{count['unchecked']} {kind}, not held against random parts")
-    return "; ".join(parts) or "no heat map was made"
+    parts = [f"{count[its]} {_standing(its, count)}" for its in STANDINGS if count[its]]
+    return f"{counted(len(heats), 'heat map')}: {'; '.join(parts)}"
 
 
-def beaten(true: int, judged: int) -> str:
-    """ "21 of 24 heat maps beat random parts" """
-    verb = "beats" if true == 1 else "beat"
-    return f"{true} of {counted(judged, 'heat map')} {verb} random parts"
+STANDINGS: tuple[Standing, ...] = ("true", "untrue", "still", "flat", "unchecked")
 
 
-def _do(n: int) -> str:
-    return "does" if n == 1 else "do"
+def _standing(standing: Standing, count: Mapping[Standing, int]) -> str:
+    """What so many maps do, or are."""
+    one = count[standing] == 1
+    match standing:
+        case "true":
+            return f"{'beats' if one else 'beat'} random parts and {_are(one)} drawn"
+        case "untrue" if count["true"]:
+            return f"{_do(one)} not"
+        case "untrue":
+            return f"{_do(one)} no better than random parts"
+        case "still":
+            return f"cannot be judged (no blurring moves {'its' if one else 'their'} score)"
+        case "flat":
+            return f"{_are(one)} flat"
+        case _:
+            return f"{_are(one)} unchecked"
 
 
-def _are(n: int) -> str:
-    return "is not drawn" if n == 1 else "are not drawn"
+def _do(one: bool) -> str:
+    return "does" if one else "do"
+
+
+def _are(one: bool) -> str:
+    return "is" if one else "are"
 
 
 def advice(heats: Heats) -> list[str]:
     """What to try where fewer than half of the maps beat random parts, a sentence; else none."""
     standings = [each.standing for each in heats.rows]
-    true, judged = standings.count("true"), standings.count("true") + standings.count("untrue")
-    if not judged or 2 * true >= judged:
+    true, untrue = standings.count("true"), standings.count("untrue")
+    if true >= untrue:
         return []
     other = "occlusion" if heats.method != "occlusion" else "integrated-gradients"
     layer = ", or an earlier --layer," if heats.method.endswith("-cam") else ""
     return [
-        f"{beaten(true, judged)}, so the maps say little of where the model looks; "
+        f"{counted(untrue, 'heat map')} {_do(untrue == 1)} no better than random parts, and "
+        f"{true or 'none'} {_do(true == 1)}, so the maps say little of where the model looks; "
         f"--method {other}{layer} may say more"
     ]
 
@@ -172,13 +178,14 @@ def heat_part(
     """What heat.html says of a run's maps; None where nobody asked for any."""
     if not heats.rows or spec is None:
         return {"reason": heats.reason} if heats.reason else None
-    judged = [each for each in heats.rows if each.standing != "unchecked"]
+    masks = max(len(each.random) for each in heats.rows)
     return {
         "reason": "",
         "seen": seen(spec),
         "made": made(heats),
         "told": told(heats.rows),
-        "unchecked": len(heats.rows) - len(judged),
-        "falls": fall_words(judged),
+        "masks": masks,
+        "more": Way().masks if masks < Way().masks else 0,
+        "falls": fall_words(heats.rows),
         "classes": class_looks([each for each in heats.rows if each.sampled], classes),
     }

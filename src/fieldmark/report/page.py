@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,11 +124,13 @@ def read_page(run: RunDir) -> RunPage:
 
 
 def kept_heats(path: Path, bundle: BundleInfo | None) -> Heats:
-    """A run's heat maps, none where they are of other weights than the bundle's."""
+    """A run's heat maps that were held against random parts, of the bundle's weights alone."""
     if bundle is None or not path.is_file():
         return Heats()
     found = Heats.read(path)
-    return found if found.weights in (None, bundle.weights_sha256) else Heats()
+    if found.weights not in (None, bundle.weights_sha256):
+        return Heats()
+    return replace(found, rows=tuple(each for each in found.rows if each.standing != "unchecked"))
 
 
 def render(page: RunPage) -> str:

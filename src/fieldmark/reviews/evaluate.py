@@ -70,14 +70,15 @@ def evaluate_new(
     values = values_by_column(samples, asked.by, group_column=data.group_column)
     opened = open_bundle(run.path, device, engine)
     predictions = look(opened, samples, run, console).without(unsaid)
-    unknown = unknown_classes(samples, predictions)
+    unknown = unknown_classes(samples, predictions, info.unlike, info.temperature)
     notes += (*group_sentence(run, data, samples), *crops_note(run.path, data.crops))
     notes += (*unknown_sentence(unknown, samples, info.classes), *opened.told)
     its = run.read_metrics() if run.metrics.is_file() else Metrics()
     temperature, named = info.temperature, info.thresholds
     own = figures_of_new(predictions, info, asked.levels)
     by = figures_by(predictions, samples, values, temperature=temperature, thresholds=named)
-    about = described(opened, run, data=data, samples=samples, command=asked.command, begun=begun)
+    known = trained_on(run, samples.frame.filter(predictions.known))
+    about = described(opened, run, data, samples, known=known, asked=asked, begun=begun)
     metrics = Metrics(
         task=info.task,
         classes=predictions.classes,
@@ -102,7 +103,7 @@ def evaluate_new(
         unlike=info.unlike,
         command=asked.command,
         unknown=unknown,
-        banner=training_sentence(about.took_part_in_training or 0, len(samples)),
+        banner=training_sentence(known, int(predictions.known.sum())),
         notes=notes,
     )
     keep_and_tell(run, found, metrics, page=asked.page, console=console)
@@ -135,25 +136,29 @@ def trained_run(path: str) -> RunDir:
 def described(
     opened: Opened,
     run: RunDir,
-    *,
     data: DataSettings,
     samples: Samples,
-    command: str,
+    *,
+    known: int,
+    asked: Asked,
     begun: float,
 ) -> About:
-    """What the figures are of, and how they came about; begun: on the clock of time.monotonic."""
+    """What the figures are of, and how they came about.
+
+    known: images that took part in training. begun: on the clock of time.monotonic.
+    """
     return About(
         finished=datetime.now().astimezone().isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - begun, 1),
         seed=SEED,
-        command=command,
+        command=asked.command,
         versions=versions((*PACKAGES, *opened.packages)),
         machine=machine(opened.device),
         run=run.name,
         data=data.model_dump(exclude_defaults=True),
         samples_hash=samples.hash(),
         trained_on=opened.info.samples_hash,
-        took_part_in_training=trained_on(run, samples),
+        took_part_in_training=known,
     )
 
 
@@ -237,12 +242,12 @@ def look(opened: Opened, samples: Samples, run: RunDir, console: Console) -> Pre
     return Predictions.of(samples, rows, logits, **about)
 
 
-def trained_on(run: RunDir, samples: Samples) -> int:
-    """How many of the images the run was trained or validated on, by content."""
+def trained_on(run: RunDir, images: pl.DataFrame) -> int:
+    """How many of these rows of samples the run was trained or validated on, by content."""
     if not run.samples.is_file():
         return 0
     own = Samples.read(run.samples).frame.filter(pl.col("split").is_in(["train", "val"]))
-    return samples.frame.filter(pl.col("hash").is_in(own["hash"].to_list())).height
+    return images.filter(pl.col("hash").is_in(own["hash"].to_list())).height
 
 
 def unknown_sentence(
@@ -250,7 +255,8 @@ def unknown_sentence(
 ) -> list[str]:
     """What to say of images whose class the model does not know, and of a name that is near.
 
-    "12 images of 'violet' (7) and 'mauve' (5), which the model does not know, are out"
+    "12 images of 'violet' (7) and 'mauve' (5), which the model does not know, are out of the
+    figures; 9 of them are told unlike the training images"
     """
     if not unknown:
         return []
@@ -273,8 +279,20 @@ def unknown_sentence(
         return [f"{names}: {told}, so the figures are of the others alone{hint}"]
     return [
         f"{counted(images, 'image')} of {names}, which the model does not know, "
-        f"{'is' if images == 1 else 'are'} out{hint}"
+        f"{'is' if images == 1 else 'are'} out of the figures{_flagged_words(unknown)}{hint}"
     ]
+
+
+def _flagged_words(unknown: Sequence[Unknown]) -> str:
+    """How many of the images are told unlike; "" where nothing tells it."""
+    counts = [each.unlike for each in unknown if each.unlike is not None]
+    if not counts:
+        return ""
+    flagged, images = sum(counts), sum(each.images for each in unknown)
+    if images == 1:
+        return f"; it is {'' if flagged else 'not '}told unlike the training images"
+    is_are = "are" if flagged > 1 else "is"
+    return f"; {flagged or 'none'} of them {is_are} told unlike the training images"
 
 
 def keep(run: RunDir, found: Evaluated, metrics: Metrics) -> RunDir:

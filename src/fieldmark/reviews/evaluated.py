@@ -11,7 +11,7 @@ from fieldmark.files import write_text
 from fieldmark.insight.galleries import Galleries, LabelGalleries, galleries, label_galleries
 from fieldmark.insight.label_names import ShownNames
 from fieldmark.judge.calibrate import Curve, curve_of
-from fieldmark.judge.cautions import LEVELS, without_unlike
+from fieldmark.judge.cautions import LEVELS, told_unlike, without_unlike
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
 from fieldmark.models.bundle_info import Unlike
@@ -46,11 +46,15 @@ class Asked:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A class that the model does not know: its images, and what they are taken for most."""
+    """A class that the model does not know: its images, and what they are taken for most.
+
+    unlike: how many of them are told unlike the training images; None where nothing tells it.
+    """
 
     name: str
     images: int
     taken: tuple[tuple[str, int], ...]
+    unlike: int | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ class Evaluated:
 
 def tell(found: Evaluated, console: Console) -> None:
     """The figures of new images, or of all splits of the run's own, and tables by column."""
-    found = _named(found)
+    found = _as_shown(found)
     metrics = found.metrics
     if found.banner:  # before the figures that it spoils
         console.warn(found.banner)
@@ -111,31 +115,39 @@ def tell(found: Evaluated, console: Console) -> None:
         console.warn(sentence)
 
 
-def _named(found: Evaluated) -> Evaluated:
-    """The same, of labels that are called by their names."""
-    names = found.names
+def _as_shown(found: Evaluated) -> Evaluated:
+    """The same, of labels that are called by their names; images of classes that the model does
+    not know are left to the note that names these."""
+    names, metrics = found.names, found.metrics
+    if found.side in metrics.sides and not found.predictions.task.several:
+        own = metrics.sides[found.side]
+        left = own.unknown - sum(each.images for each in found.unknown)
+        metrics = replace(metrics, sides={**metrics.sides, found.side: replace(own, unknown=left)})
     unknown = (
         replace(each, taken=tuple((names.shown(name), count) for name, count in each.taken))
         for each in found.unknown
     )
     return replace(
         found,
-        metrics=named_metrics(found.metrics, names),
+        metrics=named_metrics(metrics, names),
         predictions=named_predictions(found.predictions, names),
         unknown=tuple(unknown),
         names=ShownNames(),
     )
 
 
-def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown, ...]:
+def unknown_classes(
+    samples: Samples, predictions: Predictions, unlike: Unlike | None, temperature: float
+) -> tuple[Unknown, ...]:
     """The classes of the samples that the model does not know, the largest first.
 
-    predictions: of the same images.
+    predictions: of the same images. unlike, temperature: of the bundle.
     """
     unknown = [name for name in samples.classes if name not in predictions.classes]
     if predictions.task.several:  # of these images each other label is answered all the same
         has = predictions.frame["truth"].explode().to_list()
         return tuple(Unknown(name, has.count(name), ()) for name in unknown)
+    flags = told_unlike(predictions, unlike, temperature)
     truths = predictions.frame["truth"].list.first().to_list()
     guessed = predictions.task.decide(predictions.logits, None)
     found = []
@@ -144,7 +156,9 @@ def unknown_classes(samples: Samples, predictions: Predictions) -> tuple[Unknown
         counts = np.bincount(guessed[rows] + 1, minlength=len(predictions.classes) + 1)[1:]
         order = np.argsort(-counts, kind="stable")[:MOST_TAKEN]
         taken = tuple((predictions.classes[k], int(counts[k])) for k in order if counts[k])
-        found.append(Unknown(name, len(rows), taken))
+        found.append(
+            Unknown(name, len(rows), taken, None if flags is None else int(flags[rows].sum()))
+        )
     return tuple(sorted(found, key=lambda each: -each.images))
 
 
@@ -169,7 +183,7 @@ def write_page(found: Evaluated, path: Path) -> None:
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-    found = _named(found)
+    found = _as_shown(found)
     shown, samples, temperature = found.predictions, found.samples, found.temperature
     if shown.task.several:
         labels = label_galleries(

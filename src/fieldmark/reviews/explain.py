@@ -15,7 +15,7 @@ from fieldmark.captioned import Seen, pixels_of
 from fieldmark.console import Console
 from fieldmark.errors import WorkError, counted, writing
 from fieldmark.files import write_whole
-from fieldmark.heats import Heat, Heats, Wanted, Way
+from fieldmark.heats import Heat, Heats, Way
 from fieldmark.insight.label_names import kept_names
 from fieldmark.insight.overlays import overlay
 from fieldmark.machine import machine, versions
@@ -146,7 +146,7 @@ def make(maps: Maps, subject: Subject, opened: Opened, asked: Asked, console: Co
     """Every map, and its picture. Raises WorkError where no image could be read."""
     with console.bar("explaining", subject.images) as bar:
         for images, wanted in subject.batches(maps.failures):
-            heats, trusts = explained(opened, images, wanted, way_for(wanted, maps, asked.way))
+            heats, trusts = explained(opened, images, wanted, way_for(maps, asked.way))
             maps.trusts += [each for each in trusts if each is not None and len(each.deletion) > 2]
             if not maps.heats:  # what stands against the maps has been told by now
                 maps.folder = out_folder(asked)
@@ -189,10 +189,8 @@ def thin(maps: Maps) -> None:
     maps.every *= 2
 
 
-def way_for(wanted: Sequence[Wanted], maps: Maps, way: Way) -> Way:
-    """How a batch's maps are made: what no page shows is not held against random parts."""
-    if not any(each.shown for each in wanted):
-        return replace(way, masks=0)
+def way_for(maps: Maps, way: Way) -> Way:
+    """How a batch's maps are made: without curves where those of enough images are known."""
     return way if len(maps.trusts) < CURVES else replace(way, steps=1)
 
 

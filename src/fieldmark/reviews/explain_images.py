@@ -1,8 +1,8 @@
 """What an explanation looks at: images that are named, or those that a run's own page shows."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -158,10 +158,7 @@ def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
     wanted = {key: Wanted(*key) for its in order.values() for keys in its.values() for key in keys}
     if not asked.labels:
         own = worth_explaining(shown, **at)  # type: ignore[arg-type]
-        shown_too = set(wanted)
-        for each in own:
-            key = (each.path, each.row, each.label)
-            wanted[key] = replace(each, shown=each.shown or key in shown_too)
+        wanted |= {(each.path, each.row, each.label): each for each in own}
     if not wanted:
         raise RunError(
             f"--class: none of the run's own images was taken for {listed(asked.labels)}; name "
@@ -169,7 +166,7 @@ def own_subject(run: RunDir, opened: Opened, asked: Asked) -> Subject:
         )
     return Subject(
         images=len({(path, row) for path, row, _ in wanted}),
-        batches=_batches(samples, wanted.values(), opened),
+        batches=partial(batches_of, samples, list(wanted.values()), opened, BATCH),
         own=SPLIT_WORDS[side],
         truths=_truths(shown),
         order=order,
@@ -183,20 +180,6 @@ def _keys(gallery: ClassGallery) -> dict[str, list[Key]]:
         kind: [(each.path, each.row, gallery.label) for each in shown]
         for kind, shown in gallery.kinds.items()
     }
-
-
-def _batches(
-    samples: Samples, wanted: Iterable[Wanted], opened: Opened
-) -> Callable[[list[str]], Batches]:
-    """Those that the page shows first, so that a batch has all of one kind or the other."""
-    shown = [each for each in wanted if each.shown]
-    others = [each for each in wanted if not each.shown]
-
-    def batches(failures: list[str]) -> Batches:
-        for some in (shown, others):
-            yield from batches_of(samples, some, opened, BATCH, failures)
-
-    return batches
 
 
 def _truths(shown: Predictions) -> dict[tuple[str, int | None], tuple[str, ...]]:

@@ -195,7 +195,7 @@ def render(found: Explained) -> str:
     looks = found.class_looks
     values: dict[str, Any] = {
         "title": found.title,
-        "headline": (headline(rows), ""),
+        "headline": headline(rows),
         "source": found.source,
         "seen": words.seen(found.spec),
         "groups": found.groups,
@@ -216,10 +216,10 @@ def render(found: Explained) -> str:
     return render_page("explain.html", values, sheets=sheets)
 
 
-def headline(heats: Sequence[Heat]) -> str:
-    """The page's first sentence."""
-    judged = [each for each in heats if each.standing != "unchecked"]
-    if not judged:
+def headline(heats: Sequence[Heat]) -> tuple[str, str]:
+    """The page's first sentence, what the screen is told, in two parts."""
+    if all(each.standing == "unchecked" for each in heats):
         pictures = len({(each.path, each.row) for each in heats})
-        return f"Where it looks on {counted(pictures, 'picture')}"
-    return words.told(judged).partition(";")[0].capitalize()
+        return f"Where it looks on {counted(pictures, 'picture')}", ""
+    first, also, rest = words.told(heats).partition("; ")
+    return first + also.strip(), rest

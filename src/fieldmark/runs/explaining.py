@@ -1,7 +1,6 @@
 """Heat maps of what a run's page shows, made once when the run is done, and kept in its folder."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fieldmark.console import Console
 from fieldmark.errors import UserError
@@ -18,9 +17,9 @@ from fieldmark.use.opened import Opened, open_bundle
 
 MASKS = 3  # random parts that each map is held against; `fieldmark explain` takes 20
 BATCH = 16
-SHARE = 0.15  # of a run's images: so many passes of one image the maps may cost
-FEWEST = 60  # passes that they may cost however few images there are
-PASSES = MASKS + 4  # of an image whose map is held against random parts; a map alone is about one
+SHARE = 0.25  # of a run's images: so many passes of one image the maps may cost
+FEWEST = 140  # passes that they may cost however few images there are
+PASSES = MASKS + 4  # of an image: its map, and what its score comes to with parts blurred
 
 
 def explain_run(run: RunDir, settings: Settings, console: Console, *, ends: bool) -> None:
@@ -52,35 +51,25 @@ NOT_ENDED = "they come with the test at a run's end; now by: fieldmark explain {
 
 
 def heats_of_run(run: RunDir, opened: Opened, console: Console) -> Heats:
-    """Maps of what the page shows, each held against a few random parts, and, without that, of
-    what is drawn for the mean map of each class. Fewer of them where the run has few images."""
+    """Maps of what the page shows and of what is drawn for the mean map of each class, each held
+    against a few random parts. Fewer of them where the run has few images."""
     tables, info = by_split(Predictions.read(run.predictions)), opened.info
     samples = Samples.read(run.samples)
     shown = tables.get("test", tables.get("val"))
     if shown is None:
         return Heats(weights=info.weights_sha256, reason="no images were kept to look at")
     least = in_order(info.thresholds, info.classes)
-    wanted = worth_explaining(shown, temperature=info.temperature, thresholds=least)
-    judged, plain = affordable(wanted, len(samples))
+    worth = worth_explaining(shown, temperature=info.temperature, thresholds=least)
+    wanted = affordable(worth, len(samples))
     way = concrete(Way(masks=MASKS, steps=1), opened)
     found: list[Heat] = []
-    with console.bar("heat maps", len(judged) + len(plain)) as bar:
-        for some, its_way in ((judged, way), (plain, replace(way, masks=0))):
-            for images, its in batches_of(samples, some, opened, BATCH, []):
-                found += explained(opened, images, its, its_way)[0]
-                bar.advance(len(its))
+    with console.bar("heat maps", len(wanted)) as bar:
+        for images, its in batches_of(samples, wanted, opened, BATCH, []):
+            found += explained(opened, images, its, way)[0]
+            bar.advance(len(its))
     return Heats(tuple(found), way.method, weights=info.weights_sha256)
 
 
-def affordable(wanted: Sequence[Wanted], images: int) -> tuple[list[Wanted], list[Wanted]]:
-    """Those whose maps are held against random parts, too, and those whose maps are made alone.
-
-    What the page shows comes first, in its order. A third of what may be spent goes to those that
-    are held against random parts.
-    """
-    left = max(FEWEST, round(SHARE * images))
-    judged = [each for each in wanted if each.shown][: left // 3 // PASSES]
-    left -= len(judged) * PASSES
-    known = set(judged)
-    others = [each for each in wanted if each.shown and each not in known]
-    return judged, [*others, *(each for each in wanted if not each.shown)][:left]
+def affordable(wanted: Sequence[Wanted], images: int) -> Sequence[Wanted]:
+    """The first of them, as many as the run may spend its passes on."""
+    return wanted[: max(FEWEST, round(SHARE * images)) // PASSES]

@@ -15,7 +15,7 @@ from fieldmark.settings.layers import Resolved
 from fieldmark.settings.tree import Settings
 from fieldmark.study.asked import asked, tell_places
 from fieldmark.study.folder import StudyDir
-from fieldmark.study.folds_page import CAUTION, lines, write_page
+from fieldmark.study.folds_page import CAUTION, lines, notes, write_page
 from fieldmark.study.local import run_all
 from fieldmark.study.planned import Planned, planned
 from fieldmark.study.together import Done, as_json, out_of_fold, spreads, thresholds_of
@@ -41,7 +41,7 @@ def cross_validate(
 
     def plan(study: StudyDir, resolved: Resolved) -> Iterator[Planned]:
         data = resolved.settings.data
-        looked = without_test(look(data, console), console)
+        looked = without_test(look(data, console))
         for repeat in range(repeats):
             fold = fold_numbers(looked, k=k, seed=data.split_seed, repeat=repeat)
             run = {"seed": resolved.settings.run.seed + repeat}
@@ -58,7 +58,7 @@ def cross_validate(
     return study
 
 
-def without_test(looked: Looked, console: Console) -> Looked:
+def without_test(looked: Looked) -> Looked:
     """The images less those of a given test, which no fold may see; the others' sides are open."""
     sides = looked.samples.frame["split"]
     stay = np.flatnonzero((sides != "test").fill_null(True).to_numpy())
@@ -70,8 +70,6 @@ def without_test(looked: Looked, console: Console) -> Looked:
             f"{counted(val, 'image')} that the source has for validation are in the folds with "
             "those for training"
         )
-    for note in told:
-        console.warn(note)
     samples = left.samples.with_splits([None] * len(stay))
     return replace(left, samples=samples, given=frozenset(), notes=(*looked.notes, *told))
 
@@ -117,9 +115,11 @@ def tell(study: StudyDir, console: Console) -> int:
     figures = {"folds": as_json(spread), "all": flat(found)}
     write_json(study.results, {**about, **figures, "about": metrics[0].about.to_json()})
     joining(done, table.classes).write(study.path)
-    write_page(study, done, metrics, found, spread)
+    told = notes(done)
+    write_page(study, done, metrics, found, spread, told)
     console.say("\n".join(lines(found, spread, len(done))))
-    console.warn(CAUTION)
+    for note in (*told, CAUTION):
+        console.warn(note)
     tell_places(console, study=study.path, report=study.report)
     return int(bool(study.runs("failed")))
 

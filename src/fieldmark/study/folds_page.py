@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from fieldmark.data.intake import Dataset
+from fieldmark.data.told import few_images_note, parted_notes
+from fieldmark.errors import listed
 from fieldmark.insight.galleries import Galleries
 from fieldmark.judge.metrics import Shown, prominent
 from fieldmark.metrics_json import Figures, Metrics
+from fieldmark.records import Samples
 from fieldmark.report.compare_charts import COLOURS, learning_charts
 from fieldmark.report.curves import Curve
 from fieldmark.report.figure_lines import figure_lines
@@ -51,14 +54,43 @@ def deviation(its: Spread, metric: str) -> str:
     return f"{100 * its.deviation:.1f} points" if is_share(metric) else f"{its.deviation:.3f}"
 
 
+def notes(done: Done) -> list[str]:
+    """What is true of the images whatever fold is held out, and which classes no model learned.
+
+    What a run says of the sides of its own fold is not said of the study.
+    """
+    runs = [run for _, run in done]
+    samples = [Samples.read(run.samples) for run in runs]
+    of_a_fold = {note for each in samples for note in parted_notes(each)}
+    shared = [note for note in page.notes_of_all(runs) if note not in of_a_fold]
+    return [*shared, *few_images_note(samples[0]), *_unlearned_note(samples)]
+
+
+def _unlearned_note(samples: Sequence[Samples]) -> list[str]:
+    """Classes that a fold tests and no image of which is left to train its model."""
+    found = [
+        name
+        for each in samples
+        for name, sides in each.counts().items()
+        if sides["test"] and not sides["train"]
+    ]
+    names = sorted(set(found))
+    if not names:
+        return []
+    by = "is tested by a model" if len(names) == 1 else "are tested by models"
+    it = "it" if len(names) == 1 else "them"
+    return [f"{listed(names, most=5)} {by} that had no image of {it} to learn from"]
+
+
 def write_page(
     study: StudyDir,
     done: Done,
     metrics: Sequence[Metrics],
     found: Figures,
     spread: dict[str, Spread],
+    told: Sequence[str],
 ) -> None:
-    """The page of a cross-validation."""
+    """The page of a cross-validation. told: what `notes` says."""
     first, shown = metrics[0], measured(metrics[0].classes, {"test": found}, "test")
     data = study.read_data(done[0][0].data)
     model = str(first_settings(done)["model"]["name"])
@@ -73,7 +105,7 @@ def write_page(
         "classes": first.classes,
         "pictures": Galleries(),
         "facts": facts(done, first, data),
-        "notes": data.notes,
+        "notes": told,
         "caution": CAUTION,
         "metrics": list(prominent(Shown.KEY, first.of_task)),
         "folds": list(zip((planned for planned, _ in done), tests, epochs, strict=True)),

@@ -21,6 +21,7 @@ from fieldmark.study.grid_page import write_page
 from fieldmark.study.grid_words import lines
 from fieldmark.study.local import run_all
 from fieldmark.study.one_model import stand_for
+from fieldmark.study.page import notes_of_all
 from fieldmark.study.planned import Planned, digest, identity, planned
 
 KIND = "grid"
@@ -81,8 +82,11 @@ def tell(study: StudyDir, console: Console) -> int:
     write_whole(study.table, pl.DataFrame(rows, infer_schema_length=None).write_csv)
     if best:
         stand_for(study, best.score.run, best.score.metrics.classes)
-    write_page(found)
+    told = notes_of_all([cell.run for cell in cells])
+    write_page(found, told)
     console.say("\n".join(lines(found)))
+    for note in told:
+        console.warn(note)
     tell_places(console, study=study.path, table=study.table, report=study.report)
     return int(bool(found.failed))
 

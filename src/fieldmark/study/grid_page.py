@@ -32,11 +32,10 @@ class Crossed:
     is_best: bool = False
 
 
-def write_page(found: Found) -> None:
-    """The page of a grid."""
+def write_page(found: Found, told: Sequence[str]) -> None:
+    """The page of a grid. told: of the images of all cells."""
     first, by = found.first, chosen_by(found.cells)
-    axes, data = found.axes, found.study.read_data(first.planned.data)
-    keys = list(axes)
+    axes, keys = found.axes, list(found.axes)
     names = [axis_words(key) for key in keys]
     values: dict[str, Any] = {
         "headline": headline(found),
@@ -44,7 +43,7 @@ def write_page(found: Found) -> None:
         f"{counted(len(found.study.plans()), 'cell')}, each from a fresh model.",
         "names": names,
         "failed": [(short_label(each.about), reason) for each, reason in found.failed],
-        "notes": data.notes,
+        "notes": told,
         "best": best_lines(found),
         "traded": traded(found),
         "told": notes(found),

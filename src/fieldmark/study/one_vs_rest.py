@@ -64,7 +64,7 @@ def one_vs_rest(
 def _dealt(resolved: Resolved, wanted: Asked, console: Console) -> tuple[Looked, np.ndarray]:
     """The images, and the fold of each (N,)."""
     data = resolved.settings.data
-    looked = without_test(look(data, console), console)
+    looked = without_test(look(data, console))
     fold = fold_numbers(looked, k=wanted.folds, seed=data.split_seed)
     looked, stays = looked.corrected()
     fold = fold[stays]
@@ -131,5 +131,7 @@ def tell(study: StudyDir, console: Console) -> int:
         answers.joining(found.joined.temperature).write(study.path)
     ovr_page.write_page(study, answers, found)
     console.say("\n".join(ovr_page.lines(found, twin)))
+    for note in answers.notes:
+        console.warn(note)
     tell_places(console, study=study.path, report=study.report)
     return int(bool(study.runs("failed")))

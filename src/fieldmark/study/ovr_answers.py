@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from fieldmark.data.told import few_images_note
 from fieldmark.metrics_json import About
 from fieldmark.records import Predictions, Samples
 from fieldmark.study.against_rest import shifts, taken
@@ -119,7 +120,7 @@ def read_answers(study: StudyDir, twin: str | None = None) -> Answers:
         own=own,
         taken=took,
         shifts=np.array([shifts(*pair, fold) for pair in zip(own, took, strict=True)]),
-        notes=data.notes,
+        notes=(*data.notes, *few_images_note(samples)),
         runs=runs,
         **given,
     )

@@ -1,10 +1,12 @@
 """What the pages of all studies share."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from fieldmark.files import write_text
+from fieldmark.records import Samples
 from fieldmark.report.skeleton import render_page
-from fieldmark.rundir import source_name
+from fieldmark.rundir import RunDir, source_name
 from fieldmark.study.folder import StudyDir
 
 
@@ -26,3 +28,9 @@ def write(study: StudyDir, template: str, values: dict[str, Any], *sheets: str) 
 def source_of(study: StudyDir) -> str:
     """What the images of a study are called."""
     return source_name(study.question["settings"]["data"]["source"])
+
+
+def notes_of_all(runs: Sequence[RunDir]) -> list[str]:
+    """What each of these runs says of its images, and what is true of the study therefore."""
+    first, *others = [Samples.read_about(run.samples).get("notes", []) for run in runs]
+    return [note for note in first if all(note in its for its in others)]

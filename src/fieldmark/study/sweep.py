@@ -210,6 +210,7 @@ def tell(study: StudyDir, console: Console) -> int:
 
     Raises WorkError where no trial came to its end.
     """
+    from fieldmark.study.page import notes_of_all
     from fieldmark.study.sweep_page import lines, write_page
     from fieldmark.study.winner import crown
 
@@ -219,7 +220,10 @@ def tell(study: StudyDir, console: Console) -> int:
     if best is None:
         raise WorkError(f"{study.path}: no trial came to its end; the notes above say why")
     won = crown(study, trials, best, figure, console)
-    write_page(study, trials, won)
+    told = notes_of_all([each.run for each in trials if each.state == "done"])
+    write_page(study, trials, won, told)
     console.say("\n".join(lines(trials, won)))
+    for note in told:
+        console.warn(note)
     tell_places(console, study=study.path, report=study.report, settings=won.settings)
     return int(any(each.state == "failed" for each in trials))

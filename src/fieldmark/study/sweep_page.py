@@ -48,15 +48,14 @@ def lines(trials: Sequence[Trial], won: Won) -> list[str]:
     return told
 
 
-def write_page(study: StudyDir, trials: Sequence[Trial], won: Won) -> None:
-    """The page of a sweep."""
+def write_page(study: StudyDir, trials: Sequence[Trial], won: Won, told: Sequence[str]) -> None:
+    """The page of a sweep. told: of the images of all trials."""
     options, metric = study.question["options"], won.figure
     figure_name = str(options["figure"])
     known, scores = scores_of(trials, figure_name)
     reached = {each.number: float(score) for each, score in zip(known, scores, strict=True)}
     tried = [_tried(trial, reached.get(trial.number), metric) for trial in trials]
     names = [name for name, (kind, _) in options["parameters"].items() if kind != "constant"]
-    data = study.read_data(trials[0].planned.data)
     model = str(won.trial.run.read_settings()["model"]["name"])
     side, found = ("test", won.test) if won.test else ("validation", won.val)
     bounds = interval(found.intervals.get(metric), metric)
@@ -70,7 +69,7 @@ def write_page(study: StudyDir, trials: Sequence[Trial], won: Won) -> None:
         ),
         "doing": f"A sweep of {model} on {page.source_of(study)}. Trials were chosen by "
         f"{options['method']} and judged on {images(won.val.n, 'val')}.",
-        "notes": [*data.notes, *_failures(failed)],
+        "notes": [*told, *_failures(failed)],
         "flattery": flattery(won),
         "winner": {name: as_text(value) for name, value in won.trial.point.items()},
         "label": won.trial.planned.label,
