@@ -117,7 +117,7 @@ def test_the_command_predicts_by_an_export_and_says_what_one_cannot_do(
     assert capsys.readouterr().err == (
         f"fieldmark: {photos}/broken.png: is empty (0 bytes); copy it anew or take it out\n"
         "fieldmark: 1 file had no answer\n"
-        "fieldmark: sorted: 4 pictures copied, 1 to 'blue', 1 to 'no answer', 1 to 'green', 1 to "
+        "note: sorted: 4 pictures copied, 1 to 'blue', 1 to 'no answer', 1 to 'green', 1 to "
         "'red'\n"
     )
     which = f"{export} is an export, which"

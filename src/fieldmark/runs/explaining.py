@@ -17,8 +17,8 @@ from fieldmark.use.opened import Opened, open_bundle
 
 MASKS = 3  # random parts that each map is held against; `fieldmark explain` takes 20
 BATCH = 16
-SHARE = 0.25  # of a run's images: so many passes of one image the maps may cost
-FEWEST = 140  # passes that they may cost however few images there are
+SHARE = 0.15  # of a run's images: so many passes of one image the maps may cost
+FEWEST = 60  # passes that they may cost however few images there are
 PASSES = MASKS + 4  # of an image: its map, and what its score comes to with parts blurred
 
 
