@@ -158,7 +158,7 @@ def test_runs_with_few_test_images_in_common_are_not_paired_and_the_way_out_is_n
     found = compared(first, second)
     assert found.sentences() == [
         "b and a: 19 of 200 test images are shared: not paired; train b again with the test of a: "
-        f"`fieldmark train photos --name b data.test={first.path}`; or {NEITHER}"
+        f"`fieldmark train photos data.test={first.path}`; or {NEITHER}"
     ]
     lines = as_lines(found)
     assert lines[0].split()[:3] == ["run", "model", "images"]
@@ -197,6 +197,20 @@ def test_runs_are_compared_on_the_test_images_that_both_have(pair_of, second, sa
     theirs = second[rows] if len(second) == 200 else second
     alone = [Evidence.on(Predictions(each)) for each in (first[rows], theirs)]
     assert pairing.differences == differences(*alone, seed=SEED)
+
+
+def test_which_of_two_runs_is_named_first_does_not_decide_whether_they_are_paired(pair_of):
+    once = table_of(60)
+    twice = pl.concat([once, once.with_columns(path=pl.lit("copy-") + "path")])
+    first, second = pair_of(table_of(100), twice)
+    for runs in ((first, second), (second, first)):
+        assert compared(*runs).pairings[0].images == 60
+
+
+def test_runs_whose_training_may_hold_the_test_are_not_compared_on_a_part_of_it(pair_of):
+    other = with_new(table_of(200, seed=1), 50)
+    (said,) = compared(*pair_of(table_of(200), other, data__copies="show")).sentences()
+    assert said.startswith("b and a: 150 of 200 test images are shared: not paired; ")
 
 
 def test_an_evaluation_is_not_compared_on_a_part_of_its_images(pair_of):

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fieldmark.data.boxes import BOX
 from fieldmark.data.built_in import BUILT_IN, bitmap, digit
 from fieldmark.data.class_folders import read_folder
 from fieldmark.data.columns import AS_USUAL, Reading
@@ -24,7 +23,7 @@ from fieldmark.data.shards import find_shards, read_shards
 from fieldmark.data.tables import read_table
 from fieldmark.errors import DataError, counted, listed, nearest, nearest_path
 from fieldmark.records import Samples
-from fieldmark.rundir import RunDir
+from fieldmark.rundir import RunDir, is_study
 from fieldmark.task import SEVERAL_LABELS
 
 ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar")
@@ -47,20 +46,22 @@ def read_listing(
     source:   a folder of class folders, or of Parquet files with pictures, or a zip; a file or
               folder of a known format; a table; a Parquet file with pictures; a built-in name.
     test:     auto: a test set that the source has; none: no test set, and `val` is for
-              validation; else a run's folder, whose test it is, or a source of its own, all of
-              which is the test set.
+              validation; else the folder of a run whose test images are among these, or a source
+              of its own, all of which is the test set.
     labelled: False lists images without labels too.
     validated: False where there will be no validation, so that no note speaks of it.
     """
-    listing = with_roles(_read(source, reading, labelled=labelled), test, validated=validated)
+    listing = _read(source, reading, labelled=labelled)
+    if (run := RunDir(Path(test))).settings.is_file() and run.samples.is_file():
+        return _with_test_of(run, listing, validated=validated)
+    listing = with_roles(listing, test, validated=validated)
     if test in ("auto", "none"):
         return listing
     if not is_there(Path(test)):
         hint = nearest_path(test, Path.exists) or "; name one, or auto or none"
         raise DataError(f"data.test={test}: there is no such file{hint}")
-    if (run := RunDir(Path(test))).settings.is_file() and run.samples.is_file():
-        its = test_of(run)
-        return join_test(_without(listing, its.samples), its)
+    if is_study(test):
+        raise DataError(f"data.test={test}: is a study of many runs; name one of them, or a source")
     own = listing.samples.task  # a test whose rows have one label each, or none, may be of several
     of_test = replace(
         reading,
@@ -114,34 +115,41 @@ def open_files(samples: Samples) -> None:
         content_of(samples.root, path, row)
 
 
-def test_of(run: RunDir) -> Listing:
-    """The test images of a run as a listing, with the labels that count there.
+def _with_test_of(run: RunDir, listing: Listing, *, validated: bool) -> Listing:
+    """A listing of which the images that an earlier run tested on are the test.
 
-    Raises DataError where it has none, or these are boxes of pictures.
+    They have the labels, groups and captions that they have in the listing. Raises DataError where
+    one of them is not in it: another image in its place, or none, would be another test.
     """
-    samples = Samples.read(run.samples)
-    frame = samples.frame.filter(pl.col("split") == "test")
-    if not frame.height:
+    kept = Samples.read(run.samples)
+    wanted = set(_places(replace(kept, frame=kept.frame.filter(pl.col("split") == "test"))))
+    if not wanted:
         raise DataError(f"data.test={run.path}: this run has no test images; name another run")
-    if frame["path"].str.contains(BOX, literal=True).any():
+    there = _places(listing.samples)
+    is_its = [each in wanted for each in there]
+    if lost := wanted.difference(there):
+        name = place_name(*min(lost, key=str))
         raise DataError(
-            f"data.test={run.path}: this run's test images are boxes of pictures (data.crops); "
-            "name a folder or a table of pictures"
+            f"data.test={run.path}: {len(lost)} of its {counted(len(wanted), 'test image')} "
+            f"{'is' if len(lost) == 1 else 'are'} not among these images ('{name}'); name a DATA "
+            "that has them where they were, or a folder or a table as the test"
         )
-    columns = frame.select("path", "row", "labels", "group", "caption").to_dict(as_series=True)
-    note = f"the {counted(frame.height, 'image')} are the test of {run.path}"
-    listing = Samples.from_columns(columns, samples.root)
-    embedded = DIGITS in frame["path"]
-    return Listing(replace(listing, task=samples.task), (note,), embedded=embedded)
+    sides = np.array(listing.samples.frame["split"].to_list(), dtype=object)
+    sides[is_its] = "train" if any(sides) else None  # what the source says is not asked of them
+    listing = replace(listing, samples=listing.samples.with_splits(sides.tolist()))
+    found = with_roles(listing, str(run.path), validated=validated)
+    sides = np.array(found.samples.frame["split"].fill_null("train").to_list(), dtype=object)
+    sides[[each in wanted for each in _places(found.samples)]] = "test"
+    note = f"the {counted(len(wanted), 'image')} of the test are those of {run.path}"
+    return replace(
+        found, samples=found.samples.with_splits(sides.tolist()), notes=(*found.notes, note)
+    )
 
 
-def _without(listing: Listing, others: Samples) -> Listing:
-    """A listing but for these very images."""
-    taken = {(os.path.join(others.root, path), row) for path, row in others.places()}  # noqa: PTH118
-    root = listing.samples.root
-    stays = [(os.path.join(root, path), row) not in taken for path, row in listing.samples.places()]  # noqa: PTH118
-    frame = listing.samples.frame.filter(pl.Series(stays, dtype=pl.Boolean))
-    return replace(listing, samples=replace(listing.samples, frame=frame))
+def _places(samples: Samples) -> list[tuple[str, int | None]]:
+    """Where each image really is, whatever links lead there."""
+    root = samples.root
+    return [(os.path.realpath(os.path.join(root, path)), row) for path, row in samples.places()]  # noqa: PTH118
 
 
 def gone(samples: Samples) -> str:

@@ -1,6 +1,7 @@
 """Runs side by side, and each against the first on the same images. No torch, no model."""
 
 import math
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -199,23 +200,26 @@ def _refusal(first: ComparedRun, other: ComparedRun, keys: list[Any], place: dic
     shared, word = sum(key in place for key in keys), SPLIT_WORDS[first.split]
     if shared == len(keys) == len(place):
         return ""
-    images = {(key[0], key[1]) for key in place}
-    relabelled = sum((key[0], key[1]) in images for key in keys) - shared
-    if relabelled > 0 and shared + relabelled == len(keys) == len(place):
-        return f"{relabelled} of {len(keys)} {word} images have other labels there: not paired"
     of = f"{len(keys)}" if len(keys) == len(place) else f"{len(keys)} and {len(place)}"
+    truths = {(image, row, truth) for image, row, truth, _ in place}
+    images = {(image, row) for image, row, _ in truths}
+    relabelled = sum(key[:2] in images and key[:3] not in truths for key in keys)
+    if relabelled and relabelled + shared >= min(ENOUGH, len(keys)):
+        return f"{relabelled} of {of} {word} images have other labels there: not paired"
     if isinstance(first, ComparedStudy) or isinstance(other, ComparedStudy):
         return _refusal_of_study(first, other, f"{shared} of {of} images are shared")
     own_tests = first.split == "test" and not (first.is_evaluation or other.is_evaluation)
-    if own_tests and shared >= ENOUGH and relabelled <= 0:
+    shown = "show" in [each.settings.get("data.copies") for each in (first, other)]
+    if own_tests and shared >= ENOUGH and not shown:
         return ""
-    advice = _way_to_pair(first, other) if own_tests else AGAIN
+    boxes = first.settings.get("data.crops")
+    advice = _way_to_pair(first, other) if own_tests and not boxes else AGAIN
     return f"{shared} of {of} {word} images are shared: not paired; {advice}"
 
 
 def _way_to_pair(first: ComparedRun, other: ComparedRun) -> str:
     """What to do about two runs with other test images."""
-    words = other.command
+    words = re.sub(r" --name[= ]\S+", "", other.command)  # that folder is there
     if not words.startswith("fieldmark train ") or "data.test=" in words or "--resume" in words:
         words = "fieldmark train DATA"
     again = f"{words} {shlex.quote(f'data.test={first.folder.path}')}"

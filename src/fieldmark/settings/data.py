@@ -25,8 +25,8 @@ class DataSettings(Section):
     images: str | None = Field(None, description="the folder that a table's images lie in")
     test: str = Field(
         "auto",
-        description="auto; none: no test set, and val is for validation; a source; or a run, whose "
-        "test it is",
+        description="auto; none: no test set, and val is for validation; a source; or a run whose "
+        "test images are among these",
     )
     val_fraction: Share = Field(0.15, description="share of the images for validation")
     test_fraction: Share = Field(0.15, description="share of the images for the test")

@@ -87,7 +87,7 @@ def claimed(
 
     Thread(target=renew, daemon=True).start()
     try:
-        yield Had.FREE if before is None else Had.TAKEN
+        yield Had.TAKEN if before is not None and before.host else Had.FREE
     finally:
         done.set()
         _give_up(path)
@@ -132,7 +132,7 @@ def _make(path: Path) -> bool:
 
 
 def _give_up(path: Path) -> None:
-    with suppress(FileNotFoundError):  # the study's folder was taken away
+    with suppress(FileNotFoundError, PermissionError):  # no study any more; another user's, stale
         os.truncate(path, len(GIVEN_UP))  # one step, for which a full disk has room
 
 
