@@ -190,8 +190,8 @@ def test_a_class_that_is_in_one_fold_alone_is_told(tmp_path, study_of, planned_o
     assert notes(done) == ["'red' is tested by a model that had no image of it to learn from"]
 
 
-def test_notes_that_hold_for_all_folds_are_on_screen_and_page_once(finished, told_once):
-    told_once(finished, tell)
+def test_notes_that_hold_for_all_folds_are_on_screen_and_page_once(finished, times_told):
+    assert times_told(finished, tell) == (1, 1, 0)
 
 
 def test_a_study_whose_runs_all_failed_says_so(photos, tmp_path, study_of, planned_only):

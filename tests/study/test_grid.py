@@ -165,8 +165,8 @@ def test_the_terminal_is_told_what_is_best_for_what(finished, capsys):
     assert "sgd:1e-9:plateau, width 6 failed: the disk was full" in told
 
 
-def test_notes_that_hold_for_all_cells_are_on_screen_and_page_once(finished, told_once):
-    told_once(finished, tell)
+def test_notes_that_hold_for_all_cells_are_on_screen_and_page_once(finished, times_told):
+    assert times_told(finished, tell) == (1, 1, 0)
 
 
 def test_a_studys_folder_stands_for_its_finished_runs(finished):

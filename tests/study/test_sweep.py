@@ -69,8 +69,8 @@ def finished(photos, tmp_path_factory):
     return study
 
 
-def test_notes_that_hold_for_all_trials_are_on_screen_and_page_once(finished, told_once):
-    told_once(finished, tell)
+def test_notes_that_hold_for_all_trials_are_on_screen_and_page_once(finished, times_told):
+    assert times_told(finished, tell) == (1, 1, 0)
 
 
 @pytest.fixture
