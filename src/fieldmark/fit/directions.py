@@ -20,6 +20,7 @@ class Scaling:
     length: bool
     mean: Tensor  # (D,) float64
     by: Tensor  # (D,) float64
+    size: Tensor  # (D,) float64, by what features as they are would be divided
 
     def __call__(self, features: Tensor) -> Tensor:
         """(n, D) -> (n, D) float64"""
@@ -44,9 +45,12 @@ def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int) ->
     rows = torch.from_numpy(np.flatnonzero(trained))
     count, width = len(rows), features.shape[1]
     total, squares = torch.zeros(2, width, dtype=torch.float64)
+    lengths = torch.zeros((), dtype=torch.float64)
     for part in torch.split(rows, ROWS):
-        own = features[part]
-        own = by_length(own) if kind == "length" else own.double()
+        own = features[part].double()
+        if kind == "length":
+            lengths += own.square().sum()
+            own = by_length(own)
         total += own.sum(dim=0)
         squares += own.square().sum(dim=0)
     mean = total / count
@@ -58,15 +62,18 @@ def scaling_of(features: Tensor, trained: np.ndarray, kind: Kind, words: int) ->
         by = torch.cat([(own * len(own)).sqrt(), length.expand(words)])
     else:
         by = (squares.sum() / count).sqrt().expand(width)
-    return Scaling(kind == "length", mean, torch.where(by > 0, by, 1))  # 0: all are alike
+    by = torch.where(by > 0, by, 1)  # 0: all are alike
+    size = by * (lengths / count).sqrt() if kind == "length" and lengths > 0 else by
+    return Scaling(kind == "length", mean, by, size)
 
 
 @dataclass(frozen=True, eq=False)
 class Turned:
-    """Scaled features along their principal directions. rows: (n, r).
+    """Scaled features along their principal directions. rows: (n, r + 1), the last column ones.
 
-    basis: (D, r), the directions; or where there are fewer images than features (n, r), of which
-    sum of `images` (n, D), the scaled features, each is.
+    A head on them is (C, r + 1), its bias the last. basis: (D, r), the directions; or where there
+    are fewer images than features (n, r), of which sum of `images` (n, D), the scaled features,
+    each is.
     """
 
     rows: Tensor
@@ -74,15 +81,24 @@ class Turned:
     scaling: Scaling
     images: Tensor | None = None
 
-    def undone(self, solved: Tensor) -> tuple[Tensor, Tensor]:
-        """(r + 1, P, C), last the bias -> (P, C, D) and (P, C), with the scaling folded in"""
-        flat = self.basis @ solved[:-1].flatten(1)
-        if self.images is not None:
-            flat = self.images.T @ flat
-        flat /= self.scaling.by.unsqueeze(1)
-        bias = solved[-1].flatten() - self.scaling.mean @ flat
-        shape = solved.shape[1:]
-        return flat.T.reshape(*shape, -1), bias.reshape(shape)
+    def undone(self, heads: Tensor) -> tuple[Tensor, Tensor]:
+        """Heads (P, C, r + 1) -> (P, C, D) and (P, C), with the scaling folded in"""
+        weights = self._scaled(heads) / self.scaling.by
+        return weights, heads[..., -1] - weights @ self.scaling.mean
+
+    def taken(self, heads: Tensor, other: "Turned") -> Tensor:
+        """Heads on another's rows as heads on these: the same, or if scaled otherwise about so.
+
+        (P, C, s + 1) -> (P, C, r + 1)
+        """
+        weights = other._scaled(heads) * (self.scaling.size / other.scaling.size)
+        along = weights if self.images is None else weights @ self.images.T
+        return torch.cat([along @ self.basis, heads[..., -1:]], dim=2)
+
+    def _scaled(self, heads: Tensor) -> Tensor:
+        """The weights of scaled features. (P, C, r + 1) -> (P, C, D)"""
+        along = heads[..., :-1] @ self.basis.T
+        return along if self.images is None else along @ self.images
 
 
 def turn(features: Tensor, scaling: Scaling) -> Turned:
@@ -96,15 +112,16 @@ def turn(features: Tensor, scaling: Scaling) -> Turned:
         scaled = scaling(features)
         values, vectors = torch.linalg.eigh(scaled @ scaled.T)
         kept = values > RANK * values[-1]
-        lengths = values[kept].sqrt()
-        return Turned(vectors[:, kept] * lengths, vectors[:, kept] / lengths, scaling, scaled)
+        lengths, vectors = values[kept].sqrt(), vectors[:, kept]
+        rows = torch.cat([vectors * lengths, vectors.new_ones(images, 1)], dim=1)
+        return Turned(rows, vectors / lengths, scaling, scaled)
     product = torch.zeros(width, width, dtype=torch.float64)
     for part in torch.split(features, ROWS):
         scaled = scaling(part)
         product.addmm_(scaled.T, scaled)
     values, vectors = torch.linalg.eigh(product)
     basis = vectors[:, values > RANK * values[-1]]
-    rows = torch.empty(images, basis.shape[1], dtype=torch.float64)
+    rows = torch.ones(images, basis.shape[1] + 1, dtype=torch.float64)
     for part, place in zip(torch.split(features, ROWS), torch.split(rows, ROWS), strict=True):
-        torch.mm(scaling(part), basis, out=place)
+        place[:, :-1] = scaling(part) @ basis
     return Turned(rows, basis, scaling)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from fieldmark.fit.directions import Kind, Turned, by_length
-from fieldmark.fit.logistic import Task, begin, solve
+from fieldmark.fit.logistic import Task, begin
+from fieldmark.fit.newton import solve
 from fieldmark.machine import threads
 
 KINDS: tuple[Kind, ...] = ("plain", "length", "standard")
@@ -24,7 +25,7 @@ COSTLY = 250_000_000  # multiplications for one look at all images, above which 
 MOST_CHOOSE = 4_000  # or above so many images
 FEWEST = 20  # images a class that choose, on average, at least
 SMALL = 10_000_000  # the same, up to which one thread is best: others make it wait
-JUDGED, KEPT = 0.05, 0.0001  # of the penalty's slope: of heads that judge, and of the one kept
+JUDGED, KEPT = 0.01, 0.0001  # of the penalty's slope: of heads that judge, and of the one kept
 
 
 class Tried(NamedTuple):
@@ -79,32 +80,30 @@ def fit_exact(
         else:
             tried, path = _chosen(few, judged, kinds, penalties, looking)
             kind, penalty = path.kind, path.penalty
-        known = path if few is task else None
-        turned = known.turned if known else task.turned(kind)
-        wanted = task.of([0]) if alone and known is None else task
-        at = _heads(wanted, turned, penalty, known.at if known else None, looking)
-    return Solved(kind, penalty, *turned.undone(at[:, :1] if alone else at), tuple(tried))
+        are_solved = path is not None and few is task
+        turned = path.turned if path and are_solved else task.turned(kind)
+        heads, others = _begun(task, turned, path), [each for each in _judges(task) if each > 0]
+        if others and not (are_solved or alone):
+            own = task.of(others)
+            heads[others] = solve(turned.rows, own, penalty, heads[others], JUDGED, looking)
+            heads[0] = heads[others].mean(dim=0)
+        kept = [each for each in range(len(heads)) if each not in others]
+        heads[kept] = solve(turned.rows, task.of(kept), penalty, heads[kept], KEPT, looking)
+    return Solved(kind, penalty, *turned.undone(heads[:1] if alone else heads), tuple(tried))
 
 
-def _heads(
-    task: Task, turned: Turned, penalty: float, known: Tensor | None, looking: Callable[[], None]
-) -> Tensor:
-    """All problems' heads, of which those that judge may be known; the others begin at their mean.
+def _begun(task: Task, turned: Turned, path: "_Path | None") -> Tensor:
+    """Where searches begin: where those for the choice ended, and the kept one's at their mean.
 
-    known: (r + 1, those, C). -> (r + 1, P, C)
+    The choice may have been by some of the images and problems; others begin at zero.
+    -> (P, C, r + 1)
     """
-    at, judges = begin(turned, task), _judges(task)
-    others = [each for each in judges if each > 0]
-    kept = [each for each in range(len(task.judged)) if each not in others]
-    if known is not None:
-        at[:, judges] = known
-    elif others:
-        at[:, others] = solve(turned.rows, task.of(others), penalty, at[:, others], JUDGED, looking)
-    if others:
-        unjudged = [each for each in kept if each not in judges]
-        at[:, unjudged] = at[:, others].mean(dim=1, keepdim=True)
-    at[:, kept] = solve(turned.rows, task.of(kept), penalty, at[:, kept], KEPT, looking)
-    return at
+    heads = begin(turned, task)
+    if path:
+        found = path.heads if path.turned is turned else turned.taken(path.heads, path.turned)
+        heads[0] = found.mean(dim=0)
+        heads[_judges(task)[: len(found)]] = found
+    return heads
 
 
 def _judges(task: Task) -> list[int]:
@@ -150,7 +149,8 @@ class _Path(NamedTuple):
     best: float
     penalty: float
     turned: Turned
-    at: Tensor  # (r + 1, P, C), where the search ended at the penalty to take
+    heads: Tensor  # (P, C, r + 1), where the search ended at the penalty to take
+    best_heads: Tensor  # the same of the least loss
 
 
 def _chosen(
@@ -161,11 +161,10 @@ def _chosen(
     looking: Callable[[], None],
 ) -> tuple[list[Tried], _Path]:
     """All that was tried, and the scaling of the least loss; each begins at the penalty so far."""
-    first = sorted(penalties)[(len(penalties) - 1) // 2]
     paths: list[_Path] = []
     for kind in kinds:
-        paths.append(_path(task, judged, kind, penalties, first, looking))
-        first = min(paths, key=lambda path: path.least).best
+        so_far = min(paths, key=lambda path: path.least, default=None)
+        paths.append(_path(task, judged, kind, penalties, so_far, looking))
     return [way for path in paths for way in path.tried], min(paths, key=lambda path: path.least)
 
 
@@ -174,7 +173,7 @@ def _path(
     judged: np.ndarray,
     kind: Kind,
     penalties: Sequence[float],
-    first: float,
+    so_far: _Path | None,
     looking: Callable[[], None],
 ) -> _Path:
     """From a penalty to weaker ones while they help, to stronger ones until one is clearly worse.
@@ -190,19 +189,23 @@ def _path(
     images, place = np.unique(where[1], return_inverse=True)
     weight, image = task.weights[places].sum() / len(images), torch.from_numpy(place)
 
-    def look(penalty: float, at: Tensor) -> tuple[Tensor, Tensor]:
+    def look(penalty: float, heads: Tensor) -> tuple[Tensor, Tensor]:
         """Where the search ends, and what each image that judges has of the loss."""
-        at = solve(turned.rows, task, penalty, at, JUDGED, looking)
-        logits = torch.einsum("nr,rpc->npc", turned.rows, at[:-1]) + at[-1]
+        heads = solve(turned.rows, task, penalty, heads, JUDGED, looking)
+        logits = (turned.rows @ heads.flatten(0, 1).T).view(-1, *heads.shape[:2])
         losses = task.losses(logits[places, problems], places).sum(dim=1) / weight
-        return at, torch.zeros(len(images), dtype=losses.dtype).index_add(0, image, losses)
+        return heads, torch.zeros(len(images), dtype=losses.dtype).index_add(0, image, losses)
 
     def is_clear(penalty: float) -> bool:
         """Whether its loss is more than the least by more than that difference's standard error."""
         more = found[penalty][1] - found[best][1]
         return bool(more.mean() > more.std(correction=0) / len(more) ** 0.5)
 
-    found, best = {first: look(first, begin(turned, task))}, first
+    if so_far is None:
+        best, heads = sorted(penalties)[(len(penalties) - 1) // 2], begin(turned, task)
+    else:
+        best, heads = so_far.best, turned.taken(so_far.best_heads, so_far.turned)
+    first, found = best, {best: look(best, heads)}
     for penalty in sorted((each for each in penalties if each < first), reverse=True):
         found[penalty] = look(penalty, found[best][0])
         if found[penalty][1].mean() >= found[best][1].mean():
@@ -217,4 +220,5 @@ def _path(
             best = penalty
     chosen, least = max(each for each in found if not is_clear(each)), found[best][1].mean()
     tried = [Tried(kind, each, float(found[each][1].mean())) for each in sorted(found)[::-1]]
-    return _Path(kind, tried, float(least), best, chosen, turned, found[chosen][0])
+    heads, best_heads = found[chosen][0], found[best][0]
+    return _Path(kind, tried, float(least), best, chosen, turned, heads, best_heads)

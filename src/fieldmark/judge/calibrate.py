@@ -9,7 +9,7 @@ noise-free selective classification, 2010.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, prior: float = P
     of modern neural networks, 2017), between COLDEST and HOTTEST. By itself that would drive T
     to 0 where all guesses are right, and follow chance where images are few; so 1 / T has a
     gamma distribution before the images are seen, its mode at 1 and as weighty as `prior` of
-    them: prior * (1 / T + ln T) is added to the sum over images. There is one minimum, and the
+    them, more than 0: prior * (1 / T + ln T) is added to the sum. There is one minimum, and the
     images' own log likelihood is never worse there than at 1.
 
     Rows whose logits are not all finite, or whose truth is no class (-1), are left out. 1 where
@@ -60,21 +60,30 @@ def fit_temperature(logits: np.ndarray, targets: np.ndarray, *, prior: float = P
 
 def _likeliest(below: np.ndarray, targets: np.ndarray, prior: float) -> float:
     """`fit_temperature` from logits less the largest of their row: ln sum exp cannot overflow."""
-    from scipy.optimize import minimize_scalar  # half a second
-
     images = len(below)
-    true = float(below[np.arange(images), targets].mean())
-    powers = np.empty_like(below)
+    true, weight = float(below[np.arange(images), targets].mean()), prior / images
 
-    def loss(log_temperature: float) -> float:
-        coldness = math.exp(-log_temperature)
-        np.exp(np.multiply(below, coldness, out=powers), out=powers)
-        likelihood = coldness * true - float(np.log(powers.sum(axis=1)).mean())
-        return prior / images * (coldness + log_temperature) - likelihood
+    def loss(point: np.ndarray) -> float:
+        coldness = point[0]
+        if coldness <= 0:
+            return math.inf
+        powers = coldness * below
+        logs = np.log(np.exp(powers, out=powers).sum(axis=1))
+        return float(logs.mean() - coldness * true + weight * (coldness - math.log(coldness)))
 
-    bounds = (math.log(COLDEST), math.log(HOTTEST))
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return math.exp(float(found.x))
+    def bent(point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        coldness = point[0]
+        powers = coldness * below
+        np.exp(powers, out=powers)
+        total = powers.sum(axis=1)
+        powers *= below
+        mean = powers.sum(axis=1) / total
+        powers *= below
+        spread = powers.sum(axis=1) / total - mean**2
+        slope = mean.mean() - true + weight * (1 - 1 / coldness)
+        return np.array([slope]), np.array([[spread.mean() + weight / coldness**2]])
+
+    return min(max(1 / float(_by_newton(np.ones(1), loss, bent)[0]), COLDEST), HOTTEST)
 
 
 def fit_affine(
@@ -95,39 +104,46 @@ def fit_affine(
     if known.sum() < 2:
         return 1.0, 0.0
     raised, truth = logits[known].astype(np.float64).ravel(), targets[known].ravel() == 1
-    coldness, shift = _by_newton(raised, truth, prior * logits.shape[1])
-    return min(max(1 / coldness, COLDEST), HOTTEST), shift
+    weight = prior * logits.shape[1]
 
-
-def _by_newton(raised: np.ndarray, truth: np.ndarray, weight: float) -> tuple[float, float]:
-    """1 / temperature and shift of `fit_affine`, of decisions (D,), by Newton's method."""
-
-    def loss(coldness: float, shift: float) -> float:
+    def loss(point: np.ndarray) -> float:
+        coldness, shift = point
         if coldness <= 0:
             return math.inf
         powers = coldness * raised + shift
         priors = coldness - math.log(coldness) + np.logaddexp(0, shift) - shift / 2
         return float(np.logaddexp(0, powers).sum() - powers[truth].sum() + weight * priors)
 
-    now = np.array([1.0, 0.0])
-    for _ in range(NEWTON):
-        coldness, shift = now
+    def bent(point: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        coldness, shift = point
         score = sigmoid((coldness * raised + shift)[None])[0]
         half = 1 / (1 + math.exp(-shift))
         missed, slope = score - truth, score * (1 - score)
         pulls = np.array([1 - 1 / coldness, half - 0.5])
-        gradient = np.array([(missed * raised).sum(), missed.sum()]) + weight * pulls
-        bends = weight * np.array([1 / coldness**2, half * (1 - half)])
         cross = (slope * raised).sum()
-        bent = np.array([(slope * raised**2).sum(), slope.sum()]) + bends
-        step = (bent[::-1] * gradient - cross * gradient[::-1]) / (bent.prod() - cross**2)
-        before, share = loss(*now), 1.0
-        while share > 1e-9 and loss(*(now - share * step)) > before:
+        curves = np.array([[(slope * raised**2).sum(), cross], [cross, slope.sum()]])
+        curves += weight * np.diag([1 / coldness**2, half * (1 - half)])
+        return np.array([(missed * raised).sum(), missed.sum()]) + weight * pulls, curves
+
+    coldness, shift = _by_newton(np.array([1.0, 0.0]), loss, bent)
+    return min(max(1 / float(coldness), COLDEST), HOTTEST), float(shift)
+
+
+def _by_newton(
+    now: np.ndarray,
+    loss: Callable[[np.ndarray], float],
+    bent: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+) -> np.ndarray:
+    """Where a convex loss is least. bent: its slopes (D,) and second derivatives (D, D)."""
+    for _ in range(NEWTON):
+        slope, curves = bent(now)
+        step, before, share = np.linalg.solve(curves, slope), loss(now), 1.0
+        while share > 1e-9 and loss(now - share * step) > before:
             share /= 2
         now = now - share * step
         if np.abs(step).max() < 1e-9:
             break
-    return float(now[0]), float(now[1])
+    return now
 
 
 def before_and_after(predictions: Predictions, temperature: float) -> Change:
