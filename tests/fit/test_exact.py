@@ -283,6 +283,27 @@ def test_those_that_choose_for_very_many_images_find_the_penalty_that_all_find(m
     assert 1e-6 < by_all.penalty < 1
 
 
+def test_where_the_few_images_of_a_fold_are_left_out_heads_begin_as_their_own(monkeypatch):
+    """Of four problems the second judges one image, which is not among those that choose."""
+    whole, begun = task(*drawn(600), folds=3), []
+    held = np.random.default_rng(0).random(600) < 0.5
+    held[7] = False
+    sides = np.stack([np.zeros(600, bool), np.arange(600) == 7, held, ~held])
+    sides[3, 7] = False
+    given = replace(whole, trained=~sides, judged=sides)
+    monkeypatch.setattr(exact, "MOST_CHOOSE", 100)
+    assert exact._judges(exact._few(given)) == [1, 2]  # of the problems 1, 2 and 3
+    real = exact._begun
+    monkeypatch.setattr(exact, "_begun", lambda *a: begun.append(real(*a)) or begun[0].clone())
+    solved = fit_exact(given, ["plain"])
+    start = begun[0]
+    assert not start[1, :, :-1].any()
+    for problem in (2, 3):
+        logits = given.turned("plain").rows @ start[problem].T
+        wanted = solved.logits(given.features, problem).numpy()
+        assert np.corrcoef(logits.numpy().ravel(), wanted.ravel())[0, 1] > 0.9
+
+
 @pytest.mark.parametrize(
     ("costly", "ways"), [(10**12, (KINDS,)), (1, (KINDS,)), (1, (["plain"], [0.1]))]
 )

@@ -82,7 +82,7 @@ def fit_exact(
             kind, penalty = path.kind, path.penalty
         are_solved = path is not None and few is task
         turned = path.turned if path and are_solved else task.turned(kind)
-        heads, others = _begun(task, turned, path), [each for each in _judges(task) if each > 0]
+        heads, others = _begun(task, few, turned, path), [each for each in _judges(task) if each]
         if others and not (are_solved or alone):
             own = task.of(others)
             heads[others] = solve(turned.rows, own, penalty, heads[others], JUDGED, looking)
@@ -92,17 +92,18 @@ def fit_exact(
     return Solved(kind, penalty, *turned.undone(heads[:1] if alone else heads), tuple(tried))
 
 
-def _begun(task: Task, turned: Turned, path: "_Path | None") -> Tensor:
+def _begun(task: Task, few: Task, turned: Turned, path: "_Path | None") -> Tensor:
     """Where searches begin: where those for the choice ended, and the kept one's at their mean.
 
-    The choice may have been by some of the images and problems; others begin at zero.
+    The choice may have been by few images and problems; other problems' weights begin at zero.
     -> (P, C, r + 1)
     """
     heads = begin(turned, task)
     if path:
         found = path.heads if path.turned is turned else turned.taken(path.heads, path.turned)
         heads[0] = found.mean(dim=0)
-        heads[_judges(task)[: len(found)]] = found
+        known = range(len(heads)) if few is task else _judges(task)
+        heads[[known[each] for each in _judges(few)]] = found
     return heads
 
 

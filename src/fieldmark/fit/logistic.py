@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import softplus
+from torch.nn.functional import logsigmoid
 
 from fieldmark.fit.directions import Kind, Turned, scaling_of, turn
 
@@ -70,15 +70,11 @@ class Task:
         return self.shares + self.against
 
     def losses(self, logits: Tensor, rows: Tensor | slice = slice(None)) -> Tensor:
-        """Each image's loss by class; the shift is added. (n, ..., C) of `rows` -> the same"""
+        """The loss of `rows` by class; the shift is added. (N, C) -> (N, C)"""
         shifted, shares = logits + self.shift, self.shares[rows]
-        if shifted.dim() == 3:
-            shares = shares.unsqueeze(1)
         if self.against is None:
-            return -shares * shifted.log_softmax(dim=-1)
-        against = self.against[rows]
-        against = against.unsqueeze(1) if shifted.dim() == 3 else against
-        return (shares + against) * softplus(shifted) - shares * shifted
+            return -shares * shifted.log_softmax(dim=1)
+        return -shares * logsigmoid(shifted) - self.against[rows] * logsigmoid(-shifted)
 
     @property
     def cost(self) -> int:
