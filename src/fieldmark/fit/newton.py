@@ -51,9 +51,7 @@ def solve(
     is_zero = ~heads[..., :-1].flatten(1).any(dim=1)
     can_move = torch.ones_like(is_zero)
     times = 1 + is_zero.double() * (max(1.0, FIRST / penalty) - 1)  # of the penalty
-    while loss.looks_left > 0:
-        if (times > 1).any():
-            loss.looks_left = loss.looks
+    while loss.looks < loss.last:
         penalties = _wide(times) * loss.penalties
         pull = penalties * heads
         slope = loss.slope(loss.weight * scores - loss.shares) + pull
@@ -64,6 +62,8 @@ def solve(
         moving &= can_move
         if not moving.any():
             break
+        if (moving & (times > 1)).any():
+            loss.last = min(loss.looks, MOST) + loss.afforded
         step, along = _step(loss, slope, steep, penalties, scores, moving)
         promised, part = ENOUGH * _dots(slope, step), torch.ones_like(sums)
         while True:
@@ -93,7 +93,7 @@ def _step(
     along = rest / steep
     size = _dots(rest, along)
     enough = LEFT**2 * size
-    while moving.any() and loss.looks_left > 0:
+    while moving.any() and loss.looks < loss.last:
         own = loss.logits(along)
         bent = loss.bent(own, scores) + penalties * along
         curve = _dots(along, bent)
@@ -113,7 +113,8 @@ class _Loss:
     """What images have of the loss, of all searches, and how steep and bent it is.
 
     Each problem's is a mean of its images. shares: (n, S, K), what each -log score counts, and
-    weight: (n, S, 1), what all of them do. penalties: (S, 1, r + 1), of the bias 0.
+    weight: (n, S, 1), what all of them do. penalties: (S, 1, r + 1), of the bias 0. looks: so many
+    so far; all searches end at the `last`.
     """
 
     def __init__(
@@ -134,7 +135,8 @@ class _Loss:
         is_weight[-1] = 0
         self.penalties = _wide((penalty / total).repeat_interleave(self._each)) * is_weight
         self._square = _squares(rows, part.squeeze(2)).repeat_interleave(self._each, dim=0)
-        self.looks = self.looks_left = min(MOST, max(LEAST, AFFORDED // task.cost))
+        self.looks = 0
+        self.last = self.afforded = min(MOST, max(LEAST, AFFORDED // task.cost))
 
     def logits(self, heads: Tensor) -> Tensor:
         """(S, K, r + 1) -> (n, S, K), without the shift"""
@@ -160,7 +162,7 @@ class _Loss:
     def slope(self, errors: Tensor) -> Tensor:
         """Of the loss whose slopes in the logits these are. (n, S, K) -> (S, K, r + 1)"""
         self._looking()
-        self.looks_left -= 1
+        self.looks += 1
         return (errors.flatten(1).T @ self._rows).view(self.sides)
 
     def bent(self, logits: Tensor, scores: Tensor) -> Tensor:
