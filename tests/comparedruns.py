@@ -7,11 +7,16 @@ import polars as pl
 
 from fieldmark.files import write_json
 from fieldmark.records import Predictions, Samples
+from fieldmark.reviews.compare import compare
 from fieldmark.rundir import RunDir
 from fieldmark.settings.texts import to_yaml
 from fieldmark.settings.tree import Settings
 
 CLASSES = ("cat", "dog", "owl")
+NEITHER = (
+    "evaluate both on photos that neither was trained on, `fieldmark evaluate RUN FOLDER`, and "
+    "compare the two evaluations"
+)
 
 
 def table_of(n, *, seed=0, right=0.8, classes=CLASSES, split="test", groups=None):
@@ -76,3 +81,7 @@ def write_evaluation(run: RunDir, name: str, table: pl.DataFrame, temperature=1.
     write_json(folder.metrics, {"calibration": {"temperature": temperature}})
     folder.write_manifest({"evaluation_of": run.name})
     return folder
+
+
+def compared(*runs, **options):
+    return compare([str(run.path) for run in runs], **options)

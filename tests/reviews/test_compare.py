@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from comparedruns import CLASSES, table_of, write_evaluation, write_run
+from comparedruns import CLASSES, NEITHER, compared, table_of, write_evaluation, write_run
 
 from fieldmark.errors import RunError, SettingsError
 from fieldmark.judge.evidence import Evidence
@@ -15,26 +15,6 @@ from fieldmark.judge.paired import differences, paired_metrics
 from fieldmark.records import Predictions
 from fieldmark.reviews.compare import as_json, as_lines, compare
 from fieldmark.reviews.compared import read_runs
-
-NEITHER = (
-    "evaluate both on photos that neither was trained on, `fieldmark evaluate RUN FOLDER`, and "
-    "compare the two evaluations"
-)
-
-
-def compared(*runs, **options):
-    return compare([str(run.path) for run in runs], **options)
-
-
-@pytest.fixture
-def pair_of(tmp_path):
-    def make(first, second, **settings):
-        return (
-            write_run(tmp_path / "a", first),
-            write_run(tmp_path / "b", second, **settings),
-        )
-
-    return make
 
 
 def test_a_better_run_is_said_to_be_better(pair_of):

@@ -5,33 +5,13 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from comparedruns import table_of, write_evaluation, write_run
+from comparedruns import NEITHER, compared, table_of, write_evaluation
 
 from fieldmark.judge.evidence import Evidence
 from fieldmark.judge.figures import SEED
 from fieldmark.judge.paired import differences
 from fieldmark.records import Predictions
-from fieldmark.reviews.compare import as_lines, compare
-
-NEITHER = (
-    "evaluate both on photos that neither was trained on, `fieldmark evaluate RUN FOLDER`, and "
-    "compare the two evaluations"
-)
-
-
-def compared(*runs, **options):
-    return compare([str(run.path) for run in runs], **options)
-
-
-@pytest.fixture
-def pair_of(tmp_path):
-    def make(first, second, **settings):
-        return (
-            write_run(tmp_path / "a", first),
-            write_run(tmp_path / "b", second, **settings),
-        )
-
-    return make
+from fieldmark.reviews.compare import as_lines
 
 
 def with_new(table, number):
